@@ -1,0 +1,195 @@
+"""Every error that this project raises, with what a person needs to act on it. Imports nothing of the project.
+
+The tree, with the exit code of each::
+
+    ReqfloError
+    ├── UsageError               2   the command line, or the arguments of a call, make no sense
+    ├── DefinitionError          2   a workspace, journey, artifact or run set-up is wrong (all problems at once)
+    ├── DatasetError             2   rows that cannot be read or converted (all problems at once, bounded)
+    ├── RunConflictError         2   another driver owns the run, or the run exists with different inputs
+    ├── QueryError               2   a SQL question that cannot be answered
+    ├── NothingSelectedError     5   no row to run
+    ├── GateError                4   a threshold or a comparison gate failed
+    ├── StoreError               3   the store cannot be read or written
+    │   └── IntegrityError       3   what is stored is not what was written
+    ├── SecretError              3   a secret value cannot be had
+    ├── ClusterError             3   the cluster cannot be reached, or could not finish
+    └── InterruptedRunError    130   stopped by a signal (143 for SIGTERM); the run can be resumed
+
+What the API under test does wrong is no error of this kind: it is a result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+
+class Severity(StrEnum):
+    """Errors block a run, warnings do not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A place in a text file: `line` and `column` count from 1; `text` is the line itself, without its end."""
+
+    file: str
+    line: int
+    column: int = 1
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One finding: a stable snake_case `code`, what is wrong, where, why (`cause`) and what to do (`hint`)."""
+
+    code: str
+    message: str
+    severity: Severity = Severity.ERROR
+    position: Position | None = None
+    cause: str = ""
+    hint: str = ""
+
+    def as_warning(self) -> Problem:
+        """The same finding as one that does not block."""
+        return replace(self, severity=Severity.WARNING)
+
+
+class ReqfloError(Exception):
+    """The base of all errors: five facts, and it survives pickling (workers send errors to the driver)."""
+
+    default_code: ClassVar[str] = "internal_error"
+    default_exit_code: ClassVar[int] = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        position: Position | None = None,
+        cause: str = "",
+        hint: str = "",
+        exit_code: int | None = None,
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.position = position
+        self.cause = cause
+        self.hint = hint
+        self.exit_code = self.default_exit_code if exit_code is None else exit_code
+        self.problems = problems
+
+    @classmethod
+    def of(cls, problems: tuple[Problem, ...]) -> Self:
+        """One error that carries many findings; its own text is the first one and how many more there are."""
+        errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+        first = errors[0] if errors else problems[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return cls(
+            first.message + more,
+            code=first.code,
+            position=first.position,
+            cause=first.cause,
+            hint=first.hint,
+            problems=problems,
+        )
+
+    # Pickle calls the class with `args` only, which loses keyword facts: rebuild from the fields instead.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, {name: getattr(self, name) for name in _FACTS}))
+
+
+_FACTS = ("code", "position", "cause", "hint", "exit_code", "problems")
+
+
+def _rebuild(kind: type[ReqfloError], message: str, facts: dict[str, Any]) -> ReqfloError:
+    return kind(message, **facts)
+
+
+class UsageError(ReqfloError):
+    """The command line, or the arguments of a call, make no sense."""
+
+    default_code = "usage"
+    default_exit_code = 2
+
+
+class DefinitionError(ReqfloError):
+    """A workspace, journey, artifact or run set-up is wrong."""
+
+    default_code = "invalid_definition"
+    default_exit_code = 2
+
+
+class DatasetError(ReqfloError):
+    """A dataset cannot be read, or rows of it cannot be used."""
+
+    default_code = "invalid_dataset"
+    default_exit_code = 2
+
+
+class RunConflictError(ReqfloError):
+    """Another driver owns the run, or a run of this id exists with different inputs."""
+
+    default_code = "run_conflict"
+    default_exit_code = 2
+
+
+class QueryError(ReqfloError):
+    """A SQL question that cannot be answered."""
+
+    default_code = "query_error"
+    default_exit_code = 2
+
+
+class NothingSelectedError(ReqfloError):
+    """There is no row to run."""
+
+    default_code = "nothing_selected"
+    default_exit_code = 5
+
+
+class GateError(ReqfloError):
+    """A threshold or a comparison gate failed."""
+
+    default_code = "gate_failed"
+    default_exit_code = 4
+
+
+class StoreError(ReqfloError):
+    """The store cannot be read or written."""
+
+    default_code = "store_error"
+
+
+class IntegrityError(StoreError):
+    """What is stored is not what was written."""
+
+    default_code = "integrity_error"
+
+
+class SecretError(ReqfloError):
+    """A secret value cannot be had. The text never holds one."""
+
+    default_code = "secret_unavailable"
+
+
+class ClusterError(ReqfloError):
+    """The cluster cannot be reached, or could not finish."""
+
+    default_code = "cluster_error"
+
+
+class InterruptedRunError(ReqfloError):
+    """The run was stopped by a signal; what is finished is kept, and the run can be resumed."""
+
+    default_code = "interrupted"
+    default_exit_code = 130

@@ -1,0 +1,133 @@
+"""One HTTP exchange as data: what is to be sent, what came back, or why nothing did. No HTTP library, no I/O."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class FailureKind(StrEnum):
+    """Why there is no (complete) response. The value is the `error_code` of the step."""
+
+    REFUSED = "connection_refused"
+    UNREACHABLE = "host_unreachable"
+    DNS = "dns_failure"
+    TLS = "tls_failure"
+    CONNECT_TIMEOUT = "connect_timeout"
+    READ_TIMEOUT = "read_timeout"
+    DEADLINE = "deadline_exceeded"
+    CLOSED = "connection_closed"
+    SHORT_BODY = "short_body"
+    PROTOCOL = "protocol_error"
+    TOO_LARGE = "body_too_large"
+    BLOCKED = "target_blocked"
+    REDIRECTS = "too_many_redirects"
+    INVALID_REQUEST = "invalid_request"
+
+
+class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be put on the wire, exactly: the URL is not normalised, header names keep their case.
+
+    It may hold secret values, so its `repr` shows none of them. `allowed_hosts` bounds where it may be sent
+    (patterns as in `hosts:` of a secret; None = anywhere), redirects included. Milliseconds; `total_ms` bounds the
+    whole exchange, pool wait, redirects and body included.
+    """
+
+    method: str
+    url: str
+    headers: Headers = ()
+    body: bytes | None = None
+    connect_ms: int = 5_000
+    read_ms: int = 30_000
+    total_ms: int = 60_000
+    allowed_hosts: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"<TransportRequest {self.method}>"
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """Phases in milliseconds; None where a phase did not take place or cannot be told. `total_ms` is always there.
+
+    `blocked` waits for a free connection, `connect` includes `dns` and `tls`, `wait` is from request sent to response
+    head, `receive` from head to last byte. `reused`: the exchange went over a kept-alive connection.
+    """
+
+    total_ms: float
+    blocked_ms: float | None = None
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    wait_ms: float | None = None
+    receive_ms: float | None = None
+    reused: bool = False
+
+
+class TransportResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole response. `headers` are the pairs as received (order, case, duplicates; bytes as Latin-1).
+
+    `body` is after content decoding (bounded); `wire_size` is the number of body bytes before it.
+    """
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+    wire_size: int
+    http_version: str = "1.1"
+    peer: str = ""
+
+    def __repr__(self) -> str:
+        return f"<TransportResponse {self.status}>"
+
+
+class TransportFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why there is no response. `message` is one sentence in our own words and may quote the target's host and port,
+    never headers, bodies or query strings. `sent`: bytes of the request may have reached the server. A response head
+    that came before the failure is in `status` and `headers`."""
+
+    kind: FailureKind
+    message: str
+    sent: bool
+    status: int | None = None
+    headers: Headers = ()
+
+
+class TransportEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something worth a log line: a followed redirect, a request re-sent on a fresh connection."""
+
+    kind: str
+    text: str
+    at_ms: float  # since the exchange began
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """Either a response or a failure. `request_headers` and `url` are those of the last hop as really sent (with what
+    the engine added, such as Host and Content-Length)."""
+
+    request_headers: Headers
+    url: str
+    timings: Timings
+    response: TransportResponse | None = None
+    failure: TransportFailure | None = None
+    events: tuple[TransportEvent, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.response or self.failure}>"
+
+
+class Transport(Protocol):
+    """Sends one request. Safe to use from many tasks of one event loop; it keeps no cookies and no credentials."""
+
+    async def send(self, request: TransportRequest) -> Exchange:
+        """Send `request` and read the whole answer. What the network or the API does wrong is a `TransportFailure`,
+        never an exception; cancellation leaves the pool usable."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections. The transport cannot be used afterwards."""
+        ...

@@ -1,0 +1,69 @@
+"""What the journal of a shard's attempt holds, as data. The file format is the journal room's."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reqflo_ray.model.results import ResendReason, Status, StepRecord
+from reqflo_ray.model.values import JsonValue
+
+
+class Cookie(msgspec.Struct, frozen=True, array_like=True):
+    """A cookie of a row (only with `cookies: true`). `value` None deletes it."""
+
+    name: str
+    value: str | None
+    domain: str
+    host_only: bool
+    path: str
+    secure: bool
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="intent"):
+    """Appended before the first byte of a request is sent. `attempt` counts from 1 within the step; `fingerprint` is
+    the hex SHA-256 of the request with secret and sensitive values replaced by their reference names."""
+
+    row: int
+    step: str
+    attempt: int
+    fingerprint: str
+    idempotency_key: str = ""
+    resend_reason: ResendReason = ResendReason.NONE
+    resend_count: int = 0
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="completion"):
+    """Appended when an attempt of a step is over, and durable before the row goes on.
+
+    `final`: the step is over (else a retry follows). `captures` are what later steps read, by capture key; a key that
+    is missing was unset. `withheld` are capture keys that are not stored since they are sensitive: if one is needed
+    after a crash, the step is sent again. `variables` are what a `set_variable` step assigned. `record` is the
+    evidence (None when the run keeps none for it).
+    """
+
+    row: int
+    step: str
+    attempt: int
+    status: Status
+    final: bool
+    error_code: str = ""
+    captures: dict[str, JsonValue] = {}
+    withheld: tuple[str, ...] = ()
+    variables: dict[str, JsonValue] = {}
+    cookies: tuple[Cookie, ...] = ()
+    record: StepRecord | None = None
+
+
+class Poisoned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="poisoned"):
+    """This row killed its worker when it ran alone: it is not run again."""
+
+    row: int
+
+
+class Solo(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="solo"):
+    """From here on, only this row is in flight: if the worker dies now, the row did it."""
+
+    row: int
+
+
+JournalRecord = Intent | Completion | Poisoned | Solo

@@ -1,0 +1,192 @@
+"""What a run is going to do: the run record (frozen at dispatch), the shard plan, a row of data. Data only, no I/O."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from reqflo_ray.model.values import JsonValue, Node, exact_number
+
+FORMAT: Final = 1
+
+
+class Evidence(StrEnum):
+    """How much of requests and responses the results keep: of every row, of rows that did not pass, of none."""
+
+    FULL = "full"
+    FAILURES = "failures"
+    NONE = "none"
+
+
+class Durability(StrEnum):
+    """`host` survives a power cut (synced to disk), `process` the death of the process (written to the system)."""
+
+    HOST = "host"
+    PROCESS = "process"
+
+
+class SecretSource(StrEnum):
+    """Where workers find secret values."""
+
+    ENV = "env"
+    FILE = "file"
+    GCP = "gcp"
+
+
+class SecretReference(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the value of secret `name` is found and where it may be sent; never the value.
+
+    `key` is the environment variable, the file's path, or for `gcp` the secret's full name
+    `projects/P/secrets/S`; `version` a number pinned for the run ("" for env and file). `hosts` None = anywhere.
+    """
+
+    name: str
+    source: SecretSource
+    key: str
+    version: str = ""
+    hosts: tuple[str, ...] | None = None
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """A service of the chosen environment: `config` is reachable as `env.<service>.<key>`."""
+
+    base_url: Node
+    config: dict[str, Node] = {}
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """The chosen environment; `values` are reachable as `env.<key>`. `name` "" means that none was chosen."""
+
+    name: str = ""
+    services: dict[str, Service] = {}
+    values: dict[str, Node] = {}
+    insecure: bool = False
+
+
+class GivenSource(StrEnum):
+    """Who gave a value for the whole run, highest precedence first."""
+
+    SET = "set"
+    CASE = "case"
+    PRESET = "preset"
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A value given to an input or variable for all rows; already converted to the declared type. `source_name` is
+    the case's or preset's name."""
+
+    node: Node
+    source: GivenSource
+    source_name: str = ""
+
+
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How every request of the run is sent. Milliseconds and bytes. `max_redirects` 0 = none is followed.
+    `evidence_body_bytes` is how much of a body is kept as evidence."""
+
+    engine: str = "aiohttp"
+    connect_ms: int = 5_000
+    read_ms: int = 30_000
+    total_ms: int = 60_000
+    max_body_bytes: int = 32 * 2**20
+    max_redirects: int = 0
+    evidence_body_bytes: int = 64 * 2**10
+    allow_link_local: bool = False
+    verify: bool = True
+    ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    proxy: str = ""
+    user_agent: str = "reqflo-ray"
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the rows are executed. `concurrency` is rows in flight per worker; `rate` requests per second over the
+    whole run (None = unlimited); `max_failures` stops new rows after that many that did not pass."""
+
+    evidence: Evidence = Evidence.FULL
+    durability: Durability = Durability.HOST
+    workers: int = 0  # 0: as many as the machine or cluster has cores
+    concurrency: int = 64
+    rate: float | None = None
+    row_timeout_ms: int = 600_000
+    rows_per_shard: int = 0  # 0: chosen by staging from rows and workers
+    strict: bool = False
+    max_failures: int | None = None
+
+
+class DatasetSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the rows came from. `files` as given; `key_column` names each row; `columns` as found, in order."""
+
+    files: tuple[str, ...] = ()
+    key_column: str = ""
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] = ()
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`run.json`: all that decides what the run sends, frozen at dispatch. A resume reads this, not the workspace.
+
+    `nonce` (hex) makes idempotency keys new for every run. `dataset` None: one row without data. `me` is the identity
+    of who runs. `sources` maps a step id to `file:line` in the workspace, for people.
+    """
+
+    format: int = FORMAT
+    run_id: str
+    nonce: str
+    created_at: str  # RFC 3339, UTC
+    artifact: str  # digest
+    journey: str
+    journey_version: str = ""
+    workspace: str = ""
+    environment: Environment = Environment()
+    case: str = ""
+    presets: tuple[str, ...] = ()
+    overlays: tuple[str, ...] = ()
+    given: dict[str, Given] = {}
+    me: dict[str, str] = {}
+    secrets: dict[str, SecretReference] = {}
+    http: HttpSettings = HttpSettings()
+    options: RunOptions = RunOptions()
+    dataset: DatasetSource | None = None
+    backend: str = "local"
+    user: str = ""
+    host: str = ""
+    versions: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    rerun_of: str = ""
+
+
+class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `plan.parquet`: rows `first_row` … `first_row + rows - 1`, in `rows/shard-NNNNN.parquet`."""
+
+    shard: int
+    first_row: int
+    rows: int
+    sha256: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A row as staged. `values` holds only what the row supplies, converted to the declared types; `key` is "" when
+    no key column was named. `location` is `file:line` in the dataset ("" if it has none)."""
+
+    index: int
+    key: str
+    values: dict[str, JsonValue]
+    location: str = ""
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder = msgspec.json.Decoder(RunRecord, float_hook=exact_number)
+
+
+def encode_run(record: RunRecord) -> bytes:
+    """The bytes of `run.json`."""
+    return msgspec.json.format(_encoder.encode(record), indent=2)
+
+
+def decode_run(data: bytes) -> RunRecord:
+    """Read `run.json`. Raises `msgspec.DecodeError` if it is none."""
+    return _decoder.decode(data)

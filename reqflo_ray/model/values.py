@@ -1,0 +1,140 @@
+"""JSON data and the compiled form of values that people write with `{{ … }}`. Data only: rendering is the engine's.
+
+A value that a person writes is compiled once into a tree of nodes. A whole-scalar expression is a `Reference` (its
+type is kept); one that is embedded in text is a part of a `Text`. A subtree without expressions is one `Literal`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+# Any JSON value. Numbers with a fraction or exponent are `float` or `Decimal` as `exact_number` decides; they compare
+# by value. A precise recursive alias would defeat msgspec's decoding.
+JsonValue: TypeAlias = Any
+
+
+class _Unset:
+    """The type of `UNSET`: no value at all, which is not the same as null."""
+
+    _instance: _Unset | None = None
+
+    def __new__(cls) -> _Unset:
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __reduce__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = _Unset()
+
+
+class Namespace(StrEnum):
+    """Where a reference outside of steps takes its value from."""
+
+    INPUTS = "inputs"
+    VARIABLES = "variables"
+    ENV = "env"
+    SECRETS = "secrets"
+    ME = "me"
+    RUN = "run"  # run.id
+    ROW = "row"  # row.index, row.key
+
+
+class ValueType(StrEnum):
+    """The declared type of an input or variable. No type means that nothing is converted."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    STRING = "string"
+    JSON = "json"
+
+
+class Literal(msgspec.Struct, frozen=True, tag="literal", tag_field="kind"):
+    """A JSON value without any expression in it, used as it is."""
+
+    value: JsonValue
+
+
+class Reference(msgspec.Struct, frozen=True, tag="reference", tag_field="kind"):
+    """`{{ inputs.x }}` and its like. `path` goes into a structured value: `inputs.address.city` → name `address`."""
+
+    namespace: Namespace
+    name: str
+    path: tuple[str | int, ...] = ()
+
+    def __str__(self) -> str:
+        return ".".join([self.namespace.value, self.name, *map(str, self.path)])
+
+
+class StepReference(msgspec.Struct, frozen=True, tag="step", tag_field="kind"):
+    """`{{ steps.<step>.<capture> }}`: `capture` is the key of one of the producing step's `Capture`s."""
+
+    step: str
+    capture: str
+
+    def __str__(self) -> str:
+        return f"steps.{self.step}.{self.capture}"
+
+
+class Text(msgspec.Struct, frozen=True, tag="text", tag_field="kind"):
+    """Text with expressions embedded. A part that is unset at run time is an error."""
+
+    parts: tuple[str | Reference | StepReference, ...]
+
+
+class ObjectNode(msgspec.Struct, frozen=True, tag="object", tag_field="kind"):
+    """A JSON object, fields in the order they were written. A field whose value is unset is left out."""
+
+    fields: tuple[tuple[str, Node], ...]
+
+
+class ArrayNode(msgspec.Struct, frozen=True, tag="array", tag_field="kind"):
+    """A JSON array. An item whose value is unset is left out."""
+
+    items: tuple[Node, ...]
+
+
+Node: TypeAlias = Literal | Reference | StepReference | Text | ObjectNode | ArrayNode
+
+AnyReference: TypeAlias = Reference | StepReference
+
+
+def references(node: Node) -> tuple[AnyReference, ...]:
+    """All references in `node`, in the order they are written."""
+    match node:
+        case Reference() | StepReference():
+            return (node,)
+        case Text(parts=parts):
+            return tuple(part for part in parts if not isinstance(part, str))
+        case ObjectNode(fields=fields):
+            return tuple(found for _, child in fields for found in references(child))
+        case ArrayNode(items=items):
+            return tuple(found for child in items for found in references(child))
+        case _:
+            return ()
+
+
+def exact_number(text: str) -> float | Decimal:
+    """The hook that reads a JSON number with a fraction or exponent, used wherever JSON is decoded.
+
+    A `float` where that is exact to the last character, else a `Decimal`: no digit is lost, and a value reads the same
+    after it went through the journal. Integers are exact anyway.
+    """
+    if "e" not in text and "E" not in text:
+        number = float(text)
+        if repr(number) == text:
+            return number
+    return Decimal(text)
