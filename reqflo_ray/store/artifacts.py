@@ -1,0 +1,40 @@
+"""Artifacts in the store, by digest, shared by all runs that use them. Knows nothing of runs."""
+
+from __future__ import annotations
+
+import hashlib
+
+from reqflo_ray.errors import IntegrityError
+from reqflo_ray.model import artifact as model
+from reqflo_ray.model.artifact import Artifact
+from reqflo_ray.store import layout
+from reqflo_ray.store.storage import Storage
+
+
+def save_artifact(storage: Storage, artifact: Artifact) -> str:
+    """Keep `artifact`, if it is not kept already; its digest."""
+    data = model.canonical_bytes(artifact)
+    digest = hashlib.sha256(data).hexdigest()
+    storage.create(layout.artifact(digest), data)
+    return digest
+
+
+def load_artifact(storage: Storage, digest: str) -> Artifact:
+    """The artifact of that digest.
+
+    Raises:
+        IntegrityError: it is missing (`missing_artifact`) or damaged (`damaged_artifact`).
+        DefinitionError: it is of a format that this version does not read.
+    """
+    path = layout.artifact(digest)
+    try:
+        data = storage.read(path)
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"`{path}` is missing", code="missing_artifact", hint="compile the same journey again, or start a new run"
+        ) from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise IntegrityError(
+            f"`{path}` is damaged", code="damaged_artifact", cause="its bytes do not have the digest of its name"
+        )
+    return model.decode(data, file=path)

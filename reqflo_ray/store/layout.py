@@ -1,0 +1,130 @@
+"""Names: which file of a run lies where, and what a run may be called. Pure text, no I/O.
+
+Numbers are padded for people; they may grow beyond their padding, so order is always by number.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from reqflo_ray.errors import UsageError
+
+RUNS: Final = "runs"
+ARTIFACTS: Final = "artifacts"
+
+# Within the folder of a run.
+RECORD: Final = "run.json"
+PLAN: Final = "plan.parquet"
+VERDICT: Final = "verdict.json"
+MANIFEST: Final = "manifest.json"
+EPOCHS: Final = "epochs"
+STOPS: Final = "stop"
+ROWS: Final = "rows"
+ATTEMPTS: Final = "attempts"
+JOURNALS: Final = "journal"
+RESULTS: Final = "results"
+STEPS: Final = "steps"
+COMMITS: Final = "commits"
+REPORTS: Final = "reports"
+
+LATEST: Final = "latest"
+
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_TAIL: Final = 6
+
+
+def artifact(digest: str) -> str:
+    """The file of an artifact, within the store."""
+    return f"{ARTIFACTS}/{digest}.json"
+
+
+def run(run_id: str) -> str:
+    """The folder of a run, within the store."""
+    return f"{RUNS}/{run_id}"
+
+
+def epoch(number: int) -> str:
+    """The claim of a driver."""
+    return f"{EPOCHS}/{number:04d}.json"
+
+
+def beat(number: int) -> str:
+    """The sign of life of the driver that owns an epoch."""
+    return f"{EPOCHS}/{number:04d}.beat"
+
+
+def stop(number: int) -> str:
+    """The stop marker of an epoch."""
+    return f"{STOPS}/{number:04d}"
+
+
+def rows(shard: int) -> str:
+    """The staged input of a shard."""
+    return f"{ROWS}/shard-{shard:05d}.parquet"
+
+
+def attempts(shard: int) -> str:
+    """The folder of a shard's attempt claims."""
+    return f"{ATTEMPTS}/{shard:05d}"
+
+
+def attempt(shard: int, number: int) -> str:
+    """The claim of one attempt."""
+    return f"{ATTEMPTS}/{shard:05d}/{number:04d}"
+
+
+def journals(shard: int) -> str:
+    """The folder of a shard's journals."""
+    return f"{JOURNALS}/{shard:05d}"
+
+
+def journal(shard: int, number: int) -> str:
+    """The journal of one attempt."""
+    return f"{JOURNALS}/{shard:05d}/{number:04d}.log"
+
+
+def results(shard: int, number: int) -> str:
+    """The rows' verdicts, as one attempt wrote them."""
+    return f"{RESULTS}/shard-{shard:05d}.a{number:04d}.parquet"
+
+
+def steps(shard: int, number: int) -> str:
+    """The steps with their evidence, as one attempt wrote them."""
+    return f"{STEPS}/shard-{shard:05d}.a{number:04d}.parquet"
+
+
+def commit(shard: int) -> str:
+    """The commit point of a shard."""
+    return f"{COMMITS}/{shard:05d}.json"
+
+
+def number_of(name: str) -> int | None:
+    """The number that a file name like `0012.json` is, None for a name of another kind."""
+    stem = name.partition(".")[0]
+    return int(stem) if stem.isascii() and stem.isdigit() else None
+
+
+def check_run_id(run_id: str) -> str:
+    """`run_id` itself, if it may name a run. Raises `UsageError` (`invalid_run_id`) if not."""
+    if not _RUN_ID.fullmatch(run_id) or run_id == LATEST:
+        raise UsageError(
+            f"{run_id!r} cannot be the id of a run",
+            code="invalid_run_id",
+            hint="use up to 64 letters, digits, `.`, `_` and `-`, a letter or digit first (`latest` is taken)",
+        )
+    return run_id
+
+
+def new_run_id(now: datetime, entropy: bytes) -> str:
+    """An id that sorts by time and ends in something random: `20261122-104500-x7k2q9`.
+
+    Args:
+        now: An aware instant.
+        entropy: At least 4 random bytes.
+    """
+    number = int.from_bytes(entropy[:8])
+    tail = "".join(_ALPHABET[number >> 5 * place & 31] for place in range(_TAIL))
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{tail}"

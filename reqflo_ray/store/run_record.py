@@ -1,0 +1,46 @@
+"""Whether two dispatches mean the same run: compares run records. Knows no files."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reqflo_ray.errors import RunConflictError
+from reqflo_ray.model.plan import RunRecord
+
+# What may differ between two dispatches of one run: who, when and where, and how many hands. It changes no request.
+_CIRCUMSTANCES = frozenset(
+    ("format", "run_id", "nonce", "created_at", "workspace", "me", "backend", "user", "host", "versions", "sources")
+)
+_HANDS = frozenset(("options.workers", "options.concurrency", "options.rows_per_shard"))
+
+
+def record_differences(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
+    """Dotted names of what decides the requests and differs between two records.
+
+    A secret's pinned version does not count: the run goes on with the one that it has pinned.
+    """
+    before, after = _deciding_facts(old), _deciding_facts(new)
+    return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
+
+
+def run_conflict(run_id: str, differences: tuple[str, ...]) -> RunConflictError:
+    """The error for a run that exists with different inputs."""
+    return RunConflictError(
+        f"run `{run_id}` exists, with other inputs: {', '.join(differences)}",
+        code="run_differs",
+        hint=f"`reqflo-ray resume {run_id}` goes on with what it has; choose another --run-id for a new run",
+    )
+
+
+def _deciding_facts(record: RunRecord) -> dict[str, object]:
+    facts: dict[str, object] = {}
+    for name, value in msgspec.to_builtins(record, builtin_types=(bytes,)).items():
+        if name in _CIRCUMSTANCES:
+            continue
+        if isinstance(value, dict):
+            facts.update({f"{name}.{key}": part for key, part in value.items()})
+        else:
+            facts[name] = value
+    for name in record.secrets:
+        facts[f"secrets.{name}"] = msgspec.structs.replace(record.secrets[name], version="")
+    return {name: fact for name, fact in facts.items() if name not in _HANDS}
