@@ -1,0 +1,66 @@
+"""`reqflo-ray check`: everything that would stop a run, or should be known before it, without sending anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from reqflo_ray.cli import options
+from reqflo_ray.cli.output_file import readable_json
+from reqflo_ray.cli.render_errors import count_problems, render_problems
+from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.errors import DefinitionError, Severity
+
+EXAMPLES: Final = """\
+reqflo-ray check place-order --env local
+reqflo-ray check place-order --data data/orders.csv --key order_ref --strict
+"""
+
+
+def check(
+    context: typer.Context,
+    journey: options.Journey = "",
+    artifact: options.Artifact = None,
+    workspace: options.Workspace = Path("."),
+    overlay: options.Overlays = None,
+    data: options.Data = None,
+    key: options.Key = "",
+    encoding: options.Encoding = "utf-8",
+    env: options.EnvironmentName = None,
+    case: options.Case = None,
+    preset: options.Presets = None,
+    set_: options.Sets = None,
+    strict: options.Strict = False,
+    as_json: options.AsJson = False,
+) -> int:
+    """Check a journey, and all that it would run with, before anything is sent; warnings do not fail the check."""
+    from reqflo_ray import api
+
+    options.need_one_journey(journey, artifact)
+    request = api.RunRequest(
+        journey=journey,
+        artifact=artifact,
+        workspace=workspace,
+        environment=env,
+        case=case,
+        presets=tuple(preset or ()),
+        overlays=tuple(overlay or ()),
+        sets=options.parse_sets(set_),
+        data=tuple(data or ()),
+        key=key,
+        encoding=encoding,
+        strict=strict,
+    )
+    terminal: Terminal = context.obj
+    problems = api.check(request)
+    blocked = any(problem.severity is Severity.ERROR for problem in problems)
+    if problems:
+        terminal.note(render_problems(problems, terminal))
+    if as_json:
+        terminal.data(readable_json({"ok": not blocked, "problems": problems}))
+    elif not blocked:
+        found = count_problems(problems)
+        terminal.text(f"ok: {escape(journey or str(artifact))} can run{f' ({found})' if found else ''}")
+    return DefinitionError.default_exit_code if blocked else 0

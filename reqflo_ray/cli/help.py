@@ -1,0 +1,61 @@
+"""How `--help` reads: one sentence, options in groups, examples at the end. Plain text, so that it starts fast.
+
+Only the shape: the words are those of the commands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose options stand below the headings named by their `rich_help_panel`; `epilog` lists examples."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options, group by group in the order of their first member."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            is_argument = parameter.param_type_name == "argument"
+            heading = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
+            sections.setdefault(heading, []).append(record)
+        # `--help` itself and what belongs to no group come last.
+        for heading in sorted(sections, key=lambda name: name == "Options"):
+            with formatter.section(heading):
+                formatter.write_dl(sections[heading])
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, line by line as they are."""
+        if self.epilog:
+            with formatter.section("Examples"):
+                for line in self.epilog.strip().splitlines():
+                    formatter.write(f"  {line}\n" if line else "\n")
+
+
+class GroupedCommands(TyperGroup):
+    """The program itself: its commands stand below the headings named by their `rich_help_panel`."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, then the few options of the program itself."""
+        self.format_commands(ctx, formatter)
+        options = [parameter.get_help_record(ctx) for parameter in self.get_params(ctx)]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in options if record is not None])
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the epilog line by line as it is."""
+        formatter.write(f"\n{self.epilog}\n")
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands with their one-line summaries."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            heading = getattr(command, "rich_help_panel", None) or "Commands"
+            sections.setdefault(heading, []).append((name, command.short_help or ""))
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)

@@ -1,0 +1,171 @@
+"""The door of the program: finds the command, runs it, and turns whatever happens into words and an exit code.
+
+A command's module is imported only when that command is called. What commands do is theirs to know.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import typer
+
+from reqflo_ray.cli.help import GroupedCommand, GroupedCommands
+from reqflo_ray.cli.render_errors import render_error
+from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray.errors import ReqfloError, UsageError
+
+PROGRAM: Final = "reqflo-ray"
+EXIT_CODES: Final = """\
+Exit codes:
+  0  all rows passed
+  1  a row failed, or errored against the API
+  2  usage, definition or run-check error; nothing was sent
+  3  the run could not be finished, a row is inconclusive, or evidence did not verify
+  4  a threshold or comparison failed
+  5  there was nothing to run
+  130, 143  interrupted; the run can be resumed"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A command: its module holds a function of the same name (`demo-api` → `demo_api`) and `EXAMPLES`."""
+
+    name: str
+    group: str
+    summary: str
+
+    @property
+    def function(self) -> str:
+        """The name of the module, and of the function in it."""
+        return self.name.replace("-", "_")
+
+
+_RUN: Final = "Run journeys"
+_LOOK: Final = "Look at what happened"
+_KEEP: Final = "Workspaces and stores"
+
+COMMANDS: Final = (
+    Entry(name="run", group=_RUN, summary="Run a journey once for every row of a dataset."),
+    Entry(name="check", group=_RUN, summary="Find everything that is wrong before anything is sent."),
+    Entry(name="compile", group=_RUN, summary="Compile a journey to the artifact that a run executes."),
+    Entry(name="resume", group=_RUN, summary="Go on with an unfinished run; finished steps are not sent again."),
+    Entry(name="rerun", group=_RUN, summary="Start a new run with the rows of an earlier one."),
+    Entry(name="runs", group=_LOOK, summary="List the runs of a store."),
+    Entry(name="show", group=_LOOK, summary="Show a run, or all that happened to one of its rows."),
+    Entry(name="sql", group=_LOOK, summary="Ask the results of runs with SQL."),
+    Entry(name="verify", group=_LOOK, summary="Check that the files of a run are what was written."),
+    Entry(name="prune", group=_KEEP, summary="Delete old runs from a store."),
+    Entry(name="init", group=_KEEP, summary="Make a small workspace that runs against the demo API."),
+    Entry(name="schema", group=_KEEP, summary="Print the JSON Schema of workspace files, for editors."),
+    Entry(name="demo-api", group=_KEEP, summary="Serve the small shop API that the examples use."),
+)
+
+
+def main() -> int:
+    """Run the command line of this process; returns its exit code."""
+    return run_command_line(sys.argv[1:], Terminal.of_process())
+
+
+def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
+    """Run one command line against `terminal`; returns its exit code and raises nothing but `SystemExit`."""
+    try:
+        # Shell completion asks about every command, and its words arrive in the environment.
+        completing = bool(terminal.environment.get("_REQFLO_RAY_COMPLETE"))
+        wanted = {entry.name for entry in COMMANDS} if completing else set(arguments)
+        program = typer.main.get_command(_application(wanted))
+        result = program.main(list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=terminal)
+        terminal.flush()
+    except OutputClosedError:
+        terminal.close_quietly()
+        return 0
+    except ReqfloError as error:
+        terminal.note(render_error(error, terminal))
+        return error.exit_code
+    except typer.TyperException as error:
+        return _explain_usage(error, terminal)
+    except (KeyboardInterrupt, typer.Abort):
+        terminal.note("interrupted")
+        return 130
+    except Exception as error:
+        return _explain_internal_error(error, terminal)
+    return result if isinstance(result, int) else 0
+
+
+def _application(wanted: Collection[str]) -> typer.Typer:
+    """The program with the modules of the `wanted` commands; the others are known by name and summary only."""
+    application = typer.Typer(
+        cls=GroupedCommands,
+        help="Run API journeys over large datasets: durable steps, evidence in Parquet, answers in SQL.",
+        epilog=EXIT_CODES,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    application.callback()(_program_options)
+    for entry in COMMANDS:
+        function: Callable[..., Any] = _not_loaded
+        examples = ""
+        if entry.name in wanted:
+            module = import_module(f"reqflo_ray.cli.{entry.function}")
+            function = getattr(module, entry.function)
+            examples = module.EXAMPLES
+        application.command(
+            entry.name,
+            cls=GroupedCommand,
+            short_help=entry.summary,
+            epilog=examples,
+            rich_help_panel=entry.group,
+        )(function)
+    return application
+
+
+def _not_loaded() -> None:
+    """Stand in for a command that this command line does not name."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"{PROGRAM} {version(PROGRAM)}")
+        raise typer.Exit
+
+
+def _program_options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def _explain_usage(error: typer.TyperException, terminal: Terminal) -> int:
+    context = getattr(error, "ctx", None)
+    words = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        terminal.note(words)
+        return 2
+    path = getattr(context, "command_path", PROGRAM)
+    usage = UsageError(words.rstrip("."), hint=f"`{path} --help` lists what can be given")
+    terminal.note(render_error(usage, terminal))
+    return usage.exit_code
+
+
+def _explain_internal_error(error: Exception, terminal: Terminal) -> int:
+    import traceback
+
+    if terminal.environment.get("REQFLO_DEBUG") == "1":
+        terminal.note(escape("".join(traceback.format_exception(error)), multiline=True).rstrip())
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].name} ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    # The text of an exception that we did not foresee may quote anything, a secret too: only its kind is shown.
+    internal = ReqfloError(
+        f"internal error: {type(error).__name__}{place}",
+        hint="this is a bug in reqflo-ray: set REQFLO_DEBUG=1 to see the traceback (it may quote your data)",
+    )
+    terminal.note(render_error(internal, terminal))
+    return internal.exit_code

@@ -1,0 +1,110 @@
+"""Files that a person asked for (`-o`, `--output`): whole or not at all, and the JSON in them.
+
+Knows nothing of what is written.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from reqflo_ray.cli.terminal import escape_json
+from reqflo_ray.errors import ReqfloError, UsageError
+
+
+def need_writable_place(path: Path) -> None:
+    """Refuse, before any work is done for it, a file that could not be written afterwards.
+
+    Raises:
+        UsageError: `output_not_writable`.
+    """
+    folder = path.parent
+    if path.is_dir():
+        reason, hint = "it is a folder", "name a file in it"
+    elif not folder.is_dir():
+        reason, hint = f"there is no folder `{folder}`", f"make it first: `mkdir -p {folder}`"
+    elif not os.access(folder, os.W_OK):
+        reason, hint = f"the folder `{folder}` is not writable for you", "choose another place"
+    else:
+        return
+    raise UsageError(f"`{path}` cannot be written: {reason}", code="output_not_writable", hint=hint)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that appears under its name only when all of it is there.
+
+    Raises:
+        UsageError: `output_not_writable`, before the body runs.
+        ReqfloError: `output_not_written` when the system refuses a write (a full disk); exit code 3.
+    """
+    need_writable_place(path)
+    temporary: str | None = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as problem:
+        raise ReqfloError(
+            f"`{path}` could not be written: {problem.strerror or type(problem).__name__}",
+            code="output_not_written",
+            hint="make room or choose another place; what the runs hold is not touched by this",
+        ) from None
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+def encode_json(value: Any) -> bytes:
+    """`value` (plain data, structs, instants, bytes) as one line of JSON. Instants are RFC 3339, UTC."""
+    return _encoder.encode(value)
+
+
+def readable_json(value: Any) -> str:
+    """`value` as indented JSON that is safe to show on a terminal, with a line feed at its end."""
+    return escape_json(msgspec.json.format(encode_json(value), indent=2).decode()) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain, decimal_format="number")
+
+
+def as_json_value(value: Any) -> Any:
+    """A cell of a table as people expect it in JSON: bytes that are text as text, naive instants as UTC."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return text_of(bytes(value))
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.isoformat() + "Z"
+    if isinstance(value, dict):
+        return {str(key): as_json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json_value(item) for item in value]
+    return value
+
+
+def text_of(data: bytes) -> str:
+    """`data` as UTF-8 text; bytes that are none are shown as `\\xNN`."""
+    return data.decode("utf-8", errors="backslashreplace")
+
+
+def _umask() -> int:
+    # There is no way to read it but to set it.
+    current = os.umask(0o022)
+    os.umask(current)
+    return current

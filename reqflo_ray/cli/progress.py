@@ -1,0 +1,205 @@
+"""What a person is told while rows run, and the last lines of a run, which stay the same from version to version.
+
+It listens to the driver and writes to standard error. How a live bar is drawn is `live_bar`'s to know.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final, Protocol
+
+from reqflo_ray.cli.render_errors import render_problem
+from reqflo_ray.cli.terminal import Terminal, escape, shorten
+
+if TYPE_CHECKING:
+    from reqflo_ray.api import Progress, RunOutcome
+    from reqflo_ray.errors import Problem
+    from reqflo_ray.model.results import Counts, Failure
+
+SECONDS_BETWEEN_LINES: Final = 10.0
+_INTERRUPTED: Final = (130, 143)
+_LONGEST_MESSAGE: Final = 300
+_FAILING: Final = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
+
+
+class Display(Protocol):
+    """Shows how far a run is."""
+
+    def begin(self, rows: int) -> None:
+        """Show that a run of `rows` rows begins."""
+        ...
+
+    def update(self, progress: Progress) -> None:
+        """Show `progress`; called often."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show lines that stay."""
+        ...
+
+    def end(self) -> None:
+        """Leave nothing behind but what stays. May be called twice."""
+        ...
+
+
+class Silence:
+    """Shows nothing but the lines that stay: `--quiet`."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def begin(self, rows: int) -> None:
+        """Show nothing."""
+
+    def update(self, progress: Progress) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
+        """Show lines that stay."""
+        self._terminal.note(text)
+
+    def end(self) -> None:
+        """Nothing is left behind."""
+
+
+class Lines(Silence):
+    """One line every ten seconds, for logs."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self._due_s = SECONDS_BETWEEN_LINES
+
+    def update(self, progress: Progress) -> None:
+        """Write a line if the last one is ten seconds old by the run's own clock."""
+        if progress.elapsed_s < self._due_s:
+            return
+        self._due_s = progress.elapsed_s + SECONDS_BETWEEN_LINES
+        self._terminal.note(f"{progress.elapsed_s:.0f} s  {describe(progress)}")
+
+
+class RunReporter:
+    """The listener of a run: first line, warnings, progress, first failures, last lines.
+
+    `store_option` is the `--store` that later commands need to find the run, "" if they find it without. Use it as a
+    context manager, so that a bar does not outlive an error.
+    """
+
+    def __init__(self, terminal: Terminal, *, quiet: bool = False, store_option: str = "") -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._store_option = store_option
+        self._rows: int | None = None
+        self._display = _display(terminal, quiet)
+
+    def __enter__(self) -> RunReporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._display.end()
+
+    def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
+        """Say what runs where and why there."""
+        self._rows = rows
+        if not self._quiet:
+            why = f" ({escape(reason)})" if reason else ""
+            self._display.note(f"run {escape(run_id)}: {counted(rows, 'row')}, backend {escape(backend)}{why}")
+        self._display.begin(rows)
+
+    def warning(self, problem: Problem) -> None:
+        """Show a warning, also when quiet."""
+        self._display.note(render_problem(problem, self._terminal))
+
+    def progress(self, progress: Progress) -> None:
+        """Pass on how far the run is."""
+        self._display.update(progress)
+
+    def failure(self, failure: Failure) -> None:
+        """Show a row that did not pass."""
+        if not self._quiet:
+            self._display.note(describe_failure(failure, self._terminal))
+
+    def finished(self, outcome: RunOutcome) -> None:
+        """Write the last lines."""
+        self._display.end()
+        unfinished = outcome.exit_code in _INTERRUPTED or (self._rows or 0) > outcome.verdict.counts.rows
+        for line in last_lines(outcome, self._terminal, unfinished=unfinished, store_option=self._store_option):
+            self._terminal.note(line)
+
+
+def _display(terminal: Terminal, quiet: bool) -> Display:
+    if quiet:
+        return Silence(terminal)
+    if not terminal.animates:
+        return Lines(terminal)
+    from reqflo_ray.cli.live_bar import LiveBar
+
+    return LiveBar(terminal)
+
+
+def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, store_option: str = "") -> list[str]:
+    """The stable end of a run: verdict and counts, where the results are, how to ask them, how to go on."""
+    verdict = outcome.verdict
+    counts = verdict.counts
+    shown = [("rows", counts.rows), ("passed", counts.passed), ("failed", counts.failed), ("error", counts.error)]
+    shown.append(("inconclusive", counts.inconclusive))
+    # What hardly ever happens is named only when it did, after the counts that are always there.
+    rare = (("skipped", counts.skipped), ("cancelled", counts.cancelled), ("resumed", counts.resumed))
+    shown += [(name, number) for name, number in rare if number]
+    status = terminal.paint(verdict.status, "bold green" if verdict.status == "passed" else "bold red")
+    where = f" --store {shlex.quote(store_option)}" if store_option else ""
+    lines = [
+        f"verdict: {status}  {'  '.join(f'{name} {number}' for name, number in shown)}"
+        f"  in {verdict.duration_ms / 1000:.1f} s"
+    ]
+    lines += [f"threshold: {escape(threshold)}" for threshold in verdict.thresholds]
+    lines += [
+        f"results: {escape(outcome.results_path)}",
+        f'query: reqflo-ray sql "{_FAILING}" --run {outcome.run_id}{where}',
+    ]
+    if unfinished:
+        lines.append(f"resume: reqflo-ray resume {outcome.run_id}{where}")
+    return lines
+
+
+def describe(progress: Progress) -> str:
+    """How far a run is, in one line: `rows 4200/10000  failed 3  1250 steps/s  left 1 min 35 s`."""
+    parts = [f"rows {progress.counts.rows}/{progress.rows_total}", not_passed(progress.counts)]
+    parts.append(f"{progress.steps_per_second:.0f} steps/s")
+    if progress.remaining_s is not None:
+        parts.append(f"left {readable_seconds(progress.remaining_s)}")
+    return "  ".join(parts)
+
+
+def not_passed(counts: Counts) -> str:
+    """`failed 3`, with errors and inconclusive rows when there are any."""
+    parts = [f"failed {counts.failed}"]
+    parts += [
+        f"{name} {number}"
+        for name, number in (("error", counts.error), ("inconclusive", counts.inconclusive))
+        if number
+    ]
+    return "  ".join(parts)
+
+
+def describe_failure(failure: Failure, terminal: Terminal) -> str:
+    """One row that did not pass: `failed row 17 (ref-0017) at step create: assertion_failed: …`."""
+    key = f" ({escape(failure.row_key)})" if failure.row_key else ""
+    step = f" at step {escape(failure.step)}" if failure.step else ""
+    code = f" {escape(failure.code)}:" if failure.code else ""
+    message = shorten(escape(failure.message), _LONGEST_MESSAGE)
+    return f"{terminal.paint(failure.status, 'red')} row {failure.row_index}{key}{step}:{code} {message}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `1000 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def readable_seconds(seconds: float) -> str:
+    """`35 s`, `1 min 35 s`, `2 h 5 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

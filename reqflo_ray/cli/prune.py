@@ -1,0 +1,48 @@
+"""`reqflo-ray prune`: the only command that deletes runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from reqflo_ray.cli import options
+from reqflo_ray.cli.progress import counted
+from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.errors import UsageError
+
+EXAMPLES: Final = """\
+reqflo-ray prune --keep 20
+reqflo-ray prune --older-than 30d --store /mnt/runs
+"""
+
+
+def prune(
+    context: typer.Context,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", metavar="N", min=0, rich_help_panel=options.WHAT, help="Keep the N newest runs."),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--older-than", metavar="AGE", rich_help_panel=options.WHAT, help="Delete runs older than 30d, 12h, 2w."
+        ),
+    ] = None,
+    store: options.StoreLocation = None,
+) -> None:
+    """Delete old runs from a store, with their results; a run that is running is never deleted."""
+    from reqflo_ray import api
+
+    if (keep is None) == (older_than is None):
+        raise UsageError(
+            "`--keep` and `--older-than` are both given" if keep is not None else "nothing says which runs to delete",
+            code="invalid_prune",
+            hint="give one of `--keep N` and `--older-than AGE`",
+        )
+    terminal: Terminal = context.obj
+    age = None if older_than is None else options.parse_age(older_than)
+    deleted = api.open_store(store).prune(keep=keep, older_than_s=age)
+    for run_id in deleted:
+        terminal.text(escape(run_id))
+    terminal.note(f"deleted: {counted(len(deleted), 'run')}")

@@ -1,0 +1,67 @@
+"""`reqflo-ray rerun`: a new run, with new idempotency keys, of the rows of an earlier one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from reqflo_ray.cli import options
+from reqflo_ray.cli.output_file import need_writable_place
+from reqflo_ray.cli.progress import RunReporter
+from reqflo_ray.cli.run import deliver, store_option
+from reqflo_ray.cli.terminal import Terminal
+from reqflo_ray.errors import UsageError
+
+EXAMPLES: Final = """\
+reqflo-ray rerun latest --failed
+reqflo-ray rerun nightly-0412 --failed --include-inconclusive
+"""
+
+
+def rerun(
+    context: typer.Context,
+    run: options.Run,
+    failed: Annotated[
+        bool, typer.Option("--failed", rich_help_panel=options.WHAT, help="Only the rows that failed or errored.")
+    ] = False,
+    include_inconclusive: Annotated[
+        bool,
+        typer.Option(
+            "--include-inconclusive",
+            rich_help_panel=options.WHAT,
+            help="With `--failed`, rows too whose outcome is unknown: their requests may be sent twice.",
+        ),
+    ] = False,
+    backend: options.BackendChoice = options.Backend.AUTO,
+    address: options.Address = None,
+    workers: options.Workers = None,
+    store: options.StoreLocation = None,
+    output: options.OutputFile = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Start a new run of an earlier run's rows: the same artifact, environment and values, and new idempotency keys."""
+    from reqflo_ray import api
+
+    if include_inconclusive and not failed:
+        raise UsageError(
+            "`--include-inconclusive` needs `--failed`",
+            code="inconclusive_without_failed",
+            hint="without `--failed` every row is run again, inconclusive ones too",
+        )
+    if output is not None:
+        need_writable_place(output)
+    terminal: Terminal = context.obj
+    with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
+        outcome = api.rerun(
+            run,
+            failed=failed,
+            include_inconclusive=include_inconclusive,
+            store=store,
+            backend=backend.value,
+            address=address,
+            workers=workers,
+            listener=reporter,
+        )
+    return deliver(outcome, terminal, store=store, output=output, as_json=as_json)

@@ -1,0 +1,49 @@
+"""`reqflo-ray resume`: the same run goes on, from what its run record froze. The workspace is not read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from reqflo_ray.cli import options
+from reqflo_ray.cli.output_file import need_writable_place
+from reqflo_ray.cli.progress import RunReporter
+from reqflo_ray.cli.run import deliver, store_option
+from reqflo_ray.cli.terminal import Terminal
+
+EXAMPLES: Final = """\
+reqflo-ray resume latest
+reqflo-ray resume nightly-0412 --store /mnt/runs --take-over
+"""
+
+
+def resume(
+    context: typer.Context,
+    run: options.Run,
+    backend: options.BackendChoice = options.Backend.AUTO,
+    address: options.Address = None,
+    workers: options.Workers = None,
+    take_over: options.TakeOver = False,
+    store: options.StoreLocation = None,
+    output: options.OutputFile = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Go on with an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
+    from reqflo_ray import api
+
+    if output is not None:
+        need_writable_place(output)
+    terminal: Terminal = context.obj
+    with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
+        outcome = api.resume(
+            run,
+            store=store,
+            backend=backend.value,
+            address=address,
+            workers=workers,
+            take_over=take_over,
+            listener=reporter,
+        )
+    return deliver(outcome, terminal, store=store, output=output, as_json=as_json)

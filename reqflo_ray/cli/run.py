@@ -1,0 +1,133 @@
+"""`reqflo-ray run`: command line in, `RunRequest` out, then whatever the run tells. What a run is, the API knows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from reqflo_ray.cli import options
+from reqflo_ray.cli.output_file import need_writable_place, readable_json
+from reqflo_ray.cli.progress import RunReporter
+from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray.errors import UsageError
+from reqflo_ray.model.plan import Durability, Evidence
+
+if TYPE_CHECKING:
+    from reqflo_ray.api import RunOutcome
+
+EXAMPLES: Final = """\
+reqflo-ray run place-order --env local --set customer_id=cus-1
+reqflo-ray run place-order --data data/orders.csv --key order_ref --env local
+reqflo-ray run place-order --case "Gift order" --overlay no-token
+reqflo-ray run place-order --data 'big/*.parquet' --address auto --rate 500
+reqflo-ray run --artifact place-order.json --env local --output result.json
+"""
+
+
+def run(
+    context: typer.Context,
+    journey: options.Journey = "",
+    artifact: options.Artifact = None,
+    workspace: options.Workspace = Path("."),
+    overlay: options.Overlays = None,
+    data: options.Data = None,
+    key: options.Key = "",
+    encoding: options.Encoding = "utf-8",
+    env: options.EnvironmentName = None,
+    case: options.Case = None,
+    preset: options.Presets = None,
+    set_: options.Sets = None,
+    backend: options.BackendChoice = options.Backend.AUTO,
+    address: options.Address = None,
+    workers: options.Workers = None,
+    take_over: options.TakeOver = False,
+    concurrency: options.Concurrency = None,
+    rate: options.Rate = None,
+    evidence: options.EvidenceChoice = Evidence.FULL,
+    durability: options.DurabilityChoice = Durability.HOST,
+    strict: options.Strict = False,
+    fail_fast: options.FailFast = False,
+    max_failures: options.MaxFailures = None,
+    threshold: options.Thresholds = None,
+    store: options.StoreLocation = None,
+    run_id: options.RunId = None,
+    report: options.Reports = None,
+    output: options.OutputFile = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Run a journey once for every row of a dataset, or once if there is no dataset."""
+    from reqflo_ray import api
+
+    options.need_one_journey(journey, artifact)
+    if key and not data:
+        raise UsageError(
+            "`--key` needs `--data`", code="key_without_data", hint="`--key` names a column of the dataset"
+        )
+    if fail_fast and max_failures is not None:
+        raise UsageError(
+            "`--fail-fast` and `--max-failures` are both given",
+            code="two_limits",
+            hint="`--fail-fast` is `--max-failures 1`: leave one of the two out",
+        )
+    if output is not None:
+        need_writable_place(output)
+    request = api.RunRequest(
+        journey=journey,
+        artifact=artifact,
+        workspace=workspace,
+        environment=env,
+        case=case,
+        presets=tuple(preset or ()),
+        overlays=tuple(overlay or ()),
+        sets=options.parse_sets(set_),
+        data=tuple(data or ()),
+        key=key,
+        encoding=encoding,
+        store=store,
+        run_id=run_id,
+        backend=backend.value,
+        address=address,
+        workers=workers,
+        concurrency=concurrency,
+        rate=options.parse_rate(rate),
+        evidence=evidence,
+        durability=durability,
+        strict=strict,
+        fail_fast=fail_fast,
+        max_failures=max_failures,
+        take_over=take_over,
+        thresholds=tuple(threshold or ()),
+        reports=tuple(report or ()),
+    )
+    terminal: Terminal = context.obj
+    with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
+        outcome = api.run(request, listener=reporter)
+    return deliver(outcome, terminal, store=store, output=output, as_json=as_json)
+
+
+def store_option(store: str | None, terminal: Terminal) -> str:
+    """The `--store` that a later command needs to find this run: "" where it finds it without."""
+    return "" if store is None or store == terminal.environment.get("REQFLO_STORE") else store
+
+
+def deliver(outcome: RunOutcome, terminal: Terminal, *, store: str | None, output: Path | None, as_json: bool) -> int:
+    """Hand over what was asked for besides the last lines; returns the run's exit code.
+
+    Raises:
+        UsageError, ReqfloError: the file cannot be written; the run itself is safe in the store.
+    """
+    if output is not None:
+        from reqflo_ray import api
+        from reqflo_ray.cli.result_document import write_result_document
+
+        write_result_document(output, outcome, api.open_store(store))
+        terminal.note(f"written: {escape(str(output))}")
+    if as_json:
+        # The run's exit code must not be lost because nobody reads its verdict.
+        with suppress(OutputClosedError):
+            terminal.data(readable_json(outcome.verdict))
+    return outcome.exit_code

@@ -1,0 +1,104 @@
+"""`reqflo-ray show`: a run at a glance, or all that happened to one of its rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from reqflo_ray.cli import options
+from reqflo_ray.cli.output_file import as_json_value, readable_json
+from reqflo_ray.cli.render_row import render_row
+from reqflo_ray.cli.tables import write_table
+from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.errors import UsageError
+
+EXAMPLES: Final = """\
+reqflo-ray show latest
+reqflo-ray show latest --row ref-0017
+reqflo-ray show latest --row 17 --step create --full
+"""
+_SHOWN_FAILURES: Final = 20
+_COUNTS: Final = "select status, count(*) from results group by status order by status"
+_FAILURES: Final = (
+    "select row_index, row_key, status, failed_step, error_code, error_message from results"
+    f" where status <> 'passed' order by row_index limit {_SHOWN_FAILURES}"
+)
+
+
+def show(
+    context: typer.Context,
+    run: options.Run,
+    row: Annotated[
+        str | None,
+        typer.Option("--row", metavar="KEY", rich_help_panel=options.WHAT, help="One row, by its key or its number."),
+    ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option("--step", metavar="ID", rich_help_panel=options.WHAT, help="Only this step of the row."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", rich_help_panel=options.OUTPUT, help="Bodies as far as they are kept.")
+    ] = False,
+    store: options.StoreLocation = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show a run, or one row of it: requests, responses, assertions, outputs and events of every attempt."""
+    terminal: Terminal = context.obj
+    if row is None:
+        if step is not None or full:
+            raise UsageError(
+                f"`{'--step' if step is not None else '--full'}` needs `--row`",
+                code="step_without_row",
+                hint="a step belongs to a row: add `--row KEY`",
+            )
+        _show_run(run, store, as_json, terminal)
+    else:
+        _show_row(run, row, step, store, terminal, as_json=as_json, full=full)
+
+
+def _show_run(run: str, store: str | None, as_json: bool, terminal: Terminal) -> None:
+    from reqflo_ray import api
+
+    opened = api.open_store(store)
+    found = opened.find(run)
+    counts = {str(status): number for status, number in opened.query(_COUNTS, runs=(found.run_id,)).rows}
+    failures = opened.query(_FAILURES, runs=(found.run_id,))
+    facts: dict[str, Any] = {
+        "run_id": found.run_id,
+        "journey": found.journey,
+        "environment": found.environment,
+        "state": found.state,
+        "verdict": found.verdict,
+        "rows": found.rows,
+        "created_at": found.created_at,
+    }
+    failing = list(failures.rows)
+    if as_json:
+        rows = [dict(zip(failures.columns, map(as_json_value, line), strict=True)) for line in failing]
+        terminal.data(readable_json({**facts, "counts": counts, "failures": rows}))
+        return
+    for name, value in facts.items():
+        if value not in (None, ""):
+            terminal.text(f"{name:<12} {escape(str(value))}")
+    terminal.text(
+        f"{'counts':<12} {'  '.join(f'{status} {number}' for status, number in counts.items()) or 'none yet'}"
+    )
+    if failing:
+        terminal.text("")
+        write_table(failures.columns, failing, terminal)
+        key = failing[0][1] or failing[0][0]
+        terminal.note(f"all of one row: reqflo-ray show {found.run_id} --row {escape(str(key))}")
+
+
+def _show_row(
+    run: str, row: str, step: str | None, store: str | None, terminal: Terminal, *, as_json: bool, full: bool
+) -> None:
+    from reqflo_ray import api
+
+    found = api.open_store(store).row(run, row, step=step)
+    if as_json:
+        terminal.data(readable_json(as_json_value({"result": found.result, "steps": list(found.steps)})))
+        return
+    for line in render_row(found.result, found.steps, terminal, full=full):
+        terminal.text(line)
