@@ -54,6 +54,14 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     record: StepRecord | None = None
 
 
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="withdrawn"):
+    """The request of this intent was not sent after all, since the fence was closed: the intent counts for nothing."""
+
+    row: int
+    step: str
+    attempt: int
+
+
 class Poisoned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="poisoned"):
     """This row killed its worker when it ran alone: it is not run again."""
 
@@ -61,9 +69,11 @@ class Poisoned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="
 
 
 class Solo(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="solo"):
-    """From here on, only this row is in flight: if the worker dies now, the row did it."""
+    """From here on, only this row is in flight: if the worker dies now, the row did it. With `over` the row has ended,
+    and others may be in flight again."""
 
     row: int
+    over: bool = False
 
 
-JournalRecord = Intent | Completion | Poisoned | Solo
+JournalRecord = Intent | Completion | Withdrawn | Poisoned | Solo

@@ -1,0 +1,90 @@
+"""Finds the row that kills its workers, from what the journals say about each death. Pure; part of replay.
+
+After two deaths the rows that were in flight at both, and completed nothing in between, have to run one at a time. A
+row that is alone when its worker dies did it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Withdrawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """What the deaths of a shard's workers say about its rows.
+
+    `poisoned` rows are not run again. `suspects` run first, each alone between two `Solo` records. `all_alone`: two
+    workers died without any completion or any common row in flight, so every unfinished row has to run alone.
+    `barren_deaths` is how many deaths there were since anything was completed: a shard whose workers die again and
+    again without any row to blame cannot be helped by running it once more.
+    """
+
+    poisoned: frozenset[int] = frozenset()
+    suspects: tuple[int, ...] = ()
+    all_alone: bool = False
+    barren_deaths: int = 0
+
+
+@dataclass(slots=True)
+class _End:
+    """How one attempt stood when it ended."""
+
+    in_flight: set[int] = field(default_factory=set)
+    progressed: set[int] = field(default_factory=set)
+    alone: int | None = None
+    cleared: set[int] = field(default_factory=set)
+    poisoned: set[int] = field(default_factory=set)
+
+
+def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collection[int]) -> Blame:
+    """Judge the rows by the journals of all attempts, in order, and the attempts that ended in a worker's death."""
+    ends = {number: _end(records) for number, records in journals}
+    deaths = sorted(died)
+    poisoned = {row for end in ends.values() for row in end.poisoned}
+    poisoned |= {end.alone for number, end in ends.items() if number in died and end.alone is not None}
+    suspects: set[int] = set()
+    barren = min(len(deaths), 1)
+    common: set[int] = set()
+    for earlier, later in pairwise(deaths):
+        progressed = {row for number, end in ends.items() if earlier < number <= later for row in end.progressed}
+        common = ends.get(earlier, _End()).in_flight & ends.get(later, _End()).in_flight - progressed
+        cleared = {row for number, end in ends.items() if number > later for row in end.cleared}
+        suspects |= common - cleared
+        barren = 1 if progressed else barren + 1
+    if deaths and any(end.progressed for number, end in ends.items() if number > deaths[-1]):
+        barren = 0
+    blamed_last = bool(deaths) and ends.get(deaths[-1], _End()).alone is not None
+    return Blame(
+        poisoned=frozenset(poisoned),
+        suspects=tuple(sorted(suspects - poisoned)),
+        all_alone=barren >= 2 and not common and not blamed_last,
+        barren_deaths=barren,
+    )
+
+
+def _end(records: Sequence[JournalRecord]) -> _End:
+    end = _End()
+    for record in records:
+        match record:
+            case Solo(row=row, over=over):
+                end.alone = None if over else row
+                if over:
+                    end.cleared.add(row)
+            case Poisoned(row=row):
+                end.poisoned.add(row)
+                end.alone = None if end.alone == row else end.alone
+            case Intent(row=row):
+                end.in_flight.add(row)
+            case Completion(row=row):
+                end.in_flight.discard(row)
+                end.progressed.add(row)
+            case Withdrawn(row=row):
+                end.in_flight.discard(row)
+        # Another row at work: then this one was no longer alone, whatever the journal failed to say.
+        if isinstance(record, Intent | Completion | Withdrawn) and record.row != end.alone:
+            end.alone = None
+    return end

@@ -1,0 +1,126 @@
+"""Reads the bytes of a journal, whatever happened to them, and says exactly what cannot be trusted.
+
+A crash may cut the last record: that is a torn tail, and harmless. Everything else that is not as it was written is
+damage. This module must not know what records mean for a row; that is replay's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reqflo_ray.journal.records import FILE_HEADER_SIZE, FORMAT, MAGIC, Frame, decode, read_file_header, read_frame
+from reqflo_ray.model.journal import JournalRecord
+
+
+class DamageReason(StrEnum):
+    """How a part of a journal differs from what was written."""
+
+    UNREADABLE = "unreadable"  # bytes that are no record, though records follow
+    MISSING = "missing"  # records that must have been here are not, nor any bytes of them
+    DUPLICATE = "duplicate"  # a record that was here before
+    MISPLACED = "misplaced"  # a record before one that was written earlier
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A damaged part: `length` bytes at `offset` (0 bytes where something is missing)."""
+
+    offset: int
+    length: int
+    reason: DamageReason
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """`count` records are lost that stood before `records[before]`."""
+
+    before: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalContents:
+    """What one journal holds: `records` in the order in which they were written.
+
+    `format` is what the file says of itself, `FORMAT` where it does not say; of another format nothing else is read.
+    `torn_bytes` were cut off by a crash while they were appended: no loss, since nobody was told that they are kept.
+    """
+
+    records: tuple[JournalRecord, ...] = ()
+    torn_bytes: int = 0
+    damage: tuple[Damage, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    format: int = FORMAT
+
+    @property
+    def lost(self) -> int:
+        """How many records were written but cannot be read."""
+        return sum(gap.count for gap in self.gaps)
+
+
+def read_journal(data: bytes) -> JournalContents:
+    """Read a journal. It never raises, whatever `data` is."""
+    version = read_file_header(data)
+    if version is not None and version != FORMAT:
+        return JournalContents(format=version)
+    records: dict[int, JournalRecord] = {}
+    offsets: dict[int, int] = {}
+    damage: list[Damage] = []
+    written = 0  # sequence numbers below this were used
+    highest = -1
+    read_to = 0 if version is None else FILE_HEADER_SIZE
+    for offset, frame in _frames(data, read_to):
+        if offset > read_to:
+            damage.append(Damage(read_to, offset - read_to, DamageReason.UNREADABLE))
+        if frame.payload is None:
+            # Torn, if nothing follows; else the next frame finds these bytes unread.
+            read_to = offset
+            written = max(written, frame.sequence)
+            continue
+        read_to = frame.end
+        written = max(written, frame.sequence + 1)
+        record, size = decode(frame), frame.end - offset
+        if record is None:
+            damage.append(Damage(offset, size, DamageReason.UNREADABLE))
+        elif frame.sequence in records:
+            damage.append(Damage(offset, size, DamageReason.DUPLICATE))
+        else:
+            if frame.sequence < highest:
+                damage.append(Damage(offset, size, DamageReason.MISPLACED))
+            highest = max(highest, frame.sequence)
+            records[frame.sequence], offsets[frame.sequence] = record, offset
+    order = sorted(records)
+    gaps = tuple(_gaps(order, written))
+    explained = {part.offset + part.length for part in damage}
+    for gap in gaps:
+        place = offsets[order[gap.before]] if gap.before < len(order) else read_to
+        if place not in explained:
+            damage.append(Damage(place, 0, DamageReason.MISSING))
+    return JournalContents(
+        records=tuple(records[sequence] for sequence in order),
+        torn_bytes=len(data) - read_to,
+        damage=tuple(sorted(damage, key=lambda part: (part.offset, part.length))),
+        gaps=gaps,
+    )
+
+
+def _frames(data: bytes, offset: int) -> Iterator[tuple[int, Frame]]:
+    """All frames with an intact header, with their offsets. Where there is none, the next one is searched."""
+    while (offset := data.find(MAGIC, offset)) >= 0:
+        frame = read_frame(data, offset)
+        if frame is None:
+            offset += 1
+            continue
+        yield offset, frame
+        # A length is trusted only together with the payload that it leads to.
+        offset = offset + 1 if frame.payload is None else frame.end
+
+
+def _gaps(order: list[int], written: int) -> Iterator[Gap]:
+    expected = 0
+    for index, sequence in enumerate([*order, written]):
+        if sequence > expected:
+            yield Gap(index, sequence - expected)
+        expected = sequence + 1

@@ -1,0 +1,108 @@
+"""The bytes of a journal: a file header, then one frame a record. It must not know files, rows or what records mean.
+
+A frame is a header (magic, sequence number, kind, length of the payload, CRC of these), the payload and its CRC, all
+little-endian. The payload is JSON, so that a person can read a journal with nothing but `strings`. CRC-32 as in zlib:
+it finds every error of up to three bits and every burst of up to 32, costs 0.1 µs, and is in the standard library of
+any version that will ever have to read this. A new kind of record needs a new `FORMAT`; fields may be added to a
+record at its end, with a default.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Withdrawn
+from reqflo_ray.model.values import exact_number
+
+FORMAT: Final = 1
+
+# 0xFF is in no UTF-8 text, so no payload can hold the magic: whatever looks like a frame is one. The format is a part
+# of it, so that frames of another format are never taken for ours, even when the file header is lost.
+MAGIC: Final = b"\xff" + b"RJ" + bytes([FORMAT])
+HEADER_SIZE: Final = 17
+CRC_SIZE: Final = 4
+FILE_MAGIC: Final = b"reqflo-journal\n"
+FILE_HEADER_SIZE: Final = 20
+
+_header = struct.Struct("<4sIBI")
+_crc = struct.Struct("<I")
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder = msgspec.json.Decoder(JournalRecord, float_hook=exact_number)
+_KINDS: Final[dict[type, int]] = {Intent: 1, Completion: 2, Poisoned: 3, Solo: 4, Withdrawn: 5}
+
+
+class UnrecordableError(ValueError):
+    """A record holds a value that JSON cannot carry: a lone surrogate, or nesting without end.
+
+    Nothing was written, so the journal is unharmed: only the row that has such a value cannot go on.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame whose header is intact. `payload` is None if the rest of it is not; `end` is the offset behind it."""
+
+    sequence: int
+    kind: int
+    payload: bytes | None
+    end: int
+
+
+def file_header(version: int = FORMAT) -> bytes:
+    """What a journal begins with: its format, by which another version can refuse it by name."""
+    start = FILE_MAGIC + bytes([version])
+    return start + _crc.pack(zlib.crc32(start))
+
+
+def read_file_header(data: bytes) -> int | None:
+    """The format that `data` says it has, None if its file header is cut or damaged."""
+    start = data[: FILE_HEADER_SIZE - CRC_SIZE]
+    if not start.startswith(FILE_MAGIC) or data[len(start) : FILE_HEADER_SIZE] != _crc.pack(zlib.crc32(start)):
+        return None
+    return start[-1]
+
+
+def encode(sequence: int, record: JournalRecord) -> bytes:
+    """The frame of `record`, the `sequence`-th of its journal (from 0). Raises `UnrecordableError`."""
+    try:
+        payload = _encoder.encode(record)
+    except (ValueError, RecursionError) as problem:
+        reason = "nested too deep" if isinstance(problem, RecursionError) else "not valid Unicode"
+        raise UnrecordableError(f"a value of this step cannot be journaled: it is {reason}") from None
+    header = _header.pack(MAGIC, sequence, _KINDS[type(record)], len(payload))
+    sealed = zlib.crc32(header)
+    # The payload's CRC goes on from the header's, so that an intact payload under another's header is found out.
+    return b"".join((header, _crc.pack(sealed), payload, _crc.pack(zlib.crc32(payload, sealed))))
+
+
+def read_frame(data: bytes, offset: int) -> Frame | None:
+    """The frame at `offset`, None if there is no intact header."""
+    start = offset + HEADER_SIZE
+    if start > len(data) or not data.startswith(MAGIC, offset):
+        return None
+    header = data[offset : start - CRC_SIZE]
+    sealed = zlib.crc32(header)
+    if data[start - CRC_SIZE : start] != _crc.pack(sealed):
+        return None
+    _, sequence, kind, length = _header.unpack(header)
+    end = start + length + CRC_SIZE
+    payload = data[start : end - CRC_SIZE]
+    if end > len(data) or data[end - CRC_SIZE : end] != _crc.pack(zlib.crc32(payload, sealed)):
+        return Frame(sequence, kind, None, min(end, len(data)))
+    return Frame(sequence, kind, payload, end)
+
+
+def decode(frame: Frame) -> JournalRecord | None:
+    """The record in `frame`, None if it holds none that this version knows."""
+    if frame.payload is None:
+        return None
+    try:
+        record = _decoder.decode(frame.payload)
+    except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
+        return None
+    return record if _KINDS[type(record)] == frame.kind else None

@@ -1,0 +1,212 @@
+"""What the journals of a shard's attempts say together: where each row is, what is unknown, which row kills workers.
+
+Pure: journals in, history out. It must not know files, the journey's meaning, or what is done about a doubt.
+
+Journals are read in the order of their attempts, and a later one has the last word: it knew the earlier ones. An older
+attempt that went on for a while may have appended records after the later one had read it. Such a record is the truth
+too (its request was in doubt to the later attempt), so a completion counts wherever it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reqflo_ray.errors import StoreError
+from reqflo_ray.journal.poison import Blame, blame
+from reqflo_ray.journal.reader import Damage, JournalContents
+from reqflo_ray.journal.records import FORMAT
+from reqflo_ray.model.journal import Completion, Intent, Withdrawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepHistory:
+    """What became of one step of one row.
+
+    `completions` are its attempts that are over, in order. `in_doubt` is the intent of a request whose outcome is
+    unknown; None when the step is finished. `resend_count` is the highest that any of its requests was sent with.
+    """
+
+    completions: tuple[Completion, ...] = ()
+    in_doubt: Intent | None = None
+    resend_count: int = 0
+
+    @property
+    def final(self) -> Completion | None:
+        """How the step ended, None while it is unfinished."""
+        return self.completions[-1] if self.completions and self.completions[-1].final else None
+
+    @property
+    def attempts_used(self) -> int:
+        """How many attempts are over; the request in doubt is not counted."""
+        return self.completions[-1].attempt if self.completions else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowHistory:
+    """What is known of one row. A row that no journal names has an empty one.
+
+    `doubtful` are unfinished steps whose request may have been sent though no record says so, since records are lost.
+    `first_attempt` and `last_attempt` are the shard's attempts that worked on the row, 0 if none did; `started_at_us`
+    is the start of its earliest recorded step in microseconds since the epoch, 0 if no evidence was kept.
+    """
+
+    row: int
+    steps: Mapping[str, StepHistory] = field(default_factory=dict)
+    doubtful: frozenset[str] = frozenset()
+    first_attempt: int = 0
+    last_attempt: int = 0
+    started_at_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardHistory:
+    """What all older attempts of a shard left behind.
+
+    `rows` has only rows that a journal names: use `row`. `quarantined` is how many records could not be read, `damage`
+    where, by attempt. `blame` says which rows have to run alone, or not at all.
+    """
+
+    rows: Mapping[int, RowHistory]
+    doubtful_elsewhere: frozenset[str]
+    blame: Blame
+    quarantined: int
+    damage: tuple[tuple[int, Damage], ...]
+
+    def row(self, index: int) -> RowHistory:
+        """The history of row `index`, also of one that no journal names."""
+        return self.rows.get(index) or RowHistory(row=index, doubtful=self.doubtful_elsewhere)
+
+
+def replay(
+    attempts: Sequence[tuple[int, JournalContents]], *, steps: Sequence[str], died: Collection[int] = ()
+) -> ShardHistory:
+    """Put the journals of `attempts` (number and contents, in any order) together.
+
+    `steps` are the ids of the journey's steps in order. `died` are the attempts that ended with the death of their
+    worker; the end of a node or driver, or a stop, is no such death.
+
+    Raises:
+        StoreError: `unsupported_journal` if one was written by a version whose format this one does not know.
+    """
+    ordered = sorted(attempts, key=lambda attempt: attempt[0])
+    rows: dict[int, _Row] = {}
+    for number, contents in ordered:
+        if contents.format != FORMAT:
+            raise StoreError(
+                f"the journal of attempt {number} has format {contents.format}; this version reads {FORMAT}",
+                code="unsupported_journal",
+                hint="resume the run with the version that began it",
+            )
+        for index, record in enumerate(contents.records):
+            if isinstance(record, Intent | Completion | Withdrawn):
+                row = rows.get(record.row)
+                if row is None:
+                    row = rows[record.row] = _Row(number)
+                row.add(number, index, record)
+    # Behind this index of its records, nothing is lost from a journal.
+    whole_from = {number: contents.gaps[-1].before for number, contents in ordered if contents.gaps}
+    order = {step: place for place, step in enumerate(steps)}
+    return ShardHistory(
+        rows={index: row.history(index, order, whole_from) for index, row in rows.items()},
+        doubtful_elsewhere=frozenset(steps) if whole_from else frozenset(),
+        blame=blame([(number, contents.records) for number, contents in ordered], died),
+        quarantined=sum(contents.lost for _, contents in ordered),
+        damage=tuple((number, damage) for number, contents in ordered for damage in contents.damage),
+    )
+
+
+class _Row:
+    """Gathers the records of one row, in order."""
+
+    __slots__ = ("first_attempt", "last", "steps")
+
+    def __init__(self, attempt: int) -> None:
+        self.first_attempt = attempt
+        self.last: dict[int, tuple[int, str]] = {}  # by journal: index and step of the row's last record
+        self.steps: dict[str, _Step] = {}
+
+    def add(self, attempt: int, index: int, record: Intent | Completion | Withdrawn) -> None:
+        step = self.steps.get(record.step)
+        if step is None:
+            step = self.steps[record.step] = _Step()
+        if step.final:
+            # Sent again for its sensitive captures, by a row that is somewhere behind this step.
+            self.last.setdefault(attempt, (-1, ""))
+        else:
+            self.last[attempt] = (index, record.step)
+        if isinstance(record, Completion):
+            step.complete(record)
+        elif isinstance(record, Intent):
+            step.intend(attempt, record)
+        else:
+            step.withdraw(attempt, record)
+
+    def history(self, row: int, order: Mapping[str, int], whole_from: Mapping[int, int]) -> RowHistory:
+        steps = {name: step.history() for name, step in self.steps.items()}
+        evidence = (completion.record for step in steps.values() for completion in step.completions)
+        return RowHistory(
+            row=row,
+            steps=steps,
+            doubtful=self._doubtful(steps, order, whole_from) if whole_from else frozenset(),
+            first_attempt=self.first_attempt,
+            last_attempt=max(self.last),
+            started_at_us=min((record.started_at_us for record in evidence if record is not None), default=0),
+        )
+
+    def _doubtful(
+        self, steps: Mapping[str, StepHistory], order: Mapping[str, int], whole_from: Mapping[int, int]
+    ) -> frozenset[str]:
+        # Steps run strictly one after the other. So a record behind the last gap shows where the row was: only steps
+        # before that one can have lost records. Without such a record the row may have got anywhere.
+        reached = 0
+        for journal, start in whole_from.items():
+            index, step = self.last.get(journal, (-1, ""))
+            reached = max(reached, order.get(step, len(order)) if index >= start else len(order))
+        return frozenset(
+            name for name, place in order.items() if place < reached and (name not in steps or not steps[name].final)
+        )
+
+
+class _Step:
+    """Gathers the records of one step of one row, in order."""
+
+    __slots__ = ("completions", "final", "open", "resend_count")
+
+    def __init__(self) -> None:
+        self.completions: dict[int, Completion] = {}
+        self.final = False
+        self.open: list[tuple[int, Intent]] = []  # intents without completion, each with its journal
+        self.resend_count = 0
+
+    def intend(self, journal: int, intent: Intent) -> None:
+        self.open.append((journal, intent))
+        self.resend_count = max(self.resend_count, intent.resend_count)
+
+    def withdraw(self, journal: int, withdrawn: Withdrawn) -> None:
+        # Only the journal's own intent: an earlier attempt may really have sent the same request.
+        for place in range(len(self.open) - 1, -1, -1):
+            owner, intent = self.open[place]
+            if owner == journal and intent.attempt == withdrawn.attempt:
+                del self.open[place]
+                return
+
+    def complete(self, completion: Completion) -> None:
+        self.open = [entry for entry in self.open if entry[1].attempt > completion.attempt]
+        if self.final and not completion.final:
+            return  # a finished step stays finished, also if it was sent again while nobody knew that it was
+        if completion.final:
+            self.final = True
+            self.completions = {number: old for number, old in self.completions.items() if number < completion.attempt}
+        self.completions[completion.attempt] = completion
+
+    def history(self) -> StepHistory:
+        in_doubt: Intent | None = None
+        for _, intent in self.open if not self.final else ():
+            if in_doubt is None or intent.attempt >= in_doubt.attempt:
+                in_doubt = intent
+        return StepHistory(
+            completions=tuple(completion for _, completion in sorted(self.completions.items())),
+            in_doubt=in_doubt,
+            resend_count=self.resend_count,
+        )

@@ -1,0 +1,145 @@
+"""Appends records to the journal of one attempt, and makes them durable in groups.
+
+There is no timer: the next sync starts when the last one ended and covers all that was appended before it, so a lone
+row waits for one sync, and many rows share one. It must not know files (a `LogFile` is given) nor what rows do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn, Protocol
+
+from reqflo_ray.errors import StoreError
+from reqflo_ray.journal.records import encode, file_header
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord
+from reqflo_ray.model.plan import Durability
+
+
+class LogFile(Protocol):
+    """A new, empty file that only grows, and whose name is durable already. Its methods raise `StoreError`."""
+
+    def append(self, data: bytes) -> None:
+        """Hand all of `data` to the operating system in one write, or raise."""
+        ...
+
+    def sync(self) -> None:
+        """Return when everything appended so far is on the disk. Blocks; called from another thread than `append`."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+class JournalWriter:
+    """The journal of one attempt, used by many tasks of one event loop.
+
+    After the first append or sync that fails, nothing is written any more (a torn record must stay the last one, and
+    what a failed sync has lost is unknown): whoever waits and whoever comes later gets a `StoreError`.
+    """
+
+    def __init__(self, log: LogFile, *, durability: Durability) -> None:
+        self._log = log
+        self._syncs = durability is Durability.HOST
+        self._sequence = 0
+        self._waiting: list[asyncio.Future[None]] = []
+        self._syncing: asyncio.Task[None] | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal-sync") if self._syncs else None
+        self._failure: StoreError | None = None
+
+    def append(self, record: JournalRecord) -> None:
+        """Hand `record` to the operating system: it survives the death of this process, not a power cut.
+
+        Raises:
+            StoreError: the journal cannot be written any more.
+            UnrecordableError: `record` cannot be written down; the journal is unharmed.
+        """
+        if self._failure is not None:
+            self._refuse()
+        frame = encode(self._sequence, record)
+        if self._sequence == 0:
+            frame = file_header() + frame
+        # Counted first: whatever interrupts the write, this number is never used for another record.
+        self._sequence += 1
+        try:
+            self._log.append(frame)
+        except BaseException as problem:
+            self._fail(problem)
+            if isinstance(problem, (StoreError, OSError)):
+                self._refuse()
+            raise
+
+    async def intend(self, record: Intent, *, synced: bool = False) -> None:
+        """Append `record` before its request is sent. With `synced` it also survives a power cut (if the durability is
+        `host`): for a request that must not be sent again when its outcome is unknown. Raises as `append`."""
+        self.append(record)
+        if synced and self._syncs:
+            await self._durable()
+
+    async def complete(self, record: Completion) -> None:
+        """Append `record` and return when it is as durable as the run asks for. Raises as `append`."""
+        self.append(record)
+        if self._syncs:
+            await self._durable()
+
+    async def close(self) -> None:
+        """Close the file when the last sync has ended. Later calls of other methods raise `StoreError`."""
+        while self._syncing is not None:
+            await asyncio.wait([self._syncing])
+        if self._failure is None:
+            self._failure = StoreError("the journal is closed", code="journal_closed")
+        if self._executor is not None:
+            self._executor.shutdown()
+        self._log.close()
+
+    def _durable(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        # One future a record: a row that is cancelled while it waits must not cancel the others' wait.
+        waiter = loop.create_future()
+        self._waiting.append(waiter)
+        if self._syncing is None:
+            self._syncing = loop.create_task(self._sync_while_needed())
+        return waiter
+
+    async def _sync_while_needed(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                covered, self._waiting = self._waiting, []
+                try:
+                    await loop.run_in_executor(self._executor, self._log.sync)
+                except BaseException as problem:
+                    self._waiting = covered + self._waiting
+                    self._fail(problem)
+                    if isinstance(problem, Exception):
+                        return  # told to all who wait; nobody awaits this task
+                    raise
+                for waiter in covered:
+                    if not waiter.done():
+                        waiter.set_result(None)
+        finally:
+            self._syncing = None
+
+    def _fail(self, problem: BaseException) -> None:
+        if self._failure is None:
+            known = problem if isinstance(problem, StoreError) else None
+            self._failure = StoreError(
+                known.message if known else "the journal cannot be written",
+                code=known.code if known else "journal_unwritable",
+                cause=known.cause if known else f"{type(problem).__name__}: {problem}",
+                hint=(known.hint if known else "") or "look at the disk of the store, then resume the run",
+            )
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(self._failed())
+
+    def _failed(self) -> StoreError:
+        # A fresh one for each caller: a shared exception would collect the tracebacks of all of them.
+        failure = self._failure
+        assert failure is not None
+        return StoreError(failure.message, code=failure.code, cause=failure.cause, hint=failure.hint)
+
+    def _refuse(self) -> NoReturn:
+        raise self._failed() from None
