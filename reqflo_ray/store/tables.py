@@ -1,0 +1,128 @@
+"""The Parquet tables of a run: their columns, types and encodings. The schema is versioned, and columns are only added.
+
+Names follow OpenTelemetry for HTTP; durations end in `_ms`, sizes in `_bytes`, instants in `_at` (UTC). What there is
+not is null. The run's id is not in the files (their folder says it); the SQL views add it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+import pyarrow as pa
+
+VERSION: Final = 1
+
+
+class Encoding(Enum):
+    """How the values of a column are written; chosen by measuring a shard of a thousand rows."""
+
+    PLAIN = auto()
+    DICTIONARY = auto()  # few distinct values
+    DELTA = auto()  # numbers near their neighbours, and texts that begin like them
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. `statistics` is for those that queries select by. `leaves` are the encodings within a nested type."""
+
+    name: str
+    type: pa.DataType
+    encoding: Encoding = Encoding.PLAIN
+    statistics: bool = False
+    leaves: tuple[tuple[str, Encoding], ...] = ()
+
+
+# Thousandths, exactly: as integers they take half the room of floating point numbers.
+MILLISECONDS: Final = pa.decimal64(18, 3)
+INSTANT: Final = pa.timestamp("us", tz="UTC")
+HEADERS: Final = pa.map_(pa.string(), pa.string())
+ASSERTION: Final = pa.struct(
+    [
+        ("type", pa.string()),
+        ("path", pa.string()),
+        ("operator", pa.string()),
+        ("expected", pa.string()),
+        ("actual", pa.string()),
+        ("status", pa.string()),
+        ("soft", pa.bool_()),
+        ("origin", pa.string()),
+        ("id", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+EVENT: Final = pa.struct([("at", INSTANT), ("kind", pa.string()), ("text", pa.string())])
+
+_DICTIONARY, _DELTA = Encoding.DICTIONARY, Encoding.DELTA
+_HEADER_LEAVES = (("key_value.key", _DICTIONARY), ("key_value.value", _DICTIONARY))
+_ASSERTION_LEAVES = tuple((f"list.element.{field.name}", _DICTIONARY) for field in ASSERTION if field.name != "soft")
+_EVENT_LEAVES = (("list.element.at", _DELTA), ("list.element.kind", _DICTIONARY))
+
+RESULTS: Final = (
+    Column("row_index", pa.int64(), _DELTA, statistics=True),
+    Column("row_key", pa.string(), _DELTA, statistics=True),
+    Column("status", pa.string(), _DICTIONARY, statistics=True),
+    Column("error_code", pa.string(), _DICTIONARY),
+    Column("error_message", pa.string(), _DICTIONARY),
+    Column("failed_step", pa.string(), _DICTIONARY),
+    Column("inputs", pa.string()),
+    Column("started_at", INSTANT, _DELTA, statistics=True),
+    Column("duration_ms", MILLISECONDS, _DELTA),
+    Column("resumed", pa.bool_()),
+    Column("requests", pa.int32(), _DICTIONARY),
+    Column("retries", pa.int32(), _DICTIONARY),
+    Column("resent", pa.int32(), _DICTIONARY),
+    Column("resent_sensitive", pa.int32(), _DICTIONARY),
+    Column("shard", pa.int32(), _DICTIONARY),
+)
+
+STEPS: Final = (
+    Column("row_index", pa.int64(), _DELTA, statistics=True),
+    Column("row_key", pa.string(), _DELTA, statistics=True),
+    Column("step_id", pa.string(), _DICTIONARY, statistics=True),
+    Column("step_index", pa.int32(), _DICTIONARY),
+    Column("attempt", pa.int32(), _DICTIONARY),
+    Column("status", pa.string(), _DICTIONARY, statistics=True),
+    Column("error_code", pa.string(), _DICTIONARY),
+    Column("error_message", pa.string(), _DICTIONARY),
+    Column("http_request_method", pa.string(), _DICTIONARY),
+    Column("url_full", pa.string()),
+    Column("http_request_headers", HEADERS, leaves=_HEADER_LEAVES),
+    Column("http_request_body", pa.string()),
+    Column("http_request_body_binary", pa.binary()),
+    Column("http_request_body_bytes", pa.int64(), _DICTIONARY),
+    Column("http_request_body_sha256", pa.string()),
+    Column("http_request_body_truncated", pa.bool_()),
+    Column("http_response_status_code", pa.int32(), _DICTIONARY, statistics=True),
+    Column("http_response_reason", pa.string(), _DICTIONARY),
+    Column("http_response_headers", HEADERS, leaves=_HEADER_LEAVES),
+    Column("http_response_body", pa.string()),
+    Column("http_response_body_binary", pa.binary()),
+    Column("http_response_body_bytes", pa.int64(), _DICTIONARY),
+    Column("http_response_body_sha256", pa.string()),
+    Column("http_response_body_truncated", pa.bool_()),
+    Column("network_protocol_version", pa.string(), _DICTIONARY),
+    Column("started_at", INSTANT, _DELTA, statistics=True),
+    Column("duration_ms", MILLISECONDS, _DELTA),
+    Column("blocked_ms", MILLISECONDS, _DELTA),
+    Column("dns_ms", MILLISECONDS, _DELTA),
+    Column("connect_ms", MILLISECONDS, _DELTA),
+    Column("tls_ms", MILLISECONDS, _DELTA),
+    Column("wait_ms", MILLISECONDS, _DELTA),
+    Column("receive_ms", MILLISECONDS, _DELTA),
+    Column("connection_reused", pa.bool_()),
+    Column("outputs", pa.string()),
+    Column("assertions", pa.list_(ASSERTION), leaves=_ASSERTION_LEAVES),
+    Column("events", pa.list_(EVENT), leaves=_EVENT_LEAVES),
+    Column("idempotency_key", pa.string()),
+    Column("resend_count", pa.int32(), _DICTIONARY),
+    Column("resend_reason", pa.string(), _DICTIONARY),
+    Column("resumed", pa.bool_()),
+)
+
+
+def schema(columns: tuple[Column, ...]) -> pa.Schema:
+    """The Arrow schema of `columns`, with the version in its metadata."""
+    fields = [pa.field(column.name, column.type) for column in columns]
+    return pa.schema(fields, metadata={"reqflo_schema_version": str(VERSION)})
