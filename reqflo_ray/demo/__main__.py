@@ -1,0 +1,30 @@
+"""Starts the demo API without the rest of the command line: `python -m reqflo_ray.demo --port 0`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from reqflo_ray.demo.server import DEFAULT_PORT, DemoOptions, serve
+from reqflo_ray.errors import ReqfloError
+
+
+def _options() -> DemoOptions:
+    parser = argparse.ArgumentParser(prog="python -m reqflo_ray.demo", description="Serve the demo API.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--error-rate", type=float, default=0.0, help="share of requests that get a 503")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ledger", type=int, default=100_000, help="how many requests the ledger keeps")
+    parser.add_argument("--maximum-body", type=int, default=2**20, help="bytes")
+    return DemoOptions(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    try:
+        serve(_options())
+    except ReqfloError as error:
+        hint = f"\nhint: {error.hint}" if error.hint else ""
+        sys.stderr.write(f"error[{error.code}]: {error.message}{hint}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,114 @@
+"""Runs the demo API as a process of its own: options, socket, signals.
+
+The API is for trying things out and for tests: it listens on loopback unless told otherwise and keeps all in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from typing import Final
+
+from reqflo_ray.demo.api import DemoApi
+from reqflo_ray.demo.ledger import Ledger
+from reqflo_ray.demo.shop import Shop
+from reqflo_ray.demo.wire import HttpConnection
+from reqflo_ray.errors import UsageError
+
+CLIENT_SECRET_VARIABLE: Final = "DEMO_CLIENT_SECRET"
+DEFAULT_PORT: Final = 8480
+
+_GRACE_SECONDS: Final = 5.0
+_BACKLOG: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """How the demo API behaves.
+
+    `port` 0 takes a free one. `latency` is in seconds, `error_rate` a share from 0 to 1 of requests that get a 503,
+    drawn from `seed`. `client_secret` None means `DEMO_CLIENT_SECRET` of the environment, and without that any
+    non-empty secret. `ledger` is how many requests the ledger keeps.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    latency: float = 0.0
+    error_rate: float = 0.0
+    seed: int = 0
+    client_secret: str | None = field(default=None, repr=False)
+    ledger: int = 100_000
+    maximum_body: int = 2**20
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise _invalid("port", self.port, "a number from 0 to 65535")
+        if not 0 <= self.latency <= 3600:
+            raise _invalid("latency", self.latency, "seconds, from 0 to 3600")
+        if not 0 <= self.error_rate <= 1:
+            raise _invalid("error-rate", self.error_rate, "a share from 0 to 1")
+        if self.ledger < 0:
+            raise _invalid("ledger", self.ledger, "a number of requests, 0 or more")
+        if self.maximum_body < 1:
+            raise _invalid("maximum-body", self.maximum_body, "a number of bytes, 1 or more")
+
+
+def _invalid(name: str, value: float, wanted: str) -> UsageError:
+    return UsageError(f"`--{name}` is {value}", code="invalid_option", hint=f"give {wanted}")
+
+
+def serve(options: DemoOptions) -> None:
+    """Serve until SIGTERM or SIGINT; says `listening on http://HOST:PORT` on stdout once it does.
+
+    Raises:
+        UsageError: `address_in_use` if the address cannot be listened on.
+    """
+    import uvloop
+
+    uvloop.run(_serve(options))
+
+
+async def _serve(options: DemoOptions) -> None:
+    secret = options.client_secret or os.environ.get(CLIENT_SECRET_VARIABLE) or None
+    api = DemoApi(
+        Shop(client_secret=secret, seed=options.seed),
+        Ledger(options.ledger),
+        error_rate=options.error_rate,
+        seed=options.seed,
+    )
+    connections: set[HttpConnection] = set()
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    try:
+        server = await loop.create_server(
+            lambda: HttpConnection(api, connections, latency=options.latency, maximum_body=options.maximum_body),
+            options.host,
+            options.port,
+            backlog=_BACKLOG,
+        )
+    except OSError as problem:
+        raise UsageError(
+            f"cannot listen on {options.host}:{options.port}",
+            code="address_in_use",
+            cause=problem.strerror or str(problem),
+            hint="choose another `--port`; 0 takes a free one",
+        ) from None
+    port = server.sockets[0].getsockname()[1]
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    sys.stdout.write(f"listening on http://{host}:{port}\n")
+    sys.stdout.flush()
+    await stop.wait()
+    server.close()
+    await _drain(connections)
+
+
+async def _drain(connections: set[HttpConnection]) -> None:
+    for connection in tuple(connections):
+        connection.shut_down()
+    if connections:
+        await asyncio.wait([connection.closed for connection in connections], timeout=_GRACE_SECONDS)
