@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 
-from reqflo_ray.demo.server import DEFAULT_PORT, DemoOptions, serve
+from reqflo_ray.demo.server import DEFAULT_PORT, ServerOptions, serve
 from reqflo_ray.errors import ReqfloError
 
 
-def _options() -> DemoOptions:
+def _options() -> ServerOptions:
     parser = argparse.ArgumentParser(prog="python -m reqflo_ray.demo", description="Serve the demo API.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--latency", type=float, default=0.0, dest="latency_ms", help="milliseconds before each answer")
     parser.add_argument("--error-rate", type=float, default=0.0, help="share of requests that get a 503")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ledger", type=int, default=100_000, help="how many requests the ledger keeps")
     parser.add_argument("--maximum-body", type=int, default=2**20, help="bytes")
-    return DemoOptions(**vars(parser.parse_args()))
+    return ServerOptions(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import urllib.request
 from types import TracebackType
 from typing import Any, Final, Self
 
-from reqflo_ray.demo.server import CLIENT_SECRET_VARIABLE, DemoOptions
+from reqflo_ray.demo.server import CLIENT_SECRET_VARIABLE, ServerOptions
 from reqflo_ray.errors import ReqfloError
 
 _PROMISE: Final = b"listening on "
@@ -25,16 +25,23 @@ class DemoServer:
         ReqfloError: `demo_not_started` on entering, if it does not listen within `start_seconds`.
     """
 
-    def __init__(self, options: DemoOptions | None = None, *, start_seconds: float = 20.0) -> None:
-        self._options = options or DemoOptions(port=0)
+    def __init__(self, options: ServerOptions | None = None, *, start_seconds: float = 20.0) -> None:
+        self._options = options or ServerOptions(port=0)
         self._start_seconds = start_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
         options = self._options
-        names = ("host", "port", "latency", "error_rate", "seed", "ledger", "maximum_body")
-        arguments = [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in names]
+        arguments = [
+            f"--host={options.host}",
+            f"--port={options.port}",
+            f"--latency={options.latency_ms}",
+            f"--error-rate={options.error_rate}",
+            f"--seed={options.seed}",
+            f"--ledger={options.ledger}",
+            f"--maximum-body={options.maximum_body}",
+        ]
         environment = dict(os.environ)
         if options.client_secret:  # not an argument: those are there for every user of the machine to see
             environment[CLIENT_SECRET_VARIABLE] = options.client_secret

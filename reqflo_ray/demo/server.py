@@ -26,17 +26,17 @@ _BACKLOG: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions:
+class ServerOptions:
     """How the demo API behaves.
 
-    `port` 0 takes a free one. `latency` is in seconds, `error_rate` a share from 0 to 1 of requests that get a 503,
+    `port` 0 takes a free one. `latency_ms` passes before each answer. `error_rate` is a share from 0 to 1 of requests that get a 503,
     drawn from `seed`. `client_secret` None means `DEMO_CLIENT_SECRET` of the environment, and without that any
     non-empty secret. `ledger` is how many requests the ledger keeps.
     """
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    latency: float = 0.0
+    latency_ms: float = 0.0
     error_rate: float = 0.0
     seed: int = 0
     client_secret: str | None = field(default=None, repr=False)
@@ -46,8 +46,8 @@ class DemoOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise _invalid("port", self.port, "a number from 0 to 65535")
-        if not 0 <= self.latency <= 3600:
-            raise _invalid("latency", self.latency, "seconds, from 0 to 3600")
+        if not 0 <= self.latency_ms <= 3_600_000:
+            raise _invalid("latency", self.latency_ms, "milliseconds, at most an hour")
         if not 0 <= self.error_rate <= 1:
             raise _invalid("error-rate", self.error_rate, "a share from 0 to 1")
         if self.ledger < 0:
@@ -60,7 +60,7 @@ def _invalid(name: str, value: float, wanted: str) -> UsageError:
     return UsageError(f"`--{name}` is {value}", code="invalid_option", hint=f"give {wanted}")
 
 
-def serve(options: DemoOptions) -> None:
+def serve(options: ServerOptions) -> None:
     """Serve until SIGTERM or SIGINT; says `listening on http://HOST:PORT` on stdout once it does.
 
     Raises:
@@ -71,7 +71,7 @@ def serve(options: DemoOptions) -> None:
     uvloop.run(_serve(options))
 
 
-async def _serve(options: DemoOptions) -> None:
+async def _serve(options: ServerOptions) -> None:
     secret = options.client_secret or os.environ.get(CLIENT_SECRET_VARIABLE) or None
     api = DemoApi(
         Shop(client_secret=secret, seed=options.seed),
@@ -86,7 +86,9 @@ async def _serve(options: DemoOptions) -> None:
         loop.add_signal_handler(signal_number, stop.set)
     try:
         server = await loop.create_server(
-            lambda: HttpConnection(api, connections, latency=options.latency, maximum_body=options.maximum_body),
+            lambda: HttpConnection(
+                api, connections, latency=options.latency_ms / 1000, maximum_body=options.maximum_body
+            ),
             options.host,
             options.port,
             backlog=_BACKLOG,
