@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,8 @@ from reqflo_ray.model.exchange import Headers
 from reqflo_ray.model.results import AssertionResult, LogEvent, RowResult, StepRecord
 from reqflo_ray.store import tables
 from reqflo_ray.store.tables import Column, Encoding
+
+Array: TypeAlias = "pa.Array[Any]"
 
 _STEP_ORDER: Final = attrgetter("row_index", "step_index", "attempt")
 _DELTA_OF_TEXT: Final = "DELTA_BYTE_ARRAY"
@@ -126,7 +128,7 @@ def _time_columns(steps: Sequence[StepRecord]) -> dict[str, Any]:
     }
 
 
-def _headers(cells: Sequence[Headers]) -> pa.Array:
+def _headers(cells: Sequence[Headers]) -> Array:
     """Names in lower case, for they mean the same in any; the values of a repeated name are joined, as HTTP says."""
     cells = [_unique(cell) if len({name.lower() for name, _ in cell}) < len(cell) else cell for cell in cells]
     pairs = list(chain.from_iterable(cells))
@@ -145,7 +147,7 @@ def _unique(headers: Headers) -> Headers:
     return tuple(joined.items())
 
 
-def _bodies(bodies: Sequence[tuple[bytes | None, bool]]) -> tuple[pa.Array, pa.Array]:
+def _bodies(bodies: Sequence[tuple[bytes | None, bool]]) -> tuple[Array, Array]:
     texts: list[bytes | None] = []
     binaries: list[bytes | None] = []
     for body, truncated in bodies:
@@ -167,7 +169,7 @@ def _as_text(body: bytes, truncated: bool) -> bytes | None:
     return body
 
 
-def _assertions(cells: Sequence[tuple[AssertionResult, ...]]) -> pa.Array:
+def _assertions(cells: Sequence[tuple[AssertionResult, ...]]) -> Array:
     results = list(chain.from_iterable(cells))
     columns = [
         _texts([result.type for result in results]),
@@ -184,7 +186,7 @@ def _assertions(cells: Sequence[tuple[AssertionResult, ...]]) -> pa.Array:
     return pa.ListArray.from_arrays(_offsets(cells), pa.StructArray.from_arrays(columns, fields=list(tables.ASSERTION)))
 
 
-def _events(cells: Sequence[tuple[LogEvent, ...]]) -> pa.Array:
+def _events(cells: Sequence[tuple[LogEvent, ...]]) -> Array:
     events = list(chain.from_iterable(cells))
     columns = [
         pa.array([event.at_us for event in events], pa.int64()).view(tables.INSTANT),
@@ -194,11 +196,11 @@ def _events(cells: Sequence[tuple[LogEvent, ...]]) -> pa.Array:
     return pa.ListArray.from_arrays(_offsets(cells), pa.StructArray.from_arrays(columns, fields=list(tables.EVENT)))
 
 
-def _offsets(cells: Sequence[Sequence[object]]) -> pa.Array:
+def _offsets(cells: Sequence[Sequence[object]]) -> Any:
     return pa.array(accumulate(map(len, cells), initial=0), pa.int32())
 
 
-def _texts(values: Sequence[str | None]) -> pa.Array:
+def _texts(values: Sequence[str | None]) -> Array:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
@@ -207,12 +209,12 @@ def _texts(values: Sequence[str | None]) -> pa.Array:
         return pa.array(encoded, pa.string())
 
 
-def _milliseconds(values: Sequence[float | None]) -> pa.Array:
+def _milliseconds(values: Sequence[float | None]) -> Array:
     thousandths = pc.round(pc.multiply(pa.array(values, pa.float64()), 1000.0)).cast(pa.int64())
     return pa.Array.from_buffers(tables.MILLISECONDS, len(values), thousandths.buffers(), thousandths.null_count)
 
 
-_BUILD: Final[dict[pa.DataType, Callable[[Any], pa.Array]]] = {
+_BUILD: Final[dict[pa.DataType, Callable[[Any], Array]]] = {
     pa.string(): _texts,
     tables.MILLISECONDS: _milliseconds,
     tables.INSTANT: lambda values: pa.array(values, pa.int64()).view(tables.INSTANT),
@@ -222,25 +224,24 @@ _BUILD: Final[dict[pa.DataType, Callable[[Any], pa.Array]]] = {
 def _parquet(columns: tuple[Column, ...], values: dict[str, Any]) -> bytes:
     arrays = [_array(column.type, values[column.name]) for column in columns]
     table = pa.Table.from_arrays(arrays, schema=tables.schema(columns))
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=[leaf for leaf, _, encoding in _leaves(columns) if encoding is Encoding.DICTIONARY],
-        column_encoding={leaf: _delta(kind) for leaf, kind, encoding in _leaves(columns) if encoding is Encoding.DELTA},
-        write_statistics=[column.name for column in columns if column.statistics],
-        row_group_size=max(len(table), 1),
+    options: dict[str, Any] = {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [leaf for leaf, _, how in _leaves(columns) if how is Encoding.DICTIONARY],
+        "column_encoding": {leaf: _delta(kind) for leaf, kind, how in _leaves(columns) if how is Encoding.DELTA},
+        "write_statistics": [column.name for column in columns if column.statistics],
+        "row_group_size": max(len(table), 1),
+        "store_decimal_as_integer": True,
         # The Arrow schema would repeat what Parquet says, in two kilobytes a file.
-        store_schema=False,
-        store_decimal_as_integer=True,
-    )
+        "store_schema": False,
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, **options)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
 
-def _array(kind: pa.DataType, values: Any) -> pa.Array:
+def _array(kind: pa.DataType, values: Any) -> Array:
     if isinstance(values, pa.Array):
         return values
     build = _BUILD.get(kind)
