@@ -1,0 +1,73 @@
+"""What the next hop of a redirected request is: method, body and headers by RFC 9110 and the fetch standard.
+
+Pure: where a hop may go is checked by who sends it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urljoin
+
+from reqflo_ray.http.failures import ExchangeError
+from reqflo_ray.http.outgoing import Outgoing, complete
+from reqflo_ray.http.target import parse_target
+from reqflo_ray.model.exchange import FailureKind, TransportResponse
+
+_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+_CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+_OF_THE_BODY: Final = frozenset(
+    {"content-length", "content-type", "content-encoding", "content-language", "content-location", "digest"}
+)
+
+
+def is_redirect(response: TransportResponse) -> bool:
+    """Whether the response names another place to ask. A redirect without a Location is an ordinary answer."""
+    return response.status in _STATUSES and bool(_locations(response))
+
+
+def next_hop(previous: Outgoing, response: TransportResponse, user_agent: str) -> Outgoing:
+    """The request that follows `previous` after its answer `response`, which must be a redirect.
+
+    303, and 301 or 302 after POST, become GET without a body. Across origins Authorization, Cookie and
+    Proxy-Authorization stay behind (https to http is such a change), and Host is made anew. Raises `ExchangeError`:
+    `protocol_error` for a Location that cannot be read, `target_blocked` for one that is neither http nor https.
+    """
+    here = previous.target
+    locations = _locations(response)
+    if len(locations) > 1:
+        raise ExchangeError(FailureKind.PROTOCOL, f"the redirect of {here.place} names more than one location")
+    location = _readable(locations[0])
+    try:
+        url = urljoin(here.url, location)
+        scheme = url.partition(":")[0].lower()
+        if scheme not in ("http", "https"):
+            raise ExchangeError(FailureKind.BLOCKED, f"{here.place} redirects to a scheme other than http and https")
+        there = parse_target(url)
+    except ValueError:
+        raise _unreadable(here.place) from None
+    except ExchangeError as error:
+        raise error if error.kind is FailureKind.BLOCKED else _unreadable(here.place) from None
+    method, body, headers = previous.method, previous.body, previous.headers
+    if (response.status == 303 and method != "HEAD") or (response.status in (301, 302) and method == "POST"):
+        method, body = "GET", None
+        headers = tuple(pair for pair in headers if pair[0].lower() not in _OF_THE_BODY)
+    if there.origin != here.origin:
+        headers = tuple(pair for pair in headers if pair[0].lower() not in _CREDENTIALS and pair[0].lower() != "host")
+    # A user in a Location is the server's idea, not the caller's.
+    return complete(method, there._replace(authorization=""), headers, body, user_agent)
+
+
+def _locations(response: TransportResponse) -> list[str]:
+    return [value for name, value in response.headers if name.lower() == "location" and value]
+
+
+def _readable(location: str) -> str:
+    # Header bytes were read as Latin-1; a Location with non-ASCII characters is UTF-8 in practice.
+    try:
+        return location.encode("latin-1").decode()
+    except UnicodeError:
+        return location
+
+
+def _unreadable(place: str) -> ExchangeError:
+    return ExchangeError(FailureKind.PROTOCOL, f"the redirect of {place} names a location that is not a valid URL")

@@ -1,0 +1,162 @@
+"""Sends a request: deadline, allowed hosts, redirects, one re-send on a stale connection. What is the same for every
+engine is here; an engine carries out single hops and knows its HTTP library."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import Protocol
+
+from reqflo_ray.http.addresses import is_blocked, is_blocked_name
+from reqflo_ray.http.failures import ExchangeError, blocked_failure
+from reqflo_ray.http.hosts import host_allowed
+from reqflo_ray.http.outgoing import RESENDABLE, Outgoing, prepare
+from reqflo_ray.http.redirects import is_redirect, next_hop
+from reqflo_ray.http.target import Target
+from reqflo_ray.http.watch import Watch
+from reqflo_ray.model.exchange import (
+    Exchange,
+    FailureKind,
+    TransportEvent,
+    TransportFailure,
+    TransportRequest,
+    TransportResponse,
+)
+from reqflo_ray.model.plan import HttpSettings
+
+
+class Engine(Protocol):
+    """One HTTP library."""
+
+    async def exchange(self, outgoing: Outgoing, request: TransportRequest, watch: Watch) -> TransportResponse:
+        """Send one hop and read its whole answer; `watch` is filled on the way. Redirects are not followed and
+        nothing is sent twice. Raises `ExchangeError`, and no error of the library."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class EngineTransport:
+    """The `Transport` over an engine. Safe to use from many tasks of one event loop."""
+
+    def __init__(self, engine: Engine, settings: HttpSettings) -> None:
+        self._engine = engine
+        self._max_redirects = settings.max_redirects
+        self._user_agent = settings.user_agent
+        self._allow_link_local = settings.allow_link_local
+
+    async def send(self, request: TransportRequest) -> Exchange:
+        """See `Transport.send`."""
+        exchange = _Exchange(request)
+        try:
+            outgoing = prepare(request, self._user_agent)
+        except ExchangeError as error:
+            return exchange.failed(error)
+        try:
+            async with asyncio.timeout(request.total_ms / 1000):
+                response = await self._follow(outgoing, request, exchange)
+        except ExchangeError as error:
+            return exchange.failed(error)
+        except TimeoutError:
+            phase = exchange.watch.phase()
+            text = f"the exchange did not end within {request.total_ms} ms; the time ran out {phase}"
+            return exchange.failed(ExchangeError(FailureKind.DEADLINE, text))
+        return exchange.done(response)
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
+        await self._engine.close()
+
+    async def _follow(self, outgoing: Outgoing, request: TransportRequest, exchange: _Exchange) -> TransportResponse:
+        hops = 0
+        while True:
+            exchange.start_hop(outgoing)
+            self._check_target(outgoing.target, request)
+            response = await self._hop(outgoing, request, exchange)
+            if not self._max_redirects or not is_redirect(response):
+                return response
+            if hops == self._max_redirects:
+                raise ExchangeError(FailureKind.REDIRECTS, f"more than {self._max_redirects} redirects")
+            hops += 1
+            outgoing = next_hop(outgoing, response, self._user_agent)
+            exchange.note("redirect", f"{response.status} to {outgoing.target.scheme}://{outgoing.target.place}")
+
+    async def _hop(self, outgoing: Outgoing, request: TransportRequest, exchange: _Exchange) -> TransportResponse:
+        watch = exchange.watch
+        try:
+            return await self._engine.exchange(outgoing, request, watch)
+        except ExchangeError as error:
+            # A server may close a kept-alive connection just when it is used again. If it cannot have acted on the
+            # request, or acting twice is harmless, that is no failure; at most once, and never after a byte came back.
+            stale = error.kind is FailureKind.CLOSED and watch.reused and not watch.received
+            if not stale or (watch.writing and outgoing.method not in RESENDABLE):
+                raise
+        exchange.note("resend", f"{outgoing.target.place} had closed the kept-alive connection; sent again on another")
+        exchange.start_hop(outgoing, fresh=True)
+        return await self._engine.exchange(outgoing, request, exchange.watch)
+
+    def _check_target(self, target: Target, request: TransportRequest) -> None:
+        if not host_allowed(request.allowed_hosts, target.host):
+            raise ExchangeError(FailureKind.BLOCKED, f"{target.host} is not a host that this request may be sent to")
+        if not self._allow_link_local and (is_blocked_name(target.host) or _is_blocked_literal(target.host)):
+            raise blocked_failure(target.host)
+
+
+def _is_blocked_literal(host: str) -> bool:
+    if not (host[0].isdigit() or ":" in host):
+        return False
+    try:
+        return is_blocked(host.removesuffix("."))
+    except ValueError:
+        return False
+
+
+class _Exchange:
+    """What is known of one exchange so far."""
+
+    __slots__ = ("began", "events", "outgoing", "request", "sent", "watch")
+
+    def __init__(self, request: TransportRequest) -> None:
+        self.began = perf_counter()
+        self.request = request
+        self.outgoing: Outgoing | None = None
+        self.watch = Watch((), 0.0)
+        self.events: tuple[TransportEvent, ...] = ()
+        self.sent = False
+
+    def start_hop(self, outgoing: Outgoing, *, fresh: bool = False) -> None:
+        self.sent = self.sent or self.watch.writing
+        self.outgoing = outgoing
+        self.watch = Watch(outgoing.headers, self.request.connect_ms / 1000, fresh=fresh)
+
+    def note(self, kind: str, text: str) -> None:
+        self.events += (TransportEvent(kind=kind, text=text, at_ms=(perf_counter() - self.began) * 1000),)
+
+    def done(self, response: TransportResponse) -> Exchange:
+        outgoing = self.outgoing
+        assert outgoing is not None
+        return Exchange(
+            request_headers=outgoing.headers,
+            url=outgoing.target.url,
+            timings=self.watch.timings(self.began),
+            response=response,
+            events=self.events,
+        )
+
+    def failed(self, error: ExchangeError) -> Exchange:
+        outgoing, watch = self.outgoing, self.watch
+        return Exchange(
+            request_headers=self.request.headers if outgoing is None else outgoing.headers,
+            url=self.request.url if outgoing is None else outgoing.target.url,
+            timings=watch.timings(self.began),
+            failure=TransportFailure(
+                kind=error.kind,
+                message=error.message,
+                sent=self.sent or watch.writing,
+                status=watch.status,
+                headers=watch.headers,
+            ),
+            events=self.events,
+        )
