@@ -1,0 +1,171 @@
+"""Reads Parquet as JSON values. It must not know types or inputs.
+
+A null is not supplied. Decimals keep their digits; dates, times and timestamps become RFC 3339 text (a timestamp
+without a zone gets none); lists, structs and maps with text keys become JSON. Bytes, durations and other types have no
+JSON form and are refused by column. Rows are placed by their number in the file, from 1.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from reqflo_ray.model.values import JsonValue
+from reqflo_ray.store.dataset_faults import DataFile, Faults
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+_BATCH_ROWS: Final = 4096
+
+
+class ParquetReader:
+    """The rows of one Parquet file. `stream` must be seekable."""
+
+    header_line = 0
+
+    def __init__(self, file: DataFile, stream: BinaryIO, faults: Faults) -> None:
+        self.file = file
+        self._stream = stream
+        self._faults = faults
+        self._table: parquet.ParquetFile | None = None
+
+    def header(self) -> tuple[str, ...]:
+        """The names in the schema; () if it cannot be used (a finding)."""
+        self._table = self._open()
+        return tuple(self._table.schema_arrow.names) if self._table else ()
+
+    @property
+    def row_count(self) -> int:
+        """How many rows the file says it has; known after `header`."""
+        return int(self._table.metadata.num_rows) if self._table else 0
+
+    def records(self) -> Iterator[tuple[int, dict[str, JsonValue], str]]:
+        """Of every row: its number from 1, the values that are not null, and "" (it has no text)."""
+        if self._table is None:
+            return
+        names = self._table.schema_arrow.names
+        converters = [_converter(kind) for kind in self._table.schema_arrow.types]
+        number = 0
+        try:
+            for batch in self._table.iter_batches(batch_size=_BATCH_ROWS):
+                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    number += 1
+                    row = self._row(number, names, converters, cells)
+                    if row is not None:
+                        yield number, row, ""
+        except (ValueError, OSError) as problem:  # Arrow's errors are of these kinds
+            self._report_damage(problem, number)
+
+    def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
+        """The number of the row."""
+        return line, 1, ""
+
+    def _row(
+        self, number: int, names: list[str], converters: list[_Converter | None], cells: tuple[Any, ...]
+    ) -> dict[str, JsonValue] | None:
+        row: dict[str, JsonValue] = {}
+        for name, converter, cell in zip(names, converters, cells, strict=True):
+            if cell is None:
+                continue
+            try:
+                row[name] = converter(cell) if converter else cell
+            except ValueError as problem:
+                self._faults.add(
+                    "no_json_value",
+                    f"row {number}: the value of column `{name}` has no JSON form",
+                    file=self.file,
+                    line=number,
+                    cause=str(problem),
+                )
+                return None
+        return row
+
+    def _open(self) -> parquet.ParquetFile | None:
+        from pyarrow import parquet
+
+        before = self._faults.count
+        try:
+            opened = parquet.ParquetFile(self._stream)
+        except (ValueError, OSError) as problem:
+            self._report_damage(problem, 0)
+            return None
+        if not opened.schema_arrow.names:
+            self._report_column("no_header", f"`{self.file.name}` has no columns")
+        seen: set[str] = set()
+        for field in opened.schema_arrow:
+            if field.name in seen:
+                self._report_column("duplicate_column", f"column `{field.name}` is there twice")
+            elif not field.name.strip():
+                self._report_column("unnamed_column", "a column has no name")
+            if reason := _refusal(field.type):
+                self._report_column("unsupported_column", f"column `{field.name}` holds {reason}")
+            seen.add(field.name)
+        return opened if self._faults.count == before else None
+
+    def _report_column(self, code: str, message: str) -> None:
+        self._faults.add(code, message, file=self.file, hint="leave the column out, or give it another form")
+
+    def _report_damage(self, problem: Exception, row: int) -> None:
+        self._faults.add(
+            "damaged_parquet",
+            f"`{self.file.name}` cannot be read as Parquet" + (f" after row {row}" if row else ""),
+            file=self.file,
+            cause=str(problem).partition("\n")[0],
+        )
+
+
+_Converter = Callable[[Any], JsonValue]
+
+
+def _refusal(kind: pa.DataType) -> str:
+    """What a column of type `kind` holds that has no JSON form; "" if it has one."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _refusal(kind.value_type)
+    if types.is_map(kind):
+        return _refusal(kind.item_type) if types.is_string(kind.key_type) else "maps whose keys are no text"
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return _refusal(kind.value_type)
+    if types.is_struct(kind):
+        return next(filter(None, (_refusal(kind.field(at).type) for at in range(kind.num_fields))), "")
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return "bytes"
+    plain = (
+        types.is_null(kind) or types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+        or types.is_decimal(kind) or types.is_string(kind) or types.is_large_string(kind)
+        or types.is_timestamp(kind) or types.is_date(kind) or types.is_time(kind)
+    )  # fmt: skip
+    return "" if plain else f"`{kind}`"
+
+
+def _converter(kind: pa.DataType) -> _Converter | None:
+    """How a value that Arrow gives becomes JSON; None where it is JSON already."""
+    from pyarrow import types
+
+    if types.is_map(kind):
+        return lambda pairs: {key: _json(value) for key, value in pairs}
+    if types.is_boolean(kind) or types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind):
+        return None
+    return _json
+
+
+def _json(value: Any) -> JsonValue:
+    match value:
+        case float() if not math.isfinite(value):
+            raise ValueError(f"{value} is no JSON number")
+        case datetime.datetime() | datetime.date() | datetime.time():
+            return value.isoformat()
+        case dict():
+            return {key: _json(item) for key, item in value.items()}
+        case list():
+            return [_json(item) for item in value]
+        case Decimal() if not value.is_finite():
+            raise ValueError(f"{value} is no JSON number")
+        case _:
+            return value

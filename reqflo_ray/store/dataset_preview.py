@@ -1,0 +1,67 @@
+"""Looks at the beginning of a dataset: which columns it has, and about how many rows. It must not judge rows."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from reqflo_ray.store.dataset_faults import DataFile, Faults
+from reqflo_ray.store.dataset_files import find_files, is_packed, size_in_bytes
+from reqflo_ray.store.dataset_parquet import ParquetReader
+from reqflo_ray.store.dataset_rows import Reader, open_reader
+from reqflo_ray.store.dataset_text import check_encoding
+
+SAMPLED_ROWS: Final = 100
+_GZIP_RATIO: Final = 5
+
+
+def read_columns(files: tuple[str, ...], *, encoding: str = "utf-8") -> tuple[str, ...]:
+    """The columns of a dataset without reading it whole: of CSV the header, of Parquet the schema, of JSON the members
+    of the first `SAMPLED_ROWS` objects of every file.
+
+    Raises:
+        DatasetError: a file is missing, or its beginning cannot be used.
+    """
+    check_encoding(encoding)
+    faults = Faults()
+    columns: dict[str, None] = {}
+    for file in find_files(files, faults):
+        with open_reader(file, encoding, faults) as reader:
+            if reader is None:
+                continue
+            header = reader.header()
+            if header is None:
+                for _, values, _ in islice(reader.records(), SAMPLED_ROWS):
+                    columns.update(dict.fromkeys(values))
+            else:
+                columns.update(dict.fromkeys(header))
+    faults.raise_any()
+    return tuple(columns)
+
+
+def estimate_rows(files: tuple[str, ...], *, encoding: str = "utf-8") -> int:
+    """About how many rows the dataset has: exact for Parquet and for small files, else from the size of the files and
+    of their first rows. What cannot be read counts as nothing; staging says why.
+
+    Raises:
+        DatasetError: `unknown_encoding`.
+    """
+    check_encoding(encoding)
+    faults = Faults()
+    total = 0
+    for file in find_files(files, faults):
+        with open_reader(file, encoding, faults) as reader:
+            if reader is not None:
+                total += _estimate(file, reader)
+    return total
+
+
+def _estimate(file: DataFile, reader: Reader) -> int:
+    reader.header()
+    if isinstance(reader, ParquetReader):
+        return reader.row_count
+    sample = [len(text.encode()) + 1 for _, _, text in islice(reader.records(), SAMPLED_ROWS)]
+    if len(sample) < SAMPLED_ROWS:
+        return len(sample)
+    size = size_in_bytes(file) * (_GZIP_RATIO if is_packed(file) else 1)
+    return max(len(sample), size * len(sample) // sum(sample))

@@ -1,0 +1,226 @@
+"""Reads a whole dataset as numbered rows: all files in order, declared types converted, keys and required inputs
+checked, every fault with its place. It must not know where rows are stored.
+
+Nothing of a sensitive input is ever shown: its faults name the column only, and a journey that declares any sensitive
+input or variable gets no line of its dataset quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Final, Protocol
+
+from reqflo_ray.engine import json_text
+from reqflo_ray.engine.conversion import ConversionError, convert, kind_of
+from reqflo_ray.errors import DatasetError
+from reqflo_ray.model.artifact import Artifact, Input, Variable
+from reqflo_ray.model.plan import DatasetSource, Row
+from reqflo_ray.model.values import JsonValue, ValueType
+from reqflo_ray.store.dataset_csv import CsvReader
+from reqflo_ray.store.dataset_faults import DataFile, Faults
+from reqflo_ray.store.dataset_files import READ_ERRORS, DataFormat, detect_format, find_files, opened, report_unreadable
+from reqflo_ray.store.dataset_json import JsonArrayReader, JsonLinesReader
+from reqflo_ray.store.dataset_keys import KeyLedger
+from reqflo_ray.store.dataset_parquet import ParquetReader
+from reqflo_ray.store.dataset_text import check_encoding
+
+_CACHED_VALUES: Final = 10_000
+_CACHED_LENGTH: Final = 64
+_HINTS: Final = {
+    "missing_value": "fill it in, or give the journey a default",
+    "missing_key": "every row needs a key of its own",
+    "invalid_key": "a key is text or a number",
+}
+
+
+class Reader(Protocol):
+    """One open file of the dataset. `header` is called once, before `records`."""
+
+    @property
+    def file(self) -> DataFile:
+        """The file that is read."""
+        ...
+
+    @property
+    def header_line(self) -> int:
+        """The line of the header, 0 if it is on no line."""
+        ...
+
+    def header(self) -> tuple[str, ...] | None:
+        """The columns, () after a finding; None if the format has no header."""
+        ...
+
+    def records(self) -> Iterator[tuple[int, dict[str, JsonValue], str]]:
+        """Of every good row: its line (of Parquet: its number), what it supplies, its text. The rest are findings."""
+        ...
+
+    def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
+        """Line, column and line text of the value called `name` in a row from `records`."""
+        ...
+
+
+@contextmanager
+def open_reader(file: DataFile, encoding: str, faults: Faults) -> Iterator[Reader | None]:
+    """A reader of `file`; None after a finding. What goes wrong while it is used becomes a finding."""
+    kind = detect_format(file, faults)
+    if kind is None:
+        yield None
+        return
+    try:
+        with opened(file) as stream:
+            match kind:
+                case DataFormat.CSV:
+                    yield CsvReader(file, stream, encoding, faults)
+                case DataFormat.TSV:
+                    yield CsvReader(file, stream, encoding, faults, delimiter="\t")
+                case DataFormat.JSON:
+                    yield JsonArrayReader(file, stream, encoding, faults)
+                case DataFormat.JSON_LINES:
+                    yield JsonLinesReader(file, stream, encoding, faults)
+                case DataFormat.PARQUET:
+                    yield ParquetReader(file, stream, faults)
+    except READ_ERRORS as problem:
+        report_unreadable(file, problem, faults)
+
+
+class DatasetRows:
+    """The rows of `source` for `artifact`, read once.
+
+    `required` are the inputs that nobody but the row can supply. `columns` grows while rows are read: in JSON every
+    object may bring new ones.
+    """
+
+    def __init__(self, source: DatasetSource, artifact: Artifact, required: frozenset[str]) -> None:
+        declared: tuple[Input | Variable, ...] = (*artifact.inputs, *artifact.variables)
+        self._source = source
+        self._required = required
+        # With each typed name a cache of what texts became: columns of few values are converted once.
+        self._typed: tuple[tuple[str, ValueType, dict[str, JsonValue]], ...] = tuple(
+            (one.name, one.type, {}) for one in declared if one.type is not None
+        )
+        self._sensitive = frozenset(one.name for one in declared if one.sensitive)
+        self._keys = KeyLedger()
+        self._columns: dict[str, None] = {}
+        self._header: tuple[DataFile, frozenset[str]] | None = None
+        self.faults = Faults(show_text=not self._sensitive)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns seen so far, in the order in which they appeared."""
+        return tuple(self._columns)
+
+    def read(self) -> Iterator[Row]:
+        """Every row, numbered from 0. Rows after the first finding are of no use; they come so that all are found.
+
+        Raises:
+            DatasetError: at the end, with everything that was found; at once if the options make no sense.
+        """
+        check_encoding(self._source.encoding)
+        key = self._source.key_column
+        if key in self._sensitive:
+            raise DatasetError(
+                f"`{key}` is sensitive and cannot be the key",
+                code="sensitive_key",
+                cause="the key of a row is shown in results and reports",
+                hint="name another column with --key",
+            )
+        count = 0
+        for file in find_files(self._source.files, self.faults):
+            with open_reader(file, self._source.encoding, self.faults) as reader:
+                if reader is not None:
+                    for row in self._rows_of(reader, count):
+                        yield row
+                        count = row.index + 1
+        for file, line, first_file, first_line in self._keys.repeated():
+            first = f"line {first_line}" if first_file is file else f"{first_file.name}:{first_line}"
+            message = f"the key in column `{key}` is the same as in {first}"
+            self.faults.add("duplicate_key", message, file=file, line=line, hint="every row needs a key of its own")
+        self.faults.raise_any()
+
+    def _rows_of(self, reader: Reader, first_index: int) -> Iterator[Row]:
+        required, key_column, columns = self._required, self._source.key_column, self._columns
+        header = reader.header()
+        if header is not None:
+            missing = self._check_header(reader, header) if header else required
+            required -= missing
+            if key_column in missing:
+                key_column = ""
+        self._keys.begin_file(reader.file)
+        name, key, known = reader.file.name, "", columns.keys()
+        for index, (line, values, text) in enumerate(reader.records(), first_index):
+            if not values.keys() <= known:
+                columns.update(dict.fromkeys(values))
+            if key_column:
+                key = self._key_of(values.get(key_column), reader, line, text)
+            self._convert(values, reader, line, text)
+            if not values.keys() >= required:
+                self._report_missing(required - values.keys(), reader, line, text)
+            yield Row(index=index, key=key, values=values, location=f"{name}:{line}")
+
+    def _check_header(self, reader: Reader, header: tuple[str, ...]) -> frozenset[str]:
+        """Report what the columns of a file lack; returns the names that are missing."""
+        file, line = reader.file, reader.header_line
+        self._columns.update(dict.fromkeys(header))
+        names = frozenset(header)
+        needed = dict.fromkeys(self._required, "required")
+        if self._source.key_column:
+            needed[self._source.key_column] = "named as the key"
+        missing = {name: why for name, why in needed.items() if name not in names}
+        for name, why in sorted(missing.items()):
+            close = get_close_matches(name, header, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"the columns are {', '.join(header)}"
+            message = f"`{file.name}` has no column `{name}`, which is {why}"
+            self.faults.add("missing_column", message, file=file, line=line, hint=hint)
+        if self._header is None:
+            self._header = (file, names)
+        elif odd := sorted(names ^ self._header[1]):
+            self.faults.add(
+                "different_columns",
+                f"`{file.name}` has other columns than `{self._header[0].name}`: {', '.join(odd)}",
+                file=file,
+                line=line,
+                hint="files of one dataset have the same columns, in any order",
+            )
+        return frozenset(missing)
+
+    def _key_of(self, value: JsonValue, reader: Reader, line: int, text: str) -> str:
+        column = self._source.key_column
+        if isinstance(value, dict | list):
+            self._report("invalid_key", f"the key in column `{column}` is {kind_of(value)}", column, reader, line, text)
+            return ""
+        key = value if isinstance(value, str) else "" if value is None else json_text.encode_text(value)
+        if key:
+            self._keys.add(key, line)
+        else:
+            self._report("missing_key", f"the row has no key: column `{column}` is empty", column, reader, line, text)
+        return key
+
+    def _convert(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
+        for name, kind, cache in self._typed:
+            value = values.get(name)
+            if value is None:
+                continue
+            is_text = type(value) is str
+            if is_text and value in cache:
+                values[name] = cache[value]
+                continue
+            try:
+                values[name] = converted = convert(value, kind)
+            except ConversionError as problem:
+                shown = problem.reason if name in self._sensitive else problem
+                self._report("invalid_value", f"`{name}`: {shown}", name, reader, line, text)
+                continue
+            if is_text and len(value) <= _CACHED_LENGTH and len(cache) < _CACHED_VALUES:
+                cache[value] = converted
+
+    def _report_missing(self, names: frozenset[str], reader: Reader, line: int, text: str) -> None:
+        for name in sorted(names):
+            self._report(
+                "missing_value", f"the row does not supply `{name}`, which is required", name, reader, line, text
+            )
+
+    def _report(self, code: str, message: str, name: str, reader: Reader, line: int, text: str) -> None:
+        line, column, text = reader.locate(line, text, name)
+        self.faults.add(code, message, file=reader.file, line=line, column=column, text=text, hint=_HINTS.get(code, ""))

@@ -1,0 +1,235 @@
+"""Freezes the rows of a run: numbered, in shard files that are never changed, with a plan that is written last. What
+ran can be seen and run again. It must not know how rows are executed, nor how a dataset is written.
+
+`rows/shard-NNNNN.parquet` has the columns `row_index` (int64), `row_key`, `values` (a JSON object as text, every digit
+kept) and `location`; `plan.parquet` has a line a shard, with the SHA-256 of its rows file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from reqflo_ray.errors import DatasetError, IntegrityError
+from reqflo_ray.model.artifact import Artifact
+from reqflo_ray.model.plan import DatasetSource, Row, ShardPlan
+from reqflo_ray.model.values import exact_number
+from reqflo_ray.store import layout
+from reqflo_ray.store.dataset_rows import DatasetRows
+from reqflo_ray.store.storage import Storage
+
+# What a shard may take is judged before anything was measured, so a step counts as this many seconds.
+_STEP_SECONDS: Final = 0.2
+_SHARD_SECONDS: Final = 10.0
+_ROWS_IN_FLIGHT: Final = 64
+_SHARDS_PER_WORKER: Final = 4
+_MOST_ROWS: Final = 1000
+_FEW_ROWS: Final = 100
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedDataset:
+    """What was staged: how many rows, the columns as found in the files, the shards."""
+
+    rows: int
+    columns: tuple[str, ...]
+    shards: tuple[ShardPlan, ...]
+
+
+class Sink(Protocol):
+    """Takes the rows of one shard after another."""
+
+    def add(self, rows: Sequence[Row]) -> ShardPlan:
+        """Store the next shard: at least one row, in order."""
+        ...
+
+    def discard(self) -> None:
+        """Remove what was stored."""
+        ...
+
+
+def stage(
+    source: DatasetSource | None,
+    artifact: Artifact,
+    *,
+    sink: Sink,
+    rows_per_shard: int,
+    required: frozenset[str] = frozenset(),
+) -> StagedDataset:
+    """Read the dataset once and hand its rows to `sink`, a shard at a time; without a dataset, one row without values.
+
+    Memory stays flat but for 24 bytes a row where a key column is named. A dataset without a row gives no shard.
+
+    Args:
+        required: the inputs that only the row can supply.
+
+    Raises:
+        DatasetError: rows that cannot be used, all of them in one error; nothing stays stored.
+        StoreError: the sink cannot write.
+    """
+    if source is None or not source.files:
+        return StagedDataset(rows=1, columns=(), shards=(sink.add([Row(index=0, key="", values={})]),))
+    dataset = DatasetRows(source, artifact, required)
+    rows = dataset.read()
+    shards: list[ShardPlan] = []
+    try:
+        while batch := list(islice(rows, rows_per_shard)):
+            if not dataset.faults.count:
+                shards.append(sink.add(batch))
+    except DatasetError:
+        sink.discard()
+        raise
+    return StagedDataset(rows=sum(shard.rows for shard in shards), columns=dataset.columns, shards=tuple(shards))
+
+
+class RowSink:
+    """Writes the shard files of one run, numbered from 0."""
+
+    def __init__(self, storage: Storage, run_id: str) -> None:
+        self._storage = storage
+        self._folder = layout.run(run_id)
+        self._shards = 0
+
+    def add(self, rows: Sequence[Row]) -> ShardPlan:
+        """Write the next shard durably. Raises `StoreError`."""
+        data = encode_rows(rows)
+        self._storage.write(f"{self._folder}/{layout.rows(self._shards)}", data)
+        self._shards += 1
+        return ShardPlan(
+            shard=self._shards - 1, first_row=rows[0].index, rows=len(rows), sha256=hashlib.sha256(data).hexdigest()
+        )
+
+    def discard(self) -> None:
+        """Remove the files written so far. Raises `StoreError`."""
+        for shard in range(self._shards):
+            self._storage.remove(f"{self._folder}/{layout.rows(shard)}")
+        self._shards = 0
+
+
+def encode_rows(rows: Sequence[Row]) -> bytes:
+    """The bytes of a rows file; the same rows give the same bytes."""
+    import pyarrow as pa
+
+    table = pa.table(
+        {
+            "row_index": pa.array([row.index for row in rows], pa.int64()),
+            "row_key": pa.array([row.key for row in rows], pa.string()),
+            "values": pa.array([_encode(row.values) for row in rows], pa.string()),
+            "location": pa.array([row.location for row in rows], pa.string()),
+        }
+    )
+    return _to_parquet(
+        table, {"row_index": "DELTA_BINARY_PACKED", "row_key": "DELTA_BYTE_ARRAY", "location": "DELTA_BYTE_ARRAY"}
+    )
+
+
+def read_rows(storage: Storage, path: str, *, sha256: str) -> list[Row]:
+    """The rows of one shard, as they were staged.
+
+    Raises:
+        IntegrityError: the file is missing, or is not the one that the plan means.
+        StoreError: it cannot be read.
+    """
+    try:
+        data = storage.read(path)
+    except FileNotFoundError:
+        raise _damaged(path, "is missing") from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise _damaged(path, "is not what was staged: its SHA-256 differs from the plan's")
+    table = _from_parquet(data, path)
+    columns = (table.column(name).to_pylist() for name in ("row_index", "row_key", "values", "location"))
+    return [
+        Row(index=index, key=key, values=_decode(values), location=location)
+        for index, key, values, location in zip(*columns, strict=True)
+    ]
+
+
+def write_plan(storage: Storage, run_id: str, shards: Sequence[ShardPlan]) -> tuple[ShardPlan, ...]:
+    """Fix what the run consists of, after all rows files; returns the plan that holds.
+
+    Of two drivers that stage the same run one wins, and the plan of the winner is returned to both.
+
+    Raises:
+        StoreError: the plan cannot be written.
+    """
+    import pyarrow as pa
+
+    table = pa.table(
+        {
+            "shard": pa.array([plan.shard for plan in shards], pa.int64()),
+            "first_row": pa.array([plan.first_row for plan in shards], pa.int64()),
+            "rows": pa.array([plan.rows for plan in shards], pa.int64()),
+            "sha256": pa.array([plan.sha256 for plan in shards], pa.string()),
+        }
+    )
+    storage.create(f"{layout.run(run_id)}/{layout.PLAN}", _to_parquet(table, {}))
+    return read_plan(storage, run_id) or ()
+
+
+def read_plan(storage: Storage, run_id: str) -> tuple[ShardPlan, ...] | None:
+    """The plan of a run in the order of its shards; None if it is not staged yet.
+
+    Raises:
+        IntegrityError: the file is damaged.
+        StoreError: it cannot be read.
+    """
+    path = f"{layout.run(run_id)}/{layout.PLAN}"
+    try:
+        data = storage.read(path)
+    except FileNotFoundError:
+        return None
+    try:
+        plans = msgspec.convert(_from_parquet(data, path).to_pylist(), tuple[ShardPlan, ...])
+    except msgspec.ValidationError as problem:
+        raise _damaged(path, f"is damaged: {problem}") from None
+    return tuple(sorted(plans, key=lambda plan: plan.shard))
+
+
+def choose_rows_per_shard(rows: int | None, steps: int, workers: int) -> int:
+    """How many rows a shard gets: at most about ten seconds of work and 1,000 rows, and at least four shards a worker
+    so that none waits for a straggler. `rows` may be an estimate; None is no idea at all."""
+    in_time = int(_ROWS_IN_FLIGHT * _SHARD_SECONDS / (_STEP_SECONDS * max(1, steps)))
+    shared_out = _FEW_ROWS if rows is None else rows // (_SHARDS_PER_WORKER * max(1, workers))
+    return max(1, min(_MOST_ROWS, in_time, shared_out))
+
+
+def _to_parquet(table: Any, encodings: dict[str, str]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=False,
+        write_statistics=["row_index"] if "row_index" in table.column_names else False,
+        column_encoding=encodings or None,
+    )
+    return bytes(sink.getvalue())
+
+
+def _from_parquet(data: bytes, path: str) -> Any:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(pa.BufferReader(data), use_threads=False)
+    except (OSError, ValueError) as problem:
+        raise _damaged(path, f"is damaged: {str(problem).partition(chr(10))[0]}") from None
+
+
+def _damaged(path: str, what: str) -> IntegrityError:
+    return IntegrityError(
+        f"`{path}` {what}",
+        hint="restore the store from a copy, or start a new run: staged rows cannot be made again for this one",
+    )
