@@ -1,0 +1,75 @@
+"""What goes into a journal comes out of it, to the last digit; what cannot go in is refused without harm."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.journal.records import Frame, UnrecordableError, decode, encode, file_header
+from reqflo_ray.model.journal import Completion
+from reqflo_ray.model.results import Status
+from reqflo_ray.model.values import exact_number
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+READ = msgspec.json.Decoder(float_hook=exact_number)
+WRITE = msgspec.json.Encoder(decimal_format="number")
+JSON = st.recursive(
+    st.none() | st.booleans() | TEXT | NUMBERS.map(READ.decode),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def completion(value: object) -> Completion:
+    return Completion(row=1, step="a", attempt=1, status=Status.PASSED, final=True, captures={"body.x": value})
+
+
+def test_every_kind_of_record_is_read_as_it_was_written(sample: Any) -> None:
+    contents = read_journal(sample.journal)
+    assert contents.records == sample.records
+    assert contents.torn_bytes == 0 and contents.damage == () and contents.gaps == ()
+
+
+@given(value=JSON)
+def test_a_captured_value_keeps_its_value_and_every_digit(value: object) -> None:
+    (found,) = read_journal(file_header() + encode(0, completion(value))).records
+    assert isinstance(found, Completion)
+    read = found.captures["body.x"]
+    # A whole number written as `1e0` comes back as an integer: equal in value and in text.
+    assert read == value and WRITE.encode(read) == WRITE.encode(value)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**40, Decimal("1.10"), Decimal("1E+500"), 0.1, "\x00\u2028"])
+def test_numbers_and_texts_at_the_edges_survive(value: object) -> None:
+    (found,) = read_journal(file_header() + encode(0, completion(value))).records
+    assert isinstance(found, Completion) and str(found.captures["body.x"]) == str(value)
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("made-up-secret \ud800", "not valid Unicode"), ({"\udfff": 1}, "not valid Unicode"), (nested(5000), "too deep")],
+)
+def test_a_value_that_json_cannot_carry_is_refused_without_quoting_it(value: object, reason: str) -> None:
+    with pytest.raises(UnrecordableError, match=reason) as refusal:
+        encode(0, completion(value))
+    assert "made-up" not in str(refusal.value) and refusal.value.__suppress_context__
+
+
+def test_a_field_that_a_later_version_added_at_the_end_does_no_harm() -> None:
+    payload = msgspec.json.encode([*msgspec.json.decode(msgspec.json.encode(completion(1))), "new"])
+    assert decode(Frame(sequence=0, kind=2, payload=payload, end=0)) == completion(1)
+    assert decode(Frame(sequence=0, kind=1, payload=payload, end=0)) is None

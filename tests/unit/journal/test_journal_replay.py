@@ -1,0 +1,199 @@
+"""What the journals of several attempts say together about each row."""
+
+from __future__ import annotations
+
+import pytest
+
+from reqflo_ray.errors import StoreError
+from reqflo_ray.journal.reader import Gap, JournalContents
+from reqflo_ray.journal.replay import RowHistory, ShardHistory, replay
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Withdrawn
+from reqflo_ray.model.results import ResendReason, Status, StepRecord
+
+STEPS = ("a", "b", "c", "d")
+
+
+def intent(row: int, step: str = "a", attempt: int = 1, resend_count: int = 0) -> Intent:
+    reason = ResendReason.UNKNOWN if resend_count else ResendReason.NONE
+    return Intent(row=row, step=step, attempt=attempt, fingerprint="f", resend_count=resend_count, resend_reason=reason)
+
+
+def done(row: int, step: str = "a", attempt: int = 1, final: bool = True, mark: str = "") -> Completion:
+    return Completion(row=row, step=step, attempt=attempt, status=Status.PASSED, final=final, captures={"mark": mark})
+
+
+def withdrawn(row: int, step: str = "a", attempt: int = 1) -> Withdrawn:
+    return Withdrawn(row=row, step=step, attempt=attempt)
+
+
+def history(*journals: tuple[JournalRecord, ...]) -> ShardHistory:
+    return replay([(n, JournalContents(records)) for n, records in enumerate(journals, 1)], steps=STEPS)
+
+
+def damaged(records: tuple[JournalRecord, ...], *gaps: Gap) -> ShardHistory:
+    return replay([(1, JournalContents(records, gaps=gaps))], steps=STEPS)
+
+
+def doubtful(row: RowHistory) -> str:
+    return "".join(sorted(row.doubtful))
+
+
+def test_a_journal_of_another_format_is_refused_by_name() -> None:
+    with pytest.raises(StoreError) as refusal:
+        replay([(1, JournalContents()), (2, JournalContents(format=7))], steps=STEPS)
+    assert refusal.value.code == "unsupported_journal"
+    assert "attempt 2" in str(refusal.value) and "format 7" in str(refusal.value)
+
+
+def test_a_row_that_no_journal_names_has_an_empty_history() -> None:
+    row = history((intent(1),)).row(2)
+    assert row == RowHistory(row=2) and row.first_attempt == 0
+
+
+def test_a_completed_step_is_finished_with_what_it_captured() -> None:
+    step = history((intent(1), done(1, mark="x"))).row(1).steps["a"]
+    assert step.final is not None and step.final.captures == {"mark": "x"}
+    assert step.in_doubt is None and step.attempts_used == 1
+
+
+def test_an_intent_without_completion_is_in_doubt() -> None:
+    step = history((intent(1),)).row(1).steps["a"]
+    assert step.in_doubt == intent(1) and step.final is None and step.attempts_used == 0
+
+
+def test_a_retry_that_was_not_begun_is_not_in_doubt() -> None:
+    step = history((intent(1), done(1, final=False))).row(1).steps["a"]
+    assert step.in_doubt is None and step.final is None and step.attempts_used == 1
+
+
+def test_a_retry_in_flight_is_in_doubt_and_the_attempts_before_it_are_kept() -> None:
+    step = history((intent(1), done(1, final=False), intent(1, attempt=2))).row(1).steps["a"]
+    assert step.in_doubt == intent(1, attempt=2) and step.attempts_used == 1
+
+
+def test_all_attempts_of_a_step_are_kept_in_order() -> None:
+    step = history((intent(1), done(1, final=False)), (intent(1, attempt=2), done(1, attempt=2))).row(1).steps["a"]
+    assert [completion.attempt for completion in step.completions] == [1, 2] and step.final is not None
+
+
+def test_journals_are_taken_in_the_order_of_their_attempts() -> None:
+    first, second = JournalContents((done(1, mark="1"),)), JournalContents((done(1, mark="2"),))
+    row = replay([(10, second), (9, first)], steps=STEPS).row(1)
+    assert row.steps["a"].completions == (done(1, mark="2"),)
+    assert (row.first_attempt, row.last_attempt) == (9, 10)
+
+
+def test_a_request_sent_again_and_lost_again_keeps_its_count() -> None:
+    step = history((intent(1),), (intent(1, resend_count=1),), (intent(1, resend_count=2),)).row(1).steps["a"]
+    assert step.in_doubt == intent(1, resend_count=2) and step.resend_count == 2
+
+
+def test_a_withdrawn_intent_counts_for_nothing() -> None:
+    step = history((intent(1), withdrawn(1))).row(1).steps["a"]
+    assert step.in_doubt is None and step.attempts_used == 0
+
+
+def test_withdrawing_a_resend_leaves_the_first_request_in_doubt() -> None:
+    step = history((intent(1),), (intent(1, resend_count=1), withdrawn(1))).row(1).steps["a"]
+    assert step.in_doubt == intent(1)
+
+
+def test_a_withdrawal_touches_no_intent_of_another_journal_or_attempt() -> None:
+    assert history((intent(1),), (withdrawn(1),)).row(1).steps["a"].in_doubt == intent(1)
+    assert history((intent(1), withdrawn(1, attempt=2))).row(1).steps["a"].in_doubt == intent(1)
+
+
+def test_a_completion_that_an_older_attempt_appended_late_counts() -> None:
+    # Attempt 2 had found the request in doubt, sent it again, and died.
+    step = history((intent(1), done(1, mark="late")), (intent(1, resend_count=1),)).row(1).steps["a"]
+    assert step.final == done(1, mark="late") and step.in_doubt is None
+
+
+def test_of_two_completions_the_later_attempt_has_the_last_word() -> None:
+    # Attempt 2 went on with its own captures, not with those that came late.
+    row = history(
+        (intent(1), done(1, mark="late")), (intent(1, resend_count=1), done(1, mark="own"), intent(1, "b"))
+    ).row(1)
+    assert row.steps["a"].completions == (done(1, mark="own"),)
+    assert row.steps["b"].in_doubt == intent(1, "b")
+
+
+def test_a_late_intent_of_a_fenced_attempt_does_not_undo_a_finished_step() -> None:
+    row = history((intent(1), done(1, final=False), intent(1, attempt=2)), (done(1),)).row(1)
+    assert row.steps["a"].final == done(1) and row.steps["a"].in_doubt is None
+
+
+def test_a_finished_step_stays_finished_when_a_resend_of_it_ends_in_a_retry() -> None:
+    step = (
+        history((intent(1), done(1, mark="late")), (intent(1, resend_count=1), done(1, final=False))).row(1).steps["a"]
+    )
+    assert step.final == done(1, mark="late")
+
+
+def test_a_resend_after_a_late_completion_of_an_attempt_is_in_doubt_again() -> None:
+    step = history((intent(1), done(1, final=False)), (intent(1, resend_count=1),)).row(1).steps["a"]
+    assert step.in_doubt == intent(1, resend_count=1)
+
+
+def test_a_step_that_sends_nothing_needs_no_intent() -> None:
+    assert history((done(1, "a"),)).row(1).steps["a"].final is not None
+
+
+def test_a_rows_start_is_the_start_of_its_earliest_step() -> None:
+    def evidence(at: int) -> StepRecord:
+        return StepRecord(
+            row_index=1, row_key="", step_id="a", step_index=0, attempt=1, status=Status.PASSED, started_at_us=at
+        )
+
+    def completion(step: str, at: int) -> Completion:
+        return Completion(row=1, step=step, attempt=1, status=Status.PASSED, final=True, record=evidence(at))
+
+    assert history((completion("a", 70), completion("b", 90))).row(1).started_at_us == 70
+
+
+def test_without_damage_nothing_is_doubtful() -> None:
+    found = history((intent(1), done(1), intent(1, "b")))
+    assert not found.row(1).doubtful and not found.row(9).doubtful and found.quarantined == 0
+
+
+def test_lost_records_make_every_unfinished_step_of_an_unseen_row_doubtful() -> None:
+    found = damaged((intent(1),), Gap(0, 3))
+    assert doubtful(found.row(9)) == "abcd" and found.quarantined == 3
+
+
+def test_a_row_without_a_record_behind_the_gap_may_have_got_anywhere() -> None:
+    assert doubtful(damaged((intent(1), done(1), intent(1, "b")), Gap(3, 1)).row(1)) == "bcd"
+
+
+def test_a_record_behind_the_gap_shows_how_far_the_row_was() -> None:
+    row = damaged((intent(1), intent(1, "c")), Gap(1, 2)).row(1)
+    assert doubtful(row) == "ab"
+    assert row.steps["c"].in_doubt == intent(1, "c") and row.steps["a"].in_doubt == intent(1)
+
+
+def test_a_row_whose_steps_all_have_their_records_is_not_doubtful() -> None:
+    assert doubtful(damaged((intent(1), done(1), intent(1, "b")), Gap(1, 1)).row(1)) == ""
+
+
+def test_only_the_last_gap_of_a_journal_decides_how_far_a_row_is_known() -> None:
+    records = (intent(1), done(1), intent(1, "b"), done(1, "b"))
+    assert doubtful(damaged(records, Gap(1, 1), Gap(4, 1)).row(1)) == "cd"
+
+
+def test_a_step_sent_again_for_its_sensitive_captures_does_not_show_where_the_row_was() -> None:
+    first = JournalContents((done(1, "a"), done(1, "b")))
+    second = JournalContents((intent(1, "a"), done(1, "a")), gaps=(Gap(0, 1),))
+    assert doubtful(replay([(1, first), (2, second)], steps=STEPS).row(1)) == "cd"
+
+
+def test_damage_in_one_attempt_is_doubt_for_rows_that_only_another_names() -> None:
+    first = JournalContents((intent(1),), gaps=(Gap(0, 1),))
+    second = JournalContents((intent(2), done(2)))
+    found = replay([(1, first), (2, second)], steps=STEPS)
+    assert doubtful(found.row(2)) == "bcd" and doubtful(found.row(1)) == ""
+
+
+def test_a_row_finished_before_the_damage_is_not_doubtful() -> None:
+    whole = JournalContents(tuple(done(1, step) for step in STEPS))
+    found = replay([(1, whole), (2, JournalContents(gaps=(Gap(0, 9),)))], steps=STEPS)
+    assert doubtful(found.row(1)) == ""
