@@ -21,7 +21,7 @@ NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,25})?([eE][+-]?[0-9]{
 READ = msgspec.json.Decoder(float_hook=exact_number)
 WRITE = msgspec.json.Encoder(decimal_format="number")
 JSON = st.recursive(
-    st.none() | st.booleans() | TEXT | NUMBERS.map(READ.decode),
+    st.none() | st.booleans() | TEXT | NUMBERS.map(READ.decode).filter(lambda number: number or str(number)[0] != "-"),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
