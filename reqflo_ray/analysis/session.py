@@ -1,0 +1,183 @@
+"""Asks a store questions in SQL, in a DuckDB that can do nothing else: it reads the store's runs and writes nothing.
+
+Statements come from people and from whatever they pasted, so each of four locks would do alone: no file access but
+the store's runs, a configuration that cannot be changed, SELECT statements only, and read-only transactions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from reqflo_ray.analysis.catalog import Catalog, read_catalog
+from reqflo_ray.errors import Problem, QueryError
+from reqflo_ray.store import layout
+from reqflo_ray.store.storage import Storage
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_VIEWS = "runs, results, steps, assertions, logs"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """The answer to a question, as an Arrow table; `types` are DuckDB's names of the columns' types."""
+
+    table: pa.Table
+    types: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, which need not be unique."""
+        return tuple(self.table.column_names)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The lines as Python values. A map is a list of pairs."""
+        for batch in self.table.to_batches(max_chunksize=1000):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+class Session:
+    """A sandboxed database over the files of a store as they were when it was opened. Close it, or use `with`.
+
+    `problems` are warnings about runs or files that are left out.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
+        self._connection = connection
+        self.run_ids: tuple[str, ...] = tuple(line["run_id"] for line in catalog.runs)
+        self.problems: tuple[Problem, ...] = catalog.problems
+
+    def query(self, sql: str) -> QueryResult:
+        """Answer one SELECT statement.
+
+        Raises:
+            QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
+        """
+        import duckdb
+
+        try:
+            self._check(self._connection.extract_statements(sql))
+            self._connection.execute("BEGIN TRANSACTION READ ONLY")
+            try:
+                relation = self._connection.sql(sql)
+                return QueryResult(relation.to_arrow_table(), tuple(str(kind) for kind in relation.types))
+            finally:
+                self._connection.execute("ROLLBACK")
+        except duckdb.Error as problem:
+            raise _explain(problem) from None
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @staticmethod
+    def _check(statements: Sequence[Any]) -> None:
+        if len(statements) != 1:
+            raise QueryError(f"give one statement, not {len(statements)}", code="one_statement")
+        kind = statements[0].type.name
+        if kind == "MULTI":
+            raise QueryError(
+                "PIVOT needs to be told its values here", code="select_only", hint="write PIVOT … ON column IN (…)"
+            )
+        if kind != "SELECT":
+            raise QueryError(
+                f"{kind} is not possible: the store is asked, never changed",
+                code="select_only",
+                hint="ask with SELECT, WITH, FROM, DESCRIBE or SUMMARIZE; --output writes the answer to a file",
+            )
+
+
+def open_session(storage: Storage, runs: Sequence[str] | None = None, *, now: datetime | None = None) -> Session:
+    """Open the finished runs of a store and the committed part of the others, or only those that `runs` name.
+
+    Args:
+        now: the present instant, by which a silent run counts as interrupted; the clock's, unless given.
+
+    Raises:
+        UsageError: `unknown_run` or `ambiguous_run`.
+        QueryError: DuckDB cannot be started.
+    """
+    import duckdb
+
+    catalog = read_catalog(storage, runs, now or datetime.now(UTC))
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            # Without this a query could read the variables of the Python functions around it.
+            "python_enable_replacements": "false",
+            "temp_directory": "",
+        },
+    )
+    try:
+        _build(connection, storage, catalog)
+        _lock(connection, storage)
+    except duckdb.Error as problem:
+        connection.close()
+        raise _explain(problem) from None
+    return Session(connection, catalog)
+
+
+def _build(connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Catalog) -> None:
+    import pyarrow as pa
+
+    from reqflo_ray.analysis import views
+    from reqflo_ray.store import tables
+
+    connection.execute("SET TimeZone = 'UTC'")
+    for name, table in (
+        ("runs", pa.Table.from_pylist(list(catalog.runs), schema=views.RUNS)),
+        (views.NO_RESULTS, views.empty_table(tables.RESULTS)),
+        (views.NO_STEPS, views.empty_table(tables.STEPS)),
+    ):
+        connection.register("source", table)
+        connection.execute(f"CREATE TABLE {name} AS FROM source")
+        connection.unregister("source")
+    for variable, files in ((views.RESULTS_FILES, catalog.results), (views.STEPS_FILES, catalog.steps)):
+        connection.execute(f"SET VARIABLE {variable} = ?", [[f"{storage.uri}/{path}" for path in files]])
+    connection.execute(views.results_view(empty=not catalog.results))
+    connection.execute(views.steps_view(empty=not catalog.steps))
+    connection.execute(views.ASSERTIONS)
+    connection.execute(views.LOGS)
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, storage: Storage) -> None:
+    folder = f"{storage.uri}/{layout.RUNS}/".replace("'", "''")
+    connection.execute(f"SET allowed_directories = ['{folder}']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _explain(problem: duckdb.Error) -> QueryError:
+    import duckdb
+
+    text = str(problem).strip()
+    hint = ""
+    if isinstance(problem, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
+        hint = f"there are {_VIEWS}; `DESCRIBE steps` lists the columns of one"
+    elif isinstance(problem, duckdb.PermissionException):
+        hint = "a query reads the store and nothing else"
+    elif isinstance(problem, duckdb.OutOfMemoryException):
+        hint = "ask for fewer columns or rows: bodies are large"
+    elif isinstance(problem, duckdb.IOException | duckdb.InvalidInputException):
+        hint = "if it names a file of the store, `reqflo-ray verify RUN` says whether it is damaged"
+    with contextlib.suppress(ValueError):
+        text = text[: text.index("\n\nLINE")] + text[text.index("\nLINE") :]
+    return QueryError(text, hint=hint)

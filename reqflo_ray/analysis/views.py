@@ -1,0 +1,98 @@
+"""The SQL views, as text: `runs`, `results`, `steps`, `assertions`, `logs`. Knows DuckDB's words, touches no file.
+
+Instants are UTC without a zone and durations are doubles, whatever the files hold, since that is easiest to ask.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+from reqflo_ray.model.results import Counts
+from reqflo_ray.store import tables
+from reqflo_ray.store.tables import Column
+
+# The variables that hold the lists of files; and the empty tables that stand in where a list is empty.
+RESULTS_FILES: Final = "results_files"
+STEPS_FILES: Final = "steps_files"
+NO_RESULTS: Final = "no_results"
+NO_STEPS: Final = "no_steps"
+
+_RUN_COLUMNS: Final[dict[str, pa.DataType]] = {
+    "run_id": pa.string(),
+    "state": pa.string(),
+    "status": pa.string(),
+    "exit_code": pa.int32(),
+    "journey": pa.string(),
+    "journey_version": pa.string(),
+    "environment": pa.string(),
+    "case": pa.string(),
+    "presets": pa.list_(pa.string()),
+    "overlays": pa.list_(pa.string()),
+    "artifact": pa.string(),
+    "created_at": pa.timestamp("us"),
+    "started_at": pa.timestamp("us"),
+    "finished_at": pa.timestamp("us"),
+    "duration_ms": pa.float64(),
+    **{name: pa.int64() for name in Counts.__struct_fields__},
+    "rows_unreadable": pa.int64(),
+    "user": pa.string(),
+    "host": pa.string(),
+    "backend": pa.string(),
+    "rerun_of": pa.string(),
+}
+RUNS: Final = pa.schema(_RUN_COLUMNS)
+
+ASSERTIONS: Final = """
+CREATE VIEW assertions AS
+SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, a.type AS type, a.path AS path,
+       a.operator AS operator, a.expected AS expected, a.actual AS actual, a.status AS status, a.soft AS soft,
+       a.origin AS origin, a.id AS id, a.message AS message
+FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
+             unnest(assertions) AS a, generate_subscripts(assertions, 1) AS position FROM steps)
+"""
+
+LOGS: Final = """
+CREATE VIEW logs AS
+SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, e.at AS at, e.kind AS kind, e.text AS text
+FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
+             unnest(events) AS e, generate_subscripts(events, 1) AS position FROM steps)
+"""
+
+
+def results_view(empty: bool) -> str:
+    """The statement that makes `results`; `empty` when there is no file."""
+    return _table_view("results", tables.RESULTS, NO_RESULTS if empty else _files(RESULTS_FILES))
+
+
+def steps_view(empty: bool) -> str:
+    """The statement that makes `steps`; `empty` when there is no file."""
+    return _table_view("steps", tables.STEPS, NO_STEPS if empty else _files(STEPS_FILES))
+
+
+def empty_table(columns: tuple[Column, ...]) -> pa.Table:
+    """What the files would give if there were one without a line."""
+    fields = [pa.field(column.name, column.type) for column in columns]
+    return pa.schema([*fields, pa.field("filename", pa.string())]).empty_table()
+
+
+def _files(variable: str) -> str:
+    return f"read_parquet(getvariable('{variable}'), filename=true)"
+
+
+def _table_view(name: str, columns: tuple[Column, ...], source: str) -> str:
+    # runs/<run_id>/steps/<file>; DuckDB opens only the files whose name can pass a condition on run_id.
+    chosen = ["split_part(filename, '/', -3) AS run_id", *(_column(column) for column in columns)]
+    return f"CREATE VIEW {name} AS SELECT {', '.join(chosen)} FROM {source}"
+
+
+def _column(column: Column) -> str:
+    name = column.name
+    if column.type == tables.INSTANT:
+        return f"{name}::TIMESTAMP AS {name}"
+    if column.type == tables.MILLISECONDS:
+        return f"{name}::DOUBLE AS {name}"
+    if name == "events":
+        return "list_transform(events, lambda e: {'at': e.at::TIMESTAMP, 'kind': e.kind, 'text': e.text}) AS events"
+    return name
