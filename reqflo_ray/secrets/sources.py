@@ -59,33 +59,35 @@ class FileSource:
                 `secret_file_permissions` (others than the owner may read it), `secret_too_large`.
         """
         path = Path(reference.key)
-        if ".." in path.parts or not _inside_its_folder(path):
+        if ".." in path.parts or "\0" in reference.key or not _inside_its_folder(path):
             raise _path_refused(reference, "it leads out of its folder")
         try:
             # Checked on what was opened, so that it cannot be exchanged in between; not blocking, it may be a pipe.
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as problem:
             raise _unreadable(reference, problem) from None
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise _path_refused(reference, "it is not a plain file")
-            if stat.S_IMODE(status.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-                raise SecretError(
-                    f"the file of secret `{reference.name}` is open to others than its owner",
-                    code="secret_file_permissions",
-                    cause=f"`{path}` has mode {stat.S_IMODE(status.st_mode):04o}",
-                    hint=f"chmod 600 {path}",
-                )
-            content = file.read(_MAXIMUM_BYTES + 1)
-        if len(content) > _MAXIMUM_BYTES:
-            raise SecretError(
-                f"the file of secret `{reference.name}` is larger than {_MAXIMUM_BYTES} bytes", code="secret_too_large"
-            )
-        return (
-            content.removesuffix(b"\n").removesuffix(b"\r")
-            if content.endswith(b"\r\n")
-            else content.removesuffix(b"\n")
+        try:
+            _check_file(reference, os.fstat(descriptor))
+            content = os.read(descriptor, _MAXIMUM_BYTES)
+        finally:
+            os.close(descriptor)
+        return content.removesuffix(b"\r\n") if content.endswith(b"\r\n") else content.removesuffix(b"\n")
+
+
+def _check_file(reference: SecretReference, status: os.stat_result) -> None:
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISREG(status.st_mode):
+        raise _path_refused(reference, "it is not a plain file")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SecretError(
+            f"the file of secret `{reference.name}` is open to others than its owner",
+            code="secret_file_permissions",
+            cause=f"`{reference.key}` has mode {mode:04o}",
+            hint=f"chmod 600 {reference.key}",
+        )
+    if status.st_size > _MAXIMUM_BYTES:
+        raise SecretError(
+            f"the file of secret `{reference.name}` is larger than {_MAXIMUM_BYTES} bytes", code="secret_too_large"
         )
 
 
