@@ -1,0 +1,139 @@
+"""Judges what came back for a step: its status, the results of its assertions, its outputs and captures.
+
+It must not know time, retries or evidence: the same step, exchange and values always give the same judgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reqflo_ray.engine.assertions import assess
+from reqflo_ray.engine.captures import PreparedOutput
+from reqflo_ray.engine.json_text import NotJson
+from reqflo_ray.engine.jsonpath import PathError
+from reqflo_ray.engine.program import PreparedStep
+from reqflo_ray.engine.response import ResponseView
+from reqflo_ray.engine.scope import Scope, mask
+from reqflo_ray.model.exchange import Exchange, TransportFailure
+from reqflo_ray.model.results import AssertionResult, Status
+from reqflo_ray.model.values import UNSET, JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How an attempt ended.
+
+    `outputs` are for people, sensitive ones masked; `captures` are the real values that later steps read, by capture
+    key, and `withheld` those keys among them that must not be stored. Both are empty unless the status is passed.
+    `warnings` are sentences for the row's log. Texts may quote what the API answered and are masked by the caller.
+    """
+
+    status: Status
+    error_code: str = ""
+    error_message: str = ""
+    assertions: tuple[AssertionResult, ...] = ()
+    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
+    captures: Mapping[str, JsonValue] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def judge(step: PreparedStep, exchange: Exchange, scope: Scope) -> Judgement:
+    """Judge `exchange` as an attempt of `step`. Sensitive outputs are noted in `scope`, whatever the status is."""
+    if exchange.response is None:
+        return _of_failure(exchange.failure)
+    view = ResponseView(exchange.response, exchange.timings)
+    assertions = tuple([assess(prepared, view, scope) for prepared in (*step.until, *step.assertions)])
+    outputs, missing = _take_outputs(step, view, scope)
+    warnings = () if view.standard_json else ("the body is JSON only in a wider sense (NaN, a BOM, a lone surrogate)",)
+    if exchange.response.status >= 500 and not step.expects_status:
+        return Judgement(
+            status=Status.ERROR,
+            error_code="server_error",
+            error_message=f"the server answered {exchange.response.status}, and no assertion expects a status",
+            assertions=assertions,
+            warnings=warnings,
+        )
+    failed = [result for result in assertions if result.status is Status.FAILED and not result.soft]
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        return Judgement(
+            status=Status.FAILED,
+            error_code="assertion_failed",
+            error_message=failed[0].message + more,
+            assertions=assertions,
+            warnings=warnings,
+        )
+    if missing is not None:
+        code, message = missing
+        return Judgement(
+            status=Status.ERROR, error_code=code, error_message=message, assertions=assertions, warnings=warnings
+        )
+    return _of_success(step, view, outputs, assertions, warnings)
+
+
+def poll_holds(step: PreparedStep, exchange: Exchange, scope: Scope) -> bool:
+    """Whether what a poll waits for has come: all its conditions hold, soft ones too."""
+    if exchange.response is None:
+        return False
+    view = ResponseView(exchange.response, exchange.timings)
+    return all(assess(prepared, view, scope).status is Status.PASSED for prepared in step.until)
+
+
+def _of_failure(failure: TransportFailure | None) -> Judgement:
+    if failure is None:
+        return Judgement(status=Status.ERROR, error_code="protocol_error", error_message="there is no response")
+    return Judgement(status=Status.ERROR, error_code=failure.kind.value, error_message=failure.message)
+
+
+def _of_success(
+    step: PreparedStep,
+    view: ResponseView,
+    outputs: dict[str, JsonValue],
+    assertions: tuple[AssertionResult, ...],
+    warnings: tuple[str, ...],
+) -> Judgement:
+    captures = {}
+    for capture in step.captures:
+        value = capture.take(view, outputs)
+        if value is not UNSET:
+            captures[capture.source.key] = value
+    hidden = {output.source.name: output.label for output in step.outputs if output.source.sensitive}
+    return Judgement(
+        status=Status.PASSED,
+        assertions=assertions,
+        outputs={name: mask(hidden[name]) if name in hidden else value for name, value in outputs.items()},
+        captures=captures,
+        withheld=tuple([key for key in captures if key in step.sensitive_captures]),
+        warnings=warnings,
+    )
+
+
+def _take_outputs(
+    step: PreparedStep, view: ResponseView, scope: Scope
+) -> tuple[dict[str, JsonValue], tuple[str, str] | None]:
+    """The outputs that are there, and the code and text of the first problem. A sensitive value has to be known for
+    masking even when the step has failed, since the response that holds it becomes evidence."""
+    outputs: dict[str, JsonValue] = {}
+    first_problem: tuple[str, str] | None = None
+    for output, value, problem in _each_output(step, view):
+        if value is not UNSET:
+            outputs[output.source.name] = value
+            if output.source.sensitive:
+                scope.keep_secret(output.label, value)
+        elif output.source.required and first_problem is None:
+            first_problem = problem
+    return outputs, first_problem
+
+
+def _each_output(step: PreparedStep, view: ResponseView) -> Iterator[tuple[PreparedOutput, JsonValue, tuple[str, str]]]:
+    for output in step.outputs:
+        name, path = output.source.name, output.source.path
+        try:
+            problem = ("output_missing", f"output `{name}`: {output.source.root} `{path}` is not in the response")
+            yield output, output.take(view), problem
+        except NotJson as reason:
+            yield output, UNSET, ("not_json", f"output `{name}`: the body is not JSON: {reason}")
+        except PathError as reason:
+            yield output, UNSET, ("output_missing", f"output `{name}`: {reason}")

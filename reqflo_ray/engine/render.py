@@ -1,0 +1,111 @@
+"""Renders the request of a step for one row, and the fingerprint by which a re-sent request is known to be the same.
+
+It must not send anything. Secret values are in the request it returns and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from reqflo_ray.engine.expressions import compile_node
+from reqflo_ray.engine.hosts import common_hosts, host_allowed
+from reqflo_ray.engine.program import PreparedStep
+from reqflo_ray.engine.request import Draft
+from reqflo_ray.engine.scope import RowFault, Scope
+from reqflo_ray.engine.urls import host_of
+from reqflo_ray.model.artifact import HttpStep
+from reqflo_ray.model.exchange import TransportRequest
+from reqflo_ray.model.values import UNSET, JsonValue, Node
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedRequest:
+    """A request ready to be sent. `fingerprint` is the hex SHA-256 of the request with names in the places of secret
+    and sensitive values; `uses_secrets` are the names of the secrets in it."""
+
+    request: TransportRequest
+    fingerprint: str
+    uses_secrets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<RenderedRequest {self.fingerprint[:12]}>"
+
+
+def render_request(
+    step: PreparedStep, scope: Scope, secrets: Mapping[str, str], *, idempotency_key: str = ""
+) -> RenderedRequest:
+    """The request of `step` for this row. `secrets` are the values loaded so far, by name.
+
+    Sensitive values that go into it are noted in `scope`.
+
+    Raises:
+        RowFault: `missing_value`, `unresolved_dependency`, `secret_unavailable`, `secret_host_refused`,
+            `invalid_request`, …: nothing may be sent.
+    """
+    prepared = step.request
+    assert prepared is not None and isinstance(step.step, HttpStep), "only a request can be rendered"
+    scope.secrets = secrets
+    for reference in step.dependencies:
+        # An assertion that needs what an earlier step failed to give could never be judged.
+        scope.resolve(reference)
+    draft = _with_key(prepared.real(scope), step.step, idempotency_key)
+    uses: tuple[str, ...] = ()
+    shown = draft
+    if prepared.masked is not None:
+        shown = _with_key(prepared.masked(scope), step.step, idempotency_key)
+        uses = tuple(sorted({name for used in prepared.references for name in scope.resolve(used).secrets}))
+    request = TransportRequest(
+        method=step.step.request.method,
+        url=draft.url,
+        headers=draft.headers,
+        body=draft.body,
+        connect_ms=prepared.connect_ms,
+        read_ms=prepared.read_ms,
+        total_ms=prepared.total_ms,
+        allowed_hosts=_allowed_hosts(scope, uses, draft.url) if uses else None,
+    )
+    return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown), uses_secrets=uses)
+
+
+def render_value(node: Node, scope: Scope, secrets: Mapping[str, str]) -> JsonValue:
+    """The value of `node` in this row, null if it is unset.
+
+    Raises:
+        RowFault: it cannot be had.
+    """
+    scope.secrets = secrets
+    value = compile_node(node)(scope)
+    return None if value is UNSET else value
+
+
+def _with_key(draft: Draft, step: HttpStep, key: str) -> Draft:
+    if step.idempotency is None or not key:
+        return draft
+    header = step.idempotency.header
+    if any(name.lower() == header.lower() for name, _ in draft.headers):
+        return draft
+    return draft._replace(headers=(*draft.headers, (header, key)))
+
+
+def _fingerprint(method: str, shown: Draft) -> str:
+    # The head is one JSON array, so no two heads are the same bytes; the body follows as it is.
+    head = _encode((method, shown.url, shown.headers, shown.body is not None))
+    return hashlib.sha256(head + (shown.body or b"")).hexdigest()
+
+
+def _allowed_hosts(scope: Scope, secrets: tuple[str, ...], url: str) -> tuple[str, ...] | None:
+    """Where the request may go, also when it is redirected: where every secret in it may go."""
+    allowed: tuple[str, ...] | None = None
+    for name in secrets:
+        reference = scope.program.run.secrets.get(name)
+        hosts = reference.hosts if reference is not None else None
+        if hosts is not None and not host_allowed(hosts, host_of(url)):
+            raise RowFault("secret_host_refused", f"secret `{name}` may not be sent to `{host_of(url)}`")
+        allowed = common_hosts(allowed, hosts)
+    return allowed

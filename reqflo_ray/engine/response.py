@@ -1,0 +1,67 @@
+"""A response as assertions and outputs look at it: JSON decoded once, text, headers by name. It judges nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from reqflo_ray.engine import json_text
+from reqflo_ray.model.exchange import Timings, TransportResponse
+from reqflo_ray.model.values import JsonValue
+
+_CHARSET: Final = re.compile(r"""charset\s*=\s*"?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
+_UNDECODED: Final = object()
+
+
+class ResponseView:
+    """One response. Nothing is decoded before it is asked for, and nothing twice."""
+
+    __slots__ = ("_document", "_problem", "response", "standard_json", "timings")
+
+    def __init__(self, response: TransportResponse, timings: Timings) -> None:
+        self.response = response
+        self.timings = timings
+        self.standard_json = True
+        self._document: JsonValue = _UNDECODED
+        self._problem = ""
+
+    def json(self) -> JsonValue:
+        """The body as JSON.
+
+        Raises:
+            NotJson: it is none.
+        """
+        if self._problem:
+            raise json_text.NotJson(self._problem)
+        if self._document is _UNDECODED:
+            try:
+                self._document, self.standard_json = json_text.decode(self.response.body)
+            except json_text.NotJson as problem:
+                self._problem = str(problem)
+                raise
+        return self._document
+
+    def text(self) -> str:
+        """The body as text, by the charset that the response names (else UTF-8); what cannot be read is replaced."""
+        body = self.response.body
+        try:
+            return body.decode(self._charset(), errors="replace")
+        except (LookupError, ValueError):
+            return body.decode(errors="replace")  # an unknown charset is as good as none
+
+    def contains(self, text: str) -> bool:
+        """Whether `text` is somewhere in the body."""
+        if self._charset() == "utf-8":
+            return text.encode(errors="replace") in self.response.body
+        return text in self.text()
+
+    def header(self, name: str) -> list[str]:
+        """All values of the header whose lower-case name is `name`, in order."""
+        return [value for key, value in self.response.headers if key.lower() == name]
+
+    def _charset(self) -> str:
+        for value in self.header("content-type"):
+            found = _CHARSET.search(value)
+            if found is not None:
+                return found[1].lower()
+        return "utf-8"
