@@ -131,7 +131,7 @@ class AiohttpEngine:
         encodings = tuple(response.headers.getall("Content-Encoding", ()))
         try:
             reader = BodyReader(encodings, self._max_body_bytes)
-            while chunk := await content.readany():
+            while not content.at_eof() and (chunk := await content.readany()):
                 reader.feed(chunk)
             body = reader.finish()
         except BodyTooLargeError:
@@ -221,13 +221,12 @@ class _Connector(aiohttp.TCPConnector):
         assert isinstance(handler, _Handler)
         handler.watch = watch
         watch.peer = handler.peer
-        waiter = req._continue
-        if waiter is not None:
+        if req._body is not None:
+            watch.writing = (req._body.size or 0) > _ONE_WRITE
+        if req._continue is not None:
             # RFC 9110: a client does not wait for 100 (Continue) for ever.
             watch.writing = True
-            self._loop.call_later(_CONTINUE_SECONDS, _release, waiter)
-        elif isinstance(req.body, aiohttp.Payload):
-            watch.writing = (req.body.size or 0) > _ONE_WRITE
+            self._loop.call_later(_CONTINUE_SECONDS, _release, req._continue)
         return connection
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:

@@ -65,7 +65,9 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def tls_error(error: BaseException) -> ssl.SSLError | None:
     """The TLS error behind `error`, if there is one."""
-    return next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+    # The innermost is OpenSSL's own; libraries derive theirs from the same classes and fill them otherwise.
+    found = [cause for cause in causes(error) if isinstance(cause, ssl.SSLError)]
+    return found[-1] if found else None
 
 
 def tls_failure(error: ssl.SSLError | None, authority: str) -> ExchangeError:
@@ -119,6 +121,5 @@ def _tls_reason(error: ssl.SSLError | None) -> str:
         return "it closed the connection during the handshake"
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE_REASONS.get(error.verify_code, "its certificate cannot be verified")
-    # uvloop and asyncio fill `reason` in some cases and only the text in others.
-    text = f"{error.reason or ''} {error}".upper().replace(" ", "_")
+    text = str(error).upper().replace(" ", "_")
     return next((words for key, words in _HANDSHAKE_REASONS if key in text), "the handshake failed")

@@ -24,8 +24,9 @@ def check_head(status: int, headers: Headers, place: str) -> None:
         raise protocol_failure(place, f"has a head of more than {MAX_HEAD_BYTES} bytes or {MAX_HEADER_LINES} lines")
     if _FORBIDDEN.search(text):
         raise protocol_failure(place, "has a header with a line break or null byte inside")
-    names = {name.lower() for name, _ in headers}
-    if "transfer-encoding" in names and "content-length" in names:
+    if "transfer-encoding" in text.lower() and {"transfer-encoding", "content-length"} <= {
+        n.lower() for n, _ in headers
+    }:
         raise protocol_failure(place, "has both a Content-Length and a Transfer-Encoding header")
     if status == 101:
         raise protocol_failure(place, "switches to another protocol unasked")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -82,6 +83,8 @@ def parse_target(url: str) -> Target:
     return Target(scheme, host, port, request_target, authority, _basic(user) if user else "")
 
 
+# A run has few hosts.
+@lru_cache(maxsize=1024)
 def _host(text: str) -> str:
     if text.startswith("["):
         inner = text[1:-1]

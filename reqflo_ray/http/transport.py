@@ -4,6 +4,7 @@ engine is here; an engine carries out single hops and knows its HTTP library."""
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from time import perf_counter
 from typing import Protocol
 
@@ -100,11 +101,14 @@ class EngineTransport:
     def _check_target(self, target: Target, request: TransportRequest) -> None:
         if not host_allowed(request.allowed_hosts, target.host):
             raise ExchangeError(FailureKind.BLOCKED, f"{target.host} is not a host that this request may be sent to")
-        if not self._allow_link_local and (is_blocked_name(target.host) or _is_blocked_literal(target.host)):
+        if not self._allow_link_local and _is_blocked_host(target.host):
             raise blocked_failure(target.host)
 
 
-def _is_blocked_literal(host: str) -> bool:
+@lru_cache(maxsize=1024)
+def _is_blocked_host(host: str) -> bool:
+    if is_blocked_name(host):
+        return True
     if not (host[0].isdigit() or ":" in host):
         return False
     try:

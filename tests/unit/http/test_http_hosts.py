@@ -1,0 +1,69 @@
+"""Host patterns, as in `hosts:` of a secret."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reqflo_ray.http.hosts import host_allowed, host_matches
+
+LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+HOST = st.lists(LABEL, min_size=1, max_size=4).map(".".join)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host"),
+    [
+        ("api.example.com", "api.example.com"),
+        ("API.example.com", "api.EXAMPLE.com"),
+        ("*.example.com", "api.example.com"),
+        ("*.example.com", "a.b.example.com"),
+        ("*.Example.com", "API.example.COM"),
+        ("example.com", "example.com."),
+        ("example.com.", "example.com"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("*.localhost", "api.localhost"),
+    ],
+)
+def test_a_pattern_names_these_hosts(pattern: str, host: str) -> None:
+    assert host_matches(pattern, host)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host"),
+    [
+        ("*.example.com", "example.com"),
+        ("*.example.com", "evilexample.com"),
+        ("*.example.com", ".example.com"),
+        ("*.example.com", "api.example.com.evil.net"),
+        ("example.com", "api.example.com"),
+        ("example.com", "example.com:443"),
+        ("example.com:443", "example.com"),
+        ("*", "example.com"),
+        ("*.", "example.com"),
+        ("a*.example.com", "ab.example.com"),
+        ("", "example.com"),
+        ("example.com", ""),
+        ("", ""),
+    ],
+)
+def test_a_pattern_does_not_name_these_hosts(pattern: str, host: str) -> None:
+    assert not host_matches(pattern, host)
+
+
+@given(HOST)
+def test_a_host_matches_itself_and_never_its_own_wildcard(host: str) -> None:
+    assert host_matches(host, host.upper())
+    assert not host_matches(f"*.{host}", host)
+
+
+@given(HOST, HOST)
+def test_a_wildcard_matches_every_host_below_it(domain: str, label: str) -> None:
+    assert host_matches(f"*.{domain}", f"{label}.{domain}")
+
+
+def test_no_patterns_at_all_allow_everything_and_an_empty_list_nothing() -> None:
+    assert host_allowed(None, "example.com")
+    assert not host_allowed((), "example.com")
+    assert host_allowed(("other.net", "*.example.com"), "api.example.com")

@@ -1,0 +1,128 @@
+"""The request that follows a redirect."""
+
+from __future__ import annotations
+
+import pytest
+
+from reqflo_ray.http.failures import ExchangeError
+from reqflo_ray.http.outgoing import Outgoing, prepare
+from reqflo_ray.http.redirects import is_redirect, next_hop
+from reqflo_ray.model.exchange import FailureKind, Headers, TransportRequest, TransportResponse
+
+CREDENTIALS: Headers = (("Authorization", "Bearer x"), ("cookie", "a=b"), ("Proxy-Authorization", "Basic y"))
+
+
+def answer(status: int, *locations: str) -> TransportResponse:
+    headers = tuple(("location", location) for location in locations)
+    return TransportResponse(status=status, reason="", headers=headers, body=b"", wire_size=0)
+
+
+def follow(
+    status: int, location: str, *, method: str = "GET", headers: Headers = (), body: bytes | None = None
+) -> Outgoing:
+    request = TransportRequest(method=method, url="https://api.example.com/v1/a?b=c", headers=headers, body=body)
+    return next_hop(prepare(request, "agent"), answer(status, location), "agent")
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "expected"),
+    [
+        (301, "POST", "GET"),
+        (302, "POST", "GET"),
+        (303, "POST", "GET"),
+        (303, "PUT", "GET"),
+        (303, "DELETE", "GET"),
+        (303, "HEAD", "HEAD"),
+        (301, "PUT", "PUT"),
+        (302, "DELETE", "DELETE"),
+        (302, "HEAD", "HEAD"),
+        (307, "POST", "POST"),
+        (308, "POST", "POST"),
+    ],
+)
+def test_the_method_changes_as_the_standards_say(status: int, method: str, expected: str) -> None:
+    following = follow(status, "/next", method=method, body=b"x", headers=(("Content-Type", "text/plain"),))
+    assert following.method == expected
+    kept = expected == method
+    assert (following.body is not None) is kept
+    assert ("Content-Type" in dict(following.headers)) is kept
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("/x", "https://api.example.com/x"),
+        ("x", "https://api.example.com/v1/x"),
+        ("../x?y", "https://api.example.com/x?y"),
+        ("?q=2", "https://api.example.com/v1/a?q=2"),
+        ("//other.example/x", "https://other.example/x"),
+        ("http://other.example:81/x#f", "http://other.example:81/x"),
+        ("/caf\u00c3\u00a9", "https://api.example.com/caf%C3%A9"),
+        ("/caf\u00e9", "https://api.example.com/caf%C3%A9"),
+    ],
+)
+def test_a_location_is_resolved(location: str, url: str) -> None:
+    assert follow(302, location).target.url == url
+
+
+def test_credentials_stay_within_the_origin() -> None:
+    following = follow(307, "/next", headers=(*CREDENTIALS, ("X-Key", "1")))
+    assert set(CREDENTIALS) <= set(following.headers)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["https://evil.example/", "http://api.example.com/", "https://api.example.com:8443/", "https://example.com/"],
+)
+def test_credentials_never_cross_to_another_origin(location: str) -> None:
+    following = follow(307, location, headers=(*CREDENTIALS, ("X-Trace", "1"), ("Host", "fake")))
+    assert not set(CREDENTIALS) & set(following.headers)
+    assert ("X-Trace", "1") in following.headers
+    assert dict(following.headers)["Host"] == following.target.authority
+
+
+def test_a_user_in_a_location_is_not_taken() -> None:
+    following = follow(302, "https://root:pass@api.example.com/")
+    assert "Authorization" not in dict(following.headers)
+    assert "pass" not in following.target.url
+
+
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "ftp://h/", "gopher://h/", "javascript:alert(1)", "data:,x"]
+)
+def test_other_schemes_are_blocked(location: str) -> None:
+    with pytest.raises(ExchangeError) as caught:
+        follow(302, location)
+    assert caught.value.kind is FailureKind.BLOCKED
+
+
+@pytest.mark.parametrize("location", ["http://", "http://[::1", "http://h:99999/", "https://a b/"])
+def test_a_location_that_is_no_url_breaks_the_protocol(location: str) -> None:
+    with pytest.raises(ExchangeError) as caught:
+        follow(302, location)
+    assert caught.value.kind is FailureKind.PROTOCOL
+    assert location not in caught.value.message
+
+
+def test_an_odd_notation_of_a_blocked_address_is_blocked() -> None:
+    with pytest.raises(ExchangeError) as caught:
+        follow(302, "http://2852039166/")
+    assert caught.value.kind is FailureKind.BLOCKED
+
+
+def test_two_locations_break_the_protocol() -> None:
+    first = prepare(TransportRequest(method="GET", url="http://h/"), "")
+    with pytest.raises(ExchangeError) as caught:
+        next_hop(first, answer(302, "/a", "/b"), "")
+    assert caught.value.kind is FailureKind.PROTOCOL
+
+
+@pytest.mark.parametrize("status", [200, 300, 304, 305, 306, 404])
+def test_other_statuses_are_no_redirect(status: int) -> None:
+    assert not is_redirect(answer(status, "/x"))
+
+
+def test_a_redirect_needs_a_location() -> None:
+    assert not is_redirect(answer(302))
+    assert not is_redirect(answer(302, ""))
+    assert is_redirect(answer(302, "/x"))

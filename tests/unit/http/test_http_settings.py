@@ -1,0 +1,152 @@
+"""Making a transport from settings, and the words for system errors."""
+
+from __future__ import annotations
+
+import errno
+import resource
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reqflo_ray.errors import DefinitionError
+from reqflo_ray.http.factory import create_transport
+from reqflo_ray.http.failures import causes, connect_failure, tls_failure
+from reqflo_ray.http.tls import create_context
+from reqflo_ray.http.watch import Watch
+from reqflo_ray.model.exchange import FailureKind
+from reqflo_ray.model.plan import HttpSettings
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        create_transport(HttpSettings(engine="curl"), limit=1)
+    assert caught.value.code == "unknown_http_engine"
+    assert "aiohttp, httpx" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("engine", "proxy", "code"),
+    [
+        ("aiohttp", "socks5://127.0.0.1:1080", "unsupported_proxy"),
+        ("aiohttp", "ftp://127.0.0.1", "unsupported_proxy"),
+        ("httpx", "ftp://127.0.0.1", "unsupported_proxy"),
+        ("httpx", "127.0.0.1:3128", "invalid_proxy"),
+        ("aiohttp", "http://", "invalid_proxy"),
+        ("aiohttp", "http://user:hunter2@:80", "invalid_proxy"),
+        ("aiohttp", "http://h:99999", "invalid_proxy"),
+        ("aiohttp", "http://[::1", "invalid_proxy"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_refused_without_quoting_it(engine: str, proxy: str, code: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        create_transport(HttpSettings(engine=engine, proxy=proxy), limit=1)
+    assert caught.value.code == code
+    assert "hunter2" not in f"{caught.value}{caught.value.cause}{caught.value.hint}"
+
+
+@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+def test_a_transport_can_be_made_outside_of_an_event_loop(engine: str) -> None:
+    assert create_transport(HttpSettings(engine=engine), limit=4) is not None
+
+
+def test_connections_are_bounded_by_the_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reqflo_ray.http import factory
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1024))
+    assert factory._affordable(1000) == 128
+    assert factory._affordable(10) == 10
+    assert factory._affordable(0) == 1
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert factory._affordable(1000) == 1000
+
+
+def test_no_http_library_is_imported_before_it_is_chosen() -> None:
+    code = (
+        "import sys, reqflo_ray.http.factory\n"
+        "print(sorted({'aiohttp', 'httpx', 'httpcore', 'brotli', 'yarl'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_verification_is_on_unless_turned_off() -> None:
+    context = create_context(HttpSettings())
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    context = create_context(HttpSettings(verify=False))
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+@pytest.mark.parametrize("setting", ["ca_file", "client_certificate"])
+def test_an_unusable_tls_file_is_refused(tmp_path: Path, setting: str, content: bytes | None) -> None:
+    path = tmp_path / "file.pem"
+    if content is not None:
+        path.write_bytes(content)
+    settings = HttpSettings(ca_file=str(path)) if setting == "ca_file" else HttpSettings(client_certificate=str(path))
+    with pytest.raises(DefinitionError) as caught:
+        create_context(settings)
+    assert caught.value.code == "invalid_tls_settings"
+    assert f"http.{setting}" in caught.value.message
+    assert ("no such file" in caught.value.cause) is (content is None)
+
+
+def test_a_client_key_alone_is_refused() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        create_context(HttpSettings(client_key="key.pem"))
+    assert caught.value.code == "invalid_tls_settings"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ECONNREFUSED, FailureKind.REFUSED),
+        (errno.EHOSTUNREACH, FailureKind.UNREACHABLE),
+        (errno.ENETUNREACH, FailureKind.UNREACHABLE),
+        (errno.EMFILE, FailureKind.UNREACHABLE),
+        (errno.ECONNRESET, FailureKind.CLOSED),
+        (errno.ETIMEDOUT, FailureKind.CONNECT_TIMEOUT),
+        (errno.EPERM, FailureKind.UNREACHABLE),
+    ],
+)
+def test_system_errors_have_their_kinds(number: int, kind: FailureKind) -> None:
+    try:
+        try:
+            raise OSError(number, "text of the system")
+        except OSError as inner:
+            raise RuntimeError("library") from inner
+    except RuntimeError as outer:
+        failure = connect_failure(outer, "h:80")
+    assert failure.kind is kind
+    assert "text of the system" not in failure.message
+
+
+def test_a_chain_of_causes_that_bites_its_tail_ends() -> None:
+    first, second = ValueError("a"), ValueError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert list(causes(first)) == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert", "client certificate"),
+        ("[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version", "TLS version"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "does not speak TLS"),
+        ("something new", "the handshake failed"),
+    ],
+)
+def test_tls_errors_have_their_reasons(text: str, words: str) -> None:
+    failure = tls_failure(ssl.SSLError(1, text), "h:443")
+    assert failure.kind is FailureKind.TLS
+    assert words in failure.message
+
+
+def test_phases_that_did_not_happen_have_no_time_and_none_is_negative() -> None:
+    watch = Watch((), 1.0)
+    timings = watch.timings(watch.began)
+    assert (timings.blocked_ms, timings.dns_ms, timings.connect_ms, timings.wait_ms) == (None, None, None, None)
+    watch.sent, watch.head = 5.0, 4.0
+    assert watch.timings(watch.began).wait_ms == 0.0
