@@ -1,0 +1,42 @@
+# Everything a person or CI does here is one of these; each sets itself up in .venv, from a Python and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup check test demo bench chaos lock clean
+help:           ## show this
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+setup: $(STAMP) ## make .venv with exactly the locked packages
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+check: $(STAMP) ## lint, formatting, types and import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: $(STAMP)  ## all tests
+	$(BIN)/python -m pytest
+
+demo: $(STAMP)  ## the main job: 1,000 orders on an embedded Ray cluster, then a SQL question
+	@$(BIN)/python examples/demo.py
+
+bench: $(STAMP) ## speed and memory, as ratios in one run
+	$(BIN)/python tests/benchmarks/run.py
+
+chaos: $(STAMP) ## the long selection of fault tests
+	$(BIN)/python -m pytest -m chaos --timeout 1800
+
+lock:           ## pin the newest allowed packages again (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --output-file requirements.lock
+
+clean:          ## remove what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,222 @@
+"""The Ray backend: starts or joins a cluster, and drives shards through Ray Data. It knows shards, not journeys.
+
+The dataset holds one tiny descriptor a shard and yields one tiny report a shard: no row, secret, body or evidence goes
+through Ray, so lineage never executes finished work again, and calling a shard again returns what is committed. Files
+carry the guarantee; Ray only schedules.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
+from reqflo_ray.errors import ClusterError, UsageError
+from reqflo_ray.model.plan import ShardPlan
+from reqflo_ray.model.results import ShardReport
+from reqflo_ray.runner.backend import Observer, Work
+
+if TYPE_CHECKING:
+    import ray
+
+# Ray Data holds a few kilobytes a block on the driver and looks at all of them: feed it a bounded number at a time.
+_WAVE: Final = 10_000
+_SHARDS_IN_FLIGHT: Final = 3
+_TICK_SECONDS: Final = 0.25
+_OBJECT_STORE_BYTES: Final = 100 * 2**20
+
+# Ray's C++ core logs one line at ERROR for every actor pool, about constructor arguments in the object store. Ours are
+# the address of the run, and the driver that holds them outlives the pool.
+_EMBEDDED_ENVIRONMENT: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
+
+
+class RayBackend:
+    """Executes shards on a Ray cluster.
+
+    Args:
+        address: None starts an embedded cluster that ends with the run; `auto` or `HOST:PORT` joins one and leaves it
+            running.
+        workers: actors in the pool; 0 means one for each core of the cluster.
+    """
+
+    name = "ray"
+
+    def __init__(self, *, address: str | None, workers: int) -> None:
+        self._address = address
+        self.workers = workers
+        self._environment: dict[str, str | None] = {}
+
+    def __enter__(self) -> Self:
+        if self._address is None:
+            self._start_embedded()
+        else:
+            self._join(self._address)
+        if not self.workers:
+            self.workers = max(1, int(sum(node["Resources"].get("CPU", 0) for node in _alive_nodes())))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        import ray
+
+        # For a cluster that we joined this only ends the connection, and with it our actors.
+        ray.shutdown()
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    def run(self, work: Work, observer: Observer) -> None:
+        """See `Backend.run`. All calls of `observer` are made on this thread, so that signals are served promptly."""
+        self._check_store(work)
+        for first in range(0, len(work.shards), _WAVE):
+            if work.folder.is_stopped(work.epoch):
+                return
+            self._run_wave(work, work.shards[first : first + _WAVE], observer)
+
+    def _run_wave(self, work: Work, shards: tuple[ShardPlan, ...], observer: Observer) -> None:
+        spec = WorkerSpec(
+            store=work.folder.storage.uri,
+            run_id=work.folder.run_id,
+            epoch=work.epoch,
+            workers=self.workers,
+            shards=tuple(plan.shard for plan in shards),
+        )
+        pool = min(self.workers, len(shards))
+        arrived: queue.SimpleQueue[ShardReport | BaseException | None] = queue.SimpleQueue()
+        # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
+        thread = threading.Thread(target=_consume, args=(spec, pool, arrived.put), name="ray-data", daemon=True)
+        thread.start()
+        while True:
+            try:
+                report = arrived.get(timeout=_TICK_SECONDS)
+            except queue.Empty:
+                observer.tick()
+                continue
+            if report is None:
+                return
+            if isinstance(report, BaseException):
+                raise _cluster_error(report) from None
+            observer.report(report)
+            observer.tick()
+
+    def _check_store(self, work: Work) -> None:
+        """A store that workers would not find is refused before any of them starts."""
+        nodes = len(_alive_nodes())
+        uri = work.folder.storage.uri
+        if "://" not in uri and not Path(uri).is_absolute() and (nodes > 1 or "RAY_JOB_ID" in os.environ):
+            raise UsageError(
+                f"the store `{uri}` is a relative path, and the cluster has {nodes} nodes",
+                code="relative_store",
+                hint="give --store a path that every node mounts",
+            )
+
+    def _start_embedded(self) -> None:
+        wanted = {**_EMBEDDED_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        for name, value in wanted.items():
+            self._environment[name] = os.environ.get(name)
+            os.environ[name] = value
+        import ray
+
+        with _as_cluster_error("the embedded cluster did not start"):
+            # Never without an address: Ray would silently join whatever cluster it finds.
+            ray.init(
+                address="local",
+                num_cpus=max(self.workers, os.cpu_count() or 1),
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+
+    def _join(self, address: str) -> None:
+        import ray
+
+        with _as_cluster_error(f"no Ray cluster can be joined at `{address}`"):
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+
+
+def _consume(spec: WorkerSpec, pool: int, put: Callable[[ShardReport | BaseException | None], None]) -> None:
+    try:
+        dataset = _dataset(spec, pool)
+        for block in dataset.iter_batches(batch_size=None, prefetch_batches=0):
+            for encoded in block["report"]:
+                put(msgspec.json.decode(bytes(encoded), type=ShardReport))
+        put(None)
+    except BaseException as error:
+        put(error)
+
+
+def _dataset(spec: WorkerSpec, pool: int) -> ray.data.Dataset:
+    """The pipeline: a block for each shard, so that a lost block has lineage, mapped over a pool of async actors."""
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.execution_no_progress_timeout_s = -1  # rows have deadlines of their own
+    context.max_consecutive_actor_init_deaths = 3
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    blocks = len(spec.shards)
+    descriptors = ray.data.range(blocks, override_num_blocks=blocks)
+    strategy = ActorPoolStrategy(
+        size=pool,
+        max_concurrent_calls_per_actor=_SHARDS_IN_FLIGHT,
+        # The first actor that is ready would else be given the work of all.
+        max_tasks_in_flight_per_actor=_SHARDS_IN_FLIGHT + 1,
+    )
+    return descriptors.map_batches(
+        ShardWorker,
+        batch_size=None,
+        fn_constructor_args=(spec,),
+        compute=strategy,
+        # Anything else can starve or hang a small cluster: the actors would hold the cores that the readers need.
+        num_cpus=0,
+    )
+
+
+def _alive_nodes() -> list[dict[str, Any]]:
+    import ray
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's is not annotated
+    return [node for node in nodes if node["Alive"]]
+
+
+@contextmanager
+def _as_cluster_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise ClusterError(
+            what,
+            code="cluster_unreachable",
+            cause=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            hint="`ray status` shows the cluster; `--backend local` needs none",
+        ) from None
+
+
+def _cluster_error(error: Any) -> ClusterError:
+    text = str(error).strip().splitlines()
+    return ClusterError(
+        "the cluster could not finish the run",
+        code="cluster_failed",
+        cause=f"{type(error).__name__}: {text[0] if text else ''}",
+        hint="the run can be resumed; what is finished is kept",
+    )

@@ -1,0 +1,109 @@
+"""The actor: a shell around `ShardHost` for Ray Data. It holds no logic of journeys, rows or files.
+
+Ray Data runs the calls of an async actor on one plain loop and may block it; so all work happens on a loop thread of
+our own. Nothing escapes a call: an exception would fail the whole dataset, and a `SystemExit` would hang it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reqflo_ray.model.plan import ShardPlan
+from reqflo_ray.model.results import ShardOutcome, ShardReport
+
+if TYPE_CHECKING:
+    from reqflo_ray.runner.host import ShardHost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """All that an actor is told: where the run lies. `shards` maps the position in the dataset to the shard's id."""
+
+    store: str
+    run_id: str
+    epoch: int
+    workers: int
+    shards: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"WorkerSpec(run_id={self.run_id!r})"
+
+
+class ShardWorker:
+    """One actor of the pool. The run is opened at the first call, so that a fault is reported and not a dead actor."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._spec = spec
+        self._loop = _start_loop()
+        self._opening: asyncio.Task[_OpenRun] | None = None
+
+    async def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        """Run the shards of a block: positions in, encoded `ShardReport`s out."""
+        reports = []
+        for position in batch["id"].tolist():
+            shard = self._spec.shards[position]
+            future = asyncio.run_coroutine_threadsafe(self._run(shard), self._loop)
+            reports.append(msgspec.json.encode(await asyncio.wrap_future(future)))
+        return {"report": reports}
+
+    async def _run(self, shard: int) -> ShardReport:
+        try:
+            # The task is made before the first await, so that shards that arrive together share one run.
+            if self._opening is None:
+                self._opening = asyncio.ensure_future(_OpenRun.open(self._spec))
+            opened = await self._opening
+            return await opened.host.run(opened.plan[shard])
+        except BaseException as error:
+            return _as_report(shard, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenRun:
+    host: ShardHost
+    plan: dict[int, ShardPlan]
+    resources: AsyncExitStack
+
+    @classmethod
+    async def open(cls, spec: WorkerSpec) -> _OpenRun:
+        from reqflo_ray.runner.host import ShardHost
+        from reqflo_ray.runner.worker import open_worker
+        from reqflo_ray.store.run_folder import RunFolder
+        from reqflo_ray.store.staging import read_plan
+        from reqflo_ray.store.storage import open_storage
+
+        folder = RunFolder(open_storage(spec.store), spec.run_id)
+        resources = AsyncExitStack()
+        worker = await resources.enter_async_context(open_worker(folder, workers=spec.workers))
+        plan = {entry.shard: entry for entry in read_plan(folder.storage, folder.run_id) or ()}
+        return cls(ShardHost(worker, spec.epoch), plan, resources)
+
+
+def _as_report(shard: int, error: BaseException) -> ShardReport:
+    from reqflo_ray.errors import ReqfloError
+
+    if isinstance(error, ReqfloError):
+        return ShardReport(
+            shard=shard, outcome=ShardOutcome.ERROR, error_code=error.code, message=error.message, hint=error.hint
+        )
+    # Only the type: the text of a foreign exception may hold what must not leave the worker.
+    return ShardReport(
+        shard=shard,
+        outcome=ShardOutcome.ERROR,
+        error_code="internal_error",
+        message=f"the worker failed with {type(error).__name__}",
+        hint="this is a fault of reqflo-ray; the run can be resumed",
+    )
+
+
+def _start_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    loop = uvloop.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="shards", daemon=True).start()
+    return loop

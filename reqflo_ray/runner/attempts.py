@@ -1,0 +1,159 @@
+"""Sends the request of one step until the step is over: intent ▸ fence ▸ send ▸ completion, then retry or poll.
+
+Every attempt is journaled before and after. What a response means is the engine's to say.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from reqflo_ray.engine.identity import idempotency_key
+from reqflo_ray.engine.judge import judge, poll_holds
+from reqflo_ray.engine.program import PreparedStep
+from reqflo_ray.engine.render import render_request
+from reqflo_ray.engine.retry import decide_retry
+from reqflo_ray.engine.scope import RowFault
+from reqflo_ray.errors import SecretError
+from reqflo_ray.model.artifact import HttpStep, OnInterrupt
+from reqflo_ray.model.exchange import TransportRequest
+from reqflo_ray.model.journal import Intent, Withdrawn
+from reqflo_ray.model.results import ResendReason, Status
+from reqflo_ray.runner.row_context import FIRST_SEND, Outcome, Resend, RowContext, Suspended
+
+
+async def send_until_settled(
+    context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, resend: Resend
+) -> Outcome:
+    """Carry out a step, from attempt `number` on; the outcome of its last attempt.
+
+    Args:
+        resend: why the first of these requests may have been sent before.
+
+    Raises:
+        Suspended: the step is not over, and this shard attempt must not go on with it.
+        StoreError: the journal cannot be written.
+    """
+    clock = context.worker.clock
+    poll_ends = clock.monotonic() + step.poll.timeout_ms / 1000 if step.poll else 0.0
+    while True:
+        outcome = await _attempt(context, prepared, step, number, resend)
+        wait_ms = _wait_before_next(context, prepared, step, number, outcome, poll_ends)
+        await context.complete(prepared, number, outcome, resend, final=wait_ms is None)
+        if wait_ms is None:
+            return outcome
+        context.counts.retries += 1
+        if not await context.worker.pause(wait_ms / 1000):
+            raise Suspended
+        number += 1
+        resend = FIRST_SEND
+
+
+async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, resend: Resend) -> Outcome:
+    worker, clock = context.worker, context.worker.clock
+    started = clock.monotonic()
+    outcome = Outcome(status=Status.ERROR, started_at_us=clock.now_us())
+    try:
+        if prepared.secrets:
+            await worker.secrets.load(prepared.secrets)
+        if step.idempotency is not None:
+            outcome.key = idempotency_key(worker.run.nonce, worker.run.artifact, context.row.index, step.id)
+        outcome.rendered = render_request(prepared, context.scope, worker.secrets.values, idempotency_key=outcome.key)
+        context.register_sensitive()
+        fingerprint = outcome.rendered.fingerprint
+        if resend.fingerprint and resend.fingerprint != fingerprint:
+            raise RowFault(
+                "replay_mismatch",
+                "the request is not the one that was recorded before the interruption "
+                f"(recorded {resend.fingerprint[:12]}…, now {fingerprint[:12]}…)",
+            )
+        request = _bounded(context, outcome.rendered.request)
+        await worker.pacer.turn()
+        intent = Intent(
+            row=context.row.index,
+            step=step.id,
+            attempt=number,
+            fingerprint=fingerprint,
+            idempotency_key=outcome.key,
+            resend_reason=resend.reason,
+            resend_count=resend.count,
+        )
+        await _intend(context, step, intent)
+        outcome.started_at_us, started = clock.now_us(), clock.monotonic()
+        outcome.exchange = await worker.transport.send(request)
+        context.counts.requests += 1
+        response = outcome.exchange.response
+        if context.cookies is not None and response is not None:
+            outcome.cookies = context.cookies.store(outcome.exchange.url, response.headers)
+        verdict = outcome.judgement = judge(prepared, outcome.exchange, context.scope)
+        outcome.status, outcome.code, outcome.message = verdict.status, verdict.error_code, verdict.error_message
+        outcome.captures = verdict.captures
+        for warning in verdict.warnings:
+            context.log("warning", warning)
+    except RowFault as fault:
+        outcome.status, outcome.code, outcome.message = status_of(fault), fault.code, fault.message
+    except SecretError as error:
+        outcome.code, outcome.message = error.code, error.message
+    outcome.duration_ms = (clock.monotonic() - started) * 1000
+    return outcome
+
+
+async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
+    """Journal the intent, *then* look at the fence: a successor sees the one, or we see the other."""
+    journal = context.shard.journal
+    if context.worker.stopping.is_set():
+        raise Suspended
+    # Unsynced, a power cut could turn "unknown" into "never sent", and a step that must not be repeated would be.
+    await journal.intend(intent, synced=step.on_interrupt is OnInterrupt.FAIL)
+    if not context.shard.may_send():
+        # Say that nothing was sent, so that the next attempt need not take the outcome for unknown.
+        journal.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
+        raise Suspended
+    if intent.resend_reason is ResendReason.UNKNOWN:
+        context.counts.resent += 1
+        context.log("resend", "sent again: the outcome of the request before the interruption is unknown")
+    elif intent.resend_reason is ResendReason.SENSITIVE:
+        context.counts.resent_sensitive += 1
+        context.log("resend", "sent again: a sensitive value of its response is needed and was never stored")
+
+
+def _bounded(context: RowContext, request: TransportRequest) -> TransportRequest:
+    """The request with the row's cookies, bounded by what is left of the row's time."""
+    remaining_ms = int(context.remaining_ms)
+    if remaining_ms <= 0:
+        raise RowFault("row_timeout", f"the row took longer than {context.worker.run.options.row_timeout_ms} ms")
+    cookie = context.cookies.header(request.url) if context.cookies is not None else ""
+    if cookie:
+        request = msgspec.structs.replace(request, headers=(*request.headers, ("Cookie", cookie)))
+    if remaining_ms < request.total_ms:
+        request = msgspec.structs.replace(request, total_ms=remaining_ms)
+    return request
+
+
+def _wait_before_next(
+    context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, outcome: Outcome, poll_ends: float
+) -> float | None:
+    """Milliseconds until the next attempt, or None if this one was the last. Says why in the row's log."""
+    if outcome.judgement is None or outcome.exchange is None:
+        return None
+    if step.poll is not None:
+        if poll_holds(prepared, outcome.exchange, context.scope):
+            return None
+        interval = step.poll.interval_ms
+        if context.worker.clock.monotonic() + interval / 1000 < poll_ends and interval < context.remaining_ms:
+            return interval
+        outcome.status, outcome.code = Status.FAILED, "poll_timeout"
+        outcome.message = f"the condition did not hold within {step.poll.timeout_ms} ms ({number} requests)"
+        outcome.captures = {}
+        return None
+    decision = decide_retry(step, number, outcome.judgement, outcome.exchange, context.worker.clock.now_us())
+    if decision.wait_ms is not None and decision.wait_ms >= context.remaining_ms:
+        context.log("retry", "not tried again: the row's time would be over")
+        return None
+    if decision.reason:
+        context.log("retry", decision.reason)
+    return decision.wait_ms
+
+
+def status_of(fault: RowFault) -> Status:
+    """A step whose needs were not met is skipped; any other fault is an error."""
+    return Status.SKIPPED if fault.code == "unresolved_dependency" else Status.ERROR

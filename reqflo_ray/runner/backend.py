@@ -1,0 +1,112 @@
+"""Where shards are executed: the `Backend` protocol, and the backend that runs them in this very process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from reqflo_ray.model.plan import ShardPlan
+from reqflo_ray.model.results import ShardReport
+from reqflo_ray.runner.host import ShardHost
+from reqflo_ray.runner.worker import open_worker
+from reqflo_ray.store.run_folder import RunFolder
+
+# Enough that the next shard's rows start while the last rows of this one end.
+_SHARDS_IN_FLIGHT: Final = 3
+_TICK_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a driver hands to a backend: shards of one run, under one epoch."""
+
+    folder: RunFolder
+    epoch: int
+    shards: tuple[ShardPlan, ...]
+
+
+class Observer(Protocol):
+    """The driver's ear. Both methods are called on the driver's main thread."""
+
+    def report(self, report: ShardReport) -> None:
+        """A shard has ended."""
+        ...
+
+    def tick(self) -> None:
+        """Some time has passed; called about four times a second."""
+        ...
+
+
+class Backend(Protocol):
+    """Executes shards. Entering it starts or joins what it needs, leaving it ends only what it started."""
+
+    name: str
+    workers: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def run(self, work: Work, observer: Observer) -> None:
+        """Execute the shards of `work`; returns when each has been reported, or has been given up after a stop.
+
+        Raises:
+            ClusterError: the cluster could not carry on.
+        """
+        ...
+
+
+class LocalBackend:
+    """Runs the shards in this process, on one event loop."""
+
+    name = "local"
+    workers = 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def run(self, work: Work, observer: Observer) -> None:
+        import uvloop
+
+        uvloop.run(_run_all(work, observer))
+
+
+async def _run_all(work: Work, observer: Observer) -> None:
+    async with open_worker(work.folder, workers=1) as worker, aclosing(_Closing(ShardHost(worker, work.epoch))) as host:
+        waiting = iter(work.shards)
+        running: set[asyncio.Task[ShardReport]] = set()
+        while True:
+            running |= {
+                asyncio.ensure_future(host.host.run(plan)) for plan in _take(waiting, _SHARDS_IN_FLIGHT - len(running))
+            }
+            if not running:
+                return
+            done, running = await asyncio.wait(running, timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                observer.report(task.result())
+            observer.tick()
+            if worker.stopping.is_set():
+                waiting = iter(())
+
+
+def _take(shards: Iterable[ShardPlan], count: int) -> list[ShardPlan]:
+    return [plan for plan, _ in zip(shards, range(count), strict=False)]
+
+
+@dataclass(slots=True)
+class _Closing:
+    host: ShardHost
+
+    async def aclose(self) -> None:
+        await self.host.close()

@@ -1,0 +1,19 @@
+"""The real clock. Everything else in the runner takes a `Clock`, so that a test can hand it another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class SystemClock:
+    """Wall time, monotonic time and waiting, as the operating system gives them."""
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

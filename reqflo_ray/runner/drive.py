@@ -1,0 +1,178 @@
+"""The driver: takes a run from its record to its manifest, in the order that makes a crash at any instant harmless.
+
+Epoch ▸ rows and plan ▸ shards ▸ verdict ▸ manifest ▸ clean-up. It holds nothing that grows with the rows, and does not
+know which backend executes the shards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Final
+
+from reqflo_ray.errors import NothingSelectedError
+from reqflo_ray.model.artifact import Artifact
+from reqflo_ray.model.clock import Clock
+from reqflo_ray.model.plan import RunRecord, ShardPlan
+from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code
+from reqflo_ray.runner.backend import Backend, Work
+from reqflo_ray.runner.listener import Listener, RunOutcome
+from reqflo_ray.runner.ownership import StopSignals, claim_run, heartbeat
+from reqflo_ray.runner.tally import Tally
+from reqflo_ray.store import layout
+from reqflo_ray.store.completion import clean_up, complete
+from reqflo_ray.store.owner import this_process
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import read_plan
+
+# A shard that came back unfinished without a stop (another attempt had it) is dispatched again this often.
+_PASSES: Final = 3
+
+
+def drive(
+    folder: RunFolder,
+    *,
+    choose_backend: Callable[[int], tuple[Backend, str]],
+    stage: Callable[[RunRecord, Artifact], None],
+    listener: Listener,
+    clock: Clock,
+    resumed: bool,
+    take_over: bool = False,
+) -> RunOutcome:
+    """Drive the run of `folder`, whose record exists, as far as it gets.
+
+    A finished run is not touched: nothing is sent, and the outcome is that of its stored verdict.
+
+    Args:
+        choose_backend: the backend for so many rows, and why that one.
+        stage: writes the rows and then the plan; called only while there is no plan.
+
+    Raises:
+        RunConflictError: another driver owns the run.
+        DatasetError: the dataset has rows that cannot be used; nothing was sent.
+        NothingSelectedError: there is no row.
+        StoreError, ClusterError: the run could not go on; it can be resumed.
+    """
+    record = folder.load_run()
+    finished = folder.read_verdict()
+    if finished is None:
+        finished, code = _drive_unfinished(folder, record, choose_backend, stage, listener, clock, take_over)
+    else:
+        listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
+        code = finished.exit_code
+    outcome = RunOutcome(
+        run_id=folder.run_id,
+        store=folder.storage.uri,
+        results_path=f"{folder.storage.uri}/{folder.path('')}".rstrip("/"),
+        verdict=finished,
+        exit_code=code,
+        complete=folder.is_complete(),
+        resumed=resumed,
+    )
+    listener.finished(outcome)
+    return outcome
+
+
+def _drive_unfinished(
+    folder: RunFolder,
+    record: RunRecord,
+    choose_backend: Callable[[int], tuple[Backend, str]],
+    stage: Callable[[RunRecord, Artifact], None],
+    listener: Listener,
+    clock: Clock,
+    take_over: bool,
+) -> tuple[Verdict, int]:
+    epoch = claim_run(folder, this_process(), take_over=take_over, clock=clock, wait=time.sleep)
+    signals = StopSignals(folder, epoch)
+    with ExitStack() as held:
+        held.enter_context(heartbeat(folder, epoch, clock))
+        plan = _plan(folder, record, stage)
+        tally = Tally(
+            listener=listener,
+            clock=clock,
+            rows_total=sum(entry.rows for entry in plan),
+            max_failures=record.options.max_failures,
+            stop=lambda: folder.stop(epoch),
+        )
+        todo = _to_do(folder, plan, tally)
+        if todo:
+            backend, reason = choose_backend(sum(entry.rows for entry in todo))
+            listener.started(folder.run_id, backend.name, reason, sum(entry.rows for entry in plan))
+            held.enter_context(backend)
+            # After the backend is up: starting a cluster installs signal handlers of its own.
+            held.enter_context(signals.handled())
+            _dispatch(folder, backend, epoch, todo, tally)
+    return _finish(folder, record, plan, tally, signals.exit_code)
+
+
+def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> tuple[ShardPlan, ...]:
+    plan = read_plan(folder.storage, folder.run_id)
+    if plan is None:
+        stage(record, folder.load_artifact(record.artifact))
+        plan = read_plan(folder.storage, folder.run_id)
+    if not plan:
+        raise NothingSelectedError("there is no row to run", hint="the dataset has a header but no row")
+    return plan
+
+
+def _to_do(folder: RunFolder, plan: tuple[ShardPlan, ...], tally: Tally) -> tuple[ShardPlan, ...]:
+    """The shards without a commit; what is committed is counted as done."""
+    committed = folder.commits()
+    for commit in committed.values():
+        tally.add_earlier(commit.summary)
+    return tuple(entry for entry in plan if entry.shard not in committed)
+
+
+def _dispatch(folder: RunFolder, backend: Backend, epoch: int, todo: tuple[ShardPlan, ...], tally: Tally) -> None:
+    newer = folder.path(layout.epoch(epoch + 1))
+    for _ in range(_PASSES):
+        backend.run(Work(folder=folder, epoch=epoch, shards=todo), tally)
+        tally.tick()
+        if folder.is_stopped(epoch) or folder.storage.exists(newer) or tally.errors:
+            return
+        todo = tuple(entry for entry in todo if folder.read_commit(entry.shard) is None)
+        if not todo:
+            return
+
+
+def _finish(
+    folder: RunFolder, record: RunRecord, plan: tuple[ShardPlan, ...], tally: Tally, interrupted: int
+) -> tuple[Verdict, int]:
+    """Write verdict and manifest if every shard is committed; else say how far the run came."""
+    commits = folder.commits()
+    if len(commits) < len(plan):
+        code = exit_code(tally.counts, interrupted=interrupted, unfinished=not tally.stopped_by_failures)
+        return _verdict(record, tally.counts, tally.failures, code), code
+    counts = Counts()
+    for commit in commits.values():
+        counts = counts.plus(commit.summary.counts)
+    verdict = complete(folder, _verdict(record, counts, tally.failures, exit_code(counts)), len(plan))
+    clean_up(folder)
+    return verdict, verdict.exit_code
+
+
+def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], code: int) -> Verdict:
+    now = datetime.now(UTC)
+    began = datetime.fromisoformat(record.created_at)
+    return Verdict(
+        run_id=record.run_id,
+        journey=record.journey,
+        artifact=record.artifact,
+        environment=record.environment.name,
+        status=_worst(counts),
+        exit_code=code,
+        counts=counts,
+        started_at=record.created_at,
+        finished_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        duration_ms=round((now - began).total_seconds() * 1000, 3),
+        failures=tuple(sorted(failures, key=lambda failure: failure.row_index)),
+    )
+
+
+def _worst(counts: Counts) -> Status:
+    for status in (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED):
+        if getattr(counts, status.value):
+            return status
+    return Status.PASSED

@@ -1,0 +1,196 @@
+"""Turns one attempt of a step into the record that people will read, with every secret and sensitive value masked.
+
+This is the one place where what was sent and received becomes evidence: nothing reaches a journal, a result file or a
+log but through here. It decides nothing about the outcome.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from reqflo_ray.model.artifact import Step
+from reqflo_ray.model.exchange import Exchange, Headers, TransportRequest
+from reqflo_ray.model.plan import Evidence
+from reqflo_ray.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
+from reqflo_ray.model.values import JsonValue
+from reqflo_ray.secrets.redactor import Redactor
+
+# The second net: values of these headers are masked even if nobody declared them secret.
+_CREDENTIAL_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "api-key"}
+)
+_MASKED: Final = "[masked]"
+# Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
+_SEPARATOR: Final = "\x00"
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What is known of one attempt once it is over. Nothing in it is masked yet. Times: `started_at_us` since the
+    epoch, `duration_ms` by the monotonic clock."""
+
+    row_index: int
+    row_key: str
+    step: Step
+    step_index: int
+    number: int
+    status: Status
+    error_code: str = ""
+    error_message: str = ""
+    request: TransportRequest | None = None
+    exchange: Exchange | None = None
+    assertions: tuple[AssertionResult, ...] = ()
+    outputs: Mapping[str, JsonValue] | None = None
+    events: tuple[LogEvent, ...] = ()
+    started_at_us: int = 0
+    duration_ms: float = 0.0
+    idempotency_key: str = ""
+    resend_count: int = 0
+    resend_reason: ResendReason = ResendReason.NONE
+    resumed: bool = False
+
+
+class EvidenceBuilder:
+    """Builds `StepRecord`s for one run.
+
+    Args:
+        evidence: how much is kept; `failures` keeps all here, since the row's verdict is not known yet.
+        body_bytes: how many bytes of each (redacted) body are kept.
+    """
+
+    def __init__(self, evidence: Evidence, body_bytes: int) -> None:
+        self._with_exchange = evidence is not Evidence.NONE
+        self._body_bytes = body_bytes
+
+    def record(self, attempt: Attempt, redactor: Redactor) -> StepRecord:
+        """The masked record of `attempt`. `redactor` knows all values that the row has used."""
+        request, exchange = attempt.request, attempt.exchange
+        method = request.method if request else ""
+        url = exchange.url if exchange else request.url if request else ""
+        sent_headers: Headers = ()
+        received: Headers = ()
+        if self._with_exchange and request:
+            sent_headers = exchange.request_headers if exchange else request.headers
+            if exchange and exchange.response:
+                received = exchange.response.headers
+            elif exchange and exchange.failure:
+                received = exchange.failure.headers
+        outputs = _encode(attempt.outputs).decode() if attempt.outputs else ""
+        texts = [url, attempt.error_message, outputs]
+        texts += [text for pair in sent_headers for text in pair]
+        texts += [text for pair in received for text in pair]
+        texts += [text for result in attempt.assertions for text in (result.expected, result.actual, result.message)]
+        texts += [event.text for event in attempt.events]
+        take = _mask_all(texts, redactor)
+        url, error_message, outputs = take(), take(), take()
+        sent_headers = tuple((take(), take()) for _ in sent_headers)
+        received = tuple((take(), take()) for _ in received)
+        assertions = tuple(
+            _with_texts(result, expected=take(), actual=take(), message=take()) for result in attempt.assertions
+        )
+        events = tuple(LogEvent(event.at_us, event.kind, take()) for event in attempt.events)
+        response = exchange.response if exchange else None
+        request_body = self._body(request.body if request else None, redactor)
+        response_body = self._body(response.body if response else None, redactor)
+        failure = exchange.failure if exchange else None
+        return StepRecord(
+            row_index=attempt.row_index,
+            row_key=attempt.row_key,
+            step_id=attempt.step.id,
+            step_index=attempt.step_index,
+            attempt=attempt.number,
+            status=attempt.status,
+            error_code=attempt.error_code,
+            error_message=error_message,
+            method=method,
+            url=url,
+            request_headers=_mask_credentials(sent_headers),
+            request_body=request_body.kept,
+            request_body_size=request_body.size,
+            request_body_sha256=request_body.sha256,
+            request_body_truncated=request_body.truncated,
+            response_status=response.status if response else failure.status if failure else None,
+            response_reason=response.reason if response else "",
+            response_headers=_mask_credentials(received),
+            response_body=response_body.kept,
+            response_body_size=response_body.size,
+            response_body_sha256=response_body.sha256,
+            response_body_truncated=response_body.truncated,
+            http_version=response.http_version if response else "",
+            started_at_us=attempt.started_at_us,
+            duration_ms=attempt.duration_ms,
+            timings=exchange.timings if exchange else None,
+            outputs=outputs,
+            assertions=assertions,
+            events=events,
+            idempotency_key=attempt.idempotency_key,
+            resend_count=attempt.resend_count,
+            resend_reason=attempt.resend_reason,
+            resumed=attempt.resumed,
+        )
+
+    def _body(self, body: bytes | None, redactor: Redactor) -> _KeptBody:
+        if body is None:
+            return _NO_BODY
+        size = len(body)
+        if not self._with_exchange:
+            return _KeptBody(None, size, "", False)
+        # The whole body is redacted before it is cut: a secret across the cut must not survive in part.
+        redacted = redactor.bytes(body)
+        if len(redacted) <= self._body_bytes:
+            return _KeptBody(redacted, size, "", False)
+        return _KeptBody(redacted[: self._body_bytes], size, hashlib.sha256(redacted).hexdigest(), True)
+
+
+def without_exchange(record: StepRecord) -> StepRecord:
+    """The record without headers and bodies: what `--evidence failures` keeps of a row that passed."""
+    return msgspec.structs.replace(
+        record, request_headers=(), request_body=None, response_headers=(), response_body=None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptBody:
+    kept: bytes | None
+    size: int
+    sha256: str
+    truncated: bool
+
+
+_NO_BODY: Final = _KeptBody(None, 0, "", False)
+
+
+def _mask_all(texts: list[str], redactor: Redactor) -> Callable[[], str]:
+    """A function that hands out `texts` one by one, all masked by a single pass of the redactor."""
+    joined = _SEPARATOR.join(texts)
+    masked = redactor.text(joined)
+    if masked != joined:
+        parts = masked.split(_SEPARATOR)
+        # A text that held the separator itself would shift all others: mask one by one instead.
+        texts = parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
+    return iter(texts).__next__
+
+
+def _mask_credentials(headers: Headers) -> Headers:
+    if not any(name.lower() in _CREDENTIAL_HEADERS for name, _ in headers):
+        return headers
+    return tuple(
+        (name, _masked_value(value) if name.lower() in _CREDENTIAL_HEADERS else value) for name, value in headers
+    )
+
+
+def _masked_value(value: str) -> str:
+    return value if "[secret:" in value or "[sensitive:" in value else _MASKED
+
+
+def _with_texts(result: AssertionResult, *, expected: str, actual: str, message: str) -> AssertionResult:
+    if expected == result.expected and actual == result.actual and message == result.message:
+        return result
+    return msgspec.structs.replace(result, expected=expected, actual=actual, message=message)

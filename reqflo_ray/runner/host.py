@@ -1,0 +1,61 @@
+"""The shards in flight in one worker process, and how they end when the run is stopped.
+
+Both backends use it: the actor keeps one for its life, the local backend one for the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from reqflo_ray.model.plan import ShardPlan
+from reqflo_ray.model.results import ShardOutcome, ShardReport
+from reqflo_ray.runner.shard import run_shard
+from reqflo_ray.runner.worker import Worker
+from reqflo_ray.store import layout
+
+# How long requests in flight may take to end after a stop; what takes longer stays journaled as "outcome unknown".
+GRACE_SECONDS: Final = 10.0
+_LOOK_EVERY_SECONDS: Final = 0.2
+
+
+class ShardHost:
+    """Runs shards of one driver's epoch and watches for the stop of that epoch."""
+
+    def __init__(self, worker: Worker, epoch: int) -> None:
+        self._worker = worker
+        self._epoch = epoch
+        self._running: set[asyncio.Task[ShardReport]] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def run(self, plan: ShardPlan) -> ShardReport:
+        """Run one shard. After a stop it returns within the grace time, suspended."""
+        if self._watch is None:
+            self._watch = asyncio.ensure_future(self._watch_for_stop())
+        task = asyncio.ensure_future(run_shard(self._worker, plan, self._epoch))
+        self._running.add(task)
+        try:
+            await asyncio.wait({task})
+            return ShardReport(shard=plan.shard, outcome=ShardOutcome.SUSPENDED) if task.cancelled() else task.result()
+        finally:
+            self._running.discard(task)
+
+    async def close(self) -> None:
+        """End the watch and whatever still runs."""
+        tasks = [*self._running, *([self._watch] if self._watch else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch_for_stop(self) -> None:
+        folder = self._worker.folder
+        newer = folder.path(layout.epoch(self._epoch + 1))
+        # A stop is a file that another process writes: there is nothing to be woken by.
+        while True:
+            if folder.is_stopped(self._epoch) or folder.storage.exists(newer):
+                break
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        self._worker.stopping.set()
+        await asyncio.sleep(GRACE_SECONDS)
+        for task in self._running:
+            task.cancel()

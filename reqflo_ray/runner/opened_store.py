@@ -1,0 +1,120 @@
+"""An opened store, for reading: its runs, their rows, SQL over all of it; and deleting what is old.
+
+It composes what the store and the analysis offer. It starts nothing and sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from reqflo_ray.analysis.export import Format, export
+from reqflo_ray.analysis.session import QueryResult, open_session
+from reqflo_ray.errors import Problem, UsageError
+from reqflo_ray.store.history import Pruned, RunSummary, list_runs, prune, resolve_run, summarize
+from reqflo_ray.store.storage import Storage
+from reqflo_ray.store.verify import VerifyReport, verify_run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to a question. `problems` are warnings: runs or files that could not be read and are left out."""
+
+    result: QueryResult
+    problems: tuple[Problem, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, which need not be unique."""
+        return self.result.columns
+
+    @property
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The lines as Python values."""
+        return self.result.rows()
+
+    def export(self, format: str, *, raw: bool = False) -> bytes:
+        """The answer as `csv`, `json` or `parquet`. `raw`: formula-like cells of CSV stay as they are."""
+        return export(self.result, Format(format), raw=raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowView:
+    """One row of a run: its line of `results`, and its lines of `steps` in order, by column name."""
+
+    result: Mapping[str, Any]
+    steps: tuple[Mapping[str, Any], ...]
+
+
+class Store:
+    """See the module. Opening is cheap; every call looks at the store as it is then."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    @property
+    def uri(self) -> str:
+        """Where the store is."""
+        return self._storage.uri
+
+    def runs(self) -> list[RunSummary]:
+        """All runs, newest first."""
+        return list_runs(self._storage, datetime.now(UTC))
+
+    def find(self, run: str) -> RunSummary:
+        """The run of that id, unique beginning, or `latest`. Raises `UsageError` with the candidates."""
+        return summarize(resolve_run(self._storage, run), datetime.now(UTC))
+
+    def query(self, sql: str, runs: Sequence[str] = ()) -> Answer:
+        """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all.
+
+        Raises:
+            QueryError: it cannot be answered.
+            UsageError: no such run.
+        """
+        with open_session(self._storage, list(runs) or None) as session:
+            return Answer(result=session.query(sql), problems=session.problems)
+
+    def row(self, run: str, row: str, step: str | None = None) -> RowView:
+        """One row, by its key or else its number, and its steps (or only `step`).
+
+        Raises:
+            UsageError: `unknown_run`, `unknown_row` or `unknown_step`.
+        """
+        with open_session(self._storage, [run]) as session:
+            number = f"or row_index = {int(row)}" if row.isascii() and row.isdigit() and len(row) < 19 else ""
+            key = row.replace("'", "''")
+            found = _objects(
+                session.query(
+                    f"select * from results where row_key = '{key}' {number} order by row_key = '{key}' desc nulls last"
+                )
+            )
+            if not found:
+                raise UsageError(
+                    f"run `{session.run_ids[0]}` has no finished row `{row}`",
+                    code="unknown_row",
+                    hint='give its key or its number; `reqflo-ray sql "select row_index, row_key from results"` lists',
+                )
+            index = int(found[0]["row_index"])
+            steps = _objects(
+                session.query(f"select * from steps where row_index = {index} order by step_index, attempt")
+            )
+        chosen = [entry for entry in steps if step is None or entry["step_id"] == step]
+        if not chosen and step is not None:
+            known = ", ".join(dict.fromkeys(str(entry["step_id"]) for entry in steps))
+            raise UsageError(f"the row has no step `{step}`", code="unknown_step", hint=f"there are: {known}")
+        return RowView(result=found[0], steps=tuple(chosen))
+
+    def verify(self, run: str) -> VerifyReport:
+        """Check every file of a finished run against its digest. Raises `UsageError`."""
+        return verify_run(resolve_run(self._storage, run))
+
+    def prune(self, *, keep: int | None = None, older_than_s: float | None = None, dry_run: bool = False) -> Pruned:
+        """Delete old runs, and artifacts that no run names any more. Never a run that may be running."""
+        return prune(self._storage, datetime.now(UTC), keep=keep, older_than_s=older_than_s, dry_run=dry_run)
+
+
+def _objects(result: QueryResult) -> list[dict[str, Any]]:
+    return [dict(zip(result.columns, values, strict=True)) for values in result.rows()]

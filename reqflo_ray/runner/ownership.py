@@ -1,0 +1,124 @@
+"""A driver's claim on a run: taking it, keeping it, asking its workers to stop. Knows nothing of rows or backends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final
+
+from reqflo_ray.errors import RunConflictError, StoreError
+from reqflo_ray.model.clock import Clock
+from reqflo_ray.store.owner import Liveness, Owner, liveness
+from reqflo_ray.store.run_folder import Beat, EpochClaim, RunFolder
+
+# An owner that cannot be judged is given up when its counter stood still for this long, on our own clock.
+SILENCE_SECONDS: Final = 30.0
+_BEAT_SECONDS: Final = 5.0
+# The count of an owner that has let go: all its workers have ended, so nobody needs to judge whether it lives.
+_RELEASED: Final = -1
+
+
+def claim_run(folder: RunFolder, owner: Owner, *, take_over: bool, clock: Clock, wait: Callable[[float], None]) -> int:
+    """Own the run: the number of the new epoch.
+
+    Args:
+        take_over: do not ask whether an earlier owner still lives.
+        wait: lets some seconds pass.
+
+    Raises:
+        RunConflictError: another driver owns the run and lives, or was quicker.
+    """
+    while True:
+        latest = folder.latest_epoch()
+        if latest is not None and not take_over and folder.read_beat(latest.epoch).count != _RELEASED:
+            _outwait(folder, latest, clock, wait)
+        epoch = folder.claim_epoch(owner, after=latest.epoch if latest else 0)
+        if epoch is not None:
+            return epoch
+        # Somebody else was quicker with the same idea; they are alive, so their claim stands.
+        if not take_over and (newer := folder.latest_epoch()) is not None:
+            raise _owned(folder, newer)
+
+
+def _outwait(folder: RunFolder, claim: EpochClaim, clock: Clock, wait: Callable[[float], None]) -> None:
+    """Return when the owner is certainly gone, or silent for too long."""
+    match liveness(claim.owner):
+        case Liveness.GONE:
+            return
+        case Liveness.ALIVE:
+            raise _owned(folder, claim)
+        case Liveness.UNKNOWN:
+            first, since = folder.read_beat(claim.epoch).count, clock.monotonic()
+            while clock.monotonic() - since < SILENCE_SECONDS:
+                wait(1.0)
+                if folder.read_beat(claim.epoch).count != first:
+                    raise _owned(folder, claim)
+
+
+def _owned(folder: RunFolder, claim: EpochClaim) -> RunConflictError:
+    return RunConflictError(
+        f"run `{folder.run_id}` is being driven by {claim.owner}",
+        code="run_owned",
+        hint="wait for it, or stop it; `--take-over` takes the run from an owner that you know to be gone",
+    )
+
+
+@contextmanager
+def heartbeat(folder: RunFolder, epoch: int, clock: Clock) -> Iterator[None]:
+    """Raise the epoch's counter while the block runs, in a thread, so that nobody takes the run for abandoned; let the
+    run go at the end of the block."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        count = 0
+        while not ended.is_set():
+            count += 1
+            _write_beat(folder, epoch, Beat(count=count, at_us=clock.now_us()))
+            ended.wait(_BEAT_SECONDS)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        if not folder.is_complete():
+            _write_beat(folder, epoch, Beat(count=_RELEASED, at_us=clock.now_us()))
+
+
+def _write_beat(folder: RunFolder, epoch: int, beat: Beat) -> None:
+    # A full disk is reported by what needs it; a missed beat only makes others less patient.
+    with suppress(StoreError):
+        folder.write_beat(epoch, beat)
+
+
+class StopSignals:
+    """Turns SIGINT and SIGTERM into the stop of an epoch. The first drains, a second SIGINT ends at once."""
+
+    def __init__(self, folder: RunFolder, epoch: int) -> None:
+        self._folder = folder
+        self._epoch = epoch
+        self.exit_code = 0  # 130 or 143 once a signal came
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle the signals while the block runs. Only the main thread can; elsewhere nothing changes."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.exit_code and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.exit_code = 128 + number
+        self._folder.stop(self._epoch)

@@ -1,0 +1,65 @@
+"""Which rows of an earlier run are to run again, read from its results and its staged rows, a shard at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+
+import msgspec
+
+from reqflo_ray.model.plan import Row, ShardPlan
+from reqflo_ray.model.results import Status
+from reqflo_ray.store import layout
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import RowSink, read_plan, read_rows
+from reqflo_ray.store.storage import Storage
+
+
+def statuses_to_rerun(*, failed: bool, include_inconclusive: bool) -> frozenset[Status] | None:
+    """The statuses of rows to run again; None means every row.
+
+    New runs send new idempotency keys, so the requests of an inconclusive row may take effect twice: they are chosen
+    only when that is asked for.
+    """
+    if not failed:
+        return None
+    wanted = {Status.FAILED, Status.ERROR}
+    return frozenset(wanted | {Status.INCONCLUSIVE} if include_inconclusive else wanted)
+
+
+def stage_rows_again(
+    storage: Storage, earlier: RunFolder, sink: RowSink, statuses: Collection[Status] | None, rows_per_shard: int
+) -> list[ShardPlan]:
+    """Stage the rows of `earlier` that ended with one of `statuses`, numbered anew, keys and places kept.
+
+    Raises:
+        IntegrityError: the earlier run's rows or results are damaged.
+    """
+    rows = _rows(storage, earlier, statuses)
+    numbered = (msgspec.structs.replace(row, index=index) for index, row in enumerate(rows))
+    shards = []
+    while batch := list(islice(numbered, rows_per_shard)):
+        shards.append(sink.add(batch))
+    return shards
+
+
+def _rows(storage: Storage, earlier: RunFolder, statuses: Collection[Status] | None) -> Iterator[Row]:
+    for entry in read_plan(storage, earlier.run_id) or ():
+        wanted = None if statuses is None else _ended_with(earlier, entry.shard, statuses)
+        if wanted is None or wanted:
+            for row in read_rows(storage, earlier.path(layout.rows(entry.shard)), sha256=entry.sha256):
+                if wanted is None or row.index in wanted:
+                    yield row
+
+
+def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) -> set[int]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    commit = earlier.read_commit(shard)
+    if commit is None:
+        return set()
+    data = earlier.read_file(layout.results(shard, commit.attempt))
+    table = parquet.read_table(pa.BufferReader(data), columns=["row_index", "status"], use_threads=False)
+    pairs = zip(table.column("row_index").to_pylist(), table.column("status").to_pylist(), strict=True)
+    return {int(index) for index, status in pairs if status in statuses}

@@ -1,0 +1,255 @@
+"""Carries one row through the journey, durably: what is completed is taken from the journal, the rest is executed.
+
+Steps of a row are strictly sequential. This module knows neither the shard's files nor who schedules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from reqflo_ray.engine.program import PreparedStep
+from reqflo_ray.engine.render import render_value
+from reqflo_ray.engine.scope import RowFault
+from reqflo_ray.journal.replay import RowHistory, StepHistory
+from reqflo_ray.model.artifact import HttpStep, NoteStep, OnFailure, OnInterrupt, SetVariableStep, WaitStep
+from reqflo_ray.model.journal import Completion
+from reqflo_ray.model.plan import Evidence, Row
+from reqflo_ray.model.results import ResendReason, RowResult, Status, StepRecord
+from reqflo_ray.model.values import JsonValue
+from reqflo_ray.runner.attempts import send_until_settled, status_of
+from reqflo_ray.runner.evidence import without_exchange
+from reqflo_ray.runner.row_context import FIRST_SEND, Outcome, Resend, RowContext, ShardAttempt, Suspended
+from reqflo_ray.runner.worker import Worker
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+# A row ends with the worst status of its steps, in this order.
+_WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowOutcome:
+    """A finished row: its verdict and the records of all its attempts, in order."""
+
+    result: RowResult
+    records: tuple[StepRecord, ...]
+
+
+class RowRunner:
+    """Runs one row once.
+
+    Args:
+        history: what earlier attempts of the shard have journaled of this row.
+    """
+
+    def __init__(self, worker: Worker, shard: ShardAttempt, row: Row, history: RowHistory) -> None:
+        self._context = RowContext(worker, shard, row)
+        self._worker = worker
+        self._row = row
+        self._history = history
+        self._ended: list[tuple[str, Outcome]] = []
+        self._halted_by = ""
+        self._withheld: dict[str, PreparedStep] = {}
+        self._restored_ms = 0.0
+
+    async def run(self) -> RowOutcome:
+        """Execute what is left of the row.
+
+        Raises:
+            Suspended: the row is not finished, and this attempt must not go on with it.
+            StoreError: the journal cannot be written.
+        """
+        clock = self._worker.clock
+        started_at_us, started = clock.now_us(), clock.monotonic()
+        for prepared in self._worker.program.steps:
+            past = self._history.steps.get(prepared.step.id, _NO_PAST)
+            if prepared.step.skip:
+                self._skip(prepared, "skipped_by_overlay", "an overlay skips this step")
+            elif self._halted_by:
+                self._skip(prepared, "row_halted", f"step `{self._halted_by}` ended the row")
+            elif past.final is not None:
+                self._restore(prepared, past, past.final)
+            else:
+                self._conclude(prepared, await self._execute(prepared, past))
+        return self._finish(started_at_us, (clock.monotonic() - started) * 1000 + self._restored_ms)
+
+    async def _execute(self, prepared: PreparedStep, past: StepHistory) -> Outcome:
+        try:
+            await self._regain(prepared)
+        except RowFault as fault:
+            return await self._end_plainly(prepared, Status.INCONCLUSIVE, fault.code, fault.message)
+        match prepared.step:
+            case HttpStep() as step:
+                return await self._send(prepared, step, past)
+            case WaitStep(duration_ms=duration_ms):
+                if not await self._worker.pause(duration_ms / 1000):
+                    raise Suspended
+                self._context.log("wait", f"waited {duration_ms} ms")
+                return await self._end_plainly(prepared, Status.PASSED, duration_ms=float(duration_ms))
+            case SetVariableStep() | NoteStep():
+                return await self._compute(prepared)
+
+    async def _compute(self, prepared: PreparedStep) -> Outcome:
+        """A step that sends nothing. A fault ends it as it would end a request."""
+        variables: dict[str, JsonValue] = {}
+        try:
+            match prepared.step:
+                case SetVariableStep() as step:
+                    variables = self._assign(step)
+                case NoteStep(text=node):
+                    self._context.log("note", str(render_value(node, self._context.scope, self._worker.secrets.values)))
+        except RowFault as fault:
+            return await self._end_plainly(prepared, status_of(fault), fault.code, fault.message)
+        return await self._end_plainly(prepared, Status.PASSED, variables=variables)
+
+    def _assign(self, step: SetVariableStep) -> dict[str, JsonValue]:
+        scope, secrets = self._context.scope, self._worker.secrets.values
+        variables = {name: render_value(node, scope, secrets) for name, node in step.values}
+        scope.assign(variables)
+        self._context.register_sensitive()
+        return variables
+
+    async def _send(self, prepared: PreparedStep, step: HttpStep, past: StepHistory) -> Outcome:
+        """Send the step's request; after an interruption only as far as the step allows it."""
+        number, resend, doubt = past.attempts_used + 1, FIRST_SEND, past.in_doubt
+        if doubt is not None:
+            if step.on_interrupt is OnInterrupt.FAIL:
+                return await self._end_plainly(prepared, Status.INCONCLUSIVE, "outcome_unknown", _OUTCOME_UNKNOWN)
+            number, count = doubt.attempt, past.resend_count + 1
+            resend = Resend(reason=ResendReason.UNKNOWN, count=count, fingerprint=doubt.fingerprint)
+        elif step.id in self._history.doubtful:
+            if step.on_interrupt is OnInterrupt.FAIL:
+                return await self._end_plainly(prepared, Status.INCONCLUSIVE, "journal_damaged", _JOURNAL_DAMAGED)
+            resend = Resend(reason=ResendReason.UNKNOWN, count=past.resend_count + 1)
+        return await send_until_settled(self._context, prepared, step, number, resend)
+
+    async def _end_plainly(
+        self,
+        prepared: PreparedStep,
+        status: Status,
+        code: str = "",
+        message: str = "",
+        *,
+        variables: dict[str, JsonValue] | None = None,
+        duration_ms: float = 0.0,
+    ) -> Outcome:
+        """Journal the end of a step that sent nothing."""
+        outcome = Outcome(
+            status=status,
+            code=code,
+            message=message,
+            variables=variables or {},
+            started_at_us=self._worker.clock.now_us() - int(duration_ms * 1000),
+            duration_ms=duration_ms,
+        )
+        await self._context.complete(prepared, 1, outcome)
+        return outcome
+
+    def _skip(self, prepared: PreparedStep, code: str, message: str) -> None:
+        # Not journaled: that a step is skipped follows from the artifact and the steps before it.
+        outcome = Outcome(status=Status.SKIPPED, code=code, message=message, started_at_us=self._worker.clock.now_us())
+        self._context.records.append(self._context.record(prepared, 1, outcome))
+        self._context.scope.conclude(prepared.step.id, Status.SKIPPED, {})
+
+    def _conclude(self, prepared: PreparedStep, outcome: Outcome) -> None:
+        """Let the rest of the row see how the step ended."""
+        step = prepared.step
+        self._context.scope.conclude(step.id, outcome.status, outcome.captures)
+        self._ended.append((step.id, outcome))
+        halts_on_failure = isinstance(step, HttpStep) and step.on_failure is OnFailure.HALT
+        if outcome.status in (Status.ERROR, Status.INCONCLUSIVE) or (
+            outcome.status is Status.FAILED and halts_on_failure
+        ):
+            self._halted_by = step.id
+
+    def _restore(self, prepared: PreparedStep, past: StepHistory, completion: Completion) -> None:
+        """Take a completed step from the journal instead of executing it."""
+        context = self._context
+        records = [done.record for done in past.completions if done.record is not None]
+        context.records.extend(records)
+        context.counts.requests += sum(1 for record in records if record.timings is not None)
+        context.counts.retries += len(past.completions) - 1
+        self._restored_ms += sum(record.duration_ms for record in records)
+        if completion.variables:
+            context.scope.assign(completion.variables)
+        if context.cookies is not None:
+            context.cookies.restore(completion.cookies)
+        self._withheld.update(dict.fromkeys(completion.withheld, prepared))
+        message = records[-1].error_message if records else ""
+        outcome = Outcome(
+            status=completion.status, code=completion.error_code, message=message, captures=completion.captures
+        )
+        self._conclude(prepared, outcome)
+
+    async def _regain(self, prepared: PreparedStep) -> None:
+        """Get back what `prepared` needs and the journal withheld.
+
+        The one exception to never sending a completed step again; only for steps that are safe to send again. Raises
+        `RowFault` if a value cannot be had back.
+        """
+        for need in prepared.needs if self._withheld else ():
+            producer = self._withheld.get(need)
+            if producer is None:
+                continue
+            self._withheld = {name: step for name, step in self._withheld.items() if step is not producer}
+            await self._regain(producer)
+            match producer.step:
+                case SetVariableStep() as assignment:
+                    self._assign(assignment)
+                case HttpStep() as step:
+                    await self._send_again(producer, step, need)
+
+    async def _send_again(self, producer: PreparedStep, step: HttpStep, need: str) -> None:
+        lost = f"`{need}` is sensitive and was therefore not stored"
+        if step.on_interrupt is OnInterrupt.FAIL:
+            raise RowFault("sensitive_value_lost", f"{lost}, and step `{step.id}` must not be sent again")
+        past = self._history.steps[step.id]
+        resend = Resend(reason=ResendReason.SENSITIVE, count=past.resend_count + 1)
+        outcome = await send_until_settled(self._context, producer, step, past.attempts_used, resend)
+        if outcome.status is not Status.PASSED:
+            why = outcome.message or outcome.code
+            raise RowFault("sensitive_value_lost", f"{lost}, and step `{step.id}` did not pass again: {why}")
+        self._context.scope.conclude(step.id, outcome.status, outcome.captures)
+
+    def _finish(self, started_at_us: int, duration_ms: float) -> RowOutcome:
+        context, row, counts = self._context, self._row, self._context.counts
+        worst = next((entry for status in _WORST_FIRST for entry in self._ended if entry[1].status is status), None)
+        failed_step, ended = worst if worst else ("", Outcome(status=Status.PASSED))
+        records = tuple(context.records)
+        if ended.status is Status.PASSED and self._worker.run.options.evidence is Evidence.FAILURES:
+            records = tuple(without_exchange(record) for record in records)
+        started_at_us = self._history.started_at_us or started_at_us
+        inputs = _encode(context.scope.inputs()).decode()
+        context.register_sensitive()
+        return RowOutcome(
+            result=RowResult(
+                row_index=row.index,
+                row_key=row.key,
+                status=ended.status,
+                error_code=ended.code,
+                error_message=context.redactor.text(ended.message) if ended.message else "",
+                failed_step=failed_step,
+                inputs=context.redactor.text(inputs),
+                started_at_us=started_at_us,
+                duration_ms=duration_ms,
+                resumed=self._history.last_attempt > 0,
+                requests=counts.requests,
+                retries=counts.retries,
+                resent=counts.resent,
+                resent_sensitive=counts.resent_sensitive,
+            ),
+            records=records,
+        )
+
+
+_NO_PAST: Final = StepHistory()
+_OUTCOME_UNKNOWN: Final = (
+    "a worker died while this request was in flight, and it must not be repeated (`on_interrupt: fail`): whether the "
+    "API has carried it out is unknown"
+)
+_JOURNAL_DAMAGED: Final = (
+    "the journal of this row is damaged: whether this request was sent before is unknown, and it must not be repeated"
+)

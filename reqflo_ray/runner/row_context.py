@@ -1,0 +1,187 @@
+"""The state of one row while it runs: its values, what it must not show, what has been journaled, what was counted.
+
+It is dropped with the row. Nothing in it is shared with another row but the worker's adapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from reqflo_ray.engine.cookies import CookieJar
+from reqflo_ray.engine.judge import Judgement
+from reqflo_ray.engine.program import PreparedStep
+from reqflo_ray.engine.render import RenderedRequest
+from reqflo_ray.engine.scope import Scope
+from reqflo_ray.journal.writer import JournalWriter
+from reqflo_ray.model.exchange import Exchange
+from reqflo_ray.model.journal import Completion, Cookie
+from reqflo_ray.model.plan import Row
+from reqflo_ray.model.results import LogEvent, ResendReason, Status, StepRecord
+from reqflo_ray.model.values import JsonValue
+from reqflo_ray.runner.evidence import Attempt
+from reqflo_ray.runner.worker import Worker
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Suspended(Exception):
+    """This attempt may not send any more: the run is stopped, or somebody else has taken the shard over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardAttempt:
+    """What a row needs of the attempt that it runs in. `may_send` is the fence, asked between intent and send."""
+
+    journal: JournalWriter
+    may_send: Callable[[], bool]
+    takes_over: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resend:
+    """Why a request goes out again. `fingerprint` is what the first one's was ("" = not known)."""
+
+    reason: ResendReason = ResendReason.NONE
+    count: int = 0
+    fingerprint: str = ""
+
+
+FIRST_SEND: Final = Resend()
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """One attempt of a step as it ended, before it is turned into evidence."""
+
+    status: Status
+    code: str = ""
+    message: str = ""
+    rendered: RenderedRequest | None = None
+    exchange: Exchange | None = None
+    judgement: Judgement | None = None
+    captures: Mapping[str, JsonValue] = field(default_factory=dict)
+    variables: Mapping[str, JsonValue] = field(default_factory=dict)
+    key: str = ""
+    cookies: tuple[Cookie, ...] = ()
+    started_at_us: int = 0
+    duration_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class RowCounts:
+    """What was sent for the row, over all its attempts."""
+
+    requests: int = 0
+    retries: int = 0
+    resent: int = 0
+    resent_sensitive: int = 0
+
+
+class RowContext:
+    """See the module. Made new for every row."""
+
+    def __init__(self, worker: Worker, shard: ShardAttempt, row: Row) -> None:
+        self.worker = worker
+        self.shard = shard
+        self.row = row
+        self.scope = Scope(worker.program, row)
+        self.redactor = worker.redactor.child()
+        self.cookies = CookieJar() if worker.program.artifact.cookies else None
+        self.counts = RowCounts()
+        self.records: list[StepRecord] = []
+        self._events: list[LogEvent] = []
+        self._deadline = worker.clock.monotonic() + worker.run.options.row_timeout_ms / 1000
+
+    @property
+    def remaining_ms(self) -> float:
+        """What is left of the row's time."""
+        return (self._deadline - self.worker.clock.monotonic()) * 1000
+
+    def log(self, kind: str, text: str) -> None:
+        """Add a line to the log of the attempt that is under way."""
+        self._events.append(LogEvent(self.worker.clock.now_us(), kind, text))
+
+    def register_sensitive(self) -> None:
+        """Tell the redactor the sensitive values read since the last call. Before anything is built with them."""
+        for label, text in self.scope.take_sensitive():
+            self.redactor.register(f"sensitive:{label}", text)
+
+    async def complete(
+        self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND, *, final: bool = True
+    ) -> None:
+        """Journal the end of an attempt, wait until that is durable, and keep its record."""
+        self.register_sensitive()
+        record = self.record(prepared, number, outcome, resend)
+        captures, withheld = self._storable(f"steps.{prepared.step.id}.", outcome.captures, prepared.sensitive_captures)
+        variables, withheld_variables = self._storable("variables.", outcome.variables, frozenset())
+        await self.shard.journal.complete(
+            Completion(
+                row=self.row.index,
+                step=prepared.step.id,
+                attempt=number,
+                status=outcome.status,
+                final=final,
+                error_code=outcome.code,
+                captures=captures,
+                withheld=withheld + withheld_variables,
+                variables=variables,
+                cookies=outcome.cookies,
+                record=record,
+            )
+        )
+        self.records.append(record)
+
+    def record(self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND) -> StepRecord:
+        """The masked evidence of an attempt, with the log lines since the last one."""
+        events = tuple(self._events)
+        self._events.clear()
+        if outcome.exchange is not None and outcome.exchange.events:
+            began = outcome.started_at_us
+            seen = outcome.exchange.events
+            events = (*(LogEvent(began + int(event.at_ms * 1000), event.kind, event.text) for event in seen), *events)
+        verdict = outcome.judgement
+        return self.worker.evidence.record(
+            Attempt(
+                row_index=self.row.index,
+                row_key=self.row.key,
+                step=prepared.step,
+                step_index=prepared.index,
+                number=number,
+                status=outcome.status,
+                error_code=outcome.code,
+                error_message=outcome.message,
+                request=outcome.rendered.request if outcome.rendered else None,
+                exchange=outcome.exchange,
+                assertions=verdict.assertions if verdict else (),
+                outputs=verdict.outputs if verdict else None,
+                events=events,
+                started_at_us=outcome.started_at_us,
+                duration_ms=outcome.duration_ms,
+                idempotency_key=outcome.key,
+                resend_count=resend.count,
+                resend_reason=resend.reason,
+                resumed=self.shard.takes_over,
+            ),
+            self.redactor,
+        )
+
+    def _storable(
+        self, prefix: str, values: Mapping[str, JsonValue], sensitive: frozenset[str]
+    ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
+        """Split values into those that may be written down and the full names of those that may not."""
+        stored: dict[str, JsonValue] = {}
+        withheld: list[str] = []
+        for key, value in values.items():
+            if key in sensitive or self._would_be_masked(value):
+                withheld.append(prefix + key)
+            else:
+                stored[key] = value
+        return stored, tuple(withheld)
+
+    def _would_be_masked(self, value: JsonValue) -> bool:
+        text = _encode(value).decode()
+        return self.redactor.text(text) != text

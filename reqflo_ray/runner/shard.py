@@ -1,0 +1,246 @@
+"""Runs one shard: claim ▸ replay ▸ rows ▸ result files ▸ commit. The same coroutine in every backend.
+
+It is safe to call again, by anybody, at any time: a committed shard is returned, an unfinished one is taken over. It
+never raises for what can go wrong with a run; the report says how it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from reqflo_ray.errors import ClusterError, ReqfloError
+from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.journal.replay import ShardHistory, replay
+from reqflo_ray.journal.writer import JournalWriter
+from reqflo_ray.model.journal import Poisoned, Solo
+from reqflo_ray.model.plan import Row, ShardPlan
+from reqflo_ray.model.results import (
+    Commit,
+    Counts,
+    Failure,
+    FileDigest,
+    RowResult,
+    ShardOutcome,
+    ShardReport,
+    ShardSummary,
+    Status,
+)
+from reqflo_ray.runner.row import RowOutcome, RowRunner
+from reqflo_ray.runner.row_context import ShardAttempt, Suspended
+from reqflo_ray.runner.worker import Worker
+from reqflo_ray.store import layout
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import read_rows
+from reqflo_ray.store.writer import results_file, steps_file
+
+# How many failures a shard's summary names: enough for a person to start with, small enough for a million shards.
+_NAMED_FAILURES: Final = 5
+# A shard whose workers die this often without finishing anything, and without a row to blame, is given up.
+_BARREN_DEATHS: Final = 6
+
+
+async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
+    """Run what is left of a shard and commit it.
+
+    Args:
+        epoch: the driver's claim under which this happens; a later claim stops it.
+    """
+    try:
+        return await _run_shard(worker, plan, epoch)
+    except Suspended:
+        return ShardReport(shard=plan.shard, outcome=ShardOutcome.SUSPENDED)
+    except ReqfloError as error:
+        return ShardReport(
+            shard=plan.shard,
+            outcome=ShardOutcome.ERROR,
+            error_code=error.code,
+            message=worker.redactor.text(error.message),
+            hint=error.hint,
+        )
+
+
+async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
+    folder = worker.folder
+    done = await asyncio.to_thread(folder.read_commit, plan.shard)
+    if done is not None:
+        return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=done.summary)
+    number = await asyncio.to_thread(folder.claim_attempt, plan.shard, epoch)
+    # Only after the claim: what an older attempt appends from now on, it will not send.
+    history = await asyncio.to_thread(_read_history, worker, plan.shard, number)
+    rows = await asyncio.to_thread(_read_staged, worker, plan)
+    log = await asyncio.to_thread(folder.open_journal, plan.shard, number)
+    journal = JournalWriter(log, durability=worker.run.options.durability)
+    try:
+        attempt = ShardAttempt(
+            journal=journal,
+            may_send=lambda: folder.fence_open(epoch, plan.shard, number),
+            takes_over=number > 1,
+        )
+        outcomes = await _run_rows(worker, attempt, rows, history)
+    finally:
+        await journal.close()
+    commit = await asyncio.to_thread(_write_files, worker, plan, epoch, number, outcomes, history)
+    if await asyncio.to_thread(folder.commit, commit):
+        return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=commit.summary)
+    await asyncio.to_thread(folder.drop_files, commit)
+    winner = await asyncio.to_thread(folder.read_commit, plan.shard)
+    assert winner is not None, "a commit that another attempt won must be there"
+    return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=winner.summary)
+
+
+def _read_history(worker: Worker, shard: int, number: int) -> ShardHistory:
+    journals = worker.folder.older_journals(shard, number)
+    return replay(
+        [(attempt, read_journal(data)) for attempt, data in journals],
+        steps=[prepared.step.id for prepared in worker.program.steps],
+        died=worker.folder.worker_deaths(shard, number),
+    )
+
+
+def _read_staged(worker: Worker, plan: ShardPlan) -> Sequence[Row]:
+    folder = worker.folder
+    return read_rows(folder.storage, folder.path(layout.rows(plan.shard)), sha256=plan.sha256)
+
+
+async def _run_rows(
+    worker: Worker, attempt: ShardAttempt, rows: Sequence[Row], history: ShardHistory
+) -> list[RowOutcome]:
+    """All rows of the shard; those under suspicion of killing their worker first, and one at a time."""
+    blame = history.blame
+    if blame.barren_deaths >= _BARREN_DEATHS:
+        raise ClusterError(
+            f"{blame.barren_deaths} workers died on this shard without finishing a single step",
+            code="workers_keep_dying",
+            hint="look at the workers' logs and memory; the run can be resumed",
+        )
+    alone = set(blame.suspects) | ({row.index for row in rows} if blame.all_alone else set())
+    outcomes: list[RowOutcome] = []
+    for row in rows:
+        if row.index in alone:
+            async with worker.rows:
+                outcomes.append(await _run_alone(worker, attempt, row, history))
+    waiting = iter([row for row in rows if row.index not in alone])
+
+    async def take_rows() -> None:
+        for row in waiting:
+            async with worker.rows:
+                outcomes.append(await _run_row(worker, attempt, row, history))
+
+    takers = min(len(rows) - len(alone), worker.run.options.concurrency)
+    await _all_or_first_error([asyncio.ensure_future(take_rows()) for _ in range(takers)])
+    outcomes.sort(key=lambda outcome: outcome.result.row_index)
+    return outcomes
+
+
+async def _run_alone(worker: Worker, attempt: ShardAttempt, row: Row, history: ShardHistory) -> RowOutcome:
+    """Run a row between two records that say so: if the worker dies in between, the row did it."""
+    attempt.journal.append(Solo(row=row.index))
+    outcome = await _run_row(worker, attempt, row, history)
+    attempt.journal.append(Solo(row=row.index, over=True))
+    return outcome
+
+
+async def _run_row(worker: Worker, attempt: ShardAttempt, row: Row, history: ShardHistory) -> RowOutcome:
+    if worker.stopping.is_set():
+        raise Suspended
+    if row.index in history.blame.poisoned:
+        return _poisoned(worker, attempt, row)
+    return await RowRunner(worker, attempt, row, history.row(row.index)).run()
+
+
+def _poisoned(worker: Worker, attempt: ShardAttempt, row: Row) -> RowOutcome:
+    attempt.journal.append(Poisoned(row=row.index))
+    return RowOutcome(
+        result=RowResult(
+            row_index=row.index,
+            row_key=row.key,
+            status=Status.ERROR,
+            error_code="poison_row",
+            error_message="the worker died each time when this row ran, also when it ran alone",
+            started_at_us=worker.clock.now_us(),
+            resumed=True,
+        ),
+        records=(),
+    )
+
+
+async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for all tasks. When one fails the others are told to end, and are waited for: no row outlives its shard.
+
+    A row that is suspended does not cut the others short: each of them stops at its own next step.
+    """
+    try:
+        done, _ = await asyncio.wait(tasks) if tasks else (set(), None)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    errors = [error for task in done if (error := task.exception()) is not None]
+    for error in errors:
+        if not isinstance(error, Suspended):
+            raise error
+    if errors:
+        raise errors[0]
+
+
+def _write_files(
+    worker: Worker, plan: ShardPlan, epoch: int, number: int, outcomes: list[RowOutcome], history: ShardHistory
+) -> Commit:
+    folder = worker.folder
+    results = results_file([outcome.result for outcome in outcomes], shard=plan.shard)
+    records = [record for outcome in outcomes for record in outcome.records]
+    files = (
+        _write(folder, folder.results_path(plan.shard, number), results, len(outcomes)),
+        _write(folder, folder.steps_path(plan.shard, number), steps_file(records), len(records)),
+    )
+    first_response = min((record.started_at_us for record in records if record.response_status), default=0)
+    summary = ShardSummary(
+        shard=plan.shard,
+        attempt=number,
+        counts=_count(outcomes, history),
+        failures=tuple(_failures(outcomes)),
+        first_response_at_us=first_response,
+        finished_at_us=worker.clock.now_us(),
+    )
+    return Commit(shard=plan.shard, attempt=number, epoch=epoch, files=files, summary=summary)
+
+
+def _write(folder: RunFolder, path: str, data: bytes, rows: int) -> FileDigest:
+    folder.write_file(path, data)
+    return FileDigest(path=path, sha256=hashlib.sha256(data).hexdigest(), size=len(data), rows=rows)
+
+
+def _count(outcomes: list[RowOutcome], history: ShardHistory) -> Counts:
+    by_status = {status.value: 0 for status in Status}
+    totals = dict.fromkeys(("requests", "retries", "resent", "resent_sensitive", "resumed"), 0)
+    for outcome in outcomes:
+        by_status[outcome.result.status.value] += 1
+        for name in totals:
+            totals[name] += getattr(outcome.result, name)
+    return Counts(
+        rows=len(outcomes),
+        steps=sum(len({record.step_id for record in outcome.records}) for outcome in outcomes),
+        quarantined=history.quarantined,
+        poisoned=sum(outcome.result.error_code == "poison_row" for outcome in outcomes),
+        **by_status,
+        **totals,
+    )
+
+
+def _failures(outcomes: list[RowOutcome]) -> list[Failure]:
+    failed = [outcome.result for outcome in outcomes if outcome.result.status is not Status.PASSED]
+    return [
+        Failure(
+            row_index=result.row_index,
+            row_key=result.row_key,
+            status=result.status,
+            step=result.failed_step,
+            code=result.error_code,
+            message=result.error_message,
+        )
+        for result in failed[:_NAMED_FAILURES]
+    ]

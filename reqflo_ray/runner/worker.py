@@ -1,0 +1,105 @@
+"""What one worker process holds for one run: the prepared journey, the adapters, the limits that its rows share.
+
+It must not know who schedules it, nor anything of workspaces: a worker reads the artifact and the run record only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from reqflo_ray.engine.program import Program, prepare
+from reqflo_ray.http.factory import create_transport
+from reqflo_ray.model.clock import Clock
+from reqflo_ray.model.exchange import Transport
+from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.runner.clock import SystemClock
+from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray.store.run_folder import RunFolder
+
+
+class Pacer:
+    """Spaces requests so that no more than `rate` a second are sent; without a rate it does nothing."""
+
+    def __init__(self, rate: float | None, clock: Clock) -> None:
+        self._interval = 1.0 / rate if rate else 0.0
+        self._clock = clock
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait until it is this request's turn."""
+        if not self._interval:
+            return
+        now = self._clock.monotonic()
+        turn = max(self._next, now)
+        self._next = turn + self._interval
+        if turn > now:
+            await self._clock.sleep(turn - now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
+    is set when no new request may be sent."""
+
+    folder: RunFolder
+    run: RunRecord
+    program: Program
+    transport: Transport
+    secrets: SecretStore
+    redactor: Redactor
+    evidence: EvidenceBuilder
+    clock: Clock
+    pacer: Pacer
+    rows: asyncio.Semaphore
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def pause(self, seconds: float) -> bool:
+        """Let `seconds` pass, or less if the run is being stopped. True if the whole time passed."""
+        if seconds <= 0:
+            return not self.stopping.is_set()
+        stopped = asyncio.ensure_future(self.stopping.wait())
+        slept = asyncio.ensure_future(self.clock.sleep(seconds))
+        try:
+            await asyncio.wait({stopped, slept}, return_when=asyncio.FIRST_COMPLETED)
+            return not self.stopping.is_set()
+        finally:
+            stopped.cancel()
+            slept.cancel()
+
+
+@asynccontextmanager
+async def open_worker(folder: RunFolder, *, workers: int, clock: Clock | None = None) -> AsyncIterator[Worker]:
+    """Load the run of `folder` and hold its adapters until the block ends.
+
+    Args:
+        workers: how many workers share the run's request rate.
+
+    Raises:
+        StoreError: the run record or the artifact cannot be read.
+    """
+    run = folder.load_run()
+    artifact = folder.load_artifact(run.artifact)
+    clock = clock or SystemClock()
+    redactor = Redactor()
+    options = run.options
+    transport = create_transport(run.http, limit=options.concurrency)
+    try:
+        yield Worker(
+            folder=folder,
+            run=run,
+            program=prepare(artifact, run),
+            transport=transport,
+            secrets=SecretStore(run.secrets, redactor),
+            redactor=redactor,
+            evidence=EvidenceBuilder(options.evidence, run.http.evidence_body_bytes),
+            clock=clock,
+            pacer=Pacer(options.rate / workers if options.rate else None, clock),
+            rows=asyncio.Semaphore(options.concurrency),
+        )
+    finally:
+        await transport.close()

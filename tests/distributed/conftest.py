@@ -1,0 +1,47 @@
+"""One real cluster for all tests of this folder, started when the first of them asks for it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def cluster_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What a process needs to join the cluster."""
+    names = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_BACKEND_LOG_LEVEL": "fatal",
+    }
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    yield names
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def cluster(cluster_environment: dict[str, str]) -> Iterator[str]:
+    """The address of a cluster with two cores, in a process of its own."""
+    script = Path(__file__).parent.parent / "apps" / "ray_cluster.py"
+    process = subprocess.Popen([sys.executable, str(script), "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin and process.stdout
+    try:
+        address = process.stdout.readline().strip()
+        assert address, "the cluster did not start"
+        yield address
+    finally:
+        process.stdin.close()
+        process.wait(timeout=60)
+        process.stdout.close()
