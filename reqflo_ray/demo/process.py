@@ -76,12 +76,16 @@ class DemoServer:
         with urllib.request.urlopen(urllib.request.Request(f"{self.url}/ledger/reset", method="POST"), timeout=30):
             pass
 
+    def wait(self, seconds: float) -> int:
+        """Its exit code once it has ended by itself. Raises `subprocess.TimeoutExpired` if it does not in time."""
+        return self._running().wait(seconds)
+
     def stop(self) -> int:
         """End it as SIGTERM does, by force after ten seconds; its exit code."""
         process = self._running()
         process.terminate()
         try:
-            return process.wait(10)
+            return self.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()

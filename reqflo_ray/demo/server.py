@@ -29,9 +29,9 @@ _BACKLOG: Final = 1024
 class ServerOptions:
     """How the demo API behaves.
 
-    `port` 0 takes a free one. `latency_ms` passes before each answer. `error_rate` is the share, from 0 to 1,
-    of requests that get a 503, drawn from `seed`. `client_secret` None means `DEMO_CLIENT_SECRET` of the environment, and without that any
-    non-empty secret. `ledger` is how many requests the ledger keeps.
+    `port` 0 takes a free one. `latency_ms` passes before each answer. `error_rate` is the share, from 0 to 1, of
+    requests that get a 503, drawn from `seed`. `client_secret` None means `DEMO_CLIENT_SECRET` of the environment,
+    and without that any non-empty secret. `ledger` is how many requests the ledger keeps.
     """
 
     host: str = "127.0.0.1"

@@ -142,9 +142,18 @@ def _decode(decoder: msgspec.json.Decoder[_Wanted], body: bytes) -> _Wanted | An
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as problem:
-        return refusal(422, str(problem))
+        # Told at the first wrong field, whatever follows: what is no JSON at all is still a 400.
+        return refusal(422, str(problem)) if _is_json(body) else refusal(400, "the body is not JSON")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return refusal(400, "the body is not JSON")
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _remember(memory: dict[str, _Wanted], name: str, value: _Wanted, capacity: int) -> None:

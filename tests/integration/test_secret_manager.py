@@ -1,0 +1,223 @@
+"""Google's genuine client against a Secret Manager on loopback: values, pinning, faults, and that nothing leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+from google.cloud import secretmanager_v1 as sm
+
+from reqflo_ray.errors import SecretError
+from reqflo_ray.model.plan import SecretReference, SecretSource
+from reqflo_ray.secrets.gcp import GoogleSecretManager, RetryPolicy, crc32c
+from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray.secrets.store import SecretStore
+
+CANARY = "canary-0c9e-4f1b"
+KEY = "projects/p1/secrets/token"
+_SERVICE = "/google.cloud.secretmanager.v1.SecretManagerService/"
+_QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.02, call_timeout=5.0)
+
+
+class Manager(grpc.GenericRpcHandler):
+    """A Secret Manager with numbered versions in memory, which can be told to fail."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, dict[int, bytes]] = {KEY: {1: b"old-value-1", 2: CANARY.encode()}}
+        self.disabled: set[int] = set()
+        self.faults: list[grpc.StatusCode] = []
+        self.refuse_get = False
+        self.wrong_checksum = False
+        self.calls: list[tuple[str, str]] = []
+
+    def service(self, details: Any) -> Any:
+        kinds = {
+            "AccessSecretVersion": (self.access, sm.AccessSecretVersionRequest, sm.AccessSecretVersionResponse),
+            "GetSecretVersion": (self.get, sm.GetSecretVersionRequest, sm.SecretVersion),
+        }
+        answer, request, response = kinds[details.method.removeprefix(_SERVICE)]
+        return grpc.unary_unary_rpc_method_handler(
+            answer, request_deserializer=request.deserialize, response_serializer=response.serialize
+        )
+
+    def access(self, request: Any, context: Any) -> Any:
+        self.calls.append(("access", request.name))
+        key, number = self._find(request.name, context)
+        data = self.versions[key][number]
+        if number in self.disabled:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "disabled")
+        checksum = 1 if self.wrong_checksum else crc32c(data)
+        return sm.AccessSecretVersionResponse(
+            name=f"projects/123/secrets/token/versions/{number}",
+            payload=sm.SecretPayload(data=data, data_crc32c=checksum),
+        )
+
+    def get(self, request: Any, context: Any) -> Any:
+        self.calls.append(("get", request.name))
+        if self.refuse_get:
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "no versions.get")
+        _, number = self._find(request.name, context)
+        state = sm.SecretVersion.State.DISABLED if number in self.disabled else sm.SecretVersion.State.ENABLED
+        return sm.SecretVersion(name=f"projects/123/secrets/token/versions/{number}", state=state)
+
+    def _find(self, name: str, context: Any) -> tuple[str, int]:
+        if self.faults:
+            context.abort(self.faults.pop(0), CANARY)
+        key, _, version = name.partition("/versions/")
+        known = self.versions.get(key, {})
+        number = max(known, default=0) if version == "latest" else int(version)
+        if number not in known:
+            context.abort(grpc.StatusCode.NOT_FOUND, "Secret not found")
+        return key, number
+
+
+@pytest.fixture
+def manager() -> Manager:
+    return Manager()
+
+
+@pytest.fixture
+def address(manager: Manager) -> Iterator[str]:
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((manager,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def source(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleSecretManager]:
+    monkeypatch.setenv("REQFLO_SECRET_MANAGER_EMULATOR", address)
+    made = GoogleSecretManager(policy=_QUICK)
+    yield made
+    if made._client is not None:
+        made._client.transport.close()
+
+
+def reference(version: str = "2", key: str = KEY) -> SecretReference:
+    return SecretReference(name="TOKEN", source=SecretSource.GCP, key=key, version=version)
+
+
+def test_a_value_is_read_through_the_store_and_masked(source: GoogleSecretManager, manager: Manager) -> None:
+    redactor = Redactor()
+    store = SecretStore({"TOKEN": reference()}, redactor, {SecretSource.GCP: source})
+
+    async def main() -> None:
+        await asyncio.gather(*(store.load(["TOKEN"]) for _ in range(50)))
+
+    asyncio.run(main())
+    assert store.values["TOKEN"] == CANARY
+    assert redactor.text(CANARY) == "[secret:TOKEN]"
+    assert manager.calls == [("access", f"{KEY}/versions/2")]
+
+
+def test_latest_is_pinned_to_its_number_without_reading_it(source: GoogleSecretManager, manager: Manager) -> None:
+    pinned = source.pin(reference("latest"))
+    assert pinned == reference("2")
+    manager.versions[KEY][3] = b"a-newer-value"
+    assert source.read(pinned) == CANARY.encode()
+    assert [method for method, _ in manager.calls] == ["get", "access"]
+
+
+def test_without_the_right_to_metadata_latest_is_pinned_by_access(
+    source: GoogleSecretManager, manager: Manager
+) -> None:
+    manager.refuse_get = True
+    assert source.pin(reference("latest")).version == "2"
+    assert [method for method, _ in manager.calls] == ["get", "access"]
+
+
+@pytest.mark.parametrize("status", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"])
+def test_what_may_pass_is_tried_again(source: GoogleSecretManager, manager: Manager, status: str) -> None:
+    manager.faults = [grpc.StatusCode[status]] * 2
+    assert source.read(reference()) == CANARY.encode()
+    assert len(manager.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("NOT_FOUND", "secret_not_found"),
+        ("PERMISSION_DENIED", "secret_permission_denied"),
+        ("UNAUTHENTICATED", "secret_unauthenticated"),
+        ("FAILED_PRECONDITION", "secret_disabled"),
+        ("INVALID_ARGUMENT", "secret_invalid_reference"),
+    ],
+)
+def test_what_will_not_pass_is_final(source: GoogleSecretManager, manager: Manager, status: str, code: str) -> None:
+    manager.faults = [grpc.StatusCode[status]] * 5
+    with pytest.raises(SecretError) as caught:
+        source.read(reference())
+    assert caught.value.code == code
+    assert len(manager.calls) == 1
+    assert CANARY not in repr(vars(caught.value))
+
+
+def test_retries_are_bounded(source: GoogleSecretManager, manager: Manager) -> None:
+    manager.faults = [grpc.StatusCode.UNAVAILABLE] * 100
+    with pytest.raises(SecretError) as caught:
+        source.read(reference())
+    assert caught.value.code == "secret_unavailable"
+    assert len(manager.calls) == _QUICK.attempts
+
+
+def test_a_missing_secret_and_a_missing_version_are_not_found(source: GoogleSecretManager) -> None:
+    for wanted in (reference(key="projects/p1/secrets/none"), reference("9")):
+        with pytest.raises(SecretError) as caught:
+            source.read(wanted)
+        assert caught.value.code == "secret_not_found"
+
+
+def test_a_disabled_version_is_refused_when_pinned_and_when_read(source: GoogleSecretManager, manager: Manager) -> None:
+    manager.disabled = {2}
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: source.pin(reference("latest")),
+        lambda: source.read(reference()),
+    )
+    for attempt in attempts:
+        with pytest.raises(SecretError) as caught:
+            attempt()
+        assert caught.value.code == "secret_disabled"
+
+
+def test_a_payload_damaged_on_its_way_is_refused(source: GoogleSecretManager, manager: Manager) -> None:
+    manager.wrong_checksum = True
+    with pytest.raises(SecretError) as caught:
+        source.read(reference())
+    assert caught.value.code == "secret_corrupted"
+    assert CANARY not in repr(vars(caught.value))
+
+
+def test_a_dead_address_ends_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQFLO_SECRET_MANAGER_EMULATOR", "127.0.0.1:1")
+    dead = GoogleSecretManager(policy=RetryPolicy(attempts=2, call_timeout=0.5, first_delay=0.01))
+    with pytest.raises(SecretError) as caught:
+        dead.read(reference())
+    assert caught.value.code == "secret_unavailable"
+    dead._client.transport.close()
+
+
+def test_googles_own_log_does_not_show_a_value_at_debug(
+    source: GoogleSecretManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    google = logging.getLogger("google")
+    level, propagate = google.level, google.propagate
+    google.setLevel(logging.DEBUG)
+    google.propagate = True
+    try:
+        with caplog.at_level(logging.DEBUG):
+            assert source.read(reference()) == CANARY.encode()
+    finally:
+        google.setLevel(level)
+        google.propagate = propagate
+    shown = caplog.text + "".join(repr(record.__dict__) for record in caplog.records)
+    assert CANARY not in Redactor().text(shown)
+    known = Redactor()
+    known.register("secret:TOKEN", CANARY)
+    assert known.text(shown) is shown  # in no encoding either
