@@ -36,9 +36,9 @@ def check(
     as_json: options.AsJson = False,
 ) -> int:
     """Check a journey, and all that it would run with, before anything is sent; warnings do not fail the check."""
+    options.need_one_journey(journey, artifact)
     from reqflo_ray import api
 
-    options.need_one_journey(journey, artifact)
     request = api.RunRequest(
         journey=journey,
         artifact=artifact,

@@ -26,19 +26,46 @@ def demo_api(
     ] = 8480,
     latency: Annotated[
         float,
-        typer.Option("--latency", metavar="MS", min=0, rich_help_panel=options.HOW, help="Wait before each answer."),
+        typer.Option(
+            "--latency",
+            metavar="MS",
+            min=0,
+            show_default=False,
+            rich_help_panel=options.HOW,
+            help="Wait before each answer.",
+        ),
     ] = 0.0,
     error_rate: Annotated[
         float,
         typer.Option(
-            "--error-rate", metavar="SHARE", min=0, max=1, rich_help_panel=options.HOW, help="Share answered with 503."
+            "--error-rate",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            show_default=False,
+            rich_help_panel=options.HOW,
+            help="Share answered with 503.",
         ),
     ] = 0.0,
+    ledger: Annotated[
+        int,
+        typer.Option(
+            "--ledger",
+            metavar="N",
+            min=0,
+            show_default=False,
+            rich_help_panel=options.HOW,
+            help="How many requests `GET /ledger` remembers.",
+        ),
+    ] = 100_000,
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", rich_help_panel=options.HOW, help="Which requests get the 503s.")
+        int,
+        typer.Option(
+            "--seed", metavar="N", show_default=False, rich_help_panel=options.HOW, help="Which requests get the 503s."
+        ),
     ] = 0,
 ) -> None:
     """Serve the small shop API that the examples use, until it is interrupted."""
     from reqflo_ray.demo.server import ServerOptions, serve
 
-    serve(ServerOptions(host=host, port=port, latency_ms=latency, error_rate=error_rate, seed=seed))
+    serve(ServerOptions(host=host, port=port, latency_ms=latency, error_rate=error_rate, seed=seed, ledger=ledger))

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 
 class GroupedCommand(TyperCommand):
     """A command whose options stand below the headings named by their `rich_help_panel`; `epilog` lists examples."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """`[OPTIONS] JOURNEY`: brackets only around what may be left out."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece.strip("{}") for piece in pieces]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, group by group in the order of their first member."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is None:
+            if isinstance(parameter, TyperArgument):
+                sections.setdefault("Arguments", []).append((parameter.display_name_raw, parameter.help or ""))
                 continue
-            is_argument = parameter.param_type_name == "argument"
-            heading = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
-            sections.setdefault(heading, []).append(record)
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                heading = getattr(parameter, "rich_help_panel", None) or "Options"
+                sections.setdefault(heading, []).append(record)
         # `--help` itself and what belongs to no group come last.
         for heading in sorted(sections, key=lambda name: name == "Options"):
             with formatter.section(heading):

@@ -130,7 +130,7 @@ next:
 def init(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", show_default=False, help="Where to make it; here if left out.")
+        Path, typer.Argument(metavar="DIR", show_default=False, help="Where to make it; here if left out.")
     ] = Path("."),
 ) -> None:
     """Make a small workspace that runs against the demo API: a journey, its requests, an environment and three rows."""

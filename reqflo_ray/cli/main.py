@@ -75,9 +75,9 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
     try:
         # Shell completion asks about every command, and its words arrive in the environment.
         completing = bool(terminal.environment.get("_REQFLO_RAY_COMPLETE"))
-        wanted = {entry.name for entry in COMMANDS} if completing else set(arguments)
-        program = typer.main.get_command(_application(wanted))
-        result = program.main(list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=terminal)
+        named = {entry.name for entry in COMMANDS if completing or entry.name in arguments}
+        program = typer.main.get_command(_application(named))
+        result = program.main(list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=terminal)
         terminal.flush()
     except OutputClosedError:
         terminal.close_quietly()
@@ -92,24 +92,25 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
         return 130
     except Exception as error:
         return _explain_internal_error(error, terminal)
+    if not arguments:
+        return UsageError.default_exit_code
     return result if isinstance(result, int) else 0
 
 
-def _application(wanted: Collection[str]) -> typer.Typer:
-    """The program with the modules of the `wanted` commands; the others are known by name and summary only."""
+def _application(named: Collection[str]) -> typer.Typer:
+    """The program with the modules of the `named` commands; the others are known by name and summary only."""
     application = typer.Typer(
         cls=GroupedCommands,
         help="Run API journeys over large datasets: durable steps, evidence in Parquet, answers in SQL.",
         epilog=EXIT_CODES,
         rich_markup_mode=None,
-        no_args_is_help=True,
         pretty_exceptions_enable=False,
     )
     application.callback()(_program_options)
     for entry in COMMANDS:
         function: Callable[..., Any] = _not_loaded
         examples = ""
-        if entry.name in wanted:
+        if entry.name in named:
             module = import_module(f"reqflo_ray.cli.{entry.function}")
             function = getattr(module, entry.function)
             examples = module.EXAMPLES
@@ -145,12 +146,8 @@ def _program_options(
 
 def _explain_usage(error: typer.TyperException, terminal: Terminal) -> int:
     context = getattr(error, "ctx", None)
-    words = error.format_message()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        terminal.note(words)
-        return 2
     path = getattr(context, "command_path", PROGRAM)
-    usage = UsageError(words.rstrip("."), hint=f"`{path} --help` lists what can be given")
+    usage = UsageError(error.format_message().rstrip("."), hint=f"`{path} --help` lists what can be given")
     terminal.note(render_error(usage, terminal))
     return usage.exit_code
 

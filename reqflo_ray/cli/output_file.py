@@ -86,9 +86,7 @@ _encoder = msgspec.json.Encoder(enc_hook=_plain, decimal_format="number")
 
 
 def as_json_value(value: Any) -> Any:
-    """A cell of a table as people expect it in JSON: bytes that are text as text, naive instants as UTC."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return text_of(bytes(value))
+    """A cell of a table as people expect it in JSON: bytes as base64, naive instants as UTC."""
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.isoformat() + "Z"
     if isinstance(value, dict):
@@ -96,11 +94,6 @@ def as_json_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [as_json_value(item) for item in value]
     return value
-
-
-def text_of(data: bytes) -> str:
-    """`data` as UTF-8 text; bytes that are none are shown as `\\xNN`."""
-    return data.decode("utf-8", errors="backslashreplace")
 
 
 def _umask() -> int:

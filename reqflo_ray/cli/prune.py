@@ -21,28 +21,28 @@ def prune(
     context: typer.Context,
     keep: Annotated[
         int | None,
-        typer.Option("--keep", metavar="N", min=0, rich_help_panel=options.WHAT, help="Keep the N newest runs."),
+        typer.Option("--keep", metavar="N", min=0, rich_help_panel="What to delete", help="Keep the N newest runs."),
     ] = None,
     older_than: Annotated[
         str | None,
         typer.Option(
-            "--older-than", metavar="AGE", rich_help_panel=options.WHAT, help="Delete runs older than 30d, 12h, 2w."
+            "--older-than", metavar="AGE", rich_help_panel="What to delete", help="Delete runs older than 30d, 12h, 2w."
         ),
     ] = None,
     store: options.StoreLocation = None,
 ) -> None:
     """Delete old runs from a store, with their results; a run that is running is never deleted."""
-    from reqflo_ray import api
-
-    if (keep is None) == (older_than is None):
+    if keep is None and older_than is None:
         raise UsageError(
-            "`--keep` and `--older-than` are both given" if keep is not None else "nothing says which runs to delete",
-            code="invalid_prune",
-            hint="give one of `--keep N` and `--older-than AGE`",
+            "nothing says which runs to delete",
+            code="nothing_to_prune_by",
+            hint="give `--keep N`, `--older-than AGE`, or both: then only runs that are both are deleted",
         )
     terminal: Terminal = context.obj
     age = None if older_than is None else options.parse_age(older_than)
+    from reqflo_ray import api
+
     deleted = api.open_store(store).prune(keep=keep, older_than_s=age)
-    for run_id in deleted:
+    for run_id in deleted.runs:
         terminal.text(escape(run_id))
-    terminal.note(f"deleted: {counted(len(deleted), 'run')}")
+    terminal.note(f"deleted: {counted(len(deleted.runs), 'run')}, {counted(len(deleted.artifacts), 'artifact')}")

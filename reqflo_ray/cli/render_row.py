@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from reqflo_ray.cli.output_file import as_json_value, encode_json, text_of
+from reqflo_ray.cli.output_file import as_json_value, encode_json
 from reqflo_ray.cli.terminal import Terminal, escape, shorten
 
 _SHOWN_BODY_LINES: Final = 40
@@ -85,38 +85,39 @@ def _headers(margin: str, headers: Any, *, full: bool) -> Iterator[str]:
 
 
 def _pairs(headers: Any) -> Iterator[tuple[str, str]]:
-    """Header pairs of a map, of a list of pairs, or of a list of `{name, value}`; a map's value may be a list."""
-    if isinstance(headers, Mapping):
-        for name, value in headers.items():
-            for single in value if isinstance(value, list | tuple) else (value,):
-                yield str(name), str(single)
-        return
-    for header in headers or ():
-        name, value = (header["name"], header["value"]) if isinstance(header, Mapping) else header
+    """A map column arrives as a mapping or as pairs, as the reader likes; only pairs keep a repeated header."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    for name, value in pairs:
         yield str(name), str(value)
 
 
 def _body(margin: str, step: Mapping[str, Any], column: str, *, full: bool) -> Iterator[str]:
+    binary = step.get(f"{column}_binary")
+    if binary:
+        yield margin.rstrip()
+        yield f"{margin}({len(binary)} bytes that are no text: ask for {column}_binary with sql)"
     body = step.get(column)
-    if not body:
-        return
-    yield margin.rstrip()
-    text = body if isinstance(body, str) else text_of(bytes(body))
+    if body:
+        yield margin.rstrip()
+        yield from _text(margin, str(body), full=full)
+    if step.get(f"{column}_truncated"):
+        yield f"{margin}… kept in part: the whole body has {step.get(f'{column}_bytes')} bytes"
+
+
+def _text(margin: str, text: str, *, full: bool) -> Iterator[str]:
     lines = text.split("\n")
     shown = lines if full else lines[:_SHOWN_BODY_LINES]
     for line in shown:
         yield f"{margin}{_line(line, full=full)}"
     if len(shown) < len(lines):
         yield f"{margin}… {len(lines) - len(shown)} more lines (add --full)"
-    if step.get(f"{column}_truncated"):
-        yield f"{margin}… kept in part: the whole body has {step.get(f'{column}_size')} bytes"
 
 
 def _assertions(assertions: Sequence[Any], terminal: Terminal) -> Iterator[str]:
     if len(assertions):
         yield "  assertions"
     for assertion in assertions:
-        words = [str(assertion[name]) for name in ("type", "path", "target", "operator") if assertion.get(name)]
+        words = [str(assertion[name]) for name in ("type", "path", "operator") if assertion.get(name)]
         expected = assertion.get("expected")
         if expected not in (None, ""):
             words.append(str(expected))

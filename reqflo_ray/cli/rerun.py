@@ -42,8 +42,6 @@ def rerun(
     quiet: options.Quiet = False,
 ) -> int:
     """Start a new run of an earlier run's rows: the same artifact, environment and values, and new idempotency keys."""
-    from reqflo_ray import api
-
     if include_inconclusive and not failed:
         raise UsageError(
             "`--include-inconclusive` needs `--failed`",
@@ -52,6 +50,8 @@ def rerun(
         )
     if output is not None:
         need_writable_place(output)
+    from reqflo_ray import api
+
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
         outcome = api.rerun(

@@ -42,14 +42,14 @@ def write_result_document(path: Path, outcome: RunOutcome, store: Store) -> None
 
 def _rows(store: Store, run_id: str) -> Iterator[Mapping[str, Any]]:
     """Rows in order. A run numbers its rows from 0 without gaps, so slices of the number find them all."""
-    [(last,)] = store.query("select coalesce(max(row_index), -1) from results", runs=(run_id,)).rows
+    [(last,)] = store.query("select coalesce(max(row_index), -1) from results", runs=(run_id,)).rows()
     for first in range(0, last + 1, _ROWS_PER_QUERY):
         last_of_slice = first + _ROWS_PER_QUERY - 1
         found = store.query(
             f"select * from results where row_index between {first} and {last_of_slice} order by row_index",
             runs=(run_id,),
         )
-        for values in found.rows:
+        for values in found.rows():
             row = {name: as_json_value(value) for name, value in zip(found.columns, values, strict=True)}
             yield _with_inputs(row)
 

@@ -31,10 +31,10 @@ def resume(
     quiet: options.Quiet = False,
 ) -> int:
     """Go on with an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
-    from reqflo_ray import api
-
     if output is not None:
         need_writable_place(output)
+    from reqflo_ray import api
+
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
         outcome = api.resume(

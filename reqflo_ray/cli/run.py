@@ -60,8 +60,6 @@ def run(
     quiet: options.Quiet = False,
 ) -> int:
     """Run a journey once for every row of a dataset, or once if there is no dataset."""
-    from reqflo_ray import api
-
     options.need_one_journey(journey, artifact)
     if key and not data:
         raise UsageError(
@@ -75,6 +73,8 @@ def run(
         )
     if output is not None:
         need_writable_place(output)
+    from reqflo_ray import api
+
     request = api.RunRequest(
         journey=journey,
         artifact=artifact,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -11,11 +11,28 @@ from reqflo_ray.cli.output_file import readable_json
 from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape
 
+if TYPE_CHECKING:
+    from reqflo_ray.store.history import RunSummary
+
 EXAMPLES: Final = """\
 reqflo-ray runs
 reqflo-ray runs --store /mnt/runs --json
 """
 _COLUMNS: Final = ("run_id", "journey", "environment", "state", "verdict", "rows", "created_at")
+
+
+def facts_of(run: RunSummary) -> dict[str, Any]:
+    """A run at a glance, by the names that `--json` uses; `verdict` is None until the run is finished."""
+    return {
+        "run_id": run.run_id,
+        "journey": run.journey,
+        "environment": run.environment,
+        "state": run.state.value,
+        "verdict": run.verdict.status.value if run.verdict else None,
+        "rows": run.rows,
+        "created_at": run.created_at,
+        "problem": run.problem,
+    }
 
 
 def runs(
@@ -28,14 +45,15 @@ def runs(
 
     terminal: Terminal = context.obj
     opened = api.open_store(store)
-    rows = [
-        (run.run_id, run.journey, run.environment, run.state, run.verdict, run.rows, run.created_at)
-        for run in sorted(opened.runs(), key=lambda run: (run.created_at, run.run_id), reverse=True)
-    ]
+    found = [facts_of(run) for run in opened.runs()]
     if as_json:
-        terminal.data(readable_json([dict(zip(_COLUMNS, row, strict=True)) for row in rows]))
-    elif rows:
+        terminal.data(readable_json(found))
+    elif found:
         # A run without a verdict, or without an environment, has an empty cell: there is nothing to know.
-        write_table(_COLUMNS, [["" if cell is None else cell for cell in row] for row in rows], terminal)
+        rows = [["" if facts[name] is None else facts[name] for name in _COLUMNS] for facts in found]
+        write_table(_COLUMNS, rows, terminal)
+        for facts in found:
+            if facts["problem"]:
+                terminal.note(f"{escape(facts['run_id'])}: {escape(facts['problem'])}")
     else:
         terminal.note(f"no runs in {escape(store or './.reqflo')}; `reqflo-ray run JOURNEY` makes one")

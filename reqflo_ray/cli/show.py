@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import as_json_value, readable_json
 from reqflo_ray.cli.render_row import render_row
+from reqflo_ray.cli.runs import facts_of
 from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape
 from reqflo_ray.errors import UsageError
@@ -19,7 +20,7 @@ reqflo-ray show latest --row ref-0017
 reqflo-ray show latest --row 17 --step create --full
 """
 _SHOWN_FAILURES: Final = 20
-_COUNTS: Final = "select status, count(*) from results group by status order by status"
+_COUNTED: Final = ("passed", "failed", "error", "inconclusive", "skipped", "cancelled", "requests", "retries", "resent")
 _FAILURES: Final = (
     "select row_index, row_key, status, failed_step, error_code, error_message from results"
     f" where status <> 'passed' order by row_index limit {_SHOWN_FAILURES}"
@@ -31,11 +32,11 @@ def show(
     run: options.Run,
     row: Annotated[
         str | None,
-        typer.Option("--row", metavar="KEY", rich_help_panel=options.WHAT, help="One row, by its key or its number."),
+        typer.Option("--row", metavar="KEY", rich_help_panel="What to show", help="One row, by its key or its number."),
     ] = None,
     step: Annotated[
         str | None,
-        typer.Option("--step", metavar="ID", rich_help_panel=options.WHAT, help="Only this step of the row."),
+        typer.Option("--step", metavar="ID", rich_help_panel="What to show", help="Only this step of the row."),
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", rich_help_panel=options.OUTPUT, help="Bodies as far as they are kept.")
@@ -62,18 +63,10 @@ def _show_run(run: str, store: str | None, as_json: bool, terminal: Terminal) ->
 
     opened = api.open_store(store)
     found = opened.find(run)
-    counts = {str(status): number for status, number in opened.query(_COUNTS, runs=(found.run_id,)).rows}
+    facts = facts_of(found)
+    counts = {name: getattr(found.counts, name) for name in _COUNTED}
     failures = opened.query(_FAILURES, runs=(found.run_id,))
-    facts: dict[str, Any] = {
-        "run_id": found.run_id,
-        "journey": found.journey,
-        "environment": found.environment,
-        "state": found.state,
-        "verdict": found.verdict,
-        "rows": found.rows,
-        "created_at": found.created_at,
-    }
-    failing = list(failures.rows)
+    failing = list(failures.rows())
     if as_json:
         rows = [dict(zip(failures.columns, map(as_json_value, line), strict=True)) for line in failing]
         terminal.data(readable_json({**facts, "counts": counts, "failures": rows}))
@@ -81,9 +74,8 @@ def _show_run(run: str, store: str | None, as_json: bool, terminal: Terminal) ->
     for name, value in facts.items():
         if value not in (None, ""):
             terminal.text(f"{name:<12} {escape(str(value))}")
-    terminal.text(
-        f"{'counts':<12} {'  '.join(f'{status} {number}' for status, number in counts.items()) or 'none yet'}"
-    )
+    shown = "  ".join(f"{name} {number}" for name, number in counts.items() if number)
+    terminal.text(f"{'counts':<12} {shown or 'none yet'}")
     if failing:
         terminal.text("")
         write_table(failures.columns, failing, terminal)

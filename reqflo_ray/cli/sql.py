@@ -13,7 +13,7 @@ from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import whole_file
 from reqflo_ray.cli.progress import counted
 from reqflo_ray.cli.tables import write_table
-from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.cli.terminal import Terminal, escape, escape_json
 from reqflo_ray.errors import UsageError
 
 EXAMPLES: Final = """\
@@ -38,7 +38,7 @@ def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT, or `-` to read it from standard input.")],
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", metavar="RUN", rich_help_panel=options.WHAT, help="Only this run; may be repeated."),
+        typer.Option("--run", metavar="RUN", rich_help_panel="Which runs", help="Only this run; may be repeated."),
     ] = None,
     format_: Annotated[
         Format | None,
@@ -80,12 +80,14 @@ def sql(
         raise UsageError("`--raw` is about CSV", code="raw_without_csv", hint="add `--format csv`, or leave it out")
     answer = api.open_store(store).query(sys.stdin.read() if query == "-" else query, runs=tuple(run or ()))
     if chosen is Format.TABLE:
-        rows = list(answer.rows)
+        rows = list(answer.rows())
         write_table(answer.columns, rows, terminal)
         if terminal.out_is_terminal:
             terminal.note(f"({counted(len(rows), 'row')})")
         return
-    written = answer.export(chosen.value, raw=raw)
+    from reqflo_ray.analysis import export
+
+    written = export.export(answer, export.Format(chosen.value), raw=raw)
     if output is not None:
         with whole_file(output) as file:
             file.write(written)
@@ -93,7 +95,8 @@ def sql(
     elif chosen is Format.PARQUET:
         terminal.bytes(written)
     else:
-        terminal.data(written.decode())
+        text = written.decode()
+        terminal.data(escape_json(text) if chosen is Format.JSON else text)
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:

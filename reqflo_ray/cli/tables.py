@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from reqflo_ray.cli.output_file import as_json_value, encode_json, text_of
+from reqflo_ray.cli.output_file import as_json_value, encode_json
 from reqflo_ray.cli.terminal import Terminal, display_width, escape, shorten
 
 _GAP: Final = "  "
@@ -48,8 +48,8 @@ def show_cell(value: Any) -> str:
             return "true" if value else "false"
         case str():
             return escape(value)
-        case bytes() | bytearray() | memoryview():
-            return escape(text_of(bytes(value)))
+        case bytes():
+            return escape(value.decode(errors="backslashreplace"))
         case datetime():
             return value.isoformat(sep=" ", timespec="milliseconds")
         case dict() | list() | tuple():

@@ -54,8 +54,8 @@ def escape(text: str, *, multiline: bool = False) -> str:
 
 
 def escape_json(text: str) -> str:
-    """Make JSON text safe to show without changing what it means: unsafe characters only occur inside strings."""
-    return _UNSAFE_IN_TEXT.sub(_json_escape, text)
+    """Make JSON text safe to show without changing what it means: what is unsafe only occurs inside strings."""
+    return _CI_MARKER.sub(r"\\u0023", _UNSAFE_IN_TEXT.sub(_json_escape, text))
 
 
 def neutralize_ci_commands(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -11,7 +11,10 @@ from reqflo_ray.cli.output_file import readable_json
 from reqflo_ray.cli.progress import counted
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.terminal import Terminal, escape
-from reqflo_ray.errors import IntegrityError
+from reqflo_ray.errors import IntegrityError, Problem
+
+if TYPE_CHECKING:
+    from reqflo_ray.store.verify import Finding
 
 EXAMPLES: Final = """\
 reqflo-ray verify latest
@@ -30,10 +33,18 @@ def verify(
 
     terminal: Terminal = context.obj
     report = api.open_store(store).verify(run)
-    if report.problems:
-        terminal.note(render_problems(report.problems, terminal))
+    if not report.complete:
+        terminal.note("the run is not finished: only what is committed so far was checked")
+    if report.findings:
+        terminal.note(render_problems([_problem(finding) for finding in report.findings], terminal))
     if as_json:
-        terminal.data(readable_json(report))
+        terminal.data(readable_json({"ok": report.ok, "report": report}))
     elif report.ok:
         terminal.text(f"ok: {escape(report.run_id)}: {counted(report.files, 'file')} and {counted(report.rows, 'row')}")
+    elif report.rows_lost:
+        terminal.note(f"lost: {counted(report.rows_lost, 'row')} of {report.rows + report.rows_lost}")
     return 0 if report.ok else IntegrityError.default_exit_code
+
+
+def _problem(finding: Finding) -> Problem:
+    return Problem(code=finding.kind, message=f"`{finding.path}`: {finding.message}")

@@ -1,0 +1,744 @@
+"""Every command: what it asks of the API, what it shows, how it exits. As many wrong command lines as right ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from reqflo_ray.cli.main import COMMANDS
+from reqflo_ray.errors import (
+    ClusterError,
+    DatasetError,
+    DefinitionError,
+    GateError,
+    InterruptedRunError,
+    NothingSelectedError,
+    Problem,
+    QueryError,
+    RunConflictError,
+    SecretError,
+    StoreError,
+)
+from reqflo_ray.model.plan import Durability, Evidence
+from reqflo_ray.model.results import Counts, Status
+from reqflo_ray.store.history import Pruned, RunState, RunSummary
+from reqflo_ray.store.verify import Finding, VerifyReport
+
+
+def table(columns: str, *rows: tuple[Any, ...]) -> SimpleNamespace:
+    return SimpleNamespace(columns=tuple(columns.split()), rows=lambda: iter(rows))
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """The formats that answers are exported to; what comes out is always the same."""
+    asked: list[tuple[str, bool]] = []
+
+    def export(result: Any, kind: str, *, raw: bool = False) -> bytes:
+        asked.append((str(kind), raw))
+        return b"a\n\x1b[2J\n"
+
+    monkeypatch.setattr("reqflo_ray.analysis.export.export", export)
+    return asked
+
+
+def summary(run_id: str, *, verdict: Status | None = Status.PASSED, **facts: Any) -> RunSummary:
+    common: dict[str, Any] = {"journey": "place-order", "state": RunState.FINISHED, "environment": "local", "rows": 10}
+    common |= {"created_at": "2026-01-02T03:04:05Z", "counts": Counts(rows=10, passed=10)}
+    ended = None if verdict is None else SimpleNamespace(status=verdict)
+    return RunSummary(**{"run_id": run_id, "verdict": ended, **common, **facts})
+
+
+# --- run
+
+
+def test_run_passes_every_option_on(command_line, api, outcome, tmp_path: Path) -> None:
+    api.answer = outcome(rows=1, passed=1)
+    answer = command_line(
+        *("run", "place-order", "--workspace", str(tmp_path), "--overlay", "a", "--overlay", "b"),
+        *("--data", "x.csv", "--data", "gs://b/*.parquet", "--key", "k", "--encoding", "latin-1"),
+        *(
+            "--env",
+            "local",
+            "--case",
+            "Gift order",
+            "--preset",
+            "p1",
+            "--preset",
+            "p2",
+            "--set",
+            "a=1",
+            "--set",
+            "b=x=y",
+        ),
+        *(
+            "--backend",
+            "ray",
+            "--address",
+            "auto",
+            "--workers",
+            "4",
+            "--take-over",
+            "--concurrency",
+            "8",
+            "--rate",
+            "0.5",
+        ),
+        *("--evidence", "failures", "--durability", "process", "--strict", "--max-failures", "3"),
+        *("--threshold", "p(95)<200", "--store", "/s", "--run-id", "nightly", "--report", "junit=r.xml"),
+    )
+    assert answer.code == 0
+    assert vars(api.request()) == {
+        "journey": "place-order",
+        "artifact": None,
+        "workspace": tmp_path,
+        "overlays": ("a", "b"),
+        "data": ("x.csv", "gs://b/*.parquet"),
+        "key": "k",
+        "encoding": "latin-1",
+        "environment": "local",
+        "case": "Gift order",
+        "presets": ("p1", "p2"),
+        "sets": {"a": "1", "b": "x=y"},
+        "backend": "ray",
+        "address": "auto",
+        "workers": 4,
+        "take_over": True,
+        "concurrency": 8,
+        "rate": 0.5,
+        "evidence": Evidence.FAILURES,
+        "durability": Durability.PROCESS,
+        "strict": True,
+        "fail_fast": False,
+        "max_failures": 3,
+        "thresholds": ("p(95)<200",),
+        "store": "/s",
+        "run_id": "nightly",
+        "reports": ("junit=r.xml",),
+    }
+
+
+def test_a_bare_run_leaves_the_defaults_to_the_api(command_line, api, outcome) -> None:
+    api.answer = outcome(rows=1, passed=1)
+    command_line("run", "place-order")
+    request = api.request()
+    assert (request.environment, request.store, request.workers, request.rate) == (None, None, None, None)
+    assert (request.backend, request.data, request.sets) == ("auto", (), {})
+
+
+def test_the_store_may_be_named_by_the_environment(command_line, api, outcome, monkeypatch) -> None:
+    api.answer = outcome(rows=1, passed=1)
+    monkeypatch.setenv("REQFLO_STORE", "/from-env")
+    answer = command_line("run", "place-order", environment={"REQFLO_STORE": "/from-env"})
+    assert api.request().store == "/from-env"
+    assert "--store" not in answer.err  # later commands find it the same way
+
+
+def test_a_store_given_by_option_is_named_in_the_query_line(command_line, api, outcome) -> None:
+    api.answer = outcome(rows=1, passed=1)
+    assert "--run r1 --store /s" in command_line("run", "place-order", "--store", "/s").err
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 4, 5, 130, 143])
+def test_run_exits_as_the_run_did(command_line, api, outcome, code: int) -> None:
+    api.answer = outcome(exit_code=code)
+    assert command_line("run", "place-order").code == code
+
+
+def test_without_json_nothing_is_written_to_standard_output(command_line, api, outcome) -> None:
+    api.answer = outcome(rows=1, passed=1)
+    answer = command_line("run", "place-order")
+    assert answer.out == ""
+    assert answer.err.startswith("verdict: passed  rows 1 ")
+
+
+def test_json_puts_the_verdict_on_standard_output(command_line, api, outcome) -> None:
+    api.answer = outcome(exit_code=1, status=Status.FAILED, rows=2, passed=1, failed=1)
+    answer = command_line("run", "place-order", "--json", "--quiet")
+    assert answer.json["status"] == "failed"
+    assert answer.json["counts"]["rows"] == 2
+    assert answer.json["format"] == 1
+
+
+def test_the_exit_code_is_not_lost_when_nobody_reads_the_verdict(command_line, api, outcome, closed_stream) -> None:
+    api.answer = outcome(exit_code=1, status=Status.FAILED)
+    assert command_line("run", "place-order", "--json", out=closed_stream()).code == 1
+
+
+def test_a_closed_standard_error_does_not_stop_a_run(command_line, api, outcome, closed_stream) -> None:
+    api.answer = outcome(rows=1, passed=1)
+    api.during_run = lambda listener: listener.started("r1", "local", "because", 1)
+    assert command_line("run", "place-order", err=closed_stream()).code == 0
+
+
+def test_output_holds_the_verdict_and_every_row(command_line, api, outcome, tmp_path: Path) -> None:
+    api.answer = outcome(rows=2, passed=2)
+    rows = [(0, "k0", "text", '{"total": 12.50}', Decimal("1.5")), (1, "k1", None, "{}", None)]
+    api.store.answers = [
+        ("max(row_index)", table("last", (1,))),
+        ("between 0 and", table("row_index row_key body inputs duration_ms", *rows)),
+    ]
+    path = tmp_path / "result.json"
+    answer = command_line("run", "place-order", "--output", str(path))
+    assert answer.code == 0
+    document = json.loads(path.read_text(), parse_float=str)
+    assert document["schema"] == "reqflo-ray/run-result/1"
+    assert document["run_id"] == "r1"
+    assert document["verdict"]["counts"]["passed"] == 2
+    assert document["rows"] == [
+        {"row_index": 0, "row_key": "k0", "body": "text", "inputs": {"total": "12.50"}, "duration_ms": "1.5"},
+        {"row_index": 1, "row_key": "k1", "body": None, "inputs": {}, "duration_ms": None},
+    ]
+    assert f"written: {path}" in answer.err
+    assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_output_of_many_rows_is_read_in_slices(command_line, api, outcome, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("reqflo_ray.cli.result_document._ROWS_PER_QUERY", 2)
+    api.answer = outcome(rows=5, passed=5)
+    api.store.answers = [("max(row_index)", table("last", (4,)))]
+    api.store.answers += [
+        (f"between {first} and {first + 1} ", table("row_index", *[(row,) for row in range(first, min(first + 2, 5))]))
+        for first in (0, 2, 4)
+    ]
+    path = tmp_path / "result.json"
+    command_line("run", "place-order", "--output", str(path))
+    assert [row["row_index"] for row in json.loads(path.read_text())["rows"]] == [0, 1, 2, 3, 4]
+
+
+def test_output_of_a_run_without_results_is_an_empty_list(command_line, api, outcome, tmp_path: Path) -> None:
+    api.answer = outcome()
+    api.store.answers = [("max(row_index)", table("last", (-1,)))]
+    command_line("run", "place-order", "--output", str(tmp_path / "r.json"))
+    assert json.loads((tmp_path / "r.json").read_text())["rows"] == []
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(command_line, api, tmp_path: Path) -> None:
+    answer = command_line("run", "place-order", "--output", str(tmp_path / "missing" / "r.json"))
+    assert answer.code == 2
+    assert "error[output_not_writable]" in answer.err
+    assert "mkdir -p" in answer.err
+    assert api.calls == []
+
+
+def test_a_failed_write_leaves_an_older_file_as_it_was(command_line, api, outcome, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text("old")
+    api.answer = outcome(rows=1)
+    api.store.answers = [("max(row_index)", table("last", (0,))), ("between", SimpleNamespace(columns=("a",)))]
+    answer = command_line("run", "place-order", "--output", str(path))
+    assert answer.code == 3
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["r.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), "missing_journey"),
+        (("a", "--artifact", "b.json"), "journey_and_artifact"),
+        (("a", "--key", "k"), "key_without_data"),
+        (("a", "--fail-fast", "--max-failures", "2"), "two_limits"),
+        (("a", "--set", "total"), "invalid_set"),
+        (("a", "--set", "=3"), "invalid_set"),
+        (("a", "--set", "t=1", "--set", "t=2"), "repeated_set"),
+        (("a", "--rate", "0"), "invalid_rate"),
+        (("a", "--rate", "-3"), "invalid_rate"),
+        (("a", "--rate", "nan"), "invalid_rate"),
+        (("a", "--rate", "inf"), "invalid_rate"),
+        (("a", "--rate", "fast"), "usage"),
+        (("a", "--workers", "0"), "usage"),
+        (("a", "--concurrency", "many"), "usage"),
+        (("a", "--backend", "spark"), "usage"),
+        (("a", "--evidence", "some"), "usage"),
+        (("a", "--no-such-option"), "usage"),
+        (("a", "b"), "usage"),
+        (("a", "--data"), "usage"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_with_a_hint(command_line, api, arguments, code: str) -> None:
+    answer = command_line("run", *arguments)
+    assert answer.code == 2
+    assert answer.err.startswith(f"error[{code}]: ")
+    assert "\nhint: " in answer.err
+    assert answer.out == ""
+    assert api.calls == []
+
+
+def test_the_value_of_a_broken_set_is_not_repeated(command_line, api) -> None:
+    assert "hunter22" not in command_line("run", "a", "--set", "=hunter22").err
+    assert "hunter22" not in command_line("run", "a", "--set", "p=hunter22", "--set", "p=hunter22").err
+
+
+# --- errors and exit codes
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DefinitionError, 2),
+        (DatasetError, 2),
+        (RunConflictError, 2),
+        (QueryError, 2),
+        (NothingSelectedError, 5),
+        (GateError, 4),
+        (StoreError, 3),
+        (SecretError, 3),
+        (ClusterError, 3),
+        (InterruptedRunError, 130),
+    ],
+)
+def test_an_error_of_the_api_becomes_words_and_its_exit_code(command_line, api, error, code: int) -> None:
+    api.answer = error("what went wrong", hint="what to do")
+    answer = command_line("run", "place-order")
+    assert answer.code == code
+    assert answer.err == f"error[{error.default_code}]: what went wrong\nhint: what to do\n"
+
+
+def test_a_stop_by_sigterm_exits_143(command_line, api) -> None:
+    api.answer = InterruptedRunError("stopped", exit_code=143)
+    assert command_line("run", "place-order").code == 143
+
+
+def test_an_unforeseen_error_is_named_without_its_text(command_line, api) -> None:
+    api.answer = ValueError("token=hunter22")
+    answer = command_line("run", "place-order")
+    assert answer.code == 3
+    assert answer.err.startswith("error[internal_error]: internal error: ValueError in ")
+    assert "hunter22" not in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_the_traceback_of_an_unforeseen_error_is_shown_when_asked_for(command_line, api) -> None:
+    api.answer = ValueError("\x1b[2J")
+    answer = command_line("run", "place-order", environment={"REQFLO_DEBUG": "1"})
+    assert answer.code == 3
+    assert "Traceback (most recent call last)" in answer.err
+    assert "\x1b" not in answer.err
+
+
+def test_ctrl_c_exits_130_without_a_traceback(command_line, api) -> None:
+    api.answer = KeyboardInterrupt()
+    answer = command_line("run", "place-order")
+    assert answer.code == 130
+    assert "Traceback" not in answer.err
+
+
+def test_a_reader_that_leaves_is_no_error(command_line, api, closed_stream) -> None:
+    api.store.summaries = [summary("r1")]
+    answer = command_line("runs", out=closed_stream())
+    assert (answer.code, answer.err) == (0, "")
+
+
+def test_an_unknown_command_is_answered_with_a_similar_one(command_line) -> None:
+    answer = command_line("chek")
+    assert answer.code == 2
+    assert "Did you mean 'check'" in answer.err
+
+
+# --- check, compile, resume, rerun
+
+
+def test_check_says_ok_on_standard_output(command_line, api) -> None:
+    api.answer = ()
+    answer = command_line("check", "place-order", "--env", "local", "--set", "a=1", "--strict")
+    assert (answer.code, answer.out, answer.err) == (0, "ok: place-order can run\n", "")
+    assert (api.request().environment, api.request().sets, api.request().strict) == ("local", {"a": "1"}, True)
+
+
+def test_check_with_warnings_only_is_ok(command_line, api) -> None:
+    api.answer = (Problem(code="undeclared_column", message="column `x`").as_warning(),)
+    answer = command_line("check", "place-order")
+    assert (answer.code, answer.out) == (0, "ok: place-order can run (1 warning)\n")
+    assert answer.err == "warning[undeclared_column]: column `x`\n"
+
+
+def test_check_with_errors_exits_2_and_shows_all(command_line, api) -> None:
+    api.answer = (Problem(code="a", message="one"), Problem(code="b", message="two"))
+    answer = command_line("check", "place-order")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "error[a]: one\n\nerror[b]: two\n\n2 errors\n"
+
+
+def test_check_as_json_lists_the_problems(command_line, api) -> None:
+    api.answer = (Problem(code="a", message="one"),)
+    answer = command_line("check", "place-order", "--json")
+    assert answer.code == 2
+    assert answer.json["ok"] is False
+    assert answer.json["problems"][0]["code"] == "a"
+
+
+def test_compile_prints_the_digest_and_writes_canonical_bytes(command_line, api, tmp_path: Path) -> None:
+    from reqflo_ray.model.artifact import Artifact, JourneyIdentity, canonical_bytes, digest
+
+    artifact = Artifact(journey=JourneyIdentity(name="place-order"))
+    api.answer = SimpleNamespace(artifact=artifact, digest=digest(artifact), problems=())
+    path = tmp_path / "artifact.json"
+    answer = command_line("compile", "place-order", "--overlay", "x", "-o", str(path))
+    assert answer.out == digest(artifact) + "\n"
+    assert path.read_bytes() == canonical_bytes(artifact)
+    assert api.calls == [("compile", ("place-order",), {"workspace": Path("."), "overlays": ("x",)})]
+
+
+def test_compile_needs_a_journey(command_line, api) -> None:
+    answer = command_line("compile")
+    assert answer.code == 2
+    assert "JOURNEY" in answer.err
+
+
+def test_resume_passes_its_options_on(command_line, api, outcome) -> None:
+    api.answer = outcome(exit_code=1, status=Status.FAILED)
+    answer = command_line("resume", "latest", "--store", "/s", "--backend", "local", "--workers", "2", "--take-over")
+    assert answer.code == 1
+    [(name, arguments, facts)] = api.calls
+    facts.pop("listener")
+    assert (name, arguments) == ("resume", ("latest",))
+    assert facts == {"store": "/s", "backend": "local", "address": None, "workers": 2, "take_over": True}
+
+
+def test_rerun_passes_its_options_on(command_line, api, outcome) -> None:
+    api.answer = outcome()
+    command_line("rerun", "nightly", "--failed", "--include-inconclusive")
+    [(name, arguments, facts)] = api.calls
+    assert (name, arguments) == ("rerun", ("nightly",))
+    assert (facts["failed"], facts["include_inconclusive"]) == (True, True)
+
+
+def test_rerun_of_inconclusive_rows_alone_is_refused(command_line, api) -> None:
+    answer = command_line("rerun", "nightly", "--include-inconclusive")
+    assert answer.code == 2
+    assert api.calls == []
+
+
+# --- runs, show, sql, verify, prune
+
+
+def test_runs_are_listed_with_state_and_verdict(command_line, api) -> None:
+    api.store.summaries = [
+        summary("new", state=RunState.RUNNING, verdict=None, environment="", created_at="2026-01-03T00:00:00Z"),
+        summary("old", created_at="2026-01-01T00:00:00Z"),
+    ]
+    answer = command_line("runs")
+    assert answer.out.splitlines() == [
+        "run_id  journey      environment  state     verdict  rows  created_at",
+        "new     place-order               running              10  2026-01-03T00:00:00Z",
+        "old     place-order  local        finished  passed     10  2026-01-01T00:00:00Z",
+    ]
+
+
+def test_runs_as_json(command_line, api) -> None:
+    api.store.summaries = [summary("r2", verdict=None), summary("r1")]
+    answer = command_line("runs", "--json", "--store", "/s")
+    assert [(run["run_id"], run["verdict"]) for run in answer.json] == [("r2", None), ("r1", "passed")]
+    assert api.calls == [("open_store", ("/s",), {})]
+
+
+def test_a_damaged_run_says_what_is_wrong_with_it(command_line, api) -> None:
+    api.store.summaries = [summary("r1", state=RunState.DAMAGED, verdict=None, problem="`run.json` is no run record")]
+    answer = command_line("runs")
+    assert "damaged" in answer.out
+    assert answer.err == "r1: `run.json` is no run record\n"
+
+
+def test_an_empty_store_is_said_to_be_empty_on_standard_error(command_line, api) -> None:
+    answer = command_line("runs")
+    assert (answer.code, answer.out) == (0, "")
+    assert "no runs in ./.reqflo" in answer.err
+    assert command_line("runs", "--json").json == []
+
+
+def test_show_tells_a_run_at_a_glance(command_line, api) -> None:
+    counts = Counts(rows=3, passed=2, failed=1, requests=9)
+    api.store.summaries = [summary("r1", verdict=Status.FAILED, rows=3, counts=counts)]
+    columns = "row_index row_key status failed_step error_code error_message"
+    api.store.answers = [
+        ("failed_step", table(columns, (2, "k\x1b2", "failed", "create", "assertion_failed", "expected 201"))),
+    ]
+    answer = command_line("show", "r")
+    assert answer.out.splitlines() == [
+        "run_id       r1",
+        "journey      place-order",
+        "environment  local",
+        "state        finished",
+        "verdict      failed",
+        "rows         3",
+        "created_at   2026-01-02T03:04:05Z",
+        "counts       passed 2  failed 1  requests 9",
+        "",
+        "row_index  row_key  status  failed_step  error_code        error_message",
+        "        2  k\\x1b2   failed  create       assertion_failed  expected 201",
+    ]
+    assert [arguments[1] for name, arguments, _ in api.store.asked if name == "query"] == [("r1",)]
+
+
+def test_show_of_a_row_as_json_holds_result_and_steps(command_line, api) -> None:
+    api.store.rows = {
+        "k1": SimpleNamespace(
+            result={"row_index": 0, "started_at": datetime(2026, 1, 2, 3, 4, 5)},
+            steps=[{"step_id": "token", "http_response_body_binary": b"\x00\xff"}],
+        )
+    }
+    answer = command_line("show", "r1", "--row", "k1", "--step", "token", "--json")
+    assert answer.json == {
+        "result": {"row_index": 0, "started_at": "2026-01-02T03:04:05Z"},
+        "steps": [{"step_id": "token", "http_response_body_binary": "AP8="}],
+    }
+    assert api.store.asked == [("row", ("r1", "k1"), {"step": "token"})]
+
+
+@pytest.mark.parametrize("option", [("--step", "x"), ("--full",)])
+def test_a_step_without_its_row_is_refused(command_line, api, option) -> None:
+    answer = command_line("show", "r1", *option)
+    assert answer.code == 2
+    assert "error[step_without_row]" in answer.err
+
+
+def test_sql_prints_a_table_and_does_not_cut_it_when_piped(command_line, api) -> None:
+    api.store.answers = [("select", table("key value", ("a" * 300, 1), ("b", None)))]
+    answer = command_line("sql", "select 1", "--run", "r1", "--run", "r2")
+    assert answer.out.splitlines() == [
+        "key" + " " * 299 + "value",
+        "a" * 300 + "  " + "    1",
+        "b" + " " * 299 + "  " + " NULL",
+    ]
+    assert api.store.asked == [("query", ("select 1", ("r1", "r2")), {})]
+
+
+def test_sql_cuts_cells_on_a_terminal_to_its_width(command_line, api) -> None:
+    api.store.answers = [("select", table("key value", ("a" * 300, 1)))]
+    answer = command_line("sql", "select 1", is_terminal=True, columns=40, environment={"NO_COLOR": "1"})
+    assert all(len(line) <= 40 for line in answer.out.splitlines())
+    assert "…" in answer.out
+    assert answer.err == "(1 row)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (("--format", "csv"), ("csv", False)),
+        (("--format", "csv", "--raw"), ("csv", True)),
+        (("--format", "json"), ("json", False)),
+        (("--format", "parquet"), ("parquet", False)),
+    ],
+)
+def test_sql_in_another_format_is_written_as_it_is(command_line, api, exported, arguments, asked) -> None:
+    api.store.answers = [("select", table("a"))]
+    answer = command_line("sql", "select 1", *arguments)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == ("a\n\\u001b[2J\n" if asked[0] == "json" else "a\n\x1b[2J\n")
+    assert exported == [asked]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_sql_knows_the_format_by_the_ending_of_the_file(command_line, api, exported, tmp_path, ending: str) -> None:
+    api.store.answers = [("select", table("a"))]
+    path = tmp_path / f"x.{ending}"
+    answer = command_line("sql", "select 1", "-o", str(path))
+    assert (answer.code, answer.out) == (0, "")
+    assert path.read_bytes() == b"a\n\x1b[2J\n"
+    assert exported == [(ending, False)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts", "code"),
+    [
+        (("--format", "parquet"), {"is_terminal": True}, "binary_to_terminal"),
+        (("-o", "answer.txt"), {}, "missing_format"),
+        (("--format", "table", "-o", "answer.csv"), {}, "missing_format"),
+        (("--raw",), {}, "raw_without_csv"),
+        (("--format", "xml"), {}, "usage"),
+    ],
+)
+def test_sql_refuses_what_cannot_be_written(command_line, api, arguments, facts, code: str) -> None:
+    answer = command_line("sql", "select 1", *arguments, environment={"NO_COLOR": "1"}, **facts)
+    assert answer.code == 2
+    assert f"error[{code}]" in answer.err
+    assert api.calls == []
+
+
+def test_csv_is_escaped_where_a_person_reads_it(command_line, api, exported) -> None:
+    api.store.answers = [("select", table("a"))]
+    assert command_line("sql", "select 1", "--format", "csv", is_terminal=True).out == "a\n\\x1b[2J\n"
+    assert command_line("sql", "select 1", "--format", "csv").out == "a\n\x1b[2J\n"
+
+
+def test_verify_says_ok_or_exits_3_with_all_findings(command_line, api) -> None:
+    intact = VerifyReport(run_id="r1", complete=True, files=4, bytes=999, rows=10, rows_lost=0, findings=())
+    api.store.report = intact
+    assert command_line("verify", "r1").out == "ok: r1: 4 files and 10 rows\n"
+    findings = tuple(Finding(path=f"results/{name}", kind="damaged", message="flipped") for name in "ab")
+    api.store.report = replace(intact, rows=6, rows_lost=4, findings=findings)
+    answer = command_line("verify", "r1")
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err.splitlines() == [
+        "error[damaged]: `results/a`: flipped",
+        "",
+        "error[damaged]: `results/b`: flipped",
+        "",
+        "2 errors",
+        "lost: 4 rows of 10",
+    ]
+    assert command_line("verify", "r1", "--json").json["ok"] is False
+
+
+def test_verify_of_an_unfinished_run_says_that_it_saw_only_a_part(command_line, api) -> None:
+    api.store.report = VerifyReport(run_id="r1", complete=False, files=1, bytes=9, rows=1, rows_lost=0, findings=())
+    answer = command_line("verify", "r1")
+    assert (answer.code, answer.out) == (0, "ok: r1: 1 file and 1 row\n")
+    assert "not finished" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limits"),
+    [
+        (("--keep", "3"), {"keep": 3, "older_than_s": None}),
+        (("--keep", "0"), {"keep": 0, "older_than_s": None}),
+        (("--older-than", "30d"), {"keep": None, "older_than_s": 2_592_000.0}),
+        (("--older-than", "1.5h"), {"keep": None, "older_than_s": 5400.0}),
+        (("--keep", "3", "--older-than", "1w"), {"keep": 3, "older_than_s": 604_800.0}),
+    ],
+)
+def test_prune_deletes_and_names_what_it_deleted(command_line, api, arguments, limits) -> None:
+    api.store.deleted = Pruned(runs=("r1", "r2"), artifacts=("d",))
+    answer = command_line("prune", *arguments)
+    assert (answer.code, answer.out, answer.err) == (0, "r1\nr2\n", "deleted: 2 runs, 1 artifact\n")
+    assert api.store.asked == [("prune", (), limits)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--keep", "-1"), ("--older-than", "soon"), ("--older-than", "3"), ("--older-than", "-1d")],
+)
+def test_prune_deletes_nothing_unless_it_is_told_what(command_line, api, arguments) -> None:
+    assert command_line("prune", *arguments).code == 2
+    assert api.calls == []
+
+
+# --- schema, init
+
+
+def test_schema_is_json(command_line, api) -> None:
+    api.answer = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    assert command_line("schema").json == api.answer
+
+
+def test_init_makes_a_workspace_and_says_what_to_do_next(command_line, tmp_path: Path) -> None:
+    folder = tmp_path / "my shop"
+    answer = command_line("init", str(folder))
+    assert answer.code == 0
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
+        "data/orders.csv",
+        "environments/environments.yaml",
+        "journeys/place-order.yaml",
+        "reqflo.yaml",
+        "templates/shop-api.yaml",
+    ]
+    assert len(answer.out.splitlines()) == 5
+    assert f"cd '{folder}'" in answer.err
+    assert "reqflo-ray run place-order --data data/orders.csv --key order_ref" in answer.err
+
+
+def test_init_overwrites_nothing(command_line, tmp_path: Path) -> None:
+    (tmp_path / "reqflo.yaml").write_text("mine")
+    answer = command_line("init", str(tmp_path))
+    assert answer.code == 2
+    assert "error[workspace_exists]" in answer.err
+    assert (tmp_path / "reqflo.yaml").read_text() == "mine"
+    assert os.listdir(tmp_path) == ["reqflo.yaml"]
+
+
+def test_init_into_a_place_that_is_a_file_is_refused(command_line, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = command_line("init", str(tmp_path / "file"))
+    assert answer.code == 2
+    assert "error[output_not_writable]" in answer.err
+
+
+# --- help and start-up
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in COMMANDS])
+def test_each_command_explains_itself_in_one_sentence_with_examples(command_line, capsys, name: str) -> None:
+    assert command_line(name, "--help").code == 0
+    shown = capsys.readouterr().out
+    usage, _, rest = shown.partition("\n\n")
+    sentence = " ".join(rest.partition("\n\n")[0].split())
+    assert usage.startswith(f"Usage: reqflo-ray {name}")
+    assert sentence.endswith(".")
+    assert sentence.count(". ") == 0
+    assert "\nExamples:\n  reqflo-ray " in shown
+    assert all(len(line) <= 100 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in COMMANDS])
+def test_every_example_is_a_command_line_that_exists(name: str) -> None:
+    import shlex
+    from importlib import import_module
+
+    from typer.main import get_command
+
+    from reqflo_ray.cli.main import _application
+
+    examples = import_module(f"reqflo_ray.cli.{name.replace('-', '_')}").EXAMPLES.strip().splitlines()
+    assert examples
+    for example in examples:
+        program, *arguments = shlex.split(example.partition(" > ")[0])
+        assert program == "reqflo-ray"
+        group: Any = get_command(_application(set(arguments)))
+        with group.make_context("reqflo-ray", list(arguments)) as context:
+            _, command, rest = group.resolve_command(context, arguments)
+            command.make_context(arguments[0], rest, parent=context)
+
+
+def test_help_lists_every_command_and_the_exit_codes(command_line, capsys) -> None:
+    assert command_line("--help").code == 0
+    shown = capsys.readouterr().out
+    for entry in COMMANDS:
+        assert f"\n  {entry.name} " in shown
+    assert "Exit codes:" in shown
+
+
+def test_no_command_at_all_shows_the_help_and_is_a_usage_error(command_line, capsys) -> None:
+    assert command_line().code == 2
+    assert capsys.readouterr().out.startswith("Usage: reqflo-ray")
+
+
+def test_version_is_told(command_line, capsys) -> None:
+    from importlib.metadata import version
+
+    assert command_line("--version").code == 0
+    assert capsys.readouterr().out == f"reqflo-ray {version('reqflo-ray')}\n"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from reqflo_ray.cli.main import run_command_line; from reqflo_ray.cli.terminal import Terminal\n"
+        "run_command_line(['run', '--help'], Terminal.of_process())\n"
+        "heavy = {'ray', 'duckdb', 'pyarrow', 'google', 'aiohttp', 'httpx', 'jinja2', 'rich', 'ruamel'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stderr == "[]\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_shown_and_completions_answered(shell: str) -> None:
+    command = [sys.executable, "-c", "import sys; from reqflo_ray.cli.main import main; sys.exit(main())"]
+    words = {"COMP_WORDS": "reqflo-ray ru", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "reqflo-ray ru"}
+    words |= {"_REQFLO_RAY_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    completed = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **words})
+    assert completed.returncode == 0, completed.stderr
+    assert "runs" in completed.stdout
+    source = {"_REQFLO_RAY_COMPLETE": f"source_{shell}"}
+    script = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **source})
+    assert "_REQFLO_RAY_COMPLETE" in script.stdout

@@ -1,0 +1,154 @@
+"""What a person is told during a run, and its last lines."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from reqflo_ray.cli.progress import RunReporter, describe, last_lines, readable_seconds
+from reqflo_ray.errors import Problem
+from reqflo_ray.model.results import Counts, Failure, Status
+
+
+def progress(elapsed_s: float, *, rows: int = 10, total: int = 100, left: float | None = 35.0, **counts: int):
+    return SimpleNamespace(
+        rows_total=total,
+        counts=Counts(rows=rows, **counts),
+        steps_per_second=1250.4,
+        elapsed_s=elapsed_s,
+        remaining_s=left,
+    )
+
+
+def failure(**facts) -> Failure:
+    common = {"row_index": 17, "row_key": "ref-0017", "status": Status.FAILED, "step": "create"}
+    return Failure(**{**common, "code": "assertion_failed", "message": "status_code: expected 201, got 500", **facts})
+
+
+def test_the_last_lines_of_a_passed_run_are_stable(screen, outcome) -> None:
+    assert last_lines(outcome(rows=1000, passed=1000), screen(), unfinished=False) == [
+        "verdict: passed  rows 1000  passed 1000  failed 0  error 0  inconclusive 0  in 12.3 s",
+        "results: .reqflo/runs/r1/results",
+        'query: reqflo-ray sql "select row_key, status, failed_step, error_message from results'
+        " where status <> 'passed'\" --run r1",
+    ]
+
+
+def test_rare_counts_are_named_after_those_that_are_always_there(screen, outcome) -> None:
+    ended = outcome(status=Status.CANCELLED, exit_code=3, rows=10, passed=4, failed=1, cancelled=5, resumed=2)
+    assert last_lines(ended, screen(), unfinished=False)[0] == (
+        "verdict: cancelled  rows 10  passed 4  failed 1  error 0  inconclusive 0  cancelled 5  resumed 2  in 12.3 s"
+    )
+
+
+def test_an_unfinished_run_says_how_to_go_on_and_where_its_store_is(screen, outcome) -> None:
+    lines = last_lines(outcome(rows=3), screen(), unfinished=True, store_option="/my runs")
+    assert lines[-2].endswith("--run r1 --store '/my runs'")
+    assert lines[-1] == "resume: reqflo-ray resume r1 --store '/my runs'"
+
+
+def test_the_first_line_says_which_backend_and_why(screen) -> None:
+    terminal = screen()
+    RunReporter(terminal).started("r1", "local", "1000 rows do not repay the start of Ray", 1000)
+    assert terminal.shown_err == "run r1: 1000 rows, backend local (1000 rows do not repay the start of Ray)\n"
+
+
+def test_a_log_gets_one_line_every_ten_seconds_by_the_runs_own_clock(screen) -> None:
+    terminal = screen()
+    reporter = RunReporter(terminal)
+    for second in range(36):
+        reporter.progress(progress(second + 0.1, rows=second))
+    assert terminal.shown_err.splitlines() == [
+        "10 s  rows 10/100  failed 0  1250 steps/s  left 35 s",
+        "20 s  rows 20/100  failed 0  1250 steps/s  left 35 s",
+        "30 s  rows 30/100  failed 0  1250 steps/s  left 35 s",
+    ]
+
+
+def test_progress_names_errors_and_inconclusive_rows_only_when_there_are_any() -> None:
+    assert describe(progress(1, failed=3, error=2, left=None)) == "rows 10/100  failed 3  error 2  1250 steps/s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.2, "0 s"), (-1, "0 s"), (59.4, "59 s"), (95, "1 min 35 s"), (3600, "1 h 0 min"), (7512, "2 h 5 min")],
+)
+def test_time_left_is_readable(seconds: float, shown: str) -> None:
+    assert readable_seconds(seconds) == shown
+
+
+def test_a_failing_row_is_told_with_its_key_step_and_reason(screen) -> None:
+    terminal = screen()
+    RunReporter(terminal).failure(failure())
+    assert terminal.shown_err == (
+        "failed row 17 (ref-0017) at step create: assertion_failed: status_code: expected 201, got 500\n"
+    )
+
+
+def test_a_failure_cannot_steer_the_terminal_or_flood_it(screen) -> None:
+    terminal = screen()
+    RunReporter(terminal).failure(failure(row_key="\x1b[2J", message="x\n::error::" + "y" * 5000))
+    assert "\x1b" not in terminal.shown_err
+    assert terminal.shown_err.count("\n") == 1
+    assert len(terminal.shown_err) < 500
+
+
+def test_quiet_shows_warnings_and_the_last_lines_only(screen, outcome) -> None:
+    terminal = screen(is_terminal=True)
+    with RunReporter(terminal, quiet=True) as reporter:
+        reporter.started("r1", "local", "because", 10)
+        reporter.progress(progress(60))
+        reporter.failure(failure())
+        reporter.warning(Problem(code="w", message="mind this").as_warning())
+        reporter.finished(outcome(rows=10, passed=10))
+    lines = terminal.shown_err.splitlines()
+    assert "mind this" in lines[0]
+    assert [line.split(":")[0] for line in lines[1:]] == ["verdict", "results", "query"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "exit_code", "resumable"), [(10, 0, False), (10, 3, False), (4, 3, True), (10, 130, True), (4, 143, True)]
+)
+def test_a_run_that_is_not_finished_can_be_resumed(screen, outcome, rows: int, exit_code: int, resumable: bool) -> None:
+    terminal = screen()
+    reporter = RunReporter(terminal)
+    reporter.started("r1", "local", "", 10)
+    reporter.finished(outcome(rows=rows, exit_code=exit_code))
+    assert ("resume: reqflo-ray resume r1" in terminal.shown_err) is resumable
+
+
+def test_a_terminal_gets_a_bar_that_leaves_only_the_lines_that_stay(screen, outcome) -> None:
+    terminal = screen(is_terminal=True, columns=100)
+    with RunReporter(terminal) as reporter:
+        reporter.started("r1", "local", "because", 100)
+        reporter.progress(progress(0.5))
+        reporter.progress(progress(0.55, rows=11))
+        reporter.failure(failure(message="\x1b[2J gone"))
+        reporter.progress(progress(1.0, rows=12, failed=1))
+        reporter.finished(outcome(rows=100, passed=100))
+    shown = terminal.shown_err
+    assert "rows 10/100  failed 0  1250 steps/s  left 35 s" in shown
+    assert "rows 11/100" not in shown  # not more often than ten times a second
+    assert "rows 12/100  failed 1" in shown
+    assert "\\x1b[2J gone" in shown
+    assert "\x1b[2J" not in shown
+    assert shown.splitlines()[-1].startswith("query: ")
+
+
+def test_a_bar_does_not_outlive_an_error(screen) -> None:
+    terminal = screen(is_terminal=True, columns=100)
+    with pytest.raises(RuntimeError), RunReporter(terminal) as reporter:
+        reporter.started("r1", "local", "because", 100)
+        raise RuntimeError
+    # The cursor, hidden while the bar is drawn, is shown again.
+    assert terminal.shown_err.rindex("\x1b[?25h") > terminal.shown_err.rindex("\x1b[?25l")
+
+
+def test_a_bar_without_colours_when_no_color_is_set(screen) -> None:
+    terminal = screen(is_terminal=True, columns=100, environment={"NO_COLOR": "1"})
+    with RunReporter(terminal) as reporter:
+        reporter.started("r1", "local", "because", 100)
+        reporter.progress(progress(0.5))
+    assert "\x1b[3" not in terminal.shown_err
+    assert "\x1b[38" not in terminal.shown_err
