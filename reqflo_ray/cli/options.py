@@ -6,6 +6,7 @@ No command's own words, and nothing of what the options do.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import Durability, Evidence
 
@@ -202,6 +204,12 @@ def parse_sets(given: Sequence[str] | None) -> dict[str, str]:
             )
         values[name] = value
     return values
+
+
+def store_option(store: str | None, terminal: Terminal) -> str:
+    """What a later command needs to find the store, such as ` --store /runs`: "" where it finds it without."""
+    known = store is None or store == terminal.environment.get("REQFLO_STORE")
+    return "" if known else f" --store {shlex.quote(str(store))}"
 
 
 def parse_rate(rate: float | None) -> float | None:

@@ -5,7 +5,6 @@ It listens to the driver and writes to standard error. How a live bar is drawn i
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Final, Protocol
 
 from reqflo_ray.cli.render_errors import render_problem
@@ -80,7 +79,7 @@ class Lines(Silence):
 class RunReporter:
     """The listener of a run: first line, warnings, progress, first failures, last lines.
 
-    `store_option` is the `--store` that later commands need to find the run, "" if they find it without. Use it as a
+    `store_option` is what later commands need to find the run (` --store URI`), "" if they find it without. Use it as a
     context manager, so that a bar does not outlive an error.
     """
 
@@ -146,7 +145,6 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, sto
     rare = (("skipped", counts.skipped), ("cancelled", counts.cancelled), ("resumed", counts.resumed))
     shown += [(name, number) for name, number in rare if number]
     status = terminal.paint(verdict.status, "bold green" if verdict.status == "passed" else "bold red")
-    where = f" --store {shlex.quote(store_option)}" if store_option else ""
     lines = [
         f"verdict: {status}  {'  '.join(f'{name} {number}' for name, number in shown)}"
         f"  in {verdict.duration_ms / 1000:.1f} s"
@@ -154,10 +152,10 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, sto
     lines += [f"threshold: {escape(threshold)}" for threshold in verdict.thresholds]
     lines += [
         f"results: {escape(outcome.results_path)}",
-        f'query: reqflo-ray sql "{_FAILING}" --run {outcome.run_id}{where}',
+        f'query: reqflo-ray sql "{_FAILING}" --run {outcome.run_id}{store_option}',
     ]
     if unfinished:
-        lines.append(f"resume: reqflo-ray resume {outcome.run_id}{where}")
+        lines.append(f"resume: reqflo-ray resume {outcome.run_id}{store_option}")
     return lines
 
 

@@ -9,7 +9,7 @@ import typer
 from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import need_writable_place
 from reqflo_ray.cli.progress import RunReporter
-from reqflo_ray.cli.run import deliver, store_option
+from reqflo_ray.cli.run import deliver
 from reqflo_ray.cli.terminal import Terminal
 
 EXAMPLES: Final = """\
@@ -36,7 +36,7 @@ def resume(
     from reqflo_ray import api
 
     terminal: Terminal = context.obj
-    with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
+    with RunReporter(terminal, quiet=quiet, store_option=options.store_option(store, terminal)) as reporter:
         outcome = api.resume(
             run,
             store=store,

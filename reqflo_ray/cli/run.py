@@ -104,14 +104,9 @@ def run(
         reports=tuple(report or ()),
     )
     terminal: Terminal = context.obj
-    with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
+    with RunReporter(terminal, quiet=quiet, store_option=options.store_option(store, terminal)) as reporter:
         outcome = api.run(request, listener=reporter)
     return deliver(outcome, terminal, store=store, output=output, as_json=as_json)
-
-
-def store_option(store: str | None, terminal: Terminal) -> str:
-    """The `--store` that a later command needs to find this run: "" where it finds it without."""
-    return "" if store is None or store == terminal.environment.get("REQFLO_STORE") else store
 
 
 def deliver(outcome: RunOutcome, terminal: Terminal, *, store: str | None, output: Path | None, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Final
 
 import typer
@@ -79,8 +80,9 @@ def _show_run(run: str, store: str | None, as_json: bool, terminal: Terminal) ->
     if failing:
         terminal.text("")
         write_table(failures.columns, failing, terminal)
-        key = failing[0][1] or failing[0][0]
-        terminal.note(f"all of one row: reqflo-ray show {found.run_id} --row {escape(str(key))}")
+        key = shlex.quote(str(failing[0][1] or failing[0][0]))
+        where = options.store_option(store, terminal)
+        terminal.note(f"all of one row: reqflo-ray show {found.run_id} --row {escape(key)}{where}")
 
 
 def _show_row(

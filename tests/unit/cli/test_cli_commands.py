@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -340,6 +341,23 @@ def test_a_reader_that_leaves_is_no_error(command_line, api, closed_stream) -> N
     assert (answer.code, answer.err) == (0, "")
 
 
+def test_a_pipe_that_closes_early_leaves_no_trace_of_an_error() -> None:
+    program = (
+        "import sys, types; from reqflo_ray.cli.main import main\n"
+        "api = types.ModuleType('reqflo_ray.api'); api.schema = lambda: ['x' * 100] * 50_000\n"
+        "import reqflo_ray; reqflo_ray.api = sys.modules['reqflo_ray.api'] = api\n"
+        "sys.argv = ['reqflo-ray', 'schema']; sys.exit(main())"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    with writer, writer.stdout, writer.stderr:
+        writer.stdout.read(10)
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+    assert writer.returncode == 0
+
+
 def test_an_unknown_command_is_answered_with_a_similar_one(command_line) -> None:
     answer = command_line("chek")
     assert answer.code == 2
@@ -481,6 +499,14 @@ def test_show_tells_a_run_at_a_glance(command_line, api) -> None:
     assert [arguments[1] for name, arguments, _ in api.store.asked if name == "query"] == [("r1",)]
 
 
+def test_the_hint_of_show_can_be_pasted_into_a_shell(command_line, api) -> None:
+    api.store.summaries = [summary("r1", verdict=Status.FAILED)]
+    columns = "row_index row_key status failed_step error_code error_message"
+    api.store.answers = [("failed_step", table(columns, (2, "it's; rm", "failed", "a", "b", "c")))]
+    answer = command_line("show", "r1", "--store", "/my runs")
+    assert answer.err == "all of one row: reqflo-ray show r1 --row 'it'\"'\"'s; rm' --store '/my runs'\n"
+
+
 def test_show_of_a_row_as_json_holds_result_and_steps(command_line, api) -> None:
     api.store.rows = {
         "k1": SimpleNamespace(
@@ -512,6 +538,12 @@ def test_sql_prints_a_table_and_does_not_cut_it_when_piped(command_line, api) ->
         "b" + " " * 299 + "  " + " NULL",
     ]
     assert api.store.asked == [("query", ("select 1", ("r1", "r2")), {})]
+
+
+def test_sql_reads_a_long_question_from_standard_input(command_line, api, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("select 1\nfrom results"))
+    api.store.answers = [("from results", table("n", (1,)))]
+    assert command_line("sql", "-").out == "n\n1\n"
 
 
 def test_sql_cuts_cells_on_a_terminal_to_its_width(command_line, api) -> None:
@@ -646,6 +678,17 @@ def test_init_makes_a_workspace_and_says_what_to_do_next(command_line, tmp_path:
     assert len(answer.out.splitlines()) == 5
     assert f"cd '{folder}'" in answer.err
     assert "reqflo-ray run place-order --data data/orders.csv --key order_ref" in answer.err
+
+
+def test_the_workspace_of_init_compiles_without_a_warning(command_line, tmp_path: Path) -> None:
+    pytest.importorskip("reqflo_ray.compiler.compile", reason="the compiler is not there")
+    from reqflo_ray.compiler.compile import compile_journey
+    from reqflo_ray.compiler.workspace import load_workspace
+
+    command_line("init", str(tmp_path))
+    compilation = compile_journey(load_workspace(tmp_path), "place-order")
+    assert compilation.problems == ()
+    assert [step.id for step in compilation.artifact.steps] == ["token", "create", "read"]
 
 
 def test_init_overwrites_nothing(command_line, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_rare_counts_are_named_after_those_that_are_always_there(screen, outcome
 
 
 def test_an_unfinished_run_says_how_to_go_on_and_where_its_store_is(screen, outcome) -> None:
-    lines = last_lines(outcome(rows=3), screen(), unfinished=True, store_option="/my runs")
+    lines = last_lines(outcome(rows=3), screen(), unfinished=True, store_option=" --store '/my runs'")
     assert lines[-2].endswith("--run r1 --store '/my runs'")
     assert lines[-1] == "resume: reqflo-ray resume r1 --store '/my runs'"
 
