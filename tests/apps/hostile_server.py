@@ -1,4 +1,4 @@
-"""An HTTP server that misbehaves on demand and records what it received, byte for byte. Raw asyncio streams on loopback:
+"""An HTTP server that misbehaves on demand and records what it received, byte for byte. Raw asyncio streams, loopback:
 no HTTP library, so nothing is repaired on the way. By hand: `python tests/apps/hostile_server.py` prints its address.
 
 The path names the behaviour: `/close` closes without an answer, `/drip-body` sends one byte a second, and so on; see

@@ -1,0 +1,127 @@
+"""A laboratory: the hostile server and a transport of the engine under test, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from reqflo_ray.http.factory import create_transport
+from reqflo_ray.model.exchange import Exchange, FailureKind, Headers, Transport, TransportRequest, TransportResponse
+from reqflo_ray.model.plan import HttpSettings
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "apps"))
+
+from hostile_server import HostileServer
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Bench:
+    """A running server and a transport that may call it."""
+
+    server: HostileServer
+    transport: Transport
+
+    async def send(
+        self,
+        path: str,
+        method: str = "GET",
+        *,
+        headers: Headers = (),
+        body: bytes | None = None,
+        connect_ms: int = 2000,
+        read_ms: int = 2000,
+        total_ms: int = 5000,
+        allowed_hosts: tuple[str, ...] | None = None,
+    ) -> Exchange:
+        """Send to a path of the server, or to a whole URL."""
+        return await self.transport.send(
+            TransportRequest(
+                method=method,
+                url=path if "://" in path else self.server.url(path),
+                headers=headers,
+                body=body,
+                connect_ms=connect_ms,
+                read_ms=read_ms,
+                total_ms=total_ms,
+                allowed_hosts=allowed_hosts,
+            )
+        )
+
+
+@dataclass
+class Laboratory:
+    """Runs scenarios on one engine."""
+
+    engine: str
+
+    def run(
+        self,
+        scenario: Callable[[Bench], Awaitable[Result]],
+        *,
+        limit: int = 8,
+        uvloop: bool = False,
+        context: ssl.SSLContext | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Run `scenario` against a fresh server, with a transport of these settings."""
+
+        async def main() -> Result:
+            async with HostileServer(context=context) as server:
+                transport = create_transport(HttpSettings(engine=self.engine, **settings), limit=limit)
+                try:
+                    return await scenario(Bench(server, transport))
+                finally:
+                    await transport.close()
+
+        with asyncio.Runner(loop_factory=_uvloop() if uvloop else None) as runner:
+            return runner.run(main())
+
+    def once(self, path: str, method: str = "GET", **options: Any) -> Exchange:
+        """One request; options of `Bench.send` and of `run` together."""
+        names = {"headers", "body", "connect_ms", "read_ms", "total_ms", "allowed_hosts"}
+        sending = {name: options.pop(name) for name in names & set(options)}
+        return self.run(lambda bench: bench.send(path, method, **sending), **options)
+
+
+def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+@pytest.fixture(params=["aiohttp", "httpx"])
+def laboratory(request: pytest.FixtureRequest) -> Laboratory:
+    return Laboratory(request.param)
+
+
+@pytest.fixture
+def answered() -> Callable[[Exchange], TransportResponse]:
+    """Takes the response of an exchange that must have one."""
+
+    def take(exchange: Exchange) -> TransportResponse:
+        assert exchange.failure is None, (exchange.failure.kind, exchange.failure.message)
+        assert exchange.response is not None
+        return exchange.response
+
+    return take
+
+
+@pytest.fixture
+def failed() -> Callable[[Exchange], FailureKind]:
+    """Takes the kind of failure of an exchange that must have none but that."""
+
+    def take(exchange: Exchange) -> FailureKind:
+        assert exchange.response is None
+        assert exchange.failure is not None
+        return exchange.failure.kind
+
+    return take

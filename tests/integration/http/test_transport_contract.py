@@ -1,0 +1,251 @@
+"""What every engine must do alike: evidence, exact requests, pool, cancellation. Deviations are asked for by name."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from typing import Any
+
+import brotli
+import pytest
+
+from reqflo_ray.model.exchange import FailureKind
+
+LABORATORY = Any
+TAKE = Any
+
+
+def test_names_order_duplicates_reason_and_odd_bytes_come_as_received(laboratory: LABORATORY, answered: TAKE) -> None:
+    response = answered(laboratory.once("/weird"))
+    assert (response.status, response.reason, response.http_version, response.body) == (
+        299,
+        "Weird Reason",
+        "1.1",
+        b"body",
+    )
+    assert response.headers == (
+        ("X-MiXed-Case", "One"),
+        ("set-cookie", "a=1; Path=/"),
+        ("Set-Cookie", "b=2"),
+        ("X-Latin", "caf\xe9"),
+        ("X-Empty", ""),
+        ("Content-Length", "4"),
+    )
+    assert response.wire_size == 4
+    assert response.peer.startswith("127.0.0.1:")
+
+
+def test_the_url_reaches_the_server_untouched(laboratory: LABORATORY) -> None:
+    async def scenario(bench: Any) -> None:
+        for path in ("/a%2fb/../c?x=%41", "//double//", "/%7Ex/./y", "/a?b?c&&=", '/{}|\\^`"<>', "/+%20+?a+b=%2B"):
+            exchange = await bench.send(path)
+            assert bench.server.received[-1].target == path
+            assert exchange.url == bench.server.url(path)
+
+    laboratory.run(scenario)
+
+
+def test_a_bare_question_mark_is_kept_by_httpx_and_lost_by_aiohttp(laboratory: LABORATORY) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.send("/a?")
+        assert bench.server.received[-1].target == ("/a" if laboratory.engine == "aiohttp" else "/a?")
+
+    laboratory.run(scenario)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"])
+@pytest.mark.parametrize("body", [None, b"some bytes \x00\xff"])
+def test_exactly_the_shown_headers_are_sent(laboratory: LABORATORY, method: str, body: bytes | None) -> None:
+    async def scenario(bench: Any) -> None:
+        headers = (("x-LOWER", "1"), ("X-Twice", "a"), ("x-twice", "b"), ("Accept", "text/*"), ("X-Empty", ""))
+        exchange = await bench.send("/plain", method, headers=headers, body=body)
+        received = bench.server.received[-1]
+        assert received.headers == exchange.request_headers
+        assert [pair for pair in received.headers if pair in headers] == list(headers)
+        assert (received.method, received.body) == (method, body or b"")
+
+    laboratory.run(scenario)
+
+
+def test_a_header_beyond_ascii_is_sent_as_utf_8(laboratory: LABORATORY) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.send("/plain", headers=(("X-Name", "Zo\u00eb"),))
+        assert bench.server.received[-1].header("X-Name") == "Zo\u00eb".encode().decode("latin-1")
+
+    laboratory.run(scenario)
+
+
+@pytest.mark.parametrize("size", [1, 65_536, 65_537, 1_500_000])
+def test_bodies_of_any_size_arrive(laboratory: LABORATORY, answered: TAKE, size: int) -> None:
+    async def scenario(bench: Any) -> None:
+        body = bytes(range(256)) * (size // 256 + 1)
+        answered(await bench.send("/plain", "POST", body=body[:size]))
+        assert bench.server.received[-1].body == body[:size]
+
+    laboratory.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "wire"),
+    [
+        ("gzip", gzip.compress(b"hello" * 100)),
+        ("deflate", zlib.compress(b"hello" * 100)),
+        ("br", brotli.compress(b"hello" * 100)),
+        ("gzip, br", brotli.compress(gzip.compress(b"hello" * 100))),
+        ("identity", b"hello" * 100),
+        ("made-up", b"hello" * 100),
+    ],
+)
+def test_the_body_is_decoded_and_its_wire_size_kept(
+    laboratory: LABORATORY, answered: TAKE, encoding: str, wire: bytes
+) -> None:
+    async def scenario(bench: Any) -> None:
+        url = bench.server.serve("/encoded", f"Content-Encoding: {encoding}\r\n".encode(), wire)
+        response = answered(await bench.send(url))
+        assert (response.body, response.wire_size) == (b"hello" * 100, len(wire))
+        assert ("Content-Encoding", encoding) in response.headers
+
+    laboratory.run(scenario)
+
+
+def test_a_body_that_its_encoding_does_not_fit_breaks_the_protocol(laboratory: LABORATORY, failed: TAKE) -> None:
+    async def scenario(bench: Any) -> None:
+        for wire in (b"plainly not gzip", gzip.compress(b"cut" * 100)[:-9]):
+            exchange = await bench.send(bench.server.serve("/encoded", b"Content-Encoding: gzip\r\n", wire))
+            assert failed(exchange) is FailureKind.PROTOCOL
+            assert exchange.failure.status == 200
+
+    laboratory.run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x89PNG\r\n\x1a\n\x00\x00", b"\x00" * 10, b"\xff\xfe\x00\xd8", "naïve \u2028".encode("utf-16")]
+)
+def test_binary_bodies_are_kept_byte_for_byte(laboratory: LABORATORY, answered: TAKE, body: bytes) -> None:
+    async def scenario(bench: Any) -> None:
+        url = bench.server.serve("/binary", b"Content-Type: text/plain; charset=utf-8\r\n", body)
+        assert answered(await bench.send(url)).body == body
+
+    laboratory.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "body"),
+    [
+        ("/head", "HEAD", b""),
+        ("/status?code=204", "GET", b""),
+        ("/status?code=304", "GET", b""),
+        ("/chunked", "GET", b"hello world"),
+        ("/until-close", "GET", b"all of it"),
+        ("/http-1.0", "GET", b"old"),
+        ("/interim", "GET", b"hello"),
+    ],
+)
+def test_every_kind_of_body_end_is_understood(
+    laboratory: LABORATORY, answered: TAKE, path: str, method: str, body: bytes
+) -> None:
+    assert answered(laboratory.once(path, method)).body == body
+
+
+def test_an_answer_before_the_body_was_read_is_an_answer(laboratory: LABORATORY, answered: TAKE) -> None:
+    assert answered(laboratory.once("/answer-early", "POST", body=bytes(1000))).status == 413
+
+
+def test_the_body_follows_soon_when_nobody_says_continue(laboratory: LABORATORY, answered: TAKE) -> None:
+    exchange = laboratory.once("/expect", "POST", body=b"abc", headers=(("Expect", "100-continue"),))
+    assert answered(exchange).status == 200
+    assert exchange.timings.total_ms < 1500
+
+
+def test_no_cookie_is_kept_between_requests(laboratory: LABORATORY) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.send("/weird")
+        await bench.send("/plain")
+        assert bench.server.received[-1].header("Cookie") is None
+
+    laboratory.run(scenario)
+
+
+def test_connections_are_reused_and_phases_timed(laboratory: LABORATORY) -> None:
+    async def scenario(bench: Any) -> None:
+        first = (await bench.send("/slow?seconds=0.05")).timings
+        second = (await bench.send("/slow?seconds=0.05")).timings
+        assert bench.server.connections == 1
+        assert (first.reused, second.reused) == (False, True)
+        assert first.connect_ms is not None
+        assert (second.connect_ms, second.dns_ms, second.tls_ms) == (None, None, None)
+        for timings in (first, second):
+            assert timings.blocked_ms is not None
+            assert timings.blocked_ms < 40
+            assert timings.wait_ms is not None
+            assert 45 <= timings.wait_ms <= timings.total_ms
+            assert timings.receive_ms is not None
+            parts = (timings.blocked_ms, timings.connect_ms or 0, timings.wait_ms, timings.receive_ms)
+            assert sum(parts) <= timings.total_ms + 0.001
+
+    laboratory.run(scenario)
+
+
+def test_waiting_for_a_connection_has_its_own_time(laboratory: LABORATORY) -> None:
+    async def scenario(bench: Any) -> None:
+        exchanges = await asyncio.gather(*[bench.send("/slow?seconds=0.1") for _ in range(3)])
+        blocked = sorted(exchange.timings.blocked_ms for exchange in exchanges)
+        assert blocked[0] < 50
+        assert blocked[1] >= 90
+        assert blocked[2] >= 190
+        assert bench.server.connections == 1
+
+    laboratory.run(scenario, limit=1)
+
+
+def test_a_deadline_counts_the_wait_for_a_connection(laboratory: LABORATORY, failed: TAKE) -> None:
+    async def scenario(bench: Any) -> None:
+        first = asyncio.create_task(bench.send("/slow?seconds=0.6"))
+        await asyncio.sleep(0.05)
+        second = await bench.send("/plain", total_ms=150)
+        assert failed(second) is FailureKind.DEADLINE
+        assert not second.failure.sent
+        assert "waiting for a free connection" in second.failure.message
+        assert second.timings.blocked_ms >= 100
+        await first
+
+    laboratory.run(scenario, limit=1)
+
+
+@pytest.mark.parametrize("uvloop", [False, True])
+def test_the_pool_is_usable_after_400_requests_were_cancelled(
+    laboratory: LABORATORY, answered: TAKE, uvloop: bool
+) -> None:
+    async def scenario(bench: Any) -> None:
+        tasks = [asyncio.create_task(bench.send("/silent")) for _ in range(400)]
+        await asyncio.sleep(0.3)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results)
+        for exchange in await asyncio.gather(*[bench.send("/plain") for _ in range(32)]):
+            assert answered(exchange).status == 200
+
+    laboratory.run(scenario, limit=8, uvloop=uvloop)
+
+
+@pytest.mark.parametrize("uvloop", [False, True])
+def test_many_requests_at_once_over_few_connections(laboratory: LABORATORY, answered: TAKE, uvloop: bool) -> None:
+    async def scenario(bench: Any) -> None:
+        exchanges = await asyncio.gather(*[bench.send(f"/plain?n={number}", "POST") for number in range(200)])
+        assert all(answered(exchange).status == 200 for exchange in exchanges)
+        assert sorted(int(r.target.partition("=")[2]) for r in bench.server.received) == list(range(200))
+        assert bench.server.connections <= 4
+
+    laboratory.run(scenario, limit=4, uvloop=uvloop)
+
+
+def test_a_closed_transport_says_so(laboratory: LABORATORY) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.send("/plain")
+        await bench.transport.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            await bench.send("/plain")
+
+    laboratory.run(scenario)
