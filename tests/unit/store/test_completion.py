@@ -1,0 +1,202 @@
+"""How a run becomes complete: at any instant it is unfinished or whole."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import msgspec
+import pytest
+
+from reqflo_ray.errors import IntegrityError, StoreError
+from reqflo_ray.model.results import Status
+from reqflo_ray.store import layout
+from reqflo_ray.store.completion import clean_up, complete
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.storage import LocalStorage
+from reqflo_ray.store.verify import verify_run
+
+
+class Died(Exception):
+    """The process ended here."""
+
+
+class DyingStorage(LocalStorage):
+    """A disk whose process dies before its n-th change."""
+
+    def __init__(self, other: LocalStorage, dies_at: int) -> None:
+        super().__init__(other.root)
+        self.changes = 0
+        self._dies_at = dies_at
+
+    def _change(self) -> None:
+        self.changes += 1
+        if self.changes == self._dies_at:
+            raise Died
+
+    def create(self, path: str, data: bytes) -> bool:
+        self._change()
+        return super().create(path, data)
+
+    def remove(self, path: str) -> None:
+        self._change()
+        super().remove(path)
+
+    def remove_tree(self, folder: str) -> None:
+        self._change()
+        super().remove_tree(folder)
+
+    def sweep(self, folder: str) -> None:
+        self._change()
+        super().sweep(folder)
+
+
+def ready(runs: Any, shards: int = 2) -> RunFolder:
+    folder: RunFolder = runs.begin("r1")
+    runs.stage(folder, shards)
+    for shard in range(shards):
+        runs.commit(folder, shard, 3)
+    return folder
+
+
+def test_a_complete_run_lists_every_file(runs: Any) -> None:
+    folder = ready(runs)
+    verdict = runs.verdict(folder)
+    assert not folder.is_complete()
+    assert folder.read_verdict() is None
+    assert folder.read_manifest() is None
+    assert complete(folder, verdict, 2) == verdict
+    assert folder.is_complete()
+    assert folder.read_verdict() == verdict
+    manifest = folder.read_manifest()
+    assert manifest is not None
+    assert manifest.rows == 6
+    assert [file.path for file in manifest.files] == [
+        "commits/00000.json",
+        "commits/00001.json",
+        "plan.parquet",
+        "results/shard-00000.a0001.parquet",
+        "results/shard-00001.a0001.parquet",
+        "rows/shard-00000.parquet",
+        "rows/shard-00001.parquet",
+        "run.json",
+        "steps/shard-00000.a0001.parquet",
+        "steps/shard-00001.a0001.parquet",
+        "verdict.json",
+    ]
+
+
+def test_the_first_verdict_counts(runs: Any) -> None:
+    folder = ready(runs)
+    first = runs.verdict(folder)
+    second = msgspec.structs.replace(first, status=Status.FAILED, exit_code=1)
+    complete(folder, first, 2)
+    before = folder.read_file(layout.MANIFEST)
+    assert complete(folder, second, 2) == first
+    assert folder.read_file(layout.MANIFEST) == before
+    assert verify_run(folder).ok
+
+
+def test_a_shard_without_commit_keeps_the_run_unfinished(runs: Any) -> None:
+    folder = ready(runs)
+    with pytest.raises(StoreError) as caught:
+        complete(folder, runs.verdict(folder), 3)
+    assert caught.value.code == "uncommitted_shards"
+    assert not folder.is_complete()
+    assert not folder.storage.exists(folder.path(layout.VERDICT))
+
+
+@pytest.mark.parametrize("fault", ["changed", "cut", "missing"])
+def test_a_file_that_is_not_what_was_committed_keeps_the_run_unfinished(runs: Any, fault: str) -> None:
+    folder = ready(runs)
+    name = folder.steps_path(1, 1)
+    data = folder.read_file(name)
+    if fault == "missing":
+        folder.storage.remove(folder.path(name))
+    else:
+        folder.write_file(name, data[:-1] if fault == "cut" else data[:9] + bytes([data[9] ^ 1]) + data[10:])
+    with pytest.raises(IntegrityError) as caught:
+        complete(folder, runs.verdict(folder), 2)
+    assert f"`{name}`" in caught.value.message
+    assert not folder.is_complete()
+
+
+def test_clean_up_leaves_what_the_manifest_lists(runs: Any) -> None:
+    folder = ready(runs)
+    loser = runs.write(folder, 0, 3)
+    folder.write_file(layout.rows(7), b"staged before the dataset shrank")
+    (folder.storage.root / "runs/r1/steps/.x.00.tmp").write_bytes(b"half")
+    complete(folder, runs.verdict(folder), 2)
+    clean_up(folder)
+    clean_up(folder)
+    assert loser.attempt == 2
+    left = [str(path.relative_to(folder.storage.root / "runs/r1")) for path in _all_files(folder)]
+    manifest = folder.read_manifest()
+    assert manifest is not None
+    assert sorted(left) == sorted([*(file.path for file in manifest.files), "manifest.json"])
+    assert verify_run(folder).ok
+
+
+def test_clean_up_leaves_an_unfinished_run_alone(runs: Any) -> None:
+    folder = ready(runs)
+    before = _all_files(folder)
+    clean_up(folder)
+    assert _all_files(folder) == before
+
+
+def test_a_fence_stays_closed_after_clean_up(runs: Any) -> None:
+    folder = runs.finish("r1")
+    assert not folder.fence_open(1, 0, 1)
+
+
+def test_a_death_at_any_instant_leaves_an_unfinished_run_or_a_whole_one(runs: Any) -> None:
+    ready(runs)
+    storage = runs.storage
+    for dies_at in range(1, 100):
+        dying = DyingStorage(storage, dies_at)
+        folder = RunFolder(dying, "r1")
+        try:
+            complete(folder, runs.verdict(folder), 2)
+            clean_up(folder)
+        except Died:
+            seen = RunFolder(storage, "r1")
+            if seen.is_complete():
+                assert seen.read_verdict() is not None
+                assert {finding.kind for finding in verify_run(seen).findings} <= {"extra"}
+            continue
+        assert verify_run(RunFolder(storage, "r1")).ok
+        return
+    raise AssertionError("it never came to its end")
+
+
+def test_a_damaged_manifest_is_not_believed(runs: Any) -> None:
+    folder = runs.finish("r1")
+    data = folder.read_file(layout.MANIFEST)
+    for changed in (data.replace(b'"rows"', b'"rowz"', 1), data + b" ", data[:-5], b"", data.replace(b"r1", b"r2", 1)):
+        folder.write_file(layout.MANIFEST, changed)
+        with pytest.raises(IntegrityError):
+            folder.read_manifest()
+
+
+def test_a_full_disk_while_completing_can_be_tried_again(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = ready(runs)
+    real = LocalStorage.create
+
+    def full(self: LocalStorage, path: str, data: bytes) -> bool:
+        if path.endswith(layout.MANIFEST):
+            raise StoreError(f"no space: {errno.ENOSPC}", code="disk_full")
+        return real(self, path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStorage, "create", full)
+        with pytest.raises(StoreError):
+            complete(folder, runs.verdict(folder), 2)
+    assert not folder.is_complete()
+    assert folder.read_verdict() is None, "without its manifest a verdict does not count"
+    complete(folder, runs.verdict(folder), 2)
+    assert verify_run(folder).rows == 6
+
+
+def _all_files(folder: RunFolder) -> list[Any]:
+    assert isinstance(folder.storage, LocalStorage)
+    return sorted(path for path in (folder.storage.root / "runs/r1").rglob("*") if path.is_file())
