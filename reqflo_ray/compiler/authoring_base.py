@@ -1,0 +1,57 @@
+"""What all models of the authoring format share: strictness, and how a shorthand shows in the JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+class Authored(BaseModel):
+    """What a person writes: unknown keys are errors and nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AlsoWritten:
+    """Marks a field that people may also write in a shorter form, which is expanded before it is validated."""
+
+    def __init__(self, *schemas: dict[str, Any]) -> None:
+        self._schemas = schemas
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The field's own schema, or one of the short forms."""
+        own = handler(core)
+        own = handler.resolve_ref_schema(own) if "anyOf" in own else own
+        choices = own.get("anyOf", [own])
+        return {"anyOf": [*choices, *self._schemas]}
+
+
+def also_keys(properties: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Adds keys to a model's JSON Schema that are read as other keys of it."""
+
+    def extend(schema: dict[str, Any]) -> None:
+        schema["properties"] |= properties
+
+    return extend
+
+
+def _as_float(value: Any) -> Any:
+    if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
+        return float(value)
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_as_float)]
+"""A finite number, with or without a fraction."""
+
+Item = TypeVar("Item")
+Listed = Annotated[tuple[Item, ...], Field(strict=False)]
+"""A list."""
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+"""A name: not empty."""

@@ -1,0 +1,152 @@
+"""The workspace's settings, environments, cases and presets as people write them, and the JSON Schema of it all."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from reqflo_ray.compiler.authoring_base import Authored, Listed, Name, Number, also_keys
+from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel, TemplateModel
+from reqflo_ray.compiler.units import Duration
+from reqflo_ray.model.plan import HttpSettings, SecretSource
+
+_HTTP = HttpSettings()
+
+
+def _without_credentials(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = None
+    if parts is None or (parts.username or parts.password) is not None:
+        message = "a URL must be valid and hold no user name or password"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": message})
+    return text
+
+
+class DefaultsModel(Authored):
+    """What is used when the command line says nothing."""
+
+    environment: str = ""
+
+
+class SecretNameModel(Authored):
+    """Where one secret is found, if not under its own name, and the hosts that it may be sent to."""
+
+    env: str = ""
+    file: str = ""
+    secret: str = ""
+    version: Annotated[str, Field(pattern=r"^([0-9]+|latest)$")] = "latest"
+    hosts: Annotated[Listed[Name], Field(min_length=1)] | None = None
+    description: str = ""
+
+
+class SecretsModel(Authored):
+    """Where workers find secret values. `file: {folder: …}` and `gcp: {project: …}` may be used to group."""
+
+    model_config = ConfigDict(json_schema_extra=also_keys({"file": {}, "gcp": {}}))
+
+    source: Annotated[SecretSource, Field(strict=False)] = SecretSource.ENV
+    folder: str = ""
+    project: str = ""
+    names: dict[str, SecretNameModel] = Field(default_factory=dict)
+
+
+class HttpModel(Authored):
+    """How requests are sent. Sizes are in bytes."""
+
+    engine: Literal["aiohttp", "httpx"] = "aiohttp"
+    connect_timeout: Duration = _HTTP.connect_ms
+    read_timeout: Duration = _HTTP.read_ms
+    total_timeout: Duration = _HTTP.total_ms
+    max_body_bytes: Annotated[int, Field(gt=0)] = _HTTP.max_body_bytes
+    max_redirects: Annotated[int, Field(ge=0, le=20)] = _HTTP.max_redirects
+    evidence_body_bytes: Annotated[int, Field(ge=0)] = _HTTP.evidence_body_bytes
+    allow_link_local: bool = False
+    verify: bool = True
+    ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    proxy: Annotated[str, AfterValidator(_without_credentials)] = ""
+    user_agent: Annotated[str, Field(min_length=1, pattern=r"^[ -~]+$")] = _HTTP.user_agent
+
+
+class RunnerModel(Authored):
+    """Defaults of the flags with the same names."""
+
+    address: str | None = None
+    store: str | None = None
+    workers: Annotated[int | None, Field(ge=1)] = None
+    concurrency: Annotated[int | None, Field(ge=1)] = None
+    rate: Annotated[Number | None, Field(gt=0)] = None
+    row_timeout: Duration | None = None
+
+
+class WorkspaceModel(Authored):
+    """`reqflo.yaml`: the settings of the workspace."""
+
+    name: str = ""
+    description: str = ""
+    defaults: DefaultsModel = DefaultsModel()
+    secrets: SecretsModel = SecretsModel()
+    http: HttpModel = HttpModel()
+    runner: RunnerModel = RunnerModel()
+
+
+class ServiceModel(Authored):
+    """A service's base URL and configuration."""
+
+    base_url: Annotated[str, AfterValidator(_without_credentials)]
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class EnvironmentModel(Authored):
+    """A target system. `insecure: true` turns off the verification of TLS certificates."""
+
+    name: Name
+    description: str = ""
+    services: dict[str, ServiceModel] = Field(default_factory=dict)
+    values: dict[str, Any] = Field(default_factory=dict)
+    insecure: bool = False
+
+
+class CaseModel(Authored):
+    """A named set of values for one journey."""
+
+    name: Name
+    journey: Name
+    description: str = ""
+    values: dict[str, Any] = Field(default_factory=dict)
+    presets: Listed[str] = ()
+
+
+class PresetModel(Authored):
+    """A named set of values for any journey that declares them."""
+
+    name: Name
+    description: str = ""
+    values: dict[str, Any] = Field(default_factory=dict)
+
+
+class DocumentModel(Authored):
+    """One YAML document of a workspace: its key says what it is."""
+
+    workspace: WorkspaceModel | None = None
+    journey: JourneyModel | None = None
+    template: TemplateModel | None = None
+    templates: Listed[TemplateModel] | None = None
+    environment: EnvironmentModel | None = None
+    case: CaseModel | None = None
+    preset: PresetModel | None = None
+    overlay: OverlayModel | None = None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the documents of a workspace, for editors."""
+    made = DocumentModel.model_json_schema()
+    made["title"] = "A document of a reqflo-ray workspace"
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return made

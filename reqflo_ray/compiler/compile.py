@@ -1,0 +1,138 @@
+"""Compiles a journey of a workspace to an artifact: the front door of the compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel
+from reqflo_ray.compiler.bundled_files import BundledFiles
+from reqflo_ray.compiler.dependencies import Dependencies
+from reqflo_ray.compiler.journeys import JourneyAssembler
+from reqflo_ray.compiler.problems import Problems
+from reqflo_ray.compiler.steps import JourneyLowering
+from reqflo_ray.compiler.workspace import Definition, Workspace, lookup
+from reqflo_ray.errors import Position, Problem, Severity
+from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """An artifact, and what a person may want to know besides.
+
+    `problems` are warnings. `sources` maps a step id to `file:line`. `places` says where things are written, by
+    `steps.<id>`, `inputs.<name>` and `variables.<name>`, and where `secrets.X`, `env.x` and `me.x` are first read.
+    """
+
+    artifact: Artifact
+    workspace: Workspace
+    problems: tuple[Problem, ...] = ()
+    sources: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Position] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The artifact's identity."""
+        return digest(self.artifact)
+
+
+def compile_journey(workspace: Workspace, journey: str, overlays: Sequence[str] = ()) -> Compilation:
+    """Compile the journey with that exact name, or in that YAML file, with overlays applied in their order.
+
+    Raises:
+        DefinitionError: with everything that is wrong, each at its place.
+    """
+    problems = Problems()
+    problems.add(*workspace.problems)
+    definition = find_journey(workspace, journey, problems)
+    chosen = _find_overlays(workspace, overlays, definition, problems)
+    if definition is None or definition.model is None:
+        problems.raise_errors()
+        raise AssertionError("a journey that is not there is an error")
+    files = BundledFiles(workspace.root, problems)
+    unit = JourneyAssembler(workspace, problems).assemble(definition, chosen)
+    lowered = JourneyLowering(workspace, files, problems).lower(unit)
+    dependencies = Dependencies(lowered.steps, unit.scope.ledger, problems)
+    dependencies.check()
+    _warn_of_others(workspace, problems)
+    problems.raise_errors()
+    model = definition.model
+    artifact = Artifact(
+        journey=JourneyIdentity(
+            name=model.name,
+            description=model.description,
+            version=model.version,
+            owner=model.owner,
+            tags=tuple(model.tags),
+            base_template=model.base_template,
+            overlays=tuple(overlays),
+        ),
+        inputs=tuple(lowered.inputs),
+        variables=tuple(lowered.variables),
+        steps=dependencies.steps_with_captures(),
+        requires=dependencies.requirements(),
+        cookies=lowered.cookies,
+        files=files.all(),
+    )
+    places = dependencies.places() | lowered.places
+    sources = {
+        step.id: f"{place.file}:{place.line}" for step in artifact.steps if (place := places[f"steps.{step.id}"])
+    }
+    return Compilation(artifact=artifact, workspace=workspace, problems=problems.all(), sources=sources, places=places)
+
+
+def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Definition[JourneyModel] | None:
+    """The journey of that exact name, or the one in that file; None after reporting why there is none."""
+    if any(definition.name == journey for definition in workspace.journeys) or not _is_file_name(journey):
+        return lookup(workspace.journeys, journey, "journey", problems)
+    places = {(workspace.root / journey).resolve(), Path(journey).resolve()}
+    held = [definition for definition in workspace.journeys if (workspace.root / definition.file).resolve() in places]
+    if len(held) == 1:
+        return lookup(held, held[0].name, "journey", problems)
+    if held:
+        names = ", ".join(f"`{definition.name}`" for definition in held)
+        message = f"`{journey}` holds more than one journey"
+        problems.error("ambiguous_journey", message, None, hint=f"name one of {names}")
+    elif any(place.is_file() for place in places):
+        hint = "it must be a YAML file below the workspace's folder, with the key `journey`"
+        problems.error("unknown_journey", f"`{journey}` holds no journey of this workspace", None, hint=hint)
+    else:
+        return lookup(workspace.journeys, journey, "journey", problems)
+    return None
+
+
+def _is_file_name(journey: str) -> bool:
+    return journey.endswith((".yaml", ".yml"))
+
+
+def _find_overlays(
+    workspace: Workspace, names: Sequence[str], journey: Definition[JourneyModel] | None, problems: Problems
+) -> list[Definition[OverlayModel]]:
+    """The overlays of these names. Overlays of different journeys may share a name."""
+    if journey is None:
+        return []
+    own = [definition for definition in workspace.overlays if _journey_of(definition) in (None, journey.name)]
+    found: list[Definition[OverlayModel]] = []
+    for name in names:
+        others = [_journey_of(definition) for definition in workspace.overlays if definition.name == name]
+        if others and name not in [definition.name for definition in own]:
+            hint = f"it is one of the journey `{others[0]}`"
+            message = f"the overlay `{name}` is not for the journey `{journey.name}`"
+            problems.error("unknown_overlay", message, None, hint=hint)
+        elif (definition := lookup(own, name, "overlay", problems)) is not None:
+            found.append(definition)
+    return found
+
+
+def _journey_of(definition: Definition[OverlayModel]) -> str | None:
+    return definition.model.journey if definition.model else None
+
+
+def _warn_of_others(workspace: Workspace, problems: Problems) -> None:
+    """What is wrong with definitions that this journey does not use must not stop it, nor go unsaid."""
+    known = {(problem.code, problem.message, problem.position) for problem in problems.all()}
+    for definition in workspace.definitions():
+        for problem in definition.problems:
+            if (problem.code, problem.message, problem.position) not in known and problem.severity is Severity.ERROR:
+                problems.add(problem.as_warning())
