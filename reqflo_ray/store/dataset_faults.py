@@ -28,9 +28,9 @@ class Faults:
     that may be shown.
     """
 
-    def __init__(self, *, show_text: bool = True) -> None:
+    def __init__(self, *, show_text: bool) -> None:
         self.count = 0
-        self._show_text = show_text
+        self.show_text = show_text
         self._first: list[tuple[int, int, int, int, Problem]] = []
 
     def add(
@@ -52,7 +52,7 @@ class Faults:
             return
         position = None
         if line:
-            shown = text[:_SHOWN_TEXT] if self._show_text else ""
+            shown = text[:_SHOWN_TEXT] if self.show_text else ""
             position = Position(file=file.name, line=line, column=column, text=shown)
         problem = Problem(code=code, message=message, position=position, cause=cause, hint=hint)
         bisect.insort(self._first, (*order, problem))

@@ -6,11 +6,13 @@ from __future__ import annotations
 import glob
 import gzip
 import os
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from tempfile import TemporaryFile
 from typing import BinaryIO, Final, cast
 
 from reqflo_ray.store.dataset_faults import DataFile, Faults
@@ -117,6 +119,18 @@ def opened(file: DataFile) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, unpacked)
         else:
             yield raw
+
+
+@contextmanager
+def seekable(file: DataFile, stream: BinaryIO) -> Iterator[BinaryIO]:
+    """What `opened` gave, where any place can be reached at once: what was gzip goes to a temporary file."""
+    if not is_packed(file):
+        yield stream
+        return
+    with TemporaryFile() as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        yield copy
 
 
 def is_packed(file: DataFile) -> bool:

@@ -65,7 +65,7 @@ def _object(text: str, file: DataFile, line: int, faults: Faults, *, column: int
             return value
         code, message = "not_an_object", f"a row must be a JSON object; this is {kind_of(value)}"
         hint = 'write each row as {"column": value, …}'
-    shown = text.partition("\n")[0]
+    shown = text.partition("\n")[0].rstrip("\r")
     faults.add(code, message, file=file, line=line, column=column, text=shown, cause=cause, hint=hint)
     return None
 

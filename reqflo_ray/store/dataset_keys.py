@@ -33,7 +33,7 @@ class KeyLedger:
         self._first_of_file.append(len(self._lines))
 
     def add(self, key: str, line: int) -> None:
-        """The next row has this key."""
+        """A row has this key."""
         self._digests += blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
         self._lines.append(line)
 

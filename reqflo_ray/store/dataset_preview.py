@@ -15,15 +15,18 @@ SAMPLED_ROWS: Final = 100
 _GZIP_RATIO: Final = 5
 
 
-def read_columns(files: tuple[str, ...], *, encoding: str = "utf-8") -> tuple[str, ...]:
+def read_columns(files: tuple[str, ...], *, encoding: str = "utf-8", show_text: bool = False) -> tuple[str, ...]:
     """The columns of a dataset without reading it whole: of CSV the header, of Parquet the schema, of JSON the members
     of the first `SAMPLED_ROWS` objects of every file.
+
+    Args:
+        show_text: quote lines of the dataset in findings; only for a journey that declares nothing sensitive.
 
     Raises:
         DatasetError: a file is missing, or its beginning cannot be used.
     """
     check_encoding(encoding)
-    faults = Faults()
+    faults = Faults(show_text=show_text)
     columns: dict[str, None] = {}
     for file in find_files(files, faults):
         with open_reader(file, encoding, faults) as reader:
@@ -47,7 +50,7 @@ def estimate_rows(files: tuple[str, ...], *, encoding: str = "utf-8") -> int:
         DatasetError: `unknown_encoding`.
     """
     check_encoding(encoding)
-    faults = Faults()
+    faults = Faults(show_text=False)
     total = 0
     for file in find_files(files, faults):
         with open_reader(file, encoding, faults) as reader:

@@ -20,12 +20,21 @@ from reqflo_ray.model.plan import DatasetSource, Row
 from reqflo_ray.model.values import JsonValue, ValueType
 from reqflo_ray.store.dataset_csv import CsvReader
 from reqflo_ray.store.dataset_faults import DataFile, Faults
-from reqflo_ray.store.dataset_files import READ_ERRORS, DataFormat, detect_format, find_files, opened, report_unreadable
+from reqflo_ray.store.dataset_files import (
+    READ_ERRORS,
+    DataFormat,
+    detect_format,
+    find_files,
+    opened,
+    report_unreadable,
+    seekable,
+)
 from reqflo_ray.store.dataset_json import JsonArrayReader, JsonLinesReader
 from reqflo_ray.store.dataset_keys import KeyLedger
 from reqflo_ray.store.dataset_parquet import ParquetReader
 from reqflo_ray.store.dataset_text import check_encoding
 
+_SHOWN_COLUMNS: Final = 20
 _CACHED_VALUES: Final = 10_000
 _CACHED_LENGTH: Final = 64
 _HINTS: Final = {
@@ -80,7 +89,8 @@ def open_reader(file: DataFile, encoding: str, faults: Faults) -> Iterator[Reade
                 case DataFormat.JSON_LINES:
                     yield JsonLinesReader(file, stream, encoding, faults)
                 case DataFormat.PARQUET:
-                    yield ParquetReader(file, stream, faults)
+                    with seekable(file, stream) as whole:
+                        yield ParquetReader(file, whole, faults)
     except READ_ERRORS as problem:
         report_unreadable(file, problem, faults)
 
@@ -148,15 +158,22 @@ class DatasetRows:
             if key_column in missing:
                 key_column = ""
         self._keys.begin_file(reader.file)
-        name, key, known = reader.file.name, "", columns.keys()
+        remember, convert_values = self._keys.add, self._convert
+        name, key, known, width = reader.file.name, "", columns.keys(), len(header or ())
         for index, (line, values, text) in enumerate(reader.records(), first_index):
-            if not values.keys() <= known:
-                columns.update(dict.fromkeys(values))
             if key_column:
-                key = self._key_of(values.get(key_column), reader, line, text)
-            self._convert(values, reader, line, text)
-            if not values.keys() >= required:
-                self._report_missing(required - values.keys(), reader, line, text)
+                key = values.get(key_column, "")
+                if type(key) is not str or not key:
+                    key = self._odd_key(key, reader, line, text)
+                if key:
+                    remember(key, line)
+            convert_values(values, reader, line, text)
+            # A row with every column of its header needs no look at its names.
+            if len(values) != width:
+                if not values.keys() <= known:
+                    columns.update(dict.fromkeys(values))
+                if not values.keys() >= required:
+                    self._report_missing(required - values.keys(), reader, line, text)
             yield Row(index=index, key=key, values=values, location=f"{name}:{line}")
 
     def _check_header(self, reader: Reader, header: tuple[str, ...]) -> frozenset[str]:
@@ -170,7 +187,9 @@ class DatasetRows:
         missing = {name: why for name, why in needed.items() if name not in names}
         for name, why in sorted(missing.items()):
             close = get_close_matches(name, header, n=1)
-            hint = f"did you mean `{close[0]}`?" if close else f"the columns are {', '.join(header)}"
+            hint = f"did you mean `{close[0]}`?" if close else ""
+            if not hint and self.faults.show_text:  # of a file without a header these would be values
+                hint = f"the columns are {', '.join(header[:_SHOWN_COLUMNS])}"
             message = f"`{file.name}` has no column `{name}`, which is {why}"
             self.faults.add("missing_column", message, file=file, line=line, hint=hint)
         if self._header is None:
@@ -185,17 +204,16 @@ class DatasetRows:
             )
         return frozenset(missing)
 
-    def _key_of(self, value: JsonValue, reader: Reader, line: int, text: str) -> str:
+    def _odd_key(self, value: JsonValue, reader: Reader, line: int, text: str) -> str:
+        """The key that a value other than a text with something in it makes; "" after a finding."""
         column = self._source.key_column
-        if isinstance(value, dict | list):
-            self._report("invalid_key", f"the key in column `{column}` is {kind_of(value)}", column, reader, line, text)
-            return ""
-        key = value if isinstance(value, str) else "" if value is None else json_text.encode_text(value)
-        if key:
-            self._keys.add(key, line)
-        else:
+        if value is None or value == "":
             self._report("missing_key", f"the row has no key: column `{column}` is empty", column, reader, line, text)
-        return key
+        elif isinstance(value, dict | list):
+            self._report("invalid_key", f"the key in column `{column}` is {kind_of(value)}", column, reader, line, text)
+        else:
+            return json_text.encode_text(value)
+        return ""
 
     def _convert(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
         for name, kind, cache in self._typed:

@@ -26,7 +26,7 @@ def check_encoding(encoding: str) -> None:
         DatasetError: `unknown_encoding`.
     """
     try:
-        b"".decode(encoding)
+        "a".encode(encoding)
         codecs.getincrementaldecoder(encoding)
     except (LookupError, ValueError):
         raise DatasetError(

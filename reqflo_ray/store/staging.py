@@ -8,9 +8,10 @@ kept) and `location`; `plan.parquet` has a line a shard, with the SHA-256 of its
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -30,6 +31,12 @@ _ROWS_IN_FLIGHT: Final = 64
 _SHARDS_PER_WORKER: Final = 4
 _MOST_ROWS: Final = 1000
 _FEW_ROWS: Final = 100
+
+_ENCODINGS: Final = {
+    "row_index": "DELTA_BINARY_PACKED",
+    "row_key": "DELTA_BYTE_ARRAY",
+    "location": "DELTA_BYTE_ARRAY",
+}
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number).decode
@@ -116,19 +123,13 @@ class RowSink:
 
 def encode_rows(rows: Sequence[Row]) -> bytes:
     """The bytes of a rows file; the same rows give the same bytes."""
-    import pyarrow as pa
-
-    table = pa.table(
-        {
-            "row_index": pa.array([row.index for row in rows], pa.int64()),
-            "row_key": pa.array([row.key for row in rows], pa.string()),
-            "values": pa.array([_encode(row.values) for row in rows], pa.string()),
-            "location": pa.array([row.location for row in rows], pa.string()),
-        }
-    )
-    return _to_parquet(
-        table, {"row_index": "DELTA_BINARY_PACKED", "row_key": "DELTA_BYTE_ARRAY", "location": "DELTA_BYTE_ARRAY"}
-    )
+    columns = {
+        "row_index": _integers(row.index for row in rows),
+        "row_key": _texts([row.key.encode() for row in rows]),
+        "values": _texts([_encode(row.values) for row in rows]),
+        "location": _texts([row.location.encode() for row in rows]),
+    }
+    return _to_parquet(columns, _ENCODINGS)
 
 
 def read_rows(storage: Storage, path: str, *, sha256: str) -> list[Row]:
@@ -160,17 +161,13 @@ def write_plan(storage: Storage, run_id: str, shards: Sequence[ShardPlan]) -> tu
     Raises:
         StoreError: the plan cannot be written.
     """
-    import pyarrow as pa
-
-    table = pa.table(
-        {
-            "shard": pa.array([plan.shard for plan in shards], pa.int64()),
-            "first_row": pa.array([plan.first_row for plan in shards], pa.int64()),
-            "rows": pa.array([plan.rows for plan in shards], pa.int64()),
-            "sha256": pa.array([plan.sha256 for plan in shards], pa.string()),
-        }
-    )
-    storage.create(f"{layout.run(run_id)}/{layout.PLAN}", _to_parquet(table, {}))
+    columns = {
+        "shard": _integers(plan.shard for plan in shards),
+        "first_row": _integers(plan.first_row for plan in shards),
+        "rows": _integers(plan.rows for plan in shards),
+        "sha256": _texts([plan.sha256.encode() for plan in shards]),
+    }
+    storage.create(f"{layout.run(run_id)}/{layout.PLAN}", _to_parquet(columns, {}))
     return read_plan(storage, run_id) or ()
 
 
@@ -201,18 +198,36 @@ def choose_rows_per_shard(rows: int | None, steps: int, workers: int) -> int:
     return max(1, min(_MOST_ROWS, in_time, shared_out))
 
 
-def _to_parquet(table: Any, encodings: dict[str, str]) -> bytes:
+# Arrays are made from buffers: `pyarrow.array` would import pandas, which takes a second.
+def _integers(values: Iterable[int]) -> Any:
+    import pyarrow as pa
+
+    numbers = array("q", values)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def _texts(values: list[bytes]) -> Any:
+    import pyarrow as pa
+
+    ends = array("q", accumulate(map(len, values), initial=0))
+    return pa.Array.from_buffers(
+        pa.large_string(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
+    )
+
+
+def _to_parquet(columns: dict[str, Any], encodings: dict[str, str]) -> bytes:
     import pyarrow as pa
     from pyarrow import parquet
 
     sink = pa.BufferOutputStream()
     parquet.write_table(
-        table,
+        pa.Table.from_arrays(list(columns.values()), names=list(columns)),
         sink,
         compression="zstd",
         compression_level=1,
         use_dictionary=False,
-        write_statistics=["row_index"] if "row_index" in table.column_names else False,
+        write_statistics=False,
+        store_schema=False,
         column_encoding=encodings or None,
     )
     return bytes(sink.getvalue())
@@ -223,9 +238,10 @@ def _from_parquet(data: bytes, path: str) -> Any:
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(pa.BufferReader(data), use_threads=False)
+        return parquet.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except (OSError, ValueError) as problem:
-        raise _damaged(path, f"is damaged: {str(problem).partition(chr(10))[0]}") from None
+        cause = str(problem).partition("\n")[0]
+        raise _damaged(path, f"is damaged: {cause}") from None
 
 
 def _damaged(path: str, what: str) -> IntegrityError:
