@@ -73,8 +73,7 @@ def steps_view(empty: bool) -> str:
 
 def empty_table(columns: tuple[Column, ...]) -> pa.Table:
     """What the files would give if there were one without a line."""
-    fields = [pa.field(column.name, column.type) for column in columns]
-    return pa.schema([*fields, pa.field("filename", pa.string())]).empty_table()
+    return tables.schema(columns).append(pa.field("filename", pa.string())).empty_table()
 
 
 def _files(variable: str) -> str:

@@ -14,6 +14,9 @@ import pyarrow as pa
 
 VERSION: Final = 1
 
+# What every file says of itself.
+METADATA: Final = {"reqflo_schema_version": str(VERSION)}
+
 
 class Encoding(Enum):
     """How the values of a column are written; chosen by measuring a shard of a thousand rows."""
@@ -123,6 +126,5 @@ STEPS: Final = (
 
 
 def schema(columns: tuple[Column, ...]) -> pa.Schema:
-    """The Arrow schema of `columns`, with the version in its metadata."""
-    fields = [pa.field(column.name, column.type) for column in columns]
-    return pa.schema(fields, metadata={"reqflo_schema_version": str(VERSION)})
+    """The Arrow schema of `columns`."""
+    return pa.schema([pa.field(column.name, column.type) for column in columns])

@@ -223,20 +223,21 @@ _BUILD: Final[dict[pa.DataType, Callable[[Any], Array]]] = {
 
 def _parquet(columns: tuple[Column, ...], values: dict[str, Any]) -> bytes:
     arrays = [_array(column.type, values[column.name]) for column in columns]
-    table = pa.Table.from_arrays(arrays, schema=tables.schema(columns))
+    table = pa.table(arrays, schema=tables.schema(columns))
     options: dict[str, Any] = {
         "compression": "zstd",
         "compression_level": 1,
         "use_dictionary": [leaf for leaf, _, how in _leaves(columns) if how is Encoding.DICTIONARY],
         "column_encoding": {leaf: _delta(kind) for leaf, kind, how in _leaves(columns) if how is Encoding.DELTA},
         "write_statistics": [column.name for column in columns if column.statistics],
-        "row_group_size": max(len(table), 1),
         "store_decimal_as_integer": True,
         # The Arrow schema would repeat what Parquet says, in two kilobytes a file.
         "store_schema": False,
     }
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, **options)
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.add_key_value_metadata(tables.METADATA)
+        writer.write_table(table, row_group_size=max(len(table), 1))
     data: bytes = sink.getvalue().to_pybytes()
     return data
 

@@ -1,0 +1,166 @@
+"""verify finds every fault, and finds none where there is none."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from reqflo_ray.errors import UsageError
+from reqflo_ray.model.results import FileDigest, Manifest
+from reqflo_ray.store import layout
+from reqflo_ray.store.run_folder import RunFolder, encode_manifest
+from reqflo_ray.store.verify import verify_run
+
+
+def place(folder: RunFolder, name: str) -> Path:
+    return Path(folder.storage.uri, folder.path(name))
+
+
+def kinds(folder: RunFolder) -> dict[str, str]:
+    report = verify_run(folder)
+    assert report.ok is (not report.findings)
+    return {finding.path: finding.kind for finding in report.findings}
+
+
+def test_an_intact_run_is_fine(runs: Any) -> None:
+    folder = runs.finish("r1", shards=3, rows=4, fail_every=5)
+    report = verify_run(folder)
+    assert report.ok
+    assert (report.complete, report.files, report.rows, report.rows_lost) == (True, 15, 12, 0)
+    assert report.bytes == sum(path.stat().st_size for path in place(folder, "").rglob("*") if path.is_file()) - (
+        place(folder, layout.MANIFEST).stat().st_size
+    )
+
+
+def test_an_unfinished_run_is_checked_as_far_as_it_is_committed(runs: Any) -> None:
+    folder = runs.begin("r1")
+    runs.stage(folder, 3)
+    runs.commit(folder, 0, 4)
+    runs.write(folder, 1, 4)
+    report = verify_run(folder)
+    assert (report.ok, report.complete, report.rows) == (True, False, 4)
+
+
+def test_a_run_that_is_not_there_is_named(runs: Any) -> None:
+    with pytest.raises(UsageError):
+        verify_run(RunFolder(runs.storage, "nothing"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "run.json",
+        "plan.parquet",
+        "verdict.json",
+        "commits/00001.json",
+        "rows/shard-00000.parquet",
+        "results/shard-00001.a0001.parquet",
+        "steps/shard-00000.a0001.parquet",
+    ],
+)
+def test_any_file_that_is_missing_empty_cut_or_changed_is_found(runs: Any, name: str) -> None:
+    folder = runs.finish("r1")
+    path = place(folder, name)
+    data = path.read_bytes()
+    for broken in (b"", data[:-1], data + b" ", bytes([data[0] ^ 1]) + data[1:], b"\0" * len(data)):
+        path.write_bytes(broken)
+        assert kinds(folder).get(name) == "damaged"
+    path.unlink()
+    if name != layout.RECORD:
+        assert kinds(folder)[name] == "missing"
+    path.write_bytes(data)
+    assert verify_run(folder).ok
+
+
+def test_every_flipped_bit_is_found(runs: Any) -> None:
+    folder = runs.finish("r1")
+    manifest = folder.read_manifest()
+    assert manifest is not None
+    chance = random.Random(12)
+    for _ in range(150):
+        file = chance.choice(manifest.files)
+        path = place(folder, file.path)
+        data = path.read_bytes()
+        where = chance.randrange(len(data))
+        path.write_bytes(data[:where] + bytes([data[where] ^ 1 << chance.randrange(8)]) + data[where + 1 :])
+        assert kinds(folder).get(file.path) == "damaged"
+        path.write_bytes(data)
+
+
+def test_every_flipped_bit_of_the_manifest_is_found(runs: Any) -> None:
+    folder = runs.finish("r1")
+    path = place(folder, layout.MANIFEST)
+    data = path.read_bytes()
+    chance = random.Random(3)
+    for _ in range(150):
+        where = chance.randrange(len(data))
+        path.write_bytes(data[:where] + bytes([data[where] ^ 1 << chance.randrange(8)]) + data[where + 1 :])
+        assert not verify_run(folder).ok
+    path.write_bytes(data)
+    assert verify_run(folder).ok
+
+
+def test_lost_rows_are_counted(runs: Any) -> None:
+    folder = runs.finish("r1", shards=3, rows=4)
+    place(folder, "results/shard-00001.a0001.parquet").unlink()
+    report = verify_run(folder)
+    assert (report.rows, report.rows_lost) == (8, 4)
+
+
+def test_a_file_that_the_manifest_does_not_list_is_found(runs: Any) -> None:
+    folder = runs.finish("r1")
+    folder.write_file("results/shard-00009.a0001.parquet", b"stray")
+    folder.write_file("reports/junit.xml", b"<x/>")
+    assert kinds(folder) == {"results/shard-00009.a0001.parquet": "extra"}
+
+
+def test_a_missing_artifact_is_found(runs: Any) -> None:
+    folder = runs.finish("r1")
+    digest = folder.load_run().artifact
+    runs.storage.remove(layout.artifact(digest))
+    assert set(kinds(folder).values()) == {"artifact"}
+
+
+def rewrite_manifest(folder: RunFolder, files: list[FileDigest]) -> None:
+    manifest = Manifest(run_id=folder.run_id, files=tuple(files), rows=sum(file.rows for file in files))
+    folder.write_file(layout.MANIFEST, encode_manifest(manifest))
+
+
+def test_two_verdicts_of_a_row_are_found(runs: Any) -> None:
+    folder = runs.finish("r1")
+    manifest = folder.read_manifest()
+    assert manifest is not None
+    name = "results/shard-00000.a0001.parquet"
+    twin = "results/shard-00001.a0001.parquet"
+    source = next(file for file in manifest.files if file.path == name)
+    folder.write_file(twin, folder.read_file(name))
+    rewrite_manifest(
+        folder,
+        [msgspec.structs.replace(source, path=twin) if file.path == twin else file for file in manifest.files],
+    )
+    assert kinds(folder)[layout.RESULTS] == "verdict_twice"
+
+
+def test_a_verdict_that_miscounts_is_found(runs: Any) -> None:
+    folder = runs.begin("r1")
+    runs.stage(folder, 1)
+    runs.commit(folder, 0, 4)
+    from reqflo_ray.store.completion import complete
+
+    verdict = runs.verdict(folder)
+    wrong = msgspec.structs.replace(verdict.counts, passed=3, failed=1)
+    complete(folder, msgspec.structs.replace(verdict, counts=wrong), 1)
+    assert kinds(folder) == {layout.VERDICT: "counts"}
+
+
+def test_a_path_in_the_manifest_that_leads_away_is_not_followed(runs: Any) -> None:
+    folder = runs.finish("r1")
+    manifest = folder.read_manifest()
+    assert manifest is not None
+    away = FileDigest(path="../../../../etc/passwd", sha256="0" * 64, size=1)
+    rewrite_manifest(folder, [*manifest.files, away])
+    assert kinds(folder)["../../../../etc/passwd"] == "damaged"
