@@ -30,16 +30,21 @@ class Form(NamedTuple):
     after: bool = False
     whole: bool = False
 
-    def spans(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Every place of this form in `data`, as (start, end)."""
+    def spans(self, data: bytes) -> list[tuple[int, int]]:
+        """Every place of this form in `data`, as (start, end); places that overlap are one."""
+        found: list[tuple[int, int]] = []
         start = data.find(self.needle)
         while start >= 0:
             end = start + len(self.needle)
             if not self.whole or _stands_alone(data, start, end):
                 first = start - (self.before and start > 0 and data[start - 1] in _BASE64_BYTES)
                 last = end + (self.after and end < len(data) and data[end] in _BASE64_BYTES)
-                yield first, last
+                if found and first < found[-1][1]:
+                    found[-1] = (found[-1][0], last)
+                else:
+                    found.append((first, last))
             start = data.find(self.needle, start + 1)
+        return found
 
 
 def forms_of(value: str, marker: bytes) -> list[Form]:
@@ -94,18 +99,28 @@ def _stands_alone(data: bytes, start: int, end: int) -> bool:
 
 
 class _Escapes(NamedTuple):
-    """A way to write bytes as ASCII: `sign` begins every escape, `pattern` finds one, `decode` gives its bytes."""
+    """A way to write bytes as ASCII: `sign` begins every escape, `pattern` finds one, `decode` gives its bytes.
+    `decode_all` takes all escapes away at once."""
 
     sign: bytes
     pattern: re.Pattern[bytes]
     decode: Callable[[re.Match[bytes]], bytes]
+    decode_all: Callable[[bytes], bytes]
+
+
+_PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_JSON: Final = re.compile(
+    rb"\\(?:u([dD][89abAB][0-9A-Fa-f]{2})\\u([dD][c-fC-F][0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|([\"\\/bfnrt]))"
+)
+_JSON_LETTERS: Final = {
+    letter.encode(): meant.encode()
+    for letter, meant in {"n": "\n", '"': '"', "/": "/", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}.items()
+}
+_NO_TEXT: Final = b"\xff"  # a byte that UTF-8 never has
 
 
 def _decode_percent(match: re.Match[bytes]) -> bytes:
     return binascii.a2b_hex(match[1])
-
-
-_JSON_LETTERS: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 def _decode_json(match: re.Match[bytes]) -> bytes:
@@ -117,37 +132,42 @@ def _decode_json(match: re.Match[bytes]) -> bytes:
     return binascii.a2b_hex(high + low).decode("utf-16-be").encode()
 
 
+def _decode_all_json(data: bytes) -> bytes:
+    """As the pattern does it, but in a few passes over all of `data` instead of one call for each escape."""
+    if _NO_TEXT in data:
+        return _JSON.sub(_decode_json, data)
+    data = data.replace(b"\\\\", _NO_TEXT)
+    for letter, meant in _JSON_LETTERS.items():
+        data = data.replace(b"\\" + letter, meant)
+    if b"\\u" in data:
+        data = _JSON.sub(_decode_json, data)
+    return data.replace(_NO_TEXT, b"\\")
+
+
 _ESCAPES: Final = (
-    _Escapes(b"%", re.compile(rb"%([0-9A-Fa-f]{2})"), _decode_percent),
-    _Escapes(
-        b"\\",
-        re.compile(
-            rb"\\(?:u([dD][89abAB][0-9A-Fa-f]{2})\\u([dD][c-fC-F][0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|([\"\\/bfnrt]))"
-        ),
-        _decode_json,
-    ),
+    _Escapes(b"%", _PERCENT, _decode_percent, lambda data: _PERCENT.sub(_decode_percent, data)),
+    _Escapes(b"\\", _JSON, _decode_json, _decode_all_json),
 )
 
 
 class View:
     """Bytes with escapes taken away, which knows where each byte came from."""
 
-    __slots__ = ("_escapes", "_parent", "data")
+    __slots__ = ("_escapes", "_origin", "_parent", "data")
 
     def __init__(self, data: bytes, parent: View | None = None, escapes: _Escapes | None = None) -> None:
         self.data = data
         self._parent = parent
         self._escapes = escapes
+        self._origin: tuple[list[int], list[int], list[tuple[int, int]]] | None = None
 
     def original(self, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """The places in the bytes that were first given which `spans` of this view came from."""
-        if self._parent is None or self._escapes is None:
+        if self._parent is None or self._escapes is None or not spans:
             return spans
-        begins, ends, sources = [0], [0], [(0, 0)]  # of each escape: its bytes in this view, its text in the parent
-        for match in self._escapes.pattern.finditer(self._parent.data):
-            begins.append(ends[-1] + match.start() - sources[-1][1])
-            ends.append(begins[-1] + len(self._escapes.decode(match)))
-            sources.append(match.span())
+        if self._origin is None:
+            self._origin = _origin(self._parent.data, self._escapes)
+        begins, ends, sources = self._origin
 
         def source(offset: int) -> tuple[int, int]:
             at = bisect_right(begins, offset) - 1
@@ -157,6 +177,16 @@ class View:
             return literal, literal + 1
 
         return self._parent.original([(source(start)[0], source(end - 1)[1]) for start, end in spans])
+
+
+def _origin(data: bytes, escapes: _Escapes) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """Of each escape of `data`: where its bytes begin and end once it is taken away, and where it stood."""
+    begins, ends, sources = [0], [0], [(0, 0)]
+    for match in escapes.pattern.finditer(data):
+        begins.append(ends[-1] + match.start() - sources[-1][1])
+        ends.append(begins[-1] + len(escapes.decode(match)))
+        sources.append(match.span())
+    return begins, ends, sources
 
 
 def views(data: bytes) -> list[View]:
@@ -173,6 +203,6 @@ def views(data: bytes) -> list[View]:
 def _unescaped(view: View) -> Iterator[View]:
     for escapes in _ESCAPES:
         if escapes.sign in view.data:
-            data, count = escapes.pattern.subn(escapes.decode, view.data)
-            if count:
+            data = escapes.decode_all(view.data)
+            if data != view.data:
                 yield View(data, view, escapes)

@@ -109,7 +109,7 @@ class Redactor:
         spans: list[tuple[int, int, _Bytes]] = []
         for view in views(data):
             for form in self._found(view.data):
-                spans += [(start, end, form.marker) for start, end in view.original(list(form.spans(view.data)))]
+                spans += [(start, end, form.marker) for start, end in view.original(form.spans(view.data))]
         return b"".join(_pieces(data, sorted(spans))) if spans else data
 
     def headers(self, headers: Headers) -> Headers:
