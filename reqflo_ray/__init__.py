@@ -1,0 +1,14 @@
+"""Runs API journeys over large datasets on Ray.
+
+`compile`, `check`, `run`, `resume`, `rerun` and `open_store` are those of `reqflo_ray.api`, loaded when first used.
+"""
+
+
+def __getattr__(name: str) -> object:
+    # Importing a worker's module must not load the compiler, so nothing is imported before it is asked for.
+    from importlib import import_module
+
+    api = import_module("reqflo_ray.api")
+    if name in api.__all__:
+        return getattr(api, name)
+    raise AttributeError(f"module `reqflo_ray` has no attribute {name!r}")

@@ -26,10 +26,12 @@ _VIEWS = "runs, results, steps, assertions, logs"
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """The answer to a question, as an Arrow table; `types` are DuckDB's names of the columns' types."""
+    """The answer to a question, as an Arrow table; `types` are DuckDB's names of the columns' types. `problems` are
+    warnings about runs or files that are left out of it."""
 
     table: pa.Table
     types: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -69,7 +71,9 @@ class Session:
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
             try:
                 relation = self._connection.sql(sql)
-                return QueryResult(relation.to_arrow_table(), tuple(str(kind) for kind in relation.types))
+                return QueryResult(
+                    relation.to_arrow_table(), tuple(str(kind) for kind in relation.types), self.problems
+                )
             finally:
                 self._connection.execute("ROLLBACK")
         except duckdb.Error as problem:

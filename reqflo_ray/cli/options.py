@@ -132,16 +132,6 @@ MaxFailures: TypeAlias = Annotated[
         "--max-failures", metavar="N", min=1, rich_help_panel=GATES, help="Start no new row after N that did not pass."
     ),
 ]
-Thresholds: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--threshold",
-        metavar="RULE",
-        rich_help_panel=GATES,
-        help="Fail (exit 4) unless it holds, such as 'p(95)<200' or 'rate<0.01'.",
-    ),
-]
-
 StoreLocation: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -160,10 +150,6 @@ RunId: TypeAlias = Annotated[
     ),
 ]
 
-Reports: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--report", metavar="FORMAT=PATH", rich_help_panel=OUTPUT, help="Write a report, as in junit=r.xml."),
-]
 OutputFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(

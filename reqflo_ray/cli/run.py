@@ -51,10 +51,8 @@ def run(
     strict: options.Strict = False,
     fail_fast: options.FailFast = False,
     max_failures: options.MaxFailures = None,
-    threshold: options.Thresholds = None,
     store: options.StoreLocation = None,
     run_id: options.RunId = None,
-    report: options.Reports = None,
     output: options.OutputFile = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -100,8 +98,6 @@ def run(
         fail_fast=fail_fast,
         max_failures=max_failures,
         take_over=take_over,
-        thresholds=tuple(threshold or ()),
-        reports=tuple(report or ()),
     )
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=options.store_option(store, terminal)) as reporter:

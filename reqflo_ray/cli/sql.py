@@ -12,6 +12,7 @@ import typer
 from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import whole_file
 from reqflo_ray.cli.progress import counted
+from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape, escape_json
 from reqflo_ray.errors import UsageError
@@ -79,6 +80,8 @@ def sql(
     if raw and chosen is not Format.CSV:
         raise UsageError("`--raw` is about CSV", code="raw_without_csv", hint="add `--format csv`, or leave it out")
     answer = api.open_store(store).query(sys.stdin.read() if query == "-" else query, runs=tuple(run or ()))
+    if answer.problems:
+        terminal.note(render_problems(answer.problems, terminal))
     if chosen is Format.TABLE:
         rows = list(answer.rows())
         write_table(answer.columns, rows, terminal)

@@ -130,7 +130,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`run.json`: all that decides what the run sends, frozen at dispatch. A resume reads this, not the workspace.
 
     `nonce` (hex) makes idempotency keys new for every run. `dataset` None: one row without data. `me` is the identity
-    of who runs. `sources` maps a step id to `file:line` in the workspace, for people.
+    of who runs. `sources` maps a step id to `file:line` in the workspace, for people. `row_required` are the inputs and
+    variables that only a row can supply.
     """
 
     format: int = FORMAT
@@ -156,6 +157,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     versions: dict[str, str] = {}
     sources: dict[str, str] = {}
+    row_required: tuple[str, ...] = ()
     rerun_of: str = ""
 
 

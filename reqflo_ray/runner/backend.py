@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -88,7 +88,7 @@ async def _run_all(work: Work, observer: Observer) -> None:
         running: set[asyncio.Task[ShardReport]] = set()
         while True:
             running |= {
-                asyncio.ensure_future(host.host.run(plan)) for plan in _take(waiting, _SHARDS_IN_FLIGHT - len(running))
+                asyncio.ensure_future(host.host.run(plan)) for plan in islice(waiting, _SHARDS_IN_FLIGHT - len(running))
             }
             if not running:
                 return
@@ -98,10 +98,6 @@ async def _run_all(work: Work, observer: Observer) -> None:
             observer.tick()
             if worker.stopping.is_set():
                 waiting = iter(())
-
-
-def _take(shards: Iterable[ShardPlan], count: int) -> list[ShardPlan]:
-    return [plan for plan, _ in zip(shards, range(count), strict=False)]
 
 
 @dataclass(slots=True)

@@ -5,39 +5,16 @@ It composes what the store and the analysis offer. It starts nothing and sends n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from reqflo_ray.analysis.export import Format, export
 from reqflo_ray.analysis.session import QueryResult, open_session
-from reqflo_ray.errors import Problem, UsageError
+from reqflo_ray.errors import UsageError
 from reqflo_ray.store.history import Pruned, RunSummary, list_runs, prune, resolve_run, summarize
 from reqflo_ray.store.storage import Storage
 from reqflo_ray.store.verify import VerifyReport, verify_run
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The answer to a question. `problems` are warnings: runs or files that could not be read and are left out."""
-
-    result: QueryResult
-    problems: tuple[Problem, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns, which need not be unique."""
-        return self.result.columns
-
-    @property
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """The lines as Python values."""
-        return self.result.rows()
-
-    def export(self, format: str, *, raw: bool = False) -> bytes:
-        """The answer as `csv`, `json` or `parquet`. `raw`: formula-like cells of CSV stay as they are."""
-        return export(self.result, Format(format), raw=raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +44,7 @@ class Store:
         """The run of that id, unique beginning, or `latest`. Raises `UsageError` with the candidates."""
         return summarize(resolve_run(self._storage, run), datetime.now(UTC))
 
-    def query(self, sql: str, runs: Sequence[str] = ()) -> Answer:
+    def query(self, sql: str, runs: Sequence[str] = ()) -> QueryResult:
         """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all.
 
         Raises:
@@ -75,7 +52,7 @@ class Store:
             UsageError: no such run.
         """
         with open_session(self._storage, list(runs) or None) as session:
-            return Answer(result=session.query(sql), problems=session.problems)
+            return session.query(sql)
 
     def row(self, run: str, row: str, step: str | None = None) -> RowView:
         """One row, by its key or else its number, and its steps (or only `step`).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import islice
+from typing import Any
 
 import msgspec
 
@@ -61,5 +62,5 @@ def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) ->
         return set()
     data = earlier.read_file(layout.results(shard, commit.attempt))
     table = parquet.read_table(pa.BufferReader(data), columns=["row_index", "status"], use_threads=False)
-    pairs = zip(table.column("row_index").to_pylist(), table.column("status").to_pylist(), strict=True)
-    return {int(index) for index, status in pairs if status in statuses}
+    lines: list[dict[str, Any]] = table.to_pylist()
+    return {line["row_index"] for line in lines if line["status"] in statuses}

@@ -96,7 +96,7 @@ def test_run_passes_every_option_on(command_line, api, outcome, tmp_path: Path) 
             "0.5",
         ),
         *("--evidence", "failures", "--durability", "process", "--strict", "--max-failures", "3"),
-        *("--threshold", "p(95)<200", "--store", "/s", "--run-id", "nightly", "--report", "junit=r.xml"),
+        *("--store", "/s", "--run-id", "nightly"),
     )
     assert answer.code == 0
     assert vars(api.request()) == {
@@ -122,10 +122,8 @@ def test_run_passes_every_option_on(command_line, api, outcome, tmp_path: Path) 
         "strict": True,
         "fail_fast": False,
         "max_failures": 3,
-        "thresholds": ("p(95)<200",),
         "store": "/s",
         "run_id": "nightly",
-        "reports": ("junit=r.xml",),
     }
 
 

@@ -1,0 +1,265 @@
+"""The Python face of the project: compile, check, run, resume, rerun, open a store. The command line is a thin layer
+over these functions; `import reqflo_ray` offers the same names.
+
+Nothing is loaded before it is needed: checking a journey imports neither Ray nor Arrow.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from reqflo_ray.compiler import authoring_workspace
+from reqflo_ray.compiler.compile import Compilation, compile_journey
+from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.errors import Problem, UsageError
+from reqflo_ray.model.artifact import Artifact
+from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.runner.backend import Backend, LocalBackend
+from reqflo_ray.runner.clock import SystemClock
+from reqflo_ray.runner.drive import drive
+from reqflo_ray.runner.launch import Prepared, RunRequest, make_record, prepare, staging
+from reqflo_ray.runner.listener import Listener, Progress, RunOutcome, SilentListener
+from reqflo_ray.runner.opened_store import RowView, Store
+from reqflo_ray.runner.rerun import stage_rows_again, statuses_to_rerun
+from reqflo_ray.store.artifacts import save_artifact
+from reqflo_ray.store.history import resolve_run
+from reqflo_ray.store.layout import new_run_id
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.run_record import record_differences, run_conflict
+from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, write_plan
+from reqflo_ray.store.storage import Storage, open_storage
+
+__all__ = [
+    "Compilation",
+    "Listener",
+    "Progress",
+    "RowView",
+    "RunOutcome",
+    "RunRequest",
+    "Store",
+    "check",
+    "compile",
+    "open_store",
+    "rerun",
+    "resume",
+    "run",
+    "schema",
+]
+
+DEFAULT_STORE: Final = ".reqflo"
+# Starting Ray takes about ten seconds: fewer rows than this are done sooner without it.
+RAY_FROM_ROWS: Final = 5_000
+
+
+def compile(journey: str, *, workspace: Path | str = ".", overlays: tuple[str, ...] = ()) -> Compilation:
+    """Compile a journey of a workspace to its artifact; `problems` of the result are warnings.
+
+    Raises:
+        DefinitionError: with everything that is wrong, each at its place.
+    """
+    return compile_journey(load_workspace(Path(workspace)), journey, overlays)
+
+
+def check(request: RunRequest) -> tuple[Problem, ...]:
+    """All that is wrong or risky with what `request` would run; nothing is sent, stored or fetched.
+
+    Raises:
+        UsageError, DefinitionError, DatasetError: it cannot even be looked at.
+    """
+    return prepare(request, workers_are_local=request.address is None).problems
+
+
+def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
+    """Run a journey once for every row of its dataset; or go on with the run, if `request.run_id` exists.
+
+    Raises:
+        DefinitionError, DatasetError, NothingSelectedError: nothing was sent.
+        RunConflictError: the run exists with other inputs, or another driver owns it.
+        StoreError, ClusterError: it could not go on; it can be resumed.
+    """
+    listener = listener or SilentListener()
+    prepared = prepare(request, workers_are_local=request.address is None)
+    now = datetime.now(UTC)
+    run_id = request.run_id or new_run_id(now, secrets.token_bytes(8))
+    record = make_record(request, prepared, run_id=run_id, nonce=secrets.token_hex(16), now=now)
+    for problem in prepared.problems:
+        listener.warning(problem)
+    storage = _storage(request.store, prepared)
+    folder = RunFolder(storage, run_id)
+    save_artifact(storage, prepared.artifact)
+    created = folder.create_run(record)
+    if not created and (differences := record_differences(folder.load_run(), record)):
+        raise run_conflict(run_id, differences)
+    address = request.address or prepared.checked.runner.address
+    return drive(
+        folder,
+        choose_backend=_chooser(request.backend, address, record.options.workers, storage),
+        stage=staging(folder, record.options.workers or os.cpu_count() or 1),
+        listener=listener,
+        clock=SystemClock(),
+        resumed=not created,
+        take_over=request.take_over,
+    )
+
+
+def resume(
+    run: str,
+    *,
+    store: str | None = None,
+    backend: str = "auto",
+    address: str | None = None,
+    workers: int | None = None,
+    take_over: bool = False,
+    listener: Listener | None = None,
+) -> RunOutcome:
+    """Go on with an unfinished run, as it was recorded: neither the workspace nor the dataset is looked at again.
+
+    A finished run sends nothing; its outcome is that of its verdict.
+
+    Args:
+        run: the run's id, a unique beginning of it, or `latest`.
+
+    Raises:
+        UsageError: there is no such run.
+        RunConflictError: another driver owns it.
+        StoreError, ClusterError: it could not go on.
+    """
+    storage = _storage(store, None)
+    folder = resolve_run(storage, run)
+    record = folder.load_run()
+    hands = workers or record.options.workers
+    return drive(
+        folder,
+        choose_backend=_chooser(backend, address, hands, storage),
+        stage=staging(folder, hands or os.cpu_count() or 1),
+        listener=listener or SilentListener(),
+        clock=SystemClock(),
+        resumed=True,
+        take_over=take_over,
+    )
+
+
+def rerun(
+    run: str,
+    *,
+    failed: bool = False,
+    include_inconclusive: bool = False,
+    store: str | None = None,
+    backend: str = "auto",
+    address: str | None = None,
+    workers: int | None = None,
+    listener: Listener | None = None,
+) -> RunOutcome:
+    """A new run of an earlier one's rows, all or only those that failed: the same artifact, environment and values.
+
+    Idempotency keys are new, so requests take effect again; rows with an unknown outcome are included only when that
+    is asked for.
+
+    Raises:
+        UsageError: there is no such run, or it is not finished.
+        NothingSelectedError: no row ended so.
+        StoreError, ClusterError: it could not go on.
+    """
+    storage = _storage(store, None)
+    earlier = resolve_run(storage, run)
+    if not earlier.is_complete():
+        raise UsageError(
+            f"run `{earlier.run_id}` is not finished",
+            code="unfinished_run",
+            hint=f"`reqflo-ray resume {earlier.run_id}` goes on with it",
+        )
+    now = datetime.now(UTC)
+    folder = RunFolder(storage, new_run_id(now, secrets.token_bytes(8)))
+    record = _record_of_rerun(earlier, folder.run_id, now, workers)
+    hands = record.options.workers or os.cpu_count() or 1
+
+    def stage(record: RunRecord, artifact: Artifact) -> None:
+        statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
+        per_shard = choose_rows_per_shard(None, len(artifact.steps), hands)
+        shards = stage_rows_again(storage, earlier, RowSink(storage, folder.run_id), statuses, per_shard)
+        write_plan(storage, folder.run_id, shards)
+
+    folder.create_run(record)
+    return drive(
+        folder,
+        choose_backend=_chooser(backend, address, record.options.workers, storage),
+        stage=stage,
+        listener=listener or SilentListener(),
+        clock=SystemClock(),
+        resumed=False,
+    )
+
+
+def open_store(store: str | None = None) -> Store:
+    """Open a store for reading: a path or URI, else `REQFLO_STORE`, else `./.reqflo`."""
+    return Store(_storage(store, None))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the files that people write."""
+    return authoring_workspace.schema()
+
+
+def _record_of_rerun(earlier: RunFolder, run_id: str, now: datetime, workers: int | None) -> RunRecord:
+    import msgspec
+
+    old = earlier.load_run()
+    return msgspec.structs.replace(
+        old,
+        run_id=run_id,
+        nonce=secrets.token_hex(16),
+        created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        options=msgspec.structs.replace(old.options, workers=workers or old.options.workers),
+        rerun_of=earlier.run_id,
+    )
+
+
+def _storage(given: str | None, prepared: Prepared | None) -> Storage:
+    """The store that was asked for, at an absolute place: workers may run in another folder."""
+    chosen = given or os.environ.get("REQFLO_STORE")
+    if not chosen and prepared is not None:
+        chosen = prepared.checked.runner.store
+    chosen = chosen or DEFAULT_STORE
+    if "://" not in chosen:
+        if not os.path.isabs(os.path.expanduser(chosen)) and _inside_ray_job():
+            raise UsageError(
+                f"the store `{chosen}` is a relative path, and a Ray job's folder is a copy that vanishes with it",
+                code="relative_store",
+                hint="give --store (or REQFLO_STORE) an absolute path that every node mounts",
+            )
+        chosen = os.path.abspath(os.path.expanduser(chosen))
+    return open_storage(chosen)
+
+
+def _chooser(backend: str, address: str | None, workers: int, storage: Storage) -> Callable[[int], tuple[Backend, str]]:
+    """Chooses the backend once the number of rows is known, and says why that one."""
+
+    def ray(reason: str, address: str | None = address) -> tuple[Backend, str]:
+        from reqflo_ray.distributed.driver import RayBackend
+
+        return RayBackend(address=address, workers=workers), reason
+
+    def choose(rows: int) -> tuple[Backend, str]:
+        if backend == "local":
+            return LocalBackend(), "as asked for"
+        if address is not None:
+            return ray(f"the cluster at {address}")
+        if _inside_ray_job():
+            return ray("this is a Ray job", "auto")
+        if backend == "ray":
+            return ray("an embedded cluster, as asked for")
+        if rows >= RAY_FROM_ROWS:
+            return ray(f"{rows} rows repay the start of an embedded cluster")
+        return LocalBackend(), f"{rows} rows are done sooner without a cluster"
+
+    return choose
+
+
+def _inside_ray_job() -> bool:
+    # Set by Ray for the entrypoint of a submitted job.
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ

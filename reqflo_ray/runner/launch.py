@@ -1,0 +1,225 @@
+"""From what a person asks for to a run on disk: compile, check, record, stage. The driver goes on from there."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from reqflo_ray.compiler.compile import Compilation, compile_journey
+from reqflo_ray.compiler.workspace import Workspace, load_workspace
+from reqflo_ray.errors import DefinitionError, Problem, UsageError
+from reqflo_ray.model import artifact as artifacts
+from reqflo_ray.model.artifact import Artifact
+from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, RunOptions, RunRecord
+from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
+from reqflo_ray.secrets.sources import secret_available
+from reqflo_ray.store.dataset_preview import estimate_rows, read_columns
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, stage, write_plan
+
+_RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "aiohttp", "httpx", "pyarrow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What to run, with which values, where and how. Mirrors the options of `reqflo-ray run`.
+
+    Exactly one of `journey` (a name, or the path of its YAML file) and `artifact` (a compiled one). None means "as the
+    workspace says, else the default". `data` are paths or globs of CSV, JSON, JSON Lines or Parquet; without, one row
+    runs. `rate` is requests per second over the whole run.
+    """
+
+    journey: str = ""
+    artifact: Path | None = None
+    workspace: Path = Path(".")
+    environment: str | None = None
+    case: str | None = None
+    presets: tuple[str, ...] = ()
+    overlays: tuple[str, ...] = ()
+    sets: dict[str, str] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
+    key: str = ""
+    encoding: str = "utf-8"
+    store: str | None = None
+    run_id: str | None = None
+    backend: str = "auto"
+    address: str | None = None
+    workers: int | None = None
+    concurrency: int | None = None
+    rate: float | None = None
+    evidence: Evidence = Evidence.FULL
+    durability: Durability = Durability.HOST
+    strict: bool = False
+    fail_fast: bool = False
+    max_failures: int | None = None
+    take_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request that was compiled and checked: `problems` are all findings, the rest is there if none blocks."""
+
+    artifact: Artifact
+    workspace: Workspace
+    checked: CheckedRun
+    sources: dict[str, str]
+    columns: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
+    """Compile what `request` names and check all of it against what will really be used.
+
+    Args:
+        workers_are_local: secrets in the environment or in files can be looked for here, since rows run here.
+
+    Raises:
+        UsageError, DefinitionError, DatasetError: it cannot even be looked at.
+    """
+    workspace = load_workspace(request.workspace)
+    source = _compiled(request, workspace)
+    compilation = source if isinstance(source, Compilation) else None
+    columns = read_columns(request.data, encoding=request.encoding) if request.data else None
+    selection = RunSelection(
+        environment=request.environment,
+        case=request.case,
+        presets=request.presets,
+        sets=request.sets,
+        columns=columns,
+        key=request.key,
+        strict=request.strict,
+    )
+    checked = check_run(
+        source,
+        workspace,
+        selection,
+        me=identity(),
+        secret_available=secret_available if workers_are_local else None,
+    )
+    return Prepared(
+        artifact=source.artifact if isinstance(source, Compilation) else source,
+        workspace=workspace,
+        checked=checked,
+        sources=compilation.sources if compilation else {},
+        columns=columns or (),
+        problems=(*(compilation.problems if compilation else ()), *checked.problems),
+    )
+
+
+def _compiled(request: RunRequest, workspace: Workspace) -> Compilation | Artifact:
+    if request.artifact is None:
+        return compile_journey(workspace, request.journey, request.overlays)
+    if request.overlays:
+        raise UsageError(
+            "`--overlay` cannot change an artifact",
+            code="overlay_on_artifact",
+            hint="overlays are applied when a journey is compiled: `reqflo-ray compile JOURNEY --overlay NAME`",
+        )
+    try:
+        data = request.artifact.read_bytes()
+    except OSError as problem:
+        raise UsageError(
+            f"`{request.artifact}` cannot be read", code="unreadable_artifact", cause=problem.strerror or str(problem)
+        ) from None
+    return artifacts.decode(data, file=str(request.artifact))
+
+
+def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: str, now: datetime) -> RunRecord:
+    """The record of the run that `request` asks for.
+
+    Raises:
+        DefinitionError: the check found errors.
+    """
+    checked = prepared.checked
+    if checked.blocked:
+        raise DefinitionError.of(prepared.problems)
+    artifact, runner = prepared.artifact, checked.runner
+    dataset = None
+    if request.data:
+        files = tuple(_absolute(file) for file in request.data)
+        dataset = DatasetSource(
+            files=files, key_column=request.key, encoding=request.encoding, columns=prepared.columns
+        )
+    defaults = RunOptions()
+    return RunRecord(
+        run_id=run_id,
+        nonce=nonce,
+        created_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        artifact=artifacts.digest(artifact),
+        journey=artifact.journey.name,
+        journey_version=artifact.journey.version,
+        workspace=prepared.workspace.name,
+        environment=checked.environment,
+        case=request.case or "",
+        presets=request.presets,
+        overlays=artifact.journey.overlays,
+        given=checked.given,
+        me=checked.me,
+        secrets=checked.secrets,
+        http=checked.http,
+        options=RunOptions(
+            evidence=request.evidence,
+            durability=request.durability,
+            workers=request.workers or runner.workers or 0,
+            concurrency=request.concurrency or runner.concurrency or defaults.concurrency,
+            rate=request.rate or (float(runner.rate) if runner.rate else None),
+            row_timeout_ms=runner.row_timeout or defaults.row_timeout_ms,
+            strict=request.strict,
+            max_failures=1 if request.fail_fast else request.max_failures,
+        ),
+        dataset=dataset,
+        user=checked.me["user"],
+        host=checked.me["host"],
+        versions={name: found for name in _RECORDED_PACKAGES if (found := _version(name))},
+        sources=prepared.sources,
+        row_required=tuple(sorted(checked.row_required)),
+    )
+
+
+def staging(folder: RunFolder, workers: int) -> Callable[[RunRecord, Artifact], None]:
+    """A function that stages the dataset of a run record into `folder`, for so many workers."""
+
+    def stage_run(record: RunRecord, artifact: Artifact) -> None:
+        source = record.dataset
+        estimated = estimate_rows(source.files, encoding=source.encoding) if source else 1
+        rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(estimated, len(artifact.steps), workers)
+        staged = stage(
+            source,
+            artifact,
+            sink=RowSink(folder.storage, folder.run_id),
+            rows_per_shard=rows_per_shard,
+            required=frozenset(record.row_required),
+        )
+        write_plan(folder.storage, folder.run_id, staged.shards)
+
+    return stage_run
+
+
+def identity() -> dict[str, str]:
+    """Who runs, the values of `me.*`: `user`, `host`, and every `REQFLO_ME_X` of the environment as `x`."""
+    prefix = "REQFLO_ME_"
+    own = {name[len(prefix) :].lower(): value for name, value in os.environ.items() if name.startswith(prefix)}
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's process may have no name
+        user = str(os.getuid())
+    return {"user": user, "host": socket.gethostname(), **own}
+
+
+def _absolute(file: str) -> str:
+    # A resume may happen in another folder.
+    return file if "://" in file else os.path.abspath(file)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,182 @@
+"""Runs a shard of the reference journey in the simulated world, process after process."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from pyarrow import parquet
+from simulation import Bomb, Crash, Disk, SimulatedClock, SimulatedShop, SimulatedStorage
+
+from reqflo_ray.compiler.compile import compile_journey
+from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.engine.program import prepare
+from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.model.artifact import Artifact, HttpStep, OnInterrupt, digest
+from reqflo_ray.model.journal import Completion, Intent
+from reqflo_ray.model.plan import (
+    Durability,
+    Environment,
+    Evidence,
+    Row,
+    RunOptions,
+    RunRecord,
+    SecretReference,
+    SecretSource,
+    Service,
+    ShardPlan,
+)
+from reqflo_ray.model.results import ShardReport
+from reqflo_ray.model.values import Literal
+from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.runner.shard import run_shard
+from reqflo_ray.runner.worker import Pacer, Worker
+from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray.secrets.sources import EnvironmentSource
+from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import RowSink, read_plan, write_plan
+
+RUN_ID = "simulated"
+_EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "orders"
+_NO_BOMB = Bomb()
+
+
+@cache
+def reference_artifact() -> Artifact:
+    """The reference journey: `token` (sensitive output), `create` (idempotency key), `read`."""
+    return compile_journey(load_workspace(_EXAMPLE), "place-order").artifact
+
+
+@cache
+def artifact_that_must_not_repeat() -> Artifact:
+    """The same, but an order must not be sent again when its outcome is unknown, and the token may be stored."""
+    steps = []
+    for step in reference_artifact().steps:
+        assert isinstance(step, HttpStep)
+        changes: dict[str, Any] = {}
+        if step.id == "create":
+            changes = {"idempotency": None, "on_interrupt": OnInterrupt.FAIL}
+        if step.id == "token":
+            changes = {
+                "outputs": tuple(msgspec.structs.replace(output, sensitive=False) for output in step.outputs),
+                "captures": tuple(msgspec.structs.replace(capture, sensitive=False) for capture in step.captures),
+            }
+        steps.append(msgspec.structs.replace(step, **changes))
+    return msgspec.structs.replace(reference_artifact(), steps=tuple(steps))
+
+
+@dataclass
+class SimulatedRun:
+    """One run with one shard, whose processes may die. `evidence` and the rest as the run's options."""
+
+    artifact: Artifact = field(default_factory=reference_artifact)
+    rows: int = 3
+    concurrency: int = 2
+    durability: Durability = Durability.HOST
+    disk: Disk = field(default_factory=Disk)
+    shop: SimulatedShop = field(default_factory=SimulatedShop)
+
+    def __post_init__(self) -> None:
+        storage = SimulatedStorage(self.disk, _NO_BOMB)
+        self.record = RunRecord(
+            run_id=RUN_ID,
+            nonce="00ff" * 8,
+            created_at="2026-01-01T00:00:00Z",
+            artifact=digest(self.artifact),
+            journey="place-order",
+            environment=Environment(
+                name="local",
+                services={"shop-api": Service(base_url=Literal("http://shop.example"))},
+                values={"region": Literal("local")},
+            ),
+            secrets={
+                "SHOP_CLIENT_SECRET": SecretReference(
+                    name="SHOP_CLIENT_SECRET", source=SecretSource.ENV, key="SHOP_CLIENT_SECRET"
+                )
+            },
+            options=RunOptions(evidence=Evidence.FULL, durability=self.durability, concurrency=self.concurrency),
+        )
+        folder = RunFolder(storage, RUN_ID)
+        folder.create_run(self.record)
+        sink = RowSink(storage, RUN_ID)
+        rows = [
+            Row(index=index, key=f"k{index}", values={"order_ref": f"k{index}", "customer_id": f"c{index}", "total": 1.5})
+            for index in range(self.rows)
+        ]
+        write_plan(storage, RUN_ID, [sink.add(rows)])
+
+    @property
+    def plan(self) -> ShardPlan:
+        plan = read_plan(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)
+        assert plan
+        return plan[0]
+
+    def process(self, bomb: Bomb | None = None, epoch: int = 1) -> ShardReport | None:
+        """One worker process that runs the shard: its report, or None if it died."""
+        bomb = bomb or Bomb()
+
+        async def main() -> ShardReport | None:
+            try:
+                return await run_shard(self.worker(bomb), self.plan, epoch)
+            except Crash:
+                return None
+
+        return asyncio.run(main())
+
+    def worker(self, bomb: Bomb) -> Worker:
+        """The adapters of one process."""
+        redactor, clock = Redactor(), SimulatedClock()
+        source = EnvironmentSource({"SHOP_CLIENT_SECRET": "made-up-secret"})
+        return Worker(
+            folder=RunFolder(SimulatedStorage(self.disk, bomb), RUN_ID),
+            run=self.record,
+            program=prepare(self.artifact, self.record),
+            transport=self.shop.connect(bomb),
+            secrets=SecretStore(self.record.secrets, redactor, {SecretSource.ENV: source}),
+            redactor=redactor,
+            evidence=EvidenceBuilder(self.record.options.evidence, 65_536),
+            clock=clock,
+            pacer=Pacer(None, clock),
+            rows=asyncio.Semaphore(self.record.options.concurrency),
+        )
+
+    def journaled(self) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
+        """What the journals on the disk say now: finished steps, and steps with an intent, as (row, step)."""
+        finished, intended = set(), set()
+        for data in self.disk.logs.values():
+            for record in read_journal(bytes(data)).records:
+                if isinstance(record, Completion) and record.final:
+                    finished.add((record.row, record.step))
+                if isinstance(record, Intent):
+                    intended.add((record.row, record.step))
+        return finished, intended
+
+    def results(self) -> list[dict[str, Any]]:
+        """The committed results without what a second attempt may change: times and what was sent again."""
+        return [
+            {name: row[name] for name in ("row_index", "row_key", "status", "error_code", "failed_step", "inputs")}
+            for row in self._committed("results")
+        ]
+
+    def steps(self) -> list[dict[str, Any]]:
+        """The committed steps likewise, without requests that were repeated for a sensitive value."""
+        names = (
+            *("row_index", "step_id", "attempt", "status", "error_code", "http_request_method", "url_full"),
+            *("http_request_body", "http_response_status_code", "http_response_body", "outputs", "idempotency_key"),
+        )
+        rows = [row for row in self._committed("steps") if row["resend_reason"] != "sensitive"]
+        return [{name: row[name] for name in names} for row in rows]
+
+    def _committed(self, table: str) -> list[dict[str, Any]]:
+        folder = RunFolder(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)
+        commit = folder.read_commit(0)
+        assert commit is not None, "the shard is not committed"
+        [file] = [file for file in commit.files if file.path.startswith(table)]
+        rows: list[dict[str, Any]] = parquet.read_table(pa.BufferReader(folder.read_file(file.path))).to_pylist()
+        return rows

@@ -1,0 +1,236 @@
+"""A world in memory for the product's own shard code: a disk that can forget, an API that keeps a ledger, and a crash
+that can strike at any operation. No sockets, no clock, no sleeps.
+
+Every operation on the disk or the network is a numbered point, struck before it or after it. After a crash nothing of
+that process does anything any more; what a later process finds depends on the kind of crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from reqflo_ray.errors import StoreError
+from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+
+
+class Crash(BaseException):
+    """The process is gone. Not an `Exception`, so that nothing in it can carry on."""
+
+
+@dataclass
+class Bomb:
+    """Strikes at operation number `at`; `after` it has taken effect, or before."""
+
+    at: int = -1
+    after: bool = False
+    count: int = 0
+    gone: bool = False
+    names: list[str] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def point(self, name: str, effect: Callable[[], Any], torn: Callable[[], Any] | None = None) -> Any:
+        """Carry out `effect` as the next operation, unless the process is gone or goes now."""
+        with self.lock:
+            if self.gone:
+                raise Crash(name)
+            number, self.count = self.count, self.count + 1
+            self.names.append(name)
+            if number == self.at and not self.after:
+                self.gone = True
+                if torn is not None:
+                    torn()
+                raise Crash(name)
+            result = effect()
+            if number == self.at:
+                self.gone = True
+                raise Crash(name)
+            return result
+
+
+class Disk:
+    """What survives processes: files, and logs with the part of them that is synced."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.logs: dict[str, bytearray] = {}
+        self.synced: dict[str, int] = {}
+
+    def lose_power(self) -> None:
+        """Forget everything in logs that was not synced."""
+        for path, data in self.logs.items():
+            del data[self.synced[path] :]
+
+
+class SimulatedStorage:
+    """The `Storage` of one process on a shared `Disk`."""
+
+    uri = "memory://"
+
+    def __init__(self, disk: Disk, bomb: Bomb) -> None:
+        self._disk = disk
+        self._bomb = bomb
+
+    def create(self, path: str, data: bytes) -> bool:
+        def effect() -> bool:
+            if self.exists(path):
+                return False
+            self._disk.files[path] = data
+            return True
+
+        return bool(self._bomb.point(f"create {path}", effect))
+
+    def write(self, path: str, data: bytes) -> None:
+        self._bomb.point(f"write {path}", lambda: self._disk.files.__setitem__(path, data))
+
+    def read(self, path: str) -> bytes:
+        if path in self._disk.files:
+            return self._disk.files[path]
+        if path in self._disk.logs:
+            return bytes(self._disk.logs[path])
+        raise FileNotFoundError(path)
+
+    def exists(self, path: str) -> bool:
+        return path in self._disk.files or path in self._disk.logs
+
+    def size(self, path: str) -> int:
+        return len(self.read(path))
+
+    def list(self, folder: str) -> list[str]:
+        prefix = f"{folder.rstrip('/')}/"
+        paths = [*self._disk.files, *self._disk.logs]
+        return sorted({path[len(prefix) :].split("/")[0] for path in paths if path.startswith(prefix)})
+
+    def remove(self, path: str) -> None:
+        self._bomb.point(f"remove {path}", lambda: self._disk.files.pop(path, None))
+
+    def remove_tree(self, folder: str) -> None:
+        def effect() -> None:
+            for group in (self._disk.files, self._disk.logs):
+                for path in [path for path in group if path.startswith(f"{folder}/")]:
+                    del group[path]
+
+        self._bomb.point(f"remove_tree {folder}", effect)
+
+    def sweep(self, folder: str) -> None:
+        """Nothing is left behind in memory."""
+
+    def open_log(self, path: str) -> SimulatedLog:
+        def effect() -> None:
+            if self.exists(path):
+                raise StoreError(f"{path} exists", code="log_exists")
+            self._disk.logs[path] = bytearray()
+            self._disk.synced[path] = 0
+
+        self._bomb.point(f"open_log {path}", effect)
+        return SimulatedLog(self._disk, self._bomb, path)
+
+
+class SimulatedLog:
+    """A log on the simulated disk. A crash within an append may leave half of it."""
+
+    def __init__(self, disk: Disk, bomb: Bomb, path: str) -> None:
+        self._disk, self._bomb, self._path = disk, bomb, path
+
+    def append(self, data: bytes) -> None:
+        log = self._disk.logs[self._path]
+        self._bomb.point("append", lambda: log.extend(data), torn=lambda: log.extend(data[: len(data) // 2]))
+
+    def sync(self) -> None:
+        size = len(self._disk.logs[self._path])
+        self._bomb.point("sync", lambda: self._disk.synced.__setitem__(self._path, size))
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One request as the API saw it."""
+
+    method: str
+    path: str
+    key: str
+    body: bytes
+
+
+class SimulatedShop:
+    """The demo shop as a `Transport`: it outlives processes, honours idempotency keys and keeps a ledger."""
+
+    def __init__(self) -> None:
+        self.ledger: list[Arrival] = []
+        self.orders: dict[str, dict[str, Any]] = {}
+
+    def connect(self, bomb: Bomb) -> SimulatedTransport:
+        """The shop as one process reaches it."""
+        return SimulatedTransport(self, bomb)
+
+    def answer(self, request: TransportRequest) -> TransportResponse:
+        headers = {name.lower(): value for name, value in request.headers}
+        path = "/" + request.url.split("/", 3)[3]
+        key = headers.get("idempotency-key", "")
+        self.ledger.append(Arrival(request.method, path, key, request.body or b""))
+        if path == "/auth/token":
+            return _json(200, {"access_token": f"tok_{len(self.ledger):08d}", "token_type": "Bearer"})
+        if request.method == "POST":
+            sent = json.loads(request.body or b"{}")
+            order = self.orders.setdefault(
+                key or str(len(self.ledger)),
+                {"id": f"ord-{sent['customer_id']}", "status": "created", **sent},
+            )
+            return _json(201, {"order": order})
+        wanted = path.rsplit("/", 1)[1]
+        found = [order for order in self.orders.values() if order["id"] == wanted]
+        return _json(200, {"order": found[0]}) if found else _json(404, {})
+
+
+class SimulatedTransport:
+    """One process's connection to the shop."""
+
+    def __init__(self, shop: SimulatedShop, bomb: Bomb) -> None:
+        self._shop = shop
+        self._bomb = bomb
+
+    async def send(self, request: TransportRequest) -> Exchange:
+        # The request leaves, other rows get their turn, the response comes.
+        response = self._bomb.point("send", lambda: self._shop.answer(request))
+        await asyncio.sleep(0)
+        self._bomb.point("receive", lambda: None)
+        return Exchange(
+            request_headers=request.headers, url=request.url, timings=Timings(total_ms=1.0), response=response
+        )
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+class SimulatedClock:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self._seconds = 1_000_000.0
+
+    def now_us(self) -> int:
+        return int(self._seconds * 1e6)
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self._seconds += seconds
+        await asyncio.sleep(0)
+
+
+def _json(status: int, body: Any) -> TransportResponse:
+    data = json.dumps(body).encode()
+    return TransportResponse(
+        status=status,
+        reason="OK",
+        headers=(("content-type", "application/json"),),
+        body=data,
+        wire_size=len(data),
+    )
