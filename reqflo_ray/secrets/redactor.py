@@ -99,7 +99,12 @@ class Redactor:
         """`text` with every known value masked; the same object if there is none."""
         data = text.encode("utf-8", "surrogatepass")
         masked = self.bytes(data)
-        return text if masked is data else masked.decode("utf-8", "surrogatepass")
+        if masked is data:
+            return text
+        try:
+            return masked.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:  # a value in Latin-1 bytes ended within a character
+            return masked.decode("utf-8", "replace")
 
     def bytes(self, data: _Bytes) -> _Bytes:
         """`data` with every known value masked; the same object if there is none.

@@ -97,6 +97,16 @@ def test_a_header_that_was_read_as_latin_1_is_masked(redactor: Redactor) -> None
     assert redactor.bytes(b"x " + TOKEN.encode("latin-1")) == b"x [secret:TOKEN]"
 
 
+@pytest.mark.parametrize(("value", "text"), [("aaaaaa\u00c3", "<aaaaaa\u00e4>"), ("\u00a4bcdefg", "<\u00e4bcdefg>")])
+def test_a_value_that_ends_within_a_character_does_not_break_the_text(value: str, text: str) -> None:
+    redactor = Redactor()
+    redactor.register("secret:ODD", value)
+    masked = redactor.text(text)
+    assert "[secret:ODD]" in masked
+    assert masked.startswith("<")
+    assert masked.endswith(">")
+
+
 def test_lone_surrogates_pass_through_text(redactor: Redactor) -> None:
     assert redactor.text(f"\ud800 {PLAIN}") == "\ud800 [secret:PLAIN]"
 
