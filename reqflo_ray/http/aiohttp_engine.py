@@ -76,6 +76,8 @@ class AiohttpEngine:
         body = outgoing.body
         token = CURRENT_WATCH.set(watch)
         try:
+            if self._proxy is not None:
+                await self._guard.check_behind_proxy(outgoing.target.host, outgoing.target.port)
             response = await session.request(
                 outgoing.method,
                 URL(outgoing.target.url, encoded=True),
@@ -209,7 +211,6 @@ class _Handler(ResponseHandler):
 class _Connector(aiohttp.TCPConnector):
     def __init__(self, guard: AddressGuard, limit: int, context: Any) -> None:
         super().__init__(limit=limit, ssl=context, resolver=_Resolver(guard), socket_factory=_socket_factory(guard))
-        self._guard = guard
         self._factory = cast("functools.partial[ResponseHandler]", functools.partial(_Handler, loop=self._loop))
 
     async def connect(self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
@@ -249,8 +250,6 @@ class _Connector(aiohttp.TCPConnector):
         watch.connecting = perf_counter()
         # One bound over name resolution, all addresses and the handshake.
         async with asyncio.timeout(watch.connect_seconds):
-            if req.proxy:
-                await self._guard.check_behind_proxy(req.host, req.port or 0)
             return await super()._create_connection(req, traces, timeout)
 
 

@@ -43,14 +43,21 @@ class AddressGuard:
         return permitted
 
     async def check_behind_proxy(self, host: str, port: int) -> None:
-        """Refuse a target that a proxy would reach for us. A name that only the proxy can resolve passes: then its
-        address cannot be known here. Raises `ExchangeError` with `target_blocked`."""
+        """Refuse a target that a proxy would reach for us; to be asked for every request, as the proxy resolves every
+        time. A name that only the proxy can resolve passes: then its address cannot be known here.
+
+        Raises `ExchangeError`: `target_blocked`, or `dns_failure` if the name service hangs.
+        """
         if self._open:
             return
         if is_blocked_name(host):
             raise blocked_failure(host)
+        loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            async with asyncio.timeout(CURRENT_WATCH.get().connect_seconds):
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except TimeoutError:
+            raise dns_failure(host) from None
         except (OSError, UnicodeError):
             return
         # One blocked address is enough: we do not choose which of them the proxy takes.

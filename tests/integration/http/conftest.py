@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import ipaddress
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
@@ -46,7 +48,7 @@ class Bench:
         return await self.transport.send(
             TransportRequest(
                 method=method,
-                url=path if "://" in path else self.server.url(path),
+                url=self.server.url(path) if path.startswith("/") else path,
                 headers=headers,
                 body=body,
                 connect_ms=connect_ms,
@@ -125,3 +127,29 @@ def failed() -> Callable[[Exchange], FailureKind]:
         return exchange.failure.kind
 
     return take
+
+
+@pytest.fixture(scope="session")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server context for 127.0.0.1, and the file that a client has to trust."""
+    x509 = pytest.importorskip("cryptography.x509", reason="certificates are made with the package cryptography")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    public = certificate.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = tmp_path_factory.mktemp("loopback") / "certificate.pem"
+    path.write_bytes(public + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context, path
