@@ -6,19 +6,20 @@ Instants are written as RFC 3339 in UTC, bytes as base64, nested values as JSON,
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from reqflo_ray.analysis.session import QueryResult
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # What a spreadsheet takes for a formula, and with it for a command.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -53,8 +54,32 @@ def export(result: QueryResult, kind: Format, *, raw: bool = False) -> bytes:
             return _parquet(result)
 
 
-def plain(value: Any, type_name: str = "") -> Any:
-    """A value of an answer as JSON has it: numbers, texts, booleans, null, lists and objects."""
+def records(result: QueryResult) -> Iterator[tuple[Any, ...]]:
+    """The lines of an answer as JSON has values: numbers, texts, booleans, null, lists and objects.
+
+    Numbers keep all their digits (`Decimal` where a float cannot); what is no number is null.
+    """
+    converters = [_converter(kind) for kind in result.table.schema.types]
+    for row in result.rows():
+        yield tuple(convert(value) for convert, value in zip(converters, row, strict=True))
+
+
+def _converter(kind: pa.DataType) -> Callable[[Any], Any]:
+    import pyarrow.types
+
+    if pyarrow.types.is_map(kind):
+        key, item = _converter(kind.key_type), _converter(kind.item_type)
+        return lambda pairs: None if pairs is None else {_text(key(name)): item(value) for name, value in pairs}
+    if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind) or pyarrow.types.is_fixed_size_list(kind):
+        each = _converter(kind.value_type)
+        return lambda values: None if values is None else [each(value) for value in values]
+    if pyarrow.types.is_struct(kind):
+        fields = {field.name: _converter(field.type) for field in kind}
+        return lambda found: None if found is None else {name: fields[name](value) for name, value in found.items()}
+    return _plain
+
+
+def _plain(value: Any) -> Any:
     match value:
         case None | bool() | int() | str():
             return value
@@ -63,46 +88,40 @@ def plain(value: Any, type_name: str = "") -> Any:
         case Decimal():
             return value if value.is_finite() else None
         case datetime():
-            return _instant(value)
+            aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            return aware.isoformat().replace("+00:00", "Z")
         case date() | time():
             return value.isoformat()
         case timedelta():
             return value.total_seconds()
         case bytes():
             return base64.b64encode(value).decode()
-        case list() if type_name.startswith("MAP"):
-            return {_text(key): plain(item) for key, item in value}
-        case list():
-            return [plain(item, type_name.removesuffix("[]")) for item in value]
-        case dict():
-            return {key: plain(item) for key, item in value.items()}
         case _:
             return str(value)
 
 
-def _instant(value: datetime) -> str:
-    aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return aware.isoformat().replace("+00:00", "Z")
-
-
-def _text(value: Any, type_name: str = "") -> str:
-    simple = plain(value, type_name)
-    if isinstance(simple, str):
-        return simple
-    return "" if simple is None else _json.encode(simple).decode()
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else _json.encode(value).decode()
 
 
 def _csv(result: QueryResult, raw: bool) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_harmless(name, raw) for name in result.columns)
-    for row in result.rows():
-        cells = zip(row, result.types, strict=True)
-        writer.writerow(
-            _harmless(_text(value, kind), raw) if isinstance(value, str | list | dict) else _text(value, kind)
-            for value, kind in cells
+    lines = [",".join(_quoted(_harmless(name, raw)) for name in result.columns)]
+    for row in records(result):
+        cells = (
+            _text(value) if isinstance(value, int | float | Decimal) else _harmless(_text(value), raw) for value in row
         )
-    return out.getvalue()
+        # A line of nothing would be taken for no line.
+        lines.append(",".join(map(_quoted, cells)) or '""')
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # Not the csv module: it leaves a lone carriage return bare, which most readers take for the end of a line.
+    if any(mark in text for mark in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _harmless(text: str, raw: bool) -> str:
@@ -110,12 +129,8 @@ def _harmless(text: str, raw: bool) -> str:
 
 
 def _json_lines(result: QueryResult) -> bytes:
-    rows = (
-        _json.encode({name: plain(value, kind) for name, value, kind in zip(names, row, result.types, strict=True)})
-        for names in (_unique(result.columns),)
-        for row in result.rows()
-    )
-    body = b",\n".join(rows)
+    names = _unique(result.columns)
+    body = b",\n".join(_json.encode(dict(zip(names, row, strict=True))) for row in records(result))
     return b"[\n" + body + b"\n]\n" if body else b"[]\n"
 
 
@@ -141,10 +156,7 @@ def _unique(names: Iterable[str]) -> list[str]:
 
 def _table(result: QueryResult, whole: bool) -> str:
     lines = [[_visible(name, whole) for name in result.columns]]
-    lines += [
-        [_visible(_text(cell, kind), whole) for cell, kind in zip(row, result.types, strict=True)]
-        for row in result.rows()
-    ]
+    lines += [[_visible(_text(value), whole) for value in row] for row in records(result)]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     numeric = [_is_numeric(kind) for kind in result.types]
     text = [_line(line, widths, numeric) for line in lines]

@@ -27,7 +27,8 @@ _RUN_COLUMNS: Final[dict[str, pa.DataType]] = {
     "journey": pa.string(),
     "journey_version": pa.string(),
     "environment": pa.string(),
-    "case": pa.string(),
+    # `case` and `user` would have to be quoted.
+    "case_name": pa.string(),
     "presets": pa.list_(pa.string()),
     "overlays": pa.list_(pa.string()),
     "artifact": pa.string(),
@@ -37,7 +38,7 @@ _RUN_COLUMNS: Final[dict[str, pa.DataType]] = {
     "duration_ms": pa.float64(),
     **{name: pa.int64() for name in Counts.__struct_fields__},
     "rows_unreadable": pa.int64(),
-    "user": pa.string(),
+    "user_name": pa.string(),
     "host": pa.string(),
     "backend": pa.string(),
     "rerun_of": pa.string(),
@@ -55,7 +56,8 @@ FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
 
 LOGS: Final = """
 CREATE VIEW logs AS
-SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, e.at AS at, e.kind AS kind, e.text AS text
+SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, e.logged_at AS logged_at,
+       e.kind AS kind, e.text AS text
 FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
              unnest(events) AS e, generate_subscripts(events, 1) AS position FROM steps)
 """
@@ -93,5 +95,6 @@ def _column(column: Column) -> str:
     if column.type == tables.MILLISECONDS:
         return f"{name}::DOUBLE AS {name}"
     if name == "events":
-        return "list_transform(events, lambda e: {'at': e.at::TIMESTAMP, 'kind': e.kind, 'text': e.text}) AS events"
+        event = "{'logged_at': e.logged_at::TIMESTAMP, 'kind': e.kind, 'text': e.text}"
+        return f"list_transform(events, lambda e: {event}) AS events"
     return name

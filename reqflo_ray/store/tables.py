@@ -55,12 +55,12 @@ ASSERTION: Final = pa.struct(
         ("message", pa.string()),
     ]
 )
-EVENT: Final = pa.struct([("at", INSTANT), ("kind", pa.string()), ("text", pa.string())])
+EVENT: Final = pa.struct([("logged_at", INSTANT), ("kind", pa.string()), ("text", pa.string())])
 
 _DICTIONARY, _DELTA = Encoding.DICTIONARY, Encoding.DELTA
 _HEADER_LEAVES = (("key_value.key", _DICTIONARY), ("key_value.value", _DICTIONARY))
 _ASSERTION_LEAVES = tuple((f"list.element.{field.name}", _DICTIONARY) for field in ASSERTION if field.name != "soft")
-_EVENT_LEAVES = (("list.element.at", _DELTA), ("list.element.kind", _DICTIONARY))
+_EVENT_LEAVES = (("list.element.logged_at", _DELTA), ("list.element.kind", _DICTIONARY))
 
 RESULTS: Final = (
     Column("row_index", pa.int64(), _DELTA, statistics=True),

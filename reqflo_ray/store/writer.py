@@ -254,7 +254,7 @@ def _leaves(columns: tuple[Column, ...]) -> Iterable[tuple[str, pa.DataType, Enc
         if not column.leaves:
             yield column.name, column.type, column.encoding
         for leaf, encoding in column.leaves:
-            yield f"{column.name}.{leaf}", tables.INSTANT if leaf.endswith(".at") else pa.string(), encoding
+            yield f"{column.name}.{leaf}", tables.INSTANT if leaf.endswith("_at") else pa.string(), encoding
 
 
 def _delta(kind: pa.DataType) -> str:

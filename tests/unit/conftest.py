@@ -256,6 +256,12 @@ def runs(storage: LocalStorage) -> RunMaker:
     return RunMaker(storage)
 
 
+@pytest.fixture(scope="session")
+def run_maker() -> type[RunMaker]:
+    """For fixtures that make a store once for many tests."""
+    return RunMaker
+
+
 @pytest.fixture
 def shard_records() -> Callable[..., tuple[list[RowResult], list[StepRecord]]]:
     """Makes the results and steps of a shard: `shard_records(shard, rows, fail_every=0)`."""

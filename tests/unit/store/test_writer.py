@@ -134,7 +134,7 @@ def test_a_step_keeps_its_request_response_and_times(one_step: Callable[..., Ste
     assert line["connection_reused"] is True
     assert (line["idempotency_key"], line["resend_count"], line["resend_reason"]) == ("KEY", 2, "unknown")
     assert line["resumed"] is True
-    assert line["events"][0]["at"].isoformat() == "2026-09-21T14:13:20.000001+00:00"
+    assert line["events"][0]["logged_at"].isoformat() == "2026-09-21T14:13:20.000001+00:00"
     assert (line["events"][0]["kind"], line["events"][0]["text"]) == ("retry", "again")
 
 

@@ -1,0 +1,165 @@
+"""Answers as text and bytes: nothing is lost, and nothing commands a terminal or a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from reqflo_ray.analysis.export import Format, export
+from reqflo_ray.analysis.session import QueryResult, Session, open_session
+from reqflo_ray.store.storage import LocalStorage
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with open_session(LocalStorage(tmp_path_factory.mktemp("no-runs"))) as opened:
+        yield opened
+
+
+def as_json(session: Session, expression: str) -> Any:
+    return json.loads(export(session.query(f"SELECT {expression} AS v"), Format.JSON))[0]["v"]
+
+
+def as_csv(session: Session, expression: str, *, raw: bool = False) -> str:
+    text = export(session.query(f"SELECT {expression} AS v"), Format.CSV, raw=raw).decode()
+    (_, (cell,)) = csv.reader(io.StringIO(text))
+    return cell
+
+
+def as_table(session: Session, sql: str) -> str:
+    return export(session.query(sql), Format.TABLE).decode()
+
+
+def texts(*values: str | None) -> QueryResult:
+    return QueryResult(pa.table({"v": pa.array(values, pa.string())}), ("VARCHAR",))
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("NULL", None),
+        ("1", 1),
+        ("true", True),
+        ("1.5::DOUBLE", 1.5),
+        ("'NaN'::DOUBLE", None),
+        ("'inf'::DOUBLE", None),
+        ("18446744073709551615::UBIGINT", 18446744073709551615),
+        ("1180591620717411303424::HUGEINT", 2**70),
+        ("12.340::DECIMAL(9,3)", 12.34),
+        ("'text'", "text"),
+        ("'a' || chr(0) || 'b'", "a\0b"),
+        ("TIMESTAMP '2026-11-22 10:45:00.5'", "2026-11-22T10:45:00.500000Z"),
+        ("TIMESTAMPTZ '2026-11-22 12:45:00+02'", "2026-11-22T10:45:00Z"),
+        ("DATE '2026-11-22'", "2026-11-22"),
+        ("TIME '10:45:00'", "10:45:00"),
+        ("'\\x00\\xFF'::BLOB", "AP8="),
+        ("[1, NULL, 3]", [1, None, 3]),
+        ("{'a': 1, 'b': [true]}", {"a": 1, "b": [True]}),
+        ("MAP {'content-type': 'x', 'etag': NULL}", {"content-type": "x", "etag": None}),
+        ("[MAP {'a': 1}]", [{"a": 1}]),
+        ("MAP {1: 'x'}", {"1": "x"}),
+        ("{'m': [MAP {'a': {'t': TIMESTAMP '2026-01-01'}}]}", {"m": [{"a": {"t": "2026-01-01T00:00:00Z"}}]}),
+        ("MAP {}", {}),
+        ("NULL::MAP(VARCHAR, INTEGER)", None),
+        ("[]", []),
+        ("INTERVAL 1 DAY", "MonthDayNano(months=0, days=1, nanoseconds=0)"),
+        ("'00000000-0000-0000-0000-000000000001'::UUID", "00000000-0000-0000-0000-000000000001"),
+        ("'{\"a\": 1}'::JSON", '{"a": 1}'),
+    ],
+)
+def test_every_type_has_its_json(session: Session, expression: str, value: Any) -> None:
+    assert as_json(session, expression) == value
+
+
+def test_json_is_a_line_per_row(session: Session) -> None:
+    data = export(session.query("SELECT i, 'é' AS t FROM range(2) r(i)"), Format.JSON).decode()
+    assert data == '[\n{"i":0,"t":"é"},\n{"i":1,"t":"é"}\n]\n'
+    assert export(session.query("SELECT 1 WHERE false"), Format.JSON) == b"[]\n"
+
+
+def test_columns_of_one_name_are_all_kept(session: Session) -> None:
+    result = session.query("SELECT 1 AS a, 2 AS a, 3 AS a_")
+    (row,) = json.loads(export(result, Format.JSON))
+    assert list(row.values()) == [1, 2, 3]
+    assert pq.read_table(pa.BufferReader(export(result, Format.PARQUET))).num_columns == 3
+    assert export(result, Format.CSV).decode() == "a,a,a_\n1,2,3\n"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "=cmd|' /C calc'!A0"])
+def test_a_formula_is_disarmed_in_csv(session: Session, text: str) -> None:
+    result = texts(text)
+    cell = next(csv.reader(io.StringIO(export(result, Format.CSV).decode().partition("\n")[2], newline="")))[0]
+    assert cell == f"'{text}"
+    raw = next(csv.reader(io.StringIO(export(result, Format.CSV, raw=True).decode().partition("\n")[2], newline="")))[0]
+    assert raw == text
+
+
+def test_a_formula_as_a_column_name_is_disarmed(session: Session) -> None:
+    assert export(session.query('SELECT 1 AS "=1+1"'), Format.CSV).decode() == "'=1+1\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("expression", "cell"),
+    [
+        ("-5", "-5"),
+        ("-1.5::DOUBLE", "-1.5"),
+        ("NULL", ""),
+        ("'a,b\"c'", 'a,b"c'),
+        ("[1, 2]", "[1,2]"),
+        ("{'a': 'x'}", '{"a":"x"}'),
+        ("true", "true"),
+    ],
+)
+def test_csv_cells(session: Session, expression: str, cell: str) -> None:
+    assert as_csv(session, expression) == cell
+
+
+def test_csv_keeps_line_breaks_within_cells() -> None:
+    data = export(texts("a\nb", None, "c"), Format.CSV).decode()
+    assert list(csv.reader(io.StringIO(data, newline=""))) == [["v"], ["a\nb"], [""], ["c"]]
+
+
+def test_a_table_is_aligned(session: Session) -> None:
+    text = as_table(session, "SELECT * FROM (VALUES ('passed', 1000), ('ö', 7)) t(status, n)")
+    assert text == "status     n\n------  ----\npassed  1000\nö          7\n(2 rows)\n"
+
+
+def test_a_table_without_rows_has_its_head(session: Session) -> None:
+    assert as_table(session, "SELECT 1 AS a WHERE false") == "a\n-\n(0 rows)\n"
+
+
+@pytest.mark.parametrize("text", ["\x1b[2Jx", "a\nb", "\u202eabc", "\x07", "\r::error::x", "\x9b31m"])
+def test_a_table_commands_no_terminal(text: str) -> None:
+    shown = export(texts(text), Format.TABLE).decode()
+    assert shown.count("\n") == 4
+    assert all(character.isprintable() or character == "\n" for character in shown)
+
+
+def test_a_long_cell_is_shortened_unless_asked_for() -> None:
+    assert "…" in export(texts("x" * 100), Format.TABLE).decode()
+    assert "x" * 100 in export(texts("x" * 100), Format.TABLE, raw=True).decode()
+
+
+def test_wide_characters_keep_the_columns_straight(session: Session) -> None:
+    head, _, first, second, _ = as_table(session, "SELECT * FROM (VALUES ('日本', 1), ('ab', 2)) t(k, n)").splitlines()
+    assert (head, first, second) == ("k     n", "日本  1", "ab    2")
+
+
+def test_parquet_reads_back(session: Session) -> None:
+    result = session.query("SELECT 1 AS a, 'x' AS b, MAP {'k': 'v'} AS m, now() AS t")
+    table = pq.read_table(pa.BufferReader(export(result, Format.PARQUET)))
+    assert table.column_names == ["a", "b", "m", "t"]
+    assert table["m"].to_pylist() == [[("k", "v")]]
+
+
+def test_not_a_number_in_a_list_is_null(session: Session) -> None:
+    assert as_json(session, "[1.0::DOUBLE, 'NaN'::DOUBLE]") == [1.0, None]
+    assert not math.isnan(1.0)
