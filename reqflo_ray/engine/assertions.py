@@ -15,7 +15,7 @@ from reqflo_ray.engine.conversion import ConversionError, convert, kind_of
 from reqflo_ray.engine.expressions import Renderer, Values, compile_node, to_text
 from reqflo_ray.engine.faults import RowFault
 from reqflo_ray.engine.json_text import NotJson
-from reqflo_ray.engine.jsonpath import Path, PathError, compile_path
+from reqflo_ray.engine.jsonpath import PathError, compile_path
 from reqflo_ray.engine.patterns import Pattern, PatternError
 from reqflo_ray.engine.response import ResponseView
 from reqflo_ray.engine.schemas import SchemaError, compile_schema
@@ -113,10 +113,11 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
         finding = Finding(holds=False, reason=f"body is not JSON: {problem}")
     except RowFault as fault:
         finding = Finding(holds=False, reason=f"the expected value cannot be had: {fault.message}")
-    except (Incomparable, PathError, PatternError, SchemaError, ValueError) as problem:
+    except (Incomparable, PathError, PatternError, SchemaError) as problem:
         finding = Finding(holds=False, reason=str(problem))
-    except (RecursionError, ArithmeticError):
-        finding = Finding(holds=False, reason="the value is nested too deeply, or out of all range, to be compared")
+    except (RecursionError, ArithmeticError, ValueError):
+        # Others' texts may quote values.
+        finding = Finding(holds=False, reason="the value is nested too deeply, or out of all range, to be judged")
     shown = shown or ""
     actual = "" if finding.actual is UNSET else _shown(finding.actual)
     return AssertionResult(
@@ -143,7 +144,7 @@ def _evaluator(assertion: Assertion, literal: JsonValue) -> Callable[[ResponseVi
             path = compile_path(assertion.target)
             if path.singular:
                 return lambda view, expected: _value(operator, path.first(view.json()), expected, pattern)
-            return lambda view, expected: _matches_of(path, operator, path.find(view.json()), expected, pattern)
+            return lambda view, expected: _matches_of(operator, path.find(view.json()), expected, pattern)
         case AssertionType.HEADER:
             name = assertion.target.lower()
             return lambda view, expected: _header(operator, view.header(name), expected, pattern)
@@ -173,9 +174,7 @@ def _value(operator: Operator, actual: JsonValue, expected: JsonValue, pattern: 
         return Finding(holds=False, actual=actual, reason=str(problem))
 
 
-def _matches_of(
-    path: Path, operator: Operator, found: list[JsonValue], expected: JsonValue, pattern: Pattern | None
-) -> Finding:
+def _matches_of(operator: Operator, found: list[JsonValue], expected: JsonValue, pattern: Pattern | None) -> Finding:
     """A path that may give many values: about their list where the operator is about lists, else about the only one."""
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
         return Finding(holds=bool(found) is (operator is Operator.EXISTS), actual=found if found else UNSET)
@@ -185,9 +184,7 @@ def _matches_of(
         same = equal(found, expected) or (len(found) == 1 and equal(found[0], expected))
         return Finding(holds=same is (operator is Operator.EQUALS), actual=found)
     if len(found) != 1:
-        return Finding(
-            holds=False, actual=found, reason=f"`{path.text}` found {len(found)} values, and `{operator}` is about one"
-        )
+        return Finding(holds=False, actual=found, reason=f"found {len(found)} values, and `{operator}` is about one")
     return _value(operator, found[0], expected, pattern)
 
 

@@ -50,8 +50,8 @@ class Values(Protocol):
     @property
     def resolved(self) -> Mapping[str, Resolved]: ...
 
-    def resolve(self, reference: AnyReference) -> Resolved:
-        """What `reference` stands for; its value is `UNSET` if nothing.
+    def resolve(self, reference: AnyReference, label: str = "") -> Resolved:
+        """What `reference` stands for; its value is `UNSET` if nothing. `label` is its text, if that is known.
 
         Raises:
             RowFault: it cannot be had.
@@ -97,7 +97,7 @@ def _reference(reference: AnyReference) -> Renderer:
 
     def evaluate(values: Values) -> JsonValue:
         found = values.resolved.get(label)
-        return (values.resolve(reference) if found is None else found).value
+        return (values.resolve(reference, label) if found is None else found).value
 
     return evaluate
 
@@ -107,7 +107,7 @@ def _masked_reference(reference: AnyReference) -> Renderer:
 
     def evaluate(values: Values) -> JsonValue:
         found = values.resolved.get(label)
-        return (values.resolve(reference) if found is None else found).masked
+        return (values.resolve(reference, label) if found is None else found).masked
 
     return evaluate
 

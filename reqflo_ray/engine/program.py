@@ -42,28 +42,26 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """An input or variable with all its sources below the data row, highest precedence first."""
+    """An input or variable with all its sources below the data row, highest precedence first. `label` is how it is
+    referred to: `inputs.x` or `variables.x`."""
 
     namespace: Namespace
     name: str
+    label: str
     type: ValueType | None
     required: bool
     sensitive: bool
     sources: tuple[Source, ...]
 
-    @property
-    def label(self) -> str:
-        """How it is referred to: `inputs.x` or `variables.x`."""
-        return f"{self.namespace}.{self.name}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRequest:
-    """How a step's request is drafted. `masked` is None if nothing secret or sensitive can be in it."""
+    """How a step's request is drafted. `masked` is None if nothing secret or sensitive can be in it; `with_secrets`
+    are its references that may hold a secret."""
 
     real: RequestRenderer
     masked: RequestRenderer | None
-    references: tuple[AnyReference, ...]
+    with_secrets: tuple[AnyReference, ...]
     connect_ms: int
     read_ms: int
     total_ms: int
@@ -170,7 +168,7 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
             masked=(
                 RequestRenderer(step.request, base, artifact.files, masked=True) if reach.is_tainted(sent) else None
             ),
-            references=sent,
+            with_secrets=tuple(reference for reference in sent if reach.secrets([reference])),
             connect_ms=own.connect_ms if own.connect_ms is not None else settings.connect_ms,
             read_ms=own.read_ms if own.read_ms is not None else settings.read_ms,
             total_ms=own.total_ms if own.total_ms is not None else settings.total_ms,
@@ -198,9 +196,11 @@ def _expected(assertions: Iterable[Assertion]) -> tuple[AnyReference, ...]:
 
 
 def _declared(entry: Input | Variable, run: RunRecord, reach: Reach) -> Declared:
+    namespace = Namespace.INPUTS if isinstance(entry, Input) else Namespace.VARIABLES
     return Declared(
-        namespace=Namespace.INPUTS if isinstance(entry, Input) else Namespace.VARIABLES,
+        namespace=namespace,
         name=entry.name,
+        label=f"{namespace}.{entry.name}",
         type=entry.type,
         required=entry.required,
         sensitive=entry.sensitive,

@@ -59,7 +59,7 @@ def render_request(
     shown = draft
     if prepared.masked is not None:
         shown = _with_key(prepared.masked(scope), step.step, idempotency_key)
-        uses = tuple(sorted({name for used in prepared.references for name in scope.resolve(used).secrets}))
+        uses = tuple(sorted({name for used in prepared.with_secrets for name in scope.resolve(used).secrets}))
     request = TransportRequest(
         method=step.step.request.method,
         url=draft.url,

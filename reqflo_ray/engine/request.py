@@ -47,6 +47,10 @@ class RequestRenderer:
         self._base = compile_node(base, masked=masked) if base is not None else None
         self._fixed_base = _checked_if_fixed(base)
         self._path = _path_pieces(template, masked)
+        fixed = [piece for piece in self._path if isinstance(piece, str)]
+        self._fixed_url = (
+            _join(self._fixed_base, fixed) if self._fixed_base is not None and len(fixed) == len(self._path) else None
+        )
         self._query = tuple(
             (encode_query_name(name), compile_node(node, masked=masked)) for name, node in template.query
         )
@@ -75,15 +79,14 @@ class RequestRenderer:
         return url
 
     def _joined(self, values: Values) -> str:
+        if self._fixed_url is not None:
+            return self._fixed_url
         base = self._fixed_base
         if base is None:
             if self._base is None:
                 raise RowFault("missing_base_url", f"the environment has no base URL for service `{self._service}`")
             base = self._exact(self._base(values), base_url)
-        path = "".join([piece if isinstance(piece, str) else piece(values) for piece in self._path])
-        if not path or path.startswith("?"):
-            return base + path
-        return f"{base}/{path.lstrip('/')}"
+        return _join(base, [piece if isinstance(piece, str) else piece(values) for piece in self._path])
 
     def _exact(self, value: JsonValue, check: Callable[[str], str]) -> str:
         if value is UNSET or value is None:
@@ -113,6 +116,11 @@ class RequestRenderer:
         if body is not None and not typed:
             lines.append(("Content-Type", body.content_type))
         return tuple(lines)
+
+
+def _join(base: str, pieces: list[str]) -> str:
+    path = "".join(pieces)
+    return base + path if not path or path.startswith("?") else f"{base}/{path.lstrip('/')}"
 
 
 def encode_query_name(name: str) -> str:

@@ -17,7 +17,8 @@ class SchemaError(ValueError):
 def compile_schema(schema: JsonValue) -> Callable[[Any], str]:
     """A function that validates a document and says what is wrong with it, "" if nothing.
 
-    What it says names places and keywords of the schema, no values of the document.
+    What it says names places and keywords of the schema, no values of the document. It raises `SchemaError` for a
+    document that the validator cannot read.
 
     Raises:
         SchemaError: `schema` is no JSON Schema, or refers to something outside of itself.
@@ -30,9 +31,12 @@ def compile_schema(schema: JsonValue) -> Callable[[Any], str]:
         raise SchemaError(f"the JSON Schema cannot be used: {str(problem).splitlines()[0]}") from None
 
     def validate(document: Any) -> str:
-        if validator.is_valid(document):
+        try:
+            errors = [] if validator.is_valid(document) else list(validator.iter_errors(document))
+        except ValueError:
+            raise SchemaError("the body is nested too deeply, or holds half of a surrogate pair") from None
+        if not errors:
             return ""
-        errors = list(validator.iter_errors(document))
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         return f"body does not match the schema: {_describe(errors[0])}{more}"
 

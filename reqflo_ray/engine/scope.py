@@ -43,20 +43,22 @@ class Scope:
         self._statuses: dict[str, Status] = {}
         self._sensitive: list[tuple[str, str]] = []
 
-    def resolve(self, reference: AnyReference) -> Resolved:
-        """What `reference` stands for; the value is `UNSET` if that is nothing.
+    def resolve(self, reference: AnyReference, label: str = "") -> Resolved:
+        """What `reference` stands for; the value is `UNSET` if that is nothing. `label` is its text, if that is known.
 
         Raises:
             RowFault: `missing_value` (required), `unresolved_dependency`, `secret_unavailable`, `invalid_value`, …
         """
-        label = str(reference)
+        label = label or str(reference)
         found = self.resolved.get(label)
         if found is not None:
             return found
         if isinstance(reference, StepReference):
-            found = self._of_step(reference)
+            found = self._of_step(reference, label)
         else:
-            found = self._reach_into(reference, self._named(reference))
+            found = self._named(reference)
+            if reference.path:
+                found = self._reach_into(reference, label, found)
         self.resolved[label] = found
         return found
 
@@ -139,7 +141,7 @@ class Scope:
             case Namespace.ROW:
                 return _plain({"index": self.row.index, "key": self.row.key}.get(name, UNSET))
 
-    def _reach_into(self, reference: Reference, found: Resolved) -> Resolved:
+    def _reach_into(self, reference: Reference, label: str, found: Resolved) -> Resolved:
         path = reference.path[1:] if self._names_service(reference) else reference.path
         if found.value is UNSET or not path:
             return found
@@ -148,24 +150,26 @@ class Scope:
             return _plain(value)
         if value is UNSET:
             return _NOTHING
-        self.keep_secret(str(reference), value)
         inner = walk(found.masked, path)
-        return Resolved(value, mask(str(reference)) if inner is UNSET else inner, found.secrets)
+        masked = mask(label) if inner is UNSET else inner
+        self._keep_hidden(label, value, masked)
+        return Resolved(value, masked, found.secrets)
 
-    def _of_step(self, reference: StepReference) -> Resolved:
+    def _of_step(self, reference: StepReference, label: str) -> Resolved:
         status = self._statuses.get(reference.step)
         if status is not Status.PASSED:
             how = f"it ended {status}" if status else "it has not run"
-            raise RowFault("unresolved_dependency", f"`{reference}` has no value: step `{reference.step}`: {how}")
+            raise RowFault("unresolved_dependency", f"`{label}` has no value: step `{reference.step}`: {how}")
         value = self._captures[reference.step].get(reference.capture, UNSET)
-        label = str(reference)
         if value is UNSET or label not in self.program.sensitive_captures:
             return _plain(value)
         return Resolved(value, mask(label))
 
     def _of_declaration(self, name: str) -> Resolved:
         declared = self.program.declared.get(name)
-        label = declared.label if declared else f"variables.{name}"
+        if declared is not None and not declared.sensitive and name in self.row.values and name not in self._assigned:
+            return _plain(self.row.values[name])
+        label = declared.label if declared is not None else f"variables.{name}"
         base = self.resolved.get(label)
         if base is not None:
             return base

@@ -97,14 +97,10 @@ def _token_step() -> HttpStep:
                 ),
             ),
         ),
-        assertions=(
-            Assertion(type=AssertionType.STATUS_CODE, expected=Literal(200), origin=AssertionOrigin.TEMPLATE),
-        ),
+        assertions=(Assertion(type=AssertionType.STATUS_CODE, expected=Literal(200), origin=AssertionOrigin.TEMPLATE),),
         outputs=(Output(name="access_token", root=CaptureRoot.BODY, path="$.access_token", sensitive=True),),
         captures=(
-            Capture(
-                key="outputs.access_token", root=CaptureRoot.OUTPUTS, path=("access_token",), sensitive=True
-            ),
+            Capture(key="outputs.access_token", root=CaptureRoot.OUTPUTS, path=("access_token",), sensitive=True),
         ),
         on_interrupt=OnInterrupt.RESEND,
     )

@@ -17,10 +17,10 @@ from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Status
 
 SECRETS = {"SHOP_CLIENT_SECRET": "s3cr3t-of-the-shop"}
-ROW = Row(index=0, key="ref-0000", values={"order_ref": "ref-0000", "customer_id": "cus-331", "total": 198.72, "qty": 7})
-CREATED = (
-    '{"order":{"id":"ord-1","customer_id":"cus-331","sku":"SKU-1","qty":7,"total":198.72,"status":"created"}}'
+ROW = Row(
+    index=0, key="ref-0000", values={"order_ref": "ref-0000", "customer_id": "cus-331", "total": 198.72, "qty": 7}
 )
+CREATED = '{"order":{"id":"ord-1","customer_id":"cus-331","sku":"SKU-1","qty":7,"total":198.72,"status":"created"}}'
 
 
 @pytest.fixture

@@ -1,0 +1,493 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from reqflo_ray.engine.judge import Judgement, judge, poll_holds
+from reqflo_ray.engine.scope import Scope
+from reqflo_ray.errors import DefinitionError
+from reqflo_ray.model.artifact import (
+    Assertion,
+    AssertionType,
+    Capture,
+    CaptureRoot,
+    HttpStep,
+    Input,
+    Operator,
+    Output,
+    Poll,
+)
+from reqflo_ray.model.exchange import Exchange, FailureKind, Timings, TransportFailure
+from reqflo_ray.model.results import AssertionResult, Status
+from reqflo_ray.model.values import Literal, Node, Reference
+
+MakeScope = Callable[..., Scope]
+MakeStep = Callable[..., HttpStep]
+Answer = Callable[..., Exchange]
+Ref = Callable[[str], Reference]
+NodeOf = Callable[[str], Node]
+Assess = Callable[..., AssertionResult]
+Op, Kind = Operator, AssertionType
+
+
+@pytest.fixture
+def judged(make_scope: MakeScope, make_step: MakeStep) -> Callable[..., Judgement]:
+    """Judge an exchange as the answer to a step with the given fields."""
+
+    def make(exchange: Exchange, **fields: Any) -> Judgement:
+        scope = make_scope(make_step(**fields))
+        return judge(scope.program.steps[0], exchange, scope)
+
+    return make
+
+
+@pytest.fixture
+def assess(judged: Callable[..., Judgement], answer: Answer) -> Assess:
+    """The result of one assertion on one answer."""
+
+    def make(
+        type: AssertionType, expected: Any = None, operator: Operator = Op.EQUALS, target: str = "", **of: Any
+    ) -> AssertionResult:
+        node = None if expected is None and operator in (Op.EXISTS, Op.NOT_EXISTS) else Literal(expected)
+        assertion = Assertion(type=type, target=target, operator=operator, expected=node)
+        return judged(answer(**of), assertions=(assertion,)).assertions[0]
+
+    return make
+
+
+def passed(result: AssertionResult) -> bool:
+    assert (result.message == "") is (result.status is Status.PASSED)
+    return result.status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("expected", "status", "holds"),
+    [
+        (201, 201, True), (201, 200, False), ("201", 201, True), (Decimal("201.0"), 201, True),
+        ("2xx", 299, True), ("2XX", 200, True), ("2xx", 300, False), ("200-299", 200, True), ("200-299", 300, False),
+        ("200 - 204", 204, True), ([200, "3xx", "400-404"], 302, True), ([200, "3xx", "400-404"], 403, True),
+        ([200, "3xx"], 404, False), ([], 200, False),
+    ],
+)  # fmt: skip
+def test_a_status_is_a_number_a_class_a_range_or_a_list(
+    assess: Assess, expected: Any, status: int, holds: bool
+) -> None:
+    assert passed(assess(Kind.STATUS_CODE, expected, status=status)) is holds
+    assert passed(assess(Kind.STATUS_CODE, expected, Op.NOT_EQUALS, status=status)) is not holds
+
+
+@pytest.mark.parametrize("expected", ["ok", "20x", "xx2", "-", "a-b", None, True, {}, "200-", ""])
+def test_a_status_that_is_expected_as_something_else_fails_with_what_is_meant(assess: Assess, expected: Any) -> None:
+    result = assess(Kind.STATUS_CODE, expected)
+    assert not passed(result)
+    assert '"2xx"' in result.message
+
+
+def test_a_status_can_be_compared_too(assess: Assess) -> None:
+    assert passed(assess(Kind.STATUS_CODE, 400, Op.LESS_THAN, status=399))
+    assert passed(assess(Kind.STATUS_CODE, [200, 201], Op.IN, status=201))
+
+
+BODY = json.dumps(
+    {"order": {"id": "ord-1", "total": 287, "tags": ["a", "b"], "note": None}, "items": [{"n": 1}, {"n": 2}]}
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "operator", "expected"),
+    [
+        ("$.order.id", Op.EXISTS, None),
+        ("$.order.note", Op.EXISTS, None),
+        ("$.order.none", Op.NOT_EXISTS, None),
+        ("$.items[*].m", Op.NOT_EXISTS, None),
+        ("$.order.total", Op.EQUALS, Decimal("287.00")),
+        ("$.order.note", Op.EQUALS, None),
+        ("$.order.tags", Op.CONTAINS, "a"),
+        ("$.items[-1].n", Op.EQUALS, 2),
+        ("$.items[*].n", Op.EQUALS, [1, 2]),
+        ("$.items[?@.n == 2].n", Op.EQUALS, 2),
+        ("$.items[?@.n == 2].n", Op.EQUALS, [2]),
+        ("$.items[?@.n > 5].n", Op.EQUALS, []),
+        ("$.items[*].n", Op.CONTAINS, 2),
+        ("$.items[*].n", Op.NOT_CONTAINS, 3),
+        ("$.items[*].n", Op.LENGTH, 2),
+        ("$.items[?@.n == 2].n", Op.GREATER_THAN, 1),
+        ("$.order.id", Op.MATCHES, "^ord-[0-9]+$"),
+        ("$", Op.TYPE, "object"),
+    ],
+)
+def test_a_json_path_assertion_that_holds(assess: Assess, path: str, operator: Operator, expected: Any) -> None:
+    assert passed(assess(Kind.JSON_PATH, expected, operator, path, body=BODY))
+
+
+@pytest.mark.parametrize(
+    ("path", "operator", "expected", "message"),
+    [
+        ("$.order.none", Op.EXISTS, None, "json_path `$.order.none`: found nothing"),
+        ("$.order.id", Op.NOT_EXISTS, None, "json_path `$.order.id`: is there, and was expected not to be"),
+        ("$.order.none", Op.EQUALS, 1, "json_path `$.order.none`: found nothing"),
+        ("$.order.none", Op.NOT_EQUALS, 1, "json_path `$.order.none`: found nothing"),
+        ("$.order.total", Op.EQUALS, "287", 'json_path `$.order.total`: expected 287 to equal "287"'),
+        ("$.order.id", Op.GREATER_THAN, 5, "json_path `$.order.id`: only numbers have an order, not text"),
+        ("$.items[*].n", Op.EQUALS, 1, "json_path `$.items[*].n`: expected [1,2] to equal 1"),
+        ("$..n", Op.LESS_THAN, 0, "json_path `$..n`: found 2 values, and `less_than` is about one"),
+        ("$.items[*].n", Op.LENGTH, 3, "json_path `$.items[*].n`: expected [1,2] to have length 3"),
+    ],
+)  # fmt: skip
+def test_a_json_path_assertion_that_fails_says_why(
+    assess: Assess, path: str, operator: Operator, expected: Any, message: str
+) -> None:
+    assert assess(Kind.JSON_PATH, expected, operator, path, body=BODY).message == message
+
+
+@pytest.mark.parametrize("operator", [Op.EXISTS, Op.NOT_EXISTS, Op.EQUALS, Op.NOT_EQUALS])
+def test_every_json_path_assertion_on_a_body_that_is_no_json_fails(assess: Assess, operator: Operator) -> None:
+    result = assess(Kind.JSON_PATH, 1, operator, "$.a", body="<html>oops</html>")
+    assert not passed(result)
+    assert "body is not JSON: " in result.message
+    assert "oops" not in result.message
+
+
+def test_a_result_tells_what_was_expected_and_what_was_there_as_json(assess: Assess) -> None:
+    result = assess(Kind.JSON_PATH, Decimal("287.50"), Op.EQUALS, "$.order.total", body=BODY)
+    assert (result.expected, result.actual) == ("287.50", "287")
+    assert (result.type, result.target, result.operator) == (Kind.JSON_PATH, "$.order.total", Op.EQUALS)
+
+
+def test_a_long_value_is_described_and_never_cut(assess: Assess) -> None:
+    result = assess(Kind.JSON_PATH, "short", Op.EQUALS, "$.a", body=json.dumps({"a": "s3cr3t" * 1000}))
+    assert result.actual == '"<text of 6000 characters>"'
+    assert "s3cr3t" not in result.message
+    listed = assess(Kind.JSON_PATH, [], Op.EQUALS, "$", body=json.dumps(list(range(5000))))
+    assert listed.actual == '"<array, 23891 characters of JSON>"'
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected", "holds"),
+    [
+        (Op.EXISTS, None, True), (Op.NOT_EXISTS, None, False), (Op.EQUALS, "two", True), (Op.EQUALS, "TWO", False),
+        (Op.NOT_EQUALS, "two", False), (Op.NOT_EQUALS, "three", True), (Op.CONTAINS, "wo", True),
+        (Op.NOT_CONTAINS, "wo", False), (Op.MATCHES, "^o", True), (Op.IN, ["two", "four"], True),
+        (Op.NOT_IN, ["four"], True), (Op.STARTS_WITH, "x", False), (Op.LENGTH, 3, True),
+    ],
+)  # fmt: skip
+def test_a_repeated_header_holds_if_any_value_does_and_a_negation_if_none_does(
+    assess: Assess, operator: Operator, expected: Any, holds: bool
+) -> None:
+    headers = (("X-Many", "one"), ("x-MANY", "two"))
+    assert passed(assess(Kind.HEADER, expected, operator, "X-many", headers=headers)) is holds
+
+
+def test_a_header_is_compared_as_a_number_where_an_order_is_asked(assess: Assess) -> None:
+    headers = (("X-Left", "42"), ("X-Word", "many"))
+    assert passed(assess(Kind.HEADER, 41.5, Op.GREATER_THAN, "x-left", headers=headers))
+    assert passed(assess(Kind.HEADER, 42, Op.EQUALS, "x-left", headers=headers))
+    assert "is no number" in assess(Kind.HEADER, 1, Op.GREATER_THAN, "x-word", headers=headers).message
+
+
+@pytest.mark.parametrize("operator", [Op.EXISTS, Op.EQUALS, Op.NOT_EQUALS, Op.CONTAINS])
+def test_a_header_that_is_missing_fails(assess: Assess, operator: Operator) -> None:
+    assert not passed(assess(Kind.HEADER, "x", operator, "X-None"))
+
+
+LATIN = (("Content-Type", "text/plain; charset=iso-8859-1"),)
+
+
+def test_text_is_looked_for_in_the_charset_of_the_response(assess: Assess) -> None:
+    assert passed(assess(Kind.BODY_CONTAINS, "blå", body="en blå bil"))
+    assert passed(assess(Kind.BODY_CONTAINS, "blå", body="en blå bil".encode("latin-1"), headers=LATIN))
+    assert not passed(assess(Kind.BODY_CONTAINS, "blå", body="en blå bil".encode("latin-1")))
+    assert passed(assess(Kind.BODY_CONTAINS, "red", Op.NOT_CONTAINS, body="blue"))
+    assert passed(assess(Kind.BODY_CONTAINS, 1.5, body="1.50"))
+    assert passed(assess(Kind.BODY_CONTAINS, "x", body="x", headers=(("content-type", "a; charset=klingon"),)))
+    result = assess(Kind.BODY_CONTAINS, "red", body="blue")
+    assert result.message == 'body_contains: expected the body to contain "red"'
+
+
+def test_a_body_equals_text_exactly_and_json_by_value(assess: Assess) -> None:
+    assert passed(assess(Kind.BODY_EQUALS, "pong", body="pong"))
+    assert not passed(assess(Kind.BODY_EQUALS, "pong", body="pong\n"))
+    assert passed(assess(Kind.BODY_EQUALS, "blå", body="blå".encode("latin-1"), headers=LATIN))
+    assert passed(assess(Kind.BODY_EQUALS, {"a": 1}, body=' {"a": 1.0} '))
+    assert passed(assess(Kind.BODY_EQUALS, "ping", Op.NOT_EQUALS, body="pong"))
+    assert not passed(assess(Kind.BODY_EQUALS, {"a": 1}, body="<a>"))
+
+
+SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, "n": {"multipleOf": 0.01}}}
+
+
+def test_a_body_that_matches_a_schema(assess: Assess) -> None:
+    assert passed(assess(Kind.JSON_SCHEMA, SCHEMA, body='{"id": "x", "n": 198.70}'))
+
+
+def test_a_body_that_does_not_match_a_schema_is_told_by_place_and_rule(assess: Assess) -> None:
+    result = assess(Kind.JSON_SCHEMA, SCHEMA, body='{"id": ["s3cr3t"]}')
+    assert result.message == "json_schema: body does not match the schema: `$.id` breaks `properties/id/type`"
+    assert not passed(assess(Kind.JSON_SCHEMA, SCHEMA, body="no"))
+
+
+@pytest.mark.parametrize("document", ["1e999999", '"\\ud800"', "[" * 200 + "]" * 200, "123456789012345678901234567890"])
+def test_an_odd_document_is_judged_by_a_schema_without_an_exception(assess: Assess, document: str) -> None:
+    assess(Kind.JSON_SCHEMA, {"type": "number", "maximum": 5}, body=document)
+    assess(Kind.JSON_SCHEMA, {"items": {"$ref": "#"}, "type": "array", "uniqueItems": True}, body=document)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [5, {"type": "nope"}, {"$ref": "http://127.0.0.1:1/x"}, {"$ref": "file:///etc/passwd"},
+     {"pattern": "("}, {"$ref": "#/no"}],
+)  # fmt: skip
+def test_a_schema_that_cannot_be_used_or_points_outside_is_refused(assess: Assess, schema: Any) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        assess(Kind.JSON_SCHEMA, schema)
+    assert caught.value.code == "invalid_assertion"
+
+
+def test_a_response_time_is_at_most_what_is_expected(assess: Assess) -> None:
+    assert passed(assess(Kind.RESPONSE_TIME, 12.5, total_ms=12.5))
+    assert passed(assess(Kind.RESPONSE_TIME, 10, Op.GREATER_THAN, total_ms=12.5))
+    result = assess(Kind.RESPONSE_TIME, 10, total_ms=12.5)
+    assert result.message == "response_time: expected 12.5 to be at most 10"
+
+
+@pytest.mark.parametrize(
+    ("type", "target", "operator", "expected"),
+    [(Kind.JSON_PATH, "$[", Op.EXISTS, None), (Kind.JSON_PATH, "$.a", Op.MATCHES, "("),
+     (Kind.HEADER, "a", Op.MATCHES, "*")],
+)  # fmt: skip
+def test_a_path_or_pattern_that_is_none_is_refused_when_the_program_is_made(
+    assess: Assess, type: AssertionType, target: str, operator: Operator, expected: Any
+) -> None:
+    with pytest.raises(DefinitionError, match="an assertion of step `s` cannot be used"):
+        assess(type, expected, operator, target)
+
+
+def test_a_pattern_that_comes_from_data_and_is_none_fails_the_assertion(
+    make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref
+) -> None:
+    step = make_step(
+        assertions=(Assertion(type=Kind.JSON_PATH, target="$", operator=Op.MATCHES, expected=ref("inputs.pattern")),)
+    )
+    scope = make_scope(step, inputs=(Input(name="pattern"),), row={"pattern": "("})
+    verdict = judge(scope.program.steps[0], answer(body='"x"'), scope)
+    assert verdict.status is Status.FAILED
+    assert "not a regular expression" in verdict.error_message
+
+
+def test_what_is_expected_and_unset_is_compared_as_null(
+    make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref
+) -> None:
+    step = make_step(assertions=(Assertion(type=Kind.JSON_PATH, target="$.a", expected=ref("inputs.a")),))
+    scope = make_scope(step, inputs=(Input(name="a"),))
+    assert judge(scope.program.steps[0], answer(body='{"a": null}'), scope).status is Status.PASSED
+    assert judge(scope.program.steps[0], answer(body='{"a": 1}'), scope).status is Status.FAILED
+
+
+def test_a_secret_that_is_expected_is_never_shown(
+    make_scope: MakeScope, make_step: MakeStep, answer: Answer, node_of: NodeOf
+) -> None:
+    step = make_step(assertions=(Assertion(type=Kind.JSON_PATH, target="$.a", expected=node_of("x-{{ secrets.S }}")),))
+    scope = make_scope(step, secrets={})
+    scope.secrets = {"S": "hunter2"}
+    good = judge(scope.program.steps[0], answer(body='{"a": "x-hunter2"}'), scope)
+    bad = judge(scope.program.steps[0], answer(body='{"a": "other"}'), scope)
+    assert good.status is Status.PASSED
+    assert good.assertions[0].expected == '"x-{{ secrets.S }}"'
+    assert bad.error_message == 'json_path `$.a`: expected "other" to equal "x-{{ secrets.S }}"'
+
+
+# Status
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_a_failure_of_the_transport_is_an_error_of_its_kind(
+    judged: Callable[..., Judgement], kind: FailureKind
+) -> None:
+    failure = TransportFailure(kind=kind, message="it did not work", sent=True)
+    exchange = Exchange(request_headers=(), url="http://h/", timings=Timings(total_ms=1), failure=failure)
+    verdict = judged(exchange, assertions=(Assertion(type=Kind.STATUS_CODE, expected=Literal(200)),))
+    assert (verdict.status, verdict.error_code, verdict.error_message) == (Status.ERROR, kind.value, "it did not work")
+
+
+def test_a_server_error_that_nothing_expects_is_an_error(judged: Callable[..., Judgement], answer: Answer) -> None:
+    verdict = judged(answer(503), assertions=(Assertion(type=Kind.BODY_CONTAINS, expected=Literal("{")),))
+    assert (verdict.status, verdict.error_code) == (Status.ERROR, "server_error")
+    assert verdict.assertions[0].status is Status.PASSED
+
+
+def test_an_assertion_about_the_status_decides_on_a_server_error(
+    judged: Callable[..., Judgement], answer: Answer
+) -> None:
+    def about(status: int) -> tuple[Assertion, ...]:
+        return (Assertion(type=Kind.STATUS_CODE, expected=Literal(status)),)
+
+    assert judged(answer(503), assertions=about(503)).status is Status.PASSED
+    assert judged(answer(503), assertions=about(200)).status is Status.FAILED
+
+
+def test_a_step_without_assertions_passes_even_with_404(judged: Callable[..., Judgement], answer: Answer) -> None:
+    assert judged(answer(404)).status is Status.PASSED
+
+
+def test_a_soft_failure_is_reported_and_changes_nothing(judged: Callable[..., Judgement], answer: Answer) -> None:
+    verdict = judged(
+        answer(200, '{"id": 1}'),
+        assertions=(Assertion(type=Kind.STATUS_CODE, expected=Literal(201), soft=True),),
+        outputs=(Output(name="id", root=CaptureRoot.BODY, path="$.id"),),
+    )
+    assert verdict.status is Status.PASSED
+    assert verdict.outputs == {"id": 1}
+    assert (verdict.assertions[0].status, verdict.assertions[0].soft) == (Status.FAILED, True)
+
+
+def test_the_first_failure_is_told_and_the_others_are_counted(judged: Callable[..., Judgement], answer: Answer) -> None:
+    wrong = tuple(Assertion(type=Kind.STATUS_CODE, expected=Literal(status)) for status in (201, 202, 203))
+    verdict = judged(answer(200), assertions=wrong)
+    assert verdict.error_message == "status_code: expected 200 to equal 201 (and 2 more)"
+    assert len(verdict.assertions) == 3
+
+
+def test_json_in_a_wider_sense_is_warned_about(judged: Callable[..., Judgement], answer: Answer) -> None:
+    path = (Assertion(type=Kind.JSON_PATH, target="$[0]", operator=Op.EXISTS),)
+    assert judged(answer(body=b"\xef\xbb\xbf[1]"), assertions=path).warnings
+    assert not judged(answer(body=b"[1]"), assertions=path).warnings
+
+
+# Outputs and captures
+
+
+def output(name: str, root: CaptureRoot, path: str = "", **fields: Any) -> Output:
+    return Output(name=name, root=root, path=path, **fields)
+
+
+def test_outputs_come_from_body_headers_and_status(judged: Callable[..., Judgement], answer: Answer) -> None:
+    verdict = judged(
+        answer(201, '{"a": {"b": null}, "l": [1, 2]}', headers=(("X-Id", "one"), ("x-id", "two"))),
+        outputs=(
+            output("null", CaptureRoot.BODY, "$.a.b"),
+            output("all", CaptureRoot.BODY, "$.l[*]"),
+            output("whole", CaptureRoot.BODY, "$"),
+            output("id", CaptureRoot.HEADERS, "x-ID"),
+            output("status", CaptureRoot.STATUS),
+        ),
+    )
+    assert verdict.outputs == {
+        "null": None, "all": [1, 2], "whole": {"a": {"b": None}, "l": [1, 2]}, "id": "one", "status": 201,
+    }  # fmt: skip
+
+
+def test_the_whole_of_a_body_that_is_no_json_is_its_text(judged: Callable[..., Judgement], answer: Answer) -> None:
+    whole = (output("whole", CaptureRoot.BODY, "$"),)
+    assert judged(answer(body="pong"), outputs=whole).outputs == {"whole": "pong"}
+    assert judged(answer(body=""), outputs=whole).error_code == "output_missing"
+
+
+@pytest.mark.parametrize(
+    ("root", "path"),
+    [(CaptureRoot.BODY, "$.none"), (CaptureRoot.BODY, "$.l[*].x"), (CaptureRoot.HEADERS, "x-none")],
+)
+def test_an_output_that_is_not_there_is_an_error_unless_it_is_not_required(
+    judged: Callable[..., Judgement], answer: Answer, root: CaptureRoot, path: str
+) -> None:
+    exchange = answer(body='{"l": []}')
+    verdict = judged(exchange, outputs=(output("o", root, path),))
+    assert (verdict.status, verdict.error_code) == (Status.ERROR, "output_missing")
+    assert "`o`" in verdict.error_message and path in verdict.error_message
+    optional = judged(exchange, outputs=(output("o", root, path, required=False), output("s", CaptureRoot.STATUS)))
+    assert (optional.status, optional.outputs) == (Status.PASSED, {"s": 200})
+
+
+def test_an_output_of_a_body_that_is_no_json_is_an_error(judged: Callable[..., Judgement], answer: Answer) -> None:
+    verdict = judged(answer(body="<a>"), outputs=(output("o", CaptureRoot.BODY, "$.a"),))
+    assert (verdict.status, verdict.error_code) == (Status.ERROR, "not_json")
+
+
+def test_a_failed_step_has_no_outputs_and_its_sensitive_ones_are_known_for_masking(
+    make_scope: MakeScope, make_step: MakeStep, answer: Answer
+) -> None:
+    step = make_step(
+        assertions=(Assertion(type=Kind.STATUS_CODE, expected=Literal(201)),),
+        outputs=(output("pin", CaptureRoot.BODY, "$.pin", sensitive=True), output("x", CaptureRoot.BODY, "$.none")),
+        captures=(Capture(key="body.pin", root=CaptureRoot.BODY, path=("pin",)),),
+    )
+    scope = make_scope(step)
+    verdict = judge(scope.program.steps[0], answer(200, '{"pin": {"code": 90210}}'), scope)
+    assert (verdict.status, verdict.outputs, verdict.captures) == (Status.FAILED, {}, {})
+    assert scope.take_sensitive() == [("steps.s.outputs.pin.code", "90210")]
+
+
+def test_captures_hold_what_later_steps_read_and_leave_out_what_is_unset(
+    judged: Callable[..., Judgement], answer: Answer
+) -> None:
+    def capture(key: str, root: CaptureRoot, *path: str | int) -> Capture:
+        return Capture(key=key, root=root, path=path)
+
+    verdict = judged(
+        answer(200, '{"a": [{"b": null}]}', headers=(("X-Id", "7"),)),
+        outputs=(output("first", CaptureRoot.BODY, "$.a[0]"),),
+        captures=(
+            capture("body.a.0.b", CaptureRoot.BODY, "a", 0, "b"),
+            capture("body.z", CaptureRoot.BODY, "z"),
+            capture("outputs.first.b", CaptureRoot.OUTPUTS, "first", "b"),
+            capture("headers.x-id", CaptureRoot.HEADERS, "x-id"),
+            capture("headers.no", CaptureRoot.HEADERS, "no"),
+            capture("status", CaptureRoot.STATUS),
+        ),
+    )
+    assert verdict.captures == {"body.a.0.b": None, "outputs.first.b": None, "headers.x-id": "7", "status": 200}
+    assert verdict.withheld == ()
+
+
+def test_a_capture_of_a_sensitive_output_is_withheld_even_in_part(
+    judged: Callable[..., Judgement], answer: Answer
+) -> None:
+    verdict = judged(
+        answer(200, '{"card": {"number": "4111"}}'),
+        outputs=(output("card", CaptureRoot.BODY, "$.card", sensitive=True),),
+        captures=(Capture(key="outputs.card.number", root=CaptureRoot.OUTPUTS, path=("card", "number")),),
+    )
+    assert verdict.withheld == ("outputs.card.number",)
+    assert "4111" not in str(verdict.outputs)
+
+
+def test_a_body_capture_of_a_body_that_is_no_json_is_unset(judged: Callable[..., Judgement], answer: Answer) -> None:
+    captures = (Capture(key="body.a", root=CaptureRoot.BODY, path=("a",)),)
+    assert judged(answer(body="<a>"), captures=captures).captures == {}
+
+
+@pytest.mark.parametrize(
+    "broken", [{"root": CaptureRoot.BODY, "path": "$["}, {"root": CaptureRoot.OUTPUTS, "path": "x"}]
+)
+def test_an_output_that_cannot_be_taken_is_refused_when_the_program_is_made(
+    judged: Callable[..., Judgement], answer: Answer, broken: dict[str, Any]
+) -> None:
+    with pytest.raises(DefinitionError, match="output `o` of step `s`"):
+        judged(answer(), outputs=(Output(name="o", **broken),))
+
+
+def test_an_output_path_that_cannot_be_evaluated_is_an_error(judged: Callable[..., Judgement], answer: Answer) -> None:
+    verdict = judged(answer(body="[" * 300 + "]" * 300), outputs=(output("o", CaptureRoot.BODY, "$..a"),))
+    assert (verdict.status, verdict.error_code) == (Status.ERROR, "output_missing")
+
+
+# Polls
+
+
+def test_a_poll_holds_when_all_it_waits_for_holds(make_scope: MakeScope, make_step: MakeStep, answer: Answer) -> None:
+    until = (
+        Assertion(type=Kind.STATUS_CODE, expected=Literal("2xx")),
+        Assertion(type=Kind.JSON_PATH, target="$.state", expected=Literal("done"), soft=True),
+    )
+    scope = make_scope(make_step(poll=Poll(interval_ms=10, timeout_ms=100, until=until)))
+    step = scope.program.steps[0]
+    assert poll_holds(step, answer(200, '{"state": "done"}'), scope)
+    assert not poll_holds(step, answer(200, '{"state": "busy"}'), scope)
+    assert not poll_holds(step, answer(503, '{"state": "done"}'), scope)
+    broken = Exchange(request_headers=(), url="http://h/", timings=Timings(total_ms=1))
+    assert not poll_holds(step, broken, scope)
+    assert judge(step, answer(503, '{"state": "done"}'), scope).status is Status.FAILED
+    assert len(judge(step, answer(200, '{"state": "done"}'), scope).assertions) == 2
