@@ -72,8 +72,8 @@ class PreparedStep:
     """A step, compiled.
 
     `secrets` are the names of all secrets that it may need; `needs` the values of earlier steps that it may read, as
-    `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to steps
-    outside of the request. `sensitive_captures` are keys of captures that must not be stored. `until` is what a poll
+    `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to values
+    of earlier steps outside of the request. `sensitive_captures` are keys of captures that must not be stored. `until` is what a poll
     waits for; it is judged before `assertions`.
     """
 
@@ -173,7 +173,7 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
             read_ms=own.read_ms if own.read_ms is not None else settings.read_ms,
             total_ms=own.total_ms if own.total_ms is not None else settings.total_ms,
         ),
-        dependencies=tuple(reference for reference in expected if not isinstance(reference, Reference)),
+        dependencies=tuple(reference for reference in expected if reach.needs([reference])),
         until=tuple(_assertion(assertion, step, reach) for assertion in until),
         assertions=tuple(_assertion(assertion, step, reach) for assertion in step.assertions),
         outputs=tuple(prepare_output(output, step.id) for output in step.outputs),

@@ -68,7 +68,7 @@ def render_request(
         connect_ms=prepared.connect_ms,
         read_ms=prepared.read_ms,
         total_ms=prepared.total_ms,
-        allowed_hosts=_allowed_hosts(scope, uses, draft.url) if uses else None,
+        allowed_hosts=_allowed_hosts(scope, uses, draft.url, shown.url) if uses else None,
     )
     return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown), uses_secrets=uses)
 
@@ -99,13 +99,16 @@ def _fingerprint(method: str, shown: Draft) -> str:
     return hashlib.sha256(head + (shown.body or b"")).hexdigest()
 
 
-def _allowed_hosts(scope: Scope, secrets: tuple[str, ...], url: str) -> tuple[str, ...] | None:
+def _allowed_hosts(scope: Scope, secrets: tuple[str, ...], url: str, shown_url: str) -> tuple[str, ...] | None:
     """Where the request may go, also when it is redirected: where every secret in it may go."""
+    host = host_of(url)
     allowed: tuple[str, ...] | None = None
     for name in secrets:
         reference = scope.program.run.secrets.get(name)
         hosts = reference.hosts if reference is not None else None
-        if hosts is not None and not host_allowed(hosts, host_of(url)):
-            raise RowFault("secret_host_refused", f"secret `{name}` may not be sent to `{host_of(url)}`")
+        if hosts is not None and not host_allowed(hosts, host):
+            # The host may be a secret itself.
+            where = f"`{host}`" if host in shown_url else "the host of this request"
+            raise RowFault("secret_host_refused", f"secret `{name}` may not be sent to {where}")
         allowed = common_hosts(allowed, hosts)
     return allowed

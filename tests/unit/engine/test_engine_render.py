@@ -445,6 +445,13 @@ def test_a_request_to_a_host_that_a_secret_is_not_bound_to_is_never_made(
     assert "aaaa" not in str(fault) and "127.0.0.1" in fault.message
 
 
+def test_a_host_that_is_secret_itself_is_not_named(render: Render, node_of: NodeOf) -> None:
+    url = node_of("https://{{ secrets.A }}.example/")
+    fault = fault_of(render, url=url, secrets={"A": "hidden-name"}, bound={"A": ("other.example",)})
+    assert fault.code == "secret_host_refused"
+    assert "hidden-name" not in str(fault)
+
+
 def test_a_secret_that_a_row_overrides_restricts_nothing(render: Render, ref: Ref, node_of: NodeOf) -> None:
     rendered = render(
         {"a": "mine"},
@@ -480,6 +487,16 @@ def test_a_step_whose_assertion_needs_a_failed_step_is_not_sent(make_scope: Make
     scope.conclude("first", Status.FAILED, {})
     with pytest.raises(RowFault, match="unresolved_dependency"):
         render_request(scope.program.steps[1], scope, {})
+
+
+def test_a_step_whose_assertion_needs_a_failed_step_through_a_variable_is_not_sent(
+    make_scope: MakeScope, make_step: MakeStep, ref: Ref
+) -> None:
+    step = make_step(assertions=(Assertion(type=AssertionType.BODY_CONTAINS, expected=ref("variables.v")),))
+    scope = make_scope(step, variables=(Variable(name="v", default=StepReference("first", "outputs.id")),))
+    scope.conclude("first", Status.ERROR, {})
+    with pytest.raises(RowFault, match="unresolved_dependency"):
+        render_request(scope.program.steps[0], scope, {})
 
 
 def test_a_value_outside_of_requests_is_null_when_it_is_unset(make_scope: MakeScope, ref: Ref, node_of: NodeOf) -> None:
