@@ -72,9 +72,9 @@ class PreparedStep:
     """A step, compiled.
 
     `secrets` are the names of all secrets that it may need; `needs` the values of earlier steps that it may read, as
-    `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to values
-    of earlier steps outside of the request. `sensitive_captures` are keys of captures that must not be stored. `until` is what a poll
-    waits for; it is judged before `assertions`.
+    `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to values of
+    earlier steps outside of the request. `sensitive_captures` are keys of captures that must not be stored. `until` is
+    what a poll waits for; it is judged before `assertions`.
     """
 
     step: Step
