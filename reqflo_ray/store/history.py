@@ -14,7 +14,7 @@ from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Counts, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.owner import Liveness, liveness
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.run_folder import Beat, RunFolder
 from reqflo_ray.store.storage import Storage
 
 # A driver raises its counter every few seconds; after this long without, it is taken for dead where nothing else tells.
@@ -101,11 +101,13 @@ def run_state(folder: RunFolder, record: RunRecord, now: datetime, patience_s: f
     if folder.is_complete():
         return RunState.FINISHED
     claim = folder.latest_epoch()
+    beat = folder.read_beat(claim.epoch) if claim else Beat()
+    if beat.count < 0:
+        return RunState.INTERRUPTED
     known = liveness(claim.owner) if claim else Liveness.UNKNOWN
     if known is not Liveness.UNKNOWN:
         return RunState.RUNNING if known is Liveness.ALIVE else RunState.INTERRUPTED
-    last_s = folder.read_beat(claim.epoch).at_us / 1e6 if claim else 0.0
-    silent_s = now.timestamp() - max(last_s, _instant(record.created_at).timestamp())
+    silent_s = now.timestamp() - max(beat.at_us / 1e6, _instant(record.created_at).timestamp())
     return RunState.RUNNING if silent_s < patience_s else RunState.INTERRUPTED
 
 

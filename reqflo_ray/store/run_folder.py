@@ -50,7 +50,8 @@ class AttemptClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
-    """A driver's sign of life: a counter that it raises. `at_us` (its wall clock) is for people only."""
+    """A driver's sign of life: a counter that it raises, negative once it has let the run go. `at_us` (its wall
+    clock) is for people only."""
 
     count: int = 0
     at_us: int = 0

@@ -174,11 +174,12 @@ class LocalStorage:
     def remove_tree(self, folder: str) -> None:
         target = self._resolve(folder)
         while os.path.lexists(target):
-            # A file that vanishes meanwhile was removed by someone with the same aim.
             try:
-                _guard(folder, "remove", lambda: shutil.rmtree(target))
-            except FileNotFoundError:
-                continue
+                shutil.rmtree(target)
+            except OSError as problem:
+                # Somebody removes or adds a file at the same time: look again.
+                if problem.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                    _refuse(problem, folder, "remove")
 
     def sweep(self, folder: str) -> None:
         def clean() -> None:

@@ -10,9 +10,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.model.results import FileDigest, Status, Verdict
 from reqflo_ray.store import layout
@@ -121,8 +118,10 @@ class _Verification:
             self._check_table(promised, data)
 
     def _check_table(self, promised: FileDigest, data: bytes) -> None:
-        wanted = ["row_index", "status"]
-        table: Any = pq.read_table(pa.BufferReader(data), columns=wanted)
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table: Any = pq.read_table(pa.BufferReader(data), columns=["row_index", "status"])
         if len(table) != promised.rows:
             self._find(promised.path, "row_count", f"the file has {len(table)} rows instead of {promised.rows}")
         if promised.path.startswith(f"{layout.RESULTS}/"):

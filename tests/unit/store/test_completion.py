@@ -125,12 +125,12 @@ def test_clean_up_leaves_what_the_manifest_lists(runs: Any) -> None:
     folder = ready(runs)
     loser = runs.write(folder, 0, 3)
     folder.write_file(layout.rows(7), b"staged before the dataset shrank")
-    (folder.storage.root / "runs/r1/steps/.x.00.tmp").write_bytes(b"half")
+    (runs.storage.root / "runs/r1/steps/.x.00.tmp").write_bytes(b"half")
     complete(folder, runs.verdict(folder), 2)
     clean_up(folder)
     clean_up(folder)
     assert loser.attempt == 2
-    left = [str(path.relative_to(folder.storage.root / "runs/r1")) for path in _all_files(folder)]
+    left = [str(path.relative_to(runs.storage.root / "runs/r1")) for path in _all_files(folder)]
     manifest = folder.read_manifest()
     assert manifest is not None
     assert sorted(left) == sorted([*(file.path for file in manifest.files), "manifest.json"])

@@ -84,6 +84,13 @@ def test_a_run_of_a_driver_elsewhere_is_running_while_it_beats(runs: Any) -> Non
     assert state(folder) is RunState.INTERRUPTED
 
 
+def test_a_run_that_its_living_driver_let_go_is_interrupted(runs: Any) -> None:
+    folder = runs.begin("r1", created_at=at(0))
+    folder.write_beat(1, Beat(count=-1, at_us=NOW_US))
+    assert state(folder) is RunState.INTERRUPTED
+    assert prune(runs.storage, NOW, keep=0).runs == ("r1",)
+
+
 def test_a_run_that_has_just_begun_is_running(runs: Any) -> None:
     assert state(orphan(runs, "r1", elsewhere(), created_at=at(0))) is RunState.RUNNING
 

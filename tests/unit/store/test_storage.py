@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqflo_ray.errors import StoreError, UsageError
-from reqflo_ray.store import storage as module
 from reqflo_ray.store.storage import LocalStorage, open_storage
 
 CALLS = ("open", "write", "fsync", "link", "replace", "mkdir")
@@ -30,7 +30,7 @@ class BrokenDisk:
 
     def install(self, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...] = CALLS) -> BrokenDisk:
         for name in names:
-            monkeypatch.setattr(module.os, name, self._wrap(name, getattr(os, name)))
+            monkeypatch.setattr(os, name, self._wrap(name, getattr(os, name)))
         return self
 
     def _wrap(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,6 +118,31 @@ def test_remove_tree_takes_all(storage: LocalStorage) -> None:
     assert not storage.exists("a")
 
 
+def test_remove_tree_goes_on_when_somebody_adds_a_file(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.write("a/b", b"")
+    real, troubles = shutil.rmtree, [errno.ENOTEMPTY, errno.ENOENT]
+
+    def rmtree(path: str) -> None:
+        if troubles:
+            raise OSError(troubles.pop(), "meanwhile")
+        real(path)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    storage.remove_tree("a")
+    assert not storage.exists("a")
+
+
+def test_a_tree_that_cannot_be_removed_is_an_error(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rmtree(path: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    storage.write("a/b", b"")
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    with pytest.raises(StoreError) as caught:
+        storage.remove_tree("a")
+    assert caught.value.code == "store_not_permitted"
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "a\0b"])
 def test_a_path_that_leads_out_of_the_store_is_refused(storage: LocalStorage, path: str) -> None:
     for action in (storage.read, storage.size, storage.list, storage.remove, storage.open_log, storage.remove_tree):
@@ -144,7 +169,7 @@ def test_a_fence_is_never_open_since_the_disk_does_not_answer(
         raise OSError(errno.EIO, "Input/output error")
 
     storage.write("a", b"")
-    monkeypatch.setattr(module.os, "stat", stat)
+    monkeypatch.setattr(os, "stat", stat)
     with pytest.raises(StoreError) as caught:
         storage.exists("a")
     assert caught.value.cause == "Input/output error"
@@ -245,7 +270,7 @@ def test_a_lost_answer_to_a_link_that_was_made_still_wins(
         real(source, target)
         raise FileExistsError(errno.EEXIST, "File exists")
 
-    monkeypatch.setattr(module.os, "link", link)
+    monkeypatch.setattr(os, "link", link)
     assert storage.create("x", b"ours")
 
 
@@ -256,7 +281,7 @@ def test_a_create_that_loses_in_the_last_moment_says_so(storage: LocalStorage, m
         Path(target).write_bytes(b"theirs")
         real(source, target)
 
-    monkeypatch.setattr(module.os, "link", link)
+    monkeypatch.setattr(os, "link", link)
     assert not storage.create("x", b"ours")
     assert storage.read("x") == b"theirs"
     assert files(storage) == [".gitignore", "x"]
