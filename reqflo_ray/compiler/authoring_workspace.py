@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -13,7 +14,8 @@ from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel, Te
 from reqflo_ray.compiler.units import Duration
 from reqflo_ray.model.plan import HttpSettings, SecretSource
 
-_HTTP = HttpSettings()
+_HTTP: Final = HttpSettings()
+_BASE_URL: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?", re.IGNORECASE)
 
 
 def _without_credentials(text: str) -> str:
@@ -25,6 +27,14 @@ def _without_credentials(text: str) -> str:
         message = "a URL must be valid and hold no user name or password"
         raise PydanticCustomError("wrong_value", "{text}", {"text": message})
     return text
+
+
+def _base_url(text: str) -> str:
+    """An absolute URL without query or fragment; what holds expressions is seen when it is rendered."""
+    if "{{" not in text and not _BASE_URL.fullmatch(text):
+        message = "a base URL begins with `http://` or `https://` and a host, and has no query"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": message})
+    return _without_credentials(text)
 
 
 class DefaultsModel(Authored):
@@ -99,7 +109,7 @@ class WorkspaceModel(Authored):
 class ServiceModel(Authored):
     """A service's base URL and configuration."""
 
-    base_url: Annotated[str, AfterValidator(_without_credentials)]
+    base_url: Annotated[str, AfterValidator(_base_url)]
     config: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -19,7 +19,9 @@ from reqflo_ray.model.values import JsonValue, exact_number
 MAX_FILE_BYTES: Final = 2**20
 MAX_DEPTH: Final = 64
 MAX_ALIASES: Final = 100
-MAX_NODES: Final = 100_000
+MAX_NODES: Final = 100_000  # aliases expanded
+MAX_WRITTEN: Final = 60_000  # written out: the parser takes about 18 µs for each, and a bad file must be refused in 2 s
+MAX_DOCUMENTS: Final = 1_000
 MAX_NUMBER_LENGTH: Final = 1_000
 
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
@@ -29,6 +31,7 @@ _OCTAL: Final = re.compile(r"0o[0-7]+")
 _HEXADECIMAL: Final = re.compile(r"0x[0-9a-fA-F]+")
 _FRACTION: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_JSON: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _STRING_TAGS: Final = frozenset(("!", "!!str", "tag:yaml.org,2002:str"))
 
 
@@ -78,6 +81,8 @@ class _Reader:
         self._anchors: dict[str, YamlNode | None] = {}
         self._aliases = 0
         self._nodes = 0
+        self._written = 0
+        self._begun = 0
 
     def read(self, text: str) -> tuple[YamlNode, ...]:
         """All documents of the text."""
@@ -110,6 +115,9 @@ class _Reader:
                 self._alias(event)
             case "DocumentStartEvent":
                 self._anchors.clear()
+                self._begun += 1
+                if self._begun > MAX_DOCUMENTS:
+                    raise self._error(event, "yaml_limit", f"the file has more than {MAX_DOCUMENTS:,} documents")
                 if event.version not in (None, (1, 2)):
                     raise self._error(event, "yaml_syntax", "only YAML 1.2 is read", "remove the `%YAML` line")
 
@@ -149,6 +157,9 @@ class _Reader:
 
     def _add(self, node: YamlNode, event: Any) -> None:
         """A node that is written here (an alias only points to one)."""
+        self._written += 1
+        if self._written > MAX_WRITTEN:
+            raise self._error(event, "yaml_limit", f"the file has more than {MAX_WRITTEN:,} values", "split it")
         if event.anchor:
             self._anchors[event.anchor] = node
         self._put(node, event)
@@ -173,8 +184,8 @@ class _Reader:
     def _count(self, nodes: int, event: Any) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            hint = "aliases count as often as they are used; split the file"
-            raise self._error(event, "yaml_limit", f"the file has more than {MAX_NODES:,} values", hint)
+            message = f"with its aliases expanded the file has more than {MAX_NODES:,} values"
+            raise self._error(event, "yaml_limit", message)
 
     def _key(self, node: YamlNode, event: Any) -> YamlScalar:
         if not isinstance(node, YamlScalar) or type(event).__name__ == "AliasEvent":
@@ -217,6 +228,8 @@ class _Reader:
             raise self._error(event, "yaml_tag", f"the tag `{event.tag}` is not supported", "remove the tag")
         if event.style is None and event.tag is None:
             value = self._resolve(event)
+        elif _SURROGATE.search(value):
+            value = self._joined(event)
         mark = event.start_mark
         return YamlScalar(
             source=self._source, line=mark.line, column=mark.column, end_line=event.end_mark.line, value=value
@@ -244,6 +257,14 @@ class _Reader:
         if text.startswith(("0o", "0x")):
             return int(text, 0)
         return self._fraction(text, event)
+
+    def _joined(self, event: Any) -> str:
+        """Text with JSON's way of escaping a character in two halves, put together."""
+        try:
+            return str(event.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            message = "the text holds half of a surrogate pair, which is no character"
+            raise self._error(event, "wrong_type", message) from None
 
     def _fraction(self, text: str, event: Any) -> float | Decimal:
         try:

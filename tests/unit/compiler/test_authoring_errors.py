@@ -1,0 +1,156 @@
+"""Every mistake in the shape of a journey is reported at its exact place, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from reqflo_ray.compiler.authoring_workspace import schema
+from reqflo_ray.compiler.yaml_reader import read_documents
+from reqflo_ray.compiler.yaml_tree import plain
+from reqflo_ray.errors import Problem
+
+Refused = Callable[..., tuple[Problem, ...]]
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def journey(step: str, above: str = "") -> str:
+    return f"journey:\n  name: j\n  steps:\n    - {step}\n{above}"
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "place", "hint"),
+    [
+        ("{id: a, request: {url: /a}, retries: 2}", "unknown_key", "4:35", "did you mean `retry`?"),
+        ("{id: a, request: {url: /a, methud: GET}}", "unknown_key", "4:34", "did you mean `method`?"),
+        ("{id: a, request: {url: /a, method: get}}", "wrong_value", "4:42", "did you mean `GET`?"),
+        ("{id: a, request: {method: GET}}", "missing_key", "4:24", "add `url:`"),
+        ("{id: a b, request: {url: /a}}", "wrong_value", "4:12", ""),
+        ("{id: a, name: 12, request: {url: /a}}", "wrong_type", "4:21", "put it in quotes"),
+        ("{id: a, request: {url: /a}, flaky: yes}", "wrong_type", "4:42", ""),
+        ("{id: a, request: {url: /a}, retry: {count: 1.5}}", "wrong_type", "4:50", ""),
+        ("{id: a, request: {url: /a}, retry: {count: -1}}", "wrong_value", "4:50", ""),
+        ("{id: a, request: {url: /a}, retry: {delay: 200}}", "wrong_type", "4:50", ""),
+        ("{id: a, request: {url: /a}, retry: {delay: 2 days}}", "wrong_value", "4:50", ""),
+        ("{id: a, request: {url: /a}, retry: {causes: [eror]}}", "wrong_value", "4:52", "did you mean `error`?"),
+        ("{id: a, request: {url: /a}, retry: {backoff: quick}}", "wrong_value", "4:52", "known: "),
+        ("{id: a, request: {url: /a}, timeout: 30}", "wrong_type", "4:44", ""),
+        ("{id: a, request: {url: /a}, timeout: {total: 25h}}", "wrong_value", "4:52", ""),
+        ("{id: a, request: {url: /a}, on_interrupt: retry}", "wrong_value", "4:49", ""),
+        ("{id: a, request: {url: /a}, assertions: {type: x}}", "wrong_type", "4:47", ""),
+        ("{id: a, request: {url: /a}, assertions: [{type: statuscode}]}", "wrong_value", "4:55", "did you mean"),
+        ("{id: a, request: {url: /a}, outputs: {o: {paht: x}}}", "unknown_key", "4:49", "did you mean `path`?"),
+        ("{id: a, request: {url: /a}, outputs: [{name: o}]}", "missing_key", "4:45", "add `path:`"),
+        ("{id: a, request: {url: /a}, idempotency: {haeder: X}}", "unknown_key", "4:49", "did you mean `header`?"),
+        ("a", "wrong_type", "4:7", ""),
+    ],
+)
+def test_a_mistake_in_a_step_is_reported_at_its_place(
+    refused: Refused, step: str, code: str, place: str, hint: str
+) -> None:
+    problems = refused(journey(step))
+    found = {(problem.code, str(problem.position)) for problem in problems}
+    assert (code, f"j.yaml:{place}") in found
+    assert any(problem.hint.startswith(hint) for problem in problems if problem.code == code)
+    assert all(problem.position and problem.position.text for problem in problems)
+
+
+def test_all_mistakes_are_reported_at_once(refused: Refused) -> None:
+    problems = refused(
+        """
+        journey:
+          name: j
+          versoin: "1"
+          inputs: [{required: true}]
+          steps:
+            - {id: a, request: {url: /a}, timeout: 3}
+            - {id: b, request: {url: 5}}
+        """
+    )
+    assert sorted(problem.code for problem in problems) == ["missing_key", "unknown_key", "wrong_type", "wrong_type"]
+
+
+def test_mistakes_of_shape_and_of_meaning_in_different_steps_come_together(refused: Refused) -> None:
+    problems = refused(
+        """
+        journey:
+          name: j
+          steps:
+            - {id: a, request: {url: "/{{ inputs.x }}"}, outputs: {o: nowhere}}
+            - {id: b, template: nothing}
+            - {id: c, request: {url: "/{{ steps.d.outputs.x }}"}}
+        """
+    )
+    assert [problem.code for problem in problems] == [
+        "invalid_reference",
+        "invalid_path",
+        "unknown_template",
+        "unresolved_step_output",
+    ]
+
+
+def test_a_journey_needs_a_name_and_steps(refused: Refused) -> None:
+    assert [problem.code for problem in refused("journey: {name: j, steps: []}")] == ["wrong_value"]
+    assert [problem.code for problem in refused("journey: {name: j}")] == ["missing_key"]
+
+
+def test_metadata_of_access_is_accepted_and_changes_nothing(compiled: Callable[..., Any]) -> None:
+    plain_digest = compiled("journey: {name: j, steps: [{id: a, request: {url: /a}}]}").digest
+    access = "owners: [a], editors: [b], viewers: [c], private: true"
+    assert compiled(f"journey: {{name: j, {access}, steps: [{{id: a, request: {{url: /a}}}}]}}").digest == plain_digest
+
+
+def test_a_name_declared_twice_is_refused(refused: Refused) -> None:
+    (problem,) = refused(
+        "journey:\n  name: j\n  inputs: [{name: x}]\n  variables: [{name: x}]\n  steps: [{id: a, request: {url: /a}}]"
+    )
+    assert (problem.code, str(problem.position)) == ("duplicate_name", "j.yaml:4:21")
+
+
+def validator() -> Any:
+    return jsonschema_rs.validator_for(schema())
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.y*ml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
+def test_the_json_schema_accepts_every_example(file: Path) -> None:
+    for document in read_documents(file.read_bytes(), file.name):
+        validator().validate(_with_floats(plain(document)))
+
+
+def test_the_json_schema_accepts_the_short_forms() -> None:
+    validator().validate(
+        {
+            "journey": {
+                "name": "j",
+                "variables": [{"name": "v", "value": 1}],
+                "steps": [
+                    {
+                        "template": "t",
+                        "timeout": "2s",
+                        "idempotency": True,
+                        "outputs": {"o": "$.body.x"},
+                        "assertions": [
+                            {"type": "header", "header": "x", "value": "y"},
+                            {"type": "response_time", "max": "200ms"},
+                        ],
+                    }
+                ],
+            }
+        }
+    )
+
+
+def test_the_json_schema_refuses_an_unknown_key() -> None:
+    assert not validator().is_valid({"journey": {"name": "j", "stepz": []}})
+
+
+def _with_floats(value: Any) -> Any:
+    import json
+    from decimal import Decimal
+
+    return json.loads(json.dumps(value, default=lambda item: float(item) if isinstance(item, Decimal) else item))

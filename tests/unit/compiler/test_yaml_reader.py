@@ -1,0 +1,165 @@
+"""YAML text to trees: types, places, and what is refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reqflo_ray.compiler.yaml_reader import read_documents
+from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlScalar, plain
+from reqflo_ray.errors import DefinitionError
+
+
+def data_of(text: str) -> Any:
+    return [plain(document) for document in read_documents(text.encode(), "x.yaml")]
+
+
+def refusal_of(text: str | bytes) -> DefinitionError:
+    with pytest.raises(DefinitionError) as caught:
+        read_documents(text if isinstance(text, bytes) else text.encode(), "x.yaml")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("no", "no"),
+        ("on", "on"),
+        ("y", "y"),
+        ("true", True),
+        ("False", False),
+        ("~", None),
+        ("", None),
+        ("null", None),
+        ("nUll", "nUll"),
+        ("12", 12),
+        ("-12", -12),
+        ("+12", 12),
+        ("0o17", 15),
+        ("0xff", 255),
+        ("1_000", "1_000"),
+        ("12:30", "12:30"),
+        ("2026-11-22", "2026-11-22"),
+        ("1.5", 1.5),
+        ("287.00", Decimal("287.00")),
+        (".5", Decimal("0.5")),
+        ("1e3", Decimal("1E+3")),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+        ("0.1234567890123456789", Decimal("0.1234567890123456789")),
+        ("1.2.3", "1.2.3"),
+        ('"12"', "12"),
+        ("'true'", "true"),
+        ("!!str 12", "12"),
+        ("=", "="),
+    ],
+)
+def test_a_scalar_has_its_yaml_1_2_type_with_every_digit(written: str, value: object) -> None:
+    found = data_of(f"a: {written}")[0]["a"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_a_file_holds_several_documents_and_empty_ones_do_not_count() -> None:
+    assert data_of("a: 1\n---\n---\nb: 2\n...\n") == [{"a": 1}, {"b": 2}]
+    assert data_of("") == []
+    assert data_of("# nothing\n") == []
+
+
+def test_keys_that_look_like_numbers_are_text_as_written() -> None:
+    assert data_of("{404: a, 1.50: b, true: c, null: d}") == [{"404": "a", "1.50": "b", "true": "c", "null": "d"}]
+
+
+def test_every_key_and_value_knows_its_place() -> None:
+    (document,) = read_documents(b"a:\n  - b: one\n    c: two\n", "x.yaml")
+    assert isinstance(document, YamlMapping)
+    item = document.entries["a"].items[0]  # type: ignore[attr-defined]
+    assert str(item.keys["c"].position) == "x.yaml:3:5"
+    assert str(item.entries["c"].position) == "x.yaml:3:8"
+    assert item.entries["c"].position.text == "    c: two"
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_not_move_places() -> None:
+    (document,) = read_documents(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n", "x.yaml")
+    assert isinstance(document, YamlMapping)
+    assert str(document.entries["b"].position) == "x.yaml:2:4"
+    assert document.entries["b"].position.text == "b: 2"
+
+
+def test_a_snippet_is_found_inside_of_a_block_scalar() -> None:
+    (document,) = read_documents(b"a: |\n  one\n  two {{ x }}\n", "x.yaml")
+    assert isinstance(document, YamlMapping)
+    scalar = document.entries["a"]
+    assert isinstance(scalar, YamlScalar)
+    assert str(scalar.position_of("{{ x }}")) == "x.yaml:3:7"
+    assert scalar.position_of("not there") == scalar.position
+
+
+def test_aliases_and_merge_keys_bring_in_what_they_name() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: [*a, *b], x: 0}\nd: *b\n"
+    assert data_of(text)[0]["c"] == {"x": 0, "y": 2, "z": 4}
+    assert data_of(text)[0]["d"] == {"y": 3, "z": 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "duplicate_key", "x.yaml:3:1"),
+        ("a: {b: 1, b: 2}", "duplicate_key", "x.yaml:1:11"),
+        ("a: [1", "yaml_syntax", "x.yaml:1:6"),
+        ("a: b: c", "yaml_syntax", "x.yaml:1:5"),
+        ("a:\n\tb: 1", "yaml_syntax", "x.yaml:2:1"),
+        ("a: *nothing", "yaml_syntax", "x.yaml:1:4"),
+        ("a: &x [*x]", "yaml_syntax", "x.yaml:1:8"),
+        ("[a, b]: 1", "yaml_syntax", "x.yaml:1:1"),
+        ("a: {{ inputs.x }}", "yaml_syntax", "x.yaml:1:5"),
+        ("a: {<<: 1}", "yaml_syntax", "x.yaml:1:9"),
+        ("%YAML 1.1\n---\na: no", "yaml_syntax", "x.yaml:2:1"),
+        ("a: !!python/object:os.system {}", "yaml_tag", "x.yaml:1:4"),
+        ('a: !!int "3"', "yaml_tag", "x.yaml:1:4"),
+        ("a: !secret x", "yaml_tag", "x.yaml:1:4"),
+        ("a: .nan", "wrong_type", "x.yaml:1:4"),
+        ("a: -.inf", "wrong_type", "x.yaml:1:4"),
+        ("a: " + "9" * 5000, "yaml_limit", "x.yaml:1:4"),
+        ("a: 1e99999999999999999999", "yaml_limit", "x.yaml:1:4"),
+        (b"a: 1\nb: \xff\xfe", "yaml_encoding", "x.yaml:2:1"),
+        ("a: \x07", "yaml_syntax", "x.yaml:1:1"),
+        (r'a: "\ud800"', "wrong_type", "x.yaml:1:4"),
+    ],
+)
+def test_what_is_no_plain_data_is_refused_with_its_place(text: str | bytes, code: str, place: str) -> None:
+    refusal = refusal_of(text)
+    assert (refusal.code, str(refusal.position)) == (code, place)
+
+
+def test_an_expression_without_quotes_gets_the_hint_to_quote_it() -> None:
+    assert "quotes" in refusal_of("a: {{ inputs.x }}").hint
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))),
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text("abcxyz", max_size=3), children, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_json_reads_as_the_same_data(value: Any) -> None:
+    import json
+
+    wrapped = {"v": value}
+    assert data_of(json.dumps(wrapped, ensure_ascii=True)) == [wrapped]
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused_by_our_own_error(text: str) -> None:
+    try:
+        read_documents(text.encode("utf-8", "surrogatepass"), "x.yaml")
+    except DefinitionError as refusal:
+        assert refusal.code
+        assert refusal.position is not None
