@@ -11,6 +11,8 @@ import logging
 import os
 import queue
 import secrets
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,11 +37,11 @@ _SHARDS_IN_FLIGHT: Final = 3
 _TICK_SECONDS: Final = 0.25
 _OBJECT_STORE_BYTES: Final = 100 * 2**20
 
-# Ray's C++ core logs one line at ERROR for every actor pool, about constructor arguments in the object store. Ours are
-# the address of the run, and the driver that holds them outlives the pool.
 _EMBEDDED_ENVIRONMENT: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
+    # Ray's C++ core logs a line at ERROR for every actor pool, about constructor arguments in the object store. Ours
+    # are the address of the run, and the driver that holds them outlives the pool.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 
@@ -134,7 +136,7 @@ class RayBackend:
             os.environ[name] = value
         import ray
 
-        with _as_cluster_error("the embedded cluster did not start"):
+        with _as_cluster_error("the embedded cluster did not start"), _native_log_held_back():
             # Never without an address: Ray would silently join whatever cluster it finds.
             ray.init(
                 address="local",
@@ -148,7 +150,7 @@ class RayBackend:
     def _join(self, address: str) -> None:
         import ray
 
-        with _as_cluster_error(f"no Ray cluster can be joined at `{address}`"):
+        with _as_cluster_error(f"no Ray cluster can be joined at `{address}`"), _native_log_held_back():
             ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
 
 
@@ -197,6 +199,25 @@ def _alive_nodes() -> list[dict[str, Any]]:
 
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's is not annotated
     return [node for node in nodes if node["Alive"]]
+
+
+@contextmanager
+def _native_log_held_back() -> Iterator[None]:
+    """Keep what Ray's C++ core writes to standard error while it starts; show it only if starting fails."""
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            if failed:
+                held.seek(0)
+                os.write(2, held.read())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-import regex  # type: ignore[import-untyped, unused-ignore]  # it ships no types
+import regex
 from iregexp_check import check as is_iregexp
 from jsonpath_rfc9535.function_extensions._pattern import map_re
 

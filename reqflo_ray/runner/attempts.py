@@ -59,6 +59,8 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
             outcome.key = idempotency_key(worker.run.nonce, worker.run.artifact, context.row.index, step.id)
         outcome.rendered = render_request(prepared, context.scope, worker.secrets.values, idempotency_key=outcome.key)
         context.register_sensitive()
+        if context.scope.unset:
+            context.log_unset()
         fingerprint = outcome.rendered.fingerprint
         if resend.fingerprint and resend.fingerprint != fingerprint:
             raise RowFault(

@@ -94,6 +94,7 @@ class RowContext:
         self.counts = RowCounts()
         self.records: list[StepRecord] = []
         self._events: list[LogEvent] = []
+        self._told_unset: set[str] = set()
         self._deadline = worker.clock.monotonic() + worker.run.options.row_timeout_ms / 1000
 
     @property
@@ -104,6 +105,12 @@ class RowContext:
     def log(self, kind: str, text: str) -> None:
         """Add a line to the log of the attempt that is under way."""
         self._events.append(LogEvent(self.worker.clock.now_us(), kind, text))
+
+    def log_unset(self) -> None:
+        """Warn of optional values that were read and that nothing supplies, each once."""
+        for label in sorted(self.scope.unset - self._told_unset):
+            self.log("warning", f"`{label}` has no value")
+        self._told_unset = set(self.scope.unset)
 
     def register_sensitive(self) -> None:
         """Tell the redactor the sensitive values read since the last call. Before anything is built with them."""
