@@ -12,10 +12,13 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
+from reqflo_ray.engine import json_text
+from reqflo_ray.errors import StoreError
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Withdrawn
 from reqflo_ray.model.values import exact_number
 
@@ -36,11 +39,13 @@ _decoder = msgspec.json.Decoder(JournalRecord, float_hook=exact_number)
 _KINDS: Final[dict[type, int]] = {Intent: 1, Completion: 2, Poisoned: 3, Solo: 4, Withdrawn: 5}
 
 
-class UnrecordableError(ValueError):
-    """A record holds a value that JSON cannot carry: a lone surrogate, or nesting without end.
+class UnrecordableError(StoreError):
+    """A record holds a value that cannot be written down: nested too deeply, or a number of thousands of digits.
 
     Nothing was written, so the journal is unharmed: only the row that has such a value cannot go on.
     """
+
+    default_code = "unrecordable_value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,10 @@ def encode(sequence: int, record: JournalRecord) -> bytes:
     """The frame of `record`, the `sequence`-th of its journal (from 0). Raises `UnrecordableError`."""
     try:
         payload = _encoder.encode(record)
-    except (ValueError, RecursionError) as problem:
-        reason = "nested too deep" if isinstance(problem, RecursionError) else "not valid Unicode"
-        raise UnrecordableError(f"a value of this step cannot be journaled: it is {reason}") from None
+    except UnicodeEncodeError:
+        payload = _encode_leniently(record)
+    except (ValueError, RecursionError):
+        raise _unrecordable() from None
     header = _header.pack(MAGIC, sequence, _KINDS[type(record)], len(payload))
     sealed = zlib.crc32(header)
     # The payload's CRC goes on from the header's, so that an intact payload under another's header is found out.
@@ -103,6 +109,30 @@ def decode(frame: Frame) -> JournalRecord | None:
         return None
     try:
         record = _decoder.decode(frame.payload)
-    except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
+        record = _decode_leniently(frame.payload)
+    return record if record is not None and _KINDS[type(record)] == frame.kind else None
+
+
+def _encode_leniently(record: JournalRecord) -> bytes:
+    # An API may answer with half of a surrogate pair, which has no UTF-8 form but an escape in JSON.
+    try:
+        return json_text.encode(msgspec.to_builtins(record, builtin_types=(Decimal,)))
+    except (ValueError, RecursionError):
+        raise _unrecordable() from None
+
+
+def _decode_leniently(payload: bytes) -> JournalRecord | None:
+    try:
+        record: JournalRecord = msgspec.convert(json_text.decode(payload).value, JournalRecord)
+    except (ValueError, ArithmeticError, RecursionError):
         return None
-    return record if _KINDS[type(record)] == frame.kind else None
+    return record
+
+
+def _unrecordable() -> UnrecordableError:
+    return UnrecordableError(
+        "a value of this step cannot be journaled",
+        cause="it is nested too deeply, or holds a number of thousands of digits",
+        hint="do not capture such a value",
+    )

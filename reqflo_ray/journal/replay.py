@@ -4,7 +4,8 @@ Pure: journals in, history out. It must not know files, the journey's meaning, o
 
 Journals are read in the order of their attempts, and a later one has the last word: it knew the earlier ones. An older
 attempt that went on for a while may have appended records after the later one had read it. Such a record is the truth
-too (its request was in doubt to the later attempt), so a completion counts wherever it stands.
+too (its request was in doubt to the later attempt), so a completion counts wherever it stands. Only `inconclusive`
+counts for nothing, since it says what an attempt did not know.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from reqflo_ray.journal.poison import Blame, blame
 from reqflo_ray.journal.reader import Damage, JournalContents
 from reqflo_ray.journal.records import FORMAT
 from reqflo_ray.model.journal import Completion, Intent, Withdrawn
+from reqflo_ray.model.results import ResendReason, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +26,14 @@ class StepHistory:
     """What became of one step of one row.
 
     `completions` are its attempts that are over, in order. `in_doubt` is the intent of a request whose outcome is
-    unknown; None when the step is finished. `resend_count` is the highest that any of its requests was sent with.
+    unknown; None when the step is finished. `repeats` are what came of sending the finished step again for its
+    sensitive captures: evidence, but the step's outcome stays what it was, or later steps that are finished too would
+    be lost. `resend_count` is the highest that any of its requests was sent with.
     """
 
     completions: tuple[Completion, ...] = ()
     in_doubt: Intent | None = None
+    repeats: tuple[Completion, ...] = ()
     resend_count: int = 0
 
     @property
@@ -99,7 +104,7 @@ def replay(
                 hint="resume the run with the version that began it",
             )
         for index, record in enumerate(contents.records):
-            if isinstance(record, Intent | Completion | Withdrawn):
+            if isinstance(record, Intent | Completion | Withdrawn) and not _tells_nothing(record):
                 row = rows.get(record.row)
                 if row is None:
                     row = rows[record.row] = _Row(number)
@@ -114,6 +119,12 @@ def replay(
         quarantined=sum(contents.lost for _, contents in ordered),
         damage=tuple((number, damage) for number, contents in ordered for damage in contents.damage),
     )
+
+
+def _tells_nothing(record: Intent | Completion | Withdrawn) -> bool:
+    # That an attempt did not know an outcome is no outcome: it follows again from the intent that is in doubt, unless
+    # an older attempt completed the step meanwhile, and a newer one has gone on from there.
+    return isinstance(record, Completion) and record.status is Status.INCONCLUSIVE
 
 
 class _Row:
@@ -136,7 +147,7 @@ class _Row:
         else:
             self.last[attempt] = (index, record.step)
         if isinstance(record, Completion):
-            step.complete(record)
+            step.complete(attempt, record)
         elif isinstance(record, Intent):
             step.intend(attempt, record)
         else:
@@ -171,17 +182,21 @@ class _Row:
 class _Step:
     """Gathers the records of one step of one row, in order."""
 
-    __slots__ = ("completions", "final", "open", "resend_count")
+    __slots__ = ("completions", "final", "open", "repeating", "repeats", "resend_count")
 
     def __init__(self) -> None:
         self.completions: dict[int, Completion] = {}
         self.final = False
         self.open: list[tuple[int, Intent]] = []  # intents without completion, each with its journal
+        self.repeats: list[Completion] = []
+        self.repeating: set[int] = set()  # journals whose attempt sent the finished step again
         self.resend_count = 0
 
     def intend(self, journal: int, intent: Intent) -> None:
         self.open.append((journal, intent))
         self.resend_count = max(self.resend_count, intent.resend_count)
+        if intent.resend_reason is ResendReason.SENSITIVE:
+            self.repeating.add(journal)
 
     def withdraw(self, journal: int, withdrawn: Withdrawn) -> None:
         # Only the journal's own intent: an earlier attempt may really have sent the same request.
@@ -191,7 +206,10 @@ class _Step:
                 del self.open[place]
                 return
 
-    def complete(self, completion: Completion) -> None:
+    def complete(self, journal: int, completion: Completion) -> None:
+        if self.final and journal in self.repeating:
+            self.repeats.append(completion)
+            return
         self.open = [entry for entry in self.open if entry[1].attempt > completion.attempt]
         if self.final and not completion.final:
             return  # a finished step stays finished, also if it was sent again while nobody knew that it was
@@ -208,5 +226,6 @@ class _Step:
         return StepHistory(
             completions=tuple(completion for _, completion in sorted(self.completions.items())),
             in_doubt=in_doubt,
+            repeats=tuple(self.repeats),
             resend_count=self.resend_count,
         )

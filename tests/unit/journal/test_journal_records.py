@@ -60,13 +60,20 @@ def nested(depth: int) -> object:
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"),
-    [("made-up-secret \ud800", "not valid Unicode"), ({"\udfff": 1}, "not valid Unicode"), (nested(5000), "too deep")],
+    "value", [nested(5000), [nested(5000), "\ud800"], 10**5000], ids=["deep", "deep-and-odd", "long"]
 )
-def test_a_value_that_json_cannot_carry_is_refused_without_quoting_it(value: object, reason: str) -> None:
-    with pytest.raises(UnrecordableError, match=reason) as refusal:
-        encode(0, completion(value))
-    assert "made-up" not in str(refusal.value) and refusal.value.__suppress_context__
+def test_a_value_that_cannot_be_written_down_is_refused_without_quoting_it(value: object) -> None:
+    with pytest.raises(UnrecordableError) as refusal:
+        encode(0, completion([value, "made-up-secret"]))
+    error = refusal.value
+    assert error.code == "unrecordable_value" and error.hint and error.__suppress_context__
+    assert "made-up" not in error.message + error.cause
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\udfffb", {"\udfff": [Decimal("1.10"), "ä\n"]}])
+def test_half_of_a_surrogate_pair_survives_with_all_that_is_around_it(sample: Any, value: object) -> None:
+    record = msgspec.structs.replace(completion(value), record=sample.records[1].record)
+    assert read_journal(file_header() + encode(0, record)).records == (record,)
 
 
 def test_a_field_that_a_later_version_added_at_the_end_does_no_harm() -> None:

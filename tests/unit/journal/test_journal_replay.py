@@ -135,8 +135,46 @@ def test_a_resend_after_a_late_completion_of_an_attempt_is_in_doubt_again() -> N
     assert step.in_doubt == intent(1, resend_count=1)
 
 
+def sensitive(row: int, step: str = "a") -> Intent:
+    return Intent(row=row, step=step, attempt=1, fingerprint="f", resend_reason=ResendReason.SENSITIVE, resend_count=1)
+
+
+def test_sending_a_finished_step_again_for_its_captures_does_not_change_how_it_ended() -> None:
+    again = Completion(row=1, step="a", attempt=1, status=Status.ERROR, final=True)
+    row = history((intent(1), done(1), intent(1, "b"), done(1, "b")), (sensitive(1), again)).row(1)
+    assert row.steps["a"].final == done(1) and row.steps["a"].repeats == (again,)
+    assert row.steps["b"].final is not None
+
+
+def test_retries_of_a_request_sent_again_for_its_captures_do_not_change_how_the_step_ended() -> None:
+    again = (sensitive(1), done(1, final=False, mark="1"), intent(1, attempt=2), done(1, attempt=2, mark="2"))
+    step = history((intent(1), done(1, mark="first")), again).row(1).steps["a"]
+    assert step.final == done(1, mark="first") and step.attempts_used == 1
+    assert [completion.captures["mark"] for completion in step.repeats] == ["1", "2"]
+
+
+def test_a_finished_step_sent_again_for_its_captures_is_not_in_doubt() -> None:
+    step = history((intent(1), done(1)), (sensitive(1),), (sensitive(1), withdrawn(1))).row(1).steps["a"]
+    assert step.final == done(1) and step.in_doubt is None and step.resend_count == 1
+
+
 def test_a_step_that_sends_nothing_needs_no_intent() -> None:
     assert history((done(1, "a"),)).row(1).steps["a"].final is not None
+
+
+def inconclusive(row: int, step: str = "a", attempt: int = 1) -> Completion:
+    return Completion(row=row, step=step, attempt=attempt, status=Status.INCONCLUSIVE, final=True)
+
+
+def test_what_an_attempt_did_not_know_is_still_in_doubt_for_the_next_one() -> None:
+    step = history((done(1, final=False), intent(1, attempt=2)), (inconclusive(1),)).row(1).steps["a"]
+    assert step.final is None and step.in_doubt == intent(1, attempt=2) and step.attempts_used == 1
+
+
+def test_what_an_attempt_did_not_know_does_not_undo_what_a_newer_one_built_on() -> None:
+    # Attempt 1 completed the step after 2 had read its journal and before 3 did; 2 was superseded and wrote late.
+    row = history((intent(1), done(1)), (inconclusive(1),), (intent(1, "b"), done(1, "b"))).row(1)
+    assert row.steps["a"].final == done(1) and row.steps["b"].final == done(1, "b")
 
 
 def test_a_rows_start_is_the_start_of_its_earliest_step() -> None:
