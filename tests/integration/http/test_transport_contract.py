@@ -230,6 +230,16 @@ def test_the_pool_is_usable_after_400_requests_were_cancelled(
     laboratory.run(scenario, limit=8, uvloop=uvloop)
 
 
+def test_the_pool_is_usable_after_deadlines_struck_at_every_moment(laboratory: LABORATORY, answered: TAKE) -> None:
+    async def scenario(bench: Any) -> None:
+        for round_ in range(8):
+            await asyncio.gather(*[bench.send("/plain", total_ms=1 + (round_ + n) % 6) for n in range(40)])
+        for exchange in await asyncio.gather(*[bench.send("/plain") for _ in range(16)]):
+            assert answered(exchange).status == 200
+
+    laboratory.run(scenario, limit=4)
+
+
 @pytest.mark.parametrize("uvloop", [False, True])
 def test_many_requests_at_once_over_few_connections(laboratory: LABORATORY, answered: TAKE, uvloop: bool) -> None:
     async def scenario(bench: Any) -> None:

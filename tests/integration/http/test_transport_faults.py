@@ -109,7 +109,7 @@ def test_a_dripping_server_is_ended_by_the_deadline(
 ) -> None:
     exchange = laboratory.once(path, total_ms=500, read_ms=5000, uvloop=uvloop)
     assert failed(exchange) is FailureKind.DEADLINE
-    assert 500 <= exchange.timings.total_ms < 750
+    assert 495 <= exchange.timings.total_ms < 750  # the clock of uvloop has whole milliseconds
 
 
 def test_a_dripping_server_does_not_slow_down_others(laboratory: LABORATORY, answered: TAKE) -> None:

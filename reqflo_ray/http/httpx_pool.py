@@ -1,0 +1,81 @@
+"""Keeps the connections of the httpx engine: each serves one request at a time and is reused only when it is idle.
+
+httpcore's own pool is not used: a request that is cancelled (and every deadline cancels) can leave a connection in it
+that is neither closed nor ever given out again, and its cost per request grows with the square of its connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import httpcore
+
+Connection = httpcore.AsyncConnectionInterface
+
+
+class ConnectionPool:
+    """At most `limit` connections, idle ones included; who finds none free waits in line. `create` makes a new one for
+    an origin, without connecting it."""
+
+    def __init__(self, create: Callable[[httpcore.Origin], Connection], limit: int) -> None:
+        self._create = create
+        self._limit = limit
+        self._slots = asyncio.Semaphore(limit)
+        self._busy = 0
+        self._idle: list[tuple[httpcore.Origin, Connection]] = []
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def acquire(self, origin: httpcore.Origin, *, fresh: bool) -> tuple[Connection, bool]:
+        """A connection to `origin` for the caller alone, and whether it was used before. `fresh` asks for a new one."""
+        await self._slots.acquire()
+        # From here to the return nothing waits, so that a cancellation cannot lose the slot.
+        self._busy += 1
+        connection = None if fresh else self._take_idle(origin)
+        if connection is not None:
+            return connection, True
+        if self._idle and self._busy + len(self._idle) > self._limit:
+            self._discard(self._idle.pop(0)[1])
+        return self._create(origin), False
+
+    def release(self, origin: httpcore.Origin, connection: Connection) -> None:
+        """Give a connection back, in whatever state it is: only an idle one is kept."""
+        self._busy -= 1
+        if connection.is_idle() and not connection.is_closed():
+            self._idle.append((origin, connection))
+        else:
+            self._discard(connection)
+        self._slots.release()
+
+    async def close(self) -> None:
+        """Close all idle connections, and wait for those that are closing."""
+        for _, connection in self._idle:
+            self._discard(connection)
+        self._idle.clear()
+        while self._closing:
+            await asyncio.wait(self._closing)
+
+    def _take_idle(self, origin: httpcore.Origin) -> Connection | None:
+        # The last one used is the least likely to have been closed by the server.
+        for index in range(len(self._idle) - 1, -1, -1):
+            if self._idle[index][0] == origin:
+                connection = self._idle.pop(index)[1]
+                if connection.is_available() and not connection.has_expired():
+                    return connection
+                self._discard(connection)
+        return None
+
+    def _discard(self, connection: Connection) -> None:
+        # In a task of its own: the caller may be cancelled, and closing must come to an end nevertheless.
+        task = asyncio.ensure_future(_close(connection))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+async def _close(connection: Any) -> None:
+    # A server that does not answer the end of a TLS connection is not waited for; nothing is left to say to it.
+    with suppress(Exception):
+        async with asyncio.timeout(1.0):
+            await connection.aclose()
