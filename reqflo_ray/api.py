@@ -16,7 +16,7 @@ from typing import Any, Final
 from reqflo_ray.compiler import authoring_workspace
 from reqflo_ray.compiler.compile import Compilation, compile_journey
 from reqflo_ray.compiler.workspace import load_workspace
-from reqflo_ray.errors import Problem, UsageError
+from reqflo_ray.errors import NothingSelectedError, Problem, UsageError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.backend import Backend, LocalBackend
@@ -182,6 +182,11 @@ def rerun(
         statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
         per_shard = choose_rows_per_shard(None, len(artifact.steps), hands)
         shards = stage_rows_again(storage, earlier, RowSink(storage, folder.run_id), statuses, per_shard)
+        if not shards:
+            raise NothingSelectedError(
+                f"no row of run `{earlier.run_id}` is to run again",
+                hint=f"`reqflo-ray show {earlier.run_id}` tells how its rows ended",
+            )
         write_plan(storage, folder.run_id, shards)
 
     folder.create_run(record)
@@ -255,7 +260,8 @@ def _chooser(backend: str, address: str | None, workers: int, storage: Storage) 
             return ray("an embedded cluster, as asked for")
         if rows >= RAY_FROM_ROWS:
             return ray(f"{rows} rows repay the start of an embedded cluster")
-        return LocalBackend(), f"{rows} rows are done sooner without a cluster"
+        counted = "1 row is" if rows == 1 else f"{rows} rows are"
+        return LocalBackend(), f"{counted} done sooner without a cluster"
 
     return choose
 

@@ -147,7 +147,9 @@ def _program_options(
 def _explain_usage(error: typer.TyperException, terminal: Terminal) -> int:
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", PROGRAM)
-    usage = UsageError(error.format_message().rstrip("."), hint=f"`{path} --help` lists what can be given")
+    # pydantic, which checks the values of options, puts the kind of its error in front.
+    message = error.format_message().replace(": Value error, ", ": ").rstrip(".")
+    usage = UsageError(message, hint=f"`{path} --help` lists what can be given")
     terminal.note(render_error(usage, terminal))
     return usage.exit_code
 

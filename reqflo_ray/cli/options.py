@@ -5,6 +5,7 @@ No command's own words, and nothing of what the options do.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ HOW: Final = "How it runs"
 GATES: Final = "When to stop and fail"
 OUTPUT: Final = "Output"
 STORE: Final = "Store"
+
+USUAL_STORE: Final = ".reqflo"
 
 
 class Backend(StrEnum):
@@ -196,6 +199,12 @@ def store_option(store: str | None, terminal: Terminal) -> str:
     """What a later command needs to find the store, such as ` --store /runs`: "" where it finds it without."""
     known = store is None or store == terminal.environment.get("REQFLO_STORE")
     return "" if known else f" --store {shlex.quote(str(store))}"
+
+
+def workspace_store_option(store: str, terminal: Terminal) -> str:
+    """The same for a run whose command named no store: the workspace's own must be named later, the usual one not."""
+    usual = terminal.environment.get("REQFLO_STORE") or os.path.abspath(store) == os.path.abspath(USUAL_STORE)
+    return "" if usual else f" --store {shlex.quote(store)}"
 
 
 def parse_rate(rate: float | None) -> float | None:

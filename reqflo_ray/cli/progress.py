@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from reqflo_ray.cli.options import workspace_store_option
 from reqflo_ray.cli.render_errors import render_problem
 from reqflo_ray.cli.terminal import Terminal, escape, shorten
 
@@ -121,7 +122,8 @@ class RunReporter:
         """Write the last lines."""
         self._display.end()
         unfinished = outcome.exit_code in _INTERRUPTED or (self._rows or 0) > outcome.verdict.counts.rows
-        for line in last_lines(outcome, self._terminal, unfinished=unfinished, store_option=self._store_option):
+        store = self._store_option or workspace_store_option(outcome.store, self._terminal)
+        for line in last_lines(outcome, self._terminal, unfinished=unfinished, store_option=store):
             self._terminal.note(line)
 
 

@@ -146,7 +146,7 @@ def _events(events: Sequence[Any]) -> Iterator[str]:
     if len(events):
         yield "  events"
     for event in events:
-        at = event.get("at")
+        at = event.get("logged_at")
         clock = at.strftime("%H:%M:%S.%f")[:-3] if isinstance(at, datetime) else escape(str(at or ""))
         yield f"    {clock}  {escape(str(event['kind']))}  {_line(str(event['text']))}"
 

@@ -64,4 +64,4 @@ def rerun(
             workers=workers,
             listener=reporter,
         )
-    return deliver(outcome, terminal, store=store, output=output, as_json=as_json)
+    return deliver(outcome, terminal, output=output, as_json=as_json)

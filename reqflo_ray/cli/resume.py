@@ -46,4 +46,4 @@ def resume(
             take_over=take_over,
             listener=reporter,
         )
-    return deliver(outcome, terminal, store=store, output=output, as_json=as_json)
+    return deliver(outcome, terminal, output=output, as_json=as_json)

@@ -102,10 +102,10 @@ def run(
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=options.store_option(store, terminal)) as reporter:
         outcome = api.run(request, listener=reporter)
-    return deliver(outcome, terminal, store=store, output=output, as_json=as_json)
+    return deliver(outcome, terminal, output=output, as_json=as_json)
 
 
-def deliver(outcome: RunOutcome, terminal: Terminal, *, store: str | None, output: Path | None, as_json: bool) -> int:
+def deliver(outcome: RunOutcome, terminal: Terminal, *, output: Path | None, as_json: bool) -> int:
     """Hand over what was asked for besides the last lines; returns the run's exit code.
 
     Raises:
@@ -115,7 +115,7 @@ def deliver(outcome: RunOutcome, terminal: Terminal, *, store: str | None, outpu
         from reqflo_ray import api
         from reqflo_ray.cli.result_document import write_result_document
 
-        write_result_document(output, outcome, api.open_store(store))
+        write_result_document(output, outcome, api.open_store(outcome.store))
         terminal.note(f"written: {escape(str(output))}")
     if as_json:
         # The run's exit code must not be lost because nobody reads its verdict.

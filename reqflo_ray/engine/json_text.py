@@ -91,7 +91,7 @@ def _reason(problem: Exception) -> str:
     if isinstance(problem, msgspec.ValidationError) or not isinstance(problem, msgspec.DecodeError):
         return "it holds a number that is out of all range"
     text = str(problem)
-    return text[:1].lower() + text[1:]
+    return text if text.startswith("JSON") else text[:1].lower() + text[1:]
 
 
 def _escaped(value: JsonValue) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 from reqflo_ray.compiler.compile import Compilation, compile_journey
 from reqflo_ray.compiler.workspace import Workspace, load_workspace
-from reqflo_ray.errors import DefinitionError, Problem, UsageError
+from reqflo_ray.errors import DefinitionError, Problem, Severity, UsageError
 from reqflo_ray.model import artifact as artifacts
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, RunOptions, RunRecord
@@ -109,8 +109,14 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
         checked=checked,
         sources=compilation.sources if compilation else {},
         columns=columns or (),
-        problems=(*(compilation.problems if compilation else ()), *checked.problems),
+        problems=_worst_of_each((*(compilation.problems if compilation else ()), *checked.problems)),
     )
+
+
+def _worst_of_each(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Without what is told twice: the compiler only warns of a broken environment or case, the check stumbles on it."""
+    blocking = {problem.as_warning() for problem in problems if problem.severity is Severity.ERROR}
+    return tuple(problem for problem in problems if problem not in blocking)
 
 
 def _compiled(request: RunRequest, workspace: Workspace) -> Compilation | Artifact:
@@ -126,7 +132,10 @@ def _compiled(request: RunRequest, workspace: Workspace) -> Compilation | Artifa
         data = request.artifact.read_bytes()
     except OSError as problem:
         raise UsageError(
-            f"`{request.artifact}` cannot be read", code="unreadable_artifact", cause=problem.strerror or str(problem)
+            f"`{request.artifact}` cannot be read",
+            code="unreadable_artifact",
+            cause=problem.strerror or str(problem),
+            hint="`reqflo-ray compile JOURNEY -o FILE` writes one",
         ) from None
     return artifacts.decode(data, file=str(request.artifact))
 

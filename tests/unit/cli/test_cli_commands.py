@@ -37,7 +37,7 @@ from reqflo_ray.store.verify import Finding, VerifyReport
 
 
 def table(columns: str, *rows: tuple[Any, ...]) -> SimpleNamespace:
-    return SimpleNamespace(columns=tuple(columns.split()), rows=lambda: iter(rows))
+    return SimpleNamespace(columns=tuple(columns.split()), rows=lambda: iter(rows), problems=())
 
 
 @pytest.fixture

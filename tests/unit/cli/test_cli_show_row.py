@@ -62,7 +62,7 @@ STEP: dict[str, Any] = {
             "message": None,
         },
     ],
-    "events": [{"at": datetime(2026, 1, 2, 3, 4, 5, 678_000), "kind": "retry", "text": "attempt 1 failed"}],
+    "events": [{"logged_at": datetime(2026, 1, 2, 3, 4, 5, 678_000), "kind": "retry", "text": "attempt 1 failed"}],
     "resend_count": 1,
     "resend_reason": "unknown",
     "resumed": True,
@@ -159,7 +159,7 @@ def test_nothing_from_outside_is_shown_raw(screen, naughty_strings: list[str]) -
             "error_code": "x",
             "error_message": text,
             "assertions": [{**STEP["assertions"][0], "path": text, "actual": text, "message": text}],
-            "events": [{"at": None, "kind": text, "text": text}],
+            "events": [{"logged_at": None, "kind": text, "text": text}],
         }
         result = {**RESULT, "row_key": text, "error_message": text, "inputs": text}
         for line in lines(result, [step], screen()):
