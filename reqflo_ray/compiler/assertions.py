@@ -119,7 +119,8 @@ class AssertionCompiler:
         if name not in [operator.value for operator in Operator]:
             hint = suggestion(name, [operator.value for operator in Operator])
             self._problems.error("invalid_assertion", f"there is no operator `{model.operator}`", place, hint=hint)
-            return Operator.EXISTS
+            # Whichever of the two raises no second complaint.
+            return Operator.EQUALS if _has(node, "expected") else Operator.EXISTS
         operator = Operator(name)
         if model.type is AssertionType.STATUS_CODE:
             if operator not in (Operator.EQUALS, Operator.IN):

@@ -47,7 +47,7 @@ class UrlCompiler:
         try:
             pieces = self._values.parts(text, scalar)
         except Unresolved:
-            return Target()
+            return Target(url=NULL)  # it has been reported: nothing more can be said of it
         first = pieces[0] if pieces else ""
         if not isinstance(first, str) or _ABSOLUTE.match(first):
             return self._absolute(pieces, scalar)
