@@ -1,0 +1,143 @@
+"""An HTTP API that says what it saw: values, cookies, and over which connection. Loopback, stdlib, recorded in memory.
+
+`/echo` answers with the request itself; `/cookie?name=value` sets cookies; `/status?code=503` answers so; `/text` is no
+JSON; `/bytes?count=N` is a long body; `/hold` does not answer before `release()`.
+By hand: `python tests/apps/echo_api.py` prints its address.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as it came in. `connection` counts from 1 in the order in which connections were made."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    cookies: dict[str, str]
+    body: str
+    connection: int
+
+    def document(self) -> dict[str, Any]:
+        """The request as `/echo` answers it."""
+        return self.__dict__ | {"headers": {name.lower(): value for name, value in self.headers.items()}}
+
+
+class EchoApi:
+    """The API in a thread, for the time of a `with` block; `url` is where it listens."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.released = threading.Event()
+        self.lock = threading.Lock()
+        self.connections = 0
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def __enter__(self) -> EchoApi:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def reset(self) -> None:
+        """Forget what was seen, and let `/hold` wait again."""
+        with self.lock:
+            self.seen.clear()
+        self.released.clear()
+
+    def release(self) -> None:
+        """Let everything that waits at `/hold` be answered."""
+        self.released.set()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is nothing to tell."""
+
+
+def _handler(api: EchoApi) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            with api.lock:
+                api.connections += 1
+                self.connection_number = api.connections
+
+        def do_GET(self) -> None:
+            target = urlsplit(self.path)
+            length = int(self.headers.get("content-length") or 0)
+            seen = Seen(
+                method=self.command,
+                path=target.path,
+                query=dict(parse_qsl(target.query, keep_blank_values=True)),
+                headers=dict(self.headers.items()),
+                cookies=dict(pair.strip().partition("=")[::2] for pair in self.headers.get("cookie", "").split(";")),
+                body=self.rfile.read(length).decode("utf-8", "replace"),
+                connection=self.connection_number,
+            )
+            with api.lock:
+                api.seen.append(seen)
+            self._answer(seen)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+        def _answer(self, seen: Seen) -> None:
+            if seen.path == "/hold":
+                api.released.wait(60)
+            status, kind, body = 200, "application/json", json.dumps(seen.document()).encode()
+            if seen.path == "/status":
+                status = int(seen.query["code"])
+            elif seen.path == "/text":
+                kind, body = "text/plain", b"this is no JSON"
+            elif seen.path == "/bytes":
+                kind, body = "text/plain", b"x" * int(seen.query["count"])
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            if seen.path == "/cookie":
+                for name, value in seen.query.items():
+                    self.send_header("Set-Cookie", f"{name}={value}; Path=/")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nobody reads it."""
+
+    return Handler
+
+
+def main() -> None:
+    with EchoApi() as api:
+        print(api.url, flush=True)
+        api._thread.join()
+
+
+if __name__ == "__main__":
+    main()
