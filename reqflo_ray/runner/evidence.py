@@ -18,13 +18,8 @@ from reqflo_ray.model.exchange import Exchange, Headers, TransportRequest
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
-from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray.secrets.redactor import Redactor, mask_credentials
 
-# The second net: values of these headers are masked even if nobody declared them secret.
-_CREDENTIAL_HEADERS: Final = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "api-key"}
-)
-_MASKED: Final = "[masked]"
 # Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
 _SEPARATOR: Final = "\x00"
 
@@ -111,14 +106,14 @@ class EvidenceBuilder:
             error_message=error_message,
             method=method,
             url=url,
-            request_headers=_mask_credentials(sent_headers),
+            request_headers=mask_credentials(sent_headers),
             request_body=request_body.kept,
             request_body_size=request_body.size,
             request_body_sha256=request_body.sha256,
             request_body_truncated=request_body.truncated,
             response_status=response.status if response else failure.status if failure else None,
             response_reason=response.reason if response else "",
-            response_headers=_mask_credentials(received),
+            response_headers=mask_credentials(received),
             response_body=response_body.kept,
             response_body_size=response_body.size,
             response_body_sha256=response_body.sha256,
@@ -176,18 +171,6 @@ def _mask_all(texts: list[str], redactor: Redactor) -> Callable[[], str]:
         # A text that held the separator itself would shift all others: mask one by one instead.
         texts = parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
     return iter(texts).__next__
-
-
-def _mask_credentials(headers: Headers) -> Headers:
-    if not any(name.lower() in _CREDENTIAL_HEADERS for name, _ in headers):
-        return headers
-    return tuple(
-        (name, _masked_value(value) if name.lower() in _CREDENTIAL_HEADERS else value) for name, value in headers
-    )
-
-
-def _masked_value(value: str) -> str:
-    return value if "[secret:" in value or "[sensitive:" in value else _MASKED
 
 
 def _with_texts(result: AssertionResult, *, expected: str, actual: str, message: str) -> AssertionResult:

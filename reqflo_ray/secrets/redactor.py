@@ -117,27 +117,6 @@ class Redactor:
                 spans += [(start, end, form.marker) for start, end in view.original(form.spans(view.data))]
         return b"".join(_pieces(data, sorted(spans))) if spans else data
 
-    def headers(self, headers: Headers) -> Headers:
-        """`headers` with every known value masked, and as a second net the values of headers that hold credentials.
-
-        Of those, names of values, an authentication scheme, names of cookies and attributes of a cookie are kept.
-        """
-        joined = "\n".join([value for _, value in headers])
-        masked = self.text(joined)
-        if masked is not joined:
-            values = masked.split("\n")
-            if len(values) != len(headers):  # a value of several lines was masked across two headers
-                values = [self.text(value) for _, value in headers]
-            headers = tuple([(name, value) for (name, _), value in zip(headers, values, strict=True)])
-        return tuple(
-            [
-                (name, _without_credential(lower, value))
-                if (lower := name.lower()) in _MASKED_HEADERS
-                else (name, value)
-                for name, value in headers
-            ]
-        )
-
     def _found(self, data: _Bytes) -> list[Form]:
         """The forms that occur in `data`."""
         found = [form for form in self._short if form.needle in data]
@@ -154,6 +133,21 @@ class Redactor:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a redactor knows secret values and cannot be pickled or copied")
+
+
+def mask_credentials(headers: Headers) -> Headers:
+    """The second net: `headers`, already redacted, without the values of those that hold credentials, known or not.
+
+    Names of values, an authentication scheme, names of cookies and attributes of a cookie are kept.
+    """
+    if _MASKED_HEADERS.isdisjoint([name.lower() for name, _ in headers]):
+        return headers
+    return tuple(
+        [
+            (name, _without_credential(lower, value)) if (lower := name.lower()) in _MASKED_HEADERS else (name, value)
+            for name, value in headers
+        ]
+    )
 
 
 def _without_credential(name: str, value: str) -> str:

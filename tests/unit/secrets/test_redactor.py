@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from reqflo_ray.errors import SecretError
-from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray.secrets.redactor import Redactor, mask_credentials
 
 TOKEN = "Kanarienvogel/7+x=&ä!"
 PLAIN = "k8Jq2mZx5Lw9"
@@ -221,7 +221,8 @@ def test_headers_are_masked_by_value_and_by_name(redactor: Redactor) -> None:
         ("Set-Cookie", "s3ss10n"),
         ("Accept", "*/*"),
     )
-    assert redactor.headers(headers) == (
+    redacted = tuple((name, redactor.text(value)) for name, value in headers)
+    assert mask_credentials(redacted) == (
         ("Authorization", "Bearer [secret:PLAIN]"),
         ("authorization", "Bearer [masked]"),
         ("X-Api-Key", "[masked]"),
@@ -236,15 +237,9 @@ def test_headers_are_masked_by_value_and_by_name(redactor: Redactor) -> None:
 @pytest.mark.parametrize(
     "value", ["Bearer a b", "user pass", "Digest username=x, response=s3cr3t", "[secret:x] s3cr3t"]
 )
-def test_nothing_but_the_scheme_of_an_unknown_credential_is_kept(redactor: Redactor, value: str) -> None:
-    ((_, masked),) = redactor.headers((("Authorization", value),))
+def test_nothing_but_the_scheme_of_an_unknown_credential_is_kept(value: str) -> None:
+    ((_, masked),) = mask_credentials((("Authorization", value),))
     assert masked in (f"{value.split()[0]} [masked]", "[masked]")
-
-
-def test_a_value_that_spans_lines_is_masked_in_headers_too() -> None:
-    redactor = Redactor()
-    redactor.register("secret:TWO", "first\nsecond")
-    assert redactor.headers((("A", "first"), ("B", "second"))) == (("A", "first"), ("B", "second"))
 
 
 def test_a_redactor_shows_nothing(redactor: Redactor) -> None:
