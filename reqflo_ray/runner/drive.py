@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Final
 
-from reqflo_ray.errors import NothingSelectedError
+from reqflo_ray.errors import DatasetError, NothingSelectedError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.plan import RunRecord, ShardPlan
@@ -58,7 +58,12 @@ def drive(
     record = folder.load_run()
     finished = folder.read_verdict()
     if finished is None:
-        finished, code = _drive_unfinished(folder, record, choose_backend, stage, listener, clock, take_over)
+        try:
+            finished, code = _drive_unfinished(folder, record, choose_backend, stage, listener, clock, take_over)
+        except (DatasetError, NothingSelectedError):
+            if not resumed:
+                folder.discard()  # nothing was sent, and there is nothing to go on with
+            raise
     else:
         listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
         code = finished.exit_code

@@ -91,6 +91,10 @@ class RunFolder:
             raise ValueError(f"the record of run {record.run_id!r} does not belong into the folder of {self.run_id!r}")
         return self.storage.create(self.path(layout.RECORD), plan.encode_run(record))
 
+    def discard(self) -> None:
+        """Remove the run, of which nothing was sent, with everything in it."""
+        self.storage.remove_tree(self._folder)
+
     def exists(self) -> bool:
         """Whether the run was dispatched."""
         return self.storage.exists(self.path(layout.RECORD))
