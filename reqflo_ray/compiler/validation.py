@@ -42,13 +42,7 @@ def validate(model: type[Model], node: YamlNode, problems: Problems) -> Model | 
     try:
         return model.model_validate(plain(node))
     except ValidationError as invalid:
-        complaints = invalid.errors(include_url=False)
-        places = [complaint["loc"] for complaint in complaints]
-        for complaint in complaints:
-            own = complaint["loc"]
-            # A list's invalid items are not counted: that it is too short is told only if nothing in it is wrong.
-            if complaint["type"] == "too_short" and any(place[:-1][: len(own)] == own for place in places):
-                continue
+        for complaint in invalid.errors(include_url=False):
             _report(model, node, complaint, problems)
         return None
 
@@ -77,7 +71,7 @@ def _report(model: type[BaseModel], node: YamlNode, complaint: ErrorDetails, pro
     elif kind == "too_short":
         if not plain(value):  # else its items are wrong, and that is reported
             problems.error("wrong_value", f"`{label}` must not be empty", value)
-    elif kind in ("too_short", "string_too_short") and context["min_length"] == 1:
+    elif kind == "string_too_short" and context["min_length"] == 1:
         problems.error("wrong_value", f"`{label}` must not be empty", value)
     elif kind in ("wrong_type", "wrong_value"):
         problems.error(kind, f"`{label}`: {complaint['msg']}", value)
