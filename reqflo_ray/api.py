@@ -89,7 +89,8 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
     record = make_record(request, prepared, run_id=run_id, nonce=secrets.token_hex(16), now=now)
     for problem in prepared.problems:
         listener.warning(problem)
-    storage = _storage(request.store, prepared)
+    chosen = _chosen_store(request.store, prepared)
+    storage = _opened(chosen)
     folder = RunFolder(storage, run_id)
     save_artifact(storage, prepared.artifact)
     created = folder.create_run(record)
@@ -98,7 +99,7 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
     address = request.address or prepared.checked.runner.address
     return drive(
         folder,
-        choose_backend=_chooser(request.backend, address, record.options.workers, storage),
+        choose_backend=_chooser(request.backend, address, record.options.workers, chosen),
         stage=staging(folder, record.options.workers or os.cpu_count() or 1),
         listener=listener,
         clock=SystemClock(),
@@ -129,13 +130,14 @@ def resume(
         RunConflictError: another driver owns it.
         StoreError, ClusterError: it could not go on.
     """
-    storage = _storage(store, None)
+    chosen = _chosen_store(store)
+    storage = _opened(chosen)
     folder = resolve_run(storage, run)
     record = folder.load_run()
     hands = workers or record.options.workers
     return drive(
         folder,
-        choose_backend=_chooser(backend, address, hands, storage),
+        choose_backend=_chooser(backend, address, hands, chosen),
         stage=staging(folder, hands or os.cpu_count() or 1),
         listener=listener or SilentListener(),
         clock=SystemClock(),
@@ -165,7 +167,8 @@ def rerun(
         NothingSelectedError: no row ended so.
         StoreError, ClusterError: it could not go on.
     """
-    storage = _storage(store, None)
+    chosen = _chosen_store(store)
+    storage = _opened(chosen)
     earlier = resolve_run(storage, run)
     if not earlier.is_complete():
         raise UsageError(
@@ -192,7 +195,7 @@ def rerun(
     folder.create_run(record)
     return drive(
         folder,
-        choose_backend=_chooser(backend, address, record.options.workers, storage),
+        choose_backend=_chooser(backend, address, record.options.workers, chosen),
         stage=stage,
         listener=listener or SilentListener(),
         clock=SystemClock(),
@@ -202,7 +205,7 @@ def rerun(
 
 def open_store(store: str | None = None) -> Store:
     """Open a store for reading: a path or URI, else `REQFLO_STORE`, else `./.reqflo`."""
-    return Store(_storage(store, None))
+    return Store(_opened(_chosen_store(store)))
 
 
 def schema() -> dict[str, Any]:
@@ -224,30 +227,37 @@ def _record_of_rerun(earlier: RunFolder, run_id: str, now: datetime, workers: in
     )
 
 
-def _storage(given: str | None, prepared: Prepared | None) -> Storage:
-    """The store that was asked for, at an absolute place: workers may run in another folder."""
+def _chosen_store(given: str | None, prepared: Prepared | None = None) -> str:
+    """The store that was asked for, as it was written. Raises `UsageError` for one that would vanish."""
     chosen = given or os.environ.get("REQFLO_STORE")
     if not chosen and prepared is not None:
         chosen = prepared.checked.runner.store
-    chosen = chosen or DEFAULT_STORE
-    if "://" not in chosen:
-        if not os.path.isabs(os.path.expanduser(chosen)) and _inside_ray_job():
-            raise UsageError(
-                f"the store `{chosen}` is a relative path, and a Ray job's folder is a copy that vanishes with it",
-                code="relative_store",
-                hint="give --store (or REQFLO_STORE) an absolute path that every node mounts",
-            )
-        chosen = os.path.abspath(os.path.expanduser(chosen))
-    return open_storage(chosen)
+    chosen = os.path.expanduser(chosen or DEFAULT_STORE)
+    if _is_relative(chosen) and _inside_ray_job():
+        raise UsageError(
+            f"the store `{chosen}` is a relative path, and a Ray job's folder is a copy that vanishes with it",
+            code="relative_store",
+            hint="give --store (or REQFLO_STORE) an absolute path that every node mounts",
+        )
+    return chosen
 
 
-def _chooser(backend: str, address: str | None, workers: int, storage: Storage) -> Callable[[int], tuple[Backend, str]]:
+def _is_relative(store: str) -> bool:
+    return "://" not in store and not os.path.isabs(store)
+
+
+def _opened(store: str) -> Storage:
+    # Workers may run in another folder, so they are told an absolute one.
+    return open_storage(os.path.abspath(store) if _is_relative(store) else store)
+
+
+def _chooser(backend: str, address: str | None, workers: int, store: str) -> Callable[[int], tuple[Backend, str]]:
     """Chooses the backend once the number of rows is known, and says why that one."""
 
     def ray(reason: str, address: str | None = address) -> tuple[Backend, str]:
         from reqflo_ray.distributed.driver import RayBackend
 
-        return RayBackend(address=address, workers=workers), reason
+        return RayBackend(address=address, workers=workers, store_is_relative=_is_relative(store)), reason
 
     def choose(rows: int) -> tuple[Backend, str]:
         if backend == "local":

@@ -8,15 +8,16 @@ carry the guarantee; Ray only schedules.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import secrets
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -27,6 +28,7 @@ from reqflo_ray.errors import ClusterError, UsageError
 from reqflo_ray.model.plan import ShardPlan
 from reqflo_ray.model.results import ShardReport
 from reqflo_ray.runner.backend import Observer, Work
+from reqflo_ray.runner.host import GRACE_SECONDS
 
 if TYPE_CHECKING:
     import ray
@@ -53,12 +55,14 @@ class RayBackend:
         address: None starts an embedded cluster that ends with the run; `auto` or `HOST:PORT` joins one and leaves it
             running.
         workers: actors in the pool; 0 means one for each core of the cluster.
+        store_is_relative: the store was given as a relative path, which other nodes may not find.
     """
 
     name = "ray"
 
-    def __init__(self, *, address: str | None, workers: int) -> None:
+    def __init__(self, *, address: str | None, workers: int, store_is_relative: bool = False) -> None:
         self._address = address
+        self._store_is_relative = store_is_relative
         self.workers = workers
         self._environment: dict[str, str | None] = {}
 
@@ -86,7 +90,7 @@ class RayBackend:
 
     def run(self, work: Work, observer: Observer) -> None:
         """See `Backend.run`. All calls of `observer` are made on this thread, so that signals are served promptly."""
-        self._check_store(work)
+        self._check_store()
         for first in range(0, len(work.shards), _WAVE):
             if work.folder.is_stopped(work.epoch):
                 return
@@ -105,7 +109,11 @@ class RayBackend:
         # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
         thread = threading.Thread(target=_consume, args=(spec, pool, arrived.put), name="ray-data", daemon=True)
         thread.start()
-        while True:
+        given_up_at = math.inf
+        while time.monotonic() < given_up_at:
+            if given_up_at == math.inf and work.folder.is_stopped(work.epoch):
+                # What is in flight ends within the grace; thousands of shards that will not start need no report.
+                given_up_at = time.monotonic() + GRACE_SECONDS + 1.0
             try:
                 report = arrived.get(timeout=_TICK_SECONDS)
             except queue.Empty:
@@ -118,15 +126,14 @@ class RayBackend:
             observer.report(report)
             observer.tick()
 
-    def _check_store(self, work: Work) -> None:
-        """A store that workers would not find is refused before any of them starts."""
+    def _check_store(self) -> None:
+        """A store that workers on other nodes would not find is refused before any of them starts."""
         nodes = len(_alive_nodes())
-        uri = work.folder.storage.uri
-        if "://" not in uri and not Path(uri).is_absolute() and (nodes > 1 or "RAY_JOB_ID" in os.environ):
+        if self._store_is_relative and nodes > 1:
             raise UsageError(
-                f"the store `{uri}` is a relative path, and the cluster has {nodes} nodes",
+                f"the store is a relative path, and the cluster has {nodes} nodes",
                 code="relative_store",
-                hint="give --store a path that every node mounts",
+                hint="give --store (or REQFLO_STORE) an absolute path that every node mounts",
             )
 
     def _start_embedded(self) -> None:

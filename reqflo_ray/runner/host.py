@@ -30,6 +30,8 @@ class ShardHost:
 
     async def run(self, plan: ShardPlan) -> ShardReport:
         """Run one shard. After a stop it returns within the grace time, suspended."""
+        if self._worker.stopping.is_set():
+            return ShardReport(shard=plan.shard, outcome=ShardOutcome.SUSPENDED)
         if self._watch is None:
             self._watch = asyncio.ensure_future(self._watch_for_stop())
         task = asyncio.ensure_future(run_shard(self._worker, plan, self._epoch))
