@@ -135,14 +135,14 @@ class AiohttpEngine:
             reader = BodyReader(encodings, self._max_body_bytes)
             while not content.at_eof() and (chunk := await content.readany()):
                 reader.feed(chunk)
+            if watch.broken:
+                raise short_body_failure(place)
             body = reader.finish()
         except BodyTooLargeError:
             limit = self._max_body_bytes
             raise ExchangeError(FailureKind.TOO_LARGE, f"the body of {place} is larger than {limit} bytes") from None
         except CorruptBodyError:
             raise protocol_failure(place, "has a body that its Content-Encoding does not fit") from None
-        if watch.broken:
-            raise short_body_failure(place)
         watch.ended = perf_counter()
         version = response.version
         return TransportResponse(
@@ -194,8 +194,6 @@ class _Handler(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         watch = self.watch
-        if not watch.received:
-            watch.first_byte = perf_counter()
         watch.received += len(data)
         super().data_received(data)
         if not watch.head and watch.received > MAX_HEAD_BYTES and self.transport is not None:

@@ -169,9 +169,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         # h11 waits for a whole head before it looks, and takes anything that ends early for a closed connection.
         if self._http1 and not watch.received and not b"HTTP/".startswith(data[:5]):
             raise httpcore.RemoteProtocolError("not HTTP")
-        if data:
-            watch.first_byte = watch.first_byte or perf_counter()
-            watch.received += len(data)
+        watch.received += len(data)
         if self._http1 and not watch.head and watch.received > MAX_HEAD_BYTES + max_bytes:
             raise httpcore.RemoteProtocolError("the response head is too large")
         return data
@@ -242,7 +240,6 @@ class _Backend(httpcore.AsyncNetworkBackend):
             except httpcore.ConnectError as error:
                 failure = error
             else:
-                watch.tcp_connected = perf_counter()
                 watch.peer = _peer(stream)
                 return _Stream(stream, http1=self._http1)
         assert failure is not None

@@ -23,7 +23,6 @@ class Watch:
         "dns_end",
         "dns_start",
         "ended",
-        "first_byte",
         "fresh",
         "head",
         "headers",
@@ -33,7 +32,6 @@ class Watch:
         "reused",
         "sent",
         "status",
-        "tcp_connected",
         "tls_end",
         "tls_start",
         "writing",
@@ -48,16 +46,14 @@ class Watch:
         self.connecting = 0.0
         self.dns_start = 0.0
         self.dns_end = 0.0
-        self.tcp_connected = 0.0
         self.tls_start = 0.0
         self.tls_end = 0.0
         self.connected = 0.0
         self.writing = False  # bytes of the request may be on their way
         self.sent = 0.0
-        self.first_byte = 0.0
         self.head = 0.0
         self.ended = 0.0
-        self.received = 0
+        self.received = 0  # bytes of the answer
         self.reused = False
         self.broken = False
         self.blocked_address = False

@@ -8,6 +8,7 @@ The path names the behaviour: `/close` closes without an answer, `/drip-body` se
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import ssl
 import struct
@@ -237,6 +238,14 @@ async def until_close(x: Exchange) -> bool:
 @behaviour("reset-until-close")
 async def reset_until_close(x: Exchange) -> bool:
     await x.send(OK + b"Connection: close\r\n\r\nsome of it")
+    await asyncio.sleep(0.05)
+    x.reset()
+    return False
+
+
+@behaviour("reset-in-gzip")
+async def reset_in_gzip(x: Exchange) -> bool:
+    await x.send(OK + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + gzip.compress(b"whole")[:-9])
     await asyncio.sleep(0.05)
     x.reset()
     return False

@@ -36,6 +36,7 @@ def unused_port() -> int:
         ("/short-chunk", FailureKind.SHORT_BODY, 200),
         ("/reset-in-body", FailureKind.SHORT_BODY, 200),
         ("/reset-until-close", FailureKind.SHORT_BODY, 200),
+        ("/reset-in-gzip", FailureKind.SHORT_BODY, 200),
         ("/silent", FailureKind.READ_TIMEOUT, None),
         ("/stall-body", FailureKind.READ_TIMEOUT, 200),
         ("/head", FailureKind.READ_TIMEOUT, 200),
