@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from disturbed_fixtures import make_run, note_fault, undisturbed, unhurried_shop
+from example_workspace import CLIENT_SECRET
+
+__all__ = ["make_run", "note_fault", "undisturbed", "unhurried_shop"]
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +24,7 @@ def cluster_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_BACKEND_LOG_LEVEL": "fatal",
+        "SHOP_CLIENT_SECRET": CLIENT_SECRET,
     }
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
