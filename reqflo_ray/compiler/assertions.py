@@ -10,7 +10,7 @@ from typing import Final
 from reqflo_ray.compiler.authoring_journey import AssertionModel
 from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.response_paths import check_path
-from reqflo_ray.compiler.value_nodes import ValueCompiler
+from reqflo_ray.compiler.value_nodes import ValueCompiler, is_known
 from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlNode, child, nearest, plain
 from reqflo_ray.model.artifact import Assertion, AssertionOrigin, AssertionType, Operator
 from reqflo_ray.model.values import JsonValue, Literal, Node
@@ -70,6 +70,8 @@ class AssertionCompiler:
         before = self._problems.errors
         self._check_fields(model, node)
         operator = self._operator(model, node)
+        if operator is None:
+            return None
         target = ""
         expected: Node | None = None
         match model.type:
@@ -107,9 +109,9 @@ class AssertionCompiler:
                 hint = f"it takes {', '.join(f'`{field}`' for field in sorted(_FIELDS[model.type]))}"
                 self._problems.error("invalid_assertion", message, node.keys[name], hint=hint)
 
-    def _operator(self, model: AssertionModel, node: YamlNode) -> Operator:
-        if model.type is AssertionType.JSON_PATH:
-            self._required(model.operator, "operator", node)
+    def _operator(self, model: AssertionModel, node: YamlNode) -> Operator | None:
+        if model.type is AssertionType.JSON_PATH and not self._required(model.operator, "operator", node):
+            return None
         if not model.operator:
             if model.type is AssertionType.HEADER and not _has(node, "expected"):
                 return Operator.EXISTS
@@ -141,7 +143,7 @@ class AssertionCompiler:
             self._problems.error("invalid_assertion", f"`{operator}` needs `expected`", node, hint="add `expected:`")
             return None
         expected = self._values.value(written)
-        if isinstance(expected, Literal):
+        if is_known(expected):
             self._check_literal(operator, expected.value, written)
         return expected
 
@@ -166,7 +168,7 @@ class AssertionCompiler:
 
     def _status(self, node: YamlNode) -> Node | None:
         expected = self._expected(Operator.EQUALS, node)
-        if isinstance(expected, Literal):
+        if is_known(expected):
             listed = expected.value if isinstance(expected.value, list) else [expected.value]
             if not listed or not all(map(_is_status, listed)):
                 message = 'a status is an integer, "2xx", "200-299" or a list of these'

@@ -99,7 +99,9 @@ class JourneyAssembler:
         units: list[StepUnit] = []
         for step in steps.items:
             unit = self._step(step, prefix, (*trail, definition.name))
-            if unit is None:
+            if unit is None:  # reported; who reads it is not to blame
+                broken = StepHead(id=prefix + step_id(step), name="", type="", node=step, broken=True)
+                scope.steps.setdefault(step_id(step), broken)
                 continue
             first = scope.steps.setdefault(unit.model.id, unit.head)
             if first is not unit.head:
@@ -119,12 +121,12 @@ class JourneyAssembler:
             type=model.type,
             node=node,
             outputs=tuple(output.name for output in model.outputs),
-            skipped=model.skip,
         )
         unit = StepUnit(model=model, node=node, head=head)
         if model.type == "sub_journey" and not model.skip:
             unit.inner = self._inner(model, node, head, trail)
             head.inner = unit.inner.scope if unit.inner else None
+            head.broken = unit.inner is None
         return unit
 
     def _check_type(self, model: StepModel, node: YamlNode) -> bool:

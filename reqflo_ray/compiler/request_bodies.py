@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reqflo_ray.compiler.authoring_journey import BodyModel, PartModel
 from reqflo_ray.compiler.bundled_files import BundledFiles
 from reqflo_ray.compiler.problems import Problems
-from reqflo_ray.compiler.value_nodes import ValueCompiler
+from reqflo_ray.compiler.value_nodes import ValueCompiler, is_known
 from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlNode, child, elements, nearest
 from reqflo_ray.model.artifact import Body, BodyKind, MultipartPart
 from reqflo_ray.model.values import Literal, Node, ObjectNode
@@ -42,7 +42,7 @@ class BodyCompiler:
                 value = self._values.compile(content)
                 if value is None:
                     return None
-                if kind is BodyKind.TEXT and isinstance(value, Literal) and not isinstance(value.value, str):
+                if kind is BodyKind.TEXT and is_known(value) and not isinstance(value.value, str):
                     hint = "put it in quotes, or use `json`"
                     self._problems.error("wrong_type", "a text body must be text", content, hint=hint)
                 return Body(kind=kind, value=value, content_type=model.content_type)

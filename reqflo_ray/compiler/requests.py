@@ -15,7 +15,7 @@ from reqflo_ray.compiler.expressions import Expression
 from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.request_bodies import BodyCompiler
 from reqflo_ray.compiler.request_urls import UrlCompiler
-from reqflo_ray.compiler.value_nodes import NULL, Resolver, Unresolved, ValueCompiler
+from reqflo_ray.compiler.value_nodes import Resolver, Unresolved, ValueCompiler
 from reqflo_ray.compiler.yaml_tree import YamlNode, YamlScalar, child, members, nearest
 from reqflo_ray.errors import Position
 from reqflo_ray.model.artifact import RequestTemplate
@@ -55,7 +55,7 @@ class TemplateValues:
             raise Unresolved
         self.placed.add(name)
         if name not in self.given and self.declared[name].required:
-            return NULL  # reported where the step gives its values
+            raise Unresolved  # reported where the step gives its values
         return self.given.get(name)
 
     def unplaced(self, place: str) -> list[tuple[str, Node]]:

@@ -41,14 +41,15 @@ class Ledger:
 
 @dataclass(slots=True, kw_only=True)
 class StepHead:
-    """What other steps may know of a step. `id` is unique in the artifact; `inner` is there for a sub-journey."""
+    """What other steps may know of a step. `id` is unique in the artifact; `inner` is there for a sub-journey. Of a
+    `broken` one nothing is known, and that is reported."""
 
     id: str
     name: str
     type: str
     node: YamlNode
     outputs: tuple[str, ...] = ()
-    skipped: bool = False
+    broken: bool = False
     inner: JourneyScope | None = None
 
 
@@ -123,6 +124,8 @@ class JourneyScope:
         while head.inner is not None and rest and rest[0] not in _STEP_PARTS:
             head = head.inner._head(str(rest[0]), position)
             rest = rest[1:]
+        if head.broken:
+            raise Unresolved
         if not rest or rest[0] not in _STEP_PARTS:
             shown = f"`{rest[0]}` of a step" if rest else "a whole step"
             hint = f"read `steps.{name}.outputs.<name>`, `.body`, `.headers.<name>` or `.status`"

@@ -65,10 +65,10 @@ def _expand_step_fields(node: YamlNode) -> YamlNode:
     return _with(
         node,
         {
-            "template": lambda template: _wrapped(template, str, "key"),
+            "template": lambda template: _wrapped(template, "key"),
             "request": lambda request: _with(request, {"body": _expand_body}),
-            "timeout": lambda timeout: _wrapped(timeout, str, "total"),
-            "idempotency": lambda idempotency: _wrapped(idempotency, bool, "enabled"),
+            "timeout": lambda timeout: _wrapped(timeout, "total"),
+            "idempotency": lambda idempotency: _wrapped(idempotency, "enabled"),
             "poll": lambda poll: _with(poll, {"until": _each(_expand_assertion)}),
         },
     )
@@ -122,8 +122,8 @@ def _renamed(node: YamlNode, old: str, new: str) -> YamlNode:
     return node.replaced({old: None, new: (scalar_like(node.keys[old], new), node.entries[old])})
 
 
-def _wrapped(node: YamlNode, kind: type, field: str) -> YamlNode:
-    if isinstance(node, YamlScalar) and isinstance(node.value, kind):
+def _wrapped(node: YamlNode, field: str) -> YamlNode:
+    if isinstance(node, YamlScalar) and node.value is not None:
         return mapping_like(node, {field: node})
     return node
 

@@ -4,7 +4,7 @@ resolver; this module only puts the answers together."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -149,16 +149,9 @@ def literal_text(value: JsonValue) -> str:
     return value if isinstance(value, str) else _encoder.encode(value).decode()
 
 
-def has_expression(node: YamlNode) -> bool:
-    """Whether a value holds the beginning of an expression anywhere."""
-    match node:
-        case YamlScalar(value=str() as text):
-            return "{{" in text
-        case YamlMapping(entries=entries):
-            return any(map(has_expression, entries.values()))
-        case YamlSequence(items=items):
-            return any(map(has_expression, items))
-    return False
+def is_known(node: Node | None) -> TypeGuard[Literal]:
+    """Whether the value can be judged now: a literal that does not stand in for something wrong."""
+    return isinstance(node, Literal) and node is not NULL
 
 
 def _occurrence(before: Sequence[Part], written: str) -> int:

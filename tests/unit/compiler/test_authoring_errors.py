@@ -109,7 +109,7 @@ def test_a_name_declared_twice_is_refused(refused: Refused) -> None:
     (problem,) = refused(
         "journey:\n  name: j\n  inputs: [{name: x}]\n  variables: [{name: x}]\n  steps: [{id: a, request: {url: /a}}]"
     )
-    assert (problem.code, str(problem.position)) == ("duplicate_name", "j.yaml:4:21")
+    assert (problem.code, str(problem.position)) == ("duplicate_name", "j.yaml:4:22")
 
 
 def validator() -> Any:

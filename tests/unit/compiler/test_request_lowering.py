@@ -1,0 +1,259 @@
+"""Requests: URLs, template values and their places, headers, queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from reqflo_ray.compiler.compile import Compilation
+from reqflo_ray.errors import Problem
+from reqflo_ray.model.artifact import HttpStep, RequestTemplate
+from reqflo_ray.model.values import ArrayNode, Literal, Namespace, ObjectNode, Reference, Text
+
+Compiler = Callable[..., Compilation]
+OnlyProblem = Callable[..., Problem]
+Refused = Callable[..., tuple[Problem, ...]]
+
+X = Reference(Namespace.INPUTS, "x")
+
+
+def journey(step: str) -> str:
+    return f"journey:\n  name: j\n  inputs: [{{name: x}}]\n  variables: [{{name: v}}]\n  steps:\n    - {step}\n"
+
+
+@pytest.fixture
+def request_of(compiled: Compiler) -> Callable[..., RequestTemplate]:
+    def compile_step(step: str, **files: str) -> RequestTemplate:
+        (found,) = compiled(journey(step), **files).artifact.steps
+        assert isinstance(found, HttpStep)
+        return found.request
+
+    return compile_step
+
+
+RequestOf = Callable[..., RequestTemplate]
+
+
+def inline(url: str) -> str:
+    return f'{{id: a, request: {{service: shop, url: "{url}"}}}}'
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "query"),
+    [
+        ("/a", ("/a",), ()),
+        ("a", ("a",), ()),
+        ("/a/{{ inputs.x }}/b", ("/a/", X, "/b"), ()),
+        ("/a/:x", ("/a/:x",), ()),
+        ("/a?b=1&c=a%20b&d", ("/a",), (("b", Literal("1")), ("c", Literal("a b")), ("d", Literal("")))),
+        ("/a?b={{ inputs.x }}", ("/a",), (("b", X),)),
+        ("/a?b=1{{ inputs.x }}2&c=3", ("/a",), (("b", Text(("1", X, "2"))), ("c", Literal("3")))),
+        ("/{{ inputs.x }}?b={{ inputs.x }}&c=1", ("/", X), (("b", X), ("c", Literal("1")))),
+        ("/a?", ("/a",), ()),
+    ],
+)
+def test_a_path_is_split_into_text_parameters_and_query(
+    request_of: RequestOf, url: str, path: object, query: object
+) -> None:
+    request = request_of(inline(url))
+    assert (request.service, request.path, request.query, request.url) == ("shop", path, query, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "node"),
+    [
+        ("https://x.example/a?b=c", Literal("https://x.example/a?b=c")),
+        ("http://x:8080/{{ inputs.x }}", Text(("http://x:8080/", X))),
+        ("{{ inputs.x }}", X),
+        ("{{ inputs.x }}/a", Text((X, "/a"))),
+    ],
+)
+def test_an_absolute_url_is_one_node_and_needs_no_service(request_of: RequestOf, url: str, node: object) -> None:
+    request = request_of(inline(url))
+    assert (request.service, request.path, request.url) == ("", (), node)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/a", "/a#b"])
+def test_an_url_that_cannot_be_requested_is_refused(only_problem: OnlyProblem, url: str) -> None:
+    assert only_problem(journey(inline(url))).code == "wrong_value"
+
+
+def test_a_path_without_service_uses_the_only_one_there_is(request_of: RequestOf) -> None:
+    assert request_of("{id: a, request: {url: /a}}").service == "shop"
+
+
+def test_a_path_without_service_is_refused_where_there_are_several(only_problem: OnlyProblem) -> None:
+    more = "environment: {name: more, services: {other: {base_url: http://x}}}"
+    problem = only_problem(journey("{id: a, request: {url: /a}}"), more=more)
+    assert (problem.code, str(problem.position)) == ("invalid_template", "j.yaml:6:30")
+
+
+TEMPLATE = """
+template:
+  key: t
+  method: POST
+  service: shop
+  url: /a/:p/{{ values.q }}
+  headers: {Fixed: "1", X-Text: "a {{ values.h }} b", X-Whole: "{{ values.w }}"}
+  query: {fixed: 1, listed: [1, "{{ values.w }}"]}
+  body:
+    json: {fixed: {deep: "{{ values.w }}"}, kept: 1.50}
+  values:
+    - {name: p, in: path, required: true}
+    - {name: q, required: true}
+    - {name: h, required: true}
+    - {name: w}
+    - {name: token, in: header}
+    - {name: page, in: query}
+    - {name: sku, in: body}
+"""
+GIVEN = '{id: a, template: t, values: {p: 1, q: "{{ inputs.x }}", h: "{{ inputs.x }}-{{ variables.v }}"%s}}'
+
+
+def test_values_stand_where_their_placeholders_are(request_of: RequestOf) -> None:
+    request = request_of(GIVEN % ', w: "{{ inputs.x }}"', t=TEMPLATE)
+    assert request.path == ("/a/", Literal(1), "/", X)
+    assert dict(request.headers) == {
+        "Fixed": Literal("1"),
+        "X-Text": Text(("a ", X, "-", Reference(Namespace.VARIABLES, "v"), " b")),
+        "X-Whole": X,
+    }
+    assert dict(request.query) == {"fixed": Literal(1), "listed": ArrayNode((Literal(1), X))}
+    assert request.body is not None
+    assert isinstance(request.body.value, ObjectNode)
+    assert request.body.value.fields[0] == ("fixed", ObjectNode((("deep", X),)))
+
+
+def test_values_without_placeholder_go_where_in_says(request_of: RequestOf) -> None:
+    request = request_of(GIVEN % ", token: abc, page: 2, sku: null", t=TEMPLATE)
+    assert dict(request.headers)["token"] == Literal("abc")
+    assert dict(request.query)["page"] == Literal(2)
+    assert request.body is not None
+    assert request.body.value is not None
+    assert request.body.value == Literal({"fixed": {}, "kept": 1.5, "sku": None})
+
+
+def test_an_optional_value_not_given_leaves_its_field_out(request_of: RequestOf) -> None:
+    request = request_of(GIVEN % "", t=TEMPLATE)
+    assert [name for name, _ in request.headers] == ["Fixed", "X-Text"]
+    assert dict(request.query)["listed"] == Literal([1])
+
+
+def test_a_placed_header_takes_the_place_of_a_fixed_one_whatever_its_case(request_of: RequestOf) -> None:
+    template = "template: {key: t, url: /a, headers: {Accept: x}, values: [{name: accept, in: header}]}"
+    assert request_of("{id: a, template: t, values: {accept: y}}", t=template).headers == (("accept", Literal("y")),)
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "place"),
+    [
+        ("{p: 1, q: 2}", "missing_required_value", "j.yaml:6:36"),
+        ("{p: 1, q: 2, h: 3, pagee: 4}", "undeclared_value", "j.yaml:6:55"),
+        ("{p: 1, q: 2, h: null}", "wrong_type", "t.yaml:7:36"),
+        ("{p: 1, q: 2, h: [1]}", "wrong_type", "t.yaml:7:36"),
+    ],
+)
+def test_wrong_values_are_refused(only_problem: OnlyProblem, values: str, code: str, place: str) -> None:
+    problem = only_problem(journey(f"{{id: a, template: t, values: {values}}}"), t=TEMPLATE)
+    assert (problem.code, str(problem.position)) == (code, place)
+
+
+def test_a_misspelt_value_gets_a_suggestion(only_problem: OnlyProblem) -> None:
+    problem = only_problem(journey("{id: a, template: t, values: {p: 1, q: 2, h: 3, toke: 4}}"), t=TEMPLATE)
+    assert problem.hint == "did you mean `token`?"
+
+
+def test_a_missing_value_without_any_values_is_reported_at_the_step(only_problem: OnlyProblem) -> None:
+    template = (
+        "template: {key: t, url: /:p, values: [{name: p, in: path, required: true, recommended_source: variable}]}"
+    )
+    problem = only_problem(journey("{id: a, template: t}"), t=template)
+    assert (problem.code, str(problem.position)) == ("missing_required_value", "j.yaml:6:7")
+    assert "variable" in problem.hint
+
+
+def test_an_optional_value_inside_of_text_that_is_not_given_is_refused(only_problem: OnlyProblem) -> None:
+    template = 'template: {key: t, url: /a, headers: {A: "b {{ values.h }}"}, values: [{name: h}]}'
+    problem = only_problem(journey("{id: a, template: t}"), t=template)
+    assert (problem.code, str(problem.position)) == ("missing_required_value", "t.yaml:1:45")
+
+
+@pytest.mark.parametrize(
+    ("template", "code", "place"),
+    [
+        ("{key: t, url: /:p}", "invalid_reference", "t.yaml:1:26"),
+        ('{key: t, url: /a, query: {a: "{{ values.p }}"}}', "invalid_reference", "t.yaml:1:41"),
+        ('{key: t, url: /a, query: {a: "{{ values.p.q }}"}}', "invalid_reference", "t.yaml:1:41"),
+        ("{key: t, url: /a, values: [{name: p, in: path}]}", "invalid_template", "t.yaml:1:38"),
+        ("{key: t, url: /a, values: [{name: p}]}", "invalid_template", "t.yaml:1:38"),
+        ("{key: t, url: /a, values: [{name: p, in: body}], body: {text: x}}", "", ""),
+        ('{key: t, url: "http://x/:p", values: [{name: p, in: path}]}', "invalid_template", "t.yaml:1:25"),
+        ('{key: t, url: /a, headers: {"a b": c}}', "wrong_value", "t.yaml:1:39"),
+        ("{key: t, url: /a, headers: {a: b, A: c}}", "duplicate_key", "t.yaml:1:45"),
+        ("{key: t, url: /a, headers: {a: [1]}}", "wrong_type", "t.yaml:1:42"),
+        ('{key: t, url: /a, headers: {a: "b\\nc"}}', "wrong_value", "t.yaml:1:42"),
+        ('{key: t, url: /a, query: {"{{ inputs.x }}": c}}', "", ""),
+    ],
+)
+def test_a_template_that_makes_no_request_is_refused_at_its_place(
+    refused: Refused, compiled: Compiler, template: str, code: str, place: str
+) -> None:
+    text, files = journey("{id: a, template: t}"), {"t": f"template: {template}"}
+    if not code:
+        assert compiled(text, **files)
+        return
+    problems = refused(text, **files)
+    assert (code, place) in [(problem.code, str(problem.position)) for problem in problems]
+
+
+def test_templates_are_found_by_key_name_and_line(compiled: Compiler) -> None:
+    templates = "templates: [{key: k, name: A name, method: POST, url: '/a/:b', values: [{name: b, in: path}]}]"
+    digests = {
+        compiled(journey(f'{{id: a, {field}: "{name}", values: {{b: 1}}}}'), t=templates).digest
+        for field in ("template", "request")
+        for name in ("k", "A name", "POST /a/:b", "post  /a/:b")
+    }
+    assert len(digests) == 1
+
+
+TWO = "templates: [{key: k1, service: s1, method: GET, url: /a}, {key: k2, service: s2, method: GET, url: /a}]"
+
+
+def test_an_ambiguous_template_names_the_candidates(only_problem: OnlyProblem) -> None:
+    problem = only_problem(journey('{id: a, template: "GET /a"}'), t=TWO)
+    assert (problem.code, str(problem.position)) == ("ambiguous_template", "j.yaml:6:25")
+    assert "`k1` (s1) at t.yaml:1:13; `k2` (s2) at t.yaml:1:59" in problem.cause
+
+
+def test_a_service_and_a_key_tell_templates_apart(request_of: RequestOf) -> None:
+    assert request_of('{id: a, template: {service: s2, key: "GET /a"}}', t=TWO).template == "k2"
+
+
+def test_an_unknown_template_gets_a_suggestion(only_problem: OnlyProblem) -> None:
+    problem = only_problem(journey('{id: a, template: "GET /b"}'), t=TWO)
+    assert (problem.code, problem.hint) == ("unknown_template", "did you mean `GET /a`?")
+
+
+def test_an_invalid_template_is_reported_where_it_is_used(refused: Refused) -> None:
+    (problem,) = refused(journey("{id: a, template: t}"), t="template: {key: t, methd: GET, url: /a}")
+    assert (problem.code, str(problem.position)) == ("unknown_key", "t.yaml:1:20")
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ("{id: a}", "invalid_step"),
+        ("{id: a, template: t, request: {url: /a}}", "invalid_step"),
+        ("{id: a, request: {url: /a}, values: {x: 1}}", "undeclared_value"),
+        ('{id: a, request: {url: "/{{ values.x }}"}}', "invalid_reference"),
+    ],
+)
+def test_a_step_has_one_request(only_problem: OnlyProblem, step: str, code: str) -> None:
+    assert only_problem(journey(step)).code == code
+
+
+def test_a_template_may_use_the_environment_and_secrets_itself(compiled: Compiler) -> None:
+    template = 'template: {key: t, url: /a, headers: {A: "{{ secrets.T }}", B: "{{ env.region }}"}}'
+    requires = compiled(journey("{id: a, template: t}"), t=template).artifact.requires
+    assert (requires.secrets, requires.environment_keys) == (("T",), ("region",))
