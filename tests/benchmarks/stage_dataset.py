@@ -1,0 +1,31 @@
+"""Stages a dataset for a journey and prints how long that took as JSON. Arguments: workspace, journey, CSV, store."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from reqflo_ray import api
+from reqflo_ray.model.plan import DatasetSource
+from reqflo_ray.store.dataset_preview import read_columns
+from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, stage
+from reqflo_ray.store.storage import open_storage
+
+WORKERS = 2
+
+
+def main() -> None:
+    """Stage; compiling the journey is not counted."""
+    workspace, journey, data, store = sys.argv[1:]
+    artifact = api.compile(journey, workspace=workspace).artifact
+    began, used = time.perf_counter(), time.process_time()
+    source = DatasetSource(files=(data,), key_column="order_ref", columns=read_columns((data,)) or ())
+    per_shard = choose_rows_per_shard(None, len(artifact.steps), WORKERS)
+    stage(source, artifact, sink=RowSink(open_storage(store), "staging"), rows_per_shard=per_shard)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    sys.stdout.write(json.dumps({"seconds": round(seconds, 3), "cpu_seconds": round(cpu, 3)}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
