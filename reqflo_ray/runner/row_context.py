@@ -146,9 +146,10 @@ class RowContext:
         """The masked evidence of an attempt, with the log lines since the last one."""
         events = tuple(self._events)
         self._events.clear()
-        if outcome.exchange is not None and outcome.exchange.events:
+        # The transport may have sent a safe request again on a fresh connection, within the same attempt.
+        seen = outcome.exchange.events if outcome.exchange is not None else ()
+        if seen:
             began = outcome.started_at_us
-            seen = outcome.exchange.events
             events = (*(LogEvent(began + int(event.at_ms * 1000), event.kind, event.text) for event in seen), *events)
         verdict = outcome.judgement
         return self.worker.evidence.record(
@@ -169,7 +170,7 @@ class RowContext:
                 started_at_us=outcome.started_at_us,
                 duration_ms=outcome.duration_ms,
                 idempotency_key=outcome.key,
-                resend_count=resend.count,
+                resend_count=resend.count + sum(event.kind == "resend" for event in seen),
                 resend_reason=resend.reason,
                 resumed=self.shard.takes_over,
             ),

@@ -1,0 +1,174 @@
+"""Runs one row of a journey, given as YAML, against scripted answers: no sockets, no clock, no files but the workspace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from simulation import Bomb, Disk, SimulatedClock, SimulatedStorage
+
+from reqflo_ray.compiler.compile import compile_journey
+from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.engine.program import prepare
+from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.journal.replay import RowHistory, replay
+from reqflo_ray.journal.writer import JournalWriter
+from reqflo_ray.model.artifact import digest
+from reqflo_ray.model.exchange import (
+    Exchange,
+    FailureKind,
+    Timings,
+    TransportFailure,
+    TransportRequest,
+    TransportResponse,
+)
+from reqflo_ray.model.plan import Durability, Evidence, Row, RunOptions, RunRecord
+from reqflo_ray.model.results import StepRecord
+from reqflo_ray.runner.check import RunSelection, check_run
+from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.runner.row import RowOutcome, RowRunner
+from reqflo_ray.runner.row_context import ShardAttempt
+from reqflo_ray.runner.worker import Pacer, Worker
+from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray.store.run_folder import RunFolder
+
+WORKSPACE = """\
+workspace: {name: w, defaults: {environment: local}}
+---
+environment:
+  name: local
+  services: {api: {base_url: "http://api.example"}}
+"""
+
+
+@dataclass
+class Api:
+    """Gives its answers in turn, the last one for ever, and remembers what was asked."""
+
+    answers: Sequence[TransportResponse | TransportFailure]
+    seen: list[TransportRequest] = field(default_factory=list)
+
+    async def send(self, request: TransportRequest) -> Exchange:
+        answer = self.answers[min(len(self.seen), len(self.answers) - 1)]
+        self.seen.append(request)
+        await asyncio.sleep(0)
+        return Exchange(
+            request_headers=request.headers,
+            url=request.url,
+            timings=Timings(total_ms=1.0),
+            response=answer if isinstance(answer, TransportResponse) else None,
+            failure=answer if isinstance(answer, TransportFailure) else None,
+        )
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+def ok(body: Any = None, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> TransportResponse:
+    """A JSON answer."""
+    data = json.dumps({} if body is None else body).encode()
+    kind = ("content-type", "application/json")
+    return TransportResponse(status=status, reason="", headers=(kind, *headers), body=data, wire_size=len(data))
+
+
+def refused() -> TransportFailure:
+    """A connection that was refused."""
+    return TransportFailure(kind=FailureKind.REFUSED, message="the connection was refused", sent=False)
+
+
+class Journey:
+    """A journey compiled from YAML, whose rows can be run."""
+
+    def __init__(
+        self, folder: Path, text: str, *, evidence: Evidence = Evidence.FULL, row_timeout_ms: int = 600_000
+    ) -> None:
+        (folder / "reqflo.yaml").write_text(WORKSPACE)
+        (folder / "journey.yaml").write_text(text)
+        workspace = load_workspace(folder)
+        name = workspace.journeys[0].name
+        compilation = compile_journey(workspace, name, [overlay.name for overlay in workspace.overlays])
+        checked = check_run(
+            compilation, workspace, RunSelection(columns=("item", "card")), me={"user": "u", "host": "h"}
+        )
+        checked.raise_errors()
+        self.artifact = compilation.artifact
+        self.record = RunRecord(
+            run_id="scripted",
+            nonce="00" * 16,
+            created_at="2026-01-01T00:00:00Z",
+            artifact=digest(self.artifact),
+            journey=name,
+            environment=checked.environment,
+            http=checked.http,
+            options=RunOptions(evidence=evidence, row_timeout_ms=row_timeout_ms),
+        )
+        self.disk = Disk()
+        self.clock = SimulatedClock()
+
+    def run(
+        self,
+        *answers: TransportResponse | TransportFailure,
+        row: Mapping[str, Any] | None = None,
+        history: RowHistory | None = None,
+        may_send: Callable[[], bool] = lambda: True,
+    ) -> tuple[RowOutcome, Api]:
+        """Run one row to its end in a new attempt; what the API was asked comes along."""
+        api = Api(answers or (ok(),))
+        outcome = asyncio.run(self._run(api, Row(index=0, key="k", values=dict(row or {})), history, may_send))
+        return outcome, api
+
+    def history(self) -> RowHistory:
+        """What the journals of all attempts so far say about the row."""
+        journals = [(number, read_journal(bytes(data))) for number, data in enumerate(self.disk.logs.values(), 1)]
+        return replay(journals, steps=[step.id for step in self.artifact.steps]).row(0)
+
+    async def _run(self, api: Api, row: Row, history: RowHistory | None, may_send: Callable[[], bool]) -> RowOutcome:
+        storage = SimulatedStorage(self.disk, Bomb())
+        redactor = Redactor()
+        worker = Worker(
+            folder=RunFolder(storage, "scripted"),
+            run=self.record,
+            program=prepare(self.artifact, self.record),
+            transport=api,
+            secrets=SecretStore({}, redactor),
+            redactor=redactor,
+            evidence=EvidenceBuilder(self.record.options.evidence, 65_536),
+            clock=self.clock,
+            pacer=Pacer(None, self.clock),
+            rows=asyncio.Semaphore(1),
+        )
+        log = storage.open_log(f"journal-{len(self.disk.logs) + 1}")
+        journal = JournalWriter(log, durability=Durability.PROCESS)
+        attempt = ShardAttempt(journal=journal, may_send=may_send, takes_over=history is not None)
+        try:
+            return await RowRunner(worker, attempt, row, history or RowHistory(row=0)).run()
+        finally:
+            await journal.close()
+
+
+def statuses(records: Sequence[StepRecord]) -> list[tuple[str, int, str, str]]:
+    """Step, attempt, status and code of each record."""
+    return [(record.step_id, record.attempt, str(record.status), record.error_code) for record in records]
+
+
+def without_captures(history: RowHistory, step: str) -> RowHistory:
+    """The history as if all captures of `step` had been withheld, as sensitive ones are."""
+    past = history.steps[step]
+    final = past.final
+    assert final is not None
+    withheld = tuple(f"steps.{step}.{key}" for key in final.captures)
+    changed = msgspec.structs.replace(final, captures={}, withheld=withheld)
+    steps = {**history.steps, step: _replace(past, completions=(*past.completions[:-1], changed))}
+    return _replace(history, steps=steps)
+
+
+def _replace(value: Any, **changes: Any) -> Any:
+    import dataclasses
+
+    return dataclasses.replace(value, **changes)

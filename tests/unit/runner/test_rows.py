@@ -1,0 +1,240 @@
+"""What becomes of one row: the order of its steps, what ends it, what is tried again, what is skipped and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scripted import Journey, ok, refused, statuses, without_captures
+
+from reqflo_ray.model.plan import Evidence
+from reqflo_ray.model.results import ResendReason, Status
+from reqflo_ray.runner.row_context import Suspended
+
+TWO_STEPS = """\
+journey:
+  name: two
+  inputs: [{name: item}]
+  steps:
+    - id: make
+      request: {service: api, method: POST, url: /items, body: {json: {item: "{{ inputs.item }}"}}}
+      outputs: {made: "$.body.id"}
+      assertions: [{type: status_code, expected: 201}]
+    - id: read
+      request: {service: api, method: GET, url: "/items/{{ steps.make.outputs.made }}"}
+"""
+
+
+def one_step(extra: str) -> str:
+    return f"""\
+journey:
+  name: one
+  inputs: [{{name: item}}, {{name: card, sensitive: true}}]
+  variables: [{{name: path}}]
+  steps:
+    - id: get
+      request: {{service: api, method: GET, url: /x}}
+{extra}
+"""
+
+
+def test_a_row_whose_steps_pass_has_passed_and_hands_values_on(tmp_path: Path) -> None:
+    outcome, api = Journey(tmp_path, TWO_STEPS).run(ok({"id": "i-7"}, status=201), ok(), row={"item": "a"})
+    assert outcome.result.status is Status.PASSED and outcome.result.requests == 2
+    assert [request.url for request in api.seen] == ["http://api.example/items", "http://api.example/items/i-7"]
+    assert statuses(outcome.records) == [("make", 1, "passed", ""), ("read", 1, "passed", "")]
+
+
+def test_an_error_ends_the_row_and_later_steps_are_skipped(tmp_path: Path) -> None:
+    outcome, api = Journey(tmp_path, TWO_STEPS).run(refused())
+    assert len(api.seen) == 1
+    assert (outcome.result.status, outcome.result.error_code) == (Status.ERROR, "connection_refused")
+    assert outcome.result.failed_step == "make"
+    assert statuses(outcome.records)[1] == ("read", 1, "skipped", "row_halted")
+
+
+def test_a_failed_assertion_lets_the_row_go_on_but_its_dependants_are_skipped(tmp_path: Path) -> None:
+    outcome, api = Journey(tmp_path, TWO_STEPS).run(ok({"id": "i-7"}, status=200))
+    assert len(api.seen) == 1
+    assert statuses(outcome.records) == [
+        ("make", 1, "failed", "assertion_failed"),
+        ("read", 1, "skipped", "unresolved_dependency"),
+    ]
+    assert outcome.result.status is Status.FAILED and outcome.result.failed_step == "make"
+
+
+def test_a_failed_assertion_ends_the_row_where_the_step_says_halt(tmp_path: Path) -> None:
+    text = one_step("      assertions: [{type: status_code, expected: 201}]\n      on_failure: halt") + (
+        "    - id: other\n      request: {service: api, method: GET, url: /y}\n"
+    )
+    outcome, api = Journey(tmp_path, text).run(ok())
+    assert len(api.seen) == 1 and statuses(outcome.records)[1] == ("other", 1, "skipped", "row_halted")
+
+
+def test_a_soft_failure_is_reported_and_the_step_has_passed(tmp_path: Path) -> None:
+    text = one_step("      assertions: [{type: status_code, expected: 201, soft: true}]")
+    outcome, _ = Journey(tmp_path, text).run(ok())
+    assert outcome.result.status is Status.PASSED
+    assert [result.status for result in outcome.records[0].assertions] == [Status.FAILED]
+
+
+def test_an_error_is_tried_again_after_its_delay_and_every_attempt_is_kept(tmp_path: Path) -> None:
+    text = one_step("      retry: {count: 2, delay: 200ms, backoff: exponential, causes: [error]}")
+    journey = Journey(tmp_path, text)
+    before = journey.clock.monotonic()
+    outcome, _ = journey.run(refused(), refused(), ok())
+    assert [(record.attempt, record.status) for record in outcome.records] == [
+        (1, Status.ERROR),
+        (2, Status.ERROR),
+        (3, Status.PASSED),
+    ]
+    assert outcome.result.status is Status.PASSED and outcome.result.retries == 2
+    assert journey.clock.monotonic() - before == pytest.approx(0.2 + 0.4)
+    assert [event.kind for event in outcome.records[0].events] == ["retry"]
+
+
+def test_a_failed_assertion_is_not_tried_again_where_only_errors_are(tmp_path: Path) -> None:
+    text = one_step(
+        "      retry: {count: 2, delay: 1ms, causes: [error]}\n      assertions: [{type: status_code, expected: 201}]"
+    )
+    outcome, api = Journey(tmp_path, text).run(ok())
+    assert len(api.seen) == 1 and outcome.result.status is Status.FAILED
+
+
+def test_a_poll_repeats_until_its_condition_holds(tmp_path: Path) -> None:
+    text = one_step(
+        "      poll: {interval: 1s, timeout: 10s, until: [{type: json_path, path: $.state, operator: equals, expected: done}]}"
+    )
+    journey = Journey(tmp_path, text)
+    outcome, api = journey.run(ok({"state": "new"}), refused(), ok({"state": "done"}))
+    assert len(api.seen) == 3 and outcome.result.status is Status.PASSED
+
+
+def test_a_poll_that_never_holds_fails_when_its_time_is_over(tmp_path: Path) -> None:
+    text = one_step(
+        "      poll: {interval: 1s, timeout: 3s, until: [{type: json_path, path: $.state, operator: equals, expected: done}]}"
+    )
+    outcome, api = Journey(tmp_path, text).run(ok({"state": "new"}))
+    assert (outcome.result.status, outcome.result.error_code) == (Status.FAILED, "poll_timeout")
+    assert 2 <= len(api.seen) <= 4
+
+
+def test_a_row_that_takes_too_long_is_an_error_and_nothing_more_is_sent(tmp_path: Path) -> None:
+    text = one_step("") + (
+        "    - {id: pause, type: wait, duration: 30s}\n"
+        "    - id: late\n      request: {service: api, method: GET, url: /late}\n"
+    )
+    outcome, api = Journey(tmp_path, text, row_timeout_ms=20_000).run(ok())
+    assert (outcome.result.status, outcome.result.error_code) == (Status.ERROR, "row_timeout")
+    assert [request.url for request in api.seen] == ["http://api.example/x"]
+
+
+def test_variables_that_a_step_sets_are_used_by_later_steps(tmp_path: Path) -> None:
+    text = one_step("") + (
+        '    - {id: name, type: set_variable, values: {path: "p-{{ inputs.item }}"}}\n'
+        '    - {id: say, type: note, text: "goes to {{ variables.path }}"}\n'
+        '    - id: use\n      request: {service: api, method: GET, url: "/{{ variables.path }}"}\n'
+    )
+    journey = Journey(tmp_path, text)
+    outcome, api = journey.run(ok(), row={"item": "1"})
+    assert api.seen[-1].url == "http://api.example/p-1"
+    note = next(record for record in outcome.records if record.step_id == "say")
+    assert [(event.kind, event.text) for event in note.events] == [("note", "goes to p-1")]
+    assert journey.run(ok(), row={"item": "1"}, history=journey.history())[0].result.status is Status.PASSED
+
+
+def test_an_unset_optional_value_is_left_out_and_warned_of(tmp_path: Path) -> None:
+    outcome, api = Journey(tmp_path, TWO_STEPS).run(ok({"id": "i"}, status=201), ok())
+    assert api.seen[0].body == b"{}"
+    assert [(event.kind, event.text) for event in outcome.records[0].events] == [
+        ("warning", "`inputs.item` has no value")
+    ]
+
+
+def test_a_sensitive_input_is_in_the_request_and_nowhere_else(tmp_path: Path) -> None:
+    text = one_step("").replace("url: /x}", 'url: /x, headers: {X-Card: "{{ inputs.card }}"}}')
+    outcome, api = Journey(tmp_path, text).run(ok({"echo": "4111-1111-1111"}), row={"card": "4111-1111-1111"})
+    assert dict(api.seen[0].headers)["X-Card"] == "4111-1111-1111"
+    assert "4111-1111-1111" not in repr(outcome)
+    assert outcome.records[0].response_body == b'{"echo": "[sensitive:inputs.card]"}'
+
+
+@pytest.mark.parametrize(
+    ("evidence", "kept"), [(Evidence.FULL, True), (Evidence.FAILURES, False), (Evidence.NONE, False)]
+)
+def test_evidence_of_a_row_that_passed_is_kept_as_asked(tmp_path: Path, evidence: Evidence, kept: bool) -> None:
+    outcome, _ = Journey(tmp_path, one_step(""), evidence=evidence).run(ok({"a": 1}))
+    assert (outcome.records[0].response_body is not None) is kept
+    assert outcome.records[0].response_body_size == len(b'{"a": 1}')
+
+
+def test_evidence_of_a_row_that_failed_is_kept_where_failures_are(tmp_path: Path) -> None:
+    text = one_step("      assertions: [{type: status_code, expected: 201}]")
+    outcome, _ = Journey(tmp_path, text, evidence=Evidence.FAILURES).run(ok({"a": 1}))
+    assert outcome.records[0].response_body == b'{"a": 1}'
+
+
+def test_a_finished_row_is_taken_from_the_journal_and_sends_nothing(tmp_path: Path) -> None:
+    journey = Journey(tmp_path, TWO_STEPS)
+    first, _ = journey.run(ok({"id": "i-7"}, status=201), ok())
+    again, api = journey.run(history=journey.history())
+    assert api.seen == [] and again.records == first.records
+    assert again.result.resumed and not first.result.resumed
+    assert (again.result.status, again.result.requests) == (first.result.status, first.result.requests)
+
+
+def test_a_closed_fence_suspends_the_row_and_the_intent_counts_for_nothing(tmp_path: Path) -> None:
+    journey = Journey(tmp_path, TWO_STEPS)
+    with pytest.raises(Suspended):
+        journey.run(may_send=lambda: False)
+    assert journey.history().steps["make"].in_doubt is None
+    outcome, api = journey.run(ok({"id": "i"}, status=201), ok(), history=journey.history())
+    assert outcome.result.status is Status.PASSED and outcome.result.resent == 0 and len(api.seen) == 2
+
+
+def test_a_withheld_value_is_had_back_by_sending_its_step_again_once(tmp_path: Path) -> None:
+    text = TWO_STEPS.replace("- id: make\n", "- id: make\n      on_interrupt: resend\n")
+    journey = Journey(tmp_path, text)
+    answers = iter([True, False])
+    with pytest.raises(Suspended):
+        journey.run(ok({"id": "i-1"}, status=201), may_send=lambda: next(answers))
+    outcome, api = journey.run(ok({"id": "i-2"}, status=201), ok(), history=without_captures(journey.history(), "make"))
+    assert [request.url.rsplit("/", 1)[1] for request in api.seen] == ["items", "i-2"]
+    assert outcome.result.resent_sensitive == 1 and outcome.result.status is Status.PASSED
+    assert [record.resend_reason for record in outcome.records] == [
+        ResendReason.NONE,
+        ResendReason.SENSITIVE,
+        ResendReason.NONE,
+    ]
+
+
+def test_a_withheld_value_of_a_step_that_must_not_be_repeated_makes_the_row_inconclusive(tmp_path: Path) -> None:
+    journey = Journey(tmp_path, TWO_STEPS)  # a POST without a key: `on_interrupt: fail`
+    answers = iter([True, False])
+    with pytest.raises(Suspended):
+        journey.run(ok({"id": "i-1"}, status=201), may_send=lambda: next(answers))
+    outcome, api = journey.run(history=without_captures(journey.history(), "make"))
+    assert api.seen == []
+    assert (outcome.result.status, outcome.result.error_code) == (Status.INCONCLUSIVE, "sensitive_value_lost")
+
+
+def test_a_row_that_changed_between_two_attempts_is_an_error_and_nothing_is_sent(tmp_path: Path) -> None:
+    text = TWO_STEPS.replace("- id: make\n", "- id: make\n      on_interrupt: resend\n")
+    journey = Journey(tmp_path, text)
+
+    def die() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        journey.run(row={"item": "a"}, may_send=die)
+    outcome, api = journey.run(row={"item": "b"}, history=journey.history())
+    assert api.seen == [] and outcome.result.error_code == "replay_mismatch"
+
+
+def test_a_step_that_an_overlay_skips_does_not_fail_the_row(tmp_path: Path) -> None:
+    text = (
+        TWO_STEPS + "---\noverlay: {name: only-read, journey: two, steps: {make: {skip: true}, read: {skip: true}}}\n"
+    )
+    outcome, api = Journey(tmp_path, text).run()
+    assert api.seen == [] and outcome.result.status is Status.PASSED
+    assert {record.error_code for record in outcome.records} == {"skipped_by_overlay"}
