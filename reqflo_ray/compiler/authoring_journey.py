@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from reqflo_ray.compiler.authoring_base import AlsoWritten, Authored, Listed, Name, also_keys
-from reqflo_ray.compiler.units import Duration, DurationOrMilliseconds
+from reqflo_ray.compiler.units import Duration, DurationOrMilliseconds, PositiveDuration
 from reqflo_ray.model.artifact import AssertionType, Backoff, OnFailure, OnInterrupt, RetryCause
 from reqflo_ray.model.values import ValueType
 
 _Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
 _TEXT = {"type": "string"}
+_ContentType = Annotated[str, Field(pattern=r"^[ -~]*$")]
 _Cause = Annotated[RetryCause, Field(strict=False)]
 _EnumType = Annotated[ValueType | None, Field(strict=False)]
 
@@ -62,23 +63,23 @@ class PollModel(Authored):
     """Repeat the request until all of `until` hold or `timeout` is over."""
 
     until: Annotated[Listed[AssertionModel], Field(min_length=1)]
-    interval: Duration = 1_000
-    timeout: Duration = 60_000
+    interval: PositiveDuration = 1_000
+    timeout: PositiveDuration = 60_000
 
 
 class TimeoutModel(Authored):
     """A duration alone is the total."""
 
-    connect: Duration | None = None
-    read: Duration | None = None
-    total: Duration | None = None
+    connect: PositiveDuration | None = None
+    read: PositiveDuration | None = None
+    total: PositiveDuration | None = None
 
 
 class IdempotencyModel(Authored):
     """`true` uses the default header, `false` sends no key."""
 
     enabled: bool = True
-    header: Annotated[str, Field(min_length=1)] = "Idempotency-Key"
+    header: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] = "Idempotency-Key"
 
 
 class TemplateReferenceModel(Authored):
@@ -95,7 +96,7 @@ class PartModel(Authored):
     value: Any = None
     file: str = ""
     filename: str = ""
-    content_type: str = ""
+    content_type: _ContentType = ""
 
 
 class BodyModel(Authored):
@@ -106,7 +107,7 @@ class BodyModel(Authored):
     multipart: Annotated[Listed[PartModel] | None, AlsoWritten({"type": "object"})] = None
     text: Any = None
     file: str | None = None
-    content_type: str = ""
+    content_type: _ContentType = ""
 
 
 class RequestModel(Authored):

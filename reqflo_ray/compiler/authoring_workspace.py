@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from reqflo_ray.compiler.authoring_base import Authored, Listed, Name, Number, also_keys
 from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel, TemplateModel
-from reqflo_ray.compiler.units import Duration
+from reqflo_ray.compiler.units import PositiveDuration
 from reqflo_ray.model.plan import HttpSettings, SecretSource
 
 _HTTP: Final = HttpSettings()
@@ -69,9 +69,9 @@ class HttpModel(Authored):
     """How requests are sent. Sizes are in bytes."""
 
     engine: Literal["aiohttp", "httpx"] = "aiohttp"
-    connect_timeout: Duration = _HTTP.connect_ms
-    read_timeout: Duration = _HTTP.read_ms
-    total_timeout: Duration = _HTTP.total_ms
+    connect_timeout: PositiveDuration = _HTTP.connect_ms
+    read_timeout: PositiveDuration = _HTTP.read_ms
+    total_timeout: PositiveDuration = _HTTP.total_ms
     max_body_bytes: Annotated[int, Field(gt=0)] = _HTTP.max_body_bytes
     max_redirects: Annotated[int, Field(ge=0, le=20)] = _HTTP.max_redirects
     evidence_body_bytes: Annotated[int, Field(ge=0)] = _HTTP.evidence_body_bytes
@@ -92,7 +92,7 @@ class RunnerModel(Authored):
     workers: Annotated[int | None, Field(ge=1)] = None
     concurrency: Annotated[int | None, Field(ge=1)] = None
     rate: Annotated[Number | None, Field(gt=0)] = None
-    row_timeout: Duration | None = None
+    row_timeout: PositiveDuration | None = None
 
 
 class WorkspaceModel(Authored):

@@ -22,7 +22,7 @@ class Compilation:
     """An artifact, and what a person may want to know besides.
 
     `problems` are warnings. `sources` maps a step id to `file:line`. `places` says where things are written, by
-    `steps.<id>`, `inputs.<name>` and `variables.<name>`, and where `secrets.X`, `env.x` and `me.x` are first read.
+    `steps.<id>`, `inputs.<name>` and `variables.<name>`; `uses` where a value is first read, by its reference.
     """
 
     artifact: Artifact
@@ -30,6 +30,7 @@ class Compilation:
     problems: tuple[Problem, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
     places: dict[str, Position] = field(default_factory=dict)
+    uses: dict[str, Position] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -75,11 +76,15 @@ def compile_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
         cookies=lowered.cookies,
         files=files.all(),
     )
-    places = dependencies.places() | lowered.places
-    sources = {
-        step.id: f"{place.file}:{place.line}" for step in artifact.steps if (place := places[f"steps.{step.id}"])
-    }
-    return Compilation(artifact=artifact, workspace=workspace, problems=problems.all(), sources=sources, places=places)
+    written = {step.id: lowered.places[f"steps.{step.id}"] for step in artifact.steps}
+    return Compilation(
+        artifact=artifact,
+        workspace=workspace,
+        problems=problems.all(),
+        sources={step: f"{place.file}:{place.line}" for step, place in written.items()},
+        places=lowered.places,
+        uses=dependencies.first_uses(),
+    )
 
 
 def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Definition[JourneyModel] | None:

@@ -61,8 +61,8 @@ class Dependencies:
             me_keys=tuple(sorted(by_namespace[Namespace.ME])),
         )
 
-    def places(self) -> dict[str, Position]:
-        """Where each value of the run (`secrets.X`, `env.x`, `me.x`) is first read."""
+    def first_uses(self) -> dict[str, Position]:
+        """Where each value is first read, by its reference (`inputs.x`, `secrets.X`, `steps.a.status` …)."""
         found: dict[str, Position] = {}
         for step in self._steps:
             for use in self._of_step(step):

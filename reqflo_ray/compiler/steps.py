@@ -268,9 +268,6 @@ class _HttpLowering:
                 hint = "add `poll: {until: […], interval: 1s, timeout: 30s}`"
                 self._problems.error("invalid_step", "a `poll` step says `until` when", node, hint=hint)
             return None
-        if model.poll.interval <= 0 or model.poll.timeout <= 0:
-            message = "`interval` and `timeout` of a poll must be longer than nothing"
-            self._problems.error("invalid_step", message, nearest(node, ("poll",)))
         until = own.compile_all(model.poll.until, nearest(node, ("poll", "until")))
         return Poll(interval_ms=model.poll.interval, timeout_ms=model.poll.timeout, until=until)
 

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)", re.ASCII)
@@ -41,10 +41,19 @@ def _validate_or_milliseconds(value: Any) -> int:
     return _validate(value)
 
 
+def _not_zero(value: int) -> int:
+    if value == 0:
+        raise PydanticCustomError("wrong_value", "{text}", {"text": "it must be at least 1ms"})
+    return value
+
+
 _TEXT_SCHEMA: Final = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(ms|s|m|h)$"}
 
 Duration = Annotated[int, BeforeValidator(_validate), WithJsonSchema(_TEXT_SCHEMA)]
 """A duration with its unit, in milliseconds."""
+
+PositiveDuration = Annotated[int, BeforeValidator(_validate), AfterValidator(_not_zero), WithJsonSchema(_TEXT_SCHEMA)]
+"""A duration of at least a millisecond."""
 
 DurationOrMilliseconds = Annotated[
     int,

@@ -31,6 +31,7 @@ _OCTAL: Final = re.compile(r"0o[0-7]+")
 _HEXADECIMAL: Final = re.compile(r"0x[0-9a-fA-F]+")
 _FRACTION: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_JSON: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")  # as the parser counts them
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _STRING_TAGS: Final = frozenset(("!", "!!str", "tag:yaml.org,2002:str"))
 
@@ -55,7 +56,7 @@ def read_documents(data: bytes, name: str) -> tuple[YamlNode, ...]:
         raise _refused(
             "yaml_encoding", "the file is not UTF-8 text", Position(file=name, line=line), "save it as UTF-8"
         ) from None
-    return _Reader(SourceFile(name, tuple(re.split(r"\r\n|\n|\r", text)))).read(text)
+    return _Reader(SourceFile(name, tuple(_LINE_END.split(text)))).read(text)
 
 
 @dataclass(slots=True)

@@ -95,7 +95,8 @@ def check_run(
     """
     artifact = source.artifact if isinstance(source, Compilation) else source
     places = source.places if isinstance(source, Compilation) else {}
-    return _Check(artifact, places, workspace, selection, dict(me or {}), secret_available).run()
+    uses = source.uses if isinstance(source, Compilation) else {}
+    return _Check(artifact, places, uses, workspace, selection, dict(me or {}), secret_available).run()
 
 
 class _Check:
@@ -103,6 +104,7 @@ class _Check:
         self,
         artifact: Artifact,
         places: Mapping[str, Position],
+        uses: Mapping[str, Position],
         workspace: Workspace | None,
         selection: RunSelection,
         me: dict[str, str],
@@ -110,6 +112,7 @@ class _Check:
     ) -> None:
         self._artifact = artifact
         self._places = places
+        self._uses = uses
         self._workspace = workspace
         self._selection = selection
         self._me = me
@@ -167,7 +170,7 @@ class _Check:
             if environment_node(environment, key) is None:
                 message = f"the environment `{environment.name}` has no `{key}`"
                 hint = suggestion(key, environment_keys(environment)) or "add it under `values`"
-                place = self._places.get(f"env.{key}") or self._values.places.get(f"env.{key}")
+                place = self._uses.get(f"env.{key}") or self._values.places.get(f"env.{key}")
                 self._problems.error("incompatible_environment", message, place, hint=hint)
 
     def _check_columns(self) -> None:
@@ -242,7 +245,7 @@ class _Check:
             if key not in self._me:
                 message = f"nothing is known as `me.{key}`"
                 hint = suggestion(key, self._me)
-                self._problems.error("invalid_reference", message, self._places.get(f"me.{key}"), hint=hint)
+                self._problems.error("invalid_reference", message, self._uses.get(f"me.{key}"), hint=hint)
 
     def _check_unset_in_text(self) -> None:
         for step in self._artifact.steps:
@@ -253,7 +256,7 @@ class _Check:
                 if not self._has_source(entry) and not self._is_assigned(reference.name):
                     message = f"`{reference}` has no value, and step `{step.id}` uses it inside text"
                     hint = "the step will be an error: give it a value or a default"
-                    self._problems.warning("unset_value", message, self._places.get(str(reference)), hint=hint)
+                    self._problems.warning("unset_value", message, self._uses.get(str(reference)), hint=hint)
 
     def _check_steps(self) -> None:
         for step in self._artifact.steps:
@@ -279,7 +282,7 @@ class _Check:
             found[name] = reference
             reason = self._secret_available(reference) if self._secret_available else None
             if reason is not None:
-                place = self._places.get(f"secrets.{name}") or self._values.places.get(f"secrets.{name}")
+                place = self._uses.get(f"secrets.{name}") or self._values.places.get(f"secrets.{name}")
                 message = f"the secret `{name}` cannot be had"
                 self._problems.error("missing_secret", message, place, cause=reason)
         return found

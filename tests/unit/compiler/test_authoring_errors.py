@@ -47,6 +47,9 @@ def journey(step: str, above: str = "") -> str:
         ("{id: a, request: {url: /a}, outputs: {o: {paht: x}}}", "unknown_key", "4:49", "did you mean `path`?"),
         ("{id: a, request: {url: /a}, outputs: [{name: o}]}", "missing_key", "4:45", "add `path:`"),
         ("{id: a, request: {url: /a}, idempotency: {haeder: X}}", "unknown_key", "4:49", "did you mean `header`?"),
+        ('{id: a, request: {url: /a}, idempotency: {header: "a b"}}', "wrong_value", "4:57", ""),
+        ('{id: a, request: {url: /a, body: {text: a, content_type: "a\\r\\nB: c"}}}', "wrong_value", "4:64", ""),
+        ("{id: a, request: {url: /a}, timeout: 0s}", "wrong_value", "4:44", ""),
         ("a", "wrong_type", "4:7", ""),
     ],
 )

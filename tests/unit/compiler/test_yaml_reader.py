@@ -89,6 +89,12 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_move_places() -> None:
     assert document.entries["b"].position.text == "b: 2"
 
 
+def test_unusual_line_ends_do_not_part_a_place_from_its_line() -> None:
+    (document,) = read_documents("a: 'x\u2028y'\nb: 2\n".encode(), "x.yaml")
+    assert isinstance(document, YamlMapping)
+    assert document.entries["b"].position.text == "b: 2"
+
+
 def test_a_snippet_is_found_inside_of_a_block_scalar() -> None:
     (document,) = read_documents(b"a: |\n  one\n  two {{ x }}\n", "x.yaml")
     assert isinstance(document, YamlMapping)
