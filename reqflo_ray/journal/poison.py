@@ -42,7 +42,8 @@ class _End:
 
 def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collection[int]) -> Blame:
     """Judge the rows by the journals of all attempts, in order, and the attempts that ended in a worker's death."""
-    ends = {number: _end(records) for number, records in journals}
+    done: set[tuple[int, str, int]] = set()
+    ends = {number: _end(records, done) for number, records in journals}
     deaths = sorted(died)
     poisoned = {row for end in ends.values() for row in end.poisoned}
     poisoned |= {end.alone for number, end in ends.items() if number in died and end.alone is not None}
@@ -66,7 +67,8 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
     )
 
 
-def _end(records: Sequence[JournalRecord]) -> _End:
+def _end(records: Sequence[JournalRecord], done: set[tuple[int, str, int]]) -> _End:
+    """How an attempt stood at its end. `done` are the completions of earlier attempts, to which it adds its own."""
     end = _End()
     for record in records:
         match record:
@@ -79,9 +81,12 @@ def _end(records: Sequence[JournalRecord]) -> _End:
                 end.alone = None if end.alone == row else end.alone
             case Intent(row=row):
                 end.in_flight.add(row)
-            case Completion(row=row):
+            case Completion(row=row, step=step, attempt=attempt):
                 end.in_flight.discard(row)
-                end.progressed.add(row)
+                # A step that was sent again for its sensitive values has brought the row no further.
+                if (row, step, attempt) not in done:
+                    end.progressed.add(row)
+                    done.add((row, step, attempt))
             case Withdrawn(row=row):
                 end.in_flight.discard(row)
         # Another row at work: then this one was no longer alone, whatever the journal failed to say.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,9 +78,21 @@ class DisturbedRun:
     def resume_command(self, *options: str) -> list[str]:
         return [COMMAND, "resume", RUN_ID, "--store", str(self.store), "--quiet", *self.where, *options]
 
-    def start(self, command: list[str]) -> subprocess.Popen[str]:
+    def start(self, command: list[str], limits: Mapping[int, int] | None = None) -> subprocess.Popen[str]:
+        """Start a command; `limits` are resource limits by `resource.RLIMIT_*`."""
+
+        def prepare() -> None:
+            for what, limit in (limits or {}).items():
+                resource.setrlimit(what, (limit, limit))
+
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment, cwd=self.folder
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+            preexec_fn=prepare if limits else None,
         )
         self.started.append(process)
         return process

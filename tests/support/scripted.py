@@ -1,4 +1,4 @@
-"""Runs one row of a journey, given as YAML, against scripted answers: no sockets, no clock, no files but the workspace."""
+"""Runs one row of a journey, given as YAML, against scripted answers: no sockets, no clock."""
 
 from __future__ import annotations
 

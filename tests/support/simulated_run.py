@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 from pyarrow import parquet
-from simulation import Bomb, Crash, Disk, SimulatedClock, SimulatedShop, SimulatedStorage
+from simulation import Answering, Bomb, Crash, Disk, OneStepBomb, SimulatedClock, SimulatedShop, SimulatedStorage
 
 from reqflo_ray.compiler.compile import compile_journey
 from reqflo_ray.compiler.workspace import load_workspace
@@ -39,12 +39,14 @@ from reqflo_ray.runner.worker import Pacer, Worker
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.sources import EnvironmentSource
 from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray.store.owner import Owner, this_process
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import RowSink, read_plan, write_plan
 
 RUN_ID = "simulated"
 _EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "orders"
 _NO_BOMB = Bomb()
+_NO_PROCESS = 2**22 + 1  # above the highest process id that Linux gives
 
 
 @cache
@@ -71,16 +73,26 @@ def artifact_that_must_not_repeat() -> Artifact:
     return msgspec.structs.replace(reference_artifact(), steps=tuple(steps))
 
 
+class FolderOfTheDead(RunFolder):
+    """The run as a process sees it that nobody will find alive later: the next attempt knows that it died."""
+
+    def claim_attempt(self, shard: int, epoch: int, owner: Owner | None = None) -> int:
+        nobody = msgspec.structs.replace(this_process(), pid=_NO_PROCESS)
+        return super().claim_attempt(shard, epoch, nobody)
+
+
 @dataclass
 class SimulatedRun:
-    """One run with one shard, whose processes may die. `evidence` and the rest as the run's options."""
+    """One run with one shard, whose processes may die. `evidence` and the rest as the run's options. `deaths_known`:
+    later processes know that earlier ones have died."""
 
     artifact: Artifact = field(default_factory=reference_artifact)
     rows: int = 3
     concurrency: int = 2
     durability: Durability = Durability.HOST
     disk: Disk = field(default_factory=Disk)
-    shop: SimulatedShop = field(default_factory=SimulatedShop)
+    shop: Answering = field(default_factory=SimulatedShop)
+    deaths_known: bool = False
 
     def __post_init__(self) -> None:
         storage = SimulatedStorage(self.disk, _NO_BOMB)
@@ -106,7 +118,11 @@ class SimulatedRun:
         folder.create_run(self.record)
         sink = RowSink(storage, RUN_ID)
         rows = [
-            Row(index=index, key=f"k{index}", values={"order_ref": f"k{index}", "customer_id": f"c{index}", "total": 1.5})
+            Row(
+                index=index,
+                key=f"k{index}",
+                values={"order_ref": f"k{index}", "customer_id": f"c{index}", "total": 1.5},
+            )
             for index in range(self.rows)
         ]
         write_plan(storage, RUN_ID, [sink.add(rows)])
@@ -123,9 +139,11 @@ class SimulatedRun:
 
         async def main() -> ShardReport | None:
             try:
-                return await run_shard(self.worker(bomb), self.plan, epoch)
+                report = await run_shard(self.worker(bomb), self.plan, epoch)
             except Crash:
                 return None
+            # The crash may have struck a thread: what the code made of that, nobody has heard any more.
+            return None if bomb.gone else report
 
         return asyncio.run(main())
 
@@ -133,8 +151,9 @@ class SimulatedRun:
         """The adapters of one process."""
         redactor, clock = Redactor(), SimulatedClock()
         source = EnvironmentSource({"SHOP_CLIENT_SECRET": "made-up-secret"})
+        folder = FolderOfTheDead if self.deaths_known else RunFolder
         return Worker(
-            folder=RunFolder(SimulatedStorage(self.disk, bomb), RUN_ID),
+            folder=folder(SimulatedStorage(self.disk, bomb), RUN_ID),
             run=self.record,
             program=prepare(self.artifact, self.record),
             transport=self.shop.connect(bomb),
@@ -145,6 +164,15 @@ class SimulatedRun:
             pacer=Pacer(None, clock),
             rows=asyncio.Semaphore(self.record.options.concurrency),
         )
+
+    def process_that_dies_after_a_step(self) -> ShardReport | None:
+        """One process that dies when it has finished an attempt of a step: its report if there was none to finish."""
+        return self.process(OneStepBomb(finished=self.attempts_finished))
+
+    def attempts_finished(self) -> int:
+        """How many attempts of steps are finished on the disk, each counted once however often it was repeated."""
+        records = (record for data in self.disk.logs.values() for record in read_journal(bytes(data)).records)
+        return len({(done.row, done.step, done.attempt) for done in records if isinstance(done, Completion)})
 
     def journaled(self) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
         """What the journals on the disk say now: finished steps, and steps with an intent, as (row, step)."""

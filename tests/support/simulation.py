@@ -12,8 +12,13 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
+from reqflo_ray.demo.api import DemoApi
+from reqflo_ray.demo.ledger import Ledger
+from reqflo_ray.demo.messages import Request
+from reqflo_ray.demo.shop import Shop
 from reqflo_ray.errors import StoreError
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 
@@ -52,6 +57,40 @@ class Bomb:
             return result
 
 
+@dataclass
+class FullDisk(Bomb):
+    """Nobody dies: from operation number `at` on, whatever writes finds the disk full. An append may be cut by that."""
+
+    struck: bool = False
+
+    def point(self, name: str, effect: Callable[[], Any], torn: Callable[[], Any] | None = None) -> Any:
+        with self.lock:
+            number, self.count = self.count, self.count + 1
+            if 0 <= self.at <= number and name.split()[0] in ("create", "write", "open_log", "append", "sync"):
+                self.struck = True
+                if torn is not None and number == self.at:
+                    torn()
+                raise StoreError(f"{name}: no space left", code="disk_full", hint="make room, then resume the run")
+            return effect()
+
+
+@dataclass
+class OneStepBomb(Bomb):
+    """The process dies as soon as `finished`, the number of steps that are finished on the disk, has grown."""
+
+    finished: Callable[[], int] = lambda: 0
+
+    def __post_init__(self) -> None:
+        self.before = self.finished()
+
+    def point(self, name: str, effect: Callable[[], Any], torn: Callable[[], Any] | None = None) -> Any:
+        result = super().point(name, effect, torn)
+        if name == "sync" and self.finished() > self.before:
+            self.gone = True
+            raise Crash(name)
+        return result
+
+
 class Disk:
     """What survives processes: files, and logs with the part of them that is synced."""
 
@@ -75,7 +114,7 @@ class SimulatedStorage:
         self._disk = disk
         self._bomb = bomb
 
-    def create(self, path: str, data: bytes) -> bool:
+    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
         def effect() -> bool:
             if self.exists(path):
                 return False
@@ -188,10 +227,43 @@ class SimulatedShop:
         return _json(200, {"order": found[0]}) if found else _json(404, {})
 
 
+class SimulatedDemo:
+    """The product's own demo API in memory, for journeys that use more of it than the simulated shop plays."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger(100_000)
+        self._api = DemoApi(Shop(), self.ledger)
+
+    def connect(self, bomb: Bomb) -> SimulatedTransport:
+        """The API as one process reaches it."""
+        return SimulatedTransport(self, bomb)
+
+    def answer(self, request: TransportRequest) -> TransportResponse:
+        target = urlsplit(request.url)
+        headers = {name.lower(): value for name, value in request.headers}
+        answer = self._api(Request(request.method, target.path, target.query, headers, request.body or b""))
+        fields = tuple(line.split(": ", 1) for line in answer.headers.decode().split("\r\n") if line)
+        return TransportResponse(
+            status=answer.status,
+            reason="",
+            headers=(("content-type", "application/json"), *((name, value) for name, value in fields)),
+            body=answer.body,
+            wire_size=len(answer.body),
+        )
+
+
+class Answering(Protocol):
+    """An API that outlives the processes that call it."""
+
+    def connect(self, bomb: Bomb) -> SimulatedTransport: ...
+
+    def answer(self, request: TransportRequest) -> TransportResponse: ...
+
+
 class SimulatedTransport:
     """One process's connection to the shop."""
 
-    def __init__(self, shop: SimulatedShop, bomb: Bomb) -> None:
+    def __init__(self, shop: Answering, bomb: Bomb) -> None:
         self._shop = shop
         self._bomb = bomb
 

@@ -1,0 +1,46 @@
+"""Runs an example workspace, whole, in the simulated world: compiled, checked and staged by the product itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+from example_workspace import EXAMPLES
+from simulated_run import RUN_ID, SimulatedRun
+from simulation import Bomb, SimulatedDemo, SimulatedStorage
+
+from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray.store.run_folder import RunFolder
+
+JOURNEYS = [
+    (path.parent.name, journey)
+    for path in sorted(EXAMPLES.glob("*/reqflo.yaml"))
+    for journey in sorted(definition.name for definition in load_workspace(path.parent).journeys)
+]
+
+
+@dataclass
+class SimulatedExample(SimulatedRun):
+    """One journey of an example over the first rows of the example's data, in one shard."""
+
+    example: str = ""
+    journey: str = ""
+
+    def __post_init__(self) -> None:
+        workspace = EXAMPLES / self.example
+        data = tuple(str(path) for path in sorted(workspace.glob("data/*.csv"))[:1])
+        cases = [definition.name for definition in load_workspace(workspace).cases]
+        request = RunRequest(
+            journey=self.journey, workspace=workspace, data=data, case=cases[0] if cases and not data else None
+        )
+        prepared = prepare(request, workers_are_local=False)
+        self.artifact = prepared.artifact
+        record = make_record(request, prepared, run_id=RUN_ID, nonce="00ff" * 8, now=datetime(2026, 1, 1, tzinfo=UTC))
+        options = msgspec.structs.replace(record.options, concurrency=1, rows_per_shard=1000)
+        self.record = msgspec.structs.replace(record, options=options)
+        self.shop = SimulatedDemo()
+        folder = RunFolder(SimulatedStorage(self.disk, Bomb()), RUN_ID)
+        folder.create_run(self.record)
+        staging(folder, workers=1)(self.record, self.artifact)
