@@ -59,6 +59,18 @@ class JournalContents:
         """How many records were written but cannot be read."""
         return sum(gap.count for gap in self.gaps)
 
+    @property
+    def written(self) -> int:
+        """How many records were written, as far as can be told."""
+        return len(self.records) + self.lost
+
+    def readable(self, written: int) -> int:
+        """How many of the first `written` records can be read."""
+        lost = 0
+        for gap in self.gaps:
+            lost += max(0, min(gap.count, written - gap.before - lost))
+        return min(written - lost, len(self.records))
+
 
 def read_journal(data: bytes) -> JournalContents:
     """Read a journal. It never raises, whatever `data` is."""

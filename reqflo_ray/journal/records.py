@@ -19,7 +19,7 @@ import msgspec
 
 from reqflo_ray.engine import json_text
 from reqflo_ray.errors import StoreError
-from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Withdrawn
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
 from reqflo_ray.model.values import exact_number
 
 FORMAT: Final = 1
@@ -36,7 +36,7 @@ _header = struct.Struct("<4sIBI")
 _crc = struct.Struct("<I")
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(JournalRecord, float_hook=exact_number)
-_KINDS: Final[dict[type, int]] = {Intent: 1, Completion: 2, Poisoned: 3, Solo: 4, Withdrawn: 5}
+_KINDS: Final[dict[type, int]] = {Intent: 1, Completion: 2, Poisoned: 3, Solo: 4, Withdrawn: 5, Takeover: 6}
 
 
 class UnrecordableError(StoreError):

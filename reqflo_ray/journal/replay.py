@@ -2,22 +2,22 @@
 
 Pure: journals in, history out. It must not know files, the journey's meaning, or what is done about a doubt.
 
-Journals are read in the order of their attempts, and a later one has the last word: it knew the earlier ones. An older
-attempt that went on for a while may have appended records after the later one had read it. Such a record is the truth
-too (its request was in doubt to the later attempt), so a completion counts wherever it stands. Only `inconclusive`
-counts for nothing, since it says what an attempt did not know.
+An attempt that was replaced may go on for a while and append records that its successors have not read. Its intents
+were then not sent: it found the fence closed. Its completions are true, but they must not change what a successor has
+built on. So every attempt first says how far it has read the others (`Takeover`); what came later only fills what is
+open.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reqflo_ray.errors import StoreError
 from reqflo_ray.journal.poison import Blame, blame
 from reqflo_ray.journal.reader import Damage, JournalContents
 from reqflo_ray.journal.records import FORMAT
-from reqflo_ray.model.journal import Completion, Intent, Withdrawn
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Takeover, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status
 
 
@@ -69,12 +69,14 @@ class ShardHistory:
     """What all older attempts of a shard left behind.
 
     `rows` has only rows that a journal names: use `row`. `quarantined` is how many records could not be read, `damage`
-    where, by attempt. `blame` says which rows have to run alone, or not at all.
+    where, by attempt. `blame` says which rows have to run alone, or not at all. `takeover` is what the attempt that
+    goes on from here has to append first.
     """
 
     rows: Mapping[int, RowHistory]
     doubtful_elsewhere: frozenset[str]
     blame: Blame
+    takeover: Takeover
     quarantined: int
     damage: tuple[tuple[int, Damage], ...]
 
@@ -94,50 +96,74 @@ def replay(
     Raises:
         StoreError: `unsupported_journal` if one was written by a version whose format this one does not know.
     """
-    ordered = sorted(attempts, key=lambda attempt: attempt[0])
-    rows: dict[int, _Row] = {}
-    for number, contents in ordered:
+    for number, contents in attempts:
         if contents.format != FORMAT:
             raise StoreError(
                 f"the journal of attempt {number} has format {contents.format}; this version reads {FORMAT}",
                 code="unsupported_journal",
                 hint="resume the run with the version that began it",
             )
-        for index, record in enumerate(contents.records):
-            if isinstance(record, Intent | Completion | Withdrawn) and not _tells_nothing(record):
-                row = rows.get(record.row)
-                if row is None:
-                    row = rows[record.row] = _Row(number)
-                row.add(number, index, record)
+    journals = dict(sorted(attempts))
+    rows: dict[int, _Row] = {}
+    for number, index, record, late in _in_the_order_of_knowledge(journals):
+        # That an attempt did not know an outcome is no outcome: it follows again from the intent that is open.
+        unknown = isinstance(record, Completion) and record.status is Status.INCONCLUSIVE
+        if isinstance(record, Intent | Completion | Withdrawn) and not unknown:
+            row = rows.get(record.row)
+            if row is None:
+                row = rows[record.row] = _Row()
+            row.add(number, index, record, late=late)
     # Behind this index of its records, nothing is lost from a journal.
-    whole_from = {number: contents.gaps[-1].before for number, contents in ordered if contents.gaps}
+    whole_from = {number: contents.gaps[-1].before for number, contents in journals.items() if contents.gaps}
     order = {step: place for place, step in enumerate(steps)}
     return ShardHistory(
         rows={index: row.history(index, order, whole_from) for index, row in rows.items()},
         doubtful_elsewhere=frozenset(steps) if whole_from else frozenset(),
-        blame=blame([(number, contents.records) for number, contents in ordered], died),
-        quarantined=sum(contents.lost for _, contents in ordered),
-        damage=tuple((number, damage) for number, contents in ordered for damage in contents.damage),
+        blame=blame([(number, contents.records) for number, contents in journals.items()], died),
+        takeover=Takeover(seen={number: contents.written for number, contents in journals.items()}),
+        quarantined=sum(contents.lost for contents in journals.values()),
+        damage=tuple((number, damage) for number, contents in journals.items() for damage in contents.damage),
     )
 
 
-def _tells_nothing(record: Intent | Completion | Withdrawn) -> bool:
-    # That an attempt did not know an outcome is no outcome: it follows again from the intent that is in doubt, unless
-    # an older attempt completed the step meanwhile, and a newer one has gone on from there.
-    return isinstance(record, Completion) and record.status is Status.INCONCLUSIVE
+_Told = tuple[int, int, JournalRecord, bool]  # attempt, index in its journal, record, whether it came late
+
+
+def _in_the_order_of_knowledge(journals: Mapping[int, JournalContents]) -> list[_Told]:
+    """All records, those last that the newest attempt with a takeover has not read of the others.
+
+    What it has read is ordered as it was ordered for it, so that everybody comes to the same knowledge again.
+    """
+    newest, seen = 0, Takeover(seen={}).seen
+    for number, contents in journals.items():
+        if number > newest and contents.records and isinstance(contents.records[0], Takeover):
+            newest, seen = number, contents.records[0].seen
+    read = {number: contents.readable(seen.get(number, 0)) for number, contents in journals.items() if number < newest}
+    told: list[_Told] = []
+    if newest:
+        known = {
+            number: replace(journals[number], records=journals[number].records[:end]) for number, end in read.items()
+        }
+        told += _in_the_order_of_knowledge(known)
+    for number, contents in journals.items():
+        if number >= newest:
+            told += [(number, index, record, False) for index, record in enumerate(contents.records)]
+    for number, end in read.items():
+        late = journals[number].records[end:]
+        told += [(number, end + index, record, True) for index, record in enumerate(late)]
+    return told
 
 
 class _Row:
     """Gathers the records of one row, in order."""
 
-    __slots__ = ("first_attempt", "last", "steps")
+    __slots__ = ("last", "steps")
 
-    def __init__(self, attempt: int) -> None:
-        self.first_attempt = attempt
+    def __init__(self) -> None:
         self.last: dict[int, tuple[int, str]] = {}  # by journal: index and step of the row's last record
         self.steps: dict[str, _Step] = {}
 
-    def add(self, attempt: int, index: int, record: Intent | Completion | Withdrawn) -> None:
+    def add(self, attempt: int, index: int, record: Intent | Completion | Withdrawn, *, late: bool) -> None:
         step = self.steps.get(record.step)
         if step is None:
             step = self.steps[record.step] = _Step()
@@ -147,9 +173,11 @@ class _Row:
         else:
             self.last[attempt] = (index, record.step)
         if isinstance(record, Completion):
-            step.complete(attempt, record)
+            if not late or (record.final and not step.final):
+                step.complete(attempt, record)
         elif isinstance(record, Intent):
-            step.intend(attempt, record)
+            if not late:
+                step.intend(attempt, record)
         else:
             step.withdraw(attempt, record)
 
@@ -160,7 +188,7 @@ class _Row:
             row=row,
             steps=steps,
             doubtful=self._doubtful(steps, order, whole_from) if whole_from else frozenset(),
-            first_attempt=self.first_attempt,
+            first_attempt=min(self.last),
             last_attempt=max(self.last),
             started_at_us=min((record.started_at_us for record in evidence if record is not None), default=0),
         )

@@ -182,6 +182,9 @@ class Worker:
         history = replay(older if rules.replay_older_journals else [], steps=[step.id for step in self.model.journey])
         yield "create journal"
         self._log = self._disk.logs.setdefault(f"journal/{self._shard}/{self.attempt.number}", Log())
+        if older:
+            yield "append what was read"
+            yield from self.append(history.takeover)
         rows = [self._process.start(Row(self, history.row(row)).run()) for row in range(self.model.rows)]
         yield lambda: all(task.done for task in rows)
         if all(task.result is not None for task in rows):

@@ -31,7 +31,7 @@ def journey(random: Random) -> tuple[ModelStep, ...]:
         ModelStep("b", policies[1]),
         ModelStep("c", policies[2], needs="a" if sensitive else ""),
     )
-    return steps[: random.choice([0, 2, 2, 3, 3, 3])]
+    return steps[: random.choice([0, 0, 2, 2, 3, 3, 3])]
 
 
 def play(seed: int, rules: Rules = PROTOCOL) -> Oracle:
@@ -103,9 +103,9 @@ def test_no_promise_is_broken_in_any_order_of_events(block: int) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(1, 21))
 def test_no_promise_is_broken_in_many_more_orders_of_events(block: int) -> None:
-    for seed in range(block * 2_000 + 2_000, block * 2_000 + 4_000):
+    for seed in range(block * 2_000, block * 2_000 + 2_000):
         play(seed)
 
 

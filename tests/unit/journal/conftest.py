@@ -13,7 +13,7 @@ from reqflo_ray.journal.reader import JournalContents, read_journal
 from reqflo_ray.journal.records import FILE_HEADER_SIZE, encode, file_header
 from reqflo_ray.model.artifact import AssertionOrigin, AssertionType, Operator
 from reqflo_ray.model.exchange import Timings
-from reqflo_ray.model.journal import Completion, Cookie, Intent, JournalRecord, Poisoned, Solo, Withdrawn
+from reqflo_ray.model.journal import Completion, Cookie, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
 from reqflo_ray.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
 
 
@@ -95,6 +95,7 @@ def sample_records() -> tuple[JournalRecord, ...]:
         Solo(row=7),
         Solo(row=7, over=True),
         Poisoned(row=9),
+        Takeover(seen={1: 57, 12: 0}),
     )
 
 

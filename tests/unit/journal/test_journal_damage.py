@@ -94,6 +94,12 @@ def test_a_removed_record_is_missed_by_its_number(sample: Any) -> None:
     ]
 
 
+def test_how_many_records_were_written_and_can_be_read_is_known_at_any_point(sample: Any) -> None:
+    contents = read_journal(joined(*sample.frames[:2], *sample.frames[4:5], *sample.frames[6:7]))
+    assert contents.written == 7
+    assert [contents.readable(written) for written in range(9)] == [0, 1, 2, 2, 2, 3, 3, 4, 4]
+
+
 def test_a_removed_beginning_is_missed(sample: Any) -> None:
     contents = read_journal(b"".join(sample.frames[3:]))
     assert contents.records == sample.records[3:] and contents.gaps == (Gap(0, 3),)

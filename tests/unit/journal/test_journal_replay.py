@@ -7,7 +7,7 @@ import pytest
 from reqflo_ray.errors import StoreError
 from reqflo_ray.journal.reader import Gap, JournalContents
 from reqflo_ray.journal.replay import RowHistory, ShardHistory, replay
-from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Withdrawn
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Takeover, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status, StepRecord
 
 STEPS = ("a", "b", "c", "d")
@@ -27,6 +27,7 @@ def withdrawn(row: int, step: str = "a", attempt: int = 1) -> Withdrawn:
 
 
 def history(*journals: tuple[JournalRecord, ...]) -> ShardHistory:
+    """The history after attempts 1, 2 and so on. None of them said what it had read, unless a test lets it."""
     return replay([(n, JournalContents(records)) for n, records in enumerate(journals, 1)], steps=STEPS)
 
 
@@ -160,6 +161,65 @@ def test_a_finished_step_sent_again_for_its_captures_is_not_in_doubt() -> None:
 
 def test_a_step_that_sends_nothing_needs_no_intent() -> None:
     assert history((done(1, "a"),)).row(1).steps["a"].final is not None
+
+
+def test_the_next_attempt_is_told_what_to_say_about_those_before_it() -> None:
+    second = JournalContents((done(1),), gaps=(Gap(1, 4),))
+    found = replay([(2, second), (1, JournalContents((intent(1), intent(2))))], steps=STEPS)
+    assert found.takeover == Takeover(seen={1: 2, 2: 5})
+
+
+def test_an_intent_that_came_after_a_takeover_was_never_sent() -> None:
+    row = history((intent(1), done(1), intent(1, "b")), (Takeover(seen={1: 2}),)).row(1)
+    assert row.steps["b"].in_doubt is None and row.steps["a"].final == done(1)
+
+
+def test_a_completion_that_came_after_a_takeover_fills_what_is_open() -> None:
+    late = history((intent(1), done(1, mark="late")), (Takeover(seen={1: 1}), intent(1, resend_count=1)))
+    assert late.row(1).steps["a"].final == done(1, mark="late")
+
+
+def test_a_withdrawal_that_came_after_a_takeover_counts() -> None:
+    assert history((intent(1), withdrawn(1)), (Takeover(seen={1: 1}),)).row(1).steps["a"].in_doubt is None
+
+
+def test_a_retry_that_came_after_a_takeover_changes_nothing() -> None:
+    step = history((intent(1), done(1, final=False)), (Takeover(seen={1: 1}),)).row(1).steps["a"]
+    assert step.in_doubt == intent(1) and step.attempts_used == 0
+
+
+def test_a_completion_that_came_after_a_takeover_does_not_change_what_was_built_on() -> None:
+    # Attempts 1 and 2 both sent `a` and went on for long. 3 took over what 1 had said; what 2 says came later.
+    journals = (
+        (intent(1), done(1, mark="one")),
+        (Takeover(seen={1: 1}), intent(1, resend_count=1), done(1, mark="two")),
+        (Takeover(seen={1: 2, 2: 2}), intent(1, "b"), done(1, "b")),
+    )
+    row = history(*journals).row(1)
+    assert row.steps["a"].final == done(1, mark="one") and row.steps["b"].final == done(1, "b")
+    # And it stays so for those who come after the next one.
+    row = history(*journals, (Takeover(seen={1: 2, 2: 3, 3: 3}),)).row(1)
+    assert row.steps["a"].final == done(1, mark="one")
+
+
+def test_a_takeover_that_came_after_a_takeover_does_not_count() -> None:
+    journals = ((intent(1), done(1)), (Takeover(seen={1: 1}),), (Takeover(seen={1: 2, 2: 0}), intent(1, "b")))
+    assert history(*journals).row(1).steps["a"].final == done(1)
+
+
+def test_journals_that_a_takeover_does_not_name_were_empty_then() -> None:
+    assert not history((intent(1),), (Takeover(seen={}),)).row(1).steps["a"].in_doubt
+
+
+def test_records_lost_before_a_takeover_are_counted_as_written() -> None:
+    first = JournalContents((intent(1), done(1), intent(1, "b")), gaps=(Gap(1, 2),))
+    second = JournalContents((Takeover(seen={1: 4}), intent(2)))
+    row = replay([(1, first), (2, second)], steps=STEPS).row(1)
+    assert row.steps["a"].final == done(1) and row.steps["b"].in_doubt is None
+
+
+def test_a_row_of_which_nothing_is_known_but_that_an_attempt_did_not_know_it_has_no_history() -> None:
+    assert history((inconclusive(1),)).row(1) == RowHistory(row=1)
 
 
 def inconclusive(row: int, step: str = "a", attempt: int = 1) -> Completion:
