@@ -10,7 +10,7 @@ from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.yaml_tree import YamlNode, nearest
 from reqflo_ray.model.artifact import CaptureRoot, Output
 
-_PREFIX: Final = re.compile(r"(?:\$\.?)?(?:response(?=[.\[])\.?)?")
+_PREFIX: Final = re.compile(r"\A(?:\$\.?)?(?:response(?=[.\[])\.?)?")
 _ROOT: Final = re.compile(r"(body|headers|status)(?=$|[.\[])")
 _HEADER: Final = re.compile(r"""\.([^\s\[\]'"]+)|\['([^']+)'\]|\["([^"]+)"\]""")
 _HINT: Final = "write it as in `$.body.order.id`, `headers.x-request-id` or `status`"
@@ -32,7 +32,7 @@ def compile_outputs(models: tuple[OutputModel, ...], node: YamlNode, problems: P
 
 def _compile_output(model: OutputModel, at: YamlNode, problems: Problems) -> Output | None:
     written = model.path.strip()
-    rest = written[_PREFIX.match(written).end() :]  # type: ignore[union-attr]  # every part of it is optional
+    rest = _PREFIX.sub("", written)
     root = _ROOT.match(rest)
     if root is None:
         name = re.split(r"[.\[]", rest, maxsplit=1)[0]
