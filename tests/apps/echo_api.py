@@ -1,7 +1,7 @@
 """An HTTP API that says what it saw: values, cookies, and over which connection. Loopback, stdlib, recorded in memory.
 
 `/echo` answers with the request itself; `/cookie?name=value` sets cookies; `/status?code=503` answers so; `/text` is no
-JSON; `/bytes?count=N` is a long body; `/hold` does not answer before `release()`.
+JSON; `/bytes?count=N` is a long body; `/token` gives one out; `/hold` does not answer before `release()`.
 By hand: `python tests/apps/echo_api.py` prints its address.
 """
 
@@ -41,6 +41,7 @@ class EchoApi:
         self.released = threading.Event()
         self.lock = threading.Lock()
         self.connections = 0
+        self.token = "made-up-token"
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -116,6 +117,8 @@ def _handler(api: EchoApi) -> type[BaseHTTPRequestHandler]:
                 status = int(seen.query["code"])
             elif seen.path == "/text":
                 kind, body = "text/plain", b"this is no JSON"
+            elif seen.path == "/token":
+                body = json.dumps({"token": api.token}).encode()
             elif seen.path == "/bytes":
                 kind, body = "text/plain", b"x" * int(seen.query["count"])
             self.send_response(status)
