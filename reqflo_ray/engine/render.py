@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import msgspec
 
 from reqflo_ray.engine.expressions import compile_node
-from reqflo_ray.engine.hosts import common_hosts, host_allowed
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.request import Draft
 from reqflo_ray.engine.scope import RowFault, Scope
 from reqflo_ray.engine.urls import host_of
 from reqflo_ray.model.artifact import HttpStep
 from reqflo_ray.model.exchange import TransportRequest
+from reqflo_ray.model.hosts import common_hosts, host_allowed
 from reqflo_ray.model.values import UNSET, JsonValue, Node
 
 _encode = msgspec.json.Encoder().encode

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from reqflo_ray.http.addresses import is_blocked, is_blocked_name
 from reqflo_ray.http.failures import ExchangeError, blocked_failure
-from reqflo_ray.http.hosts import host_allowed
 from reqflo_ray.http.outgoing import RESENDABLE, Outgoing, prepare
 from reqflo_ray.http.redirects import is_redirect, next_hop
 from reqflo_ray.http.target import Target
@@ -23,6 +22,7 @@ from reqflo_ray.model.exchange import (
     TransportRequest,
     TransportResponse,
 )
+from reqflo_ray.model.hosts import host_allowed
 from reqflo_ray.model.plan import HttpSettings
 
 

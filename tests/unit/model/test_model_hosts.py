@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.http.hosts import host_allowed, host_matches
+from reqflo_ray.model.hosts import common_hosts, host_allowed, host_matches
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 HOST = st.lists(LABEL, min_size=1, max_size=4).map(".".join)
+# Few labels, so that patterns and hosts often meet.
+NEAR_HOST = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=4).map(".".join)
+NEAR_PATTERNS = st.lists(NEAR_HOST | NEAR_HOST.map("*.{}".format), max_size=3).map(tuple)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,9 @@ HOST = st.lists(LABEL, min_size=1, max_size=4).map(".".join)
         ("example.com.", "example.com"),
         ("127.0.0.1", "127.0.0.1"),
         ("*.localhost", "api.localhost"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("::1", "[::1]"),
     ],
 )
 def test_a_pattern_names_these_hosts(pattern: str, host: str) -> None:
@@ -38,6 +44,8 @@ def test_a_pattern_names_these_hosts(pattern: str, host: str) -> None:
         ("*.example.com", ".example.com"),
         ("*.example.com", "api.example.com.evil.net"),
         ("example.com", "api.example.com"),
+        ("example.com", "example.com.evil"),
+        ("example.com", "example.com.."),
         ("example.com", "example.com:443"),
         ("example.com:443", "example.com"),
         ("*", "example.com"),
@@ -67,3 +75,16 @@ def test_no_patterns_at_all_allow_everything_and_an_empty_list_nothing() -> None
     assert host_allowed(None, "example.com")
     assert not host_allowed((), "example.com")
     assert host_allowed(("other.net", "*.example.com"), "api.example.com")
+
+
+@given(NEAR_PATTERNS, NEAR_PATTERNS, NEAR_HOST)
+def test_common_patterns_allow_exactly_what_both_allow(one: tuple[str, ...], other: tuple[str, ...], host: str) -> None:
+    common = common_hosts(one, other)
+    assert common is not None
+    assert host_allowed(common, host) is (host_allowed(one, host) and host_allowed(other, host))
+
+
+@given(NEAR_PATTERNS)
+def test_what_has_no_bound_leaves_the_other_one(patterns: tuple[str, ...]) -> None:
+    assert common_hosts(None, patterns) == common_hosts(patterns, None) == patterns
+    assert common_hosts(None, None) is None

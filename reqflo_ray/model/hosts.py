@@ -1,0 +1,58 @@
+"""The rule for host patterns, which bound where a secret may be sent, and what two sets of them have in common.
+
+Pure text: no name is looked up, and nothing is known of requests or connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Patterns = tuple[str, ...]
+
+
+def host_matches(pattern: str, host: str) -> bool:
+    """Whether `host` is one that `pattern` names.
+
+    A pattern is a host name or address, or `*.` and a domain: one or more labels in front of that domain, never the
+    bare domain itself. Case, one trailing dot (a fully qualified name) and the brackets of an IPv6 address do not
+    matter. Neither side has a port.
+    """
+    return _covers(_normal(pattern), _normal(host))
+
+
+def host_allowed(patterns: Iterable[str] | None, host: str) -> bool:
+    """Whether any of `patterns` names `host`; None allows every host, an empty collection none."""
+    if patterns is None:
+        return True
+    host = _normal(host)
+    return any(_covers(_normal(pattern), host) for pattern in patterns)
+
+
+def common_hosts(one: Patterns | None, other: Patterns | None) -> Patterns | None:
+    """Patterns that name exactly the hosts which both name; None stands for all hosts, () for none."""
+    if one is None:
+        return other
+    if other is None:
+        return one
+    common: dict[str, None] = {}
+    for left in map(_normal, one):
+        for right in map(_normal, other):
+            if left == right or _covers(right, left):
+                common[left] = None
+            elif _covers(left, right):
+                common[right] = None
+    return tuple(common)
+
+
+def _covers(pattern: str, host: str) -> bool:
+    """`host` may be a pattern itself: the narrower one."""
+    if not pattern or not host or host.startswith("."):
+        return False
+    if not pattern.startswith("*."):
+        return host == pattern
+    domain = pattern[1:]
+    return len(domain) > 1 and len(host) > len(domain) and host.endswith(domain)
+
+
+def _normal(host: str) -> str:
+    return host.lower().removesuffix(".").removeprefix("[").removesuffix("]")
