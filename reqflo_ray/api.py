@@ -21,16 +21,16 @@ from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.backend import Backend, LocalBackend
 from reqflo_ray.runner.clock import SystemClock
+from reqflo_ray.runner.dispatch import dispatch
 from reqflo_ray.runner.drive import drive
 from reqflo_ray.runner.launch import Prepared, RunRequest, make_record, prepare, staging
 from reqflo_ray.runner.listener import Listener, Progress, RunOutcome, SilentListener
 from reqflo_ray.runner.opened_store import RowView, Store
-from reqflo_ray.runner.rerun import stage_rows_again, statuses_to_rerun
+from reqflo_ray.runner.rerun import need_open_rows, stage_rows_again, statuses_to_rerun
 from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.history import resolve_run
 from reqflo_ray.store.layout import new_run_id
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.run_record import record_differences, run_conflict
 from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, write_plan
 from reqflo_ray.store.storage import Storage, open_storage
 
@@ -78,7 +78,7 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
     """Run a journey once for every row of its dataset; or go on with the run, if `request.run_id` exists.
 
     Raises:
-        DefinitionError, DatasetError, NothingSelectedError: nothing was sent.
+        DefinitionError, DatasetError, NothingSelectedError, SecretError: nothing was sent.
         RunConflictError: the run exists with other inputs, or another driver owns it.
         StoreError, ClusterError: it could not go on; it can be resumed.
     """
@@ -93,9 +93,7 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
     storage = _opened(chosen)
     folder = RunFolder(storage, run_id)
     save_artifact(storage, prepared.artifact)
-    created = folder.create_run(record)
-    if not created and (differences := record_differences(folder.load_run(), record)):
-        raise run_conflict(run_id, differences)
+    created = dispatch(folder, record, prepared.artifact)
     address = request.address or prepared.checked.runner.address
     return drive(
         folder,
@@ -163,7 +161,7 @@ def rerun(
     is asked for.
 
     Raises:
-        UsageError: there is no such run, or it is not finished.
+        UsageError: there is no such run, it is not finished, or it had sensitive values, which are gone.
         NothingSelectedError: no row ended so.
         StoreError, ClusterError: it could not go on.
     """
@@ -176,13 +174,14 @@ def rerun(
             code="unfinished_run",
             hint=f"`reqflo-ray resume {earlier.run_id}` goes on with it",
         )
+    statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
+    need_open_rows(storage, earlier, statuses)
     now = datetime.now(UTC)
     folder = RunFolder(storage, new_run_id(now, secrets.token_bytes(8)))
     record = _record_of_rerun(earlier, folder.run_id, now, workers)
     hands = record.options.workers or os.cpu_count() or 1
 
     def stage(record: RunRecord, artifact: Artifact) -> None:
-        statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
         per_shard = choose_rows_per_shard(None, len(artifact.steps), hands)
         shards = stage_rows_again(storage, earlier, RowSink(storage, folder.run_id), statuses, per_shard)
         if not shards:

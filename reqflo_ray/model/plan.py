@@ -131,7 +131,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `nonce` (hex) makes idempotency keys new for every run. `dataset` None: one row without data. `me` is the identity
     of who runs. `sources` maps a step id to `file:line` in the workspace, for people. `row_required` are the inputs and
-    variables that only a row can supply.
+    variables that only a row can supply. `sealed` (hex) holds the values of sensitive inputs and variables, in whose
+    places there are masks; it can be opened while the run is unfinished.
     """
 
     format: int = FORMAT
@@ -159,6 +160,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, str] = {}
     row_required: tuple[str, ...] = ()
     rerun_of: str = ""
+    sealed: str = ""
 
 
 class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,6 +67,8 @@ def drive(
     else:
         listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
         code = finished.exit_code
+        # A driver that died right after its manifest may have left it.
+        folder.storage.remove(folder.path(layout.SEALING_KEY))
     outcome = RunOutcome(
         run_id=folder.run_id,
         store=folder.storage.uri,

@@ -22,6 +22,7 @@ from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
 from reqflo_ray.secrets.sources import secret_available
 from reqflo_ray.store.dataset_preview import estimate_rows, read_columns
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import make_sealer
 from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, stage, write_plan
 
 _RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "aiohttp", "httpx", "pyarrow")
@@ -202,7 +203,7 @@ def staging(folder: RunFolder, workers: int) -> Callable[[RunRecord, Artifact], 
         staged = stage(
             source,
             artifact,
-            sink=RowSink(folder.storage, folder.run_id),
+            sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact)),
             rows_per_shard=rows_per_shard,
             required=frozenset(record.row_required),
         )

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
+from reqflo_ray.errors import IntegrityError, UsageError
 from reqflo_ray.model.plan import Row, ShardPlan
 from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import open_record, sensitive_names
 from reqflo_ray.store.staging import RowSink, read_plan, read_rows
 from reqflo_ray.store.storage import Storage
 
@@ -26,6 +28,28 @@ def statuses_to_rerun(*, failed: bool, include_inconclusive: bool) -> frozenset[
         return None
     wanted = {Status.FAILED, Status.ERROR}
     return frozenset(wanted | {Status.INCONCLUSIVE} if include_inconclusive else wanted)
+
+
+def need_open_rows(storage: Storage, earlier: RunFolder, statuses: Collection[Status] | None) -> None:
+    """Refuse to rerun what needs sensitive values: they went with the key of the finished run.
+
+    Raises:
+        UsageError: `sealed_values_gone`.
+    """
+    try:
+        record = open_record(earlier.load_run(), None)
+        if sensitive_names(earlier.load_artifact(record.artifact)):
+            for _ in _rows(storage, earlier, statuses):
+                pass
+    except IntegrityError as problem:
+        if problem.code != "sealed_values_gone":
+            raise
+        raise UsageError(
+            f"run `{earlier.run_id}` cannot be run again: it had sensitive values",
+            code=problem.code,
+            cause="they were kept sealed while it ran, and its key was removed when it was complete",
+            hint="start a new run: give `--data` and the values again",
+        ) from None
 
 
 def stage_rows_again(

@@ -101,8 +101,8 @@ def _read_history(worker: Worker, shard: int, number: int) -> ShardHistory:
 
 
 def _read_staged(worker: Worker, plan: ShardPlan) -> Sequence[Row]:
-    folder = worker.folder
-    return read_rows(folder.storage, folder.path(layout.rows(plan.shard)), sha256=plan.sha256)
+    path = worker.folder.path(layout.rows(plan.shard))
+    return read_rows(worker.folder.storage, path, sha256=plan.sha256, sealer=worker.sealer)
 
 
 async def _run_rows(

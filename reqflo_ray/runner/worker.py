@@ -20,6 +20,7 @@ from reqflo_ray.runner.evidence import EvidenceBuilder
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import Sealer, find_sealer, open_record
 
 
 class Pacer:
@@ -44,7 +45,7 @@ class Pacer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
-    is set when no new request may be sent."""
+    is set when no new request may be sent. `sealer` opens the sensitive values of staged rows, if there are any."""
 
     folder: RunFolder
     run: RunRecord
@@ -57,6 +58,7 @@ class Worker:
     pacer: Pacer
     rows: asyncio.Semaphore
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    sealer: Sealer | None = None
 
     async def pause(self, seconds: float) -> bool:
         """Let `seconds` pass, or less if the run is being stopped. True if the whole time passed."""
@@ -82,7 +84,8 @@ async def open_worker(folder: RunFolder, *, workers: int, clock: Clock | None = 
     Raises:
         StoreError: the run record or the artifact cannot be read.
     """
-    run = folder.load_run()
+    sealer = find_sealer(folder)
+    run = open_record(folder.load_run(), sealer)
     artifact = folder.load_artifact(run.artifact)
     clock = clock or SystemClock()
     redactor = Redactor()
@@ -100,6 +103,7 @@ async def open_worker(folder: RunFolder, *, workers: int, clock: Clock | None = 
             clock=clock,
             pacer=Pacer(options.rate / workers if options.rate else None, clock),
             rows=asyncio.Semaphore(options.concurrency),
+            sealer=sealer,
         )
     finally:
         await transport.close()

@@ -1,7 +1,7 @@
 """Reads secrets from Google Secret Manager, through Google's own client, which is imported only when one is read.
 
-Needs `secretmanager.versions.access` (role Secret Manager Secret Accessor) to read a value. To pin `latest` it needs
-`secretmanager.versions.get` (role Secret Manager Viewer), or, where that is not granted, access again.
+Needs `secretmanager.versions.access` (role Secret Manager Secret Accessor) to read a value, on the worker. Pinning
+`latest`, where a run is started, needs `secretmanager.versions.get` (role Secret Manager Viewer) and never reads one.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class GoogleSecretManager:
     def pin(self, reference: SecretReference) -> SecretReference:
         """`reference` with the number of its version, for a run in which every worker must read the same value.
 
-        A reference that has a number already is returned as it is. Asks for the version's metadata; only where that
-        is not permitted it reads the value and drops it at once.
+        A reference that has a number already is returned as it is. Only the version's metadata is asked for: who
+        starts a run need not be allowed to know its secrets.
 
         Raises:
             SecretError: as `read`.
@@ -96,7 +96,12 @@ class GoogleSecretManager:
         except SecretError as problem:
             if problem.code != "secret_permission_denied":
                 raise
-            name = self._access(reference).name
+            raise SecretError(
+                f"the latest version of secret `{reference.name}` (`{reference.key}`) may not be looked up"
+                " by this account",
+                code=problem.code,
+                hint="grant it the role Secret Manager Viewer on this secret, or name a number as its `version`",
+            ) from None
         number = _VERSION_NAME.fullmatch(name)
         if number is None:
             raise SecretError(f"Secret Manager names no version number for secret `{reference.name}`")

@@ -39,13 +39,16 @@ def complete(folder: RunFolder, verdict: Verdict, shards: int) -> Verdict:
 
 
 def clean_up(folder: RunFolder) -> None:
-    """Remove what only an unfinished run needs: journals, claims, markers, files of attempts that lost.
+    """Remove what only an unfinished run needs: the key of its sensitive values, journals, claims, markers, files of
+    attempts that lost.
 
     Does nothing for an unfinished run. Its driver must have stopped its beat before.
     """
     manifest = folder.read_manifest()
     if manifest is None:
         return
+    # First: with it go the sensitive values, which nobody needs any more.
+    folder.storage.remove(folder.path(layout.SEALING_KEY))
     kept = {file.path for file in manifest.files}
     for part in (layout.ROWS, layout.RESULTS, layout.STEPS):
         for name in folder.storage.list(folder.path(part)):

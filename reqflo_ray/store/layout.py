@@ -16,6 +16,7 @@ ARTIFACTS: Final = "artifacts"
 
 # Within the folder of a run.
 RECORD: Final = "run.json"
+SEALING_KEY: Final = "sealing.key"
 PLAN: Final = "plan.parquet"
 VERDICT: Final = "verdict.json"
 MANIFEST: Final = "manifest.json"

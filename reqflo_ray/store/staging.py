@@ -2,7 +2,8 @@
 ran can be seen and run again. It must not know how rows are executed, nor how a dataset is written.
 
 `rows/shard-NNNNN.parquet` has the columns `row_index` (int64), `row_key`, `values` (a JSON object as text, every digit
-kept) and `location`; `plan.parquet` has a line a shard, with the SHA-256 of its rows file.
+kept), `location`, and `sealed` (binary) if a row has sensitive values; `plan.parquet` has a line a shard, with the
+SHA-256 of its rows file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from reqflo_ray.model.plan import DatasetSource, Row, ShardPlan
 from reqflo_ray.model.values import exact_number
 from reqflo_ray.store import layout
 from reqflo_ray.store.dataset_rows import DatasetRows
+from reqflo_ray.store.sealing import Sealer, gone
 from reqflo_ray.store.storage import Storage
 
 # What a shard may take is judged before anything was measured, so a step counts as this many seconds.
@@ -98,16 +100,17 @@ def stage(
 
 
 class RowSink:
-    """Writes the shard files of one run, numbered from 0."""
+    """Writes the shard files of one run, numbered from 0. `sealer` is needed where values are sensitive."""
 
-    def __init__(self, storage: Storage, run_id: str) -> None:
+    def __init__(self, storage: Storage, run_id: str, sealer: Sealer | None = None) -> None:
         self._storage = storage
+        self._sealer = sealer
         self._folder = layout.run(run_id)
         self._shards = 0
 
     def add(self, rows: Sequence[Row]) -> ShardPlan:
         """Write the next shard durably. Raises `StoreError`."""
-        data = encode_rows(rows)
+        data = encode_rows(rows, self._sealer)
         self._storage.write(f"{self._folder}/{layout.rows(self._shards)}", data)
         self._shards += 1
         return ShardPlan(
@@ -121,22 +124,29 @@ class RowSink:
         self._shards = 0
 
 
-def encode_rows(rows: Sequence[Row]) -> bytes:
+def encode_rows(rows: Sequence[Row], sealer: Sealer | None = None) -> bytes:
     """The bytes of a rows file; the same rows give the same bytes."""
+    sealed: list[bytes] = []
+    if sealer is not None:
+        parts = [sealer.seal_row(row.index, row.values) for row in rows]
+        rows = [msgspec.structs.replace(row, values=shown) for row, (shown, _) in zip(rows, parts, strict=True)]
+        sealed = [hidden for _, hidden in parts]
     columns = {
         "row_index": _integers(row.index for row in rows),
         "row_key": _texts([row.key.encode() for row in rows]),
         "values": _texts([_encode(row.values) for row in rows]),
         "location": _texts([row.location.encode() for row in rows]),
+        **({"sealed": _binaries(sealed)} if any(sealed) else {}),
     }
     return _to_parquet(columns, _ENCODINGS)
 
 
-def read_rows(storage: Storage, path: str, *, sha256: str) -> list[Row]:
+def read_rows(storage: Storage, path: str, *, sha256: str, sealer: Sealer | None = None) -> list[Row]:
     """The rows of one shard, as they were staged.
 
     Raises:
-        IntegrityError: the file is missing, or is not the one that the plan means.
+        IntegrityError: the file is missing, or is not the one that the plan means; `sealed_values_gone` if rows have
+            sensitive values and there is no sealer.
         StoreError: it cannot be read.
     """
     try:
@@ -147,10 +157,21 @@ def read_rows(storage: Storage, path: str, *, sha256: str) -> list[Row]:
         raise _damaged(path, "is not what was staged: its SHA-256 differs from the plan's")
     table = _from_parquet(data, path)
     columns = (table.column(name).to_pylist() for name in ("row_index", "row_key", "values", "location"))
-    return [
+    rows = [
         Row(index=index, key=key, values=_decode(values), location=location)
         for index, key, values, location in zip(*columns, strict=True)
     ]
+    if "sealed" not in table.column_names:
+        return rows
+    return [_open(row, sealed, sealer) for row, sealed in zip(rows, table.column("sealed").to_pylist(), strict=True)]
+
+
+def _open(row: Row, sealed: bytes, sealer: Sealer | None) -> Row:
+    if not sealed:
+        return row
+    if sealer is None:
+        raise gone()
+    return msgspec.structs.replace(row, values={**row.values, **sealer.open_row(row.index, sealed)})
 
 
 def write_plan(storage: Storage, run_id: str, shards: Sequence[ShardPlan]) -> tuple[ShardPlan, ...]:
@@ -209,10 +230,15 @@ def _integers(values: Iterable[int]) -> Any:
 def _texts(values: list[bytes]) -> Any:
     import pyarrow as pa
 
+    return _binaries(values, pa.large_string())
+
+
+def _binaries(values: list[bytes], kind: Any = None) -> Any:
+    import pyarrow as pa
+
     ends = array("q", accumulate(map(len, values), initial=0))
-    return pa.Array.from_buffers(
-        pa.large_string(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
-    )
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(kind or pa.large_binary(), len(values), buffers)
 
 
 def _to_parquet(columns: dict[str, Any], encodings: dict[str, str]) -> bytes:

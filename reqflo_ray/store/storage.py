@@ -49,8 +49,12 @@ class Storage(Protocol):
         """What `open_storage` takes to open the same store elsewhere."""
         ...
 
-    def create(self, path: str, data: bytes) -> bool:
-        """Make a file that does not exist yet, all of it or nothing, durably. Of many callers one gets True."""
+    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
+        """Make a file that does not exist yet, all of it or nothing, durably. Of many callers one gets True.
+
+        Args:
+            private: only the owner may read it, where the place knows owners.
+        """
         ...
 
     def write(self, path: str, data: bytes) -> None:
@@ -129,7 +133,7 @@ class LocalStorage:
     def __repr__(self) -> str:
         return f"LocalStorage({self.uri!r})"
 
-    def create(self, path: str, data: bytes) -> bool:
+    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
         def link(temporary: str, target: str) -> bool:
             try:
                 os.link(temporary, target)
@@ -140,7 +144,7 @@ class LocalStorage:
 
         if self.exists(path):
             return False
-        return self._put(path, data, link)
+        return self._put(path, data, link, 0o600 if private else 0o666)
 
     def write(self, path: str, data: bytes) -> None:
         self._put(path, data, os.replace)
@@ -207,14 +211,14 @@ class LocalStorage:
             raise StoreError(f"the path {path!r} leads out of the store", code="unsafe_path")
         return self._prefix + path
 
-    def _put(self, path: str, data: bytes, publish: Callable[[str, str], _T]) -> _T:
+    def _put(self, path: str, data: bytes, publish: Callable[[str, str], _T], mode: int = 0o666) -> _T:
         target = self._resolve(path)
         folder, name = os.path.split(target)
         temporary = f"{folder}/.{name}.{os.urandom(8).hex()}{_TEMPORARY}"
         try:
             self._make_folder(folder)
             try:
-                _write_synced(temporary, data)
+                _write_synced(temporary, data, mode)
                 outcome = publish(temporary, target)
             finally:
                 Path(temporary).unlink(missing_ok=True)
@@ -267,8 +271,8 @@ def _is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(_TEMPORARY)
 
 
-def _write_synced(path: str, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+def _write_synced(path: str, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         rest = memoryview(data)
         while rest:

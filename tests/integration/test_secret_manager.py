@@ -5,75 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from concurrent import futures
-from typing import Any
 
 import grpc
 import pytest
-from google.cloud import secretmanager_v1 as sm
+from secret_manager import CANARY, KEY, Manager, serving
 
 from reqflo_ray.errors import SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.secrets.gcp import GoogleSecretManager, RetryPolicy, crc32c
+from reqflo_ray.secrets.gcp import GoogleSecretManager, RetryPolicy
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
 
-CANARY = "canary-0c9e-4f1b"
-KEY = "projects/p1/secrets/token"
-_SERVICE = "/google.cloud.secretmanager.v1.SecretManagerService/"
 _QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.02, call_timeout=5.0)
-
-
-class Manager(grpc.GenericRpcHandler):
-    """A Secret Manager with numbered versions in memory, which can be told to fail."""
-
-    def __init__(self) -> None:
-        self.versions: dict[str, dict[int, bytes]] = {KEY: {1: b"old-value-1", 2: CANARY.encode()}}
-        self.disabled: set[int] = set()
-        self.faults: list[grpc.StatusCode] = []
-        self.refuse_get = False
-        self.wrong_checksum = False
-        self.calls: list[tuple[str, str]] = []
-
-    def service(self, details: Any) -> Any:
-        kinds = {
-            "AccessSecretVersion": (self.access, sm.AccessSecretVersionRequest, sm.AccessSecretVersionResponse),
-            "GetSecretVersion": (self.get, sm.GetSecretVersionRequest, sm.SecretVersion),
-        }
-        answer, request, response = kinds[details.method.removeprefix(_SERVICE)]
-        return grpc.unary_unary_rpc_method_handler(
-            answer, request_deserializer=request.deserialize, response_serializer=response.serialize
-        )
-
-    def access(self, request: Any, context: Any) -> Any:
-        self.calls.append(("access", request.name))
-        key, number = self._find(request.name, context)
-        data = self.versions[key][number]
-        if number in self.disabled:
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "disabled")
-        checksum = 1 if self.wrong_checksum else crc32c(data)
-        return sm.AccessSecretVersionResponse(
-            name=f"projects/123/secrets/token/versions/{number}",
-            payload=sm.SecretPayload(data=data, data_crc32c=checksum),
-        )
-
-    def get(self, request: Any, context: Any) -> Any:
-        self.calls.append(("get", request.name))
-        if self.refuse_get:
-            context.abort(grpc.StatusCode.PERMISSION_DENIED, "no versions.get")
-        _, number = self._find(request.name, context)
-        state = sm.SecretVersion.State.DISABLED if number in self.disabled else sm.SecretVersion.State.ENABLED
-        return sm.SecretVersion(name=f"projects/123/secrets/token/versions/{number}", state=state)
-
-    def _find(self, name: str, context: Any) -> tuple[str, int]:
-        if self.faults:
-            context.abort(self.faults.pop(0), CANARY)
-        key, _, version = name.partition("/versions/")
-        known = self.versions.get(key, {})
-        number = max(known, default=0) if version == "latest" else int(version)
-        if number not in known:
-            context.abort(grpc.StatusCode.NOT_FOUND, "Secret not found")
-        return key, number
 
 
 @pytest.fixture
@@ -83,12 +26,8 @@ def manager() -> Manager:
 
 @pytest.fixture
 def address(manager: Manager) -> Iterator[str]:
-    server = grpc.server(futures.ThreadPoolExecutor(4))
-    server.add_generic_rpc_handlers((manager,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None).wait()
+    with serving(manager) as address:
+        yield address
 
 
 @pytest.fixture
@@ -125,12 +64,13 @@ def test_latest_is_pinned_to_its_number_without_reading_it(source: GoogleSecretM
     assert [method for method, _ in manager.calls] == ["get", "access"]
 
 
-def test_without_the_right_to_metadata_latest_is_pinned_by_access(
-    source: GoogleSecretManager, manager: Manager
-) -> None:
+def test_without_the_right_to_metadata_no_value_is_read_instead(source: GoogleSecretManager, manager: Manager) -> None:
     manager.refuse_get = True
-    assert source.pin(reference("latest")).version == "2"
-    assert [method for method, _ in manager.calls] == ["get", "access"]
+    with pytest.raises(SecretError) as caught:
+        source.pin(reference("latest"))
+    assert caught.value.code == "secret_permission_denied"
+    assert "Secret Manager Viewer" in caught.value.hint
+    assert [method for method, _ in manager.calls] == ["get"]
 
 
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"])

@@ -226,10 +226,13 @@ def test_latest_is_pinned_without_reading_the_value(google: Any, reference: Refe
     ]
 
 
-def test_an_account_that_may_only_read_values_pins_too(google: Any, reference: Reference) -> None:
+def test_pinning_never_reads_a_value(google: Any, reference: Reference) -> None:
     client = Client(value_answer(b"the-value"), metadata=exceptions.PermissionDenied("canary"))
-    assert google(client).pin(reference("TOKEN", KEY, SecretSource.GCP, "latest")).version == "7"
-    assert [method for method, _ in client.calls] == ["get", "access"]
+    with pytest.raises(SecretError) as caught:
+        google(client).pin(reference("TOKEN", KEY, SecretSource.GCP, "latest"))
+    assert caught.value.code == "secret_permission_denied"
+    assert "canary" not in str(caught.value) and "number" in caught.value.hint
+    assert [method for method, _ in client.calls] == ["get"]
 
 
 def test_a_number_is_pinned_already(google: Any, secret: SecretReference) -> None:

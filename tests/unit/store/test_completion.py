@@ -34,9 +34,9 @@ class DyingStorage(LocalStorage):
         if self.changes == self._dies_at:
             raise Died
 
-    def create(self, path: str, data: bytes) -> bool:
+    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
         self._change()
-        return super().create(path, data)
+        return super().create(path, data, private=private)
 
     def remove(self, path: str) -> None:
         self._change()

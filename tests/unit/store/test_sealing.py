@@ -1,0 +1,210 @@
+"""Sensitive values at rest: sealed in rows and record, opened only with the key of their run, and gone with it."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reqflo_ray.errors import IntegrityError
+from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity, Variable, VariableSource
+from reqflo_ray.model.plan import (
+    Environment,
+    Given,
+    GivenSource,
+    Row,
+    RunRecord,
+    SecretReference,
+    SecretSource,
+    Service,
+    encode_run,
+)
+from reqflo_ray.model.values import Literal, Namespace, Reference, Text
+from reqflo_ray.store import layout
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import Sealer, find_sealer, make_sealer, open_record, seal_record, sensitive_names
+from reqflo_ray.store.staging import RowSink, encode_rows, read_rows
+from reqflo_ray.store.storage import LocalStorage
+
+CANARY = "canary-7d1f-22aa"
+KEY = bytes(range(64))
+RUN = "run-1"
+
+
+def artifact(*inputs: Input, variables: tuple[Variable, ...] = ()) -> Artifact:
+    return Artifact(journey=JourneyIdentity(name="j"), inputs=inputs, variables=variables)
+
+
+CARD = artifact(Input(name="card", sensitive=True), Input(name="city"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(LocalStorage(tmp_path / "store"), RUN)
+
+
+def record(**fields: Any) -> RunRecord:
+    return RunRecord(run_id=RUN, nonce="00", created_at="2026-01-01T00:00:00Z", artifact="", journey="j", **fields)
+
+
+def sealer() -> Sealer:
+    return Sealer(KEY, frozenset(("card",)))
+
+
+def row(index: int = 0, **values: Any) -> Row:
+    return Row(index=index, key=f"k{index}", values=values, location=f"data.csv:{index + 2}")
+
+
+def stored(folder: RunFolder, rows: list[Row], sealed_by: Sealer | None) -> tuple[str, str, bytes]:
+    RowSink(folder.storage, RUN, sealed_by).add(rows)
+    path = folder.path(layout.rows(0))
+    data = folder.storage.read(path)
+    return path, hashlib.sha256(data).hexdigest(), data
+
+
+def test_a_rows_file_holds_no_sensitive_value_and_gives_all_back(folder: RunFolder) -> None:
+    rows = [row(0, card=CANARY, city="Bern"), row(1, city="Basel"), row(2, card=Decimal("0.10"), city=None)]
+    path, sha256, data = stored(folder, rows, sealer())
+    assert CANARY.encode() not in data
+    assert read_rows(folder.storage, path, sha256=sha256, sealer=Sealer(KEY)) == rows
+
+
+def test_rows_without_sensitive_values_are_stored_as_ever(folder: RunFolder) -> None:
+    rows = [row(0, city="Bern"), row(1, city="Basel")]
+    assert encode_rows(rows, sealer()) == encode_rows(rows)
+    path, sha256, _ = stored(folder, rows, sealer())
+    assert read_rows(folder.storage, path, sha256=sha256) == rows
+
+
+def test_the_same_rows_are_the_same_bytes_so_that_two_drivers_agree() -> None:
+    rows = [row(index, card=CANARY) for index in range(5)]
+    assert encode_rows(rows, sealer()) == encode_rows(rows, sealer())
+
+
+def test_equal_values_do_not_look_equal() -> None:
+    sealed = [sealer().seal_row(index, {"card": CANARY})[1] for index in range(100)]
+    assert len(set(sealed)) == 100
+
+
+def test_without_the_key_the_values_are_gone(folder: RunFolder) -> None:
+    path, sha256, _ = stored(folder, [row(card=CANARY)], sealer())
+    with pytest.raises(IntegrityError) as caught:
+        read_rows(folder.storage, path, sha256=sha256)
+    assert caught.value.code == "sealed_values_gone"
+    assert "--data" in caught.value.hint
+
+
+def test_another_key_opens_nothing(folder: RunFolder) -> None:
+    path, sha256, _ = stored(folder, [row(card=CANARY)], sealer())
+    with pytest.raises(IntegrityError) as caught:
+        read_rows(folder.storage, path, sha256=sha256, sealer=Sealer(KEY[::-1]))
+    assert caught.value.code == "sealed_values_damaged"
+
+
+def test_a_value_cannot_be_moved_to_another_row() -> None:
+    _, sealed = sealer().seal_row(3, {"card": CANARY})
+    with pytest.raises(IntegrityError):
+        sealer().open_row(4, sealed)
+
+
+@given(st.binary(max_size=80))
+def test_whatever_is_not_sealed_is_refused(data: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        sealer().open_row(0, data)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner, max_size=3)
+)
+
+
+@given(st.integers(0, 10**9), _json)
+def test_any_value_comes_back_as_it_was(index: int, value: Any) -> None:
+    shown, sealed = sealer().seal_row(index, {"card": value, "city": "Bern"})
+    assert shown == {"city": "Bern"}
+    assert sealer().open_row(index, sealed) == {"card": value}
+
+
+def test_the_record_holds_masks_and_opens_again() -> None:
+    definition = artifact(
+        Input(name="card", sensitive=True),
+        Input(name="city"),
+        variables=(
+            Variable(name="pin", sensitive=True, source=VariableSource.ENVIRONMENT, key="shop.pin"),
+            Variable(name="mine", sensitive=True, source=VariableSource.ME, key="badge"),
+        ),
+    )
+    plain = record(
+        given={
+            "card": Given(node=Literal(CANARY), source=GivenSource.SET),
+            "city": Given(node=Literal("Bern"), source=GivenSource.CASE, source_name="c"),
+        },
+        environment=Environment(
+            name="e",
+            values={"mine": Literal(CANARY + "-1"), "region": Literal("ch")},
+            services={"shop": Service(base_url=Literal("http://s"), config={"pin": Literal(CANARY + "-2")})},
+        ),
+        me={"user": "anna", "badge": CANARY + "-3"},
+    )
+    sealed = seal_record(plain, definition, sealer())
+    assert CANARY.encode() not in encode_run(sealed)
+    assert sealed.given["card"] == Given(node=Literal("[sensitive:given.card]"), source=GivenSource.SET)
+    assert (sealed.given["city"], sealed.me["user"]) == (plain.given["city"], "anna")
+    assert open_record(sealed, Sealer(KEY)) == plain
+
+
+def test_a_sensitive_value_that_refers_to_a_secret_opens_to_the_same_reference() -> None:
+    node = Text(("Bearer ", Reference(Namespace.SECRETS, "TOKEN")))
+    reference = SecretReference(name="TOKEN", source=SecretSource.ENV, key="TOKEN")
+    plain = record(given={"card": Given(node=node, source=GivenSource.CASE)}, secrets={"TOKEN": reference})
+    assert open_record(seal_record(plain, CARD, sealer()), sealer()) == plain
+
+
+def test_a_record_without_sensitive_values_stays_as_it_is() -> None:
+    plain = record(given={"city": Given(node=Literal("Bern"), source=GivenSource.SET)})
+    assert seal_record(plain, CARD, sealer()) is plain
+    assert open_record(plain, None) is plain
+
+
+@pytest.mark.parametrize(
+    ("sealed", "code"), [("no hex", "sealed_values_damaged"), ("00" * 40, "sealed_values_damaged")]
+)
+def test_a_damaged_record_is_refused(sealed: str, code: str) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        open_record(record(sealed=sealed), sealer())
+    assert caught.value.code == code
+
+
+def test_a_sealed_record_without_its_key_is_refused() -> None:
+    plain = record(given={"card": Given(node=Literal(CANARY), source=GivenSource.SET)})
+    with pytest.raises(IntegrityError) as caught:
+        open_record(seal_record(plain, CARD, sealer()), None)
+    assert caught.value.code == "sealed_values_gone"
+
+
+def test_a_key_is_made_once_and_only_its_owner_may_read_it(folder: RunFolder, tmp_path: Path) -> None:
+    first, second = make_sealer(folder, CARD), make_sealer(folder, CARD)
+    assert first is not None and second is not None
+    assert second.open_row(0, first.seal_row(0, {"card": CANARY})[1]) == {"card": CANARY}
+    path = tmp_path / "store" / folder.path(layout.SEALING_KEY)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    found = find_sealer(folder)
+    assert found is not None and found.open_row(0, first.seal_row(0, {"card": 1})[1]) == {"card": 1}
+
+
+def test_nobody_pays_who_declares_nothing_sensitive(folder: RunFolder) -> None:
+    assert make_sealer(folder, artifact(Input(name="city"))) is None
+    assert find_sealer(folder) is None
+    assert sensitive_names(CARD) == {"card"}
+
+
+def test_a_sealer_shows_nothing() -> None:
+    assert repr(sealer()) == "<Sealer>"
+    assert msgspec.json.encode(sealer().names) == b'["card"]'
