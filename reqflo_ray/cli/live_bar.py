@@ -13,8 +13,8 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from reqflo_ray.cli.progress import describe
 from reqflo_ray.cli.terminal import Terminal
+from reqflo_ray.cli.wording import describe
 
 if TYPE_CHECKING:
     from reqflo_ray.api import Progress

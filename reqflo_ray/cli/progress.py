@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from reqflo_ray.cli.options import workspace_store_option
 from reqflo_ray.cli.render_errors import render_problem
-from reqflo_ray.cli.terminal import Terminal, escape, shorten
+from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.cli.wording import counted, describe, describe_failure
 
 if TYPE_CHECKING:
     from reqflo_ray.api import Progress, RunOutcome
     from reqflo_ray.errors import Problem
-    from reqflo_ray.model.results import Counts, Failure
+    from reqflo_ray.model.results import Failure
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 _INTERRUPTED: Final = (130, 143)
-_LONGEST_MESSAGE: Final = 300
 _FAILING: Final = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
 
 
@@ -159,47 +159,3 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, sto
     if unfinished:
         lines.append(f"resume: reqflo-ray resume {outcome.run_id}{store_option}")
     return lines
-
-
-def describe(progress: Progress) -> str:
-    """How far a run is, in one line: `rows 4200/10000  failed 3  1250 steps/s  left 1 min 35 s`."""
-    parts = [f"rows {progress.counts.rows}/{progress.rows_total}", not_passed(progress.counts)]
-    parts.append(f"{progress.steps_per_second:.0f} steps/s")
-    if progress.remaining_s is not None:
-        parts.append(f"left {readable_seconds(progress.remaining_s)}")
-    return "  ".join(parts)
-
-
-def not_passed(counts: Counts) -> str:
-    """`failed 3`, with errors and inconclusive rows when there are any."""
-    parts = [f"failed {counts.failed}"]
-    parts += [
-        f"{name} {number}"
-        for name, number in (("error", counts.error), ("inconclusive", counts.inconclusive))
-        if number
-    ]
-    return "  ".join(parts)
-
-
-def describe_failure(failure: Failure, terminal: Terminal) -> str:
-    """One row that did not pass: `failed row 17 (ref-0017) at step create: assertion_failed: …`."""
-    key = f" ({escape(failure.row_key)})" if failure.row_key else ""
-    step = f" at step {escape(failure.step)}" if failure.step else ""
-    code = f" {escape(failure.code)}:" if failure.code else ""
-    message = shorten(escape(failure.message), _LONGEST_MESSAGE)
-    return f"{terminal.paint(failure.status, 'red')} row {failure.row_index}{key}{step}:{code} {message}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 row`, `1000 rows`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def readable_seconds(seconds: float) -> str:
-    """`35 s`, `1 min 35 s`, `2 h 5 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

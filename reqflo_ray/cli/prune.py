@@ -7,8 +7,8 @@ from typing import Annotated, Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.progress import counted
 from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.cli.wording import counted
 from reqflo_ray.errors import UsageError
 
 EXAMPLES: Final = """\

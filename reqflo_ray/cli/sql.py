@@ -11,10 +11,10 @@ import typer
 
 from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import whole_file
-from reqflo_ray.cli.progress import counted
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape, escape_json
+from reqflo_ray.cli.wording import counted
 from reqflo_ray.errors import UsageError
 
 EXAMPLES: Final = """\

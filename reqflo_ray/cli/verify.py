@@ -8,9 +8,9 @@ import typer
 
 from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import readable_json
-from reqflo_ray.cli.progress import counted
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.cli.wording import counted
 from reqflo_ray.errors import IntegrityError, Problem
 
 if TYPE_CHECKING:

@@ -1,0 +1,60 @@
+"""How the command line words what a run says of itself: how far it is, which row did not pass, counts and times.
+
+Text only: nothing here writes, or knows where a line is shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reqflo_ray.cli.terminal import Terminal, escape, shorten
+
+if TYPE_CHECKING:
+    from reqflo_ray.api import Progress
+    from reqflo_ray.model.results import Counts, Failure
+
+_LONGEST_MESSAGE: Final = 300
+
+
+def describe(progress: Progress) -> str:
+    """How far a run is, in one line: `rows 4200/10000  failed 3  1250 steps/s  left 1 min 35 s`."""
+    parts = [f"rows {progress.counts.rows}/{progress.rows_total}", not_passed(progress.counts)]
+    parts.append(f"{progress.steps_per_second:.0f} steps/s")
+    if progress.remaining_s is not None:
+        parts.append(f"left {readable_seconds(progress.remaining_s)}")
+    return "  ".join(parts)
+
+
+def not_passed(counts: Counts) -> str:
+    """`failed 3`, with errors and inconclusive rows when there are any."""
+    parts = [f"failed {counts.failed}"]
+    parts += [
+        f"{name} {number}"
+        for name, number in (("error", counts.error), ("inconclusive", counts.inconclusive))
+        if number
+    ]
+    return "  ".join(parts)
+
+
+def describe_failure(failure: Failure, terminal: Terminal) -> str:
+    """One row that did not pass: `failed row 17 (ref-0017) at step create: assertion_failed: …`."""
+    key = f" ({escape(failure.row_key)})" if failure.row_key else ""
+    step = f" at step {escape(failure.step)}" if failure.step else ""
+    code = f" {escape(failure.code)}:" if failure.code else ""
+    message = shorten(escape(failure.message), _LONGEST_MESSAGE)
+    return f"{terminal.paint(failure.status, 'red')} row {failure.row_index}{key}{step}:{code} {message}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `1000 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def readable_seconds(seconds: float) -> str:
+    """`35 s`, `1 min 35 s`, `2 h 5 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
