@@ -23,7 +23,7 @@ from pyarrow import parquet
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import IntegrityError
 from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.model.journal import Completion, Intent
+from reqflo_ray.model.journal import Completion, Intent, Withdrawn
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import read_plan
 from reqflo_ray.store.storage import open_storage
@@ -100,24 +100,28 @@ class LedgerOracle:
     def note(self) -> Moment:
         """Remember what is acknowledged now. The run may be going on meanwhile."""
         at_us = time.time_ns() // 1000
-        finished, intended = set(), set()
+        finished, in_flight = set(), set()
         root = self.store / "runs" / self.run_id
         for path in sorted(root.glob("journal/*/*.log")):
             try:
                 data = path.read_bytes()
             except FileNotFoundError:
                 continue
+            begun = set()
             for record in read_journal(data).records:
                 if isinstance(record, Completion) and record.final:
                     finished.add((record.row, record.step))
                 if isinstance(record, Intent):
-                    intended.add((record.row, record.step))
+                    begun.add((record.row, record.step))
+                if isinstance(record, Withdrawn):
+                    begun.discard((record.row, record.step))
+            in_flight |= begun
         plan = {entry.shard: entry for entry in read_plan(self.folder.storage, self.run_id) or ()}
         for shard in self.folder.commits():
             rows = range(plan[shard].first_row, plan[shard].first_row + plan[shard].rows)
             finished |= {(row, step) for row in rows for step in STEPS}
         # Counted last: whatever is acknowledged has arrived before.
-        moment = Moment(frozenset(finished), frozenset(intended - finished), self.arrived(), at_us)
+        moment = Moment(frozenset(finished), frozenset(in_flight - finished), self.arrived(), at_us)
         self.moments.append(moment)
         return moment
 
