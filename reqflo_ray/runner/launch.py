@@ -6,7 +6,7 @@ import getpass
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -110,7 +110,31 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
         checked=checked,
         sources=compilation.sources if compilation else {},
         columns=columns or (),
-        problems=_worst_of_each((*(compilation.problems if compilation else ()), *checked.problems)),
+        problems=_worst_of_each(
+            (*(compilation.problems if compilation else ()), *_from_here(checked.problems, workspace))
+        ),
+    )
+
+
+def compile_from_here(workspace: Workspace, journey: str, overlays: tuple[str, ...] = ()) -> Compilation:
+    """Compile a journey; places are told relative to the current folder, so that a terminal or editor finds them.
+
+    Raises:
+        DefinitionError: with everything that is wrong.
+    """
+    try:
+        compilation = compile_journey(workspace, journey, overlays)
+    except DefinitionError as error:
+        raise DefinitionError.of(_from_here(error.problems, workspace)) from None
+    return replace(compilation, problems=_from_here(compilation.problems, workspace))
+
+
+def _from_here(problems: tuple[Problem, ...], workspace: Workspace) -> tuple[Problem, ...]:
+    return tuple(
+        replace(problem, position=replace(place, file=os.path.relpath(workspace.root / place.file)))
+        if (place := problem.position) is not None and (workspace.root / place.file).is_file()
+        else problem
+        for problem in problems
     )
 
 
@@ -122,7 +146,7 @@ def _worst_of_each(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
 
 def _compiled(request: RunRequest, workspace: Workspace) -> Compilation | Artifact:
     if request.artifact is None:
-        return compile_journey(workspace, request.journey, request.overlays)
+        return compile_from_here(workspace, request.journey, request.overlays)
     if request.overlays:
         raise UsageError(
             "`--overlay` cannot change an artifact",

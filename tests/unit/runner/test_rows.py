@@ -103,7 +103,8 @@ def test_a_failed_assertion_is_not_tried_again_where_only_errors_are(tmp_path: P
 
 def test_a_poll_repeats_until_its_condition_holds(tmp_path: Path) -> None:
     text = one_step(
-        "      poll: {interval: 1s, timeout: 10s, until: [{type: json_path, path: $.state, operator: equals, expected: done}]}"
+        "      poll: {interval: 1s, timeout: 10s,\n"
+        "             until: [{type: json_path, path: $.state, operator: equals, expected: done}]}"
     )
     journey = Journey(tmp_path, text)
     outcome, api = journey.run(ok({"state": "new"}), refused(), ok({"state": "done"}))
@@ -112,7 +113,8 @@ def test_a_poll_repeats_until_its_condition_holds(tmp_path: Path) -> None:
 
 def test_a_poll_that_never_holds_fails_when_its_time_is_over(tmp_path: Path) -> None:
     text = one_step(
-        "      poll: {interval: 1s, timeout: 3s, until: [{type: json_path, path: $.state, operator: equals, expected: done}]}"
+        "      poll: {interval: 1s, timeout: 3s,\n"
+        "             until: [{type: json_path, path: $.state, operator: equals, expected: done}]}"
     )
     outcome, api = Journey(tmp_path, text).run(ok({"state": "new"}))
     assert (outcome.result.status, outcome.result.error_code) == (Status.FAILED, "poll_timeout")
