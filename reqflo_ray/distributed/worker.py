@@ -86,19 +86,13 @@ class _OpenRun:
 
 def _as_report(shard: int, error: BaseException) -> ShardReport:
     from reqflo_ray.errors import ReqfloError
+    from reqflo_ray.runner.shard import internal_fault
 
     if isinstance(error, ReqfloError):
         return ShardReport(
             shard=shard, outcome=ShardOutcome.ERROR, error_code=error.code, message=error.message, hint=error.hint
         )
-    # Only the type: the text of a foreign exception may hold what must not leave the worker.
-    return ShardReport(
-        shard=shard,
-        outcome=ShardOutcome.ERROR,
-        error_code="internal_error",
-        message=f"the worker failed with {type(error).__name__}",
-        hint="this is a fault of reqflo-ray; the run can be resumed",
-    )
+    return internal_fault(shard, error)
 
 
 def _start_loop() -> asyncio.AbstractEventLoop:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from reqflo_ray.errors import ClusterError, ReqfloError
@@ -60,6 +62,22 @@ async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
             message=worker.redactor.text(error.message),
             hint=error.hint,
         )
+    except Exception as error:
+        return internal_fault(plan.shard, error)
+
+
+def internal_fault(shard: int, error: BaseException) -> ShardReport:
+    """The report of a shard that met an error which nobody foresaw: its kind and place only, since its text may quote
+    what must not leave the worker."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].name} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return ShardReport(
+        shard=shard,
+        outcome=ShardOutcome.ERROR,
+        error_code="internal_error",
+        message=f"the worker failed with {type(error).__name__}{place}",
+        hint="this is a fault of reqflo-ray; the run can be resumed",
+    )
 
 
 async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:

@@ -17,6 +17,7 @@ from reqflo_ray.model.exchange import Transport
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.secrets.core_dumps import no_core_dumps
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
 from reqflo_ray.store.run_folder import RunFolder
@@ -91,19 +92,20 @@ async def open_worker(folder: RunFolder, *, workers: int, clock: Clock | None = 
     redactor = Redactor()
     options = run.options
     transport = create_transport(run.http, limit=options.concurrency)
-    try:
-        yield Worker(
-            folder=folder,
-            run=run,
-            program=prepare(artifact, run),
-            transport=transport,
-            secrets=SecretStore(run.secrets, redactor),
-            redactor=redactor,
-            evidence=EvidenceBuilder(options.evidence, run.http.evidence_body_bytes),
-            clock=clock,
-            pacer=Pacer(options.rate / workers if options.rate else None, clock),
-            rows=asyncio.Semaphore(options.concurrency),
-            sealer=sealer,
-        )
-    finally:
-        await transport.close()
+    with no_core_dumps():
+        try:
+            yield Worker(
+                folder=folder,
+                run=run,
+                program=prepare(artifact, run),
+                transport=transport,
+                secrets=SecretStore(run.secrets, redactor),
+                redactor=redactor,
+                evidence=EvidenceBuilder(options.evidence, run.http.evidence_body_bytes),
+                clock=clock,
+                pacer=Pacer(options.rate / workers if options.rate else None, clock),
+                rows=asyncio.Semaphore(options.concurrency),
+                sealer=sealer,
+            )
+        finally:
+            await transport.close()

@@ -14,7 +14,10 @@ from secret_manager import Manager, serving
 
 from reqflo_ray import api
 from reqflo_ray.errors import RunConflictError, SecretError, UsageError
+from reqflo_ray.model.results import ShardReport
 from reqflo_ray.runner.launch import RunRequest
+from reqflo_ray.runner.row import RowRunner
+from reqflo_ray.runner.tally import Tally
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +157,18 @@ def test_sensitive_rows_cannot_be_run_again_once_they_are_gone(
     assert "--data" in caught.value.hint
     assert found_in(str(caught.value.__dict__)) == []
     assert len(list((tmp_path / "store" / "runs").iterdir())) == 1
+
+
+def test_an_error_that_nobody_foresaw_does_not_quote_what_it_met(
+    request_for: Callable[..., RunRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(f"met {CANARIES['secret']}")
+
+    reports: list[ShardReport] = []
+    monkeypatch.setattr(RowRunner, "run", fail)
+    monkeypatch.setattr(Tally, "report", lambda _, report: reports.append(report))
+    api.run(request_for())
+    assert {report.error_code for report in reports} == {"internal_error"}
+    assert "RuntimeError in fail (test_dispatch.py:" in reports[0].message
+    assert found_in(str(reports)) == []
