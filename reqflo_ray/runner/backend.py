@@ -7,13 +7,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from reqflo_ray.model.plan import ShardPlan
 from reqflo_ray.model.results import ShardReport
-from reqflo_ray.runner.host import ShardHost
-from reqflo_ray.runner.worker import open_worker
 from reqflo_ray.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from reqflo_ray.runner.host import ShardHost
 
 # Enough that the next shard's rows start while the last rows of this one end.
 _SHARDS_IN_FLIGHT: Final = 3
@@ -83,6 +84,10 @@ class LocalBackend:
 
 
 async def _run_all(work: Work, observer: Observer) -> None:
+    # What executes shards brings Arrow with it: who only checks a journey does without.
+    from reqflo_ray.runner.host import ShardHost
+    from reqflo_ray.runner.worker import open_worker
+
     async with open_worker(work.folder, workers=1) as worker, aclosing(_Closing(ShardHost(worker, work.epoch))) as host:
         waiting = iter(work.shards)
         running: set[asyncio.Task[ShardReport]] = set()

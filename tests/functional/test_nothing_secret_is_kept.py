@@ -68,7 +68,11 @@ journey:
         method: POST
         service: api
         url: /echo
-        body: {form: {password: "{{ inputs.password }}", key: "{{ secrets.API_KEY }}", copied: "{{ steps.everything.outputs.copied }}"}}
+        body:
+          form:
+            password: "{{ inputs.password }}"
+            key: "{{ secrets.API_KEY }}"
+            copied: "{{ steps.everything.outputs.copied }}"
       on_interrupt: resend
     - id: broken
       request: {service: api, url: "/status?code=201&key={{ secrets.API_KEY }}"}

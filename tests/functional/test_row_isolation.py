@@ -1,7 +1,7 @@
-"""No value, cookie or connection state of one row reaches another: interleaved rows against an API that says what it saw.
+"""No value, cookie or connection state of one row reaches another: interleaved rows, and an API that says what it saw.
 
-Every row has marks of its own, in its key, its inputs, its outputs, variables and cookies. Whatever the API has received
-and whatever the store holds of a row is searched for the marks of all others.
+Every row has marks of its own, in its key, its inputs, its outputs, variables and cookies. Whatever the API has
+received and whatever the store holds of a row is searched for the marks of all others.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ journey:
         url: /echo
         headers: {X-Row: "{{ row.key }}"}
         body:
-          json: {id: "{{ steps.create.outputs.id }}", remembered: "{{ variables.remembered }}", password: "{{ inputs.password }}"}
+          json:
+            id: "{{ steps.create.outputs.id }}"
+            remembered: "{{ variables.remembered }}"
+            password: "{{ inputs.password }}"
     - id: free
       request:
         method: POST
@@ -114,7 +118,7 @@ def test_rows_that_run_at_once_share_nothing(finished: Any) -> None:
     assert len(results) == ROWS
     # They were interleaved, and shared connections: else this would prove nothing.
     order = [row for seen in requests if (row := seen.headers.get("X-Row"))]
-    assert sum(before != after for before, after in zip(order, order[1:], strict=False)) > ROWS
+    assert sum(before != after for before, after in pairwise(order)) > ROWS
     assert len({seen.connection for seen in requests}) < len(requests)
     for seen in requests:
         assert len(_marks(seen.document())) == 1, seen
