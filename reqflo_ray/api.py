@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reqflo_ray.compiler import authoring_workspace
 from reqflo_ray.compiler.compile import Compilation, compile_journey
@@ -29,10 +29,14 @@ from reqflo_ray.runner.opened_store import RowView, Store
 from reqflo_ray.runner.rerun import need_open_rows, stage_rows_again, statuses_to_rerun
 from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.history import resolve_run
-from reqflo_ray.store.layout import new_run_id
+from reqflo_ray.store.layout import check_run_id, new_run_id
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, write_plan
 from reqflo_ray.store.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from reqflo_ray.distributed.jobs import Jobs
+    from reqflo_ray.distributed.submit import Started
 
 __all__ = [
     "Compilation",
@@ -48,7 +52,9 @@ __all__ = [
     "rerun",
     "resume",
     "run",
+    "run_submitted",
     "schema",
+    "submit",
 ]
 
 DEFAULT_STORE: Final = ".reqflo"
@@ -103,6 +109,77 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
         clock=SystemClock(),
         resumed=not created,
         take_over=request.take_over,
+    )
+
+
+def submit(
+    request: RunRequest,
+    *,
+    shared_data: bool = False,
+    document: bool = False,
+    quiet: bool = False,
+    allow_unauthenticated: bool = False,
+    listener: Listener | None = None,
+) -> tuple[Jobs, Started]:
+    """Start a run as a job on the remote cluster whose dashboard is at `request.address`, compiled and checked here.
+
+    Submitting the same run twice does not run it twice: the job that is there is returned. `distributed.submit.follow`
+    follows it to its end.
+
+    Args:
+        shared_data: local dataset paths mean the same files on the cluster; else they travel in the job.
+        document: the job sends back the document of `--output`.
+        quiet: the job prints no progress.
+        allow_unauthenticated: also to another machine without TLS and without a token.
+
+    Raises:
+        UsageError, DefinitionError, DatasetError: nothing was sent to the cluster.
+        RunConflictError: a job runs under this id with other inputs.
+        ClusterError: the cluster cannot be reached, refuses, or runs another version of Ray.
+    """
+    from reqflo_ray.distributed.cluster_address import find_cluster
+    from reqflo_ray.distributed.jobs import Jobs
+    from reqflo_ray.distributed.submit import start
+    from reqflo_ray.runner.submission import Order, Submission, own_version
+
+    listener = listener or SilentListener()
+    cluster = find_cluster(request.address, allow_unauthenticated=allow_unauthenticated)
+    prepared = prepare(request, workers_are_local=False)
+    store = _store_of_cluster(request.store, prepared)
+    now = datetime.now(UTC)
+    run_id = check_run_id(request.run_id) if request.run_id else new_run_id(now, secrets.token_bytes(8))
+    record = make_record(request, prepared, run_id=run_id, nonce=secrets.token_hex(16), now=now)
+    for problem in prepared.problems:
+        listener.warning(problem)
+    order = Order(store=store, version=own_version(), document=document, quiet=quiet, take_over=request.take_over)
+    jobs = Jobs.of(cluster)
+    submission = Submission(order=order, record=record, artifact=prepared.artifact)
+    return jobs, start(jobs, submission, ship_data=not shared_data)
+
+
+def run_submitted(listener: Listener | None = None) -> RunOutcome:
+    """Carry out, on the cluster, the run that `submit` put into the folder of this job.
+
+    Raises:
+        UsageError: there is none, or another version submitted it.
+        DatasetError, NothingSelectedError, RunConflictError, SecretError, StoreError, ClusterError: see `run`.
+    """
+    from reqflo_ray.runner.submission import unpack
+
+    submission = unpack(Path("."))
+    record = submission.record
+    storage = _opened(_chosen_store(submission.order.store))
+    folder = RunFolder(storage, record.run_id)
+    save_artifact(storage, submission.artifact)
+    created = dispatch(folder, record, submission.artifact)
+    return drive(
+        folder,
+        choose_backend=_chooser("ray", "auto", record.options.workers, submission.order.store),
+        stage=staging(folder, record.options.workers or os.cpu_count() or 1),
+        listener=listener or SilentListener(),
+        clock=SystemClock(),
+        resumed=not created,
+        take_over=submission.order.take_over,
     )
 
 
@@ -239,6 +316,18 @@ def _chosen_store(given: str | None, prepared: Prepared | None = None) -> str:
             hint="give --store (or REQFLO_STORE) an absolute path that every node mounts",
         )
     return chosen
+
+
+def _store_of_cluster(given: str | None, prepared: Prepared) -> str:
+    """The store of a submitted run: a place that means the same on the cluster as here."""
+    chosen = given or os.environ.get("REQFLO_STORE") or prepared.checked.runner.store or DEFAULT_STORE
+    if _is_relative(chosen):
+        raise UsageError(
+            f"the store `{chosen}` is relative to a folder of this machine",
+            code="relative_store",
+            hint="give --store (or REQFLO_STORE) an absolute path that every node of the cluster mounts",
+        )
+    return open_storage(chosen).uri
 
 
 def _is_relative(store: str) -> bool:

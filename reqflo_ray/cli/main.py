@@ -45,6 +45,7 @@ class Entry:
 
 
 _RUN: Final = "Run journeys"
+_CLUSTER: Final = "Run on a remote cluster"
 _LOOK: Final = "Look at what happened"
 _KEEP: Final = "Workspaces and stores"
 
@@ -54,6 +55,11 @@ COMMANDS: Final = (
     Entry(name="compile", group=_RUN, summary="Compile a journey to the artifact that a run executes."),
     Entry(name="resume", group=_RUN, summary="Go on with an unfinished run; finished steps are not sent again."),
     Entry(name="rerun", group=_RUN, summary="Start a new run with the rows of an earlier one."),
+    Entry(name="submit", group=_CLUSTER, summary="Run a journey as a job of a remote Ray cluster."),
+    Entry(name="status", group=_CLUSTER, summary="Tell how a submitted run is."),
+    Entry(name="logs", group=_CLUSTER, summary="Show what a submitted run has printed."),
+    Entry(name="stop", group=_CLUSTER, summary="Stop a submitted run; it can be gone on with."),
+    Entry(name="run-submitted", group=_CLUSTER, summary="Carry out a submitted run: the job itself calls this."),
     Entry(name="runs", group=_LOOK, summary="List the runs of a store."),
     Entry(name="show", group=_LOOK, summary="Show a run, or all that happened to one of its rows."),
     Entry(name="sql", group=_LOOK, summary="Ask the results of runs with SQL."),

@@ -97,6 +97,25 @@ Address: TypeAlias = Annotated[
     str | None,
     typer.Option("--address", metavar="auto|HOST", rich_help_panel=WHERE, help="The Ray cluster to attach to."),
 ]
+Cluster: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="URL",
+        envvar="RAY_API_SERVER_ADDRESS",
+        show_envvar=False,
+        rich_help_panel=WHERE,
+        help="The cluster's dashboard, http://HEAD:8265 (or set RAY_API_SERVER_ADDRESS).",
+    ),
+]
+AllowUnauthenticated: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unauthenticated-cluster",
+        rich_help_panel=WHERE,
+        help="Also talk to another machine without TLS and without a token.",
+    ),
+]
 Workers: TypeAlias = Annotated[
     int | None, typer.Option("--workers", metavar="N", min=1, rich_help_panel=WHERE, help="How many worker processes.")
 ]
@@ -236,6 +255,24 @@ def parse_age(text: str) -> float:
             hint="write a number and one of s, m, h, d, w: `30d`",
         )
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def need_consistent(*, data: Sequence[str] | None, key: str, fail_fast: bool, max_failures: int | None) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        UsageError: `key_without_data` or `two_limits`.
+    """
+    if key and not data:
+        raise UsageError(
+            "`--key` needs `--data`", code="key_without_data", hint="`--key` names a column of the dataset"
+        )
+    if fail_fast and max_failures is not None:
+        raise UsageError(
+            "`--fail-fast` and `--max-failures` are both given",
+            code="two_limits",
+            hint="`--fail-fast` is `--max-failures 1`: leave one of the two out",
+        )
 
 
 def need_one_journey(journey: str, artifact: Path | None) -> None:

@@ -12,7 +12,6 @@ from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import need_writable_place, readable_json
 from reqflo_ray.cli.progress import RunReporter
 from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
-from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import Durability, Evidence
 
 if TYPE_CHECKING:
@@ -59,16 +58,7 @@ def run(
 ) -> int:
     """Run a journey once for every row of a dataset, or once if there is no dataset."""
     options.need_one_journey(journey, artifact)
-    if key and not data:
-        raise UsageError(
-            "`--key` needs `--data`", code="key_without_data", hint="`--key` names a column of the dataset"
-        )
-    if fail_fast and max_failures is not None:
-        raise UsageError(
-            "`--fail-fast` and `--max-failures` are both given",
-            code="two_limits",
-            hint="`--fail-fast` is `--max-failures 1`: leave one of the two out",
-        )
+    options.need_consistent(data=data, key=key, fail_fast=fail_fast, max_failures=max_failures)
     if output is not None:
         need_writable_place(output)
     from reqflo_ray import api

@@ -39,13 +39,12 @@ _SHARDS_IN_FLIGHT: Final = 3
 _TICK_SECONDS: Final = 0.25
 _OBJECT_STORE_BYTES: Final = 100 * 2**20
 
-_EMBEDDED_ENVIRONMENT: Final = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "token",
+_DRIVER_ENVIRONMENT: Final = {
     # Ray's C++ core logs a line at ERROR for every actor pool, about constructor arguments in the object store. Ours
     # are the address of the run, and the driver that holds them outlives the pool.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
+_EMBEDDED_ENVIRONMENT: Final = {**_DRIVER_ENVIRONMENT, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
 
 
 class RayBackend:
@@ -137,10 +136,7 @@ class RayBackend:
             )
 
     def _start_embedded(self) -> None:
-        wanted = {**_EMBEDDED_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        for name, value in wanted.items():
-            self._environment[name] = os.environ.get(name)
-            os.environ[name] = value
+        self._set_environment({**_EMBEDDED_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)})
         import ray
 
         with _as_cluster_error("the embedded cluster did not start"), _native_log_held_back():
@@ -154,7 +150,13 @@ class RayBackend:
                 log_to_driver=False,
             )
 
+    def _set_environment(self, wanted: dict[str, str]) -> None:
+        for name, value in wanted.items():
+            self._environment[name] = os.environ.get(name)
+            os.environ[name] = value
+
     def _join(self, address: str) -> None:
+        self._set_environment(_DRIVER_ENVIRONMENT)
         import ray
 
         with _as_cluster_error(f"no Ray cluster can be joined at `{address}`"), _native_log_held_back():

@@ -19,7 +19,7 @@ def record_differences(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
 
     A secret's pinned version does not count: the run goes on with the one that it has pinned.
     """
-    before, after = _deciding_facts(old), _deciding_facts(new)
+    before, after = deciding_facts(old), deciding_facts(new)
     return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
 
 
@@ -32,7 +32,7 @@ def run_conflict(run_id: str, differences: tuple[str, ...]) -> RunConflictError:
     )
 
 
-def _deciding_facts(record: RunRecord) -> dict[str, object]:
+def deciding_facts(record: RunRecord) -> dict[str, object]:
     facts: dict[str, object] = {}
     for name, value in msgspec.to_builtins(record, builtin_types=(bytes,)).items():
         if name in _CIRCUMSTANCES:

@@ -1,0 +1,53 @@
+"""`reqflo-ray status`: how a submitted run is, as the cluster's Job API knows it. The store knows more: `show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from reqflo_ray.cli import options
+from reqflo_ray.cli.output_file import readable_json
+from reqflo_ray.cli.terminal import Terminal, escape
+
+if TYPE_CHECKING:
+    from reqflo_ray.distributed.jobs import Job
+
+EXAMPLES: Final = """\
+reqflo-ray status nightly-0412 --address http://head:8265
+reqflo-ray status latest --json
+"""
+
+
+def status(
+    context: typer.Context,
+    run: options.Run,
+    address: options.Cluster = None,
+    allow_unauthenticated: options.AllowUnauthenticated = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Tell how a submitted run is: its last job, when it began and ended, and how."""
+    from reqflo_ray.distributed.cluster_address import find_cluster
+    from reqflo_ray.distributed.jobs import Jobs
+
+    terminal: Terminal = context.obj
+    jobs = Jobs.of(find_cluster(address, allow_unauthenticated=allow_unauthenticated))
+    facts = _facts(jobs.find(run))
+    if as_json:
+        terminal.data(readable_json(facts))
+        return
+    for name, value in facts.items():
+        if value is not None and value != "":
+            terminal.text(f"{name}: {escape(str(value))}")
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    return {
+        "run_id": job.run_id,
+        "job": job.submission_id,
+        "state": job.state.value.lower(),
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+        "exit_code": job.exit_code,
+        "message": job.message,
+    }

@@ -1,0 +1,166 @@
+"""`reqflo-ray submit`: the command line of `run`, carried out by a job of a remote cluster, with the same exit code.
+
+How a job is started and followed, `distributed.submit` knows.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from reqflo_ray.cli import options
+from reqflo_ray.cli.output_file import need_writable_place, readable_json, whole_file
+from reqflo_ray.cli.progress import RunReporter
+from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray.errors import ClusterError, UsageError
+from reqflo_ray.model.plan import Durability, Evidence
+
+if TYPE_CHECKING:
+    from reqflo_ray.distributed.submit import Followed, Started
+
+EXAMPLES: Final = """\
+reqflo-ray submit place-order --address http://head:8265 --store /mnt/runs --env prod
+reqflo-ray submit place-order --data data/orders.csv --env prod --output result.json
+reqflo-ray submit place-order --data '/mnt/data/*.parquet' --shared-data --run-id nightly-0412
+"""
+
+_NoWait = Annotated[
+    bool, typer.Option("--no-wait", rich_help_panel=options.WHERE, help="Return when the job is there; exit code 0.")
+]
+_SharedData = Annotated[
+    bool,
+    typer.Option(
+        "--shared-data",
+        rich_help_panel=options.WHERE,
+        help="The paths of --data are the same files on the cluster: send none along.",
+    ),
+]
+
+
+def submit(
+    context: typer.Context,
+    journey: options.Journey = "",
+    artifact: options.Artifact = None,
+    workspace: options.Workspace = Path("."),
+    overlay: options.Overlays = None,
+    data: options.Data = None,
+    key: options.Key = "",
+    encoding: options.Encoding = "utf-8",
+    env: options.EnvironmentName = None,
+    case: options.Case = None,
+    preset: options.Presets = None,
+    set_: options.Sets = None,
+    address: options.Cluster = None,
+    workers: options.Workers = None,
+    shared_data: _SharedData = False,
+    no_wait: _NoWait = False,
+    allow_unauthenticated: options.AllowUnauthenticated = False,
+    take_over: options.TakeOver = False,
+    concurrency: options.Concurrency = None,
+    rate: options.Rate = None,
+    evidence: options.EvidenceChoice = Evidence.FULL,
+    durability: options.DurabilityChoice = Durability.HOST,
+    strict: options.Strict = False,
+    fail_fast: options.FailFast = False,
+    max_failures: options.MaxFailures = None,
+    store: options.StoreLocation = None,
+    run_id: options.RunId = None,
+    output: options.OutputFile = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Run a journey as a job of a remote Ray cluster, follow it, and exit as the run does."""
+    options.need_one_journey(journey, artifact)
+    options.need_consistent(data=data, key=key, fail_fast=fail_fast, max_failures=max_failures)
+    if no_wait and (output is not None or as_json):
+        raise UsageError(
+            "`--no-wait` leaves before there is a result",
+            code="result_without_wait",
+            hint="the same command without --no-wait fetches it later: nothing runs twice under one --run-id",
+        )
+    if output is not None:
+        need_writable_place(output)
+    from reqflo_ray import api
+
+    request = api.RunRequest(
+        journey=journey,
+        artifact=artifact,
+        workspace=workspace,
+        environment=env,
+        case=case,
+        presets=tuple(preset or ()),
+        overlays=tuple(overlay or ()),
+        sets=options.parse_sets(set_),
+        data=tuple(data or ()),
+        key=key,
+        encoding=encoding,
+        store=store,
+        run_id=run_id,
+        address=address,
+        workers=workers,
+        concurrency=concurrency,
+        rate=options.parse_rate(rate),
+        evidence=evidence,
+        durability=durability,
+        strict=strict,
+        fail_fast=fail_fast,
+        max_failures=max_failures,
+        take_over=take_over,
+    )
+    terminal: Terminal = context.obj
+    jobs, started = api.submit(
+        request,
+        shared_data=shared_data,
+        document=output is not None,
+        quiet=quiet,
+        allow_unauthenticated=allow_unauthenticated,
+        listener=RunReporter(terminal, quiet=quiet),
+    )
+    terminal.note(_greeting(started, jobs.url))
+    if no_wait:
+        return 0
+    from reqflo_ray.distributed.submit import follow
+
+    followed = follow(jobs, started.job, lambda line: terminal.note(escape(line)), terminal.note)
+    return _deliver(followed, terminal, output=output, as_json=as_json)
+
+
+def _greeting(started: Started, url: str) -> str:
+    job = started.job
+    if job.state.has_ended:
+        done = f"run {job.run_id} is finished: nothing is sent; what its job printed follows"
+    elif started.attached:
+        done = f"run {job.run_id} is under way: following it"
+    else:
+        done = f"run {job.run_id}: job {job.submission_id} at {escape(url)}"
+    return f"{done}\nstatus: reqflo-ray status {job.run_id} --address {escape(url)}"
+
+
+def _deliver(followed: Followed, terminal: Terminal, *, output: Path | None, as_json: bool) -> int:
+    outcome, run_id = followed.outcome, followed.job.run_id
+    if outcome is None:
+        terminal.note(f"the job ended without a verdict: {escape(followed.reason or followed.job.state.value)}")
+    if outcome is None or not outcome.complete:
+        terminal.note(f"go on: the same `reqflo-ray submit` command with --run-id {run_id}")
+    elif output is not None:
+        _write_document(output, followed)
+        terminal.note(f"written: {escape(str(output))}")
+    if as_json and outcome is not None:
+        # The run's exit code must not be lost because nobody reads its verdict.
+        with suppress(OutputClosedError):
+            terminal.data(readable_json(outcome.verdict))
+    return followed.exit_code
+
+
+def _write_document(output: Path, followed: Followed) -> None:
+    if followed.document is None:
+        raise ClusterError(
+            "the results are too large to come back through the job's log",
+            code="document_too_large",
+            hint=f"they are in the store: `reqflo-ray sql … --run {followed.job.run_id}` where it is mounted",
+        )
+    with whole_file(output) as file:
+        file.write(followed.document)
