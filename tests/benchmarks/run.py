@@ -17,6 +17,7 @@ from collections.abc import Callable
 import evidence_size
 import first_answer
 import journal_cost
+import row_cost
 import staging
 import start_up
 import throughput
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Workbench, int, int], list[Measurement]]] = {
     "evidence": evidence_size.measure,
     "first-answer": first_answer.measure,
     "throughput": throughput.measure,
+    "row": row_cost.measure,
     "journal": journal_cost.measure,
     "staging": staging.measure,
     "memory": worker_memory.measure,

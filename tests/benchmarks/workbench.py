@@ -35,6 +35,7 @@ class RunNumbers:
     to the first answer, and from the first answer to the last shard's files. `cpu` and `peak_bytes` are of the
     process of the command alone: of the workers too if the backend is `local`, and without them if it is `ray`."""
 
+    run_id: str
     rows: int
     first_answer: float
     working: float
@@ -135,6 +136,7 @@ class Workbench:
         manifest = self.run_folder(run_id).read_manifest()
         assert manifest is not None
         numbers = RunNumbers(
+            run_id=run_id,
             rows=rows,
             first_answer=(first - started_us) / 1e6,
             working=(last - first) / 1e6,
