@@ -1,0 +1,254 @@
+"""Files of a run that was really killed are cut, flipped, emptied, swapped or lost: nothing damaged is trusted."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from disturbed_fixtures import MakeRun
+from disturbed_run import RUN_ID, DisturbedRun
+from example_workspace import CLIENT_SECRET, child_environment, copy_example
+
+from reqflo_ray import api
+from reqflo_ray.demo.process import DemoServer
+from reqflo_ray.errors import IntegrityError
+from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.journal.records import FILE_HEADER_SIZE
+from reqflo_ray.model.journal import Completion, Intent
+
+_ROWS = 60
+
+
+@dataclass
+class Killed:
+    """A run that was killed, with what the API had received by then. `must_not_repeat`: orders have no key."""
+
+    run: DisturbedRun
+    sent: list[dict[str, object]]
+
+    def journals(self) -> list[Path]:
+        """The journals of shards that are not committed, the longest first."""
+        committed = {path.stem for path in self.run.root.glob("commits/*.json")}
+        found = [path for path in self.run.root.glob("journal/*/*.log") if path.parent.name not in committed]
+        return sorted(found, key=lambda path: -path.stat().st_size)
+
+    def resume(self) -> api.RunOutcome:
+        return api.resume(RUN_ID, store=str(self.run.store), backend="local")
+
+    def orders_of_customers(self) -> Counter[str]:
+        """How many orders were sent for each body, before and after the kill."""
+        return Counter(
+            str(entry["body_sha256"])
+            for entry in [*self.sent, *self.run.shop.ledger()["requests"]]
+            if entry["path"] == "/orders"
+        )
+
+
+@pytest.fixture(scope="module")
+def originals(unhurried_shop: DemoServer, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Killed]:
+    """Two runs killed half way: one may send everything again, the other must not send an order again."""
+    killed = {}
+    for must_not_repeat in (False, True):
+        unhurried_shop.reset()
+        folder = tmp_path_factory.mktemp("killed")
+        workspace = copy_example("orders", folder / "workspace", unhurried_shop.url)
+        if must_not_repeat:
+            journey = workspace / "journeys" / "place-order.yaml"
+            journey.write_text(journey.read_text().replace("idempotency: true", "on_interrupt: fail"))
+        run = DisturbedRun(unhurried_shop, workspace, folder, child_environment(), rows=_ROWS)
+        run.interrupt(share=0.5)
+        killed[must_not_repeat] = Killed(run, unhurried_shop.ledger()["requests"])
+    return killed
+
+
+@pytest.fixture
+def copy(originals: dict[bool, Killed], make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], Killed]:
+    """A copy of a killed run, to be damaged."""
+    monkeypatch.setenv("SHOP_CLIENT_SECRET", CLIENT_SECRET)
+
+    def make(must_not_repeat: bool) -> Killed:
+        original, run = originals[must_not_repeat], make_run(rows=_ROWS)
+        shutil.copytree(original.run.store, run.store)
+        return Killed(run, original.sent)
+
+    return make
+
+
+def _in_doubt(journals: list[Path], step: str) -> set[int]:
+    rows: set[int] = set()
+    for path in journals:
+        records = read_journal(path.read_bytes()).records
+        begun = {record.row for record in records if isinstance(record, Intent) and record.step == step}
+        rows |= begun - {record.row for record in records if isinstance(record, Completion) and record.step == step}
+    return rows
+
+
+def test_an_unharmed_journal_leaves_only_the_orders_in_flight_inconclusive(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(True)
+    unknown = _in_doubt(killed.journals(), "create")
+    outcome = killed.resume()
+    results = killed.run.oracle.contents().results
+    assert {row["row_index"] for row in results if row["status"] == "inconclusive"} == unknown
+    assert {row["error_code"] for row in results if row["row_index"] in unknown} <= {"outcome_unknown"}
+    assert all(row["status"] == "passed" for row in results if row["row_index"] not in unknown)
+    assert outcome.exit_code == (3 if unknown else 0)
+    assert max(killed.orders_of_customers().values()) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_flipped_bit_is_reported_and_no_order_is_placed_twice_for_it(
+    copy: Callable[[bool], Killed], seed: int
+) -> None:
+    killed = copy(True)
+    path, chance = killed.journals()[0], random.Random(seed)
+    data = bytearray(path.read_bytes())
+    # Not in the last record: what is cut or broken at the end is what a crash leaves behind.
+    place = chance.randrange(FILE_HEADER_SIZE, len(data) - 8_000)
+    data[place] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+    rows_of_shard = {row for row in range(_ROWS)} - _rows_elsewhere(killed, path)
+
+    outcome = killed.resume()
+
+    results = killed.run.oracle.contents().results
+    inconclusive = {row["row_index"]: row for row in results if row["status"] == "inconclusive"}
+    assert outcome.verdict.counts.quarantined >= 1
+    assert len(results) == _ROWS and outcome.exit_code == (3 if inconclusive else 0)
+    assert {row["error_code"] for row in inconclusive.values()} <= {"journal_damaged", "outcome_unknown"}
+    doubted = {index for index, row in inconclusive.items() if row["error_code"] == "journal_damaged"}
+    assert doubted <= rows_of_shard, "a row of another shard is in doubt"
+    assert all(row["status"] == "passed" for row in results if row["row_index"] not in inconclusive)
+    assert max(killed.orders_of_customers().values()) == 1
+
+
+def _rows_elsewhere(killed: Killed, path: Path) -> set[int]:
+    from reqflo_ray.store.staging import read_plan
+
+    plan = read_plan(killed.run.oracle.folder.storage, RUN_ID) or ()
+    return {
+        row
+        for entry in plan
+        if entry.shard != int(path.parent.name)
+        for row in range(entry.first_row, entry.first_row + entry.rows)
+    }
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.71, 0.99])
+def test_a_journal_that_ends_early_costs_no_more_than_sending_again_under_the_same_key(
+    copy: Callable[[bool], Killed], share: float
+) -> None:
+    killed = copy(False)
+    for path in killed.journals():
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * share)])
+    _goes_on_with_the_same_keys(killed)
+
+
+def test_a_journal_that_is_missing_costs_no_more_than_sending_again_under_the_same_key(
+    copy: Callable[[bool], Killed],
+) -> None:
+    killed = copy(False)
+    for path in killed.journals():
+        path.unlink()
+    _goes_on_with_the_same_keys(killed)
+
+
+def _goes_on_with_the_same_keys(killed: Killed) -> None:
+    outcome = killed.resume()
+    assert (outcome.exit_code, outcome.verdict.counts.passed) == (0, _ROWS)
+    before = {entry["idempotency_key"] for entry in killed.sent}
+    keys = {entry["idempotency_key"] for entry in killed.run.shop.ledger()["requests"]} | before
+    assert len(keys - {""}) == _ROWS
+
+
+def test_journals_that_were_swapped_are_not_taken_for_each_others(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(True)
+    first, second, *_ = killed.journals()
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(kept)
+    outcome = killed.resume()
+    assert outcome.exit_code == 3
+    assert max(killed.orders_of_customers().values()) == 1
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def _rows_of_an_unfinished_shard(killed: Killed) -> Path:
+    return killed.run.root / "rows" / f"shard-{killed.journals()[0].parent.name}.parquet"
+
+
+def _artifact(killed: Killed) -> Path:
+    [path] = killed.run.store.glob("artifacts/*.json")
+    return path
+
+
+@pytest.mark.parametrize(
+    "harm", [_flip, Path.unlink, lambda path: path.write_bytes(b"")], ids=["flip", "lose", "empty"]
+)
+def test_staged_rows_that_are_damaged_are_not_run(
+    copy: Callable[[bool], Killed], harm: Callable[[Path], object]
+) -> None:
+    killed = copy(False)
+    path = _rows_of_an_unfinished_shard(killed)
+    shard = int(killed.journals()[0].parent.name)
+    harm(path)
+    outcome = killed.resume()
+    assert outcome.exit_code == 3 and not outcome.complete
+    assert killed.run.oracle.folder.read_commit(shard) is None
+    # All others are finished: what is damaged is not guessed, and what is not damaged is not given up.
+    assert outcome.verdict.counts.rows < _ROWS
+    assert all(row["status"] == "passed" for row in killed.run.oracle.contents().results)
+
+
+@pytest.mark.parametrize("name", ["run.json", "plan.parquet", "artifact", "commit"])
+def test_a_run_whose_definition_is_damaged_sends_nothing(copy: Callable[[bool], Killed], name: str) -> None:
+    killed = copy(False)
+    known = {"artifact": _artifact(killed), "commit": killed.run.root / "commits" / "00000.json"}
+    path = known.get(name, killed.run.root / name)
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(IntegrityError) as refused:
+        killed.resume()
+    assert refused.value.exit_code == 3
+    assert path.stem in refused.value.message and refused.value.hint
+    assert killed.run.oracle.arrived() == 0
+
+
+@pytest.mark.parametrize("table", ["results", "steps", "rows"])
+def test_tables_that_are_damaged_after_the_run_are_found_by_verify(copy: Callable[[bool], Killed], table: str) -> None:
+    killed = copy(False)
+    killed.resume()
+    assert api.open_store(str(killed.run.store)).verify(RUN_ID).ok
+    _flip(sorted((killed.run.root / table).iterdir())[0])
+    report = api.open_store(str(killed.run.store)).verify(RUN_ID)
+    assert not report.ok and table in report.findings[0].path
+
+
+def test_the_commands_say_what_is_damaged_and_exit_with_3(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(False)
+    artifact = _artifact(killed)
+    document = json.loads(artifact.read_bytes())
+    kept = artifact.read_bytes()
+    artifact.write_text(json.dumps({**document, "changed": True}))
+    refused = killed.run.complete(killed.run.resume_command())
+    assert refused.code == 3 and "error[" in refused.stderr and "Traceback" not in refused.stderr, refused
+    artifact.write_bytes(kept)
+    killed.resume()
+    _flip(sorted((killed.run.root / "results").iterdir())[0])
+    verified = killed.run.complete(
+        killed.run.resume_command()[:1] + ["verify", RUN_ID, "--store", str(killed.run.store)]
+    )
+    assert verified.code == 3 and "results/" in verified.stderr, verified

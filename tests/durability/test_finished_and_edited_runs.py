@@ -1,0 +1,117 @@
+"""A run is what was dispatched: finished ones send nothing, and what is edited later changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
+from disturbed_run import RUN_ID, DisturbedRun
+from example_workspace import CLIENT_SECRET
+
+from reqflo_ray import api
+from reqflo_ray.errors import RunConflictError
+
+_ROWS_THAT_FAIL = {2, 5}
+
+
+@pytest.fixture
+def small(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> DisturbedRun:
+    """A run of few rows, for runs in this very process."""
+    monkeypatch.setenv("SHOP_CLIENT_SECRET", CLIENT_SECRET)
+    return make_run(rows=8)
+
+
+def _request(run: DisturbedRun, **changes: object) -> api.RunRequest:
+    fields: dict[str, object] = {
+        "journey": "place-order",
+        "workspace": run.workspace,
+        "data": (str(run.data),),
+        "key": "order_ref",
+        "store": str(run.store),
+        "run_id": RUN_ID,
+        "backend": "local",
+    }
+    return api.RunRequest(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def _let_rows_fail(run: DisturbedRun) -> None:
+    """The orders of these rows come back for a customer that the journey does not expect."""
+    lines = run.data.read_text().splitlines()
+    for row in _ROWS_THAT_FAIL:
+        reference, _, *rest = lines[row + 1].split(",")
+        lines[row + 1] = ",".join([reference, "nobody", *rest])
+    run.data.write_text("\n".join(lines) + "\n")
+    journey = run.workspace / "journeys" / "place-order.yaml"
+    text = journey.read_text()
+    journey.write_text(
+        text.replace(
+            'operator: equals, expected: "{{ inputs.customer_id }}"}', 'operator: starts_with, expected: "cus-"}'
+        )
+    )
+    assert journey.read_text() != text
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_resuming_a_finished_run_sends_nothing_and_exits_as_the_run_did(small: DisturbedRun, code: int) -> None:
+    if code:
+        _let_rows_fail(small)
+    first = api.run(_request(small))
+    sent = small.oracle.arrived()
+    assert (first.exit_code, first.complete, sent) == (code, True, 3 * small.rows - code * len(_ROWS_THAT_FAIL))
+    for again in (api.resume(RUN_ID, store=str(small.store)), api.run(_request(small))):
+        assert again.verdict == first.verdict and again.exit_code == code and again.resumed
+    assert small.oracle.arrived() == sent
+
+
+def test_a_run_id_with_other_inputs_is_refused_with_the_differences(small: DisturbedRun) -> None:
+    api.run(_request(small))
+    sent = small.oracle.arrived()
+    with pytest.raises(RunConflictError) as refused:
+        api.run(_request(small, sets={"sku": "SKU-9"}, environment="staging", key=""))
+    assert refused.value.exit_code == 2 and refused.value.code == "run_differs"
+    for difference in ("given.sku", "environment.name", "dataset.key_column"):
+        assert difference in refused.value.message
+    assert RUN_ID in refused.value.hint
+    assert small.oracle.arrived() == sent
+
+
+def test_an_edited_journey_is_another_run_but_resume_goes_on_with_the_old_one(
+    make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault
+) -> None:
+    run = make_run()
+    run.interrupt()
+    _edit_all(run)
+    refused = run.complete(run.command())
+    assert refused.code == 2 and "error[run_differs]" in refused.stderr and "artifact" in refused.stderr, refused
+    resumed = run.complete(run.resume_command())
+    assert resumed.code == 0, resumed
+    note_fault("process killed, then workspace and dataset edited", run.judge(undisturbed(run.rows)))
+
+
+def _edit_all(run: DisturbedRun) -> None:
+    run.data.write_text("order_ref,customer_id,total\nother,other,1\n")
+    for path in run.workspace.rglob("*.yaml"):
+        path.write_text(path.read_text().replace("/auth/token", "/auth/other").replace("max: 2s", "max: 1ms"))
+
+
+def test_rerun_takes_the_rows_that_failed_with_new_keys_and_leaves_the_old_run_alone(small: DisturbedRun) -> None:
+    _let_rows_fail(small)
+    api.run(_request(small))
+    first = {row["row_key"]: row["status"] for row in small.oracle.contents().results}
+    before = _files(small.root)
+    small.shop.reset()
+
+    again = api.rerun(RUN_ID, failed=True, store=str(small.store), backend="local")
+
+    failed = {key for key, status in first.items() if status != "passed"}
+    assert len(failed) == len(_ROWS_THAT_FAIL)
+    assert (again.exit_code, again.verdict.counts.rows, again.verdict.counts.failed) == (1, len(failed), len(failed))
+    assert {failure.row_key for failure in again.verdict.failures} == failed
+    ledger = small.shop.ledger()
+    assert ledger["orders_created"] == len(failed) and ledger["orders_replayed"] == 0
+    assert _files(small.root) == before
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
