@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from reqflo_ray.errors import ClusterError, ReqfloError
-from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.journal.reader import Gap, JournalContents, read_journal
 from reqflo_ray.journal.replay import ShardHistory, replay
 from reqflo_ray.journal.writer import JournalWriter
-from reqflo_ray.model.journal import Poisoned, Solo
+from reqflo_ray.model.journal import Poisoned, Solo, Takeover
 from reqflo_ray.model.plan import Row, ShardPlan
 from reqflo_ray.model.results import (
     Commit,
@@ -87,7 +87,7 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
         return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=done.summary)
     number = await asyncio.to_thread(folder.claim_attempt, plan.shard, epoch)
     # Only after the claim: what an older attempt appends from now on, it will not send.
-    history = await asyncio.to_thread(_read_history, worker, plan.shard, number)
+    history = await asyncio.to_thread(_read_history, worker, plan, number)
     rows = await asyncio.to_thread(_read_staged, worker, plan)
     log = await asyncio.to_thread(folder.open_journal, plan.shard, number)
     journal = JournalWriter(log, durability=worker.run.options.durability)
@@ -109,13 +109,21 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=winner.summary)
 
 
-def _read_history(worker: Worker, shard: int, number: int) -> ShardHistory:
-    journals = worker.folder.older_journals(shard, number)
+def _read_history(worker: Worker, plan: ShardPlan, number: int) -> ShardHistory:
+    journals = worker.folder.older_journals(plan.shard, number)
     return replay(
-        [(attempt, read_journal(data)) for attempt, data in journals],
+        [(attempt, _own_records(read_journal(data), plan)) for attempt, data in journals],
         steps=[prepared.step.id for prepared in worker.program.steps],
-        died=worker.folder.worker_deaths(shard, number),
+        died=worker.folder.worker_deaths(plan.shard, number),
     )
+
+
+def _own_records(contents: JournalContents, plan: ShardPlan) -> JournalContents:
+    """A journal that speaks of another shard's rows has taken the place of ours: it tells nothing, and ours is lost."""
+    rows = range(plan.first_row, plan.first_row + plan.rows)
+    if all(isinstance(record, Takeover) or record.row in rows for record in contents.records):
+        return contents
+    return JournalContents(gaps=(Gap(before=0, count=len(contents.records)),))
 
 
 def _read_staged(worker: Worker, plan: ShardPlan) -> Sequence[Row]:

@@ -35,6 +35,9 @@ def load_artifact(storage: Storage, digest: str) -> Artifact:
         ) from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise IntegrityError(
-            f"`{path}` is damaged", code="damaged_artifact", cause="its bytes do not have the digest of its name"
+            f"`{path}` is damaged",
+            code="damaged_artifact",
+            cause="its bytes do not have the digest of its name",
+            hint="restore the file from a copy; or remove it, and running the same journey writes it again",
         )
     return model.decode(data, file=path)
