@@ -40,7 +40,9 @@ def cluster_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
 def cluster(cluster_environment: dict[str, str]) -> Iterator[str]:
     """The address of a cluster with two cores, in a process of its own."""
     script = Path(__file__).parent.parent / "apps" / "ray_cluster.py"
-    process = subprocess.Popen([sys.executable, str(script), "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, str(script), "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdin and process.stdout
     try:
         address = process.stdout.readline().strip()

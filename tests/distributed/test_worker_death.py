@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
+import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
@@ -42,10 +44,101 @@ def _kill_a_worker_between_token_and_create(run: DisturbedRun, chance: random.Ra
 def test_a_worker_that_is_killed_between_token_and_order_places_no_order_twice(
     make_run: MakeRun, cluster: str, undisturbed: Undisturbed, note_fault: NoteFault
 ) -> None:
-    run = make_run(rows=ROWS, in_flight=32, workers=2, where=("--address", cluster, "--workers", "2"))
+    run = _on(cluster, make_run)
     process = run.start(run.command())
     assert run.wait_for_arrivals(process, 300), run.wait(process)
     _kill_a_worker_between_token_and_create(run, random.Random(1))
     ended = run.wait(process)
     assert ended.code == 0, ended
     note_fault("Ray worker killed between two steps", run.judge(undisturbed(ROWS)))
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(3))
+def test_workers_that_are_killed_again_and_again_lose_and_repeat_nothing(
+    make_run: MakeRun, cluster: str, undisturbed: Undisturbed, note_fault: NoteFault, seed: int
+) -> None:
+    run, chance = _on(cluster, make_run), random.Random(seed)
+    process = run.start(run.command())
+    for _ in range(20):
+        if not run.wait_for_arrivals(process, run.oracle.arrived() + chance.randint(1, 200)):
+            break
+        owners = sorted(run.owners())
+        if owners:
+            run.oracle.note()
+            with suppress(ProcessLookupError):
+                os.kill(chance.choice(owners), signal.SIGKILL)
+                run.faults += 1
+    ended = run.wait(process)
+    assert ended.code == 0, ended
+    assert run.faults >= 5
+    note_fault(f"Ray workers killed at random, 20 times in one run (seed {seed})", run.judge(undisturbed(ROWS)))
+
+
+@pytest.mark.chaos
+def test_a_driver_that_is_killed_again_and_again_on_a_cluster_goes_on(
+    make_run: MakeRun, cluster: str, undisturbed: Undisturbed, note_fault: NoteFault
+) -> None:
+    run = _on(cluster, make_run)
+    run.kill_again_and_again(6, random.Random(5), [run.command(), run.resume_command()])
+    ended = run.complete(run.resume_command())
+    assert ended.code == 0, ended
+    assert run.faults >= 3
+    # Both workers are cut off by the death of their driver.
+    note_fault("Ray driver killed, 6 times in one run", run.judge(undisturbed(ROWS)))
+
+
+@pytest.mark.chaos
+def test_a_worker_that_wakes_up_after_its_shard_was_given_away_sends_nothing_and_gives_no_verdict(
+    make_run: MakeRun, cluster: str, undisturbed: Undisturbed, note_fault: NoteFault
+) -> None:
+    run = _on(cluster, make_run)
+    driver = run.start(run.command())
+    assert run.wait_for_arrivals(driver, ROWS), run.wait(driver)
+    asleep = sorted(run.owners())
+    assert asleep, "no worker has a shard"
+    for pid in (driver.pid, *asleep):
+        os.kill(pid, signal.SIGSTOP)
+    run.faults += 1
+    run.oracle.note()
+    try:
+        taken = run.complete(run.resume_command("--take-over"))
+        assert taken.code == 0, taken
+        sent = run.oracle.arrived()
+    finally:
+        for pid in (driver.pid, *asleep):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    woken = run.wait(driver)
+    assert woken.code in (0, 3), woken
+    assert run.oracle.arrived() <= sent + run.in_flight
+    note_fault("Ray worker and driver asleep, run taken over", run.judge(undisturbed(ROWS)))
+
+
+@pytest.mark.chaos
+def test_a_node_that_is_killed_loses_no_row(
+    make_run: MakeRun, cluster_environment: dict[str, str], undisturbed: Undisturbed, note_fault: NoteFault
+) -> None:
+    script = Path(__file__).parent.parent / "apps" / "ray_nodes.py"
+    nodes = subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert nodes.stdin and nodes.stdout
+    try:
+        address = nodes.stdout.readline().strip()
+        run = _on(address, make_run)
+        process = run.start(run.command())
+        assert run.wait_for_arrivals(process, ROWS), run.wait(process)
+        run.oracle.note()
+        print("kill", file=nodes.stdin, flush=True)
+        assert nodes.stdout.readline().strip() == "killed"
+        run.faults += 1
+        ended = run.wait(process, timeout=300)
+        assert ended.code == 0, ended
+        note_fault("Ray node killed", run.judge(undisturbed(ROWS)))
+    finally:
+        nodes.stdin.close()
+        nodes.wait(timeout=60)
+        nodes.stdout.close()
+
+
+def _on(address: str, make_run: MakeRun) -> DisturbedRun:
+    return make_run(rows=ROWS, in_flight=32, workers=2, where=("--address", address, "--workers", "2"))

@@ -112,7 +112,7 @@ def test_a_flipped_bit_is_reported_and_no_order_is_placed_twice_for_it(
     place = chance.randrange(FILE_HEADER_SIZE, len(data) - 8_000)
     data[place] ^= 1 << chance.randrange(8)
     path.write_bytes(data)
-    rows_of_shard = {row for row in range(_ROWS)} - _rows_elsewhere(killed, path)
+    rows_of_shard = set(range(_ROWS)) - _rows_elsewhere(killed, path)
 
     outcome = killed.resume()
 
@@ -249,6 +249,6 @@ def test_the_commands_say_what_is_damaged_and_exit_with_3(copy: Callable[[bool],
     killed.resume()
     _flip(sorted((killed.run.root / "results").iterdir())[0])
     verified = killed.run.complete(
-        killed.run.resume_command()[:1] + ["verify", RUN_ID, "--store", str(killed.run.store)]
+        [*killed.run.resume_command()[:1], "verify", RUN_ID, "--store", str(killed.run.store)]
     )
     assert verified.code == 3 and "results/" in verified.stderr, verified

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 from collections import Counter
 
-import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from simulated_run import SimulatedRun
 from simulation import Bomb, FullDisk

@@ -159,4 +159,3 @@ class DisturbedRun:
             if process.poll() is None:
                 process.kill()
                 process.communicate()
-

@@ -200,7 +200,7 @@ class LedgerOracle:
                 for row in steps
                 if row["step_id"] == "read"
             }
-            assert len(keys) == len({row for row in keys.values()}), "a row has several idempotency keys"
+            assert len(keys) == len(set(keys.values())), "a row has several idempotency keys"
             self._rows = (keys, paths)
         keys, paths = self._rows
         if entry["path"] == "/auth/token":
