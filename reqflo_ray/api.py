@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reqflo_ray.compiler import authoring_workspace
-from reqflo_ray.compiler.compile import Compilation, compile_journey
+from reqflo_ray.compiler.compile import Compilation
 from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.errors import NothingSelectedError, Problem, UsageError
 from reqflo_ray.model.artifact import Artifact
@@ -23,7 +23,7 @@ from reqflo_ray.runner.backend import Backend, LocalBackend
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.dispatch import dispatch
 from reqflo_ray.runner.drive import drive
-from reqflo_ray.runner.launch import Prepared, RunRequest, make_record, prepare, staging
+from reqflo_ray.runner.launch import Prepared, RunRequest, compile_from_here, make_record, prepare, staging
 from reqflo_ray.runner.listener import Listener, Progress, RunOutcome, SilentListener
 from reqflo_ray.runner.opened_store import RowView, Store
 from reqflo_ray.runner.rerun import need_open_rows, stage_rows_again, statuses_to_rerun
@@ -68,7 +68,7 @@ def compile(journey: str, *, workspace: Path | str = ".", overlays: tuple[str, .
     Raises:
         DefinitionError: with everything that is wrong, each at its place.
     """
-    return compile_journey(load_workspace(Path(workspace)), journey, overlays)
+    return compile_from_here(load_workspace(Path(workspace)), journey, overlays)
 
 
 def check(request: RunRequest) -> tuple[Problem, ...]:

@@ -221,6 +221,12 @@ def staging(folder: RunFolder, workers: int) -> Callable[[RunRecord, Artifact], 
     """A function that stages the dataset of a run record into `folder`, for so many workers."""
 
     def stage_run(record: RunRecord, artifact: Artifact) -> None:
+        if record.rerun_of:
+            raise UsageError(
+                f"run `{record.run_id}` was interrupted before the rows of run `{record.rerun_of}` were chosen for it",
+                code="rerun_not_staged",
+                hint=f"nothing was sent: start it again with `reqflo-ray rerun {record.rerun_of}`",
+            )
         source = record.dataset
         estimated = estimate_rows(source.files, encoding=source.encoding) if source else 1
         rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(estimated, len(artifact.steps), workers)

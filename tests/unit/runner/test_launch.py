@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from scripted import WORKSPACE
 
-from reqflo_ray.errors import DefinitionError
-from reqflo_ray.runner.launch import RunRequest, prepare
+from reqflo_ray.errors import DefinitionError, UsageError
+from reqflo_ray.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.runner.launch import RunRequest, prepare, staging
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.storage import LocalStorage
 
 JOURNEY = """\
 journey:
@@ -38,3 +42,14 @@ def test_places_of_what_does_not_compile_are_too(tmp_path: Path, monkeypatch: py
     with pytest.raises(DefinitionError) as caught:
         prepare(RunRequest(journey="one", workspace=tmp_path / "shop"), workers_are_local=True)
     assert [problem.position.file for problem in caught.value.problems if problem.position] == ["journey.yaml"]
+
+
+def test_a_rerun_that_died_before_its_rows_were_chosen_is_not_given_the_whole_dataset(tmp_path: Path) -> None:
+    artifact = Artifact(journey=JourneyIdentity(name="one"))
+    record = RunRecord(
+        run_id="again", nonce="00", created_at="2026-01-01T00:00:00Z", artifact="", journey="one", rerun_of="first"
+    )
+    stage = staging(RunFolder(LocalStorage(tmp_path), "again"), workers=1)
+    with pytest.raises(UsageError) as caught:
+        stage(record, artifact)
+    assert caught.value.code == "rerun_not_staged"
