@@ -65,6 +65,7 @@ COMMANDS: Final = (
     Entry(name="sql", group=_LOOK, summary="Ask the results of runs with SQL."),
     Entry(name="verify", group=_LOOK, summary="Check that the files of a run are what was written."),
     Entry(name="prune", group=_KEEP, summary="Delete old runs from a store."),
+    Entry(name="doctor", group=_KEEP, summary="Examine the store, the secrets and a cluster before a run."),
     Entry(name="init", group=_KEEP, summary="Make a small workspace that runs against the demo API."),
     Entry(name="schema", group=_KEEP, summary="Print the JSON Schema of workspace files, for editors."),
     Entry(name="demo-api", group=_KEEP, summary="Serve the small shop API that the examples use."),

@@ -1,0 +1,96 @@
+"""What the doctor says of a store, the secrets and this process, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from reqflo_ray.model.plan import SecretReference, SecretSource
+from reqflo_ray.runner import doctor
+from reqflo_ray.runner.doctor import Finding, Level, examine_process, examine_secrets, examine_store
+from reqflo_ray.store.storage import LocalStorage
+
+CANARY = "canary-4a0e-91bc"
+
+
+def env(name: str) -> SecretReference:
+    return SecretReference(name=name, source=SecretSource.ENV, key=name)
+
+
+def test_a_good_store_is_ok_and_stays_as_it_was(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "mine").write_text("")
+    [finding] = examine_store(str(store))
+    assert finding.level is Level.OK
+    assert [path.name for path in store.iterdir()] == ["mine"]
+
+
+def test_a_store_that_two_can_claim_at_once_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overwrite(self: LocalStorage, path: str, data: bytes, *, private: bool = False) -> bool:
+        self.write(path, data)
+        return True
+
+    monkeypatch.setattr(LocalStorage, "create", overwrite)
+    [finding] = examine_store(str(tmp_path / "store"))
+    assert finding.level is Level.FAIL
+    assert "create the same file" in finding.message
+    assert finding.hint
+
+
+def test_a_store_that_cannot_be_written_fails_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    [finding] = examine_store(str(tmp_path / "file" / "store"))
+    assert (finding.level, finding.subject) == (Level.FAIL, "store")
+    assert finding.hint
+
+
+def test_a_store_of_an_unknown_kind_fails() -> None:
+    [finding] = examine_store("ftp://somewhere/runs")
+    assert finding.level is Level.FAIL
+
+
+def test_another_folder_of_the_same_name_is_found_out(tmp_path: Path) -> None:
+    marker = doctor.make_marker(str(tmp_path / "here"))
+    assert examine_store(str(tmp_path / "here"), marker=marker)[0].level is Level.OK
+    [finding] = examine_store(str(tmp_path / "there"), marker=marker)
+    assert finding.level is Level.FAIL
+    assert "another folder" in finding.message
+    doctor.remove_marker(str(tmp_path / "here"), marker)
+    assert not list((tmp_path / "here").glob("doctor-*"))
+
+
+def test_secrets_are_looked_for_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THERE", CANARY)
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    findings = examine_secrets([env("THERE"), env("EMPTY"), env("NOWHERE")], may_read=True)
+    assert [finding.level for finding in findings] == [Level.OK, Level.FAIL, Level.FAIL]
+    assert CANARY not in str(findings)
+    assert all(finding.hint for finding in findings[1:])
+
+
+def test_a_secret_file_that_others_can_read_fails(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(CANARY)
+    path.chmod(0o644)
+    [finding] = examine_secrets([SecretReference(name="T", source=SecretSource.FILE, key=str(path))], may_read=True)
+    assert (finding.level, finding.hint) == (Level.FAIL, f"chmod 600 {path}")
+
+
+def test_core_dumps_that_a_program_collects_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pattern = tmp_path / "core_pattern"
+    monkeypatch.setattr(doctor, "_CORE_PATTERN", pattern)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1, 1))
+    pattern.write_text("|/usr/bin/collect %p")
+    assert examine_process().level is Level.WARN
+    pattern.write_text("core")
+    assert examine_process().level is Level.OK
+    pattern.unlink()
+    assert examine_process().level is Level.OK
+
+
+def test_a_finding_names_the_node_it_is_about() -> None:
+    assert Finding(subject="store", level=Level.OK, message="m").at("10.0.0.1").where == "10.0.0.1"
