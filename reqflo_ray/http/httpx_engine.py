@@ -1,21 +1,21 @@
-"""The second engine: single hops over httpx's connection layer (httpcore), for HTTP/2 and SOCKS proxies.
+"""The second engine: single hops over httpx, for HTTP/2 and SOCKS proxies. The only modules that know httpx are this
+one, its transport, and the pool and the network under that.
 
-httpx's own client is left out: it normalises URLs, and all that it does on top (redirects, cookies, decoding) is done
+The client is given every request finished, and takes every answer as it came: redirects, cookies and decoding are done
 here for both engines. Known deviations from the aiohttp engine: HTTP/2 is used when the server offers it over TLS (then
 header names are lower case and there is no reason phrase; a connection carries one request at a time all the same);
-equal repeated Content-Length headers are taken as one. A request costs about three
-times as much.
+equal repeated Content-Length headers are taken as one. A request costs about three times as much.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
+import logging
+from http.cookiejar import CookieJar
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import httpcore
+import httpx
 
 from reqflo_ray.http.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
 from reqflo_ray.http.failures import (
@@ -28,61 +28,52 @@ from reqflo_ray.http.failures import (
     tls_failure,
 )
 from reqflo_ray.http.guard import AddressGuard
-from reqflo_ray.http.httpx_pool import ConnectionPool
+from reqflo_ray.http.httpx_network import peer_of
+from reqflo_ray.http.httpx_transport import PoolTransport
 from reqflo_ray.http.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, check_head
 from reqflo_ray.http.outgoing import Outgoing
-from reqflo_ray.http.tls import create_context
 from reqflo_ray.http.watch import CURRENT_WATCH, Watch
 from reqflo_ray.model.exchange import FailureKind, TransportRequest, TransportResponse
 from reqflo_ray.model.plan import HttpSettings
 
-if TYPE_CHECKING:
-    import ssl
+# What httpx takes for the URL: its own class normalises paths and refuses hosts like `10-0-0-1`. The transport goes by
+# the extension `url`.
+_NOWHERE: Final = httpx.URL("http://elsewhere.invalid/")
 
-_KEEPALIVE_SECONDS = 15.0
+# Their lines for debugging hold headers: credentials of requests, tokens of answers.
+_TALKATIVE: Final = ("httpx", "httpcore", "hpack")
 
 
 class HttpxEngine:
     """`limit` is the largest number of connections; requests beyond it wait."""
 
     def __init__(self, settings: HttpSettings, *, limit: int) -> None:
-        guard = AddressGuard(allow_link_local=settings.allow_link_local)
-        context = create_context(settings)
-        self._guard = guard
+        for library in _TALKATIVE:
+            logging.getLogger(library).setLevel(logging.WARNING)
+        self._guard = AddressGuard(allow_link_local=settings.allow_link_local)
         self._behind_proxy = bool(settings.proxy)
         self._max_body_bytes = settings.max_body_bytes
-        # It only makes connections, of the kind that the proxy needs; see the pool's own module.
-        maker = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            proxy=_proxy(settings, context),
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            http1=True,
-            http2=True,
-            network_backend=_Backend(guard, http1=not settings.proxy.lower().startswith("socks")),
+        self._client = httpx.AsyncClient(
+            transport=PoolTransport(settings, self._guard, limit=limit),
+            follow_redirects=False,
+            trust_env=False,
+            cookies=_NoCookies(),
         )
-        self._pool = ConnectionPool(maker.create_connection, limit)
-        self._closed = False
 
     async def exchange(self, outgoing: Outgoing, request: TransportRequest, watch: Watch) -> TransportResponse:
         """See `Engine.exchange`."""
-        if self._closed:
+        if self._client.is_closed:
             raise RuntimeError("the transport is closed")
         token = CURRENT_WATCH.set(watch)
         watch.acquire = perf_counter()
         try:
             if self._behind_proxy:
                 await self._guard.check_behind_proxy(outgoing.target.host, outgoing.target.port)
-            library_request = _library_request(outgoing, request)
-            origin = library_request.url.origin
-            connection, watch.reused = await self._pool.acquire(origin, fresh=watch.fresh)
+            response = await self._client.send(_library_request(outgoing, request), stream=True)
             try:
-                response = await connection.handle_async_request(library_request)
-                try:
-                    return await self._read(response, outgoing, watch)
-                finally:
-                    await response.aclose()
+                return await self._read(response, outgoing, watch)
             finally:
-                self._pool.release(origin, connection)
+                await response.aclose()
         except ExchangeError:
             raise
         except Exception as error:
@@ -92,18 +83,18 @@ class HttpxEngine:
 
     async def close(self) -> None:
         """See `Engine.close`."""
-        self._closed = True
-        await self._pool.close()
+        await self._client.aclose()
 
-    async def _read(self, response: httpcore.Response, outgoing: Outgoing, watch: Watch) -> TransportResponse:
+    async def _read(self, response: httpx.Response, outgoing: Outgoing, watch: Watch) -> TransportResponse:
         place = outgoing.target.place
         watch.head = perf_counter()
-        watch.status = response.status
-        watch.headers = headers = tuple([(n.decode("latin-1"), v.decode("latin-1")) for n, v in response.headers])
-        check_head(response.status, headers, place)
+        watch.status = response.status_code
+        pairs = response.headers.raw
+        watch.headers = headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs])
+        check_head(response.status_code, headers, place)
         try:
             reader = BodyReader(tuple(v for n, v in headers if n.lower() == "content-encoding"), self._max_body_bytes)
-            async for chunk in response.aiter_stream():
+            async for chunk in response.aiter_raw():
                 reader.feed(chunk)
             body = reader.finish()
         except BodyTooLargeError:
@@ -113,147 +104,45 @@ class HttpxEngine:
             raise protocol_failure(place, "has a body that its Content-Encoding does not fit") from None
         watch.ended = perf_counter()
         extensions = response.extensions
-        version = bytes(extensions.get("http_version", b"HTTP/1.1")).decode("ascii").removeprefix("HTTP/")
         return TransportResponse(
-            status=response.status,
+            status=response.status_code,
             reason=bytes(extensions.get("reason_phrase", b"")).decode("latin-1"),
             headers=headers,
             body=body,
             wire_size=reader.wire_size,
-            http_version=version,
-            peer=watch.peer or _peer(extensions["network_stream"]),
+            http_version=response.http_version.removeprefix("HTTP/"),
+            peer=watch.peer or peer_of(extensions["network_stream"]),
         )
 
 
-def _library_request(outgoing: Outgoing, request: TransportRequest) -> httpcore.Request:
+class _NoCookies(CookieJar):
+    """Keeps none: what a step may know of another one is not decided here."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Take nothing."""
+
+
+def _library_request(outgoing: Outgoing, request: TransportRequest) -> httpx.Request:
     target = outgoing.target
-    return httpcore.Request(
-        outgoing.method.encode("ascii"),
-        httpcore.URL(
-            scheme=target.scheme.encode("ascii"),
-            host=target.host.encode("ascii"),
-            port=target.port,
-            target=target.path.encode("ascii"),
-        ),
+    url = httpcore.URL(
+        scheme=target.scheme.encode("ascii"),
+        host=target.host.encode("ascii"),
+        port=target.port,
+        target=target.path.encode("ascii"),
+    )
+    # With a stream, unlike with content, httpx adds no header of its own.
+    made = httpx.Request(
+        outgoing.method,
+        _NOWHERE,
         headers=[(name.encode("ascii"), value.encode()) for name, value in outgoing.headers],
-        content=outgoing.body,
-        extensions={"timeout": {"connect": request.connect_ms / 1000, "read": request.read_ms / 1000}},
+        stream=httpx.ByteStream(outgoing.body or b""),
+        extensions={
+            "url": url,
+            "timeout": {"connect": request.connect_ms / 1000, "read": request.read_ms / 1000},
+        },
     )
-
-
-def _proxy(settings: HttpSettings, context: ssl.SSLContext) -> httpcore.Proxy | None:
-    if not settings.proxy:
-        return None
-    from urllib.parse import unquote, urlsplit
-
-    parts = urlsplit(settings.proxy)
-    user = (unquote(parts.username or ""), unquote(parts.password or "")) if parts.username else None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 1080)
-    return httpcore.Proxy(
-        f"{parts.scheme}://{host}:{port}", auth=user, ssl_context=context if parts.scheme == "https" else None
-    )
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """A connection; notes on the watch of the exchange that uses it what went out and came in."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream, *, http1: bool) -> None:
-        self._stream = stream
-        # Over HTTP/2 whoever reads does it for all streams, and SOCKS has its own handshake.
-        self._http1 = http1
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = await self._stream.read(max_bytes, timeout)
-        watch = CURRENT_WATCH.get()
-        # h11 waits for a whole head before it looks, and takes anything that ends early for a closed connection.
-        if self._http1 and not watch.received and not b"HTTP/".startswith(data[:5]):
-            raise httpcore.RemoteProtocolError("not HTTP")
-        watch.received += len(data)
-        if self._http1 and not watch.head and watch.received > MAX_HEAD_BYTES + max_bytes:
-            raise httpcore.RemoteProtocolError("the response head is too large")
-        return data
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        watch = CURRENT_WATCH.get()
-        if not watch.writing:
-            watch.connected = perf_counter()
-            watch.writing = True
-        await self._stream.write(buffer, timeout)
-        watch.sent = perf_counter()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        watch = CURRENT_WATCH.get()
-        watch.tls_start = perf_counter()
-        left = max(0.001, watch.connect_seconds - (watch.tls_start - watch.connecting))
-        try:
-            stream = await self._stream.start_tls(ssl_context, server_hostname, left)
-        except BaseException:
-            # httpcore closes the socket after an error, but not after a cancellation.
-            with suppress(Exception):
-                await self._stream.aclose()
-            raise
-        watch.tls_end = perf_counter()
-        # What went over the connection so far was for a proxy.
-        watch.writing, watch.received = False, 0
-        chosen = stream.get_extra_info("ssl_object").selected_alpn_protocol()
-        return _Stream(stream, http1=chosen != "h2")
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
-    """Connects to the first permitted address that answers."""
-
-    def __init__(self, guard: AddressGuard, *, http1: bool) -> None:
-        self._guard = guard
-        self._http1 = http1
-        self._backend = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        watch = CURRENT_WATCH.get()
-        watch.connecting = perf_counter()
-        try:
-            async with asyncio.timeout(watch.connect_seconds):
-                return await self._connect(host, port, watch)
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
-
-    async def _connect(self, host: str, port: int, watch: Watch) -> httpcore.AsyncNetworkStream:
-        failure: httpcore.ConnectError | None = None
-        for _, address in await self._guard.resolve(host, port):
-            try:
-                stream = await self._backend.connect_tcp(address, port)
-            except httpcore.ConnectError as error:
-                failure = error
-            else:
-                watch.peer = _peer(stream)
-                return _Stream(stream, http1=self._http1)
-        assert failure is not None
-        raise failure
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-def _peer(stream: Any) -> str:
-    address = stream.get_extra_info("server_addr")
-    if not isinstance(address, tuple):
-        return ""
-    return f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
+    made.method = outgoing.method  # not in upper case
+    return made
 
 
 def _failure(

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from reqflo_ray.http.factory import create_transport
 from reqflo_ray.model.exchange import Exchange, FailureKind, Headers, Transport, TransportRequest, TransportResponse
@@ -132,10 +135,6 @@ def failed() -> Callable[[Exchange], FailureKind]:
 @pytest.fixture(scope="session")
 def self_signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
     """A server context for 127.0.0.1, and the file that a client has to trust."""
-    x509 = pytest.importorskip("cryptography.x509", reason="certificates are made with the package cryptography")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)

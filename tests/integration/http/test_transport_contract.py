@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import zlib
 from typing import Any
+from urllib.parse import quote
 
 import brotli
 import pytest
@@ -259,3 +261,23 @@ def test_a_closed_transport_says_so(laboratory: LABORATORY) -> None:
             await bench.send("/plain")
 
     laboratory.run(scenario)
+
+
+@pytest.mark.parametrize("to", ["http://[::1", "http://h:99999999/", "//", "http://a.b\u00fc%00/", "data:,x", "\\"])
+@pytest.mark.parametrize("code", [302, 308])
+def test_a_redirect_that_is_not_followed_is_not_read(
+    laboratory: LABORATORY, answered: TAKE, code: int, to: str
+) -> None:
+    exchange = laboratory.once(f"/redirect?code={code}&to={quote(to)}")
+    assert answered(exchange).status == code
+    assert not exchange.events
+
+
+def test_the_log_of_a_library_shows_no_part_of_an_exchange(
+    laboratory: LABORATORY, answered: TAKE, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        response = answered(laboratory.once("/weird?hunter2", "POST", headers=(("X-Key", "hunter2"),), body=b"hunter2"))
+    assert ("set-cookie", "a=1; Path=/") in response.headers
+    assert "hunter2" not in caplog.text
+    assert "a=1" not in caplog.text

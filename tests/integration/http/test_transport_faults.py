@@ -184,6 +184,21 @@ def test_of_many_addresses_only_the_permitted_are_tried(
     laboratory.run(scenario)
 
 
+@pytest.mark.parametrize(
+    "host", ["10-0-0-1", "under_score.example", "xn--bcher-kva.example", "ends.example.", "3com", "x.123abc"]
+)
+def test_hosts_that_a_library_may_find_odd_are_reached(
+    laboratory: LABORATORY, answered: TAKE, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", answers("127.0.0.1"))
+
+    async def scenario(bench: Any) -> None:
+        answered(await bench.send(f"http://{host}:{bench.server.port}/plain"))
+        assert bench.server.received[-1].header("Host") == f"{host}:{bench.server.port}"
+
+    laboratory.run(scenario)
+
+
 def test_a_dead_address_before_a_good_one_is_passed_over(
     laboratory: LABORATORY, answered: TAKE, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
+import logging
 import socket
 import ssl
 import threading
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import StreamEnded
 
 from reqflo_ray.model.exchange import FailureKind
-
-x509 = pytest.importorskip("cryptography.x509", reason="certificates are made with the package cryptography")
-from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402  (after the check that it is there)
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 
 LABORATORY = Any
 TAKE = Any
@@ -256,23 +259,20 @@ def test_a_handshake_that_stalls_is_a_connect_timeout(laboratory: LABORATORY, fa
 
 
 def test_http_2_is_spoken_by_httpx_where_the_server_offers_it(
-    laboratory: LABORATORY, answered: TAKE, authority: Authority
+    laboratory: LABORATORY, answered: TAKE, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     if laboratory.engine != "httpx":
         pytest.skip("aiohttp has no HTTP/2")
-    h2_connection = pytest.importorskip("h2.connection")
-    h2_config = pytest.importorskip("h2.config")
-    h2_events = pytest.importorskip("h2.events")
     context = serving(authority.issue("127.0.0.1"))
     context.set_alpn_protocols(["h2"])
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = h2_connection.H2Connection(h2_config.H2Configuration(client_side=False))
+        connection = H2Connection(H2Configuration(client_side=False))
         connection.initiate_connection()
         writer.write(connection.data_to_send())
         while data := await reader.read(65_536):
             for event in connection.receive_data(data):
-                if isinstance(event, h2_events.StreamEnded):
+                if isinstance(event, StreamEnded):
                     connection.send_headers(event.stream_id, [(":status", "200"), ("x-stream", str(event.stream_id))])
                     connection.send_data(event.stream_id, b"over two", end_stream=True)
             writer.write(connection.data_to_send())
@@ -281,11 +281,16 @@ def test_http_2_is_spoken_by_httpx_where_the_server_offers_it(
     async def scenario(bench: Any) -> None:
         async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
             url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/a%2fb?x"
-            exchanges = await asyncio.gather(*[bench.send(url, "POST", body=b"x") for _ in range(5)])
+            credentials = (("Authorization", "Bearer hunter2"),)
+            exchanges = await asyncio.gather(
+                *[bench.send(url, "POST", headers=credentials, body=b"x") for _ in range(5)]
+            )
             for exchange in exchanges:
                 response = answered(exchange)
                 assert (response.http_version, response.reason, response.body) == ("2", "", b"over two")
             assert len({dict(answered(exchange).headers)["x-stream"] for exchange in exchanges}) == 5
             await bench.transport.close()
 
-    laboratory.run(scenario, ca_file=str(authority.file), limit=1)
+    with caplog.at_level(logging.DEBUG):
+        laboratory.run(scenario, ca_file=str(authority.file), limit=1)
+    assert "hunter2" not in caplog.text
