@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Submits a journey to a Ray cluster and ends with the run's own exit code. Both CI examples beside it call this.
+#
+#   run-journey.sh RUN_ID JOURNEY [OPTION of `reqflo-ray submit`]…
+#
+# Only "could not be finished" (3) is tried again, twice: the same run id goes on where the run stopped, and a run that
+# is complete is not repeated. Failed rows (1) and refused definitions (2) are results.
+set -uo pipefail
+
+if [ "$#" -lt 2 ]; then
+  echo "usage: run-journey.sh RUN_ID JOURNEY [OPTION]..." >&2
+  exit 2
+fi
+run_id=$1
+shift
+
+for attempt in 1 2 3; do
+  reqflo-ray submit "$@" --run-id "$run_id" --output result.json &
+  submit=$!
+  # CI asks a step that it cancels to end. Passed on, it stops the job on the cluster and lets requests in flight end.
+  trap 'kill -TERM "$submit"' INT TERM
+  wait "$submit"
+  code=$?
+  if [ "$code" -gt 128 ] && kill -0 "$submit" 2>/dev/null; then
+    wait "$submit"   # a signal ended the first wait, not submit
+    code=$?
+  fi
+  [ "$code" -eq 3 ] || break
+  echo "attempt $attempt at run $run_id could not finish it" >&2
+done
+exit "$code"
