@@ -10,11 +10,13 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated_run import SimulatedRun, artifact_that_must_not_repeat
-from simulation import Bomb
+from simulated_run import RUN_ID, SimulatedRun, artifact_that_must_not_repeat
+from simulation import Bomb, SimulatedStorage, SleepBomb
 
 from reqflo_ray.model.plan import Durability
-from reqflo_ray.model.results import ShardOutcome
+from reqflo_ray.model.results import ShardOutcome, ShardReport
+from reqflo_ray.store.owner import Owner
+from reqflo_ray.store.run_folder import RunFolder
 
 _STEPS = {"/auth/token": "token", "/orders": "create"}
 
@@ -44,6 +46,12 @@ def _crash_and_go_on(run: SimulatedRun, bomb: Bomb, *, power: bool) -> None:
     if power:
         run.disk.lose_power()
     finished, _ = run.journaled()
+    for row in range(run.rows):
+        # A step is sent only when the one before it would survive this very crash.
+        paths = {arrival.path for arrival in run.shop.ledger if f'"c{row}"'.encode() in arrival.body}
+        assert "/orders" not in paths or (row, "token") in finished
+        paths = {arrival.path for arrival in run.shop.ledger}
+        assert f"/orders/ord-c{row}" not in paths or (row, "create") in finished
     seen = len(run.shop.ledger)
     report = run.process()
     assert report is not None and report.outcome is ShardOutcome.COMMITTED, report
@@ -116,6 +124,35 @@ def test_a_shard_that_dies_again_and_again_ends_as_if_it_had_not(
     assert report is not None and report.outcome is ShardOutcome.COMMITTED
     assert len(run.shop.orders) == run.rows
     assert run.results() == undisturbed.results()
+
+
+@pytest.mark.parametrize("epoch", [1, 2], ids=["another worker takes over", "another driver takes over"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_worker_that_sleeps_while_another_takes_over_sends_no_more_than_what_was_on_its_way(
+    undisturbed: SimulatedRun, after: bool, epoch: int
+) -> None:
+    for at in range(_points()):
+        run = SimulatedRun()
+        taken: list[ShardReport | None] = []
+        sent: list[int] = []
+
+        def take_over(run: SimulatedRun = run, taken: list[ShardReport | None] = taken, sent: list[int] = sent) -> None:
+            if epoch == 2:
+                RunFolder(SimulatedStorage(run.disk, Bomb()), RUN_ID).claim_epoch(Owner(), after=1)
+            taken.append(run.process(epoch=epoch))
+            sent.append(len(run.shop.ledger))
+
+        sleeper = SleepBomb(at=at, after=after, meanwhile=take_over)
+        woken = run.process(sleeper)
+        assert sleeper.slept and woken is not None
+        assert taken[0] is not None and taken[0].outcome is ShardOutcome.COMMITTED, f"operation {at}"
+        # What the sleeper had looked at the fence for, it may have sent; nothing else.
+        assert len(run.shop.ledger) - sent[0] <= 1, f"operation {at}"
+        keys = Counter(arrival.key for arrival in run.shop.ledger if arrival.key)
+        assert len(run.shop.orders) == len(keys) == run.rows and max(keys.values()) <= 2, f"operation {at}"
+        assert run.results() == undisturbed.results(), f"operation {at}"
+        assert run.steps() == undisturbed.steps(), f"operation {at}"
+        assert woken.outcome is ShardOutcome.SUSPENDED or woken.summary == taken[0].summary, f"operation {at}"
 
 
 def test_a_committed_shard_sends_nothing_and_returns_what_is_committed() -> None:

@@ -79,9 +79,11 @@ def test_a_driver_that_wakes_up_after_its_run_was_taken_over_gives_no_second_ver
     taken = run.wait(taker)
     assert taken.code == 0, taken
     verdict = (run.root / "verdict.json").read_bytes()
-    if sleeper.poll() is None:
+    sent = run.oracle.arrived()
+    if wakes == "after the other has finished":
         sleeper.send_signal(signal.SIGCONT)
     woken = run.wait(sleeper)
+    assert run.oracle.arrived() <= sent + run.in_flight, "it has sent more than what was on its way"
     # It may find the run unfinished, or finished by the other.
     assert woken.code in (0, 3) and "Traceback" not in woken.stderr, woken
 

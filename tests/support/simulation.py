@@ -75,6 +75,31 @@ class FullDisk(Bomb):
 
 
 @dataclass
+class SleepBomb(Bomb):
+    """Nobody dies: at operation number `at` the process falls asleep; when `meanwhile` is over it wakes and goes on."""
+
+    meanwhile: Callable[[], object] = lambda: None
+    slept: bool = False
+
+    def point(self, name: str, effect: Callable[[], Any], torn: Callable[[], Any] | None = None) -> Any:
+        with self.lock:
+            number, self.count = self.count, self.count + 1
+            if number == self.at and not self.after:
+                self._sleep()
+            result = effect()
+            if number == self.at and self.after:
+                self._sleep()
+            return result
+
+    def _sleep(self) -> None:
+        self.slept = True
+        # In a thread, since the process that falls asleep has the event loop of this one.
+        other = threading.Thread(target=self.meanwhile)
+        other.start()
+        other.join()
+
+
+@dataclass
 class OneStepBomb(Bomb):
     """The process dies as soon as `finished`, the number of steps that are finished on the disk, has grown."""
 
@@ -138,6 +163,9 @@ class SimulatedStorage:
 
     def size(self, path: str) -> int:
         return len(self.read(path))
+
+    def sync(self, path: str) -> None:
+        self._bomb.point("sync", lambda: self._disk.synced.__setitem__(path, len(self._disk.logs[path])))
 
     def list(self, folder: str) -> list[str]:
         prefix = f"{folder.rstrip('/')}/"

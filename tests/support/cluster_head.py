@@ -1,0 +1,121 @@
+"""A Ray cluster as people have it: `ray start --head` with dashboard and token, in processes that end with the test."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from example_workspace import CLIENT_SECRET
+
+_START_SECONDS = 180
+_PROGRAMS = Path(sys.executable).parent
+
+
+class ClusterHead:
+    """`url` is the dashboard. The secret of the examples lies in the environment of the cluster, and only there."""
+
+    def __init__(self) -> None:
+        self.token = secrets.token_hex(32)
+        self._folder = tempfile.mkdtemp(prefix="rh", dir="/tmp")  # short: it becomes part of the paths of sockets
+        ports = _free_ports(3)
+        self.url = f"http://127.0.0.1:{ports[0]}"
+        self._command = [
+            *(str(_PROGRAMS / "ray"), "start", "--head", "--block", "--disable-usage-stats"),
+            *("--port", "0", "--num-cpus", "2", "--object-store-memory", "100000000", "--temp-dir", self._folder),
+            *("--include-dashboard", "true", "--dashboard-host", "127.0.0.1", "--dashboard-port", str(ports[0])),
+            *("--dashboard-agent-listen-port", str(ports[1]), "--ray-client-server-port", str(ports[2])),
+            *("--min-worker-port", "0", "--max-worker-port", "0"),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For processes that talk to the cluster from outside: its token, and nothing that only the cluster has."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "REQFLO_", "SHOP_"))}
+        return {
+            **ours,
+            "PATH": f"{_PROGRAMS}{os.pathsep}{os.environ.get('PATH', '')}",
+            "NO_COLOR": "1",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": self.token,
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+
+    def __enter__(self) -> Self:
+        own = {"RAY_TMPDIR": self._folder, "SHOP_CLIENT_SECRET": CLIENT_SECRET}
+        own |= {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        log = Path(self._folder, "head.log").open("wb")
+        with log:
+            self._process = subprocess.Popen(
+                self._command, env={**self.environment, **own}, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        family = [self._process.pid, *_descendants(self._process.pid)]
+        for pid in reversed(family):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(timeout=30)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait(self) -> None:
+        """Return when jobs can be submitted."""
+        assert self._process is not None
+        deadline = time.monotonic() + _START_SECONDS
+        request = urllib.request.Request(f"{self.url}/api/jobs/", headers={"Authorization": f"Bearer {self.token}"})
+        while True:
+            log = Path(self._folder, "head.log")
+            assert self._process.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    answer.read()
+                return
+            except (OSError, urllib.error.URLError):
+                time.sleep(0.2)
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in held]
+    for server in held:
+        server.close()
+    return ports
+
+
+def _descendants(root: int) -> list[int]:
+    """All processes below `root`, parents first; also what has a session of its own."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError, IndexError, ValueError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parents.setdefault(parent, []).append(int(entry.name))
+    found, waiting = [], [root]
+    while waiting:
+        children = parents.get(waiting.pop(0), [])
+        found += children
+        waiting += children
+    return found

@@ -1,0 +1,89 @@
+"""Command lines in one child process: what it costs to load Ray is paid once, and nothing of it is in the tester.
+
+`python command_process.py` reads `{"arguments": […], "folder": "…"}`, a line each, runs it as the program does, and
+answers with a line `{"code", "out", "err"}`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class CommandProcess:
+    """The child, for the time of a `with` block."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**environment, "NO_COLOR": "1"}
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> CommandProcess:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self._environment,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._process and self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    def run(self, *arguments: str, folder: Path) -> Ended:
+        """Run one command line in `folder`."""
+        assert self._process and self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps({"arguments": arguments, "folder": str(folder)}) + "\n")
+        self._process.stdin.flush()
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+
+def _serve() -> None:
+    from reqflo_ray.cli.main import run_command_line
+    from reqflo_ray.cli.terminal import Terminal
+
+    # Whatever else is printed, by Ray for example, must not be taken for an answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        os.chdir(asked["folder"])
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        code = run_command_line(asked["arguments"], Terminal(out=out, err=err, environment=os.environ))
+        shown = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+        answers.write(json.dumps({"code": code, "out": shown[0], "err": shown[1]}) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _serve()
