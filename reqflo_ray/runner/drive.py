@@ -151,16 +151,20 @@ def _finish(
     commits = folder.commits()
     if len(commits) < len(plan):
         code = exit_code(tally.counts, interrupted=interrupted, unfinished=not tally.stopped_by_failures)
-        return _verdict(record, tally.counts, tally.failures, code), code
+        # That what has ended passed is no verdict on rows that have not.
+        status = _worst(tally.counts)
+        status = Status.CANCELLED if status is Status.PASSED else status
+        return _verdict(record, tally.counts, tally.failures, status, code), code
     counts = Counts()
     for commit in commits.values():
         counts = counts.plus(commit.summary.counts)
-    verdict = complete(folder, _verdict(record, counts, tally.failures, exit_code(counts)), len(plan))
+    verdict = _verdict(record, counts, tally.failures, _worst(counts), exit_code(counts))
+    verdict = complete(folder, verdict, len(plan))
     clean_up(folder)
     return verdict, verdict.exit_code
 
 
-def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], code: int) -> Verdict:
+def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status: Status, code: int) -> Verdict:
     now = datetime.now(UTC)
     began = datetime.fromisoformat(record.created_at)
     return Verdict(
@@ -168,7 +172,7 @@ def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], code: i
         journey=record.journey,
         artifact=record.artifact,
         environment=record.environment.name,
-        status=_worst(counts),
+        status=status,
         exit_code=code,
         counts=counts,
         started_at=record.created_at,
