@@ -5,6 +5,8 @@ Every attempt is journaled before and after. What a response means is the engine
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from reqflo_ray.engine.identity import idempotency_key
@@ -45,7 +47,8 @@ async def send_until_settled(
         if not await context.worker.pause(wait_ms / 1000):
             raise Suspended
         number += 1
-        resend = FIRST_SEND
+        # The answer to an unknown request is known by now; a step that is finished is still being repeated.
+        resend = replace(resend, fingerprint="") if resend.reason is ResendReason.SENSITIVE else FIRST_SEND
 
 
 async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, resend: Resend) -> Outcome:

@@ -13,6 +13,7 @@ import msgspec
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.render import render_value
 from reqflo_ray.engine.scope import RowFault
+from reqflo_ray.journal.records import UnrecordableError
 from reqflo_ray.journal.replay import RowHistory, StepHistory
 from reqflo_ray.model.artifact import HttpStep, NoteStep, OnFailure, OnInterrupt, SetVariableStep, WaitStep
 from reqflo_ray.model.journal import Completion
@@ -73,7 +74,10 @@ class RowRunner:
             elif past.final is not None:
                 self._restore(prepared, past, past.final)
             else:
-                self._conclude(prepared, await self._execute(prepared, past))
+                try:
+                    self._conclude(prepared, await self._execute(prepared, past))
+                except UnrecordableError as error:  # only this row cannot go on
+                    self._conclude(prepared, Outcome(status=Status.ERROR, code=error.code, message=error.message))
         return self._finish(started_at_us, (clock.monotonic() - started) * 1000 + self._restored_ms)
 
     async def _execute(self, prepared: PreparedStep, past: StepHistory) -> Outcome:
@@ -114,15 +118,18 @@ class RowRunner:
 
     async def _send(self, prepared: PreparedStep, step: HttpStep, past: StepHistory) -> Outcome:
         """Send the step's request; after an interruption only as far as the step allows it."""
+        self._take_over(past.completions)
         number, resend, doubt = past.attempts_used + 1, FIRST_SEND, past.in_doubt
         if doubt is not None:
             if step.on_interrupt is OnInterrupt.FAIL:
-                return await self._end_plainly(prepared, Status.INCONCLUSIVE, "outcome_unknown", _OUTCOME_UNKNOWN)
+                ended = (Status.INCONCLUSIVE, "outcome_unknown", _OUTCOME_UNKNOWN)
+                return await self._end_plainly(prepared, *ended, number=doubt.attempt)
             number, count = doubt.attempt, past.resend_count + 1
             resend = Resend(reason=ResendReason.UNKNOWN, count=count, fingerprint=doubt.fingerprint)
         elif step.id in self._history.doubtful:
             if step.on_interrupt is OnInterrupt.FAIL:
-                return await self._end_plainly(prepared, Status.INCONCLUSIVE, "journal_damaged", _JOURNAL_DAMAGED)
+                ended = (Status.INCONCLUSIVE, "journal_damaged", _JOURNAL_DAMAGED)
+                return await self._end_plainly(prepared, *ended, number=number)
             resend = Resend(reason=ResendReason.UNKNOWN, count=past.resend_count + 1)
         return await send_until_settled(self._context, prepared, step, number, resend)
 
@@ -133,6 +140,7 @@ class RowRunner:
         code: str = "",
         message: str = "",
         *,
+        number: int = 1,
         variables: dict[str, JsonValue] | None = None,
         duration_ms: float = 0.0,
     ) -> Outcome:
@@ -145,7 +153,7 @@ class RowRunner:
             started_at_us=self._worker.clock.now_us() - int(duration_ms * 1000),
             duration_ms=duration_ms,
         )
-        await self._context.complete(prepared, 1, outcome)
+        await self._context.complete(prepared, number, outcome)
         return outcome
 
     def _skip(self, prepared: PreparedStep, code: str, message: str) -> None:
@@ -167,22 +175,27 @@ class RowRunner:
 
     def _restore(self, prepared: PreparedStep, past: StepHistory, completion: Completion) -> None:
         """Take a completed step from the journal instead of executing it."""
-        context = self._context
-        records = [done.record for done in past.completions if done.record is not None]
-        context.records.extend(records)
-        context.counts.requests += sum(1 for record in records if record.timings is not None)
-        context.counts.retries += len(past.completions) - 1
-        self._restored_ms += sum(record.duration_ms for record in records)
+        self._take_over((*past.completions, *past.repeats))
         if completion.variables:
-            context.scope.assign(completion.variables)
-        if context.cookies is not None:
-            context.cookies.restore(completion.cookies)
+            self._context.scope.assign(completion.variables)
         self._withheld.update(dict.fromkeys(completion.withheld, prepared))
-        message = records[-1].error_message if records else ""
+        message = completion.record.error_message if completion.record else ""
         outcome = Outcome(
             status=completion.status, code=completion.error_code, message=message, captures=completion.captures
         )
         self._conclude(prepared, outcome)
+
+    def _take_over(self, completions: tuple[Completion, ...]) -> None:
+        """Take over what earlier processes have got: evidence, counts and cookies of the attempts that they made."""
+        context = self._context
+        records = [done.record for done in completions if done.record is not None]
+        context.records.extend(records)
+        context.counts.requests += sum(1 for record in records if record.timings is not None)
+        context.counts.retries += sum(1 for done in completions if not done.final)
+        self._restored_ms += sum(record.duration_ms for record in records)
+        if context.cookies is not None:
+            for done in completions:
+                context.cookies.restore(done.cookies)
 
     async def _regain(self, prepared: PreparedStep) -> None:
         """Get back what `prepared` needs and the journal withheld.

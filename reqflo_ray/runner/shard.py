@@ -18,7 +18,7 @@ from reqflo_ray.journal.reader import Gap, JournalContents, read_journal
 from reqflo_ray.journal.replay import ShardHistory, replay
 from reqflo_ray.journal.writer import JournalWriter
 from reqflo_ray.model.journal import Poisoned, Solo, Takeover
-from reqflo_ray.model.plan import Row, ShardPlan
+from reqflo_ray.model.plan import Durability, Row, ShardPlan
 from reqflo_ray.model.results import (
     Commit,
     Counts,
@@ -86,6 +86,8 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     if done is not None:
         return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=done.summary)
     number = await asyncio.to_thread(folder.claim_attempt, plan.shard, epoch)
+    if isinstance(number, Commit):
+        return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=number.summary)
     # Only after the claim: what an older attempt appends from now on, it will not send.
     history = await asyncio.to_thread(_read_history, worker, plan, number)
     rows = await asyncio.to_thread(_read_staged, worker, plan)
@@ -97,6 +99,9 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
             may_send=lambda: folder.fence_open(epoch, plan.shard, number),
             takes_over=number > 1,
         )
+        if number > 1:
+            # First of all: what this attempt knows of the older ones, lest its successors are told otherwise.
+            journal.append(history.takeover)
         outcomes = await _run_rows(worker, attempt, rows, history)
     finally:
         await journal.close()
@@ -104,13 +109,12 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     if await asyncio.to_thread(folder.commit, commit):
         return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=commit.summary)
     await asyncio.to_thread(folder.drop_files, commit)
-    winner = await asyncio.to_thread(folder.read_commit, plan.shard)
-    assert winner is not None, "a commit that another attempt won must be there"
-    return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=winner.summary)
+    raise Suspended
 
 
 def _read_history(worker: Worker, plan: ShardPlan, number: int) -> ShardHistory:
-    journals = worker.folder.older_journals(plan.shard, number)
+    synced = worker.run.options.durability is Durability.HOST
+    journals = worker.folder.older_journals(plan.shard, number, synced=synced)
     return replay(
         [(attempt, _own_records(read_journal(data), plan)) for attempt, data in journals],
         steps=[prepared.step.id for prepared in worker.program.steps],
@@ -146,7 +150,7 @@ async def _run_rows(
     outcomes: list[RowOutcome] = []
     for row in rows:
         if row.index in alone:
-            async with worker.rows:
+            async with worker.alone():
                 outcomes.append(await _run_alone(worker, attempt, row, history))
     waiting = iter([row for row in rows if row.index not in alone])
 

@@ -59,6 +59,22 @@ class Worker:
     pacer: Pacer
     rows: asyncio.Semaphore
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Hold the whole worker: while the block runs, no row of any shard is in flight but the caller's."""
+        held = 0
+        async with self._alone:  # two that each held a part would wait for ever
+            try:
+                while held < self.run.options.concurrency:
+                    await self.rows.acquire()
+                    held += 1
+                yield
+            finally:
+                for _ in range(held):
+                    self.rows.release()
+
     sealer: Sealer | None = None
 
     async def pause(self, seconds: float) -> bool:

@@ -43,10 +43,14 @@ class EpochClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """Who made an attempt, under which driver: how it ended can be judged from this and the stop markers."""
+    """Who made an attempt, under which driver: how it ended can be judged from this and the stop markers.
+
+    With `commit` it is no attempt: it holds the place of the next one for ever, since the one before has committed.
+    """
 
     epoch: int = 0
     owner: Owner = Owner()
+    commit: Commit | None = None
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,18 +167,42 @@ class RunFolder:
 
     # Attempts
 
-    def claim_attempt(self, shard: int, epoch: int, owner: Owner | None = None) -> int:
-        """Begin the next attempt of `shard`; its number. From then on, all earlier ones find their fence closed.
+    def claim_attempt(self, shard: int, epoch: int, owner: Owner | None = None) -> int | Commit:
+        """Begin the next attempt of `shard`: its number, or the commit if an attempt has closed the shard.
+
+        From then on, all earlier attempts find their fence closed.
 
         Args:
             owner: the process that makes it; the calling one, unless given.
         """
         claim = msgspec.json.encode(AttemptClaim(epoch=epoch, owner=owner or this_process()))
-        number = max(self._numbers(layout.attempts(shard)), default=0) + 1
-        # Without gaps: a fence looks for the very next number only.
-        while not self.storage.create(self.path(layout.attempt(shard, number)), claim):
-            number += 1
+        number = max(self._numbers(layout.attempts(shard)), default=0)
+        while True:
+            closing = self._closing(shard, number)
+            if closing is not None:
+                return self._publish(closing)
+            number += 1  # without gaps: a fence looks for the very next number only
+            if self.storage.create(self.path(layout.attempt(shard, number)), claim):
+                break
+        # A worker that slept until the run was complete finds no claims any more, and would be the first again.
+        commit = self.read_commit(shard)
+        if commit is not None:
+            self.storage.remove(self.path(layout.attempt(shard, number)))
+            return commit
         return number
+
+    def _closing(self, shard: int, number: int) -> Commit | None:
+        """The commit that claim `number` of `shard` holds, None if it is an ordinary claim or none."""
+        try:
+            data = self.storage.read(self.path(layout.attempt(shard, number)))
+            return msgspec.json.decode(data, type=AttemptClaim).commit
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def _publish(self, commit: Commit) -> Commit:
+        """Make the commit of a closed shard known, and return the one that counts."""
+        self.storage.create(self.path(layout.commit(commit.shard)), msgspec.json.encode(commit))
+        return self.read_commit(commit.shard) or commit
 
     def attempt_exists(self, shard: int, attempt: int) -> bool:
         """Whether attempt number `attempt` of `shard` was begun."""
@@ -186,7 +214,9 @@ class RunFolder:
         for number in self._numbers(layout.attempts(shard)):
             try:
                 data = self.storage.read(self.path(layout.attempt(shard, number)))
-                claims.append((number, msgspec.json.decode(data, type=AttemptClaim)))
+                claim = msgspec.json.decode(data, type=AttemptClaim)
+                if claim.commit is None:
+                    claims.append((number, claim))
             except FileNotFoundError:
                 continue  # the run was completed meanwhile
             except msgspec.DecodeError:
@@ -216,10 +246,10 @@ class RunFolder:
     def fence_state(self, epoch: int, shard: int, attempt: int) -> FenceState:
         """Whether this attempt may still send and commit: looked at after every intent, before its send."""
         exists, path = self.storage.exists, self.path
-        if exists(path(layout.attempt(shard, attempt + 1))):
-            return FenceState.SUPERSEDED
         if exists(path(layout.commit(shard))):
             return FenceState.COMMITTED
+        if exists(path(layout.attempt(shard, attempt + 1))):
+            return FenceState.SUPERSEDED
         if exists(path(layout.epoch(epoch + 1))):
             return FenceState.NEWER_EPOCH
         return FenceState.STOPPED if exists(path(layout.stop(epoch))) else FenceState.OPEN
@@ -232,13 +262,22 @@ class RunFolder:
         """A new journal for an attempt that the caller has claimed."""
         return self.storage.open_log(self.path(layout.journal(shard, attempt)))
 
-    def older_journals(self, shard: int, attempt: int) -> list[tuple[int, bytes]]:
-        """The journals of all attempts before `attempt`, in order, as they are now. Claim the attempt first."""
+    def older_journals(self, shard: int, attempt: int, *, synced: bool) -> list[tuple[int, bytes]]:
+        """The journals of all attempts before `attempt`, in order, as they are now. Claim the attempt first.
+
+        Args:
+            synced: what is returned also survives a power cut from now on. An attempt that died may have left records
+                that are readable and not yet on the disk; what is built on them must not outlive them.
+        """
         journals = []
         for number in self._numbers(layout.journals(shard), ".log"):
             if number < attempt:
+                path = self.path(layout.journal(shard, number))
                 try:
-                    journals.append((number, self.storage.read(self.path(layout.journal(shard, number)))))
+                    data = self.storage.read(path)
+                    if synced:
+                        self.storage.sync(path)
+                    journals.append((number, data))
                 except FileNotFoundError:
                     continue  # the run was completed meanwhile
         return journals
@@ -254,8 +293,19 @@ class RunFolder:
         return layout.steps(shard, attempt)
 
     def commit(self, commit: Commit) -> bool:
-        """Make the shard's results count. False if another attempt did so before: its results count."""
-        return self.storage.create(self.path(layout.commit(commit.shard)), msgspec.json.encode(commit))
+        """Make the shard's results count. False if another attempt goes on with the shard, or has finished it.
+
+        The commit first takes the place of the next attempt's claim: an attempt that has a successor cannot commit,
+        and one that has committed gets none. Else it could leave out what its successor has already acknowledged.
+        """
+        place = self.path(layout.attempt(commit.shard, commit.attempt + 1))
+        claim = AttemptClaim(epoch=commit.epoch, owner=this_process(), commit=commit)
+        if not self.storage.create(place, msgspec.json.encode(claim)):
+            return False
+        if self._publish(commit) == commit:
+            return True
+        self.storage.remove(place)
+        return False
 
     def drop_files(self, commit: Commit) -> None:
         """Remove the files of an attempt whose commit lost."""

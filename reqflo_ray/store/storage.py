@@ -73,6 +73,10 @@ class Storage(Protocol):
         """The size of a file in bytes. Raises `FileNotFoundError` if it does not exist."""
         ...
 
+    def sync(self, path: str) -> None:
+        """Return when all of a file that somebody else has written is on the disk. Raises `FileNotFoundError`."""
+        ...
+
     def list(self, folder: str) -> list[str]:
         """The names in a folder, sorted; none if there is no such folder."""
         ...
@@ -164,6 +168,16 @@ class LocalStorage:
 
     def size(self, path: str) -> int:
         return _guard(path, "look at", lambda: os.stat(self._resolve(path)).st_size)
+
+    def sync(self, path: str) -> None:
+        def action() -> None:
+            descriptor = os.open(self._resolve(path), os.O_RDWR | os.O_CLOEXEC)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+
+        _guard(path, "sync", action)
 
     def list(self, folder: str) -> list[str]:
         try:

@@ -224,9 +224,9 @@ def test_older_journals_are_those_before_the_attempt(folder: RunFolder) -> None:
             log = folder.open_journal(0, number)
             log.append(b"journal %d" % number)
             log.close()
-    assert folder.older_journals(0, 3) == [(1, b"journal 1")]
-    assert folder.older_journals(0, 4) == [(1, b"journal 1"), (3, b"journal 3")]
-    assert folder.older_journals(1, 4) == []
+    assert folder.older_journals(0, 3, synced=True) == [(1, b"journal 1")]
+    assert folder.older_journals(0, 4, synced=False) == [(1, b"journal 1"), (3, b"journal 3")]
+    assert folder.older_journals(1, 4, synced=True) == []
 
 
 def test_a_worker_that_died_under_the_same_driver_counts(folder: RunFolder) -> None:
@@ -291,6 +291,31 @@ def test_the_files_of_a_lost_attempt_are_dropped(folder: RunFolder, runs: Any) -
     assert folder.storage.list(folder.path(layout.STEPS)) == []
 
 
+def test_an_attempt_that_has_a_successor_cannot_commit(folder: RunFolder) -> None:
+    folder.claim_attempt(0, 1)
+    folder.claim_attempt(0, 1)
+    assert not folder.commit(commit(0, attempt=1))
+    assert folder.read_commit(0) is None
+    assert folder.commit(commit(0, attempt=2))
+
+
+def test_a_shard_whose_commit_was_not_published_is_published_by_whoever_comes_next(folder: RunFolder) -> None:
+    folder.claim_attempt(0, 1)
+    folder.commit(commit(0, attempt=1))
+    folder.storage.remove(folder.path(layout.commit(0)))
+    assert folder.claim_attempt(0, 1) == commit(0, attempt=1) == folder.read_commit(0)
+    assert [number for number, _ in folder.attempts(0)] == [1]
+
+
+def test_a_worker_that_slept_until_the_run_was_complete_finds_its_commit(folder: RunFolder) -> None:
+    folder.claim_attempt(0, 1)
+    folder.commit(commit(0, attempt=1))
+    folder.storage.remove_tree(folder.path(layout.ATTEMPTS))
+    assert folder.claim_attempt(0, 1) == commit(0, attempt=1)
+    assert not folder.commit(commit(0, attempt=3))
+    assert folder.attempts(0) == []
+
+
 def _compete(root: str, name: int, start: Any, told: Any) -> None:
     folder = RunFolder(LocalStorage(Path(root)), "r1")
     start.wait(20)
@@ -313,8 +338,8 @@ def test_of_many_processes_one_owns_an_epoch_an_attempt_and_a_commit(tmp_path: P
     for epoch in range(5):
         assert sum(epochs[epoch] is not None for epochs, _, _ in answers) == 1
     assert sorted(number for _, attempts, _ in answers for number in attempts) == list(range(1, 21))
-    for shard in range(5):
-        assert sum(commits[shard] for _, _, commits in answers) == 1
+    # Of shard 0 every attempt has a successor by now: none of them may commit it.
+    assert [sum(commits[shard] for _, _, commits in answers) for shard in range(5)] == [0, 1, 1, 1, 1]
 
 
 # Artifacts
