@@ -11,6 +11,7 @@ from reqflo_ray.cli.output_file import readable_json
 from reqflo_ray.cli.terminal import Terminal, escape
 
 if TYPE_CHECKING:
+    from reqflo_ray.distributed.job_log import JobOutcome
     from reqflo_ray.distributed.jobs import Job
 
 EXAMPLES: Final = """\
@@ -29,10 +30,13 @@ def status(
     """Tell how a submitted run is: its last job, when it began and ended, and how."""
     from reqflo_ray.distributed.cluster_address import find_cluster
     from reqflo_ray.distributed.jobs import Jobs
+    from reqflo_ray.distributed.submit import exit_code_of, outcome_of
 
     terminal: Terminal = context.obj
     jobs = Jobs.of(find_cluster(address, allow_unauthenticated=allow_unauthenticated))
-    facts = _facts(jobs.find(run))
+    job = jobs.find(run)
+    outcome = outcome_of(jobs, job) if job.state.has_ended else None
+    facts = _facts(job, outcome, exit_code_of(job, outcome) if job.state.has_ended else None)
     if as_json:
         terminal.data(readable_json(facts))
         return
@@ -41,13 +45,16 @@ def status(
             terminal.text(f"{name}: {escape(str(value))}")
 
 
-def _facts(job: Job) -> dict[str, Any]:
+def _facts(job: Job, outcome: JobOutcome | None, exit_code: int | None) -> dict[str, Any]:
     return {
         "run_id": job.run_id,
         "job": job.submission_id,
         "state": job.state.value.lower(),
         "started_at": job.started_at,
         "ended_at": job.ended_at,
-        "exit_code": job.exit_code,
+        "exit_code": exit_code,
+        "verdict": outcome.verdict.status.value if outcome and outcome.complete else None,
+        "rows": outcome.verdict.counts.rows if outcome else None,
+        "results": outcome.results_path if outcome else None,
         "message": job.message,
     }

@@ -81,13 +81,25 @@ def start(jobs: Jobs, submission: Submission, *, ship_data: bool) -> Started:
     raise ClusterError(f"no attempt at run `{run_id}` could be started", code="job_refused")
 
 
+def outcome_of(jobs: Jobs, job: Job) -> JobOutcome | None:
+    """What the run said at the end of a job that has ended; None if it could not. Raises `ClusterError`."""
+    return _read(jobs, job).outcome
+
+
+def _read(jobs: Jobs, job: Job) -> JobLog:
+    log = JobLog()
+    log.take(jobs.log(job), offset=0)
+    return log
+
+
 def _is_done(jobs: Jobs, job: Job, *, need_document: bool) -> bool:
     """Whether the run is complete, by what its job said at the end."""
-    if job.state is JobState.STOPPED:
-        return False
-    log = JobLog()
-    with suppress(ClusterError):  # the log is lost with its node; the store still knows
-        log.take(jobs.log(job), offset=0)
+    try:
+        log = _read(jobs, job)
+    except ClusterError as problem:
+        if problem.code == "job_refused":  # the log is lost with its node; the store still knows
+            return False
+        raise
     if log.outcome is None or not log.outcome.complete:
         return False
     return not need_document or log.outcome.document_omitted or log.document() is not None

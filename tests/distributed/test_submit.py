@@ -1,0 +1,224 @@
+"""Runs on a cluster as people have it (`ray start --head`, dashboard, token), submitted from outside: what starts, what
+is refused, and which exit code comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cluster_head import ClusterHead
+from disturbed_run import COMMAND, DATASET, eventually
+from example_workspace import CLIENT_SECRET, copy_example
+
+from reqflo_ray.demo.process import DemoServer
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.storage import open_storage
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Outside:
+    """A machine that is not of the cluster: a workspace, some data, the cluster's address and token."""
+
+    head: ClusterHead
+    shop: DemoServer
+    folder: Path
+    store: Path
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    def data(self, rows: int) -> str:
+        """A dataset of the first orders; its name, relative to the folder."""
+        (self.folder / "orders.csv").write_text("\n".join(DATASET.read_text().splitlines()[: rows + 1]) + "\n")
+        return "orders.csv"
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        variables = {**self.head.environment, "RAY_API_SERVER_ADDRESS": self.head.url, **environment}
+        return subprocess.Popen(
+            words, cwd=self.folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def call(self, *words: str, **environment: str) -> Ended:
+        return ended(self.start(COMMAND, *words, **environment))
+
+    def submission(self, run_id: str, rows: int, *options: str) -> list[str]:
+        """The command line that submits so many orders."""
+        return [
+            *("submit", "place-order", "--workspace", "workspace", "--data", self.data(rows), "--key", "order_ref"),
+            *("--run-id", run_id, "--store", str(self.store), *options),
+        ]
+
+    def run_folder(self, run_id: str) -> RunFolder:
+        return RunFolder(open_storage(str(self.store)), run_id)
+
+    def wait_for_orders(self, number: int) -> None:
+        eventually(lambda: self.shop.ledger()["orders_created"] >= number, f"{number} orders", timeout=150)
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    out, err = process.communicate(timeout=250)
+    return Ended(process.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def head() -> Iterator[ClusterHead]:
+    with ClusterHead() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def outside(head: ClusterHead, shop: DemoServer, tmp_path: Path) -> Outside:
+    copy_example("orders", tmp_path / "workspace", shop.url)
+    return Outside(head, shop, tmp_path, tmp_path / "runs")
+
+
+def test_ray_job_submit_runs_from_a_folder_that_the_job_does_not_share(outside: Outside) -> None:
+    data, address = outside.data(20), ("--address", outside.head.url)
+    line = ("ray", "job", "submit", *address, "--working-dir", ".", "--", "reqflo-ray", "run", "place-order")
+    line = (*line, "--workspace", "workspace", "--data", data, "--key", "order_ref", "--address", "auto")
+    relative = ended(outside.start(*line))
+    assert relative.code == 1, relative
+    assert "error[relative_store]" in relative.out
+    assert outside.shop.ledger()["total"] == 0
+    absolute = ended(outside.start(*line, "--run-id", "plain", "--store", str(outside.store)))
+    assert absolute.code == 0, absolute
+    assert "rows 20  passed 20" in absolute.out
+    assert outside.run_folder("plain").is_complete()
+
+
+def test_a_submitted_run_comes_back_with_its_results_and_is_not_run_twice(outside: Outside) -> None:
+    line = outside.submission("fine", 20, "--json", "--output", "result.json")
+    first = outside.call(*line)
+    assert first.code == 0, first
+    assert json.loads(first.out)["counts"]["passed"] == 20
+    document = json.loads((outside.folder / "result.json").read_text())
+    assert [row["row_key"] for row in document["rows"]] == [f"ref-{number:06}" for number in range(20)]
+    assert "rows 20  passed 20" in first.err
+    assert "reqflo-ray:" not in first.err
+    sent = outside.shop.ledger()["total"]
+
+    second = outside.call(*line)
+    assert second.code == 0, second
+    assert "run fine is finished: nothing is sent" in second.err
+    assert json.loads(second.out) == json.loads(first.out)
+    assert json.loads((outside.folder / "result.json").read_text()) == document
+    assert outside.shop.ledger()["total"] == sent
+
+    told = outside.call("status", "fine", "--json")
+    facts = json.loads(told.out)
+    assert (facts["run_id"], facts["job"], facts["state"]) == ("fine", "fine-1", "succeeded")
+    assert (facts["exit_code"], facts["verdict"], facts["rows"]) == (0, "passed", 20)
+    printed = outside.call("logs", "fine")
+    assert printed.out.splitlines()[0].startswith("run fine: 20 rows, backend ray")
+    assert "reqflo-ray:" not in printed.out
+    assert "has ended before: succeeded" in outside.call("stop", "fine").err
+
+    other = outside.call(*outside.submission("fine", 19))
+    assert other.code == 2
+    assert "error[run_differs]" in other.err
+
+
+def test_rows_that_fail_and_a_secret_that_stays_on_the_cluster(outside: Outside) -> None:
+    for path in outside.workspace.rglob("*.yaml"):
+        path.write_text(
+            path.read_text().replace("type: status_code, expected: 201", "type: status_code, expected: 418")
+        )
+    failed = outside.call(*outside.submission("red", 6))
+    assert failed.code == 1, failed
+    assert "verdict: failed" in failed.err
+    assert json.loads(outside.call("status", "red", "--json").out)["exit_code"] == 1
+    jobs = ended(outside.start("ray", "job", "list", "--address", outside.head.url))
+    assert "red-1" in jobs.out
+    for secret in (CLIENT_SECRET, outside.head.token):
+        assert secret not in jobs.out + jobs.err + failed.out + failed.err
+
+
+def test_a_driver_that_was_killed_is_exit_3_and_the_same_command_goes_on(outside: Outside) -> None:
+    line = outside.submission("killed", 60, "--rate", "30")
+    process = outside.start(COMMAND, *line)
+    outside.wait_for_orders(5)
+    claim = outside.run_folder("killed").latest_epoch()
+    assert claim is not None
+    os.kill(claim.owner.pid, signal.SIGKILL)
+    killed = ended(process)
+    assert killed.code == 3, killed
+    assert "ended without a verdict" in killed.err
+    assert "--run-id killed" in killed.err
+    again = outside.call(*line)
+    assert again.code == 0, again
+    assert "job killed-2" in again.err
+    assert "rows 60  passed 60" in again.err
+    assert outside.shop.ledger()["orders_created"] == 60
+
+
+def test_a_run_that_is_stopped_says_so_to_everybody_and_can_be_gone_on_with(outside: Outside) -> None:
+    line = outside.submission("stopped", 2000, "--rate", "30")
+    process = outside.start(COMMAND, *line)
+    outside.wait_for_orders(1)
+    second = outside.start(COMMAND, *line)
+    eventually(lambda: "under way" in (second.stderr.readline() if second.stderr else ""), "the second follows", 60)
+    stopped = outside.call("stop", "stopped")
+    assert stopped.code == 0, stopped
+    assert "run stopped: stopped" in stopped.err
+    for follower in (process, second):
+        assert ended(follower).code == 143
+    assert json.loads(outside.call("status", "stopped", "--json").out)["exit_code"] == 143
+    assert not outside.run_folder("stopped").is_complete()
+    created = outside.shop.ledger()["orders_created"]
+
+    third = outside.start(COMMAND, *line)
+    outside.wait_for_orders(created + 1)
+    third.send_signal(signal.SIGINT)
+    interrupted = ended(third)
+    assert interrupted.code == 130, interrupted
+    assert "stopping the run on the cluster" in interrupted.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("submit", "no-such-journey", "--store", "/tmp/x"), "unknown_journey"),
+        (("submit", "place-order", "--store", "runs"), "relative_store"),
+        (("submit", "place-order", "--store", "/tmp/x", "--set", "total=many"), None),
+        (("submit", "place-order", "--store", "/tmp/x", "--no-wait", "--json"), "result_without_wait"),
+        (("submit", "place-order", "--store", "/tmp/x", "--data", "missing.csv"), "no_such_file"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_submitted(
+    outside: Outside, words: tuple[str, ...], code: str | None
+) -> None:
+    before = outside.call("status", "latest", "--json").out
+    refused = outside.call(*words, "--workspace", "workspace")
+    assert refused.code == 2, refused
+    assert f"error[{code or ''}" in refused.err
+    assert outside.call("status", "latest", "--json").out == before
+
+
+def test_a_wrong_token_and_none_are_told_apart(outside: Outside) -> None:
+    home = tempfile.mkdtemp(dir=outside.folder)
+    wrong = outside.call("status", "latest", RAY_AUTH_TOKEN="f" * 64)
+    assert wrong.code == 3
+    assert "does not accept the token" in wrong.err
+    assert "f" * 64 not in wrong.err
+    none = outside.call(*outside.submission("nobody", 1), RAY_AUTH_TOKEN="", HOME=home)
+    assert none.code == 3
+    assert "wants a token, and there is none" in none.err
+    shutil.rmtree(home)
