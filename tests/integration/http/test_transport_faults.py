@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import os
 import socket
-import time
+import threading
 from typing import Any
 
 import brotli
@@ -56,7 +56,9 @@ def unused_port() -> int:
 def test_each_fault_has_its_name(
     laboratory: LABORATORY, failed: TAKE, path: str, kind: FailureKind, status: int | None, uvloop: bool
 ) -> None:
-    exchange = laboratory.once(path, "POST", body=b"x", read_ms=300, uvloop=uvloop)
+    # On a busy machine the other faults take their time too.
+    read_ms = 200 if kind is FailureKind.READ_TIMEOUT else 4000
+    exchange = laboratory.once(path, "POST", body=b"x", read_ms=read_ms, uvloop=uvloop)
     assert failed(exchange) is kind
     assert exchange.failure.status == status
     assert exchange.failure.sent
@@ -95,32 +97,35 @@ def test_a_host_that_does_not_accept_is_a_connect_timeout(laboratory: LABORATORY
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
             waiting.append(filler)
-        exchange = laboratory.once(f"http://127.0.0.1:{full.getsockname()[1]}/", connect_ms=200, read_ms=5000)
+        exchange = laboratory.once(
+            f"http://127.0.0.1:{full.getsockname()[1]}/", connect_ms=200, read_ms=20_000, total_ms=20_000
+        )
         for filler in waiting:
             filler.close()
     assert failed(exchange) is FailureKind.CONNECT_TIMEOUT
     assert not exchange.failure.sent
-    assert 190 <= exchange.timings.total_ms < 450
+    assert 190 <= exchange.timings.total_ms < 4000
 
 
-@pytest.mark.parametrize("path", ["/drip-head?every=0.1", "/drip-body?every=0.1", "/drip-body?every=1"])
+@pytest.mark.parametrize("path", ["/drip-head?every=0.05", "/drip-body?every=0.05", "/drip-body?every=5"])
 @pytest.mark.parametrize("uvloop", [False, True])
 def test_a_dripping_server_is_ended_by_the_deadline(
     laboratory: LABORATORY, failed: TAKE, path: str, uvloop: bool
 ) -> None:
-    exchange = laboratory.once(path, total_ms=500, read_ms=5000, uvloop=uvloop)
+    exchange = laboratory.once(path, total_ms=300, read_ms=20_000, uvloop=uvloop)
     assert failed(exchange) is FailureKind.DEADLINE
-    assert 495 <= exchange.timings.total_ms < 750  # the clock of uvloop has whole milliseconds
+    assert 295 <= exchange.timings.total_ms < 4000  # the clock of uvloop has whole milliseconds
 
 
 def test_a_dripping_server_does_not_slow_down_others(laboratory: LABORATORY, answered: TAKE) -> None:
     async def scenario(bench: Any) -> None:
-        slow = [asyncio.create_task(bench.send("/drip-body?every=0.05", total_ms=800)) for _ in range(4)]
-        started = time.perf_counter()
+        slow = [asyncio.create_task(bench.send("/drip-body?every=0.05", total_ms=60_000)) for _ in range(4)]
         for _ in range(20):
             answered(await bench.send("/plain"))
-        assert time.perf_counter() - started < 0.6
-        await asyncio.gather(*slow)
+        assert not any(task.done() for task in slow)
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
 
     laboratory.run(scenario)
 
@@ -143,10 +148,18 @@ def test_a_name_that_does_not_resolve_is_a_dns_failure(
 def test_a_name_service_that_hangs_is_a_dns_failure_in_time(
     laboratory: LABORATORY, failed: TAKE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(0.6))
-    exchange = laboratory.once("http://slow.example/", connect_ms=150)
+    answers_at_last = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers_at_last.wait(60))
+
+    async def scenario(bench: Any) -> Any:
+        exchange = await bench.send("http://slow.example/", connect_ms=150, total_ms=30_000)
+        # The loop waits for its threads when it ends.
+        answers_at_last.set()
+        return exchange
+
+    exchange = laboratory.run(scenario)
     assert failed(exchange) is FailureKind.DNS
-    assert exchange.timings.total_ms < 400
+    assert exchange.timings.total_ms < 10_000
 
 
 def answers(*addresses: str) -> Any:
