@@ -37,7 +37,9 @@ class Schemas:
         validator = self._validators.get(identity)
         if validator is None:
             return [f"no object of kind {identity[0]} {identity[1]} is known"]
-        return [f"{'.'.join(map(str, error.instance_path))}: {error.message}" for error in validator.iter_errors(document)]
+        return [
+            f"{'.'.join(map(str, error.instance_path))}: {error.message}" for error in validator.iter_errors(document)
+        ]
 
 
 _RAY_KINDS = ("RayCluster", "RayJob", "RayCronJob")
@@ -58,7 +60,7 @@ def _definition(path: Path) -> Json:
 
 
 def _close(schema: Any) -> None:
-    """Allow no other properties wherever properties are listed, and no null where Kubernetes does not either."""
+    """Allow no other properties wherever properties are listed."""
     if isinstance(schema, list):
         for element in schema:
             _close(element)
@@ -81,7 +83,12 @@ def _object(api_version: str, kind: str, **fields: Json) -> tuple[tuple[str, str
             "metadata": _closed(metadata, "name"),
             **fields,
         },
-        "required": ["apiVersion", "kind", "metadata", *(name for name in fields if name == "spec")],
+        "required": [
+            "apiVersion",
+            "kind",
+            "metadata",
+            *(name for name, field in fields.items() if field.get("required")),
+        ],
         "additionalProperties": False,
     }
     return (api_version, kind), schema
@@ -93,7 +100,7 @@ def _closed(properties: Json, *required: str) -> Json:
 
 def _plain_schemas(ray_job: Json, ray_cluster: Json) -> dict[tuple[str, str], Json]:
     template = ray_job["properties"]["spec"]["properties"]["submitterPodTemplate"]
-    [claim] = set_of_one(_found(template, "volumeClaimTemplate"))
+    claim = next(_found(template, "volumeClaimTemplate"))
     rules = ray_cluster["properties"]["spec"]["properties"]["networkPolicy"]["properties"]["head"]["properties"]
     return dict(
         (
@@ -178,7 +185,9 @@ def _cluster_queue() -> Json:
         "coveredResources",
         "flavors",
     )
-    return _closed({"namespaceSelector": _SELECTOR, "resourceGroups": {"type": "array", "items": group}})
+    return _closed(
+        {"namespaceSelector": _SELECTOR, "resourceGroups": {"type": "array", "items": group}}, "resourceGroups"
+    )
 
 
 def _found(schema: Any, name: str) -> Iterator[Json]:
@@ -188,8 +197,3 @@ def _found(schema: Any, name: str) -> Iterator[Json]:
                 yield value
             else:
                 yield from _found(value, name)
-
-
-def set_of_one(found: Iterator[Json]) -> list[Json]:
-    """The first of `found`, in a list."""
-    return [next(found)]

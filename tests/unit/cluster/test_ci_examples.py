@@ -1,0 +1,181 @@
+"""The CI examples call commands that exist, and their script ends with the run's own exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from cluster_files import ROOT, all_manifests, documents
+from deployment_rules import job_spec, pods
+
+_CI = ROOT / "cluster" / "ci"
+_SCRIPT = _CI / "run-journey.sh"
+_STAND_IN = """\
+#!/usr/bin/env bash
+echo "$@" >> "$CALLS"
+number=$(wc -l < "$CALLS")
+code=$(cut -d, -f"$number" <<< "$CODES")
+if [ "$code" = waits ]; then
+  trap 'echo asked to stop >> "$CALLS"; exit 143' TERM
+  touch "$CALLS.waiting"
+  while true; do read -rt 0.05 <> <(:) || true; done
+fi
+exit "$code"
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[[str], subprocess.Popen[bytes]]:
+    """Starts the script with a `reqflo-ray` that ends with one code after the other."""
+    stand_in = tmp_path / "reqflo-ray"
+    stand_in.write_text(_STAND_IN, encoding="utf-8")
+    stand_in.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
+
+    def begin(codes: str) -> subprocess.Popen[bytes]:
+        command = [str(_SCRIPT), "ci-1", "place-order", "--env", "two words"]
+        return subprocess.Popen(command, env={**environment, "CODES": codes}, cwd=tmp_path, stderr=subprocess.DEVNULL)
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected", "calls"),
+    [
+        ("0", 0, 1),
+        ("1", 1, 1),
+        ("2", 2, 1),
+        ("5", 5, 1),
+        ("143", 143, 1),
+        ("3,0", 0, 2),
+        ("3,3,1", 1, 3),
+        ("3,3,3", 3, 3),
+    ],
+)
+def test_the_script_tries_again_only_what_could_not_be_finished(
+    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path, codes: str, expected: int, calls: int
+) -> None:
+    code = start(codes).wait(timeout=30)
+    made = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+
+    assert code == expected
+    assert made == ["submit place-order --env two words --run-id ci-1 --output result.json"] * calls
+
+
+def test_a_script_that_is_asked_to_end_asks_the_run_to_stop(
+    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    process = start("waits")
+    while not (tmp_path / "calls.waiting").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=30) == 143
+    assert "asked to stop" in (tmp_path / "calls").read_text(encoding="utf-8")
+
+
+def test_the_script_needs_a_run_id_and_a_journey(tmp_path: Path) -> None:
+    ended = subprocess.run([str(_SCRIPT), "ci-1"], cwd=tmp_path, capture_output=True, check=False)
+
+    assert ended.returncode == 2
+    assert b"usage" in ended.stderr
+
+
+def _commands() -> Iterator[tuple[str, str]]:
+    """Every command line of reqflo-ray in `cluster/`, with the place where it stands."""
+    for file, document in all_manifests():
+        if job := job_spec(document):
+            yield file, job["entrypoint"]
+        for pod in pods(document):
+            for container in pod.spec["containers"]:
+                yield file, shlex.join(container.get("command", ()))
+    for path in sorted(ROOT.glob("cluster/**/*")):
+        if path.suffix in (".yml", ".md", ".sh") or path.name == "Dockerfile":
+            text = re.sub(r"\\\n\s*", " ", path.read_text(encoding="utf-8"))
+            text = re.sub(r">-\n", "", text)
+            text = re.sub(r"(place-order[^\n]*)\n\s+(--)", r"\1 \2", text)
+            for line in text.splitlines():
+                yield path.name, line.replace('ci/run-journey.sh "$RUN_ID"', "reqflo-ray submit --run-id x")
+
+
+def _calls() -> list[tuple[str, str]]:
+    found = [
+        (file, match[1].strip())
+        for file, line in _commands()
+        for match in re.finditer(
+            r"reqflo-ray ((?:run|submit|check|stop|status|logs|show|sql|doctor|resume)\b[^`;|&#]*)", line
+        )
+        if not match[1].rstrip().endswith(("*", "…", '"$@" --run-id "$run_id" --output result.json'))
+    ]
+    return [(file, call) for file, call in found if " " in call]
+
+
+def _parsed(command_line: str) -> dict[str, Any]:
+    name, *arguments = shlex.split(command_line)
+    module = import_module(f"reqflo_ray.cli.{name}")
+    application = typer.Typer()
+    application.command()(getattr(module, name))
+    context = typer.main.get_command(application).make_context(name, arguments)
+    return dict(context.params)
+
+
+def test_every_command_line_is_one_that_reqflo_ray_takes() -> None:
+    calls = _calls()
+
+    assert {file for file, _ in calls} >= {"rayjob.yaml", "cronjob.yaml", "github-actions.yml", "gitlab-ci.yml"}
+    for file, call in calls:
+        assert _parsed(call), f"{file}: {call}"
+
+
+@pytest.mark.parametrize("wrong", ["run a --shop x", "submit a --workers many", "stop", "check a --env"])
+def test_a_command_line_that_it_does_not_take_is_found(wrong: str) -> None:
+    with pytest.raises(typer.TyperException):
+        _parsed(wrong)
+
+
+def test_github_runs_the_script_in_our_image_with_least_rights() -> None:
+    [workflow] = documents(_CI / "github-actions.yml")
+    [job] = workflow["jobs"].values()
+    steps = {step.get("name", step.get("uses")): step for step in job["steps"]}
+
+    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+    assert job["timeout-minutes"] > 0
+    assert "RAY_AUTH_TOKEN" not in job["env"], "only the steps that need the token see it"
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+    assert steps["Publish the verdict and every row's result"]["if"] == "always()"
+    assert steps["Stop what was cancelled"]["if"] == "cancelled()"
+    assert all("${{" not in step.get("run", "") for step in job["steps"]), "an expression in a script is an injection"
+
+
+def test_gitlab_publishes_whatever_happened_and_stops_what_was_cancelled() -> None:
+    [pipeline] = documents(_CI / "gitlab-ci.yml")
+    job = pipeline["place-order"]
+
+    assert job["stage"] in pipeline["stages"]
+    assert job["artifacts"]["when"] == "always"
+    assert any("stop" in line and "canceled" in line for line in job["after_script"])
+    assert "variables" not in pipeline, "a token belongs into the project's settings"
+
+
+def test_both_examples_run_in_the_image_of_the_cluster(deployed: Any) -> None:
+    [workflow] = documents(_CI / "github-actions.yml")
+    [pipeline] = documents(_CI / "gitlab-ci.yml")
+
+    assert workflow["jobs"]["place-order"]["container"]["image"] == deployed.image
+    assert pipeline["default"]["image"]["name"] == deployed.image
+
+
+@pytest.mark.parametrize("path", sorted(_CI.glob("*.yml")), ids=lambda path: path.name)
+def test_the_examples_are_yaml_for_every_reader(path: Path) -> None:
+    assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
