@@ -23,7 +23,15 @@ from reqflo_ray.runner.backend import Backend, LocalBackend
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.dispatch import dispatch
 from reqflo_ray.runner.drive import drive
-from reqflo_ray.runner.launch import Prepared, RunRequest, compile_from_here, make_record, prepare, staging
+from reqflo_ray.runner.launch import (
+    Prepared,
+    RunRequest,
+    compile_from_here,
+    inside_ray_job,
+    make_record,
+    prepare,
+    staging,
+)
 from reqflo_ray.runner.listener import Listener, Progress, RunOutcome, SilentListener
 from reqflo_ray.runner.opened_store import RowView, Store
 from reqflo_ray.runner.rerun import need_open_rows, stage_rows_again, statuses_to_rerun
@@ -309,7 +317,7 @@ def _chosen_store(given: str | None, prepared: Prepared | None = None) -> str:
     if not chosen and prepared is not None:
         chosen = prepared.checked.runner.store
     chosen = os.path.expanduser(chosen or DEFAULT_STORE)
-    if _is_relative(chosen) and _inside_ray_job():
+    if _is_relative(chosen) and inside_ray_job():
         raise UsageError(
             f"the store `{chosen}` is a relative path, and a Ray job's folder is a copy that vanishes with it",
             code="relative_store",
@@ -352,7 +360,7 @@ def _chooser(backend: str, address: str | None, workers: int, store: str) -> Cal
             return LocalBackend(), "as asked for"
         if address is not None:
             return ray(f"the cluster at {address}")
-        if _inside_ray_job():
+        if inside_ray_job():
             return ray("this is a Ray job", "auto")
         if backend == "ray":
             return ray("an embedded cluster, as asked for")
@@ -362,8 +370,3 @@ def _chooser(backend: str, address: str | None, workers: int, store: str) -> Cal
         return LocalBackend(), f"{counted} done sooner without a cluster"
 
     return choose
-
-
-def _inside_ray_job() -> bool:
-    # Set by Ray for the entrypoint of a submitted job.
-    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ

@@ -177,7 +177,7 @@ def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: 
     artifact, runner = prepared.artifact, checked.runner
     dataset = None
     if request.data:
-        files = tuple(_absolute(file) for file in request.data)
+        files = tuple(_findable(file) for file in request.data)
         dataset = DatasetSource(
             files=files, key_column=request.key, encoding=request.encoding, columns=prepared.columns
         )
@@ -253,9 +253,14 @@ def identity() -> dict[str, str]:
     return {"user": user, "host": socket.gethostname(), **own}
 
 
-def _absolute(file: str) -> str:
-    # A resume may happen in another folder.
-    return file if "://" in file else os.path.abspath(file)
+def inside_ray_job() -> bool:
+    """Whether this process is the entrypoint of a job that was submitted to a Ray cluster."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+
+
+def _findable(file: str) -> str:
+    # A resume may happen in another folder; but a job's is a copy that the next job has elsewhere.
+    return file if "://" in file or inside_ray_job() else os.path.abspath(file)
 
 
 def _version(package: str) -> str:

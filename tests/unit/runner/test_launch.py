@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from scripted import WORKSPACE
 from reqflo_ray.errors import DefinitionError, UsageError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
 from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.runner.launch import RunRequest, prepare, staging
+from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import LocalStorage
 
@@ -42,6 +43,22 @@ def test_places_of_what_does_not_compile_are_too(tmp_path: Path, monkeypatch: py
     with pytest.raises(DefinitionError) as caught:
         prepare(RunRequest(journey="one", workspace=tmp_path / "shop"), workers_are_local=True)
     assert [problem.position.file for problem in caught.value.problems if problem.position] == ["journey.yaml"]
+
+
+@pytest.mark.parametrize("in_a_job", [False, True])
+def test_a_data_file_is_recorded_so_that_the_next_driver_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_a_job: bool
+) -> None:
+    monkeypatch.chdir(_workspace(tmp_path / "shop", JOURNEY))
+    Path("items.csv").write_text("item\n1\n")
+    if in_a_job:
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    request = RunRequest(journey="one", data=("items.csv",))
+    prepared = prepare(request, workers_are_local=True)
+    record = make_record(request, prepared, run_id="r", nonce="00", now=datetime.now(UTC))
+    assert record.dataset is not None
+    # The folder of a job is a copy, at another place for the next job.
+    assert record.dataset.files == ("items.csv" if in_a_job else str(tmp_path / "shop" / "items.csv"),)
 
 
 def test_a_rerun_that_died_before_its_rows_were_chosen_is_not_given_the_whole_dataset(tmp_path: Path) -> None:
