@@ -65,7 +65,12 @@ def demo_api(
         ),
     ] = 0,
 ) -> None:
-    """Serve the small shop API that the examples use, until it is interrupted."""
+    """Serve the small shop API that the examples use, until it is interrupted.
+
+    Besides, `GET /hostile/…` answers as no API should: slow, slow-head, hang, reset, bomb/gzip|deflate|br|zstd, binary,
+    invalid-utf8, deep, controls, huge-header, many-headers, length/short|long|two|bad, redirect/loop|N|to?url=URL,
+    retry/429|503/FORM with Retry-After as now, seconds, far, date, past, fraction, negative, text, empty, two or huge.
+    """
     from reqflo_ray.demo.server import ServerOptions, serve
 
     serve(ServerOptions(host=host, port=port, latency_ms=latency, error_rate=error_rate, seed=seed, ledger=ledger))

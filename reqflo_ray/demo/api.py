@@ -1,8 +1,8 @@
 """The whole demo API: the shop, an endpoint that fails on purpose, faults by rate, and the ledger of what arrived.
 
 Beyond the shop's own requests: `GET /health`; `GET /flaky/KEY?fail=N` is 503 with `Retry-After: 0` the first N times
-for KEY, then 200; `GET /ledger[?limit=N]` tells what arrived and `POST /ledger/reset` forgets it. Only requests to the
-shop and to /flaky are in the ledger, and only these meet faults.
+for KEY, then 200; `GET /ledger[?limit=N]` tells what arrived and `POST /ledger/reset` forgets it; `hostile` tells what
+`GET /hostile/…` does. `/health` and `/ledger` are not in the ledger and meet no faults.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from reqflo_ray.demo.hostile import PREFIX, hostile
 from reqflo_ray.demo.ledger import Ledger
-from reqflo_ray.demo.messages import Answer, Request, refusal
+from reqflo_ray.demo.messages import Answer, Request, Stream, refusal
 from reqflo_ray.demo.shop import Shop
 
 _RETRY_NOW: Final = b"retry-after: 0\r\n"
@@ -33,19 +34,20 @@ class DemoApi:
         self._random = random.Random(seed)
         self._flaky_seen: dict[str, int] = {}
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Answer | Stream:
         """The answer to `request`."""
         administration = self._administration(request.path)
         if administration is not None:
             return _by_method(request, *administration)
         entry = self._ledger.record(request)
+        answer: Answer | Stream
         if self._error_rate and self._random.random() < self._error_rate:
             answer = refusal(503, "failed on purpose")
         elif request.path.startswith("/flaky/"):
             answer = _by_method(request, "GET", self._flaky)
         else:
             route = self._shop.route(request.path)
-            answer = refusal(404, "no such path") if route is None else _by_method(request, *route)
+            answer = _by_method(request, *route) if route is not None else _elsewhere(request)
         entry.status = answer.status
         return answer
 
@@ -88,6 +90,10 @@ class DemoApi:
         if failures is not None and seen <= failures:
             return refusal(503, f"failed on purpose, {failures - seen} to go", _RETRY_NOW)
         return Answer(200, msgspec.json.encode({"key": key, "calls": seen, "status": "ok"}))
+
+
+def _elsewhere(request: Request) -> Answer | Stream:
+    return hostile(request) if request.path.startswith(PREFIX) else refusal(404, "no such path")
 
 
 def _by_method(request: Request, method: str, route: Callable[[Request], Answer]) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -23,6 +24,15 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     headers: bytes = b""
+
+
+class Stream(NamedTuple):
+    """An answer in raw pieces, head included, one every `every` seconds (0: as fast as they are taken). The connection
+    ends with the last one; pieces are only made when they can be sent."""
+
+    status: int
+    pieces: Iterator[bytes]
+    every: float = 0.0
 
 
 REASONS: Final = {

@@ -14,7 +14,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Final, cast
 
-from reqflo_ray.demo.messages import REASONS, Answer, Request, refusal
+from reqflo_ray.demo.messages import REASONS, Answer, Request, Stream, refusal
 
 _MAXIMUM_HEAD: Final = 64 * 2**10
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -90,7 +90,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        answer: Callable[[Request], Answer],
+        answer: Callable[[Request], Answer | Stream],
         connections: set[HttpConnection],
         *,
         latency: float = 0.0,
@@ -102,7 +102,8 @@ class HttpConnection(asyncio.Protocol):
         self._maximum_body = maximum_body
         self._buffer = bytearray()
         self._head: _Head | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._pouring: Stream | None = None
         self._readable = True
         self._writable = True
         self._closing = False
@@ -115,6 +116,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self._closing = True
+        self._pouring = None
         if self._timer:
             self._timer.cancel()
         if not self.closed.done():
@@ -125,7 +127,10 @@ class HttpConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        self._advance()
+        if self._pouring is not None:
+            self._pour()
+        else:
+            self._advance()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -134,7 +139,9 @@ class HttpConnection(asyncio.Protocol):
     def shut_down(self) -> None:
         """Close now if nothing is being answered, else after that answer."""
         self._closing = True
-        if not self._timer:
+        if self._pouring is not None:
+            self._transport.abort()
+        elif not self._timer:
             self._transport.close()
 
     def _advance(self) -> None:
@@ -154,11 +161,31 @@ class HttpConnection(asyncio.Protocol):
     def _serve(self, head: _Head) -> None:
         path, _, query = head.target.partition("?")
         answer = self._answer(Request(head.method, path, query, head.headers, bytes(head.body)))
+        if not isinstance(answer, Answer):
+            self._pouring = answer
+            self._pour()
+            return
         if self._latency:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._latency, self._send_late, answer, head)
         else:
             self._send(answer, with_body=head.method != "HEAD", close=head.close)
+
+    def _pour(self) -> None:
+        """Send the next piece, if it can be taken, and come back for the one after."""
+        assert self._pouring is not None
+        if self._timer:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._pouring.every, self._pour) if self._pouring.every else None
+        piece = next(self._pouring.pieces, None)
+        if piece is None:
+            self._closing = True
+            self._transport.close()
+            return
+        self._transport.write(piece)
+        if self._timer is None and self._writable:
+            self._timer = loop.call_soon(self._pour)
 
     def _send_late(self, answer: Answer, head: _Head) -> None:
         self._timer = None

@@ -1,0 +1,169 @@
+"""The demo API's hostile answers against the engines that runs use, and against a whole run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reqflo_ray import api
+from reqflo_ray.demo.process import DemoServer
+from reqflo_ray.http.factory import create_transport
+from reqflo_ray.model.exchange import Exchange, FailureKind, TransportRequest
+from reqflo_ray.model.plan import HttpSettings
+from reqflo_ray.runner.launch import RunRequest
+
+MIB = 2**20
+Get = Callable[..., Exchange]
+
+
+@pytest.fixture(params=["aiohttp", "httpx"])
+def get(request: pytest.FixtureRequest, shop: DemoServer) -> Get:
+    """Asks the demo API with one of the engines, and looks afterwards whether it still answers others."""
+
+    def send(path: str, *, total_ms: int = 60_000, max_redirects: int = 10) -> Exchange:
+        async def main() -> Exchange:
+            settings = HttpSettings(engine=request.param, max_body_bytes=MIB, max_redirects=max_redirects)
+            transport = create_transport(settings, limit=4)
+            try:
+                wanted = TransportRequest(method="GET", url=f"{shop.url}{path}", total_ms=total_ms, read_ms=30_000)
+                hostile = await transport.send(wanted)
+                after = await transport.send(TransportRequest(method="GET", url=f"{shop.url}/health"))
+            finally:
+                await transport.close()
+            assert after.response is not None and after.response.status == 200
+            return hostile
+
+        return asyncio.run(main())
+
+    return send
+
+
+@pytest.mark.parametrize("path", ["slow?every=0.01", "slow-head?every=0.01", "hang"])
+def test_a_slow_answer_is_ended_by_the_deadline(get: Get, path: str) -> None:
+    exchange = get(f"/hostile/{path}", total_ms=500)
+    assert exchange.failure is not None
+    assert exchange.failure.kind is FailureKind.DEADLINE
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_a_bomb_ends_at_the_limit_and_takes_little_memory(get: Get, coding: str) -> None:
+    get(f"/hostile/bomb/{coding}?mib=2")  # what the codec itself needs once
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    exchange = get(f"/hostile/bomb/{coding}?mib=512")
+    assert exchange.failure is not None
+    assert exchange.failure.kind is FailureKind.TOO_LARGE
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 <= 64
+
+
+@pytest.mark.parametrize("path", ["huge-header", "many-headers", "length/two", "length/bad"])
+def test_a_head_that_is_too_much_or_makes_no_sense_is_a_protocol_error(get: Get, path: str) -> None:
+    exchange = get(f"/hostile/{path}")
+    assert exchange.failure is not None
+    assert exchange.failure.kind is FailureKind.PROTOCOL
+
+
+def test_a_body_that_is_cut_short_is_told(get: Get) -> None:
+    exchange = get("/hostile/length/short")
+    assert exchange.failure is not None
+    assert exchange.failure.kind is FailureKind.SHORT_BODY
+
+
+def test_what_follows_a_body_is_not_taken_for_a_part_of_it(get: Get) -> None:
+    exchange = get("/hostile/length/long")
+    if exchange.response is not None:
+        assert exchange.response.body == b'{"h'
+    else:  # the engine looked further, and found that it is no HTTP
+        assert exchange.failure is not None and exchange.failure.kind is FailureKind.PROTOCOL
+
+
+def test_a_connection_that_is_closed_without_an_answer_is_told(get: Get) -> None:
+    exchange = get("/hostile/reset")
+    assert exchange.failure is not None
+    assert exchange.failure.kind is FailureKind.CLOSED
+
+
+def test_redirects_end(get: Get, shop: DemoServer) -> None:
+    for path in ("loop", "11"):
+        exchange = get(f"/hostile/redirect/{path}")
+        assert exchange.failure is not None
+        assert exchange.failure.kind is FailureKind.REDIRECTS
+    arrived = get("/hostile/redirect/9").response
+    assert arrived is not None and arrived.body == b'{"arrived":true}'
+
+
+@pytest.mark.parametrize(
+    "target", ["http://169.254.169.254/latest/", "http://[::ffff:169.254.169.254]/", "file:///etc"]
+)
+def test_an_open_redirect_does_not_lead_to_where_nobody_may_go(get: Get, target: str) -> None:
+    exchange = get(f"/hostile/redirect/to?url={target}")
+    assert exchange.failure is not None
+    assert exchange.failure.kind is FailureKind.BLOCKED
+
+
+def test_bytes_of_any_kind_come_as_they_are(get: Get) -> None:
+    binary = get("/hostile/binary").response
+    assert binary is not None and binary.body == bytes(range(256)) * 16
+    broken = get("/hostile/invalid-utf8").response
+    assert broken is not None and b"\xff\xfe" in broken.body
+
+
+_WORKSPACE = """\
+workspace: {name: hostile, http: {engine: ENGINE, total_timeout: 20s, max_body_bytes: 1048576}}
+---
+journey:
+  name: hostile
+  inputs: [{name: url, required: true}]
+  steps:
+    - id: ask
+      request: {url: "{{ inputs.url }}"}
+      assertions:
+        - {type: status_code, expected: 200}
+        - {type: json_path, path: "$.formula", operator: exists, soft: true}
+      retry: {count: 2, delay: 10ms, max_delay: 2s}
+"""
+
+_ENDINGS = {
+    "bomb/zstd": ("error", "body_too_large"),
+    "redirect/loop": ("failed", "assertion_failed"),
+    "length/short": ("error", "short_body"),
+    "huge-header": ("error", "protocol_error"),
+    "reset": ("error", "connection_closed"),
+    "binary": ("passed", ""),
+    "invalid-utf8": ("passed", ""),
+    "deep": ("passed", ""),
+    "controls": ("passed", ""),
+    **{
+        f"retry/{status}/{form}": ("failed", "assertion_failed")
+        for status in (429, 503)
+        for form in ("now", "date", "far", "text")
+    },
+    **{
+        f"retry/429/{form}": ("failed", "assertion_failed")
+        for form in ("past", "fraction", "negative", "empty", "two", "huge")
+    },
+}
+
+
+@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+def test_a_run_survives_all_of_it_and_tells_each_apart(tmp_path: Path, shop: DemoServer, engine: str) -> None:
+    (tmp_path / "reqflo.yaml").write_text(_WORKSPACE.replace("ENGINE", engine))
+    rows = [json.dumps({"path": path, "url": f"{shop.url}/hostile/{path}"}) for path in _ENDINGS]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    request = RunRequest(
+        journey="hostile",
+        workspace=tmp_path,
+        data=(str(tmp_path / "rows.jsonl"),),
+        key="path",
+        store=str(tmp_path / "store"),
+        backend="local",
+    )
+    outcome = api.run(request)
+    assert (outcome.complete, outcome.exit_code) == (True, 1)
+    query = "select row_key, status, coalesce(error_code, '') from results"
+    found = api.open_store(str(tmp_path / "store")).query(query, runs=[outcome.run_id]).rows()
+    assert {path: (status, code) for path, status, code in found} == _ENDINGS
