@@ -1,7 +1,5 @@
 """Canaries: values of a secret, a sensitive input, variable and output, looked for in every form in all that is kept or
-shown, while a run goes on, after it was killed, and when it has ended.
-
-What is known and documented: staged rows hold the dataset as it was given, sensitive inputs too.
+shown, while a run goes on, after it was killed, and when it has ended. Staged rows are no exception.
 """
 
 from __future__ import annotations
@@ -123,9 +121,7 @@ def _leaks(store: Path) -> dict[str, set[str]]:
     for path in store.rglob("*"):
         if not path.is_file():
             continue
-        known = {"input"} if path.parent.name == "rows" else set()
-        leaked = {name for data in _readable(path) for name in _found(data)} - known
-        if leaked:
+        if leaked := {name for data in _readable(path) for name in _found(data)}:
             found[str(path.relative_to(store))] = leaked
     return found
 
