@@ -17,6 +17,7 @@ from collections.abc import Callable
 import evidence_size
 import first_answer
 import journal_cost
+import redaction
 import row_cost
 import staging
 import start_up
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Workbench, int, int], list[Measurement]]] = {
     "first-answer": first_answer.measure,
     "throughput": throughput.measure,
     "row": row_cost.measure,
+    "redaction": redaction.measure,
     "journal": journal_cost.measure,
     "staging": staging.measure,
     "memory": worker_memory.measure,
