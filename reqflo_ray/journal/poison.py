@@ -1,16 +1,22 @@
 """Finds the row that kills its workers, from what the journals say about each death. Pure; part of replay.
 
 After two deaths the rows that were in flight at both, and completed nothing in between, have to run one at a time. A
-row that is alone when its worker dies did it.
+row that is alone when its worker dies, three times without getting further, did it: less may be chance, where workers
+are killed by something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Withdrawn
+
+# So many deaths of a row that runs alone, without getting further, prove that it is the row.
+_PROOF: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +52,9 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
     ends = {number: _end(records, done) for number, records in journals}
     deaths = sorted(died)
     poisoned = {row for end in ends.values() for row in end.poisoned}
-    poisoned |= {end.alone for number, end in ends.items() if number in died and end.alone is not None}
-    suspects: set[int] = set()
+    alone = _deaths_alone(ends, died)
+    poisoned |= {row for row, count in alone.items() if count >= _PROOF}
+    suspects = set(alone)
     barren = min(len(deaths), 1)
     common: set[int] = set()
     for earlier, later in pairwise(deaths):
@@ -55,7 +62,10 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
         common = ends.get(earlier, _End()).in_flight & ends.get(later, _End()).in_flight - progressed
         cleared = {row for number, end in ends.items() if number > later for row in end.cleared}
         suspects |= common - cleared
-        barren = 1 if progressed else barren + 1
+        if ends.get(later, _End()).alone is None:  # else that row is to blame, or will be
+            barren = 1 if progressed else barren + 1
+        elif progressed:
+            barren = 0
     if deaths and any(end.progressed for number, end in ends.items() if number > deaths[-1]):
         barren = 0
     blamed_last = bool(deaths) and ends.get(deaths[-1], _End()).alone is not None
@@ -65,6 +75,17 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
         all_alone=barren >= 2 and not common and not blamed_last,
         barren_deaths=barren,
     )
+
+
+def _deaths_alone(ends: Mapping[int, _End], died: Collection[int]) -> Counter[int]:
+    """How often a row was alone when its worker died, since it last got further."""
+    count: Counter[int] = Counter()
+    for number, end in ends.items():
+        for row in end.progressed | end.cleared:
+            count.pop(row, None)
+        if number in died and end.alone is not None:
+            count[end.alone] += 1
+    return count
 
 
 def _end(records: Sequence[JournalRecord], done: set[tuple[int, str, int]]) -> _End:

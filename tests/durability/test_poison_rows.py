@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from reqflo_ray.model.exchange import Exchange, TransportRequest
 from reqflo_ray.model.journal import Solo
 from reqflo_ray.model.results import ShardOutcome, ShardReport, exit_code
 
-# Two to suspect it, one to prove it; and one more where another row was in flight each time, too.
+# Two to suspect it, three to prove it.
 _MOST_DEATHS = 5
 
 
@@ -88,3 +90,16 @@ def _rows_alone_at_a_death(run: SimulatedRun) -> set[int]:
         if marks and not marks[-1].over:
             alone.add(marks[-1].row)
     return alone
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_workers_that_are_killed_by_something_else_again_and_again_mark_no_innocent_row(seed: int) -> None:
+    chance = random.Random(seed)
+    run = SimulatedRun(rows=12, concurrency=6, deaths_known=True)
+    report = None
+    for _ in range(8):
+        report = report or run.process(Bomb(at=chance.randint(20, 100), after=chance.random() < 0.5))
+    report = report or run.process()
+    assert report is not None and report.summary is not None
+    assert report.summary.counts.poisoned == 0
+    assert {row["status"] for row in run.results()} == {"passed"}

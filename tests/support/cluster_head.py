@@ -54,6 +54,13 @@ class ClusterHead:
             "RAY_USAGE_STATS_ENABLED": "0",
         }
 
+    def jobs(self) -> str:
+        """All that the Job API tells about all jobs, as it stands."""
+        request = urllib.request.Request(f"{self.url}/api/jobs/", headers={"Authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            told: bytes = answer.read()
+        return told.decode()
+
     def __enter__(self) -> Self:
         own = {"RAY_TMPDIR": self._folder, "SHOP_CLIENT_SECRET": CLIENT_SECRET}
         own |= {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
@@ -84,14 +91,12 @@ class ClusterHead:
         """Return when jobs can be submitted."""
         assert self._process is not None
         deadline = time.monotonic() + _START_SECONDS
-        request = urllib.request.Request(f"{self.url}/api/jobs/", headers={"Authorization": f"Bearer {self.token}"})
         while True:
             log = Path(self._folder, "head.log")
             assert self._process.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < deadline, log.read_text()[-3000:]
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
-                    answer.read()
+                self.jobs()
                 return
             except (OSError, urllib.error.URLError):
                 time.sleep(0.2)

@@ -23,7 +23,7 @@ DATASET = Path(__file__).parent.parent.parent / "datasets" / "orders.csv"
 RUN_ID = "disturbed"
 
 
-def eventually(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
+def eventually(condition: Callable[[], object], what: str, timeout: float = 200.0) -> None:
     """Wait until `condition` is true; a test that waits in vain fails and says for `what`."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -67,6 +67,11 @@ class DisturbedRun:
         for path in self.workspace.rglob("*.yaml"):
             path.write_text(path.read_text().replace(self.shop.url, url))
 
+    def use(self, shop: DemoServer) -> None:
+        """Let the run call another API, and look at the ledger of that one."""
+        self.send_to(shop.url)
+        self.shop = self.oracle.shop = shop
+
     @property
     def root(self) -> Path:
         """The folder of the run."""
@@ -102,10 +107,10 @@ class DisturbedRun:
         self.started.append(process)
         return process
 
-    def complete(self, command: list[str], timeout: float = 100) -> Ended:
+    def complete(self, command: list[str], timeout: float = 250) -> Ended:
         return self.wait(self.start(command), timeout)
 
-    def wait(self, process: subprocess.Popen[str], timeout: float = 100) -> Ended:
+    def wait(self, process: subprocess.Popen[str], timeout: float = 250) -> Ended:
         stdout, stderr = process.communicate(timeout=timeout)
         return Ended(process.returncode, stdout, stderr)
 

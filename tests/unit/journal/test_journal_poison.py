@@ -61,9 +61,23 @@ def test_a_withdrawn_request_was_not_in_flight() -> None:
     assert not judge(records, records, died={1, 2}).suspects
 
 
-def test_a_row_that_is_alone_when_its_worker_dies_is_poison() -> None:
-    found = judge([intent(1)], [intent(1)], [Solo(row=1), intent(1)], died={1, 2, 3})
+def test_a_row_that_is_alone_when_its_worker_dies_three_times_is_poison() -> None:
+    alone: list[JournalRecord] = [Solo(row=1), intent(1)]
+    found = judge([intent(1)], [intent(1)], alone, alone, died={1, 2, 3, 4})
+    assert not found.poisoned and found.suspects == (1,) and not found.all_alone
+    found = judge([intent(1)], [intent(1)], alone, alone, alone, died={1, 2, 3, 4, 5})
     assert found.poisoned == {1} and not found.suspects and not found.all_alone
+
+
+def test_a_row_that_gets_further_each_time_is_not_poison_however_often_its_worker_dies() -> None:
+    journals: list[list[JournalRecord]] = [[Solo(row=1), done(1, step), intent(1, "z")] for step in "abcd"]
+    found = judge(*journals, died={1, 2, 3, 4})
+    assert not found.poisoned and found.suspects == (1,)
+
+
+def test_sending_a_finished_step_again_for_its_sensitive_value_is_not_getting_further() -> None:
+    again: list[JournalRecord] = [Solo(row=1), done(1), intent(1, "b")]
+    assert judge(again, again, again, again, died={1, 2, 3, 4}).poisoned == {1}
 
 
 def test_a_row_that_is_alone_when_its_node_dies_is_not_poison() -> None:
@@ -74,7 +88,8 @@ def test_a_row_that_is_alone_when_its_node_dies_is_not_poison() -> None:
 def test_a_row_that_survived_alone_is_cleared() -> None:
     journals: list[list[JournalRecord]] = [[intent(1), intent(2)], [intent(2), intent(1)]]
     third: list[JournalRecord] = [Solo(row=1), intent(1), done(1), Solo(row=1, over=True), Solo(row=2), intent(2)]
-    found = judge(*journals, third, died={1, 2, 3})
+    later: list[JournalRecord] = [Solo(row=2), intent(2)]
+    found = judge(*journals, third, later, later, died={1, 2, 3, 4, 5})
     assert found.poisoned == {2} and found.suspects == ()
 
 
@@ -99,8 +114,9 @@ def test_deaths_without_progress_and_without_a_common_row_make_all_rows_run_alon
 
 
 def test_rows_run_together_again_once_the_culprit_is_found() -> None:
-    found = judge([], [], [Solo(row=7)], died={1, 2, 3})
-    assert found.poisoned == {7} and not found.all_alone and found.barren_deaths == 3
+    alone: list[JournalRecord] = [Solo(row=7)]
+    found = judge([], [], alone, alone, alone, died={1, 2, 3, 4, 5})
+    assert found.poisoned == {7} and not found.all_alone and found.barren_deaths == 2
 
 
 def test_deaths_without_progress_are_counted_until_something_is_completed() -> None:
