@@ -14,7 +14,7 @@ import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from disturbed_run import DisturbedRun, eventually
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 ROWS = 1000
 

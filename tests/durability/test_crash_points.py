@@ -18,6 +18,8 @@ from reqflo_ray.model.results import ShardOutcome, ShardReport
 from reqflo_ray.store.owner import Owner
 from reqflo_ray.store.run_folder import RunFolder
 
+pytestmark = pytest.mark.timeout(300)
+
 _STEPS = {"/auth/token": "token", "/orders": "create"}
 
 

@@ -22,6 +22,8 @@ from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.journal.records import FILE_HEADER_SIZE
 from reqflo_ray.model.journal import Completion, Intent
 
+pytestmark = pytest.mark.timeout(300)
+
 _ROWS = 60
 
 

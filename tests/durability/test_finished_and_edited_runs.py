@@ -12,6 +12,8 @@ from example_workspace import CLIENT_SECRET
 from reqflo_ray import api
 from reqflo_ray.errors import RunConflictError
 
+pytestmark = pytest.mark.timeout(300)
+
 _ROWS_THAT_FAIL = {2, 5}
 
 

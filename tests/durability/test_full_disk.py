@@ -5,11 +5,14 @@ from __future__ import annotations
 import resource
 from collections import Counter
 
+import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from simulated_run import SimulatedRun
 from simulation import Bomb, FullDisk
 
 from reqflo_ray.model.results import ShardOutcome
+
+pytestmark = pytest.mark.timeout(300)
 
 _STEPS = {"/auth/token": "token", "/orders": "create"}
 

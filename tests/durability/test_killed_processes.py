@@ -7,6 +7,8 @@ import random
 import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_a_run_that_is_killed_again_and_again_ends_like_an_undisturbed_one(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault

@@ -9,23 +9,31 @@ import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from disturbed_run import COMMAND, DisturbedRun, eventually
 
+from reqflo_ray.demo.process import DemoServer
+from reqflo_ray.demo.server import ServerOptions
+
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_drains_the_run_and_resume_sends_nothing_again(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault, number: signal.Signals, code: int
 ) -> None:
-    run = make_run()
-    process = run.start(run.command())
-    assert run.wait_for_arrivals(process, run.rows), run.wait(process)
-    process.send_signal(number)
-    ended = run.wait(process)
-    assert ended.code == code, ended
-    assert "reqflo-ray resume" in ended.stderr and "Traceback" not in ended.stderr
-    run.faults += 1
-    assert not run.oracle.note().in_flight, "a request that was in flight was not let finish"
-    resumed = run.complete(run.resume_command())
-    assert resumed.code == 0, resumed
-    note_fault(f"{number.name}, then resume", run.judge(undisturbed(run.rows), drained=True))
+    run = make_run(rows=20)
+    # Answers come long after the workers have seen that they are to stop.
+    with DemoServer(ServerOptions(port=0, latency_ms=700)) as slow:
+        run.use(slow)
+        process = run.start(run.command())
+        eventually(lambda: list(run.root.glob("journal/*/*")) and run.oracle.note().in_flight, "a request in flight")
+        process.send_signal(number)
+        ended = run.wait(process)
+        assert ended.code == code, ended
+        assert "reqflo-ray resume" in ended.stderr and "Traceback" not in ended.stderr
+        run.faults += 1
+        assert not run.oracle.note().in_flight, "a request that was in flight was not let finish"
+        resumed = run.complete(run.resume_command())
+        assert resumed.code == 0, resumed
+        note_fault(f"{number.name}, then resume", run.judge(undisturbed(run.rows), drained=True))
 
 
 def test_a_second_ctrl_c_ends_at_once_without_waiting_for_answers(make_run: MakeRun) -> None:
