@@ -4,6 +4,7 @@ its output with what `submit` reads from the job's log."""
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,7 +30,7 @@ def run_submitted(context: typer.Context) -> int:
 
     order = unpack(Path(".")).order
     terminal: Terminal = context.obj
-    with RunReporter(terminal, quiet=order.quiet, store_option=f" --store {order.store}") as reporter:
+    with RunReporter(terminal, quiet=order.quiet, store_option=f" --store {shlex.quote(order.store)}") as reporter:
         outcome = api.run_submitted(reporter)
     sent = order.document and outcome.complete and _send_document(outcome, terminal)
     said = JobOutcome(

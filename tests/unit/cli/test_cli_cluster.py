@@ -1,0 +1,225 @@
+"""`submit`, `status`, `logs` and `stop`: what they ask of the cluster, what they show, how they exit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from reqflo_ray.distributed import submit
+from reqflo_ray.distributed.job_log import JobOutcome, outcome_line
+from reqflo_ray.distributed.jobs import Job, Jobs, JobState
+from reqflo_ray.distributed.submit import Followed, Started
+
+URL = "http://127.0.0.1:8265"
+JOB = Job(
+    submission_id="nightly-1",
+    run_id="nightly",
+    attempt=1,
+    state=JobState.RUNNING,
+    digest="d",
+    exit_code=None,
+    message="Job is currently running.",
+    started_at="2026-01-02T03:04:05.000Z",
+    ended_at=None,
+)
+
+
+@dataclass
+class FakeCluster:
+    """The jobs of a cluster, as the commands see them."""
+
+    job: Job = JOB
+    text: str = ""
+    url: str = URL
+    submitted: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+    stopped: int = 0
+    attached: bool = False
+    followed: Followed | None = None
+
+    def submit(self, request: Any, **facts: Any) -> tuple[FakeCluster, Started]:
+        self.submitted.append((request, facts))
+        return self, Started(job=self.job, attached=self.attached)
+
+    def find(self, run: str) -> Job:
+        assert run == "nightly"
+        return self.job
+
+    def look(self, job: Job) -> Job:
+        return self.job
+
+    def log(self, job: Job) -> str:
+        return self.text
+
+    def stop(self, job: Job) -> None:
+        self.stopped += 1
+        self.job = replace(self.job, state=JobState.STOPPED)
+
+
+@pytest.fixture
+def cluster(api: Any, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    fake = FakeCluster()
+    monkeypatch.setattr(sys.modules["reqflo_ray.api"], "submit", fake.submit, raising=False)
+    monkeypatch.setattr(Jobs, "of", lambda cluster: fake)
+    monkeypatch.setattr(submit, "follow", lambda jobs, job, show, notice: show("a line \x1b[2J") or fake.followed)
+    monkeypatch.setattr(submit, "_POLL_SECONDS", 0.0)
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", URL)
+    monkeypatch.delenv("REQFLO_STORE", raising=False)
+    return fake
+
+
+@pytest.fixture
+def job_outcome(outcome: Callable[..., SimpleNamespace]) -> Callable[..., JobOutcome]:
+    def make(*, complete: bool = True, **facts: Any) -> JobOutcome:
+        ended = outcome(run_id="nightly", **facts)
+        return JobOutcome(
+            run_id="nightly",
+            store="/mnt/runs",
+            results_path="/mnt/runs/runs/nightly",
+            verdict=ended.verdict,
+            exit_code=ended.exit_code,
+            complete=complete,
+        )
+
+    return make
+
+
+def followed(outcome: JobOutcome | None, code: int, **facts: Any) -> Followed:
+    return Followed(job=JOB, exit_code=code, outcome=outcome, document=facts.pop("document", None), **facts)
+
+
+def test_submit_exits_as_the_run_does_and_hands_over_verdict_and_document(
+    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+) -> None:
+    cluster.followed = followed(job_outcome(exit_code=1, rows=3, failed=1), 1, document=b'{"rows":[]}')
+    output = tmp_path / "result.json"
+    answer = command_line("submit", "place-order", "--store", "/mnt/runs", "--output", str(output), "--json")
+    assert answer.code == 1
+    assert answer.json["counts"]["failed"] == 1
+    assert output.read_bytes() == b'{"rows":[]}'
+    assert f"run nightly: job nightly-1 at {URL}" in answer.err
+    assert "a line \\x1b[2J" in answer.err
+    [(request, facts)] = cluster.submitted
+    assert (request.journey, request.store, request.address) == ("place-order", "/mnt/runs", URL)
+    assert facts["document"]
+    assert not facts["shared_data"]
+    assert not facts["allow_unauthenticated"]
+
+
+def test_submit_without_wait_returns_when_the_job_is_there(command_line: Any, cluster: FakeCluster) -> None:
+    answer = command_line("submit", "place-order", "--no-wait", "--shared-data", "--allow-unauthenticated-cluster")
+    assert answer.code == 0
+    assert "reqflo-ray status nightly" in answer.err
+    [(_, facts)] = cluster.submitted
+    assert facts["shared_data"]
+    assert facts["allow_unauthenticated"]
+
+
+@pytest.mark.parametrize(
+    ("attached", "state", "said"),
+    [(True, JobState.RUNNING, "is under way"), (True, JobState.SUCCEEDED, "is finished: nothing is sent")],
+)
+def test_submit_says_that_the_run_is_there_already(
+    command_line: Any, cluster: FakeCluster, attached: bool, state: JobState, said: str
+) -> None:
+    cluster.job, cluster.attached = replace(JOB, state=state), attached
+    assert said in command_line("submit", "place-order", "--no-wait").err
+
+
+def test_a_job_that_ended_without_a_verdict_says_why_and_how_to_go_on(command_line: Any, cluster: FakeCluster) -> None:
+    cluster.followed = followed(None, 3, reason="runtime_env setup failed\x1b[2J")
+    answer = command_line("submit", "place-order", "--json")
+    assert answer.code == 3
+    assert answer.out == ""
+    assert "without a verdict: runtime_env setup failed\\x1b[2J" in answer.err
+    assert "--run-id nightly" in answer.err
+
+
+def test_a_run_that_was_stopped_leaves_no_document(
+    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+) -> None:
+    cluster.followed = followed(job_outcome(exit_code=143, complete=False), 143)
+    answer = command_line("submit", "place-order", "--output", str(tmp_path / "result.json"))
+    assert answer.code == 143
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_document_that_is_too_large_for_the_log_is_an_error(
+    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+) -> None:
+    cluster.followed = followed(job_outcome(), 0)
+    answer = command_line("submit", "place-order", "--output", str(tmp_path / "result.json"))
+    assert answer.code == 3
+    assert "error[document_too_large]" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--no-wait", "--json"), "result_without_wait"),
+        (("--no-wait", "--output", "x.json"), "result_without_wait"),
+        (("--key", "id"), "key_without_data"),
+        (("--fail-fast", "--max-failures", "2"), "two_limits"),
+        (("--output", "/nonexistent/x.json"), "output_not_writable"),
+    ],
+)
+def test_submit_refuses_options_that_contradict_each_other(
+    command_line: Any, cluster: FakeCluster, options: tuple[str, ...], code: str
+) -> None:
+    answer = command_line("submit", "place-order", *options)
+    assert answer.code == 2
+    assert f"error[{code}]" in answer.err
+    assert cluster.submitted == []
+
+
+def test_status_tells_the_exit_code_of_the_run(command_line: Any, cluster: FakeCluster, job_outcome: Any) -> None:
+    cluster.job = replace(JOB, state=JobState.FAILED, exit_code=1, message="Job failed.")
+    cluster.text = outcome_line(job_outcome(exit_code=1, rows=3, failed=1)) + "\n"
+    facts = command_line("status", "nightly", "--json").json
+    assert facts["state"] == "failed"
+    assert facts["exit_code"] == 1
+    assert facts["rows"] == 3
+    assert facts["results"] == "/mnt/runs/runs/nightly"
+
+
+def test_status_of_a_job_that_runs_has_no_exit_code(command_line: Any, cluster: FakeCluster) -> None:
+    shown = command_line("status", "nightly").out
+    assert "state: running\n" in shown
+    assert "exit_code" not in shown
+
+
+def test_logs_shows_what_people_are_to_see(command_line: Any, cluster: FakeCluster, job_outcome: Any) -> None:
+    cluster.text = f"one\n\x1b[2Jtwo\n{outcome_line(job_outcome())}\n"
+    assert command_line("logs", "nightly").out == "one\n\\x1b[2Jtwo\n"
+    cluster.job = replace(JOB, state=JobState.SUCCEEDED)
+    assert command_line("logs", "nightly", "--follow").out == "one\n\\x1b[2Jtwo\n"
+
+
+def test_stop_waits_until_the_job_has_ended(command_line: Any, cluster: FakeCluster) -> None:
+    answer = command_line("stop", "nightly")
+    assert (answer.code, cluster.stopped) == (0, 1)
+    assert "run nightly: stopped" in answer.err
+
+
+def test_stop_leaves_a_job_alone_that_has_ended(command_line: Any, cluster: FakeCluster) -> None:
+    cluster.job = replace(JOB, state=JobState.SUCCEEDED)
+    assert "has ended before: succeeded" in command_line("stop", "nightly", "--no-wait").err
+    assert cluster.stopped == 0
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "stop"])
+def test_a_cluster_on_another_machine_needs_a_token(
+    command_line: Any, cluster: FakeCluster, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    answer = command_line(command, "nightly", "--address", "http://head:8265")
+    assert answer.code == 2
+    assert "error[unauthenticated_cluster]" in answer.err
+    assert (
+        command_line(command, "nightly", "--address", "http://head:8265", "--allow-unauthenticated-cluster").code == 0
+    )
