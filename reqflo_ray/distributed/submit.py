@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
@@ -172,8 +173,9 @@ class _Follower:
 
     async def _until_ended(self) -> None:
         main = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._handle, number, main)
+        if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be had
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, self._handle, number, main)
         while True:
             self._reading = asyncio.create_task(self._read_for_a_while())
             await asyncio.wait({self._reading})
