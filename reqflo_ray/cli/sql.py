@@ -13,7 +13,7 @@ from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import whole_file
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.tables import write_table
-from reqflo_ray.cli.terminal import Terminal, escape, escape_json
+from reqflo_ray.cli.terminal import Terminal, escape, escape_json, neutralize_ci_commands
 from reqflo_ray.cli.wording import counted
 from reqflo_ray.errors import UsageError
 
@@ -97,9 +97,12 @@ def sql(
         terminal.note(f"written: {escape(str(output))}")
     elif chosen is Format.PARQUET:
         terminal.bytes(written)
+    elif chosen is Format.JSON:
+        terminal.data(escape_json(written.decode()))
     else:
+        # A cell may hold a line of its own, which a CI system would obey like any other line of its log.
         text = written.decode()
-        terminal.data(escape_json(text) if chosen is Format.JSON else text)
+        terminal.data(neutralize_ci_commands(text) if terminal.in_ci and not raw else text)
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:

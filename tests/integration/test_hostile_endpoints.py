@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import resource
 from collections.abc import Callable
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from reqflo_ray import api
+from reqflo_ray.cli.main import run_command_line
+from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.http.factory import create_transport
 from reqflo_ray.model.exchange import Exchange, FailureKind, TransportRequest
@@ -167,3 +171,33 @@ def test_a_run_survives_all_of_it_and_tells_each_apart(tmp_path: Path, shop: Dem
     query = "select row_key, status, coalesce(error_code, '') from results"
     found = api.open_store(str(tmp_path / "store")).query(query, runs=[outcome.run_id]).rows()
     assert {path: (status, code) for path, status, code in found} == _ENDINGS
+
+
+def look(*arguments: str) -> str:
+    """Standard output and error of a command, as the log of a CI system gets them."""
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    terminal = Terminal(out=streams[0], err=streams[1], environment={"GITHUB_ACTIONS": "true"})
+    assert run_command_line(arguments, terminal) == 0
+    return "".join(stream.buffer.getvalue().decode() for stream in streams if isinstance(stream.buffer, io.BytesIO))
+
+
+def test_what_an_api_answers_steers_neither_terminal_nor_ci_nor_spreadsheet(tmp_path: Path, shop: DemoServer) -> None:
+    (tmp_path / "reqflo.yaml").write_text(_WORKSPACE.replace("ENGINE", "aiohttp"))
+    store = str(tmp_path / "store")
+    sets = {"url": f"{shop.url}/hostile/controls"}
+    api.run(RunRequest(journey="hostile", workspace=tmp_path, sets=sets, store=store, backend="local"))
+    body = "json_extract_string(http_response_body, '$.{}')"
+    query = f"select {body.format('ci')} as ci, {body.format('formula')} as formula, {body.format('screen')} as screen"
+    shown = {
+        "show": look("show", "latest", "--row", "0", "--step", "ask", "--store", store),
+        "table": look("sql", f"{query} from steps", "--store", store),
+        "csv": look("sql", f"{query} from steps", "--format", "csv", "--store", store),
+        "json": look("sql", f"{query} from steps", "--format", "json", "--store", store),
+    }
+    for name, text in shown.items():
+        assert "owned" in text, name
+        assert not [line for line in text.splitlines() if line.lstrip().startswith("::")], name
+        assert "##vso[" not in text and "##teamcity[" not in text, name
+        assert name == "csv" or "\x1b" not in text, name
+    [row] = csv.DictReader(io.StringIO(shown["csv"]))
+    assert row["formula"].startswith("'=HYPERLINK")
