@@ -50,7 +50,7 @@ class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"<TransportRequest {self.method}>"
 
 
-class Timings(msgspec.Struct, frozen=True, kw_only=True):
+class Timings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Phases in milliseconds; None where a phase did not take place or cannot be told. `total_ms` is always there.
 
     `blocked` waits for a free connection, `connect` includes `dns` and `tls`, `wait` is from request sent to response

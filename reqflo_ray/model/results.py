@@ -1,6 +1,9 @@
 """What happened: attempts of steps, rows, shards, the verdict. Plain data; rendering and files are elsewhere.
 
 Texts and bodies in here have passed the redactor: no secret or sensitive value is in any of these types.
+
+Types that a shard keeps by the thousand have `gc=False`: they cannot be a part of a cycle, and looking for cycles in
+all of them again and again would cost more than making them.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ class ResendReason(StrEnum):
     SENSITIVE = "sensitive"
 
 
-class AssertionResult(msgspec.Struct, frozen=True, array_like=True):
+class AssertionResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One judged assertion. `expected` and `actual` are JSON text, "" where there is none; `message` says in one
     sentence why it does not hold, "" when it does."""
 
@@ -48,7 +51,7 @@ class AssertionResult(msgspec.Struct, frozen=True, array_like=True):
     message: str
 
 
-class LogEvent(msgspec.Struct, frozen=True, array_like=True):
+class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A line of a row's log: retry, redirect, wait, resend, warning, note. `at_us`: microseconds since the epoch."""
 
     at_us: int
@@ -56,7 +59,7 @@ class LogEvent(msgspec.Struct, frozen=True, array_like=True):
     text: str
 
 
-class StepRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One attempt of a step, with its evidence: a line of the `steps` table.
 
     Bodies are cut to the run's `evidence_body_bytes`; `*_size` is the whole size in bytes, `*_sha256` the digest of
@@ -100,7 +103,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     resumed: bool = False
 
 
-class RowResult(msgspec.Struct, frozen=True, kw_only=True):
+class RowResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The one verdict of a row: a line of the `results` table. `inputs` is a JSON object as text, sensitive values
     masked. `failed_step` is the first step that did not pass. `resumed`: a later attempt took the row over."""
 

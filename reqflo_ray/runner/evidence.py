@@ -7,9 +7,9 @@ log but through here. It decides nothing about the outcome.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from itertools import chain
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -26,8 +26,7 @@ _SEPARATOR: Final = "\x00"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one attempt once it is over. Nothing in it is masked yet. Times: `started_at_us` since the
     epoch, `duration_ms` by the monotonic clock."""
 
@@ -78,19 +77,19 @@ class EvidenceBuilder:
             elif exchange and exchange.failure:
                 received = exchange.failure.headers
         outputs = _encode(attempt.outputs).decode() if attempt.outputs else ""
-        texts = [url, attempt.error_message, outputs]
-        texts += [text for pair in sent_headers for text in pair]
-        texts += [text for pair in received for text in pair]
-        texts += [text for result in attempt.assertions for text in (result.expected, result.actual, result.message)]
-        texts += [event.text for event in attempt.events]
-        take = _mask_all(texts, redactor)
-        url, error_message, outputs = take(), take(), take()
-        sent_headers = tuple((take(), take()) for _ in sent_headers)
-        received = tuple((take(), take()) for _ in received)
-        assertions = tuple(
-            _with_texts(result, expected=take(), actual=take(), message=take()) for result in attempt.assertions
-        )
-        events = tuple(LogEvent(event.at_us, event.kind, take()) for event in attempt.events)
+        error_message, assertions, events = attempt.error_message, attempt.assertions, attempt.events
+        texts = [url, error_message, outputs, *chain.from_iterable(sent_headers), *chain.from_iterable(received)]
+        for result in assertions:
+            texts += (result.expected, result.actual, result.message)
+        texts += [event.text for event in events]
+        masked = _mask_all(texts, redactor)
+        if masked is not texts:
+            take = iter(masked).__next__
+            url, error_message, outputs = take(), take(), take()
+            sent_headers = tuple([(take(), take()) for _ in sent_headers])
+            received = tuple([(take(), take()) for _ in received])
+            assertions = tuple([_with_texts(result, take(), take(), take()) for result in assertions])
+            events = tuple([LogEvent(event.at_us, event.kind, take()) for event in events])
         response = exchange.response if exchange else None
         request_body = self._body(request.body if request else None, redactor)
         response_body = self._body(response.body if response else None, redactor)
@@ -151,8 +150,7 @@ def without_exchange(record: StepRecord) -> StepRecord:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _KeptBody:
+class _KeptBody(NamedTuple):
     kept: bytes | None
     size: int
     sha256: str
@@ -162,18 +160,18 @@ class _KeptBody:
 _NO_BODY: Final = _KeptBody(None, 0, "", False)
 
 
-def _mask_all(texts: list[str], redactor: Redactor) -> Callable[[], str]:
-    """A function that hands out `texts` one by one, all masked by a single pass of the redactor."""
+def _mask_all(texts: list[str], redactor: Redactor) -> list[str]:
+    """All of `texts`, masked by a single pass of the redactor; the same list if there is nothing to mask."""
     joined = _SEPARATOR.join(texts)
     masked = redactor.text(joined)
-    if masked != joined:
-        parts = masked.split(_SEPARATOR)
-        # A text that held the separator itself would shift all others: mask one by one instead.
-        texts = parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
-    return iter(texts).__next__
+    if masked is joined:
+        return texts
+    parts = masked.split(_SEPARATOR)
+    # A text that held the separator itself would shift all others: mask one by one instead.
+    return parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
 
 
-def _with_texts(result: AssertionResult, *, expected: str, actual: str, message: str) -> AssertionResult:
+def _with_texts(result: AssertionResult, expected: str, actual: str, message: str) -> AssertionResult:
     if expected == result.expected and actual == result.actual and message == result.message:
         return result
     return msgspec.structs.replace(result, expected=expected, actual=actual, message=message)

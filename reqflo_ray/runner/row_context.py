@@ -181,14 +181,11 @@ class RowContext:
         self, prefix: str, values: Mapping[str, JsonValue], sensitive: frozenset[str]
     ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
         """Split values into those that may be written down and the full names of those that may not."""
-        stored: dict[str, JsonValue] = {}
-        withheld: list[str] = []
-        for key, value in values.items():
-            if key in sensitive or self._would_be_masked(value):
-                withheld.append(prefix + key)
-            else:
-                stored[key] = value
-        return stored, tuple(withheld)
+        stored = {key: value for key, value in values.items() if key not in sensitive}
+        # Most often there is nothing to hide, and one look at all of them shows it.
+        if stored and self._would_be_masked(list(stored.values())):
+            stored = {key: value for key, value in stored.items() if not self._would_be_masked(value)}
+        return stored, tuple([prefix + key for key in values if key not in stored])
 
     def _would_be_masked(self, value: JsonValue) -> bool:
         text = _encode(value).decode()

@@ -46,10 +46,11 @@ class Redactor:
     A redactor lives as long as a worker; `child()` makes a layer for one row, which is dropped with its row.
     """
 
-    __slots__ = ("_known", "_long", "_parent", "_short", "_words")
+    __slots__ = ("_known", "_long", "_parent", "_registered", "_short", "_words")
 
     def __init__(self, parent: Redactor | None = None) -> None:
         self._parent = parent
+        self._registered: set[str] = set()
         self._known: set[_Bytes] = set()
         self._short: tuple[Form, ...] = ()
         self._long: tuple[Form, ...] = ()
@@ -66,6 +67,8 @@ class Redactor:
             SecretError: `secret_too_short` if a secret (a label that begins with `secret:`) has fewer than six
                 characters.
         """
+        if value in self._registered:
+            return
         marker = f"[{label}]".encode()
         if len(value) >= MINIMUM_LENGTH:
             self._add(forms_of(value, marker))
@@ -81,6 +84,7 @@ class Redactor:
             )
         elif value:
             self._add(short_forms_of(value, marker))
+        self._registered.add(value)
 
     def _add(self, forms: list[Form]) -> None:
         fresh = [form for form in forms if form.needle not in self._known]

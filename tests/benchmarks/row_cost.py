@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import msgspec
 from measurement import Measurement
@@ -40,6 +41,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._orders: dict[str, dict[str, object]] = {}
+        self._numbers = count()
         self._timings = Timings(total_ms=1.0, connect_ms=0.0, wait_ms=0.9, receive_ms=0.1)
 
     async def send(self, request: TransportRequest) -> Exchange:
@@ -48,11 +50,11 @@ class Memory:
         status = 200
         answer: object
         if path == "auth/token":
-            answer = {"access_token": f"made-up-token-{len(self._orders):08d}", "token_type": "Bearer"}
+            answer = {"access_token": f"made-up-token-{next(self._numbers):08d}", "token_type": "Bearer"}
         elif path == "orders":
             status = 201
             order = {"id": "", **msgspec.json.decode(request.body or b"{}")}
-            order["id"] = f"ord-{len(self._orders):08d}"
+            order["id"] = f"ord-{next(self._numbers):08d}"
             self._orders[order["id"]] = order
             answer = {"order": order}
         else:
