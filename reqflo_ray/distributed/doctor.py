@@ -5,7 +5,6 @@ Nothing secret goes through Ray: workers are told names, and answer with finding
 
 from __future__ import annotations
 
-import logging
 import socket
 import stat
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
+from reqflo_ray.distributed.connection import connect
 from reqflo_ray.errors import ClusterError
 from reqflo_ray.model.plan import SecretReference
 from reqflo_ray.runner.doctor import (
@@ -58,7 +58,7 @@ def _joined(address: str) -> Iterator[str]:
 
     _need_listener(address)
     try:
-        context = ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        context = connect(address=address)
     except Exception as error:
         lines = str(error).splitlines()
         raise ClusterError(

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
+from reqflo_ray.distributed.connection import connect
 from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
 from reqflo_ray.errors import ClusterError, UsageError
 from reqflo_ray.model.plan import ShardPlan
@@ -137,17 +138,13 @@ class RayBackend:
 
     def _start_embedded(self) -> None:
         self._set_environment({**_EMBEDDED_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)})
-        import ray
-
         with _as_cluster_error("the embedded cluster did not start"), _native_log_held_back():
             # Never without an address: Ray would silently join whatever cluster it finds.
-            ray.init(
+            connect(
                 address="local",
                 num_cpus=max(self.workers, os.cpu_count() or 1),
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
             )
 
     def _set_environment(self, wanted: dict[str, str]) -> None:
@@ -157,10 +154,8 @@ class RayBackend:
 
     def _join(self, address: str) -> None:
         self._set_environment(_DRIVER_ENVIRONMENT)
-        import ray
-
         with _as_cluster_error(f"no Ray cluster can be joined at `{address}`"), _native_log_held_back():
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+            connect(address=address)
 
 
 def _consume(spec: WorkerSpec, pool: int, put: Callable[[ShardReport | BaseException | None], None]) -> None:

@@ -45,8 +45,7 @@ class LeakyApi:
         self.issued = issued
         self.arrived = 0
         self._released = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     def __enter__(self) -> LeakyApi:
@@ -76,6 +75,13 @@ class LeakyApi:
     def wait(self) -> None:
         """Return when `/hold` may be answered."""
         self._released.wait(120)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is nothing to tell."""
 
 
 def _handler(api: LeakyApi) -> type[BaseHTTPRequestHandler]:

@@ -6,6 +6,7 @@ killed while requests are under way; what is there then is searched, and again w
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
@@ -26,7 +27,8 @@ from leaky_api import LeakyApi
 from secret_manager import Manager, serving
 
 from reqflo_ray.analysis.export import Format
-from reqflo_ray.cli.main import COMMANDS
+from reqflo_ray.cli.main import COMMANDS, run_command_line
+from reqflo_ray.cli.terminal import Terminal
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -118,7 +120,20 @@ def of_run(workspace: Path, store: Path, place: Place) -> list[str]:
     ]
 
 
-def shown(place: Place, store: Path, folder: Path) -> dict[str, bytes]:
+def look(*arguments: str) -> bytes:
+    """All that a command writes which only reads the store; in this process, which saves its start."""
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    terminal = Terminal(out=streams[0], err=streams[1], environment={"REQFLO_DEBUG": "1"})
+    assert run_command_line(arguments, terminal) == 0
+    written = b""
+    for stream in streams:
+        assert isinstance(stream.buffer, io.BytesIO)
+        written += stream.buffer.getvalue()
+    assert written
+    return written
+
+
+def shown(store: Path, folder: Path) -> dict[str, bytes]:
     """What every way of looking at a run shows, by command."""
     at, answers = ("--store", str(store)), {}
     for name, arguments in {
@@ -129,12 +144,12 @@ def shown(place: Place, store: Path, folder: Path) -> dict[str, bytes]:
         "show step": ("show", "leak", "--row", "ref-1", "--step", "tell"),
         "verify": ("verify", "leak", "--json"),
     }.items():
-        answers[name] = place.run(*arguments, *at)
+        answers[name] = look(*arguments, *at)
     views = ("runs", "results", "assertions", "logs")
     for view, format_ in [*((view, Format.JSON) for view in views), *(("steps", format_) for format_ in Format)]:
         output = () if format_ is Format.TABLE else ("--output", str(folder / f"{view}.{format_}"))
         query = ("sql", f"select * from {view}", "--format", format_.value, *output, *at)
-        answers[f"{view} as {format_}"] = place.run(*query)
+        answers[f"{view} as {format_}"] = look(*query)
     return answers
 
 
@@ -173,7 +188,7 @@ def test_a_killed_run_leaves_no_value_and_neither_does_its_end(place: Place, lea
     told = place.run(*resume, "--output", str(output), "--json")
     assert found_in(told) == []
     assert found_in(out.read_bytes() + err.read_bytes() + output.read_bytes()) == []
-    assert {name: found for name, text in shown(place, store, tmp_path).items() if (found := found_in(text))} == {}
+    assert {name: found for name, text in shown(store, tmp_path).items() if (found := found_in(text))} == {}
     shutil.rmtree(workspace)
     assert files_with_canaries(tmp_path) == []
     assert files_with_canaries(place.folder) == []
@@ -204,7 +219,7 @@ def test_a_value_of_secret_manager_stays_on_the_workers(place: Place, leaky: Lea
     told += place.run(*doctor)
     assert json.loads((store / "runs" / "leak" / "run.json").read_text())["secrets"]["TOKEN"]["version"] == "3"
     assert found_in(told) == []
-    assert {name: found for name, text in shown(place, store, tmp_path).items() if (found := found_in(text))} == {}
+    assert {name: found for name, text in shown(store, tmp_path).items() if (found := found_in(text))} == {}
     shutil.rmtree(workspace)
     assert files_with_canaries(tmp_path) == []
     assert files_with_canaries(place.folder) == []
