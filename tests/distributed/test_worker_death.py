@@ -54,6 +54,7 @@ def test_a_worker_that_is_killed_between_token_and_order_places_no_order_twice(
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(3))
 def test_workers_that_are_killed_again_and_again_lose_and_repeat_nothing(
     make_run: MakeRun, cluster: str, undisturbed: Undisturbed, note_fault: NoteFault, seed: int
@@ -76,6 +77,7 @@ def test_workers_that_are_killed_again_and_again_lose_and_repeat_nothing(
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(1800)
 def test_a_driver_that_is_killed_again_and_again_on_a_cluster_goes_on(
     make_run: MakeRun, cluster: str, undisturbed: Undisturbed, note_fault: NoteFault
 ) -> None:
@@ -89,6 +91,7 @@ def test_a_driver_that_is_killed_again_and_again_on_a_cluster_goes_on(
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(1800)
 def test_a_worker_that_wakes_up_after_its_shard_was_given_away_sends_nothing_and_gives_no_verdict(
     make_run: MakeRun, cluster: str, undisturbed: Undisturbed, note_fault: NoteFault
 ) -> None:
@@ -116,6 +119,7 @@ def test_a_worker_that_wakes_up_after_its_shard_was_given_away_sends_nothing_and
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(1800)
 def test_a_node_that_is_killed_loses_no_row(
     make_run: MakeRun, cluster_environment: dict[str, str], undisturbed: Undisturbed, note_fault: NoteFault
 ) -> None:

@@ -12,7 +12,7 @@ __all__ = ["make_run", "note_fault", "undisturbed", "unhurried_shop"]
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what each kind of fault cost, as Markdown."""
-    if "chaos" not in terminalreporter.config.option.markexpr.replace("not chaos", ""):
+    if terminalreporter.config.option.markexpr == "not chaos":
         return
     lines: list[dict[str, Any]] = [
         value

@@ -22,6 +22,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_an_undisturbed_one(
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(5))
 def test_fifty_kills_lose_and_repeat_nothing(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault, seed: int
