@@ -227,13 +227,13 @@ def _write_files(
         _write(folder, folder.results_path(plan.shard, number), results, len(outcomes)),
         _write(folder, folder.steps_path(plan.shard, number), steps_file(records), len(records)),
     )
-    first_response = min((record.started_at_us for record in records if record.response_status), default=0)
+    answered = (record.started_at_us + int(record.duration_ms * 1000) for record in records if record.response_status)
     summary = ShardSummary(
         shard=plan.shard,
         attempt=number,
         counts=_count(outcomes, history),
         failures=tuple(_failures(outcomes)),
-        first_response_at_us=first_response,
+        first_response_at_us=min(answered, default=0),
         finished_at_us=worker.clock.now_us(),
     )
     return Commit(shard=plan.shard, attempt=number, epoch=epoch, files=files, summary=summary)
