@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _DIGEST: Final = "reqflo_digest"
 _ATTEMPT: Final = re.compile(r"(?P<run>.+)-(?P<attempt>[1-9]\d*)", re.ASCII)
 # How long a stopped job may drain, before it is killed: longer than a request may take.
 _DRAIN_SECONDS: Final = 90
+_READY_SECONDS: Final = 120.0
+_RETRY_SECONDS: Final = 2.0
 _SHOWN_MESSAGE: Final = 300
 _LATEST: Final = "latest"
 _TALKERS: Final = (
@@ -119,13 +122,18 @@ class Jobs:
                 entrypoint_num_cpus=0,
             )
 
-        try:
-            self._call(start)
-        except ClusterError as refusal:
-            if "already exists" in refusal.cause:
-                return False
-            raise
-        return True
+        give_up_at = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                self._call(start)
+                return True
+            except ClusterError as refusal:
+                if "already exists" in refusal.cause:
+                    return False
+                # A head that has just started takes jobs a little later than questions.
+                if "No available agent" not in refusal.cause or time.monotonic() > give_up_at:
+                    raise
+            time.sleep(_RETRY_SECONDS)
 
     def attempts(self, run_id: str) -> list[Job]:
         """The attempts at one run, in order."""

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import open_storage
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Outside:
     shop: DemoServer
     folder: Path
     store: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def workspace(self) -> Path:
@@ -52,9 +53,11 @@ class Outside:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         variables = {**self.head.environment, "RAY_API_SERVER_ADDRESS": self.head.url, **environment}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             words, cwd=self.folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
+        self.started.append(process)
+        return process
 
     def call(self, *words: str, **environment: str) -> Ended:
         return ended(self.start(COMMAND, *words, **environment))
@@ -69,8 +72,24 @@ class Outside:
     def run_folder(self, run_id: str) -> RunFolder:
         return RunFolder(open_storage(str(self.store)), run_id)
 
-    def wait_for_orders(self, number: int) -> None:
-        eventually(lambda: self.shop.ledger()["orders_created"] >= number, f"{number} orders", timeout=150)
+    def wait_for_orders(self, process: subprocess.Popen[str], number: int) -> None:
+        """Wait until so many orders are placed; a submission that ends before fails the test with its output."""
+
+        def placed() -> bool:
+            assert process.poll() is None, ended(process)
+            return bool(self.shop.ledger()["orders_created"] >= number)
+
+        try:
+            eventually(placed, f"{number} orders", timeout=240)
+        except AssertionError:
+            process.terminate()
+            pytest.fail(f"no {number} orders: {ended(process)}")
+
+    def close(self) -> None:
+        """End what still runs here."""
+        for process in self.started:
+            process.kill()
+            process.communicate()
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:
@@ -85,9 +104,11 @@ def head() -> Iterator[ClusterHead]:
 
 
 @pytest.fixture
-def outside(head: ClusterHead, shop: DemoServer, tmp_path: Path) -> Outside:
+def outside(head: ClusterHead, shop: DemoServer, tmp_path: Path) -> Iterator[Outside]:
     copy_example("orders", tmp_path / "workspace", shop.url)
-    return Outside(head, shop, tmp_path, tmp_path / "runs")
+    machine = Outside(head, shop, tmp_path, tmp_path / "runs")
+    yield machine
+    machine.close()
 
 
 def test_ray_job_submit_runs_from_a_folder_that_the_job_does_not_share(outside: Outside) -> None:
@@ -154,7 +175,7 @@ def test_rows_that_fail_and_a_secret_that_stays_on_the_cluster(outside: Outside)
 def test_a_driver_that_was_killed_is_exit_3_and_the_same_command_goes_on(outside: Outside) -> None:
     line = outside.submission("killed", 60, "--rate", "30")
     process = outside.start(COMMAND, *line)
-    outside.wait_for_orders(5)
+    outside.wait_for_orders(process, 5)
     claim = outside.run_folder("killed").latest_epoch()
     assert claim is not None
     os.kill(claim.owner.pid, signal.SIGKILL)
@@ -172,7 +193,7 @@ def test_a_driver_that_was_killed_is_exit_3_and_the_same_command_goes_on(outside
 def test_a_run_that_is_stopped_says_so_to_everybody_who_follows_it(outside: Outside) -> None:
     line = outside.submission("stopped", 2000, "--rate", "30")
     process = outside.start(COMMAND, *line)
-    outside.wait_for_orders(1)
+    outside.wait_for_orders(process, 1)
     second = outside.start(COMMAND, *line)
     eventually(lambda: "under way" in (second.stderr.readline() if second.stderr else ""), "the second follows", 60)
     second.send_signal(signal.SIGINT)
