@@ -30,6 +30,7 @@ _ATTEMPT: Final = re.compile(r"(?P<run>.+)-(?P<attempt>[1-9]\d*)", re.ASCII)
 _DRAIN_SECONDS: Final = 90
 _READY_SECONDS: Final = 120.0
 _RETRY_SECONDS: Final = 2.0
+_RETRIES: Final = 4
 _SHOWN_MESSAGE: Final = 300
 _LATEST: Final = "latest"
 _TALKERS: Final = (
@@ -197,6 +198,14 @@ class Jobs:
         return [job for job in found if job is not None]
 
     def _call(self, act: Callable[[], _T]) -> _T:
+        """What `act` returns; it is tried again when a connection drops. Doing any of it twice does no harm."""
+        for _ in range(_RETRIES):
+            try:
+                return _guarded(self._cluster, act)
+            except ClusterError as problem:
+                if problem.code != "cluster_unreachable":
+                    raise
+            time.sleep(_RETRY_SECONDS)
         return _guarded(self._cluster, act)
 
 

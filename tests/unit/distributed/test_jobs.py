@@ -82,6 +82,14 @@ def test_a_head_that_has_just_started_is_waited_for(monkeypatch: pytest.MonkeyPa
         start(RaysClient(answers=[busy]))
 
 
+def test_a_connection_that_drops_is_tried_again() -> None:
+    lost = ConnectionError("Remote end closed connection without response")
+    client = RaysClient(answers=[lost, lost, "nightly-2"])
+    assert start(client)
+    # The first one may have arrived: then the name is taken, and whoever asked looks who has it.
+    assert not start(RaysClient(answers=[lost, refusal(500, "Job with submission_id nightly-2 already exists")]))
+
+
 @pytest.mark.parametrize(
     ("problem", "code"),
     [
@@ -92,7 +100,7 @@ def test_a_head_that_has_just_started_is_waited_for(monkeypatch: pytest.MonkeyPa
 )
 def test_what_rays_client_raises_has_a_code_of_ours(problem: Exception, code: str) -> None:
     with pytest.raises(ClusterError) as refused:
-        start(RaysClient(answers=[problem]))
+        start(RaysClient(answers=[problem] * 5))
     assert refused.value.code == code
     assert "made-up-token" not in f"{refused.value.message}{refused.value.cause}"
 
