@@ -238,7 +238,9 @@ def test_a_rate_is_held_over_all_workers(finished: Callable[..., Finished], back
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_no_new_row_starts_after_too_many_failures(finished: Callable[..., Finished], backend: str) -> None:
-    run = finished(backend, "aiohttp", "single", "--data", "failing.csv", "--max-failures", "3", "--concurrency", "1")
+    # Slowed down, so that the stop finds rows that have not started, however busy the machine is.
+    slowly = ("--concurrency", "1", "--rate", "20")
+    run = finished(backend, "aiohttp", "single", "--data", "failing.csv", "--max-failures", "3", *slowly)
     assert run.ended.code == 1, run.ended.err
     assert 3 <= run.counts["failed"] < ROWS
     assert run.requests < ROWS
