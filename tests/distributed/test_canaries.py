@@ -103,7 +103,7 @@ def place() -> Iterator[Place]:
             process.stdin.close()
             process.wait(timeout=120)
             process.stdout.close()
-            shutil.rmtree(folder, ignore_errors=True)
+            eventually(lambda: removed(folder))
 
 
 def eventually(question: Callable[[], object], timeout: float = 180.0) -> None:
@@ -111,6 +111,12 @@ def eventually(question: Callable[[], object], timeout: float = 180.0) -> None:
     while not question():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+def removed(folder: Path) -> bool:
+    """Remove a folder into which processes that are about to end may still write; whether it is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def of_run(workspace: Path, store: Path, place: Place) -> list[str]:
