@@ -25,7 +25,13 @@ def main() -> None:
     ]
     if context.dashboard_url:
         options = {"address": sys.argv[1], "detail": True, "limit": 10_000}
-        for list_table in (state.list_jobs, state.list_actors, state.list_tasks, state.list_objects, state.list_workers):
+        for list_table in (
+            state.list_jobs,
+            state.list_actors,
+            state.list_tasks,
+            state.list_objects,
+            state.list_workers,
+        ):
             tables.append(lambda list_table=list_table: list_table(**options))
     for table in tables:
         try:
