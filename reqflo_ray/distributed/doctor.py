@@ -5,7 +5,6 @@ Nothing secret goes through Ray: workers are told names, and answer with finding
 
 from __future__ import annotations
 
-import socket
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,8 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from reqflo_ray.distributed.connection import connect
-from reqflo_ray.errors import ClusterError
+from reqflo_ray.distributed.connection import disconnect, join
 from reqflo_ray.model.plan import SecretReference
 from reqflo_ray.runner.doctor import (
     Finding,
@@ -28,7 +26,6 @@ from reqflo_ray.runner.doctor import (
 )
 
 _ANSWER_SECONDS: Final = 120.0
-_CONNECT_SECONDS: Final = 10.0
 _SEPARATE: Final = "keep the cluster in a network of its own, one cluster for each circle of trust"
 
 
@@ -54,23 +51,11 @@ def examine_cluster(address: str, store: str, references: Iterable[SecretReferen
 @contextmanager
 def _joined(address: str) -> Iterator[str]:
     """Join the cluster for the time of the block; gives the address of its dashboard, "" if it has none."""
-    import ray
-
-    _need_listener(address)
-    try:
-        context = connect(address=address)
-    except Exception as error:
-        lines = str(error).splitlines()
-        raise ClusterError(
-            f"no Ray cluster can be joined at `{address}`",
-            code="cluster_unreachable",
-            cause=f"{type(error).__name__}: {lines[0] if lines else ''}",
-            hint="`ray status` shows the cluster; its Ray and Python must be the versions that are used here",
-        ) from None
+    context = join(address)
     try:
         yield context.dashboard_url or ""
     finally:
-        ray.shutdown()
+        disconnect()
 
 
 def _authentication() -> Finding:
@@ -84,22 +69,6 @@ def _authentication() -> Finding:
         message="whoever reaches the cluster can run any command on it",
         hint="start it with RAY_AUTH_MODE=token (KubeRay: authOptions.mode: token)",
     )
-
-
-def _need_listener(address: str) -> None:
-    """Ray tries for minutes to reach an address where nobody listens."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as problem:
-        raise ClusterError(
-            f"nobody listens at `{address}`",
-            code="cluster_unreachable",
-            cause=getattr(problem, "strerror", None) or str(problem),
-            hint="`ray status` on the head node shows the address; 6379 is the usual port",
-        ) from None
 
 
 def _dashboard(address: str) -> Finding:

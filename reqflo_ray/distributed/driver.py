@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from reqflo_ray.distributed.connection import connect
+from reqflo_ray.distributed.connection import connect, disconnect, join
 from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
 from reqflo_ray.errors import ClusterError, UsageError
 from reqflo_ray.model.plan import ShardPlan
@@ -39,6 +39,8 @@ _WAVE: Final = 10_000
 _SHARDS_IN_FLIGHT: Final = 3
 _TICK_SECONDS: Final = 0.25
 _OBJECT_STORE_BYTES: Final = 100 * 2**20
+# What a worker is measured to need, with room for large bodies.
+_WORKER_BYTES: Final = 512 * 2**20
 
 _DRIVER_ENVIRONMENT: Final = {
     # Ray's C++ core logs a line at ERROR for every actor pool, about constructor arguments in the object store. Ours
@@ -78,10 +80,8 @@ class RayBackend:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        import ray
-
         # For a cluster that we joined this only ends the connection, and with it our actors.
-        ray.shutdown()
+        disconnect()
         for name, value in self._environment.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -103,6 +103,7 @@ class RayBackend:
             epoch=work.epoch,
             workers=self.workers,
             shards=tuple(plan.shard for plan in shards),
+            memory_bytes=_WORKER_BYTES if self._address is not None else 0,
         )
         pool = min(self.workers, len(shards))
         arrived: queue.SimpleQueue[ShardReport | BaseException | None] = queue.SimpleQueue()
@@ -138,14 +139,22 @@ class RayBackend:
 
     def _start_embedded(self) -> None:
         self._set_environment({**_EMBEDDED_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)})
-        with _as_cluster_error("the embedded cluster did not start"), _native_log_held_back():
-            # Never without an address: Ray would silently join whatever cluster it finds.
-            connect(
-                address="local",
-                num_cpus=max(self.workers, os.cpu_count() or 1),
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-            )
+        try:
+            with _native_log_held_back():
+                # Never without an address: Ray would silently join whatever cluster it finds.
+                connect(
+                    address="local",
+                    num_cpus=max(self.workers, os.cpu_count() or 1),
+                    include_dashboard=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                )
+        except Exception as error:
+            raise ClusterError(
+                "the embedded cluster did not start",
+                code="cluster_not_started",
+                cause=f"{type(error).__name__}: {error}".splitlines()[0],
+                hint="`--backend local` needs no cluster",
+            ) from None
 
     def _set_environment(self, wanted: dict[str, str]) -> None:
         for name, value in wanted.items():
@@ -154,8 +163,8 @@ class RayBackend:
 
     def _join(self, address: str) -> None:
         self._set_environment(_DRIVER_ENVIRONMENT)
-        with _as_cluster_error(f"no Ray cluster can be joined at `{address}`"), _native_log_held_back():
-            connect(address=address)
+        with _native_log_held_back():
+            join(address)
 
 
 def _consume(spec: WorkerSpec, pool: int, put: Callable[[ShardReport | BaseException | None], None]) -> None:
@@ -195,6 +204,8 @@ def _dataset(spec: WorkerSpec, pool: int) -> ray.data.Dataset:
         compute=strategy,
         # Anything else can starve or hang a small cluster: the actors would hold the cores that the readers need.
         num_cpus=0,
+        # What scales an autoscaling cluster up, and keeps actors off a head that offers nothing.
+        memory=spec.memory_bytes or None,
     )
 
 
@@ -222,19 +233,6 @@ def _native_log_held_back() -> Iterator[None]:
             if failed:
                 held.seek(0)
                 os.write(2, held.read())
-
-
-@contextmanager
-def _as_cluster_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        raise ClusterError(
-            what,
-            code="cluster_unreachable",
-            cause=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            hint="`ray status` shows the cluster; `--backend local` needs none",
-        ) from None
 
 
 def _cluster_error(error: Any) -> ClusterError:

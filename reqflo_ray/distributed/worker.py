@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
-    """All that an actor is told: where the run lies. `shards` maps the position in the dataset to the shard's id."""
+    """All that an actor is told: where the run lies. `shards` maps the position in the dataset to the shard's id;
+    `memory_bytes` is what it asks of the cluster, 0 on an embedded one."""
 
     store: str
     run_id: str
     epoch: int
     workers: int
     shards: tuple[int, ...]
+    memory_bytes: int = 0
 
     def __repr__(self) -> str:
         return f"WorkerSpec(run_id={self.run_id!r})"

@@ -191,11 +191,15 @@ def test_a_driver_that_was_killed_is_exit_3_and_the_same_command_goes_on(outside
 
 
 def test_a_run_that_is_stopped_says_so_to_everybody_who_follows_it(outside: Outside) -> None:
-    line = outside.submission("stopped", 2000, "--rate", "30")
+    line = outside.submission("stopped", 1000, "--rate", "30")
     process = outside.start(COMMAND, *line)
     outside.wait_for_orders(process, 1)
     second = outside.start(COMMAND, *line)
-    eventually(lambda: "under way" in (second.stderr.readline() if second.stderr else ""), "the second follows", 60)
+    assert second.stderr is not None
+    read: list[str] = []
+    # It shows the log, so it follows: from then on a signal is a wish to stop.
+    eventually(lambda: read.append(second.stderr.readline()) or "run stopped: " in read[-1], "the second follows", 60)
+    assert "is under way: following it" in read[0]
     second.send_signal(signal.SIGINT)
     stopped = outside.call("stop", "stopped")
     assert stopped.code == 0, stopped
