@@ -17,23 +17,22 @@ __all__ = ["make_run", "note_fault", "undisturbed", "unhurried_shop"]
 
 
 @pytest.fixture(scope="session")
-def cluster_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def cluster_environment() -> dict[str, str]:
     """What a process needs to join the cluster."""
-    names = {
+    return {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_BACKEND_LOG_LEVEL": "fatal",
         "SHOP_CLIENT_SECRET": CLIENT_SECRET,
     }
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    yield names
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def _joinable(cluster_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process that a test of this folder starts can join the cluster; tests elsewhere see nothing of it."""
+    for name, value in cluster_environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +40,11 @@ def cluster(cluster_environment: dict[str, str]) -> Iterator[str]:
     """The address of a cluster with two cores, in a process of its own."""
     script = Path(__file__).parent.parent / "apps" / "ray_cluster.py"
     process = subprocess.Popen(
-        [sys.executable, str(script), "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), "2"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **cluster_environment},
     )
     assert process.stdin and process.stdout
     try:

@@ -165,7 +165,7 @@ class SimulatedStorage:
         return len(self.read(path))
 
     def sync(self, path: str) -> None:
-        self._bomb.point("sync", lambda: self._disk.synced.__setitem__(path, len(self._disk.logs[path])))
+        self._bomb.point("sync older", lambda: self._disk.synced.__setitem__(path, len(self._disk.logs[path])))
 
     def list(self, folder: str) -> list[str]:
         prefix = f"{folder.rstrip('/')}/"
