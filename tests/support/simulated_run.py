@@ -93,6 +93,7 @@ class SimulatedRun:
     disk: Disk = field(default_factory=Disk)
     shop: Answering = field(default_factory=SimulatedShop)
     deaths_known: bool = False
+    _finished_in: dict[str, tuple[int, set[tuple[int, str, int]]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         storage = SimulatedStorage(self.disk, _NO_BOMB)
@@ -171,8 +172,13 @@ class SimulatedRun:
 
     def attempts_finished(self) -> int:
         """How many attempts of steps are finished on the disk, each counted once however often it was repeated."""
-        records = (record for data in self.disk.logs.values() for record in read_journal(bytes(data)).records)
-        return len({(done.row, done.step, done.attempt) for done in records if isinstance(done, Completion)})
+        for path, data in self.disk.logs.items():
+            # Asked at every sync, and logs only grow: what has been read once need not be read again.
+            if self._finished_in.get(path, (0,))[0] != len(data):
+                records = read_journal(bytes(data)).records
+                done = {(end.row, end.step, end.attempt) for end in records if isinstance(end, Completion)}
+                self._finished_in[path] = (len(data), done)
+        return len(set().union(*(done for _, done in self._finished_in.values())))
 
     def journaled(self) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
         """What the journals on the disk say now: finished steps, and steps with an intent, as (row, step)."""
