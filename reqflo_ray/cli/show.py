@@ -73,7 +73,7 @@ def _show_run(run: str, store: str | None, as_json: bool, terminal: Terminal) ->
         terminal.data(readable_json({**facts, "counts": counts, "failures": rows}))
         return
     for name, value in facts.items():
-        if value not in (None, ""):
+        if value not in (None, "") and value is not False:
             terminal.text(f"{name:<12} {escape(str(value))}")
     shown = "  ".join(f"{name} {number}" for name, number in counts.items() if number)
     terminal.text(f"{'counts':<12} {shown or 'none yet'}")

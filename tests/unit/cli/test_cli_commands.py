@@ -497,6 +497,12 @@ def test_show_tells_a_run_at_a_glance(command_line, api) -> None:
     assert [arguments[1] for name, arguments, _ in api.store.asked if name == "query"] == [("r1",)]
 
 
+def test_show_tells_that_a_run_verified_no_certificate(command_line, api) -> None:
+    api.store.summaries = [summary("r1", insecure=True)]
+    api.store.answers = [("failed_step", table("row_index"))]
+    assert "insecure     True" in command_line("show", "r").out.splitlines()
+
+
 def test_the_hint_of_show_can_be_pasted_into_a_shell(command_line, api) -> None:
     api.store.summaries = [summary("r1", verdict=Status.FAILED)]
     columns = "row_index row_key status failed_step error_code error_message"
