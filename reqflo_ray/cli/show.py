@@ -21,7 +21,10 @@ reqflo-ray show latest --row ref-0017
 reqflo-ray show latest --row 17 --step create --full
 """
 _SHOWN_FAILURES: Final = 20
-_COUNTED: Final = ("passed", "failed", "error", "inconclusive", "skipped", "cancelled", "requests", "retries", "resent")
+_COUNTED: Final = (
+    *("passed", "failed", "error", "inconclusive", "skipped", "cancelled", "requests", "retries"),
+    *("resumed", "resent", "resent_sensitive", "quarantined", "poisoned"),
+)
 _FAILURES: Final = (
     "select row_index, row_key, status, failed_step, error_code, error_message from results"
     f" where status <> 'passed' order by row_index limit {_SHOWN_FAILURES}"
