@@ -78,6 +78,7 @@ def _look(folder: RunFolder, now: datetime) -> tuple[dict[str, Any], list[FileDi
         "journey": record.journey,
         "journey_version": record.journey_version or None,
         "environment": record.environment.name or None,
+        "insecure": record.environment.insecure,
         "case_name": record.case or None,
         "presets": list(record.presets),
         "overlays": list(record.overlays),

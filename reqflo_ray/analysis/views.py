@@ -27,6 +27,7 @@ _RUN_COLUMNS: Final[dict[str, pa.DataType]] = {
     "journey": pa.string(),
     "journey_version": pa.string(),
     "environment": pa.string(),
+    "insecure": pa.bool_(),
     # `case` and `user` would have to be quoted.
     "case_name": pa.string(),
     "presets": pa.list_(pa.string()),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 _INTERRUPTED: Final = (130, 143)
+# What hardly ever happens is named only when it did, after the counts that are always there.
+_RARE: Final = ("skipped", "cancelled", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned")
 _FAILING: Final = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
 
 
@@ -143,9 +145,7 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, sto
     counts = verdict.counts
     shown = [("rows", counts.rows), ("passed", counts.passed), ("failed", counts.failed), ("error", counts.error)]
     shown.append(("inconclusive", counts.inconclusive))
-    # What hardly ever happens is named only when it did, after the counts that are always there.
-    rare = (("skipped", counts.skipped), ("cancelled", counts.cancelled), ("resumed", counts.resumed))
-    shown += [(name, number) for name, number in rare if number]
+    shown += [(name, number) for name in _RARE if (number := getattr(counts, name))]
     status = terminal.paint(verdict.status, "bold green" if verdict.status == "passed" else "bold red")
     lines = [
         f"verdict: {status}  {'  '.join(f'{name} {number}' for name, number in shown)}"

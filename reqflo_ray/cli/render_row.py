@@ -13,6 +13,7 @@ import msgspec
 
 from reqflo_ray.cli.output_file import as_json_value, encode_json
 from reqflo_ray.cli.terminal import Terminal, escape, shorten
+from reqflo_ray.cli.wording import counted
 
 _SHOWN_BODY_LINES: Final = 40
 _LONGEST_LINE: Final = 500
@@ -67,7 +68,8 @@ def _request(step: Mapping[str, Any], *, full: bool) -> Iterator[str]:
     yield from _body("  > ", step, "http_request_body", full=full)
     if step.get("resend_count"):
         reason = f" ({escape(str(step['resend_reason']))})" if step.get("resend_reason") else ""
-        yield f"  may have been sent before: {step['resend_count']} times{reason}"
+        key = f", idempotency key {escape(str(step['idempotency_key']))}" if step.get("idempotency_key") else ""
+        yield f"  may have been sent before: {counted(step['resend_count'], 'time')}{reason}{key}"
 
 
 def _response(step: Mapping[str, Any], *, full: bool) -> Iterator[str]:

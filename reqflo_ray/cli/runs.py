@@ -27,6 +27,7 @@ def facts_of(run: RunSummary) -> dict[str, Any]:
         "run_id": run.run_id,
         "journey": run.journey,
         "environment": run.environment,
+        "insecure": run.insecure,
         "state": run.state.value,
         "verdict": run.verdict.status.value if run.verdict else None,
         "rows": run.rows,

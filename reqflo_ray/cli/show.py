@@ -21,7 +21,10 @@ reqflo-ray show latest --row ref-0017
 reqflo-ray show latest --row 17 --step create --full
 """
 _SHOWN_FAILURES: Final = 20
-_COUNTED: Final = ("passed", "failed", "error", "inconclusive", "skipped", "cancelled", "requests", "retries", "resent")
+_COUNTED: Final = (
+    *("passed", "failed", "error", "inconclusive", "skipped", "cancelled", "requests", "retries"),
+    *("resumed", "resent", "resent_sensitive", "quarantined", "poisoned"),
+)
 _FAILURES: Final = (
     "select row_index, row_key, status, failed_step, error_code, error_message from results"
     f" where status <> 'passed' order by row_index limit {_SHOWN_FAILURES}"
@@ -73,7 +76,7 @@ def _show_run(run: str, store: str | None, as_json: bool, terminal: Terminal) ->
         terminal.data(readable_json({**facts, "counts": counts, "failures": rows}))
         return
     for name, value in facts.items():
-        if value not in (None, ""):
+        if value not in (None, "") and value is not False:
             terminal.text(f"{name:<12} {escape(str(value))}")
     shown = "  ".join(f"{name} {number}" for name, number in counts.items() if number)
     terminal.text(f"{'counts':<12} {shown or 'none yet'}")

@@ -76,7 +76,6 @@ class HttpModel(Authored):
     max_redirects: Annotated[int, Field(ge=0, le=20)] = _HTTP.max_redirects
     evidence_body_bytes: Annotated[int, Field(ge=0)] = _HTTP.evidence_body_bytes
     allow_link_local: bool = False
-    verify: bool = True
     ca_file: str = ""
     client_certificate: str = ""
     client_key: str = ""
@@ -114,7 +113,7 @@ class ServiceModel(Authored):
 
 
 class EnvironmentModel(Authored):
-    """A target system. `insecure: true` turns off the verification of TLS certificates."""
+    """A target system. `insecure: true` turns off the verification of TLS certificates, and every run of it says so."""
 
     name: Name
     description: str = ""

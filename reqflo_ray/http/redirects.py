@@ -14,7 +14,9 @@ from reqflo_ray.http.target import parse_target
 from reqflo_ray.model.exchange import FailureKind, TransportResponse
 
 _STATUSES: Final = frozenset({301, 302, 303, 307, 308})
-_CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+_CREDENTIALS: Final = frozenset(
+    ("authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "x-amz-security-token")
+)
 _OF_THE_BODY: Final = frozenset(
     {"content-length", "content-type", "content-encoding", "content-language", "content-location", "digest"}
 )
@@ -28,9 +30,10 @@ def is_redirect(response: TransportResponse) -> bool:
 def next_hop(previous: Outgoing, response: TransportResponse, user_agent: str) -> Outgoing:
     """The request that follows `previous` after its answer `response`, which must be a redirect.
 
-    303, and 301 or 302 after POST, become GET without a body. Across origins Authorization, Cookie and
-    Proxy-Authorization stay behind (https to http is such a change), and Host is made anew. Raises `ExchangeError`:
-    `protocol_error` for a Location that cannot be read, `target_blocked` for one that is neither http nor https.
+    303, and 301 or 302 after POST, become GET without a body. Across origins Authorization, Cookie and other headers
+    that hold credentials by their name stay behind (https to http is such a change), and Host is made anew.
+    Raises `ExchangeError`: `protocol_error` for a Location that cannot be read, `target_blocked` for one that is
+    neither http nor https.
     """
     here = previous.target
     locations = _locations(response)

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Withdrawn
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
 
 # So many deaths of a row that runs alone, without getting further, prove that it is the row.
 _PROOF: Final = 3
+# Up to so many deaths that found none of the shard's rows begun are taken for chance.
+_DEATHS_WHILE_WAITING: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
     """Judge the rows by the journals of all attempts, in order, and the attempts that ended in a worker's death."""
     done: set[tuple[int, str, int]] = set()
     ends = {number: _end(records, done) for number, records in journals}
-    deaths = sorted(died)
+    deaths = _deaths_that_count(dict(journals), died)
     poisoned = {row for end in ends.values() for row in end.poisoned}
     alone = _deaths_alone(ends, died)
     poisoned |= {row for row, count in alone.items() if count >= _PROOF}
@@ -75,6 +77,19 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
         all_alone=barren >= 2 and not common and not blamed_last,
         barren_deaths=barren,
     )
+
+
+def _deaths_that_count(journals: Mapping[int, Sequence[JournalRecord]], died: Collection[int]) -> list[int]:
+    """The deaths that tell something about the shard, in order. While other shards have all places in a worker, this
+    one has read its rows and waits: that the worker dies then is not its doing, unless it happens again and again."""
+    counting, waiting = [], 0
+    for number in sorted(died):
+        records = journals.get(number, ())
+        waited = bool(records) and all(isinstance(record, Takeover) for record in records)
+        waiting += waited
+        if not waited or waiting > _DEATHS_WHILE_WAITING:
+            counting.append(number)
+    return counting
 
 
 def _deaths_alone(ends: Mapping[int, _End], died: Collection[int]) -> Counter[int]:

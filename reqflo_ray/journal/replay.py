@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from reqflo_ray.errors import StoreError
 from reqflo_ray.journal.poison import Blame, blame
-from reqflo_ray.journal.reader import Damage, JournalContents
+from reqflo_ray.journal.reader import Damage, Gap, JournalContents
 from reqflo_ray.journal.records import FORMAT
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Takeover, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status
@@ -103,7 +103,7 @@ def replay(
                 code="unsupported_journal",
                 hint="resume the run with the version that began it",
             )
-    journals = dict(sorted(attempts))
+    journals = _with_what_was_seen(dict(sorted(attempts)))
     rows: dict[int, _Row] = {}
     for number, index, record, late in _in_the_order_of_knowledge(journals):
         # That an attempt did not know an outcome is no outcome: it follows again from the intent that is open.
@@ -124,6 +124,23 @@ def replay(
         quarantined=sum(contents.lost for contents in journals.values()),
         damage=tuple((number, damage) for number, contents in journals.items() for damage in contents.damage),
     )
+
+
+def _with_what_was_seen(journals: Mapping[int, JournalContents]) -> dict[int, JournalContents]:
+    """The journals, each with a gap at its end where a later attempt has read more of it than there is now: a file
+    that was emptied, cut between two records, or lost looks whole by itself."""
+    seen: dict[int, int] = {}
+    for contents in journals.values():
+        if contents.records and isinstance(contents.records[0], Takeover):
+            for number, written in contents.records[0].seen.items():
+                seen[number] = max(written, seen.get(number, 0))
+    whole = dict(journals)
+    for number, written in seen.items():
+        found = journals.get(number, JournalContents())
+        if found.written < written:
+            gap = Gap(before=len(found.records), count=written - found.written)
+            whole[number] = replace(found, gaps=(*found.gaps, gap))
+    return dict(sorted(whole.items()))
 
 
 _Told = tuple[int, int, JournalRecord, bool]  # attempt, index in its journal, record, whether it came late

@@ -142,7 +142,7 @@ class _Check:
             problems=self._problems.all(),
             environment=self._environment,
             given=self._given,
-            http=_http_settings(self._workspace.settings.http if self._workspace else HttpModel()),
+            http=self._http_settings(self._workspace.settings.http if self._workspace else HttpModel()),
             secrets=secrets,
             me=self._me,
             row_required=row_required,
@@ -152,6 +152,10 @@ class _Check:
     def _check_environment(self) -> None:
         """Every service and every key of the environment that a step needs must be there."""
         requires, environment = self._artifact.requires, self._environment
+        if environment.insecure:
+            message = f"the environment `{environment.name}` is insecure: no TLS certificate is verified"
+            hint = "give the authority's certificate as `http.ca_file` instead"
+            self._problems.warning("insecure_environment", message, None, hint=hint)
         wanted = [*requires.services, *requires.environment_keys]
         if not environment.name:
             if wanted:
@@ -301,21 +305,20 @@ class _Check:
     def _place_of(self, entry: Input | Variable) -> Position | None:
         return self._places.get(f"{'inputs' if isinstance(entry, Input) else 'variables'}.{entry.name}")
 
-
-def _http_settings(model: HttpModel) -> HttpSettings:
-    return HttpSettings(
-        engine=model.engine,
-        connect_ms=model.connect_timeout,
-        read_ms=model.read_timeout,
-        total_ms=model.total_timeout,
-        max_body_bytes=model.max_body_bytes,
-        max_redirects=model.max_redirects,
-        evidence_body_bytes=model.evidence_body_bytes,
-        allow_link_local=model.allow_link_local,
-        verify=model.verify,
-        ca_file=model.ca_file,
-        client_certificate=model.client_certificate,
-        client_key=model.client_key,
-        proxy=model.proxy,
-        user_agent=model.user_agent,
-    )
+    def _http_settings(self, model: HttpModel) -> HttpSettings:
+        return HttpSettings(
+            engine=model.engine,
+            connect_ms=model.connect_timeout,
+            read_ms=model.read_timeout,
+            total_ms=model.total_timeout,
+            max_body_bytes=model.max_body_bytes,
+            max_redirects=model.max_redirects,
+            evidence_body_bytes=model.evidence_body_bytes,
+            allow_link_local=model.allow_link_local,
+            verify=not self._environment.insecure,
+            ca_file=model.ca_file,
+            client_certificate=model.client_certificate,
+            client_key=model.client_key,
+            proxy=model.proxy,
+            user_agent=model.user_agent,
+        )

@@ -177,7 +177,8 @@ def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status:
         counts=counts,
         started_at=record.created_at,
         finished_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        duration_ms=round((now - began).total_seconds() * 1000, 3),
+        # The clock may have been set back meanwhile, or the run begun on another machine.
+        duration_ms=max(0.0, round((now - began).total_seconds() * 1000, 3)),
         failures=tuple(sorted(failures, key=lambda failure: failure.row_index)),
     )
 

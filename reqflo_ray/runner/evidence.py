@@ -78,19 +78,21 @@ class EvidenceBuilder:
                 received = exchange.failure.headers
         outputs = _encode(attempt.outputs).decode() if attempt.outputs else ""
         error_message, assertions, events = attempt.error_message, attempt.assertions, attempt.events
-        texts = [url, error_message, outputs, *chain.from_iterable(sent_headers), *chain.from_iterable(received)]
+        response = exchange.response if exchange else None
+        reason = response.reason if response else ""
+        texts = [url, error_message, outputs, reason]
+        texts += [*chain.from_iterable(sent_headers), *chain.from_iterable(received)]
         for result in assertions:
             texts += (result.expected, result.actual, result.message)
         texts += [event.text for event in events]
         masked = _mask_all(texts, redactor)
         if masked is not texts:
             take = iter(masked).__next__
-            url, error_message, outputs = take(), take(), take()
+            url, error_message, outputs, reason = take(), take(), take(), take()
             sent_headers = tuple([(take(), take()) for _ in sent_headers])
             received = tuple([(take(), take()) for _ in received])
             assertions = tuple([_with_texts(result, take(), take(), take()) for result in assertions])
             events = tuple([LogEvent(event.at_us, event.kind, take()) for event in events])
-        response = exchange.response if exchange else None
         request_body = self._body(request.body if request else None, redactor)
         response_body = self._body(response.body if response else None, redactor)
         failure = exchange.failure if exchange else None
@@ -111,7 +113,7 @@ class EvidenceBuilder:
             request_body_sha256=request_body.sha256,
             request_body_truncated=request_body.truncated,
             response_status=response.status if response else failure.status if failure else None,
-            response_reason=response.reason if response else "",
+            response_reason=reason,
             response_headers=mask_credentials(received),
             response_body=response_body.kept,
             response_body_size=response_body.size,

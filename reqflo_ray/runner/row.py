@@ -22,7 +22,15 @@ from reqflo_ray.model.results import ResendReason, RowResult, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
 from reqflo_ray.runner.attempts import send_until_settled, status_of
 from reqflo_ray.runner.evidence import without_exchange
-from reqflo_ray.runner.row_context import FIRST_SEND, Outcome, Resend, RowContext, ShardAttempt, Suspended
+from reqflo_ray.runner.row_context import (
+    FIRST_SEND,
+    Outcome,
+    Resend,
+    RowContext,
+    ShardAttempt,
+    Suspended,
+    cookies_of,
+)
 from reqflo_ray.runner.worker import Worker
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -192,6 +200,9 @@ class RowRunner:
         context.records.extend(records)
         context.counts.requests += sum(1 for record in records if record.timings is not None)
         context.counts.retries += sum(1 for done in completions if not done.final)
+        reasons = [record.resend_reason for record in records]
+        context.counts.resent += reasons.count(ResendReason.UNKNOWN)
+        context.counts.resent_sensitive += reasons.count(ResendReason.SENSITIVE)
         self._restored_ms += sum(record.duration_ms for record in records)
         if context.cookies is not None:
             for done in completions:
@@ -203,7 +214,12 @@ class RowRunner:
         The one exception to never sending a completed step again; only for steps that are safe to send again. Raises
         `RowFault` if a value cannot be had back.
         """
-        for need in prepared.needs if self._withheld else ():
+        if not self._withheld:
+            return
+        needs = list(prepared.needs)
+        if isinstance(prepared.step, HttpStep):
+            needs += [name for name, producer in self._withheld.items() if name == cookies_of(producer.step.id)]
+        for need in needs:
             producer = self._withheld.get(need)
             if producer is None:
                 continue

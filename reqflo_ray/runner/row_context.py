@@ -53,6 +53,11 @@ class Resend:
 FIRST_SEND: Final = Resend()
 
 
+def cookies_of(step: str) -> str:
+    """The name of the cookies of `step` where the journal withholds them: any later request may need them."""
+    return f"steps.{step}.cookies"
+
+
 @dataclass(slots=True, kw_only=True)
 class Outcome:
     """One attempt of a step as it ended, before it is turned into evidence."""
@@ -125,6 +130,7 @@ class RowContext:
         record = self.record(prepared, number, outcome, resend)
         captures, withheld = self._storable(f"steps.{prepared.step.id}.", outcome.captures, prepared.sensitive_captures)
         variables, withheld_variables = self._storable("variables.", outcome.variables, frozenset())
+        telling = any(self._tells(cookie) for cookie in outcome.cookies)
         await self.shard.journal.complete(
             Completion(
                 row=self.row.index,
@@ -134,9 +140,10 @@ class RowContext:
                 final=final,
                 error_code=outcome.code,
                 captures=captures,
-                withheld=withheld + withheld_variables,
+                withheld=withheld + withheld_variables + ((cookies_of(prepared.step.id),) if telling else ()),
                 variables=variables,
-                cookies=outcome.cookies,
+                # All of them or none, so that their order stays.
+                cookies=() if telling else outcome.cookies,
                 record=record,
             )
         )
@@ -186,6 +193,9 @@ class RowContext:
         if stored and self._would_be_masked(list(stored.values())):
             stored = {key: value for key, value in stored.items() if not self._would_be_masked(value)}
         return stored, tuple([prefix + key for key in values if key not in stored])
+
+    def _tells(self, cookie: Cookie) -> bool:
+        return self._would_be_masked([cookie.name, cookie.value, cookie.domain, cookie.path])
 
     def _would_be_masked(self, value: JsonValue) -> bool:
         text = _encode(value).decode()

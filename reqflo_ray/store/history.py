@@ -36,7 +36,8 @@ class RunState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """A run at a glance. `counts` are of what is committed so far. `verdict` is there when the run is finished;
-    of a damaged run, `problem` says what is wrong and the rest may be empty."""
+    `insecure`: no TLS certificate is verified. Of a damaged run, `problem` says what is wrong and the rest may be
+    empty."""
 
     run_id: str
     state: RunState
@@ -46,6 +47,7 @@ class RunSummary:
     created_at: str = ""
     artifact: str = ""
     rows: int = 0
+    insecure: bool = False
     verdict: Verdict | None = None
     problem: str = ""
 
@@ -90,6 +92,7 @@ def summarize(folder: RunFolder, now: datetime) -> RunSummary:
         created_at=record.created_at,
         artifact=record.artifact,
         rows=counts.rows,
+        insecure=record.environment.insecure,
         counts=counts,
         verdict=verdict,
         problem=problem,

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import evidence_size
 import first_answer
 import journal_cost
+import recovery
 import redaction
 import row_cost
 import staging
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Workbench, int, int], list[Measurement]]] = {
     "row": row_cost.measure,
     "redaction": redaction.measure,
     "journal": journal_cost.measure,
+    "recovery": recovery.measure,
     "staging": staging.measure,
     "memory": worker_memory.measure,
 }

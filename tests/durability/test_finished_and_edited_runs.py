@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from example_workspace import CLIENT_SECRET
 
 from reqflo_ray import api
 from reqflo_ray.errors import RunConflictError
+from reqflo_ray.store.history import RunState
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -95,6 +97,22 @@ def _edit_all(run: DisturbedRun) -> None:
     run.data.write_text("order_ref,customer_id,total\nother,other,1\n")
     for path in run.workspace.rglob("*.yaml"):
         path.write_text(path.read_text().replace("/auth/token", "/auth/other").replace("max: 2s", "max: 1ms"))
+
+
+class _Tomorrow(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) + timedelta(days=1)
+
+
+def test_a_clock_that_is_set_back_while_a_run_goes_on_makes_no_duration_negative(
+    small: DisturbedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "datetime", _Tomorrow)
+    outcome = api.run(_request(small))
+    assert outcome.exit_code == 0 and outcome.verdict.duration_ms == 0
+    assert outcome.verdict.started_at > outcome.verdict.finished_at
+    assert api.open_store(str(small.store)).find(RUN_ID).state is RunState.FINISHED
 
 
 def test_rerun_takes_the_rows_that_failed_with_new_keys_and_leaves_the_old_run_alone(small: DisturbedRun) -> None:

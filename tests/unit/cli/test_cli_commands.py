@@ -474,7 +474,7 @@ def test_an_empty_store_is_said_to_be_empty_on_standard_error(command_line, api)
 
 
 def test_show_tells_a_run_at_a_glance(command_line, api) -> None:
-    counts = Counts(rows=3, passed=2, failed=1, requests=9)
+    counts = Counts(rows=3, passed=2, failed=1, requests=9, resumed=2, resent=1, resent_sensitive=3, quarantined=4)
     api.store.summaries = [summary("r1", verdict=Status.FAILED, rows=3, counts=counts)]
     columns = "row_index row_key status failed_step error_code error_message"
     api.store.answers = [
@@ -489,12 +489,18 @@ def test_show_tells_a_run_at_a_glance(command_line, api) -> None:
         "verdict      failed",
         "rows         3",
         "created_at   2026-01-02T03:04:05Z",
-        "counts       passed 2  failed 1  requests 9",
+        "counts       passed 2  failed 1  requests 9  resumed 2  resent 1  resent_sensitive 3  quarantined 4",
         "",
         "row_index  row_key  status  failed_step  error_code        error_message",
         "        2  k\\x1b2   failed  create       assertion_failed  expected 201",
     ]
     assert [arguments[1] for name, arguments, _ in api.store.asked if name == "query"] == [("r1",)]
+
+
+def test_show_tells_that_a_run_verified_no_certificate(command_line, api) -> None:
+    api.store.summaries = [summary("r1", insecure=True)]
+    api.store.answers = [("failed_step", table("row_index"))]
+    assert "insecure     True" in command_line("show", "r").out.splitlines()
 
 
 def test_the_hint_of_show_can_be_pasted_into_a_shell(command_line, api) -> None:

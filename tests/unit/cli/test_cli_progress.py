@@ -37,9 +37,11 @@ def test_the_last_lines_of_a_passed_run_are_stable(screen, outcome) -> None:
 
 
 def test_rare_counts_are_named_after_those_that_are_always_there(screen, outcome) -> None:
-    ended = outcome(status=Status.CANCELLED, exit_code=3, rows=10, passed=4, failed=1, cancelled=5, resumed=2)
+    sent = {"resumed": 2, "resent": 3, "resent_sensitive": 1, "quarantined": 7, "poisoned": 6}
+    ended = outcome(status=Status.CANCELLED, exit_code=3, rows=10, passed=4, failed=1, cancelled=5, **sent)
     assert last_lines(ended, screen(), unfinished=False)[0] == (
-        "verdict: cancelled  rows 10  passed 4  failed 1  error 0  inconclusive 0  cancelled 5  resumed 2  in 12.3 s"
+        "verdict: cancelled  rows 10  passed 4  failed 1  error 0  inconclusive 0  cancelled 5  resumed 2"
+        "  resent 3  resent_sensitive 1  quarantined 7  poisoned 6  in 12.3 s"
     )
 
 

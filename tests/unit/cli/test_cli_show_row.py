@@ -65,6 +65,7 @@ STEP: dict[str, Any] = {
     "events": [{"logged_at": datetime(2026, 1, 2, 3, 4, 5, 678_000), "kind": "retry", "text": "attempt 1 failed"}],
     "resend_count": 1,
     "resend_reason": "unknown",
+    "idempotency_key": "MZXW6",
     "resumed": True,
 }
 
@@ -86,7 +87,7 @@ def test_a_row_reads_from_its_verdict_down_to_its_events(screen) -> None:
         "  > Accept: b",
         "  >",
         '  > {"total": 12.50}',
-        "  may have been sent before: 1 times (unknown)",
+        "  may have been sent before: 1 time (unknown), idempotency key MZXW6",
         "  < 500 Internal Server Error",
         "  < content-type: application/json",
         "  <",

@@ -9,7 +9,10 @@ from reqflo_ray.http.outgoing import Outgoing, prepare
 from reqflo_ray.http.redirects import is_redirect, next_hop
 from reqflo_ray.model.exchange import FailureKind, Headers, TransportRequest, TransportResponse
 
-CREDENTIALS: Headers = (("Authorization", "Bearer x"), ("cookie", "a=b"), ("Proxy-Authorization", "Basic y"))
+CREDENTIALS: Headers = (
+    *(("Authorization", "Bearer x"), ("cookie", "a=b"), ("Proxy-Authorization", "Basic y")),
+    *(("X-Api-Key", "k"), ("Api-Key", "k"), ("x-auth-token", "t"), ("X-Amz-Security-Token", "t")),
+)
 
 
 def answer(status: int, *locations: str) -> TransportResponse:

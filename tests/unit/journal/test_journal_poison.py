@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from reqflo_ray.journal.poison import Blame, blame
-from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Withdrawn
+from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
 from reqflo_ray.model.results import Status
 
 
@@ -111,6 +111,18 @@ def test_deaths_without_progress_and_without_a_common_row_make_all_rows_run_alon
     assert judge([], [], died={1, 2}).all_alone
     assert judge([intent(1)], [intent(2)], died={1, 2}).all_alone
     assert not judge([intent(1)], [done(1)], died={1, 2}).all_alone
+
+
+def test_deaths_while_all_rows_of_the_shard_wait_for_a_place_are_not_held_against_it() -> None:
+    waiting: list[JournalRecord] = [Takeover(seen={1: 1})]
+    found = judge([intent(1)], waiting, waiting, waiting, died={1, 2, 3, 4})
+    assert found.barren_deaths == 1 and not found.all_alone and not found.suspects
+    assert judge([intent(1)], waiting, [intent(1)], died={1, 2, 3}).suspects == (1,)
+
+
+def test_a_shard_whose_workers_always_die_before_any_row_begins_is_not_run_for_ever() -> None:
+    waiting: list[JournalRecord] = [Takeover(seen={1: 0})]
+    assert judge([], *[waiting] * 17, died=range(1, 19)).barren_deaths == 6
 
 
 def test_rows_run_together_again_once_the_culprit_is_found() -> None:

@@ -295,3 +295,28 @@ def test_a_row_finished_before_the_damage_is_not_doubtful() -> None:
     whole = JournalContents(tuple(done(1, step) for step in STEPS))
     found = replay([(1, whole), (2, JournalContents(gaps=(Gap(0, 9),)))], steps=STEPS)
     assert doubtful(found.row(1)) == ""
+
+
+@pytest.mark.parametrize("left", [(), (intent(1),)], ids=["emptied", "cut between two records"])
+def test_what_a_takeover_has_read_and_is_gone_is_lost_and_not_taken_for_never_sent(
+    left: tuple[JournalRecord, ...],
+) -> None:
+    found = history(left, (Takeover(seen={1: 2}), intent(2)))
+    assert found.quarantined == 2 - len(left)
+    assert doubtful(found.row(1)) == doubtful(found.row(9)) == "abcd"
+    assert doubtful(found.row(2)) == "abcd"  # its record in the second journal does not say where it was in the first
+
+
+def test_a_journal_that_a_takeover_has_read_and_that_is_missing_is_lost() -> None:
+    found = replay([(2, JournalContents((Takeover(seen={1: 3}),)))], steps=STEPS)
+    assert found.quarantined == 3 and doubtful(found.row(1)) == "abcd"
+
+
+def test_a_missing_journal_that_was_empty_when_it_was_read_is_no_loss() -> None:
+    found = replay([(2, JournalContents((Takeover(seen={1: 0}),)))], steps=STEPS)
+    assert found.quarantined == 0 and not found.row(1).doubtful
+
+
+def test_what_was_known_to_be_lost_already_is_not_lost_twice() -> None:
+    first = JournalContents((intent(1),), gaps=(Gap(0, 3),))
+    assert replay([(1, first), (2, JournalContents((Takeover(seen={1: 4}),)))], steps=STEPS).quarantined == 3

@@ -118,6 +118,17 @@ def test_what_is_settled_goes_into_the_run_record() -> None:
     assert (checked.http.engine, checked.http.connect_ms) == ("aiohttp", 5000)
 
 
+@pytest.mark.parametrize("insecure", [False, True])
+def test_certificates_are_not_verified_in_an_insecure_environment_alone_and_that_is_told(
+    check: Checker, insecure: bool
+) -> None:
+    own = f"environment: {{name: local, insecure: {str(insecure).lower()}}}\n---\n"
+    files = {"e.yaml": own + "environment: {name: other, insecure: true}\n"}
+    checked = check("  steps: [{id: a, request: {url: 'https://api.example/'}}]\n", files, environment="local")
+    assert checked.http.verify is not insecure and checked.environment.insecure is insecure
+    assert codes(checked) == ([("warning", "insecure_environment")] if insecure else [])
+
+
 def test_a_skipped_steps_secret_is_not_needed() -> None:
     assert check_orders("no-token", columns=COLUMNS).secrets == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from scripted import Journey, ok, refused, statuses, without_captures
 
@@ -161,6 +162,47 @@ def test_a_sensitive_input_is_in_the_request_and_nowhere_else(tmp_path: Path) ->
     assert outcome.records[0].response_body == b'{"echo": "[sensitive:inputs.card]"}'
 
 
+def test_a_reason_phrase_that_repeats_a_sensitive_input_is_masked(tmp_path: Path) -> None:
+    text = one_step("").replace("url: /x}", 'url: /x, headers: {X-Card: "{{ inputs.card }}"}}')
+    answer = msgspec.structs.replace(ok(), reason="got 4111-1111-1111")
+    outcome, _ = Journey(tmp_path, text).run(answer, row={"card": "4111-1111-1111"})
+    assert outcome.records[0].response_reason == "got [sensitive:inputs.card]"
+
+
+def _with_a_cookie(on_interrupt: str) -> str:
+    text = one_step(f"      on_interrupt: {on_interrupt}\n").replace("  inputs:", "  cookies: true\n  inputs:")
+    text = text.replace("url: /x}", 'url: /x, headers: {X-Card: "{{ inputs.card }}"}}')
+    return text + "    - id: use\n      request: {service: api, method: GET, url: /use}\n"
+
+
+_ITS_COOKIE = (("Set-Cookie", "session=4111-1111-1111"), ("Set-Cookie", "theme=dark"))
+
+
+def test_a_cookie_that_repeats_a_sensitive_input_is_not_journaled_but_had_back_when_it_is_needed(
+    tmp_path: Path,
+) -> None:
+    journey, card = Journey(tmp_path, _with_a_cookie("resend")), {"card": "4111-1111-1111"}
+    answers = iter([True, False])
+    with pytest.raises(Suspended):
+        journey.run(ok(headers=_ITS_COOKIE), row=card, may_send=lambda: next(answers))
+    journaled = b"".join(bytes(data) for data in journey.disk.logs.values())
+    assert b"4111-1111-1111" not in journaled and b"[sensitive:inputs.card]" in journaled
+    outcome, api = journey.run(ok(headers=_ITS_COOKIE), ok(), row=card, history=journey.history())
+    assert [request.url.rsplit("/", 1)[1] for request in api.seen] == ["x", "use"]
+    assert dict(api.seen[1].headers)["Cookie"] == "session=4111-1111-1111; theme=dark"
+    assert (outcome.result.status, outcome.result.resent_sensitive) == (Status.PASSED, 1)
+
+
+def test_a_withheld_cookie_of_a_step_that_must_not_be_repeated_makes_the_row_inconclusive(tmp_path: Path) -> None:
+    journey, card = Journey(tmp_path, _with_a_cookie("fail")), {"card": "4111-1111-1111"}
+    answers = iter([True, False])
+    with pytest.raises(Suspended):
+        journey.run(ok(headers=_ITS_COOKIE), row=card, may_send=lambda: next(answers))
+    outcome, api = journey.run(row=card, history=journey.history())
+    assert api.seen == []
+    assert (outcome.result.status, outcome.result.error_code) == (Status.INCONCLUSIVE, "sensitive_value_lost")
+
+
 @pytest.mark.parametrize(
     ("evidence", "kept"), [(Evidence.FULL, True), (Evidence.FAILURES, False), (Evidence.NONE, False)]
 )
@@ -218,6 +260,23 @@ def test_a_withheld_value_of_a_step_that_must_not_be_repeated_makes_the_row_inco
     outcome, api = journey.run(history=without_captures(journey.history(), "make"))
     assert api.seen == []
     assert (outcome.result.status, outcome.result.error_code) == (Status.INCONCLUSIVE, "sensitive_value_lost")
+
+
+def test_what_was_sent_again_is_counted_also_when_another_attempt_finishes_the_row(tmp_path: Path) -> None:
+    text = TWO_STEPS.replace("- id: make\n", "- id: make\n      on_interrupt: resend\n")
+    journey = Journey(tmp_path, text)
+
+    def die() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        journey.run(may_send=die)
+    answers = iter([True, False])
+    with pytest.raises(Suspended):
+        journey.run(ok({"id": "i"}, status=201), history=journey.history(), may_send=lambda: next(answers))
+    outcome, api = journey.run(ok(), history=journey.history())
+    assert [request.url.rsplit("/", 1)[1] for request in api.seen] == ["i"]
+    assert (outcome.result.requests, outcome.result.resent) == (2, 1)
 
 
 def test_a_row_that_changed_between_two_attempts_is_an_error_and_nothing_is_sent(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from reqflo_ray.errors import UsageError
+from reqflo_ray.model.plan import Environment
 from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.history import RunState, list_runs, prune, resolve_run, run_ids, summarize
@@ -46,6 +47,12 @@ def state(folder: RunFolder) -> RunState:
 
 def test_a_store_without_runs_has_none(runs: Any) -> None:
     assert list_runs(runs.storage, NOW) == []
+
+
+def test_a_run_that_verified_no_certificate_says_so(runs: Any) -> None:
+    runs.finish("careless", environment=Environment(name="lab", insecure=True))
+    runs.finish("careful")
+    assert {run.run_id: run.insecure for run in list_runs(runs.storage, NOW)} == {"careless": True, "careful": False}
 
 
 def test_runs_are_listed_newest_first(runs: Any) -> None:
