@@ -35,7 +35,8 @@ def check(
     strict: options.Strict = False,
     as_json: options.AsJson = False,
 ) -> int:
-    """Check a journey, and all that it would run with, before anything is sent; warnings do not fail the check."""
+    """Check a journey, and all that it would run with, every row of its data too, before anything is sent; warnings
+    do not fail the check."""
     options.need_one_journey(journey, artifact)
     from reqflo_ray import api
 
