@@ -25,7 +25,6 @@ Exit codes:
   1  a row failed, or errored against the API
   2  usage, definition or run-check error; nothing was sent
   3  the run could not be finished, a row is inconclusive, or evidence did not verify
-  4  a threshold or comparison failed
   5  there was nothing to run
   130, 143  interrupted; the run can be resumed"""
 

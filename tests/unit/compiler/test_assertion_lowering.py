@@ -106,6 +106,8 @@ def test_every_operator_can_be_written(compiled: Compiler, operator: Operator) -
         ("{type: status_code}", "invalid_assertion", 48),
         ("{type: status_code, expected: 99}", "invalid_assertion", 78),
         ("{type: status_code, expected: 3-4}", "invalid_assertion", 78),
+        ("{type: status_code, expected: 299-200}", "invalid_assertion", 78),
+        ("{type: status_code, expected: '200'}", "invalid_assertion", 78),
         ("{type: status_code, expected: []}", "invalid_assertion", 78),
         ("{type: status_code, expected: true}", "invalid_assertion", 78),
         ("{type: status_code, operator: contains, expected: 200}", "invalid_assertion", 78),
