@@ -220,5 +220,11 @@ def test_a_path_that_leads_nowhere_is_refused(only_problem: OnlyProblem, path: s
     assert problem.hint.startswith(hint)
 
 
+@pytest.mark.parametrize("path", ["$.Content-Type", "$.a.Content-Type.b", "$..Content-Type"])
+def test_a_name_that_has_to_be_quoted_is_shown_quoted(only_problem: OnlyProblem, path: str) -> None:
+    found = only_problem(journey(f"assertions: [{{type: json_path, path: {path}, operator: exists}}]"))
+    assert (found.code, found.hint.rpartition(" ")[2]) == ("invalid_path", "`['Content-Type']`")
+
+
 def test_two_outputs_of_one_name_are_refused(only_problem: OnlyProblem) -> None:
     assert only_problem(journey("outputs: [{name: o, path: body}, {name: o, path: status}]")).code == "duplicate_key"
