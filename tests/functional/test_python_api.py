@@ -49,6 +49,7 @@ def _modules_after(code: str) -> set[str]:
 
 def test_every_documented_name_is_there() -> None:
     assert all(callable(getattr(reqflo_ray, name)) for name in NAMES)
+    assert set(NAMES) <= set(dir(reqflo_ray))
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
