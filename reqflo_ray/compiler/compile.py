@@ -109,11 +109,11 @@ def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Defi
     """The journey of that exact name, or the one in that file; None after reporting why there is none. What is wrong
     with it is reported too, and then as much of it is given as can be looked at."""
     if any(definition.name == journey for definition in workspace.journeys) or not _is_file_name(journey):
-        return _look_up(workspace.journeys, journey, problems)
+        return _look_up(workspace.journeys, journey, workspace, problems)
     places = {(workspace.root / journey).resolve(), Path(journey).resolve()}
     held = [definition for definition in workspace.journeys if (workspace.root / definition.file).resolve() in places]
     if len(held) == 1:
-        return _look_up(held, held[0].name, problems)
+        return _look_up(held, held[0].name, workspace, problems)
     if held:
         names = ", ".join(f"`{definition.name}`" for definition in held)
         message = f"`{journey}` holds more than one journey"
@@ -122,14 +122,16 @@ def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Defi
         hint = "it must be a YAML file below the workspace's folder, with the key `journey`"
         problems.error("unknown_journey", f"`{journey}` holds no journey of this workspace", None, hint=hint)
     else:
-        return _look_up(workspace.journeys, journey, problems)
+        return _look_up(workspace.journeys, journey, workspace, problems)
     return None
 
 
 def _look_up(
-    journeys: Sequence[Definition[JourneyModel]], name: str, problems: Problems
+    journeys: Sequence[Definition[JourneyModel]], name: str, workspace: Workspace, problems: Problems
 ) -> Definition[JourneyModel] | None:
     named = [definition for definition in journeys if definition.name == name]
+    if not named and any(problem.severity is Severity.ERROR for problem in workspace.problems):
+        return None  # it may be in what could not be read
     return lookup(journeys, name, "journey", problems) or (outline(named[0]) if len(named) == 1 else None)
 
 
