@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -90,6 +90,9 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
     workspace = load_workspace(request.workspace)
     source = _compiled(request, workspace)
     compilation = source if isinstance(source, Compilation) else None
+    if compilation is not None and _has_error(workspace.problems):
+        # What lies in a file that could not be read would be told as missing.
+        raise DefinitionError.of(compilation.problems)
     columns: tuple[str, ...] | None = None
     unreadable: DatasetError | None = None
     try:
@@ -115,7 +118,7 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
     problems = _worst_of_each(
         (*(compilation.problems if compilation else ()), *_from_here(checked.problems, workspace))
     )
-    if unreadable is not None and not any(problem.severity is Severity.ERROR for problem in problems):
+    if unreadable is not None and not _has_error(problems):
         raise unreadable
     if unreadable is not None or (compilation is not None and compilation.blocked):
         raise DefinitionError.of((*problems, *(unreadable.all_problems() if unreadable else ())))
@@ -161,6 +164,10 @@ def _from_here(problems: tuple[Problem, ...], workspace: Workspace) -> tuple[Pro
         else problem
         for problem in problems
     )
+
+
+def _has_error(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in problems)
 
 
 def _worst_of_each(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

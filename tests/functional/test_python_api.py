@@ -134,6 +134,14 @@ def test_a_check_of_a_journey_that_does_not_compile_goes_on_with_the_rest(orders
     assert [problem.code for problem in refused.value.problems] == wanted
 
 
+@pytest.mark.parametrize("broken", ["workspace: [", "workspace: {default: {environment: local}}"])
+def test_what_lies_in_a_file_that_cannot_be_read_is_not_missed(orders: Callable[..., Any], broken: str) -> None:
+    request = orders(case="Gift order")
+    (request.workspace / "reqflo.yaml").write_text(broken)
+    (problem,) = reqflo_ray.check(request)
+    assert problem.position is not None and problem.position.file.endswith("reqflo.yaml")
+
+
 def test_a_check_reads_every_row(orders: Callable[..., Any], tmp_path: Path, shop: DemoServer) -> None:
     data = (_data(tmp_path, "a,cus,1\nb,cus\na,,x\n"),)
     problems = reqflo_ray.check(orders(data=data, key="order_ref", environment="stagin"))
