@@ -3,6 +3,11 @@
 `compile`, `check`, `run`, `resume`, `rerun` and `open_store` are those of `reqflo_ray.api`, loaded when first used.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reqflo_ray.api import *  # noqa: F403 - what an editor or type checker shows is what there is
+
 
 def __getattr__(name: str) -> object:
     # Importing a worker's module must not load the compiler, so nothing is imported before it is asked for.
@@ -12,3 +17,9 @@ def __getattr__(name: str) -> object:
     if name in api.__all__:
         return getattr(api, name)
     raise AttributeError(f"module `reqflo_ray` has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from importlib import import_module
+
+    return [*globals(), *import_module("reqflo_ray.api").__all__]

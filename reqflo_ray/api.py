@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reqflo_ray.compiler import authoring_workspace
 from reqflo_ray.compiler.compile import Compilation
 from reqflo_ray.compiler.workspace import load_workspace
-from reqflo_ray.errors import NothingSelectedError, Problem, UsageError
+from reqflo_ray.errors import DatasetError, DefinitionError, NothingSelectedError, Problem, UsageError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.backend import Backend, LocalBackend
@@ -26,6 +26,7 @@ from reqflo_ray.runner.drive import drive
 from reqflo_ray.runner.launch import (
     Prepared,
     RunRequest,
+    check_rows,
     compile_from_here,
     inside_ray_job,
     make_record,
@@ -80,12 +81,24 @@ def compile(journey: str, *, workspace: Path | str = ".", overlays: tuple[str, .
 
 
 def check(request: RunRequest) -> tuple[Problem, ...]:
-    """All that is wrong or risky with what `request` would run; nothing is sent, stored or fetched.
+    """All that is wrong or risky with what `request` would run, every row of its dataset included; nothing is sent,
+    stored or fetched.
 
     Raises:
-        UsageError, DefinitionError, DatasetError: it cannot even be looked at.
+        UsageError: it cannot even be looked at.
+        NothingSelectedError: the dataset has no row.
     """
-    return prepare(request, workers_are_local=request.address is None).problems
+    try:
+        prepared = prepare(request, workers_are_local=request.address is None)
+    except (DefinitionError, DatasetError) as error:
+        return error.all_problems()
+    if not request.data:
+        return prepared.problems
+    try:
+        check_rows(request, prepared)
+    except DatasetError as error:
+        return (*prepared.problems, *error.all_problems())
+    return prepared.problems
 
 
 def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:

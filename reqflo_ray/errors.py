@@ -103,6 +103,14 @@ class ReqfloError(Exception):
             problems=problems,
         )
 
+    def all_problems(self) -> tuple[Problem, ...]:
+        """The findings that it carries, or else itself as one."""
+        if self.problems:
+            return self.problems
+        return (
+            Problem(code=self.code, message=self.message, position=self.position, cause=self.cause, hint=self.hint),
+        )
+
     # Pickle calls the class with `args` only, which loses keyword facts: rebuild from the fields instead.
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, {name: getattr(self, name) for name in _FACTS}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ import typer
 from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import readable_json
 from reqflo_ray.cli.render_errors import count_problems, render_problems
-from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray.errors import DefinitionError, Severity
 
 EXAMPLES: Final = """\
@@ -35,7 +36,8 @@ def check(
     strict: options.Strict = False,
     as_json: options.AsJson = False,
 ) -> int:
-    """Check a journey, and all that it would run with, before anything is sent; warnings do not fail the check."""
+    """Check a journey, and all that it would run with, every row of its data too, before anything is sent; warnings
+    do not fail the check."""
     options.need_one_journey(journey, artifact)
     from reqflo_ray import api
 
@@ -59,7 +61,9 @@ def check(
     if problems:
         terminal.note(render_problems(problems, terminal))
     if as_json:
-        terminal.data(readable_json({"ok": not blocked, "problems": problems}))
+        # The exit code must not be lost because nobody reads the document.
+        with suppress(OutputClosedError):
+            terminal.data(readable_json({"ok": not blocked, "problems": problems}))
     elif not blocked:
         found = count_problems(problems)
         terminal.text(f"ok: {escape(journey or str(artifact))} can run{f' ({found})' if found else ''}")

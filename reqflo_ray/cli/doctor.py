@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -9,7 +10,7 @@ import typer
 
 from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import readable_json
-from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray.errors import ReqfloError
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def doctor(
     findings = _examine(workspace, address, store)
     failed = any(finding.level is Level.FAIL for finding in findings)
     if as_json:
-        terminal.data(readable_json({"ok": not failed, "findings": findings}))
+        # The exit code must not be lost because nobody reads the document.
+        with suppress(OutputClosedError):
+            terminal.data(readable_json({"ok": not failed, "findings": findings}))
     else:
         for finding in findings:
             _show(finding, terminal)

@@ -25,7 +25,6 @@ Exit codes:
   1  a row failed, or errored against the API
   2  usage, definition or run-check error; nothing was sent
   3  the run could not be finished, a row is inconclusive, or evidence did not verify
-  4  a threshold or comparison failed
   5  there was nothing to run
   130, 143  interrupted; the run can be resumed"""
 
@@ -79,6 +78,7 @@ def main() -> int:
 
 def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
     """Run one command line against `terminal`; returns its exit code and raises nothing but `SystemExit`."""
+    result: object = None
     try:
         # Shell completion asks about every command, and its words arrive in the environment.
         completing = bool(terminal.environment.get("_REQFLO_RAY_COMPLETE"))
@@ -86,9 +86,11 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
         program = typer.main.get_command(_application(named))
         result = program.main(list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=terminal)
         terminal.flush()
-    except OutputClosedError:
+    except OutputClosedError as closed:
         terminal.close_quietly()
-        return 0
+        # What was found out is not undone because nobody reads it.
+        found = result if isinstance(result, int) else 0
+        return (found or _explain_unwritten(closed.reason, terminal)) if closed.reason else found
     except ReqfloError as error:
         terminal.note(render_error(error, terminal))
         return error.exit_code
@@ -159,6 +161,12 @@ def _explain_usage(error: typer.TyperException, terminal: Terminal) -> int:
     usage = UsageError(message, hint=f"`{path} --help` lists what can be given")
     terminal.note(render_error(usage, terminal))
     return usage.exit_code
+
+
+def _explain_unwritten(reason: str, terminal: Terminal) -> int:
+    error = ReqfloError("standard output cannot be written", code="output_not_writable", cause=reason)
+    terminal.note(render_error(error, terminal))
+    return error.exit_code
 
 
 def _explain_internal_error(error: Exception, terminal: Terminal) -> int:

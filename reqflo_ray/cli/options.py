@@ -146,12 +146,16 @@ Strict: TypeAlias = Annotated[
     bool, typer.Option("--strict", rich_help_panel=GATES, help="Refuse dataset columns that nothing declares.")
 ]
 FailFast: TypeAlias = Annotated[
-    bool, typer.Option("--fail-fast", rich_help_panel=GATES, help="Start no new row after the first that did not pass.")
+    bool, typer.Option("--fail-fast", rich_help_panel=GATES, help="Start no new shard after a row that did not pass.")
 ]
 MaxFailures: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        "--max-failures", metavar="N", min=1, rich_help_panel=GATES, help="Start no new row after N that did not pass."
+        "--max-failures",
+        metavar="N",
+        min=1,
+        rich_help_panel=GATES,
+        help="Start no new shard after N rows that did not pass.",
     ),
 ]
 StoreLocation: TypeAlias = Annotated[

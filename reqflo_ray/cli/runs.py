@@ -52,7 +52,7 @@ def runs(
     elif found:
         # A run without a verdict, or without an environment, has an empty cell: there is nothing to know.
         rows = [["" if facts[name] is None else facts[name] for name in _COLUMNS] for facts in found]
-        write_table(_COLUMNS, rows, terminal)
+        write_table(_COLUMNS, rows, terminal, whole=1)  # an id is there to be copied
         for facts in found:
             if facts["problem"]:
                 terminal.note(f"{escape(facts['run_id'])}: {escape(facts['problem'])}")

@@ -18,8 +18,9 @@ _NARROWEST: Final = 6
 _NUMBERS: Final = (int, float, Decimal)
 
 
-def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], terminal: Terminal) -> None:
-    """Write a heading and a line for each of `rows` to standard output; when piped no cell is cut.
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], terminal: Terminal, *, whole: int = 0) -> None:
+    """Write a heading and a line for each of `rows` to standard output; when piped no cell is cut, and on a terminal
+    those of the first `whole` columns are not while there is room for them.
 
     Raises:
         OutputClosedError: the reader has gone.
@@ -30,7 +31,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], terminal:
         max([display_width(title), *(display_width(row[index]) for row in cells)]) for index, title in enumerate(titles)
     ]
     if terminal.out_is_terminal:
-        widths = _fitting(widths, terminal.columns)
+        widths = _fitting(widths, terminal.columns, whole)
     right = [_is_number_column(rows, index) for index in range(len(columns))]
     # Each cell is padded before it is painted: colour codes take no room on the screen.
     heading = _GAP.join(_cell(title, width, right=False) for title, width in zip(titles, widths, strict=True))
@@ -75,10 +76,14 @@ def _is_number_column(rows: Sequence[Sequence[Any]], index: int) -> bool:
     return bool(found) and all(isinstance(value, _NUMBERS) and not isinstance(value, bool) for value in found)
 
 
-def _fitting(widths: list[int], columns: int) -> list[int]:
+def _fitting(widths: list[int], columns: int, whole: int) -> list[int]:
     """Take room from the widest columns until the line fits, or every column is at its narrowest."""
     room = columns - len(_GAP) * (len(widths) - 1)
+    kept, widths = widths[:whole], widths[whole:]
+    if sum(kept) + _NARROWEST * len(widths) > room:
+        kept, widths = [], [*kept, *widths]
+    room -= sum(kept)
     limit = max(widths, default=0)
     while limit > _NARROWEST and sum(min(width, limit) for width in widths) > room:
         limit -= 1
-    return [min(width, limit) for width in widths]
+    return [*kept, *(min(width, limit) for width in widths)]

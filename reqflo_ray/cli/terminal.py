@@ -10,8 +10,8 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, Final, TextIO
 
 PIPED_WIDTH: Final = 80
@@ -42,7 +42,12 @@ _STYLES: Final = {
 
 
 class OutputClosedError(Exception):
-    """Whoever read our standard output has gone (`| head`). Nobody is left to be told."""
+    """Standard output takes nothing more: whoever read it has gone (`| head`), and nobody is left to be told; or, with
+    a `reason`, such as a full disk, what was written is not whole."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def escape(text: str, *, multiline: bool = False) -> str:
@@ -122,10 +127,14 @@ class Terminal:
         self.colors_out = _colorful(environment, self.out_is_terminal)
         self.colors_err = _colorful(environment, self.err_is_terminal)
         self.columns = columns or PIPED_WIDTH
+        self._lost: OutputClosedError | None = None
 
     @classmethod
     def of_process(cls) -> Terminal:
         """The terminal of this process. A character that a stream cannot encode is shown as an escape."""
+        if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+            sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
         for stream in (sys.stdout, sys.stderr):
             reconfigure = getattr(stream, "reconfigure", None)
             if reconfigure is not None:
@@ -171,13 +180,11 @@ class Terminal:
         Raises:
             OutputClosedError: the reader has gone.
         """
-        try:
+        with self._writing():
             self._out.flush()
             binary: BinaryIO = self._out.buffer
             binary.write(data)
             binary.flush()
-        except BrokenPipeError:
-            raise OutputClosedError from None
 
     def note(self, text: str = "") -> None:
         """Write lines for people to standard error. Never raises: that nobody listens must not stop a run."""
@@ -189,12 +196,12 @@ class Terminal:
         """Hand everything over to the system.
 
         Raises:
-            OutputClosedError: the reader has gone.
+            OutputClosedError: the reader has gone, now or earlier.
         """
-        try:
+        if self._lost is not None:
+            raise self._lost
+        with self._writing():
             self._out.flush()
-        except BrokenPipeError:
-            raise OutputClosedError from None
 
     def close_quietly(self) -> None:
         """Point standard output nowhere, so that the interpreter's last flush finds no closed pipe."""
@@ -212,10 +219,17 @@ class Terminal:
         return _paint(text, style) if self.colors_err else text
 
     def _write_out(self, text: str) -> None:
-        try:
+        with self._writing():
             self._out.write(text)
-        except BrokenPipeError:
-            raise OutputClosedError from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            gone = isinstance(problem, BrokenPipeError)
+            self._lost = OutputClosedError("" if gone else problem.strerror or type(problem).__name__)
+            raise self._lost from None
 
 
 def _colorful(environment: Mapping[str, str], is_terminal: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from reqflo_ray.cli import options
 from reqflo_ray.cli.output_file import readable_json
 from reqflo_ray.cli.render_errors import render_problems
-from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray.cli.wording import counted
 from reqflo_ray.errors import IntegrityError, Problem
 
@@ -38,7 +39,9 @@ def verify(
     if report.findings:
         terminal.note(render_problems([_problem(finding) for finding in report.findings], terminal))
     if as_json:
-        terminal.data(readable_json({"ok": report.ok, "report": report}))
+        # The exit code must not be lost because nobody reads the document.
+        with suppress(OutputClosedError):
+            terminal.data(readable_json({"ok": report.ok, "report": report}))
     elif report.ok:
         terminal.text(f"ok: {escape(report.run_id)}: {counted(report.files, 'file')} and {counted(report.rows, 'row')}")
     elif report.rows_lost:

@@ -172,7 +172,10 @@ class AssertionCompiler:
             listed = expected.value if isinstance(expected.value, list) else [expected.value]
             if not listed or not all(map(_is_status, listed)):
                 message = 'a status is an integer, "2xx", "200-299" or a list of these'
-                self._problems.error("invalid_assertion", message, nearest(node, ("expected",)))
+                hint = (
+                    "write it without quotes" if any(isinstance(one, str) and one.isdecimal() for one in listed) else ""
+                )
+                self._problems.error("invalid_assertion", message, nearest(node, ("expected",)), hint=hint)
         return expected
 
     def _schema(self, node: YamlNode) -> Node | None:
@@ -217,7 +220,8 @@ def _is_number(value: JsonValue) -> bool:
 
 def _is_status(value: JsonValue) -> bool:
     if isinstance(value, str):
-        return _STATUS_RANGE.fullmatch(value) is not None
+        low, _, high = value.partition("-")
+        return _STATUS_RANGE.fullmatch(value) is not None and (not high or low <= high)
     return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel
 from reqflo_ray.compiler.bundled_files import BundledFiles
 from reqflo_ray.compiler.dependencies import Dependencies
-from reqflo_ray.compiler.journeys import JourneyAssembler
+from reqflo_ray.compiler.journeys import JourneyAssembler, outline
 from reqflo_ray.compiler.problems import Problems
 from reqflo_ray.compiler.steps import JourneyLowering
 from reqflo_ray.compiler.workspace import Definition, Workspace, lookup
-from reqflo_ray.errors import Position, Problem, Severity
+from reqflo_ray.errors import DefinitionError, Position, Problem, Severity
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
 
 
@@ -21,7 +21,8 @@ from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
 class Compilation:
     """An artifact, and what a person may want to know besides.
 
-    `problems` are warnings. `sources` maps a step id to `file:line`. `places` says where things are written, by
+    `problems` are warnings; of a journey that was only examined, also what is wrong, and then `artifact` is what could
+    be made of the rest. `sources` maps a step id to `file:line`. `places` says where things are written, by
     `steps.<id>`, `inputs.<name>` and `variables.<name>`; `uses` where a value is first read, by its reference.
     """
 
@@ -31,6 +32,11 @@ class Compilation:
     sources: dict[str, str] = field(default_factory=dict)
     places: dict[str, Position] = field(default_factory=dict)
     uses: dict[str, Position] = field(default_factory=dict)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether any finding is an error: then the artifact is not whole, and must not run."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
 
     @property
     def digest(self) -> str:
@@ -44,20 +50,32 @@ def compile_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
     Raises:
         DefinitionError: with everything that is wrong, each at its place.
     """
+    compilation = examine_journey(workspace, journey, overlays)
+    if compilation.blocked:
+        raise DefinitionError.of(compilation.problems)
+    return compilation
+
+
+def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] = ()) -> Compilation:
+    """As `compile_journey`, but what is wrong is told in `problems`, so that a run check can go on with the rest.
+
+    Raises:
+        DefinitionError: so much is wrong that there is nothing to go on with.
+    """
     problems = Problems()
     problems.add(*workspace.problems)
     definition = find_journey(workspace, journey, problems)
     chosen = _find_overlays(workspace, overlays, definition, problems)
-    if definition is None or definition.model is None:
+    # What an overlay that is not there would change cannot be told.
+    if definition is None or definition.model is None or len(chosen) < len(overlays):
         problems.raise_errors()
-        raise AssertionError("a journey that is not there is an error")
+        raise AssertionError("what is not there is an error")
     files = BundledFiles(workspace.root, problems)
     unit = JourneyAssembler(workspace, problems).assemble(definition, chosen)
     lowered = JourneyLowering(workspace, files, problems).lower(unit)
     dependencies = Dependencies(lowered.steps, unit.scope.ledger, problems)
     dependencies.check()
     _warn_of_others(workspace, problems)
-    problems.raise_errors()
     model = definition.model
     artifact = Artifact(
         journey=JourneyIdentity(
@@ -88,13 +106,14 @@ def compile_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
 
 
 def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Definition[JourneyModel] | None:
-    """The journey of that exact name, or the one in that file; None after reporting why there is none."""
+    """The journey of that exact name, or the one in that file; None after reporting why there is none. What is wrong
+    with it is reported too, and then as much of it is given as can be looked at."""
     if any(definition.name == journey for definition in workspace.journeys) or not _is_file_name(journey):
-        return lookup(workspace.journeys, journey, "journey", problems)
+        return _look_up(workspace.journeys, journey, workspace, problems)
     places = {(workspace.root / journey).resolve(), Path(journey).resolve()}
     held = [definition for definition in workspace.journeys if (workspace.root / definition.file).resolve() in places]
     if len(held) == 1:
-        return lookup(held, held[0].name, "journey", problems)
+        return _look_up(held, held[0].name, workspace, problems)
     if held:
         names = ", ".join(f"`{definition.name}`" for definition in held)
         message = f"`{journey}` holds more than one journey"
@@ -103,8 +122,17 @@ def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Defi
         hint = "it must be a YAML file below the workspace's folder, with the key `journey`"
         problems.error("unknown_journey", f"`{journey}` holds no journey of this workspace", None, hint=hint)
     else:
-        return lookup(workspace.journeys, journey, "journey", problems)
+        return _look_up(workspace.journeys, journey, workspace, problems)
     return None
+
+
+def _look_up(
+    journeys: Sequence[Definition[JourneyModel]], name: str, workspace: Workspace, problems: Problems
+) -> Definition[JourneyModel] | None:
+    named = [definition for definition in journeys if definition.name == name]
+    if not named and any(problem.severity is Severity.ERROR for problem in workspace.problems):
+        return None  # it may be in what could not be read
+    return lookup(journeys, name, "journey", problems) or (outline(named[0]) if len(named) == 1 else None)
 
 
 def _is_file_name(journey: str) -> bool:

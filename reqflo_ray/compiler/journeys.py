@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel, StepModel
+from reqflo_ray.compiler.authoring_journey import InputModel, JourneyModel, OverlayModel, StepModel, VariableModel
 from reqflo_ray.compiler.overlays import apply_overlay, step_id
 from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.scope import JourneyScope, Ledger, StepHead
@@ -20,6 +20,7 @@ from reqflo_ray.compiler.yaml_tree import (
     YamlSequence,
     child,
     elements,
+    mapping_like,
     nearest,
     scalar_like,
     sequence_like,
@@ -173,6 +174,30 @@ class JourneyAssembler:
                     message = f"`{name}` is declared twice"
                     self._problems.error("duplicate_name", message, node, cause=cause, hint=hint)
                 seen[name] = node
+
+
+def outline(definition: Definition[JourneyModel]) -> Definition[JourneyModel] | None:
+    """A journey that is not valid, as one that can be assembled, so that all of it is judged at once; None if that
+    cannot be. Steps are judged one by one; of a declaration that is wrong only the name counts."""
+    node = definition.node
+    steps = child(node, "steps")
+    if not isinstance(node, YamlMapping) or not all(isinstance(step, YamlMapping) for step in elements(steps)):
+        return None
+    note = mapping_like(node, {"type": scalar_like(node, "note")})
+    changes = {"steps": (scalar_like(node, "steps"), sequence_like(node, (note,)))}
+    for group, kind in (("inputs", InputModel), ("variables", VariableModel)):
+        if (declared := child(node, group)) is not None:
+            items = tuple(_declaration(kind, item) for item in elements(declared))
+            changes[group] = (node.keys[group], sequence_like(declared, items))
+    model = validate(JourneyModel, node.replaced({**changes}), Problems())
+    return replace(definition, model=model) if model else None
+
+
+def _declaration(kind: type[InputModel | VariableModel], item: YamlNode) -> YamlNode:
+    name = child(item, "name")
+    if name is None or validate(kind, item, Problems()) is not None:
+        return item
+    return mapping_like(item, {"name": name})
 
 
 def with_ids(written: YamlNode, steps: Sequence[YamlNode]) -> YamlSequence:

@@ -34,7 +34,7 @@ class Target:
 
 class UrlCompiler:
     """Compiles the URL of one request. `path_values` are the template values that may stand as `:name` in the path;
-    None in a request that is no template: a colon then means nothing."""
+    None in a request that is no template: a colon then means nothing, and what looks like a parameter is warned of."""
 
     def __init__(self, values: ValueCompiler, problems: Problems, path_values: Collection[str] | None) -> None:
         self._values = values
@@ -72,13 +72,23 @@ class UrlCompiler:
             self._problems.error(
                 "invalid_template", message, scalar, hint="set `service`, or write `{{ values.name }}`"
             )
+        if self._path_values is None:
+            self._warn_of_parameters(f"/{path.partition('?')[0]}", scalar)
         if len(pieces) == 1 and not isinstance(pieces[0], str):
             return Target(url=self._present(pieces[0]))
         return Target(url=self._values.join(pieces))
 
+    def _warn_of_parameters(self, path: str, scalar: YamlScalar) -> None:
+        for found in _PARAMETER.finditer(path):
+            if path[: found.start()].endswith("/"):
+                message = f"`{found[0]}` is sent as it is: only the path of a template has parameters"
+                hint = f"if it stands for a value, write it as in `{{{{ inputs.{found[1]} }}}}`"
+                self._problems.warning("literal_parameter", message, scalar.position_of(found[0]), hint=hint)
+
     def _parameters(self, text: str, scalar: YamlScalar) -> list[str | Node]:
         """Literal text of a path with its `:name` parameters. One that begins a segment must be declared."""
         if self._path_values is None:
+            self._warn_of_parameters(text, scalar)
             return [text]
         parts: list[str | Node] = []
         done = 0

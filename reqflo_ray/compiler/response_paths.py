@@ -13,6 +13,7 @@ from reqflo_ray.model.artifact import CaptureRoot, Output
 _PREFIX: Final = re.compile(r"\A(?:\$\.?)?(?:response(?=[.\[])\.?)?")
 _ROOT: Final = re.compile(r"(body|headers|status)(?=$|[.\[])")
 _HEADER: Final = re.compile(r"""\.([^\s\[\]'"]+)|\['([^']+)'\]|\["([^"]+)"\]""")
+_ODD_NAME: Final = re.compile(r"""\.([^.\[\]'"\s]*[^\w.\[\]'"*\s][^.\[\]'"\s]*)""")
 _HINT: Final = "write it as in `$.body.order.id`, `headers.x-request-id` or `status`"
 
 
@@ -68,6 +69,8 @@ def check_path(path: str, at: YamlNode, problems: Problems) -> str:
         hint = "a JSONPath begins with `$`, the body: `$.order.id`" if not path.startswith("$") else ""
         if "{{" in path:
             hint = "a path holds no expressions"
+        elif odd := _ODD_NAME.search(path):
+            hint = f"a name with other characters than letters, digits and `_` is written as `['{odd[1]}']`"
         cause = str(problem).splitlines()[0][:200]
         problems.error("invalid_path", f"`{path}` is no JSONPath", at, cause=cause, hint=hint)
     except RecursionError:

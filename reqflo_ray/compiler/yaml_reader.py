@@ -288,6 +288,8 @@ def _refused(code: str, message: str, position: Position, hint: str = "") -> Def
 def _syntax_hint(problem: str) -> str:
     if "mapping values are not allowed" in problem:
         return "a value that holds `: ` must be in quotes"
+    if "'\\t' that cannot start any token" in problem:
+        return "indent with spaces: YAML allows no tabs there"
     if "cannot start any token" in problem:
         return "a value that begins with this character must be in quotes"
     if "found unexpected ':'" in problem or "expected <block end>" in problem:

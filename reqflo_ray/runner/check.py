@@ -202,7 +202,7 @@ class _Check:
             self._check_default(entry, place)
             if not entry.required or self._has_source(entry) or self._is_assigned(name):
                 continue
-            if name in self._columns:
+            if name in self._columns or self._selection.columns == ():
                 row_required.add(name)
                 continue
             if unknown:

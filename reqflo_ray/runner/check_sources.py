@@ -22,8 +22,8 @@ from reqflo_ray.model.values import Literal, Namespace, Node, Reference, referen
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSelection:
     """What a run is to use. None for `environment` means the workspace's default; `columns` are those of the dataset,
-    None if there is none; `key` is the column that names the rows. With `strict`, a column that nothing declares is
-    an error."""
+    None if there is none, () if only its rows can tell; `key` is the column that names the rows. With `strict`, a
+    column that nothing declares is an error."""
 
     environment: str | None = None
     case: str | None = None

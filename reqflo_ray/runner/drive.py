@@ -25,7 +25,7 @@ from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import read_plan
+from reqflo_ray.store.staging import no_row, read_plan
 
 # A shard that came back unfinished without a stop (another attempt had it) is dispatched again this often.
 _PASSES: Final = 3
@@ -120,7 +120,7 @@ def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Arti
         stage(record, folder.load_artifact(record.artifact))
         plan = read_plan(folder.storage, folder.run_id)
     if not plan:
-        raise NothingSelectedError("there is no row to run", hint="the dataset has a header but no row")
+        raise no_row()
     return plan
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from reqflo_ray.compiler.compile import Compilation, compile_journey
+from reqflo_ray.compiler.compile import Compilation, examine_journey
 from reqflo_ray.compiler.workspace import Workspace, load_workspace
-from reqflo_ray.errors import DefinitionError, Problem, Severity, UsageError
+from reqflo_ray.errors import DatasetError, DefinitionError, Problem, Severity, UsageError
 from reqflo_ray.model import artifact as artifacts
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, RunOptions, RunRecord
@@ -23,8 +23,9 @@ from reqflo_ray.secrets.sources import secret_available
 from reqflo_ray.store.dataset_preview import estimate_rows, read_columns
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import make_sealer
-from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, stage, write_plan
+from reqflo_ray.store.staging import NoSink, RowSink, choose_rows_per_shard, no_row, stage, write_plan
 
+_CHECKED_AT_ONCE: Final = 1000
 _RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "aiohttp", "httpx", "pyarrow")
 
 
@@ -82,12 +83,22 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
         workers_are_local: secrets in the environment or in files can be looked for here, since rows run here.
 
     Raises:
-        UsageError, DefinitionError, DatasetError: it cannot even be looked at.
+        UsageError, DatasetError: it cannot even be looked at.
+        DefinitionError: the journey does not compile, or more is wrong than a dataset that cannot be read; with all
+            that the check finds besides.
     """
     workspace = load_workspace(request.workspace)
     source = _compiled(request, workspace)
     compilation = source if isinstance(source, Compilation) else None
-    columns = read_columns(request.data, encoding=request.encoding) if request.data else None
+    if compilation is not None and _has_error(workspace.problems):
+        # What lies in a file that could not be read would be told as missing.
+        raise DefinitionError.of(compilation.problems)
+    columns: tuple[str, ...] | None = None
+    unreadable: DatasetError | None = None
+    try:
+        columns = read_columns(request.data, encoding=request.encoding) if request.data else None
+    except DatasetError as error:
+        columns, unreadable = (), error
     selection = RunSelection(
         environment=request.environment,
         case=request.case,
@@ -104,29 +115,46 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
         me=identity(),
         secret_available=secret_available if workers_are_local else None,
     )
+    problems = _worst_of_each(
+        (*(compilation.problems if compilation else ()), *_from_here(checked.problems, workspace))
+    )
+    if unreadable is not None and not _has_error(problems):
+        raise unreadable
+    if unreadable is not None or (compilation is not None and compilation.blocked):
+        raise DefinitionError.of((*problems, *(unreadable.all_problems() if unreadable else ())))
     return Prepared(
         artifact=source.artifact if isinstance(source, Compilation) else source,
         workspace=workspace,
         checked=checked,
         sources=compilation.sources if compilation else {},
         columns=columns or (),
-        problems=_worst_of_each(
-            (*(compilation.problems if compilation else ()), *_from_here(checked.problems, workspace))
-        ),
+        problems=problems,
     )
 
 
+def examine_from_here(workspace: Workspace, journey: str, overlays: tuple[str, ...] = ()) -> Compilation:
+    """Examine a journey; places are told relative to the current folder, so that a terminal or editor finds them.
+
+    Raises:
+        DefinitionError: so much is wrong that there is nothing to go on with.
+    """
+    try:
+        compilation = examine_journey(workspace, journey, overlays)
+    except DefinitionError as error:
+        raise DefinitionError.of(_from_here(error.problems, workspace)) from None
+    return replace(compilation, problems=_from_here(compilation.problems, workspace))
+
+
 def compile_from_here(workspace: Workspace, journey: str, overlays: tuple[str, ...] = ()) -> Compilation:
-    """Compile a journey; places are told relative to the current folder, so that a terminal or editor finds them.
+    """Compile a journey; places are told as `examine_from_here` does.
 
     Raises:
         DefinitionError: with everything that is wrong.
     """
-    try:
-        compilation = compile_journey(workspace, journey, overlays)
-    except DefinitionError as error:
-        raise DefinitionError.of(_from_here(error.problems, workspace)) from None
-    return replace(compilation, problems=_from_here(compilation.problems, workspace))
+    compilation = examine_from_here(workspace, journey, overlays)
+    if compilation.blocked:
+        raise DefinitionError.of(compilation.problems)
+    return compilation
 
 
 def _from_here(problems: tuple[Problem, ...], workspace: Workspace) -> tuple[Problem, ...]:
@@ -138,6 +166,10 @@ def _from_here(problems: tuple[Problem, ...], workspace: Workspace) -> tuple[Pro
     )
 
 
+def _has_error(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in problems)
+
+
 def _worst_of_each(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Without what is told twice: the compiler only warns of a broken environment or case, the check stumbles on it."""
     blocking = {problem.as_warning() for problem in problems if problem.severity is Severity.ERROR}
@@ -146,7 +178,7 @@ def _worst_of_each(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
 
 def _compiled(request: RunRequest, workspace: Workspace) -> Compilation | Artifact:
     if request.artifact is None:
-        return compile_from_here(workspace, request.journey, request.overlays)
+        return examine_from_here(workspace, request.journey, request.overlays)
     if request.overlays:
         raise UsageError(
             "`--overlay` cannot change an artifact",
@@ -163,6 +195,20 @@ def _compiled(request: RunRequest, workspace: Workspace) -> Compilation | Artifa
             hint="`reqflo-ray compile JOURNEY -o FILE` writes one",
         ) from None
     return artifacts.decode(data, file=str(request.artifact))
+
+
+def check_rows(request: RunRequest, prepared: Prepared) -> None:
+    """Read the whole dataset of `request` as a run would, and keep nothing of it.
+
+    Raises:
+        DatasetError: rows that cannot be used.
+        NothingSelectedError: there are none.
+    """
+    source = DatasetSource(files=request.data, key_column=request.key, encoding=request.encoding)
+    required = prepared.checked.row_required
+    staged = stage(source, prepared.artifact, sink=NoSink(), rows_per_shard=_CHECKED_AT_ONCE, required=required)
+    if not staged.rows:
+        raise no_row()
 
 
 def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: str, now: datetime) -> RunRecord:

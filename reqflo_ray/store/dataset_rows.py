@@ -159,7 +159,7 @@ class DatasetRows:
                 key_column = ""
         self._keys.begin_file(reader.file)
         remember, convert_values = self._keys.add, self._convert
-        name, key, known, width = reader.file.name, "", columns.keys(), len(header or ())
+        name, key, known, width = reader.file.name, "", columns.keys(), len(header) if header else -1
         for index, (line, values, text) in enumerate(reader.records(), first_index):
             if key_column:
                 key = values.get(key_column, "")

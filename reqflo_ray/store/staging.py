@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from reqflo_ray.errors import DatasetError, IntegrityError
+from reqflo_ray.errors import DatasetError, IntegrityError, NothingSelectedError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import DatasetSource, Row, ShardPlan
 from reqflo_ray.model.values import exact_number
@@ -122,6 +122,22 @@ class RowSink:
         for shard in range(self._shards):
             self._storage.remove(f"{self._folder}/{layout.rows(shard)}")
         self._shards = 0
+
+
+class NoSink:
+    """Keeps nothing: for looking at a dataset alone."""
+
+    def add(self, rows: Sequence[Row]) -> ShardPlan:
+        """Count the rows."""
+        return ShardPlan(shard=0, first_row=rows[0].index, rows=len(rows), sha256="")
+
+    def discard(self) -> None:
+        """Nothing is stored."""
+
+
+def no_row() -> NothingSelectedError:
+    """The error of a dataset without a row."""
+    return NothingSelectedError("there is no row to run", hint="the dataset can be read, and has no row")
 
 
 def encode_rows(rows: Sequence[Row], sealer: Sealer | None = None) -> bytes:

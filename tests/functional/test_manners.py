@@ -209,6 +209,27 @@ def test_a_reader_that_goes_away_is_no_crash(orders: Path, command: Callable[...
     assert ended.stdout.startswith("run_id,") and ended.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("check place-order --json | true", 2),  # its inputs are missing
+        ("check place-order --json > /dev/full", 2),
+        ("schema > /dev/full", 3),
+        ("schema >&-", 0),
+        ("check place-oder 2>&-", 2),
+    ],
+)
+def test_an_exit_code_does_not_depend_on_who_listens(orders: Path, line: str, code: int) -> None:
+    if "/dev/full" in line and not os.path.exists("/dev/full"):
+        pytest.skip("this system has no full device")
+    command, _, reader = line.partition(" | ")
+    text = f"{PROGRAM} {command}{' | ' + reader if reader else ''}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr and "bug" not in ended.stderr
+    assert ("standard output cannot be written" in ended.stderr) == (code == 3)
+
+
 def test_queries_come_from_standard_input_too(orders: Path, command: Callable[..., Any]) -> None:
     command("run", "place-order", "--case", "Gift order")
     ended = subprocess.run(

@@ -49,6 +49,7 @@ def _modules_after(code: str) -> set[str]:
 
 def test_every_documented_name_is_there() -> None:
     assert all(callable(getattr(reqflo_ray, name)) for name in NAMES)
+    assert set(NAMES) <= set(dir(reqflo_ray))
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
@@ -120,6 +121,49 @@ def test_a_check_finds_everything_and_sends_nothing(orders: Callable[..., Any], 
     problems = reqflo_ray.check(orders(sets={"totl": "1"}, environment="stagin"))
     assert {problem.code for problem in problems} == {"unknown_environment", "undeclared_value"}
     assert shop.ledger()["total"] == 0
+
+
+def test_a_check_of_a_journey_that_does_not_compile_goes_on_with_the_rest(orders: Callable[..., Any]) -> None:
+    request = orders(sets={"totl": "1"}, environment="stagin", case="Gift", data=("no.csv",))
+    journey = request.workspace / "journeys" / "place-order.yaml"
+    journey.write_text(journey.read_text().replace("{{ inputs.customer_id }}", "{{ inputs.customer }}", 1))
+    wanted = ["invalid_reference", "unknown_environment", "unknown_case", "undeclared_value", "no_such_file"]
+    assert [problem.code for problem in reqflo_ray.check(request)] == wanted
+    with pytest.raises(DefinitionError) as refused:
+        reqflo_ray.run(request)
+    assert [problem.code for problem in refused.value.problems] == wanted
+
+
+@pytest.mark.parametrize("broken", ["workspace: [", "workspace: {default: {environment: local}}"])
+def test_what_lies_in_a_file_that_cannot_be_read_is_not_missed(orders: Callable[..., Any], broken: str) -> None:
+    request = orders(case="Gift order")
+    (request.workspace / "reqflo.yaml").write_text(broken)
+    (problem,) = reqflo_ray.check(request)
+    assert problem.position is not None and problem.position.file.endswith("reqflo.yaml")
+
+
+def test_a_check_reads_every_row(orders: Callable[..., Any], tmp_path: Path, shop: DemoServer) -> None:
+    data = (_data(tmp_path, "a,cus,1\nb,cus\na,,x\n"),)
+    problems = reqflo_ray.check(orders(data=data, key="order_ref", environment="stagin"))
+    assert [problem.code for problem in problems] == [
+        *("unknown_environment", "wrong_cell_count", "duplicate_key", "missing_value", "invalid_value")
+    ]
+    assert "missing_column" in [problem.code for problem in reqflo_ray.check(orders(data=data, key="ref"))]
+    assert reqflo_ray.check(orders(data=(_data(tmp_path, "a,cus,1\n"),), key="order_ref")) == ()
+    assert not (tmp_path / "store").exists() and shop.ledger()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.json", "[]"), ("a.jsonl", ""), ("a.csv", "order_ref,customer_id,total")]
+)
+def test_a_dataset_without_a_row_selects_nothing(
+    name: str, text: str, orders: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    for command in (reqflo_ray.check, reqflo_ray.run):
+        with pytest.raises(NothingSelectedError):
+            command(orders(data=(str(tmp_path / name),)))
+    assert reqflo_ray.open_store(str(tmp_path / "store")).runs() == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import os
+import random
 import re
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 from echo_api import EchoApi
+
+import reqflo_ray
 
 ROOT = Path(__file__).parent.parent.parent
 NAUGHTY = ROOT.parent / "shared" / "data" / "strings" / "blns.json"
@@ -287,3 +290,31 @@ def test_output_in_a_character_set_of_old_is_escaped_and_no_crash(workspace: Pat
         [PROGRAM, "show", "latest", "--row", "schlüssel-日本"], capture_output=True, env=environment, check=False
     )
     assert shown.returncode == 0 and b"schl\\xfcssel-\\u65e5\\u672c" in shown.stdout
+
+
+ODD = ["null", "5", "[]", "{}", "[null]", "{a: null}", "''", "'{{ x }}'", "'{{ steps.create.status }}'", "*x", "'$.a['"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_workspace_with_a_few_mistakes_is_checked_to_the_end(
+    seed: int, example: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(seed)
+    monkeypatch.chdir(example("orders"))
+    originals = {path: path.read_text() for path in sorted(Path().rglob("*.yaml"))}
+    for _ in range(12):
+        for path in chance.sample(list(originals), 2):
+            lines = originals[path].splitlines()
+            at = chance.randrange(len(lines))
+            words = list(re.finditer(r"[^\s{}\[\],:]+", lines[at]))
+            if words and chance.random() < 0.7:
+                word = chance.choice(words)
+                other = chance.choice([word[0][:-1], *ODD])
+                lines[at] = lines[at][: word.start()] + other + lines[at][word.end() :]
+            else:
+                lines[at : at + 1] = [lines[at]] * chance.choice([0, 2])
+            path.write_text("\n".join(lines) + "\n")
+        problems = reqflo_ray.check(reqflo_ray.RunRequest(journey="place-order", case="Gift order"))
+        assert len({(problem.code, problem.message, problem.position) for problem in problems}) == len(problems)
+        for path, text in originals.items():
+            path.write_text(text)

@@ -209,6 +209,13 @@ def test_a_table_of_a_terminal_takes_room_from_its_widest_column(screen) -> None
     assert terminal.shown_out.splitlines() == ["id     text", "short  " + "x" * 22 + "…"]
 
 
+@pytest.mark.parametrize(("columns", "shown"), [(30, "an-id-of-22-characters  xxxxx…"), (20, "an-id-of…  xxxxxxxx…")])
+def test_a_column_that_is_there_to_be_copied_is_cut_last(columns: int, shown: str, screen) -> None:
+    terminal = screen(is_terminal=True, columns=columns, environment={"NO_COLOR": "1"})
+    write_table(("id", "text"), [("an-id-of-22-characters", "x" * 100)], terminal, whole=1)
+    assert terminal.shown_out.splitlines()[1] == shown
+
+
 def test_an_answer_without_rows_still_names_its_columns(screen) -> None:
     terminal = screen()
     write_table(("a", "b"), [], terminal)

@@ -106,6 +106,8 @@ def test_every_operator_can_be_written(compiled: Compiler, operator: Operator) -
         ("{type: status_code}", "invalid_assertion", 48),
         ("{type: status_code, expected: 99}", "invalid_assertion", 78),
         ("{type: status_code, expected: 3-4}", "invalid_assertion", 78),
+        ("{type: status_code, expected: 299-200}", "invalid_assertion", 78),
+        ("{type: status_code, expected: '200'}", "invalid_assertion", 78),
         ("{type: status_code, expected: []}", "invalid_assertion", 78),
         ("{type: status_code, expected: true}", "invalid_assertion", 78),
         ("{type: status_code, operator: contains, expected: 200}", "invalid_assertion", 78),
@@ -216,6 +218,12 @@ def test_a_path_that_leads_nowhere_is_refused(only_problem: OnlyProblem, path: s
     problem = only_problem(journey(f'outputs: {{o: "{path}"}}'))
     assert problem.code == "invalid_path"
     assert problem.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("path", ["$.Content-Type", "$.a.Content-Type.b", "$..Content-Type"])
+def test_a_name_that_has_to_be_quoted_is_shown_quoted(only_problem: OnlyProblem, path: str) -> None:
+    found = only_problem(journey(f"assertions: [{{type: json_path, path: {path}, operator: exists}}]"))
+    assert (found.code, found.hint.rpartition(" ")[2]) == ("invalid_path", "`['Content-Type']`")
 
 
 def test_two_outputs_of_one_name_are_refused(only_problem: OnlyProblem) -> None:

@@ -157,3 +157,44 @@ def _with_floats(value: Any) -> Any:
     from decimal import Decimal
 
     return json.loads(json.dumps(value, default=lambda item: float(item) if isinstance(item, Decimal) else item))
+
+
+def test_a_mistake_in_one_place_hides_none_in_another(refused: Refused) -> None:
+    found = refused(
+        """
+        journey:
+          name: j
+          inputs:
+            - {name: x, requird: true}
+            - {name: y, type: strng}
+          steps:
+            - {id: a, templat: nope}
+            - {id: b, template: nope}
+            - {id: c, request: {url: "/{{ steps.a.status }}/{{ inputs.x }}/{{ inputs.y }}/{{ inputs.z }}"}}
+        """
+    )
+    assert sorted((problem.code, problem.position.line) for problem in found if problem.position) == [
+        ("invalid_reference", 10),
+        ("unknown_key", 5),
+        ("unknown_key", 8),
+        ("unknown_template", 9),
+        ("wrong_value", 6),
+    ]
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "journey: {name: j, steps: [1, {id: a, request: {url: /a}}]}",
+        "journey: {name: j, steps: {a: 1}}",
+        "journey: {name: j}",
+        "journey: {name: j, stps: [{id: a, request: {url: '/{{ inputs.x }}'}}]}",
+        "journey: {name: j, inputs: [{nme: x}], steps: [{id: a, request: {url: /a}}]}",
+        "journey: {name: j, inputs: 5, steps: [{id: a, request: {url: /a}}]}",
+    ],
+)
+def test_what_cannot_be_looked_into_is_told_once(text: str, refused: Refused) -> None:
+    found = refused(text)
+    assert len({problem.position for problem in found}) == len(found)
+    assert {problem.code for problem in found} <= {"wrong_type", "missing_key", "unknown_key"}

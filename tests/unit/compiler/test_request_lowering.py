@@ -61,6 +61,20 @@ def test_a_path_is_split_into_text_parameters_and_query(
 
 
 @pytest.mark.parametrize(
+    ("url", "warned"),
+    [("/a/:x/b:c", [":x"]), ("http://x/:x/:y?q=/:z", [":x", ":y"]), ("/a:b?c=/:d", []), ("http://x:80/a:b", [])],
+)
+def test_what_looks_like_a_parameter_where_there_are_none_is_warned_of(
+    compiled: Compiler, url: str, warned: list[str]
+) -> None:
+    found = compiled(
+        journey(inline(url).replace("service: shop, ", "" if "://" in url else "service: shop, "))
+    ).problems
+    assert [problem.message.split()[0].strip("`") for problem in found] == warned
+    assert {problem.code for problem in found} <= {"literal_parameter"}
+
+
+@pytest.mark.parametrize(
     ("url", "node"),
     [
         ("https://x.example/a?b=c", Literal("https://x.example/a?b=c")),

@@ -169,3 +169,7 @@ def test_any_text_is_read_or_refused_by_our_own_error(text: str) -> None:
     except DefinitionError as refusal:
         assert refusal.code
         assert refusal.position is not None
+
+
+def test_a_tab_is_not_to_be_put_in_quotes() -> None:
+    assert refusal_of("a:\n\tb: 1\n").hint.startswith("indent with spaces")

@@ -42,7 +42,7 @@ def test_places_of_what_does_not_compile_are_too(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(_workspace(tmp_path / "shop", JOURNEY.replace("inputs.item", "inputs.itme")))
     with pytest.raises(DefinitionError) as caught:
         prepare(RunRequest(journey="one", workspace=tmp_path / "shop"), workers_are_local=True)
-    assert [problem.position.file for problem in caught.value.problems if problem.position] == ["journey.yaml"]
+    assert {problem.position.file for problem in caught.value.problems if problem.position} == {"journey.yaml"}
 
 
 @pytest.mark.parametrize("in_a_job", [False, True])

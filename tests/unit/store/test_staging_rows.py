@@ -138,6 +138,13 @@ def test_a_required_input_that_a_row_does_not_supply_is_a_fault(folder: Folder) 
     assert place(problem) == ("missing_value", "a.jsonl", 1)
 
 
+@pytest.mark.parametrize(("name", "data"), [("a.json", '[{"name": "x"},\n{}]'), ("a.jsonl", '{"name": "x"}\n{}\n')])
+def test_an_empty_object_supplies_nothing_that_is_required(name: str, data: str, folder: Folder) -> None:
+    folder.put(name, data)
+    (problem,) = folder.faults(name, required=frozenset({"name"}))
+    assert place(problem) == ("missing_value", name, 2)
+
+
 def test_a_required_column_that_is_missing_is_said_once_with_a_suggestion(folder: Folder) -> None:
     folder.put("a.csv", "id,nmae\n" + "1,a\n" * 100)
     (problem,) = folder.faults("a.csv", required=frozenset({"name"}))
