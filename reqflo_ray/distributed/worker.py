@@ -18,6 +18,7 @@ from reqflo_ray.model.plan import ShardPlan
 from reqflo_ray.model.results import ShardOutcome, ShardReport
 
 if TYPE_CHECKING:
+    from reqflo_ray.distributed.metrics import MetricsExport
     from reqflo_ray.runner.host import ShardHost
 
 
@@ -60,7 +61,10 @@ class ShardWorker:
             if self._opening is None:
                 self._opening = asyncio.ensure_future(_OpenRun.open(self._spec))
             opened = await self._opening
-            return await opened.host.run(opened.plan[shard])
+            report = await opened.host.run(opened.plan[shard])
+            # The actor may end with this shard, and what Ray has by then is still shown.
+            opened.metrics.flush()
+            return report
         except BaseException as error:
             return _as_report(shard, error)
 
@@ -69,10 +73,13 @@ class ShardWorker:
 class _OpenRun:
     host: ShardHost
     plan: dict[int, ShardPlan]
+    metrics: MetricsExport
+    flushing: asyncio.Task[None]
     resources: AsyncExitStack
 
     @classmethod
     async def open(cls, spec: WorkerSpec) -> _OpenRun:
+        from reqflo_ray.distributed.metrics import MetricsExport
         from reqflo_ray.runner.host import ShardHost
         from reqflo_ray.runner.worker import open_worker
         from reqflo_ray.store.run_folder import RunFolder
@@ -83,7 +90,9 @@ class _OpenRun:
         resources = AsyncExitStack()
         worker = await resources.enter_async_context(open_worker(folder, workers=spec.workers))
         plan = {entry.shard: entry for entry in read_plan(folder.storage, folder.run_id) or ()}
-        return cls(ShardHost(worker, spec.epoch), plan, resources)
+        metrics = MetricsExport(worker.meter, journey=worker.run.journey, run_id=spec.run_id)
+        flushing = asyncio.ensure_future(metrics.flush_for_ever())
+        return cls(ShardHost(worker, spec.epoch), plan, metrics, flushing, resources)
 
 
 def _as_report(shard: int, error: BaseException) -> ShardReport:

@@ -44,6 +44,7 @@ async def send_until_settled(
         if wait_ms is None:
             return outcome
         context.counts.retries += 1
+        context.worker.meter.retries += 1
         if not await context.worker.pause(wait_ms / 1000):
             raise Suspended
         number += 1
@@ -84,7 +85,13 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
         )
         await _intend(context, step, intent)
         outcome.started_at_us, started = clock.now_us(), clock.monotonic()
-        outcome.exchange = await worker.transport.send(request)
+        meter = worker.meter
+        meter.requests_in_flight += 1
+        try:
+            outcome.exchange = await worker.transport.send(request)
+        finally:
+            meter.requests_in_flight -= 1
+        meter.request_ms.add(outcome.exchange.timings.total_ms)
         context.counts.requests += 1
         response = outcome.exchange.response
         if context.cookies is not None and response is not None:
@@ -113,6 +120,8 @@ async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
         # Say that nothing was sent, so that the next attempt need not take the outcome for unknown.
         journal.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
         raise Suspended
+    if intent.resend_reason is not ResendReason.NONE:
+        context.worker.meter.resends += 1
     if intent.resend_reason is ResendReason.UNKNOWN:
         context.counts.resent += 1
         context.log("resend", "sent again: the outcome of the request before the interruption is unknown")

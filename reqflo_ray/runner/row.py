@@ -169,6 +169,7 @@ class RowRunner:
         outcome = Outcome(status=Status.SKIPPED, code=code, message=message, started_at_us=self._worker.clock.now_us())
         self._context.records.append(self._context.record(prepared, 1, outcome))
         self._context.scope.conclude(prepared.step.id, Status.SKIPPED, {})
+        self._worker.meter.attempt_ended(Status.SKIPPED, ends_step=True)
 
     def _conclude(self, prepared: PreparedStep, outcome: Outcome) -> None:
         """Let the rest of the row see how the step ended."""

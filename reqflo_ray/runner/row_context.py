@@ -148,6 +148,9 @@ class RowContext:
             )
         )
         self.records.append(record)
+        # A step that is sent again for a value that was not stored has ended before.
+        ends_step = final and resend.reason is not ResendReason.SENSITIVE
+        self.worker.meter.attempt_ended(outcome.status, ends_step=ends_step)
 
     def record(self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND) -> StepRecord:
         """The masked evidence of an attempt, with the log lines since the last one."""

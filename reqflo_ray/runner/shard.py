@@ -30,6 +30,7 @@ from reqflo_ray.model.results import (
     ShardSummary,
     Status,
 )
+from reqflo_ray.runner.meter import MeteredLog
 from reqflo_ray.runner.row import RowOutcome, RowRunner
 from reqflo_ray.runner.row_context import ShardAttempt, Suspended
 from reqflo_ray.runner.worker import Worker
@@ -92,7 +93,8 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     history = await asyncio.to_thread(_read_history, worker, plan, number)
     rows = await asyncio.to_thread(_read_staged, worker, plan)
     log = await asyncio.to_thread(folder.open_journal, plan.shard, number)
-    journal = JournalWriter(log, durability=worker.run.options.durability)
+    metered = MeteredLog(log, worker.meter, worker.clock)
+    journal = JournalWriter(metered, durability=worker.run.options.durability)
     try:
         attempt = ShardAttempt(
             journal=journal,
@@ -176,9 +178,17 @@ async def _run_alone(worker: Worker, attempt: ShardAttempt, row: Row, history: S
 async def _run_row(worker: Worker, attempt: ShardAttempt, row: Row, history: ShardHistory) -> RowOutcome:
     if worker.stopping.is_set():
         raise Suspended
-    if row.index in history.blame.poisoned:
-        return _poisoned(worker, attempt, row)
-    return await RowRunner(worker, attempt, row, history.row(row.index)).run()
+    meter = worker.meter
+    meter.rows_in_flight += 1
+    try:
+        if row.index in history.blame.poisoned:
+            outcome = _poisoned(worker, attempt, row)
+        else:
+            outcome = await RowRunner(worker, attempt, row, history.row(row.index)).run()
+    finally:
+        meter.rows_in_flight -= 1
+    meter.rows[outcome.result.status] += 1
+    return outcome
 
 
 def _poisoned(worker: Worker, attempt: ShardAttempt, row: Row) -> RowOutcome:

@@ -76,13 +76,14 @@ class Tally:
         self.failures += summary.failures[: _NAMED_FAILURES - len(self.failures)]
 
     def _report_error(self, report: ShardReport) -> None:
-        # Many shards fail for one reason, such as a full disk: say it once.
-        if all(report.error_code != other.error_code for other in self.errors):
-            self._listener.warning(
-                Problem(
-                    code=report.error_code,
-                    message=f"shard {report.shard} could not be finished: {report.message}",
-                    hint=report.hint,
-                )
-            )
+        # Many shards fail for one reason, such as a full disk: say it, and keep it, once.
+        if any(report.error_code == other.error_code for other in self.errors):
+            return
         self.errors.append(report)
+        self._listener.warning(
+            Problem(
+                code=report.error_code,
+                message=f"shard {report.shard} could not be finished: {report.message}",
+                hint=report.hint,
+            )
+        )

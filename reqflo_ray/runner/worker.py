@@ -19,6 +19,7 @@ from reqflo_ray.model.exchange import Transport
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.runner.meter import Meter
 from reqflo_ray.secrets.core_dumps import no_core_dumps
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
@@ -64,6 +65,7 @@ class Worker:
     pacer: Pacer
     rows: asyncio.Semaphore
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    meter: Meter = field(default_factory=Meter)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager

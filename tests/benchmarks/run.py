@@ -3,6 +3,7 @@
     python tests/benchmarks/run.py                        all of it, in about ten minutes on two cores
     python tests/benchmarks/run.py throughput evidence    some of it
     python tests/benchmarks/run.py throughput --rows 2000 --repeat 1
+    python tests/benchmarks/run.py overhead --rows 100000     up to a million rows
 
 Numbers are ratios of things measured in turns wherever possible; on a machine that does other work at the same time
 the others mean little. Exits with 1 if a target is missed.
@@ -17,6 +18,7 @@ from collections.abc import Callable
 import evidence_size
 import first_answer
 import journal_cost
+import ray_overhead
 import recovery
 import redaction
 import row_cost
@@ -38,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Workbench, int, int], list[Measurement]]] = {
     "recovery": recovery.measure,
     "staging": staging.measure,
     "memory": worker_memory.measure,
+    "overhead": ray_overhead.measure,
 }
 
 

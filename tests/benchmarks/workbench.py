@@ -6,6 +6,7 @@ Every run is the real command in a new process. Its times are those that its com
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -115,21 +116,7 @@ class Workbench:
         self.server.reset()
         server_cpu = cpu_seconds(self.server.pid)
         started_us = time.time_ns() // 1000
-        log = self.folder / f"{run_id}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output)
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG if watch else 0)
-            if pid:
-                break
-            if watch:
-                watch(process.pid)
-                time.sleep(0.1)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(
-                f"`reqflo-ray {' '.join(arguments)}` exited with {process.returncode}:\n{log.read_text()}"
-            )
+        usage = self.execute(arguments, command=command, watch=watch)
         summaries = [commit.summary for commit in self.run_folder(run_id).commits().values()]
         first = min(summary.first_response_at_us for summary in summaries)
         last = max(summary.finished_at_us for summary in summaries)
@@ -147,6 +134,31 @@ class Workbench:
         )
         self.report(f"{' '.join(('run', f'{rows} rows', backend, *options))}: {numbers.rows_per_second:.0f} rows/s")
         return numbers
+
+    def execute(
+        self,
+        arguments: Sequence[str],
+        *,
+        command: Sequence[str | Path] = (COMMAND,),
+        watch: Callable[[int], None] | None = None,
+    ) -> resource.struct_rusage:
+        """Run `reqflo-ray` to its end: what its process used. See `run` for the arguments."""
+        log = self.folder / "command.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output)
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG if watch else 0)
+            if pid:
+                break
+            if watch:
+                watch(process.pid)
+                time.sleep(0.1)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(
+                f"`reqflo-ray {' '.join(arguments)}` exited with {process.returncode}:\n{log.read_text()}"
+            )
+        return usage
 
     def run_folder(self, run_id: str) -> RunFolder:
         """The stored run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -224,6 +225,9 @@ def test_a_run_that_is_stopped_says_so_to_everybody_who_follows_it(outside: Outs
     # It shows the log, so it follows: from then on a signal is a wish to stop.
     eventually(lambda: read.append(second.stderr.readline()) or "run stopped: " in read[-1], "the second follows", 60)
     assert "is under way: following it" in read[0]
+    # The job's log, which is no terminal, says every ten seconds how far the run is.
+    line_of_progress = re.compile(r"\d+ s  rows \d+/1000  failed 0  \d+ steps/s").match
+    eventually(lambda: read.append(second.stderr.readline()) or line_of_progress(read[-1]), "how far it is", 60)
     second.send_signal(signal.SIGINT)
     stopped = outside.call("stop", "stopped")
     assert stopped.code == 0, stopped

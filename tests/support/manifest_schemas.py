@@ -125,6 +125,7 @@ def _plain_schemas(ray_job: Json, ray_cluster: Json) -> dict[tuple[str, str], Js
             _object("kueue.x-k8s.io/v1beta2", "ResourceFlavor", spec=_closed({"nodeLabels": _TEXTS})),
             _object("kueue.x-k8s.io/v1beta2", "ClusterQueue", spec=_cluster_queue()),
             _object("kueue.x-k8s.io/v1beta2", "LocalQueue", spec=_closed({"clusterQueue": _TEXT}, "clusterQueue")),
+            _object("monitoring.coreos.com/v1", "PodMonitor", spec=_pod_monitor()),
         )
     )
 
@@ -188,6 +189,29 @@ def _cluster_queue() -> Json:
     return _closed(
         {"namespaceSelector": _SELECTOR, "resourceGroups": {"type": "array", "items": group}}, "resourceGroups"
     )
+
+
+def _pod_monitor() -> Json:
+    relabeling = _closed(
+        {
+            "action": {"enum": ["replace", "keep", "drop", "labeldrop", "labelkeep"]},
+            "sourceLabels": {"type": "array", "items": _TEXT, "minItems": 1},
+            "targetLabel": _TEXT,
+            "regex": _TEXT,
+        }
+    )
+    relabelings = {"type": "array", "items": relabeling}
+    endpoint = _closed(
+        {
+            "port": _TEXT,
+            "interval": {"type": "string", "pattern": "^[0-9]+s$"},
+            "relabelings": relabelings,
+            "metricRelabelings": relabelings,
+        },
+        "port",
+    )
+    endpoints = {"type": "array", "items": endpoint, "minItems": 1}
+    return _closed({"selector": _SELECTOR, "podMetricsEndpoints": endpoints}, "selector", "podMetricsEndpoints")
 
 
 def _found(schema: Any, name: str) -> Iterator[Json]:

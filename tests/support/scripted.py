@@ -31,6 +31,7 @@ from reqflo_ray.model.plan import Durability, Evidence, Row, RunOptions, RunReco
 from reqflo_ray.model.results import StepRecord
 from reqflo_ray.runner.check import RunSelection, check_run
 from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.runner.meter import Meter
 from reqflo_ray.runner.row import RowOutcome, RowRunner
 from reqflo_ray.runner.row_context import ShardAttempt
 from reqflo_ray.runner.worker import Pacer, Worker
@@ -110,6 +111,7 @@ class Journey:
         )
         self.disk = Disk()
         self.clock = SimulatedClock()
+        self.meter = Meter()
 
     def run(
         self,
@@ -142,6 +144,7 @@ class Journey:
             clock=self.clock,
             pacer=Pacer(None, self.clock),
             rows=asyncio.Semaphore(1),
+            meter=self.meter,
         )
         log = storage.open_log(f"journal-{len(self.disk.logs) + 1}")
         journal = JournalWriter(log, durability=Durability.PROCESS)
