@@ -9,16 +9,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache, partial
+from typing import Any, Final
 
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.store.object_storage import ObjectStorage
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from reqflo_ray.store.range_file import RangeFile
 
 # DuckDB begins each file at its end, several times for one question.
 _ENDS_KEPT: Final = 512
@@ -75,10 +73,10 @@ class StoreFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
         """A file to read. Raises `OSError` for another mode, or another file."""
         if mode != "rb":
             raise OSError("the store is asked, never changed")
-        return _StoreFile(self, self._file(path))
+        file = self._file(path)
+        return RangeFile(self._sizes[file], partial(self._read, file))
 
-    def read_range(self, file: str, start: int, end: int) -> bytes:
-        """Some bytes of a file of the store."""
+    def _read(self, file: str, start: int, end: int) -> bytes:
         size = self._sizes[file]
         ending = max(0, size - _END)
         try:
@@ -87,10 +85,6 @@ class StoreFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
             return self._storage.read_range(file, start, end)
         except ReqfloError as error:
             raise OSError(error.message) from None
-
-    def size_of(self, file: str) -> int:
-        """The size of a file of the store in bytes."""
-        return self._sizes[file]
 
     def _read_end(self, file: str) -> bytes:
         size = self._sizes[file]
@@ -106,34 +100,3 @@ class StoreFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
         if file is None:
             raise FileNotFoundError(path)
         return file
-
-
-class _StoreFile(io.RawIOBase):
-    def __init__(self, files: StoreFiles, file: str) -> None:
-        self._files = files
-        self._file = file
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._files.size_of(self._file)}[whence]
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        end = min(self._at + len(view), self._files.size_of(self._file))
-        if end <= self._at:
-            return 0
-        data = self._files.read_range(self._file, self._at, end)
-        view[: len(data)] = data
-        self._at += len(data)
-        return len(data)

@@ -52,6 +52,7 @@ class LocalStorage:
                 return os.stat(temporary).st_nlink == 2
             return True
 
+        self._resolve(path)
         if self.exists(path):
             return False
         return self._put(path, data, link, 0o600 if private else 0o666)

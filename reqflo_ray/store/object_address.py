@@ -33,6 +33,13 @@ def is_object_address(text: str) -> bool:
     return text.partition("://")[0] in SCHEMES and "://" in text
 
 
+def parse_bucket(uri: str) -> tuple[ObjectAddress, str]:
+    """The bucket of the object that `uri` names, and its key with whatever characters. Raises as `parse_address`."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    return parse_address(f"{scheme}://{bucket}"), key
+
+
 def parse_address(uri: str) -> ObjectAddress:
     """The address that `uri` writes, as the place of a store.
 

@@ -149,12 +149,10 @@ def raise_store_error(problem: Exception, address: ObjectAddress, doing: str, pa
     Args:
         doing: what was tried, as in "cannot … `path`".
     """
-    from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
-
     text = str(problem)
-    status, code = _STATUS.search(text), _CODE.search(text)
-    cause = " ".join(part for part in (status and f"HTTP {status[1]}", code and code[1]) if part)
-    if code and code[1] == "NoSuchBucket":
+    status, code = ((found[1] if (found := pattern.search(text)) else "") for pattern in (_STATUS, _CODE))
+    cause = " ".join((*((f"HTTP {status}",) if status else ()), *((code,) if code else ())))
+    if code == "NoSuchBucket":
         raise StoreError(
             f"there is no bucket `{address.bucket}`",
             code="no_such_bucket",
@@ -163,14 +161,14 @@ def raise_store_error(problem: Exception, address: ObjectAddress, doing: str, pa
         ) from None
     if isinstance(problem, FileNotFoundError):
         raise FileNotFoundError(path) from None
-    if isinstance(problem, UnauthenticatedError) or (code and code[1] in _WRONG_KEY):
+    if status == "401" or code in _WRONG_KEY:
         raise StoreError(
             f"cannot {doing} {_place(address, path)}: the service does not accept the credentials",
             code="store_credentials",
             cause=cause,
             hint=_CREDENTIAL_HINTS[address.scheme],
         ) from None
-    if isinstance(problem, PermissionDeniedError):
+    if status == "403":
         raise StoreError(
             f"cannot {doing} {_place(address, path)}: permission denied",
             code="store_not_permitted",
