@@ -1,7 +1,8 @@
 """Data files at cloud addresses: finds them, opens them as bytes. Buckets of S3 and Google Cloud Storage are reached as
 stores are, with the same environment; other addresses as Arrow knows them. It must not know what a row is.
 
-Raises `OSError` or `ValueError` for what cannot be read, as local files do; `UsageError` for an address with credentials.
+Raises `OSError` or `ValueError` for what cannot be read, as local files do, and `UsageError` for credentials in an
+address.
 """
 
 from __future__ import annotations
