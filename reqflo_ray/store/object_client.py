@@ -159,7 +159,8 @@ def raise_store_error(problem: Exception, address: ObjectAddress, doing: str, pa
             cause=cause,
             hint="create it, or choose another --store; the store does not make buckets",
         ) from None
-    if isinstance(problem, FileNotFoundError):
+    # What is made cannot be missing: then it is the service that is not what it should be.
+    if isinstance(problem, FileNotFoundError) and doing not in ("create", "write"):
         raise FileNotFoundError(path) from None
     if status == "401" or code in _WRONG_KEY:
         raise StoreError(

@@ -7,6 +7,7 @@ It can lose answers: what was asked is done, and the connection ends without a w
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from dataclasses import dataclass, field
@@ -40,7 +41,8 @@ class Answer:
 
 
 class GcsServer:
-    """The service in threads, for the time of a `with` block. `token`: the only one that it accepts, "" for any.
+    """The service in threads, for the time of a `with` block. `token`: the only one that it accepts, "" for any; it is
+    given out at `/token`.
 
     `lose_answers` is how many answers to puts of a path that contains `losing` are lost from now on.
     """
@@ -78,6 +80,9 @@ class GcsServer:
         key = unquote(key)
         with self._lock:
             self.requests.append((method, key))
+            if (method, bucket) == ("POST", "token"):
+                granted = {"access_token": self.token, "expires_in": 3600, "token_type": "Bearer"}
+                return Answer(200, json.dumps(granted).encode(), {"content-type": "application/json"})
             if self.token and headers.get("authorization") != f"Bearer {self.token}":
                 return _error(401, "AuthenticationRequired")
             if bucket != BUCKET:
@@ -185,7 +190,7 @@ def _handler(server: GcsServer) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = _serve
+        do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = _serve
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: what was asked is in `requests`."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from pathlib import Path
 
 import pytest
 from bucket_fixtures import S3_KEY, S3_SECRET, Bucket
-from gcs_server import GcsServer
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from gcs_server import Answer, GcsServer
 
 from reqflo_ray.errors import StoreError, UsageError
 from reqflo_ray.store.storage import Storage, open_storage
@@ -65,6 +69,36 @@ def test_credentials_that_the_service_does_not_take_are_not_repeated(
     assert open_storage(gs_bucket.uri).create("x", b"")
 
 
+def _service_account(url: str) -> str:
+    """The JSON of a made-up service account, whose tokens are given out at `url`."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    account = {
+        "type": "service_account",
+        "client_email": "a@b.example",
+        "private_key": pem,
+        "token_uri": f"{url}/token",
+    }
+    return json.dumps(account)
+
+
+def test_application_default_credentials_are_found_as_by_other_tools_of_google(
+    gcs_server: GcsServer, gs_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(_service_account(gcs_server.url))
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    monkeypatch.setenv("GOOGLE_BASE_URL", gcs_server.url)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))
+    monkeypatch.setattr(gcs_server, "token", "given-out-token")
+    storage = open_storage(gs_bucket.uri)
+    assert storage.create("x", b"1") and storage.read("x") == b"1"
+    account.write_text("{}")
+    with pytest.raises(StoreError) as caught:
+        open_storage(gs_bucket.uri).read("x")
+    assert caught.value.code == "store_credentials"
+
+
 @pytest.mark.parametrize(
     ("status", "code", "told"),
     [
@@ -79,8 +113,6 @@ def test_credentials_that_the_service_does_not_take_are_not_repeated(
 def test_what_the_service_refuses_is_told_with_its_code_and_without_what_it_quotes(
     s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, status: int, code: str, told: str
 ) -> None:
-    from gcs_server import Answer
-
     body = (
         f"<Error><Code>{code}</Code><AWSAccessKeyId>{S3_KEY}</AWSAccessKeyId><StringToSign>{S3_SECRET}</StringToSign>"
     )
