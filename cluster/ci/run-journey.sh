@@ -14,18 +14,22 @@ fi
 run_id=$1
 shift
 
+submit= stopping=
+# CI asks a step that it cancels to end. Passed on, it stops the job on the cluster and lets requests in flight end.
+trap 'stopping=yes; [ -z "$submit" ] || kill -TERM "$submit" 2>/dev/null' INT TERM
+
 for attempt in 1 2 3; do
   reqflo-ray submit "$@" --run-id "$run_id" --output result.json &
   submit=$!
-  # CI asks a step that it cancels to end. Passed on, it stops the job on the cluster and lets requests in flight end.
-  trap 'kill -TERM "$submit"' INT TERM
+  [ -z "$stopping" ] || kill -TERM "$submit" 2>/dev/null   # asked before there was anybody to tell
   wait "$submit"
   code=$?
-  if [ "$code" -gt 128 ] && kill -0 "$submit" 2>/dev/null; then
-    wait "$submit"   # a signal ended the first wait, not submit
-    code=$?
+  if [ -n "$stopping" ] && [ "$code" -gt 128 ]; then
+    wait "$submit" # a signal may have ended the first wait, not submit
+    again=$?
+    [ "$again" -eq 127 ] || code=$again # 127: it had ended, and was known
   fi
-  [ "$code" -eq 3 ] || break
+  [ "$code" -eq 3 ] && [ -z "$stopping" ] || break
   echo "attempt $attempt at run $run_id could not finish it" >&2
 done
 exit "$code"

@@ -12,9 +12,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from reqflo_ray.distributed.job_log import JobLog, JobOutcome
@@ -156,7 +157,10 @@ class _Follower:
         self._show = show
         self._notice = notice
         self._log = JobLog()
-        self._signal = 0
+        self._received: list[int] = []  # signals
+        self._heeded = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._following: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._asked_to_stop = False
         self._answered_at = time.monotonic()
@@ -164,7 +168,8 @@ class _Follower:
 
     def run(self) -> Followed:
         try:
-            asyncio.run(self._until_ended())
+            with self._signals():
+                asyncio.run(self._until_ended())
         except asyncio.CancelledError:
             raise self._left() from None
         for line in self._log.end():
@@ -172,26 +177,43 @@ class _Follower:
         return self._judged()
 
     async def _until_ended(self) -> None:
-        main = asyncio.current_task()
-        if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be had
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, self._handle, number, main)
+        self._following, self._loop = asyncio.current_task(), asyncio.get_running_loop()
         while True:
             self._reading = asyncio.create_task(self._read_for_a_while())
+            self._heed_signals()
             await asyncio.wait({self._reading})
             await self._stop_if_asked()
             if await self._has_ended():
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _handle(self, number: int, main: asyncio.Task[None] | None) -> None:
-        if self._signal and main is not None:
-            main.cancel()
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Handle signals while the block runs: from before there is a loop, so that none falls between."""
+        if threading.current_thread() is not threading.main_thread():  # elsewhere signals cannot be had
+            yield
             return
-        self._signal = number
-        self._notice("stopping the run on the cluster; once more leaves it there")
-        if self._reading is not None:
-            self._reading.cancel()
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        # It strikes between any two instructions, in the middle of a print too: it only takes note.
+        self._received.append(number)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._heed_signals)
+
+    def _heed_signals(self) -> None:
+        if self._received and not self._heeded:
+            self._heeded = True
+            self._notice("stopping the run on the cluster; once more leaves it there")
+            if self._reading is not None:
+                self._reading.cancel()
+        elif len(self._received) > 1 and self._following is not None:
+            self._following.cancel()
 
     async def _read_for_a_while(self) -> None:
         """Show the log until it ends, falls silent, or the connection drops; `_has_ended` finds out what that means."""
@@ -204,7 +226,7 @@ class _Follower:
                     offset += len(piece)
 
     async def _stop_if_asked(self) -> None:
-        if self._signal and not self._asked_to_stop:
+        if self._received and not self._asked_to_stop:
             with suppress(ClusterError):
                 await asyncio.to_thread(self._jobs.stop, self._job)
                 self._asked_to_stop = True
@@ -244,8 +266,8 @@ class _Follower:
     def _judged(self) -> Followed:
         job, outcome = self._job, self._log.outcome
         code = exit_code_of(job, outcome)
-        if self._signal and job.state is JobState.STOPPED and not (outcome and outcome.complete):
-            code = 128 + self._signal
+        if self._received and job.state is JobState.STOPPED and not (outcome and outcome.complete):
+            code = 128 + self._received[0]
         reason = "" if outcome else job.message
         return Followed(job=job, exit_code=code, outcome=outcome, document=self._log.document(), reason=reason)
 
@@ -255,7 +277,7 @@ class _Follower:
             f"left run `{run_id}` on the cluster, which was asked to stop it",
             code="left_running",
             hint=f"`reqflo-ray status {run_id}` tells how it is, `reqflo-ray stop {run_id}` stops it",
-            exit_code=128 + self._signal,
+            exit_code=128 + self._received[0],
         )
 
 

@@ -18,9 +18,9 @@ __all__ = ["cloudless", "make_run", "note_fault", "s3_bucket", "s3_url", "undist
 
 
 @pytest.fixture(scope="session")
-def cluster_environment(s3_url: str) -> Iterator[dict[str, str]]:
+def cluster_environment(s3_url: str) -> dict[str, str]:
     """What a process needs to join the cluster; with it, nodes reach the bucket of `s3_bucket`."""
-    names = {
+    return {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -31,14 +31,13 @@ def cluster_environment(s3_url: str) -> Iterator[dict[str, str]]:
         "AWS_SECRET_ACCESS_KEY": S3_SECRET,
         "AWS_REGION": "us-east-1",
     }
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    yield names
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def _joinable(cluster_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process that a test of this folder starts can join the cluster; tests elsewhere see nothing of it."""
+    for name, value in cluster_environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +45,11 @@ def cluster(cluster_environment: dict[str, str]) -> Iterator[str]:
     """The address of a cluster with two cores, in a process of its own."""
     script = Path(__file__).parent.parent / "apps" / "ray_cluster.py"
     process = subprocess.Popen(
-        [sys.executable, str(script), "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), "2"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **cluster_environment},
     )
     assert process.stdin and process.stdout
     try:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from disturbed_run import COMMAND, DATASET, eventually
 from example_workspace import CLIENT_SECRET, copy_example
 
 from reqflo_ray.demo.process import DemoServer
+from reqflo_ray.store import layout
+from reqflo_ray.store.owner import Owner
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import open_storage
 
@@ -72,6 +75,12 @@ class Outside:
     def run_folder(self, run_id: str) -> RunFolder:
         return RunFolder(open_storage(str(self.store)), run_id)
 
+    def owners(self, run_id: str) -> set[Owner]:
+        """The workers that have a shard of a run which is under way."""
+        folder = self.run_folder(run_id)
+        shards = [int(name) for name in folder.storage.list(folder.path(layout.ATTEMPTS))]
+        return {claim.owner for shard in shards for _, claim in folder.attempts(shard)}
+
     def wait_for_orders(self, process: subprocess.Popen[str], number: int) -> None:
         """Wait until so many orders are placed; a submission that ends before fails the test with its output."""
 
@@ -97,6 +106,11 @@ def ended(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
+def parent_of(pid: int) -> int:
+    """The process that started `pid`: for a worker, the raylet of its node."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 @pytest.fixture(scope="session")
 def head() -> Iterator[ClusterHead]:
     with ClusterHead() as cluster:
@@ -111,19 +125,29 @@ def outside(head: ClusterHead, shop: DemoServer, tmp_path: Path) -> Iterator[Out
     machine.close()
 
 
-def test_ray_job_submit_runs_from_a_folder_that_the_job_does_not_share(outside: Outside) -> None:
+def test_ray_job_submit_runs_on_two_nodes_from_a_folder_that_the_job_does_not_share(outside: Outside) -> None:
     line = ("ray", "job", "submit", "--address", outside.head.url, "--working-dir", ".", "--", "reqflo-ray", "run")
-    line = (*line, "place-order", "--workspace", "workspace", "--data", outside.data(20), "--key", "order_ref")
-    line = (*line, "--address", "auto", "--workers", "1")
+    line = (*line, "place-order", "--workspace", "workspace", "--data", outside.data(120), "--key", "order_ref")
+    line = (*line, "--address", "auto", "--workers", "2", "--rate", "60")
     to_vanish = outside.start(*line)
     to_last = outside.start(*line, "--run-id", "plain", "--store", str(outside.store))
+    workers_of_nodes: dict[int, set[int]] = {}
+
+    def both_nodes_work() -> bool:
+        for owner in outside.owners("plain"):
+            with suppress(FileNotFoundError):  # it has just ended
+                workers_of_nodes.setdefault(parent_of(owner.pid), set()).add(owner.pid)
+        return len(workers_of_nodes) == 2
+
+    eventually(both_nodes_work, "a worker on each node", timeout=240)
     relative, absolute = ended(to_vanish), ended(to_last)
     assert relative.code == 1, relative
     assert "error[relative_store]" in relative.out
     assert absolute.code == 0, absolute
-    assert "rows 20  passed 20" in absolute.out
+    assert "rows 120  passed 120" in absolute.out
     assert outside.run_folder("plain").is_complete()
-    assert outside.shop.ledger()["orders_created"] == 20
+    assert outside.shop.ledger()["orders_created"] == 120
+    assert [len(workers) for workers in workers_of_nodes.values()] == [1, 1]
 
 
 def test_a_submitted_run_comes_back_with_its_results_and_is_not_run_twice(outside: Outside) -> None:

@@ -69,6 +69,7 @@ def test_a_case_reads_and_ends_as_expected(
     places = {SHOP_URL: shop.url, ECHO_URL: echo.url}
     workspace = _workspace(case, tmp_path / "workspace", places)
     monkeypatch.chdir(workspace)
+    monkeypatch.delenv("SHOP_CLIENT_SECRET", raising=False)
     for line in (_text(case, "environment") or "").splitlines():
         variable, _, value = line.partition("=")
         monkeypatch.setenv(variable, value)

@@ -1,4 +1,5 @@
-"""A Ray cluster as people have it: `ray start --head` with dashboard and token, in processes that end with the test."""
+"""A Ray cluster as people have it: `ray start` for a head with dashboard and token, and for one more node, in processes
+that end with the test."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -30,16 +32,21 @@ class ClusterHead:
     def __init__(self) -> None:
         self.token = secrets.token_hex(32)
         self._folder = tempfile.mkdtemp(prefix="rh", dir="/tmp")  # short: it becomes part of the paths of sockets
-        ports = _free_ports(3)
+        ports = _free_ports(5)
         self.url = f"http://127.0.0.1:{ports[0]}"
-        self._command = [
-            *(str(_PROGRAMS / "ray"), "start", "--head", "--block", "--disable-usage-stats"),
-            *("--port", "0", "--num-cpus", "2", "--object-store-memory", "100000000", "--temp-dir", self._folder),
+        start = [
+            *(str(_PROGRAMS / "ray"), "start", "--block", "--disable-usage-stats", "--num-cpus", "1"),
+            *("--object-store-memory", "100000000", "--min-worker-port", "0", "--max-worker-port", "0"),
+        ]
+        self._head = [
+            *(*start, "--head", "--port", str(ports[3]), "--temp-dir", self._folder),
             *("--include-dashboard", "true", "--dashboard-host", "127.0.0.1", "--dashboard-port", str(ports[0])),
             *("--dashboard-agent-listen-port", str(ports[1]), "--ray-client-server-port", str(ports[2])),
-            *("--min-worker-port", "0", "--max-worker-port", "0"),
         ]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._node = [
+            *(*start, "--address", f"127.0.0.1:{ports[3]}", "--dashboard-agent-listen-port", str(ports[4])),
+        ]
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,21 +63,14 @@ class ClusterHead:
 
     def jobs(self) -> str:
         """All that the Job API tells about all jobs, as it stands."""
-        request = urllib.request.Request(f"{self.url}/api/jobs/", headers={"Authorization": f"Bearer {self.token}"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            told: bytes = answer.read()
-        return told.decode()
+        return self._ask("/api/jobs/")
 
     def __enter__(self) -> Self:
-        own = {"RAY_TMPDIR": self._folder, "SHOP_CLIENT_SECRET": CLIENT_SECRET}
-        own |= {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-        log = Path(self._folder, "head.log").open("wb")
-        with log:
-            self._process = subprocess.Popen(
-                self._command, env={**self.environment, **own}, stdout=log, stderr=log, start_new_session=True
-            )
         try:
-            self._wait()
+            self._start(self._head, "head")
+            self._wait("head", self.jobs)
+            self._start(self._node, "node")
+            self._wait("node", lambda: self._ask("/nodes?view=summary").count('"state": "ALIVE"') == 2)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -79,27 +79,42 @@ class ClusterHead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._process is not None
-        family = [self._process.pid, *_descendants(self._process.pid)]
+        family = [pid for process in self._processes for pid in (process.pid, *_descendants(process.pid))]
         for pid in reversed(family):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self._process.wait(timeout=30)
+        for process in self._processes:
+            process.wait(timeout=30)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _wait(self) -> None:
-        """Return when jobs can be submitted."""
-        assert self._process is not None
+    def _ask(self, path: str) -> str:
+        request = urllib.request.Request(f"{self.url}{path}", headers={"Authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            told: bytes = answer.read()
+        return told.decode()
+
+    def _start(self, command: list[str], name: str) -> None:
+        own = {"RAY_TMPDIR": self._folder, "SHOP_CLIENT_SECRET": CLIENT_SECRET}
+        own |= {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        with self._log(name).open("wb") as log:
+            self._processes.append(
+                subprocess.Popen(
+                    command, env={**self.environment, **own}, stdout=log, stderr=log, start_new_session=True
+                )
+            )
+
+    def _log(self, name: str) -> Path:
+        return Path(self._folder, f"{name}.log")
+
+    def _wait(self, name: str, is_there: Callable[[], object]) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while True:
-            log = Path(self._folder, "head.log")
-            assert self._process.poll() is None, log.read_text()[-3000:]
-            assert time.monotonic() < deadline, log.read_text()[-3000:]
-            try:
-                self.jobs()
-                return
-            except (OSError, urllib.error.URLError):
-                time.sleep(0.2)
+            assert self._processes[-1].poll() is None, self._log(name).read_text()[-3000:]
+            assert time.monotonic() < deadline, self._log(name).read_text()[-3000:]
+            with suppress(OSError, urllib.error.URLError):
+                if is_there():
+                    return
+            time.sleep(0.2)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +171,7 @@ class SimulatedRun:
 
     def attempts_finished(self) -> int:
         """How many attempts of steps are finished on the disk, each counted once however often it was repeated."""
-        records = (record for data in self.disk.readable_logs() for record in read_journal(data).records)
-        return len({(done.row, done.step, done.attempt) for done in records if isinstance(done, Completion)})
+        return len(frozenset[tuple[int, str, int]]().union(*map(_completed, self.disk.readable_logs())))
 
     def journaled(self) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
         """What the journals on the disk say now: finished steps, and steps with an intent, as (row, step)."""
@@ -208,3 +207,9 @@ class SimulatedRun:
         [file] = [file for file in commit.files if file.path.startswith(table)]
         rows: list[dict[str, Any]] = parquet.read_table(pa.BufferReader(folder.read_file(file.path))).to_pylist()
         return rows
+
+
+@lru_cache(maxsize=4096)  # hundreds of processes count the same journals again and again
+def _completed(journal: bytes) -> frozenset[tuple[int, str, int]]:
+    records = read_journal(journal).records
+    return frozenset((done.row, done.step, done.attempt) for done in records if isinstance(done, Completion))

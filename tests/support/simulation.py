@@ -187,7 +187,7 @@ class SimulatedStorage:
         if self._disk.is_far:
             return bytes(data[: self._disk.synced[path]])
         if synced:
-            self._bomb.point("sync", lambda: self._disk.synced.__setitem__(path, len(data)))
+            self._bomb.point("sync older", lambda: self._disk.synced.__setitem__(path, len(data)))
         return bytes(data)
 
     def list(self, folder: str) -> list[str]:

@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -20,17 +21,26 @@ from deployment_rules import job_spec, pods
 
 _CI = ROOT / "cluster" / "ci"
 _SCRIPT = _CI / "run-journey.sh"
-_STAND_IN = """\
-#!/usr/bin/env bash
-echo "$@" >> "$CALLS"
-number=$(wc -l < "$CALLS")
-code=$(cut -d, -f"$number" <<< "$CODES")
-if [ "$code" = waits ]; then
-  trap 'echo asked to stop >> "$CALLS"; exit 143' TERM
-  touch "$CALLS.waiting"
-  while true; do read -rt 0.05 <> <(:) || true; done
-fi
-exit "$code"
+_STAND_IN = f"""\
+#!{sys.executable}
+import os, signal, sys
+from pathlib import Path
+
+def told(line):
+    with open(os.environ["CALLS"], "a") as calls:
+        calls.write(line + "\\n")
+
+def ask(number, frame):
+    told("asked to stop")
+    os._exit(143)
+
+signal.signal(signal.SIGTERM, ask)
+told(" ".join(sys.argv[1:]))
+code = os.environ["CODES"].split(",")[len(Path(os.environ["CALLS"]).read_text().splitlines()) - 1]
+if code == "waits":
+    Path(os.environ["CALLS"] + ".waiting").touch()
+    signal.sigtimedwait((), 60)
+sys.exit(int(code))
 """
 
 
@@ -78,6 +88,7 @@ def test_a_script_that_is_asked_to_end_asks_the_run_to_stop(
     process = start("waits")
     while not (tmp_path / "calls.waiting").exists():
         assert process.poll() is None
+        os.sched_yield()
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(timeout=30) == 143

@@ -157,6 +157,23 @@ def test_one_interrupt_stops_the_job_and_waits_for_it() -> None:
     assert notices == ["stopping the run on the cluster; once more leaves it there"]
 
 
+def test_an_interrupt_before_the_following_has_begun_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    real = asyncio.new_event_loop
+
+    def interrupted() -> asyncio.AbstractEventLoop:
+        os.kill(os.getpid(), signal.SIGINT)
+        return real()
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", interrupted)
+    cluster = MadeUpCluster([[LINES]], [a_job(JobState.STOPPED)], outcome_line(an_outcome(143, complete=False)) + "\n")
+    followed, _, notices = follow(cluster)
+    assert cluster.stops == 1
+    assert followed.exit_code == 130
+    assert notices == ["stopping the run on the cluster; once more leaves it there"]
+
+
 def test_an_interrupt_that_comes_too_late_leaves_the_verdict_as_it_is() -> None:
     cluster = InterruptedCluster([], [a_job(JobState.STOPPED)], outcome_line(an_outcome(1)) + "\n")
     assert follow(cluster)[0].exit_code == 1
