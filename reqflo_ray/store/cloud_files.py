@@ -53,13 +53,16 @@ def open_file(address: str) -> BinaryIO:
 
 
 def size_in_bytes(address: str) -> int:
-    """How large a file is."""
+    """How large a file is. Raises `FileNotFoundError` if there is none."""
     if is_object_address(address):
         bucket, key = _bucket(address)
         with _as_os_errors():
             return bucket.size(key)
     system, path = _arrow(address)
-    return int(system.get_file_info(path).size)
+    size = system.get_file_info(path).size
+    if size is None:
+        raise FileNotFoundError(address)
+    return int(size)
 
 
 def _read(bucket: ObjectStorage, key: str, start: int, end: int) -> bytes:
