@@ -334,7 +334,7 @@ def _chosen_store(given: str | None, prepared: Prepared | None = None) -> str:
         raise UsageError(
             f"the store `{chosen}` is a relative path, and a Ray job's folder is a copy that vanishes with it",
             code="relative_store",
-            hint="give --store (or REQFLO_STORE) an absolute path that every node mounts",
+            hint="give --store (or REQFLO_STORE) an absolute path that every node mounts, or a bucket",
         )
     return chosen
 
@@ -346,7 +346,7 @@ def _store_of_cluster(given: str | None, prepared: Prepared) -> str:
         raise UsageError(
             f"the store `{chosen}` is relative to a folder of this machine",
             code="relative_store",
-            hint="give --store (or REQFLO_STORE) an absolute path that every node of the cluster mounts",
+            hint="give --store (or REQFLO_STORE) an absolute path that every node of the cluster mounts, or a bucket",
         )
     return open_storage(chosen).uri
 

@@ -5,9 +5,10 @@ A file that is missing or cut short is left out and reported, so that the rest c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from reqflo_ray.errors import Problem, ReqfloError, Severity
@@ -20,11 +21,13 @@ from reqflo_ray.store.storage import Storage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """What a session reads. `runs` are lines of the `runs` view; `results` and `steps` are paths within the store."""
+    """What a session reads. `runs` are lines of the `runs` view; `results` and `steps` are paths within the store,
+    `sizes` the sizes in bytes of those files."""
 
     runs: tuple[dict[str, Any], ...]
     results: tuple[str, ...]
     steps: tuple[str, ...]
+    sizes: Mapping[str, int]
     problems: tuple[Problem, ...]
 
 
@@ -41,6 +44,7 @@ def read_catalog(storage: Storage, runs: Sequence[str] | None, now: datetime) ->
     lines: list[dict[str, Any]] = []
     results: list[str] = []
     steps: list[str] = []
+    sizes: dict[str, int] = {}
     problems: list[Problem] = []
     for folder in folders:
         try:
@@ -48,15 +52,17 @@ def read_catalog(storage: Storage, runs: Sequence[str] | None, now: datetime) ->
         except ReqfloError as error:
             problems.append(_warning("unreadable_run", f"run `{folder.run_id}` is left out: {error.message}", folder))
             continue
-        good = [file for file in files if _is_whole(folder, file)]
+        whole = storage.each(partial(_is_whole, folder), files)
+        good = [file for file, is_whole in zip(files, whole, strict=True) if is_whole]
         line["rows_unreadable"] = _rows(files) - _rows(good)
         if len(good) < len(files):
             message = f"run `{folder.run_id}`: {len(files) - len(good)} files are missing or cut short"
             problems.append(_warning("missing_rows", f"{message}, {line['rows_unreadable']} rows are left out", folder))
         lines.append(line)
+        sizes |= {folder.path(file.path): file.size for file in good}
         results += [folder.path(file.path) for file in good if _is_in(layout.RESULTS, file)]
         steps += [folder.path(file.path) for file in good if _is_in(layout.STEPS, file)]
-    return Catalog(runs=tuple(lines), results=tuple(results), steps=tuple(steps), problems=tuple(problems))
+    return Catalog(runs=tuple(lines), results=tuple(results), steps=tuple(steps), sizes=sizes, problems=tuple(problems))
 
 
 def _look(folder: RunFolder, now: datetime) -> tuple[dict[str, Any], list[FileDigest]]:

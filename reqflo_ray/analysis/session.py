@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from reqflo_ray.analysis.catalog import Catalog, read_catalog
 from reqflo_ray.errors import Problem, QueryError
 from reqflo_ray.store import layout
+from reqflo_ray.store.object_storage import ObjectStorage
 from reqflo_ray.store.storage import Storage
 
 if TYPE_CHECKING:
@@ -146,6 +147,10 @@ def _build(connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Cat
     from reqflo_ray.store import tables
 
     connection.execute("SET TimeZone = 'UTC'")
+    if isinstance(storage, ObjectStorage):
+        from reqflo_ray.analysis.object_files import StoreFiles
+
+        connection.register_filesystem(StoreFiles(storage, catalog.sizes))
     for name, table in (
         ("runs", pa.Table.from_pylist(list(catalog.runs), schema=views.RUNS)),
         (views.NO_RESULTS, views.empty_table(tables.RESULTS)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from reqflo_ray.errors import StoreError
@@ -19,12 +20,17 @@ from reqflo_ray.model.plan import Durability
 class LogFile(Protocol):
     """A new, empty file that only grows, and whose name is durable already. Its methods raise `StoreError`."""
 
+    @property
+    def outlives_process(self) -> bool:
+        """Whether what is appended outlives this process also without a sync."""
+        ...
+
     def append(self, data: bytes) -> None:
-        """Hand all of `data` to the operating system in one write, or raise."""
+        """Take all of `data` in one write, or raise."""
         ...
 
     def sync(self) -> None:
-        """Return when everything appended so far is on the disk. Blocks; called from another thread than `append`."""
+        """Return when everything appended so far is durable. Blocks; called from another thread than `append`."""
         ...
 
     def close(self) -> None:
@@ -41,7 +47,10 @@ class JournalWriter:
 
     def __init__(self, log: LogFile, *, durability: Durability) -> None:
         self._log = log
-        self._syncs = durability is Durability.HOST
+        self._outlives_process = log.outlives_process
+        # Where an append alone outlives nothing, also the death of a process can only be survived by a sync.
+        self._syncs = durability is Durability.HOST or not log.outlives_process
+        self._unsynced = False
         self._sequence = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._syncing: asyncio.Task[None] | None = None
@@ -49,7 +58,7 @@ class JournalWriter:
         self._failure: StoreError | None = None
 
     def append(self, record: JournalRecord) -> None:
-        """Hand `record` to the operating system: it survives the death of this process, not a power cut.
+        """Hand `record` to the log: it survives the death of this process if appends of the log do, but no power cut.
 
         Raises:
             StoreError: the journal cannot be written any more.
@@ -62,6 +71,7 @@ class JournalWriter:
             frame = file_header() + frame
         # Counted first: whatever interrupts the write, this number is never used for another record.
         self._sequence += 1
+        self._unsynced = True
         try:
             self._log.append(frame)
         except BaseException as problem:
@@ -71,8 +81,8 @@ class JournalWriter:
             raise
 
     async def intend(self, record: Intent, *, synced: bool = False) -> None:
-        """Append `record` before its request is sent. With `synced` it also survives a power cut (if the durability is
-        `host`): for a request that must not be sent again when its outcome is unknown. Raises as `append`."""
+        """Append `record` before its request is sent. With `synced` it is as durable as a completion: for a request
+        that must not be sent again when its outcome is unknown. Raises as `append`."""
         self.append(record)
         if synced and self._syncs:
             await self._durable()
@@ -83,10 +93,20 @@ class JournalWriter:
         if self._syncs:
             await self._durable()
 
+    async def note(self, record: JournalRecord) -> None:
+        """Append `record` and return when it survives the death of this process. Raises as `append`."""
+        self.append(record)
+        if not self._outlives_process:
+            await self._durable()
+
     async def close(self) -> None:
         """Close the file when the last sync has ended. Later calls of other methods raise `StoreError`."""
         while self._syncing is not None:
             await asyncio.wait([self._syncing])
+        if self._failure is None and self._unsynced and not self._outlives_process:
+            # What nobody waits for, such as what was withdrawn, would be gone: keep it if that is possible.
+            with suppress(StoreError):
+                await asyncio.get_running_loop().run_in_executor(self._executor, self._log.sync)
         if self._failure is None:
             self._failure = StoreError("the journal is closed", code="journal_closed")
         if self._executor is not None:
@@ -107,6 +127,7 @@ class JournalWriter:
         try:
             while self._waiting:
                 covered, self._waiting = self._waiting, []
+                self._unsynced = False
                 try:
                     await loop.run_in_executor(self._executor, self._log.sync)
                 except BaseException as problem:

@@ -114,9 +114,10 @@ async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
     journal = context.shard.journal
     if context.worker.stopping.is_set():
         raise Suspended
-    # Unsynced, a power cut could turn "unknown" into "never sent", and a step that must not be repeated would be.
-    await journal.intend(intent, synced=step.on_interrupt is OnInterrupt.FAIL)
-    if not context.shard.may_send():
+    # Unsynced, a power cut could turn "unknown" into "never sent", and a step that must not be repeated would be. For
+    # the others that is no matter: both are sent, with the same key.
+    await journal.intend(intent, synced=step.on_interrupt is OnInterrupt.FAIL or context.shard.wary)
+    if not await context.shard.may_send():
         # Say that nothing was sent, so that the next attempt need not take the outcome for unknown.
         journal.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
         raise Suspended

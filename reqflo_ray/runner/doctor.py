@@ -70,7 +70,7 @@ def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
     try:
         storage = open_storage(uri)
         if marker and not storage.exists(marker):
-            message = f"`{uri}` is another folder here than where the run is started"
+            message = f"`{uri}` is another place here than where the run is started"
             return [_store(Level.FAIL, message, "mount one file system at the same path on every node")]
         try:
             wrong = list(_broken_promises(storage, folder))
@@ -99,7 +99,7 @@ def _broken_promises(storage: Storage, folder: str) -> Iterable[str]:
         opened.sync()
     finally:
         opened.close()
-    if storage.read(log) != b"one,two":
+    if storage.read_log(log, synced=True) != b"one,two":
         yield "what was appended is not there"
     if storage.list(folder) != ["claim", "log", "text"]:
         yield "files that were made are not listed"

@@ -139,7 +139,8 @@ def _dispatch(folder: RunFolder, backend: Backend, epoch: int, todo: tuple[Shard
         tally.tick()
         if folder.is_stopped(epoch) or folder.storage.exists(newer) or tally.errors:
             return
-        todo = tuple(entry for entry in todo if folder.read_commit(entry.shard) is None)
+        committed = set(folder.committed())
+        todo = tuple(entry for entry in todo if entry.shard not in committed)
         if not todo:
             return
 

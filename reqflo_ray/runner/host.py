@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from reqflo_ray.errors import StoreError
 from reqflo_ray.model.plan import ShardPlan
 from reqflo_ray.model.results import ShardOutcome, ShardReport
+from reqflo_ray.runner.fence import Fence
 from reqflo_ray.runner.shard import run_shard
 from reqflo_ray.runner.worker import Worker
 from reqflo_ray.store import layout
@@ -17,6 +19,7 @@ from reqflo_ray.store import layout
 # How long requests in flight may take to end after a stop; what takes longer stays journaled as "outcome unknown".
 GRACE_SECONDS: Final = 10.0
 _LOOK_EVERY_SECONDS: Final = 0.2
+_LOOK_FAR_EVERY_SECONDS: Final = 1.0
 
 
 class ShardHost:
@@ -51,13 +54,22 @@ class ShardHost:
 
     async def _watch_for_stop(self) -> None:
         folder = self._worker.folder
+        is_near = folder.storage.is_near
         newer = folder.path(layout.epoch(self._epoch + 1))
+        ours = Fence(lambda: not (folder.is_stopped(self._epoch) or folder.storage.exists(newer)), is_near=is_near)
         # A stop is a file that another process writes: there is nothing to be woken by.
         while True:
-            if folder.is_stopped(self._epoch) or folder.storage.exists(newer):
+            if not await self._may_go_on(ours):
                 break
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await asyncio.sleep(_LOOK_EVERY_SECONDS if is_near else _LOOK_FAR_EVERY_SECONDS)
         self._worker.stopping.set()
         await asyncio.sleep(GRACE_SECONDS)
         for task in self._running:
             task.cancel()
+
+    @staticmethod
+    async def _may_go_on(ours: Fence) -> bool:
+        try:
+            return await ours.is_open()
+        except StoreError:
+            return True  # a store that gives no answer ends the rows that need one; the next look may have it

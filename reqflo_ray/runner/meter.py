@@ -89,6 +89,7 @@ class MeteredLog:
         self._log = log
         self._meter = meter
         self._clock = clock
+        self.outlives_process = log.outlives_process
         self.append = log.append
         self.close = log.close
 

@@ -5,7 +5,7 @@ It is dropped with the row. Nothing in it is shared with another row but the wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,11 +34,15 @@ class Suspended(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardAttempt:
-    """What a row needs of the attempt that it runs in. `may_send` is the fence, asked between intent and send."""
+    """What a row needs of the attempt that it runs in. `may_send` is the fence, asked between intent and send.
+
+    `wary`: an earlier worker died, and only intents that are durable can tell which row does that.
+    """
 
     journal: JournalWriter
-    may_send: Callable[[], bool]
+    may_send: Callable[[], Awaitable[bool]]
     takes_over: bool
+    wary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from reqflo_ray.model.results import (
     ShardSummary,
     Status,
 )
+from reqflo_ray.runner.fence import Fence
 from reqflo_ray.runner.meter import MeteredLog
 from reqflo_ray.runner.row import RowOutcome, RowRunner
 from reqflo_ray.runner.row_context import ShardAttempt, Suspended
@@ -96,10 +97,12 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     metered = MeteredLog(log, worker.meter, worker.clock)
     journal = JournalWriter(metered, durability=worker.run.options.durability)
     try:
+        fence = Fence(lambda: folder.fence_open(epoch, plan.shard, number), is_near=folder.storage.is_near)
         attempt = ShardAttempt(
             journal=journal,
-            may_send=lambda: folder.fence_open(epoch, plan.shard, number),
+            may_send=fence.is_open,
             takes_over=number > 1,
+            wary=history.blame.barren_deaths > 0 and not log.outlives_process,
         )
         if number > 1:
             # First of all: what this attempt knows of the older ones, lest its successors are told otherwise.
@@ -169,9 +172,9 @@ async def _run_rows(
 
 async def _run_alone(worker: Worker, attempt: ShardAttempt, row: Row, history: ShardHistory) -> RowOutcome:
     """Run a row between two records that say so: if the worker dies in between, the row did it."""
-    attempt.journal.append(Solo(row=row.index))
+    await attempt.journal.note(Solo(row=row.index))
     outcome = await _run_row(worker, attempt, row, history)
-    attempt.journal.append(Solo(row=row.index, over=True))
+    await attempt.journal.note(Solo(row=row.index, over=True))
     return outcome
 
 

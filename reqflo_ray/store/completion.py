@@ -73,13 +73,16 @@ def _checked_files(folder: RunFolder, shards: int) -> list[FileDigest]:
     names = [layout.RECORD, layout.PLAN]
     for shard in range(shards):
         names += [layout.rows(shard), layout.commit(shard)]
-    files = [_digest(name, folder.read_file(name)) for name in names]
-    for shard in range(shards):
-        for promised in commits[shard].files:
-            found = _digest(promised.path, folder.read_file(promised.path))
-            if (found.sha256, found.size) != (promised.sha256, promised.size):
-                raise damaged(folder.run_id, promised.path, "it is not what was committed")
-            files.append(promised)
+
+    def look(name: str) -> FileDigest:
+        return _digest(name, folder.read_file(name))
+
+    files = list(folder.storage.each(look, names))
+    written = [promised for shard in range(shards) for promised in commits[shard].files]
+    for promised, found in zip(written, folder.storage.each(look, [file.path for file in written]), strict=True):
+        if (found.sha256, found.size) != (promised.sha256, promised.size):
+            raise damaged(folder.run_id, promised.path, "it is not what was committed")
+        files.append(promised)
     return files
 
 

@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, cast
 
+from reqflo_ray.store import cloud_files
 from reqflo_ray.store.dataset_faults import DataFile, Faults
 
 READ_ERRORS: Final = (OSError, EOFError, zlib.error)
@@ -75,7 +75,7 @@ def find_files(patterns: Sequence[str], faults: Faults) -> tuple[DataFile, ...]:
 def _matches(pattern: str, here: DataFile, faults: Faults) -> list[str]:
     is_glob = any(character in pattern for character in "*?[")
     try:
-        names = _cloud_matches(pattern) if "://" in pattern else sorted(glob.glob(pattern, recursive=True))
+        names = cloud_files.matches(pattern) if "://" in pattern else sorted(glob.glob(pattern, recursive=True))
     except (OSError, ValueError) as problem:
         faults.add("unreadable_file", f"`{pattern}` cannot be looked up", file=here, cause=str(problem))
         return []
@@ -91,18 +91,6 @@ def _matches(pattern: str, here: DataFile, faults: Faults) -> list[str]:
             hint="" if os.path.isabs(pattern) else f"it was looked for in `{os.getcwd()}`",
         )
     return names
-
-
-def _cloud_matches(address: str) -> list[str]:
-    from pyarrow import fs
-
-    system, path = fs.FileSystem.from_uri(address)
-    scheme = address[: len(address) - len(path)]
-    if not any(character in path for character in "*?["):
-        return [address] if system.get_file_info(path).type == fs.FileType.File else []
-    selector = fs.FileSelector(path.rpartition("/")[0], allow_not_found=True)
-    found = [info.path for info in system.get_file_info(selector) if info.type == fs.FileType.File]
-    return sorted(scheme + name for name in found if fnmatchcase(name, path))
 
 
 @contextmanager
@@ -140,22 +128,12 @@ def is_packed(file: DataFile) -> bool:
 
 
 def _opened_raw(name: str) -> BinaryIO:
-    if "://" not in name:
-        return open(name, "rb")
-    from pyarrow import fs
-
-    system, path = fs.FileSystem.from_uri(name)
-    return cast(BinaryIO, system.open_input_file(path))
+    return open(name, "rb") if "://" not in name else cloud_files.open_file(name)
 
 
 def size_in_bytes(file: DataFile) -> int:
     """How large `file` is as it is stored."""
-    if "://" not in file.name:
-        return os.path.getsize(file.name)
-    from pyarrow import fs
-
-    system, path = fs.FileSystem.from_uri(file.name)
-    return int(system.get_file_info(path).size)
+    return os.path.getsize(file.name) if "://" not in file.name else cloud_files.size_in_bytes(file.name)
 
 
 def detect_format(file: DataFile, faults: Faults) -> DataFormat | None:

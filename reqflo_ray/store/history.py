@@ -62,13 +62,15 @@ class Pruned:
 
 def run_ids(storage: Storage) -> list[str]:
     """The ids of all runs, in alphabetical order. A folder without a record is no run."""
-    return [name for name in storage.list(layout.RUNS) if storage.exists(f"{layout.run(name)}/{layout.RECORD}")]
+    names = storage.list(layout.RUNS)
+    exist = storage.each(lambda name: storage.exists(f"{layout.run(name)}/{layout.RECORD}"), names)
+    return [name for name, exists in zip(names, exist, strict=True) if exists]
 
 
 def list_runs(storage: Storage, now: datetime) -> list[RunSummary]:
     """All runs, the newest first."""
     return sorted(
-        (summarize(RunFolder(storage, run_id), now) for run_id in run_ids(storage)),
+        storage.each(lambda run_id: summarize(RunFolder(storage, run_id), now), run_ids(storage)),
         key=lambda run: (run.created_at, run.run_id),
         reverse=True,
     )

@@ -246,13 +246,16 @@ class RunFolder:
     def fence_state(self, epoch: int, shard: int, attempt: int) -> FenceState:
         """Whether this attempt may still send and commit: looked at after every intent, before its send."""
         exists, path = self.storage.exists, self.path
+        places = (layout.attempt(shard, attempt + 1), layout.epoch(epoch + 1), layout.stop(epoch))
+        superseded, newer, stopped = self.storage.each(exists, [path(place) for place in places])
+        # Looked at after the claim: when a finished run's claims are removed, its commits are there and stay.
         if exists(path(layout.commit(shard))):
             return FenceState.COMMITTED
-        if exists(path(layout.attempt(shard, attempt + 1))):
+        if superseded:
             return FenceState.SUPERSEDED
-        if exists(path(layout.epoch(epoch + 1))):
+        if newer:
             return FenceState.NEWER_EPOCH
-        return FenceState.STOPPED if exists(path(layout.stop(epoch))) else FenceState.OPEN
+        return FenceState.STOPPED if stopped else FenceState.OPEN
 
     def fence_open(self, epoch: int, shard: int, attempt: int) -> bool:
         """Whether `fence_state` says that the attempt may go on."""
@@ -272,11 +275,8 @@ class RunFolder:
         journals = []
         for number in self._numbers(layout.journals(shard), ".log"):
             if number < attempt:
-                path = self.path(layout.journal(shard, number))
                 try:
-                    data = self.storage.read(path)
-                    if synced:
-                        self.storage.sync(path)
+                    data = self.storage.read_log(self.path(layout.journal(shard, number)), synced=synced)
                     journals.append((number, data))
                 except FileNotFoundError:
                     continue  # the run was completed meanwhile
@@ -323,8 +323,13 @@ class RunFolder:
 
     def commits(self) -> dict[int, Commit]:
         """All commits, by shard, in order."""
-        found = ((shard, self.read_commit(shard)) for shard in self._numbers(layout.COMMITS, ".json"))
+        shards = self.committed()
+        found = zip(shards, self.storage.each(self.read_commit, shards), strict=True)
         return {shard: commit for shard, commit in found if commit is not None}
+
+    def committed(self) -> list[int]:
+        """The shards that have a commit, in order; the commits are not read."""
+        return self._numbers(layout.COMMITS, ".json")
 
     # Completion
 

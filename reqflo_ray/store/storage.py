@@ -1,35 +1,38 @@
-"""Where the files of a store are: the few durable operations that everything else is built on, and the local disk.
+"""Where the files of a store are: the few durable operations that everything else is built on, and who offers them.
 
 It knows paths and bytes. It must not know what a run, a shard or a record is.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from reqflo_ray.errors import StoreError, UsageError
+from reqflo_ray.errors import UsageError
+from reqflo_ray.store.local_storage import LocalStorage
+from reqflo_ray.store.object_address import SCHEMES, parse_address
 
 _T = TypeVar("_T")
-_TEMPORARY = ".tmp"
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_Item = TypeVar("_Item")
 
 
 class LogFile(Protocol):
     """A file that only grows. After any `StoreError` nothing more may be appended: its tail may be torn."""
 
+    @property
+    def outlives_process(self) -> bool:
+        """Whether what is appended outlives this process also without a sync; not where there is no operating system
+        to hand it to."""
+        ...
+
     def append(self, data: bytes) -> None:
-        """Hand all of `data` to the operating system at once. Raises `StoreError` if not all of it was taken."""
+        """Take all of `data` at once. Raises `StoreError` if not all of it was taken."""
         ...
 
     def sync(self) -> None:
-        """Return when everything appended so far is on the disk. Raises `StoreError`."""
+        """Return when everything appended so far is where it survives a power cut. Raises `StoreError`."""
         ...
 
     def close(self) -> None:
@@ -47,6 +50,11 @@ class Storage(Protocol):
     @property
     def uri(self) -> str:
         """What `open_storage` takes to open the same store elsewhere."""
+        ...
+
+    @property
+    def is_near(self) -> bool:
+        """Whether looking at a file takes microseconds, so that it may be done on an event loop."""
         ...
 
     def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
@@ -73,8 +81,11 @@ class Storage(Protocol):
         """The size of a file in bytes. Raises `FileNotFoundError` if it does not exist."""
         ...
 
-    def sync(self, path: str) -> None:
-        """Return when all of a file that somebody else has written is on the disk. Raises `FileNotFoundError`."""
+    def each(self, action: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
+        """What `action` gives for each of `items`, in their order; many at a time where it is answers that take long.
+
+        `action` asks this storage for something.
+        """
         ...
 
     def list(self, folder: str) -> list[str]:
@@ -97,12 +108,22 @@ class Storage(Protocol):
         """Make a new, empty log. Raises `StoreError` (`log_exists`) if the file exists."""
         ...
 
+    def read_log(self, path: str, *, synced: bool) -> bytes:
+        """All that a log holds now, also while somebody appends. Raises `FileNotFoundError` if there is nothing.
+
+        Args:
+            synced: what is returned also survives a power cut from now on, though its writer may not have synced it.
+        """
+        ...
+
 
 def open_storage(uri: str) -> Storage:
-    """Open the store at a local path or a `file://` URI. Nothing is created before the first write.
+    """Open the store at a local path, `file://`, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`.
+
+    Nothing is created before the first write, and no service is asked before the first call.
 
     Raises:
-        UsageError: `unsupported_store` for a place that this version cannot use.
+        UsageError: `unsupported_store` for a place that this version cannot use; `credentials_in_uri`; `invalid_store`.
     """
     parts = urlsplit(uri)
     if "://" not in uri:
@@ -113,217 +134,12 @@ def open_storage(uri: str) -> Storage:
         if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise UsageError(f"`{uri}` is no file on this machine", code="invalid_store", hint="write file:///path")
         return LocalStorage(Path(unquote(parts.path)))
+    if parts.scheme in SCHEMES:
+        from reqflo_ray.store.object_storage import ObjectStorage
+
+        return ObjectStorage(parse_address(uri))
     raise UsageError(
-        f"a store at `{parts.scheme}://` is not supported yet",
+        f"there is no store at `{parts.scheme}://`",
         code="unsupported_store",
-        hint="use a folder; on several machines, one that all of them mount",
+        hint="use a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX",
     )
-
-
-class LocalStorage:
-    """A store in a folder of a local or shared file system that has exclusive hard links and fsync.
-
-    The folder is made by the first write, with a `.gitignore` of its own: results do not belong into a repository.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = Path(os.path.abspath(root))
-        self._prefix = f"{self.root}/"
-
-    @property
-    def uri(self) -> str:
-        return str(self.root)
-
-    def __repr__(self) -> str:
-        return f"LocalStorage({self.uri!r})"
-
-    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
-        def link(temporary: str, target: str) -> bool:
-            try:
-                os.link(temporary, target)
-            except FileExistsError:
-                # A network file system may lose the answer to a link that it made, and try again: then it is ours.
-                return os.stat(temporary).st_nlink == 2
-            return True
-
-        if self.exists(path):
-            return False
-        return self._put(path, data, link, 0o600 if private else 0o666)
-
-    def write(self, path: str, data: bytes) -> None:
-        self._put(path, data, os.replace)
-
-    def read(self, path: str) -> bytes:
-        return _guard(path, "read", lambda: Path(self._resolve(path)).read_bytes())
-
-    def exists(self, path: str) -> bool:
-        # Not os.path.exists: it says False for any trouble, and then a fence would be seen as open.
-        try:
-            os.stat(self._prefix + path)
-        except FileNotFoundError:
-            return False
-        except OSError as problem:
-            _refuse(problem, path, "look at")
-        return True
-
-    def size(self, path: str) -> int:
-        return _guard(path, "look at", lambda: os.stat(self._resolve(path)).st_size)
-
-    def sync(self, path: str) -> None:
-        def action() -> None:
-            descriptor = os.open(self._resolve(path), os.O_RDWR | os.O_CLOEXEC)
-            try:
-                os.fdatasync(descriptor)
-            finally:
-                os.close(descriptor)
-
-        _guard(path, "sync", action)
-
-    def list(self, folder: str) -> list[str]:
-        try:
-            names = _guard(folder, "list", lambda: os.listdir(self._resolve(folder)))
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in names if not _is_temporary(name))
-
-    def remove(self, path: str) -> None:
-        _guard(path, "remove", lambda: Path(self._resolve(path)).unlink(missing_ok=True))
-
-    def remove_tree(self, folder: str) -> None:
-        target = self._resolve(folder)
-        while os.path.lexists(target):
-            try:
-                shutil.rmtree(target)
-            except OSError as problem:
-                # Somebody removes or adds a file at the same time: look again.
-                if problem.errno not in (errno.ENOENT, errno.ENOTEMPTY):
-                    _refuse(problem, folder, "remove")
-
-    def sweep(self, folder: str) -> None:
-        def clean() -> None:
-            target = self._resolve(folder)
-            for name in os.listdir(target) if os.path.isdir(target) else ():
-                if _is_temporary(name):
-                    Path(target, name).unlink(missing_ok=True)
-
-        _guard(folder, "clean", clean)
-
-    def open_log(self, path: str) -> LogFile:
-        target = self._resolve(path)
-        try:
-            self._make_folder(os.path.dirname(target))
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            _sync_folder(os.path.dirname(target))
-        except FileExistsError:
-            raise StoreError(f"the log `{path}` exists already", code="log_exists") from None
-        except OSError as problem:
-            _refuse(problem, path, "create")
-        return _LocalLog(path, descriptor)
-
-    def _resolve(self, path: str) -> str:
-        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
-            raise StoreError(f"the path {path!r} leads out of the store", code="unsafe_path")
-        return self._prefix + path
-
-    def _put(self, path: str, data: bytes, publish: Callable[[str, str], _T], mode: int = 0o666) -> _T:
-        target = self._resolve(path)
-        folder, name = os.path.split(target)
-        temporary = f"{folder}/.{name}.{os.urandom(8).hex()}{_TEMPORARY}"
-        try:
-            self._make_folder(folder)
-            try:
-                _write_synced(temporary, data, mode)
-                outcome = publish(temporary, target)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
-            _sync_folder(folder)
-        except OSError as problem:
-            _refuse(problem, path, "write", len(data))
-        return outcome
-
-    def _make_folder(self, folder: str) -> None:
-        if os.path.isdir(folder):
-            return
-        parent = os.path.dirname(folder)
-        self._make_folder(parent)
-        try:
-            os.mkdir(folder)
-        except FileExistsError:
-            if not os.path.isdir(folder):
-                raise
-        _sync_folder(parent)
-        if folder == str(self.root):
-            Path(folder, ".gitignore").write_text("*\n", encoding="utf-8")
-
-
-class _LocalLog:
-    def __init__(self, path: str, descriptor: int) -> None:
-        self._path = path
-        self._descriptor = descriptor
-
-    def append(self, data: bytes) -> None:
-        try:
-            written = os.write(self._descriptor, data)
-        except OSError as problem:
-            _refuse(problem, self._path, "append to", len(data))
-        if written != len(data):
-            _refuse(OSError(errno.ENOSPC, "only a part was written"), self._path, "append to", len(data))
-
-    def sync(self) -> None:
-        try:
-            os.fdatasync(self._descriptor)
-        except OSError as problem:
-            _refuse(problem, self._path, "sync")
-
-    def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and name.endswith(_TEMPORARY)
-
-
-def _write_synced(path: str, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: str) -> None:
-    # The name of a file is data of its folder: without this a power cut could undo a rename or a link.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _guard(path: str, doing: str, action: Callable[[], _T]) -> _T:
-    try:
-        return action()
-    except FileNotFoundError:
-        raise
-    except OSError as problem:
-        _refuse(problem, path, doing)
-
-
-def _refuse(problem: OSError, path: str, doing: str, size: int | None = None) -> NoReturn:
-    needed = f" ({size} bytes needed)" if size is not None else ""
-    cause = problem.strerror or str(problem)
-    code, hint = "store_error", "look at the disk or the mount, then resume the run"
-    if problem.errno in _NO_SPACE:
-        code, hint = "disk_full", "free space (`reqflo-ray prune` removes old runs), then resume the run"
-    elif problem.errno in _NO_RIGHT:
-        code, hint = "store_not_permitted", "make the folder readable and writable for this user, or choose --store"
-    elif problem.errno in (errno.ENOTDIR, errno.EEXIST):
-        hint = "a file lies where the store needs a folder: move it, or choose --store"
-    elif problem.errno in (errno.EOPNOTSUPP, errno.EMLINK):
-        hint = "the store needs a file system with hard links and fsync: choose --store"
-    raise StoreError(f"cannot {doing} `{path}` of the store{needed}", code=code, cause=cause, hint=hint) from None

@@ -63,8 +63,8 @@ class _Verification:
 
     def run(self) -> VerifyReport:
         promised, complete = self._promised()
-        for file in promised:
-            self._check(file)
+        for file, found in zip(promised, self._folder.storage.each(self._read, promised), strict=True):
+            self._check(file, found)
         expected = sum(file.rows for file in promised if file.path.startswith(f"{layout.RESULTS}/"))
         self._check_rows(expected, complete)
         self._check_artifact()
@@ -99,15 +99,21 @@ class _Verification:
             files += commit.files if commit else ()
         return tuple(files), False
 
-    def _check(self, promised: FileDigest) -> None:
-        self._files += 1
+    def _read(self, promised: FileDigest) -> bytes | ReqfloError | None:
         try:
-            data = self._folder.storage.read(self._folder.path(promised.path))
+            return self._folder.storage.read(self._folder.path(promised.path))
         except FileNotFoundError:
+            return None
+        except ReqfloError as error:
+            return error
+
+    def _check(self, promised: FileDigest, data: bytes | ReqfloError | None) -> None:
+        self._files += 1
+        if data is None:
             self._find(promised.path, "missing", f"the file is missing ({promised.rows} rows)")
             return
-        except ReqfloError as error:
-            self._find(promised.path, "damaged", f"the file cannot be read: {error.cause or error.message}")
+        if isinstance(data, ReqfloError):
+            self._find(promised.path, "damaged", f"the file cannot be read: {data.cause or data.message}")
             return
         self._bytes += len(data)
         if len(data) != promised.size:

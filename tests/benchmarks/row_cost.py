@@ -20,6 +20,7 @@ from reqflo_ray.journal.replay import RowHistory
 from reqflo_ray.journal.writer import JournalWriter
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray.model.plan import Durability, Row
+from reqflo_ray.runner.fence import Fence
 from reqflo_ray.runner.row import RowRunner
 from reqflo_ray.runner.row_context import ShardAttempt
 from reqflo_ray.runner.worker import open_worker
@@ -87,7 +88,8 @@ async def _fastest(folder: RunFolder) -> float:
         worker = replace(opened, transport=Memory())
         journal = JournalWriter(folder.storage.open_log("row-cost.log"), durability=Durability.PROCESS)
         # An epoch and a shard that nobody else has: all files that close a fence are looked for, none is there.
-        shard = ShardAttempt(journal=journal, may_send=lambda: folder.fence_open(9, 99_999, 9), takes_over=False)
+        fence = Fence(lambda: folder.fence_open(9, 99_999, 9), is_near=True)
+        shard = ShardAttempt(journal=journal, may_send=fence.is_open, takes_over=False)
 
         async def batch(part: Sequence[Row]) -> float:
             began = time.process_time()

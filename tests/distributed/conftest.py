@@ -10,21 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bucket_fixtures import S3_KEY, S3_SECRET, cloudless, s3_bucket, s3_url
 from disturbed_fixtures import make_run, note_fault, undisturbed, unhurried_shop
 from example_workspace import CLIENT_SECRET
 
-__all__ = ["make_run", "note_fault", "undisturbed", "unhurried_shop"]
+__all__ = ["cloudless", "make_run", "note_fault", "s3_bucket", "s3_url", "undisturbed", "unhurried_shop"]
 
 
 @pytest.fixture(scope="session")
-def cluster_environment() -> dict[str, str]:
-    """What a process needs to join the cluster."""
+def cluster_environment(s3_url: str) -> dict[str, str]:
+    """What a process needs to join the cluster; with it, nodes reach the bucket of `s3_bucket`."""
     return {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_BACKEND_LOG_LEVEL": "fatal",
         "SHOP_CLIENT_SECRET": CLIENT_SECRET,
+        "AWS_ENDPOINT_URL": s3_url,
+        "AWS_ACCESS_KEY_ID": S3_KEY,
+        "AWS_SECRET_ACCESS_KEY": S3_SECRET,
+        "AWS_REGION": "us-east-1",
     }
 
 

@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from bucket_fixtures import bucket, cloudless, gcs_server, gs_bucket, s3_bucket, s3_url
 from disturbed_fixtures import make_run, note_fault, undisturbed, unhurried_shop
 
-__all__ = ["make_run", "note_fault", "undisturbed", "unhurried_shop"]
+__all__ = [
+    "bucket",
+    "cloudless",
+    "gcs_server",
+    "gs_bucket",
+    "make_run",
+    "note_fault",
+    "s3_bucket",
+    "s3_url",
+    "undisturbed",
+    "unhurried_shop",
+]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_run import SimulatedRun
-from simulation import Bomb, Crash, SimulatedShop, SimulatedTransport
+from simulation import Bomb, Crash, Disk, SimulatedShop, SimulatedTransport
 
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.model.exchange import Exchange, TransportRequest
@@ -62,6 +62,19 @@ def test_a_row_that_kills_its_worker_is_left_out_and_the_others_pass(concurrency
     assert {row["status"] for row in run.results() if row["row_index"] not in deadly} == {"passed"}
     assert report.summary.counts.poisoned == len(deadly) <= deaths
     assert exit_code(report.summary.counts) == 3
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 8])
+@pytest.mark.parametrize("deadly", [{0}, {5}, {1, 4}])
+def test_a_row_that_kills_its_worker_is_found_where_appends_die_with_it_too(concurrency: int, deadly: set[int]) -> None:
+    shop = _DeadlyShop(frozenset(f"c{row}" for row in deadly))
+    disk = Disk(is_far=True)
+    run = SimulatedRun(rows=6, concurrency=concurrency, shop=shop, deaths_known=True, disk=disk)
+    # One death more: who died first has left no intent that says which rows were in flight.
+    report, _ = _run_until_committed(run, (_MOST_DEATHS + 1) * len(deadly))
+    assert report.outcome is ShardOutcome.COMMITTED
+    assert {row["row_index"] for row in run.results() if row["error_code"] == "poison_row"} == deadly
+    assert {row["status"] for row in run.results() if row["row_index"] not in deadly} == {"passed"}
 
 
 @given(deaths=st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=8), concurrency=st.integers(1, 6))

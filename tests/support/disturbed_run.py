@@ -43,7 +43,7 @@ class Ended:
 @dataclass
 class DisturbedRun:
     """One run with `rows` rows. `where` are options that say where it runs; `in_flight` is how many requests can be
-    under way at once, over all workers."""
+    under way at once, over all workers. `bucket` is the address of a store that is no folder."""
 
     shop: DemoServer
     workspace: Path
@@ -53,6 +53,7 @@ class DisturbedRun:
     in_flight: int = 8
     workers: int = 1
     where: tuple[str, ...] = ("--backend", "local")
+    bucket: str = ""
     faults: int = 0
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -60,7 +61,7 @@ class DisturbedRun:
         self.store = self.folder / "store"
         self.data = self.folder / "orders.csv"
         self.data.write_text("\n".join(DATASET.read_text().splitlines()[: self.rows + 1]) + "\n")
-        self.oracle = LedgerOracle(self.shop, self.store, RUN_ID)
+        self.oracle = LedgerOracle(self.shop, self.place, RUN_ID)
 
     def send_to(self, url: str) -> None:
         """Let the run call something else than the API that keeps the ledger."""
@@ -73,6 +74,11 @@ class DisturbedRun:
         self.shop = self.oracle.shop = shop
 
     @property
+    def place(self) -> str:
+        """The store, as `--store` takes it."""
+        return self.bucket or str(self.store)
+
+    @property
     def root(self) -> Path:
         """The folder of the run."""
         return self.store / "runs" / RUN_ID
@@ -81,12 +87,12 @@ class DisturbedRun:
         """The same command every time: it begins the run, or goes on with it."""
         return [
             *(COMMAND, "run", "place-order", "--workspace", str(self.workspace)),
-            *("--data", str(self.data), "--key", "order_ref", "--run-id", RUN_ID, "--store", str(self.store)),
+            *("--data", str(self.data), "--key", "order_ref", "--run-id", RUN_ID, "--store", self.place),
             *("--concurrency", str(self.in_flight // self.workers), "--quiet", *self.where, *options),
         ]
 
     def resume_command(self, *options: str) -> list[str]:
-        return [COMMAND, "resume", RUN_ID, "--store", str(self.store), "--quiet", *self.where, *options]
+        return [COMMAND, "resume", RUN_ID, "--store", self.place, "--quiet", *self.where, *options]
 
     def start(self, command: list[str], limits: Mapping[int, int] | None = None) -> subprocess.Popen[str]:
         """Start a command; `limits` are resource limits by `resource.RLIMIT_*`."""

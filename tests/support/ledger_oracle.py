@@ -14,7 +14,6 @@ import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice, zip_longest
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +23,7 @@ from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import IntegrityError
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.model.journal import Completion, Intent, Withdrawn
+from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import read_plan
 from reqflo_ray.store.storage import open_storage
@@ -83,14 +83,14 @@ class LedgerOracle:
     """Watches one run in `store` whose requests all go to `shop`, whose ledger was empty before."""
 
     shop: DemoServer
-    store: Path
+    store: str
     run_id: str
     moments: list[Moment] = field(default_factory=list)
     _rows: tuple[dict[str, int], dict[str, int]] | None = None
 
     @property
     def folder(self) -> RunFolder:
-        return RunFolder(open_storage(str(self.store)), self.run_id)
+        return RunFolder(open_storage(self.store), self.run_id)
 
     def arrived(self) -> int:
         """How many requests the API has received."""
@@ -101,10 +101,15 @@ class LedgerOracle:
         """Remember what is acknowledged now. The run may be going on meanwhile."""
         at_us = time.time_ns() // 1000
         finished, in_flight = set(), set()
-        root = self.store / "runs" / self.run_id
-        for path in sorted(root.glob("journal/*/*.log")):
+        storage, journals = self.folder.storage, self.folder.path(layout.JOURNALS)
+        paths = [
+            f"{journals}/{shard}/{name}"
+            for shard in storage.list(journals)
+            for name in storage.list(f"{journals}/{shard}")
+        ]
+        for path in paths:
             try:
-                data = path.read_bytes()
+                data = storage.read_log(path, synced=False)
             except FileNotFoundError:
                 continue
             begun = set()

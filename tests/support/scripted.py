@@ -31,6 +31,7 @@ from reqflo_ray.model.plan import Durability, Evidence, Row, RunOptions, RunReco
 from reqflo_ray.model.results import StepRecord
 from reqflo_ray.runner.check import RunSelection, check_run
 from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.runner.fence import Fence
 from reqflo_ray.runner.meter import Meter
 from reqflo_ray.runner.row import RowOutcome, RowRunner
 from reqflo_ray.runner.row_context import ShardAttempt
@@ -148,7 +149,8 @@ class Journey:
         )
         log = storage.open_log(f"journal-{len(self.disk.logs) + 1}")
         journal = JournalWriter(log, durability=Durability.PROCESS)
-        attempt = ShardAttempt(journal=journal, may_send=may_send, takes_over=history is not None)
+        fence = Fence(may_send, is_near=True)
+        attempt = ShardAttempt(journal=journal, may_send=fence.is_open, takes_over=history is not None)
         try:
             return await RowRunner(worker, attempt, row, history or RowHistory(row=0)).run()
         finally:

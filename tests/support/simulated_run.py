@@ -171,13 +171,13 @@ class SimulatedRun:
 
     def attempts_finished(self) -> int:
         """How many attempts of steps are finished on the disk, each counted once however often it was repeated."""
-        return len(frozenset[tuple[int, str, int]]().union(*map(_completed, map(bytes, self.disk.logs.values()))))
+        return len(frozenset[tuple[int, str, int]]().union(*map(_completed, self.disk.readable_logs())))
 
     def journaled(self) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
         """What the journals on the disk say now: finished steps, and steps with an intent, as (row, step)."""
         finished, intended = set(), set()
-        for data in self.disk.logs.values():
-            for record in read_journal(bytes(data)).records:
+        for data in self.disk.readable_logs():
+            for record in read_journal(data).records:
                 if isinstance(record, Completion) and record.final:
                     finished.add((record.row, record.step))
                 if isinstance(record, Intent):

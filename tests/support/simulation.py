@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -117,9 +117,14 @@ class OneStepBomb(Bomb):
 
 
 class Disk:
-    """What survives processes: files, and logs with the part of them that is synced."""
+    """What survives processes: files, and logs with the part of them that is synced.
 
-    def __init__(self) -> None:
+    Args:
+        is_far: it is a bucket: what is appended and not synced is in the process that appended it, and dies with it.
+    """
+
+    def __init__(self, *, is_far: bool = False) -> None:
+        self.is_far = is_far
         self.files: dict[str, bytes] = {}
         self.logs: dict[str, bytearray] = {}
         self.synced: dict[str, int] = {}
@@ -128,6 +133,10 @@ class Disk:
         """Forget everything in logs that was not synced."""
         for path, data in self.logs.items():
             del data[self.synced[path] :]
+
+    def readable_logs(self) -> list[bytes]:
+        """What the logs say to other processes."""
+        return [bytes(data[: self.synced[path]] if self.is_far else data) for path, data in self.logs.items()]
 
 
 class SimulatedStorage:
@@ -138,6 +147,10 @@ class SimulatedStorage:
     def __init__(self, disk: Disk, bomb: Bomb) -> None:
         self._disk = disk
         self._bomb = bomb
+        self.is_near = not disk.is_far
+
+    def each(self, action: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return map(action, items)
 
     def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
         def effect() -> bool:
@@ -159,17 +172,27 @@ class SimulatedStorage:
         raise FileNotFoundError(path)
 
     def exists(self, path: str) -> bool:
-        return path in self._disk.files or path in self._disk.logs
+        return path in self._disk.files or path in self._visible_logs()
+
+    def _visible_logs(self) -> list[str]:
+        return [path for path in self._disk.logs if not self._disk.is_far or self._disk.synced[path]]
 
     def size(self, path: str) -> int:
         return len(self.read(path))
 
-    def sync(self, path: str) -> None:
-        self._bomb.point("sync older", lambda: self._disk.synced.__setitem__(path, len(self._disk.logs[path])))
+    def read_log(self, path: str, *, synced: bool) -> bytes:
+        data = self._disk.logs.get(path)
+        if data is None:
+            raise FileNotFoundError(path)
+        if self._disk.is_far:
+            return bytes(data[: self._disk.synced[path]])
+        if synced:
+            self._bomb.point("sync older", lambda: self._disk.synced.__setitem__(path, len(data)))
+        return bytes(data)
 
     def list(self, folder: str) -> list[str]:
         prefix = f"{folder.rstrip('/')}/"
-        paths = [*self._disk.files, *self._disk.logs]
+        paths = [*self._disk.files, *self._visible_logs()]
         return sorted({path[len(prefix) :].split("/")[0] for path in paths if path.startswith(prefix)})
 
     def remove(self, path: str) -> None:
@@ -202,6 +225,7 @@ class SimulatedLog:
 
     def __init__(self, disk: Disk, bomb: Bomb, path: str) -> None:
         self._disk, self._bomb, self._path = disk, bomb, path
+        self.outlives_process = not disk.is_far
 
     def append(self, data: bytes) -> None:
         log = self._disk.logs[self._path]

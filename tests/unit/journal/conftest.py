@@ -123,6 +123,8 @@ def sample() -> Sample:
 class Disk:
     """A log file in memory that fails when it is told to."""
 
+    outlives_process = True
+
     def __init__(self) -> None:
         self.data = bytearray()
         self.synced = 0

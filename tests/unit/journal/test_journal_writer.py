@@ -14,7 +14,7 @@ import uvloop
 from reqflo_ray.errors import StoreError
 from reqflo_ray.journal.records import UnrecordableError
 from reqflo_ray.journal.writer import JournalWriter
-from reqflo_ray.model.journal import Completion, Intent, Solo
+from reqflo_ray.model.journal import Completion, Intent, Solo, Withdrawn
 from reqflo_ray.model.plan import Durability
 from reqflo_ray.model.results import Status
 
@@ -275,5 +275,67 @@ def test_a_value_that_cannot_be_recorded_stops_its_row_only(run: Run, disk: Any)
         await writer.complete(done(2))
         await writer.close()
         assert disk.contents().records == (done(2),) and not disk.contents().damage
+
+    run(scenario())
+
+
+# A log whose appends die with the process
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+def test_where_appends_die_with_the_process_a_completion_is_synced_whatever_the_durability(
+    run: Run, disk: Any, durability: Durability
+) -> None:
+    async def scenario() -> None:
+        disk.outlives_process = False
+        writer = JournalWriter(disk, durability=durability)
+        await writer.intend(intent(1))
+        assert disk.syncs == 0, "both never sent and unknown are sent again"
+        await writer.intend(intent(2), synced=True)
+        assert disk.survives_a_power_cut().records == (intent(1), intent(2))
+        await writer.complete(done(1))
+        await writer.note(Solo(row=2))
+        assert disk.survives_a_power_cut().records == (intent(1), intent(2), done(1), Solo(row=2))
+        assert disk.syncs == 3
+        await writer.close()
+        assert disk.syncs == 3, "there was nothing more to keep"
+
+    run(scenario())
+
+
+def test_what_nobody_waited_for_is_kept_when_the_journal_is_closed_if_that_is_possible(run: Run, disk: Any) -> None:
+    async def scenario() -> None:
+        disk.outlives_process = False
+        writer = JournalWriter(disk, durability=Durability.PROCESS)
+        await writer.intend(intent(1))
+        writer.append(Withdrawn(row=1, step="a", attempt=1))
+        await writer.close()
+        assert disk.survives_a_power_cut().records == (intent(1), Withdrawn(row=1, step="a", attempt=1))
+
+    run(scenario())
+
+
+def test_a_journal_closes_though_its_last_records_cannot_be_kept(run: Run, disk: Any) -> None:
+    def refuse() -> None:
+        raise StoreError("no answer", code="store_unreachable")
+
+    async def scenario() -> None:
+        disk.outlives_process = False
+        disk.before_sync = refuse
+        writer = JournalWriter(disk, durability=Durability.HOST)
+        writer.append(intent(1))
+        await writer.close()
+        assert disk.closed
+
+    run(scenario())
+
+
+def test_a_note_waits_for_no_disk_where_appends_outlive_the_process(run: Run, disk: Any) -> None:
+    async def scenario() -> None:
+        writer = JournalWriter(disk, durability=Durability.HOST)
+        await writer.note(Solo(row=1))
+        assert disk.syncs == 0 and disk.contents().records == (Solo(row=1),)
+        await writer.close()
+        assert disk.syncs == 0
 
     run(scenario())

@@ -57,7 +57,7 @@ def test_another_folder_of_the_same_name_is_found_out(tmp_path: Path) -> None:
     assert examine_store(str(tmp_path / "here"), marker=marker)[0].level is Level.OK
     [finding] = examine_store(str(tmp_path / "there"), marker=marker)
     assert finding.level is Level.FAIL
-    assert "another folder" in finding.message
+    assert "another place" in finding.message
     doctor.remove_marker(str(tmp_path / "here"), marker)
     assert not list((tmp_path / "here").glob("doctor-*"))
 

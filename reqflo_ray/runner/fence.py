@@ -1,0 +1,69 @@
+"""Looks whether an attempt may go on, as often as rows ask and no more often than the store can answer.
+
+Where a look is cheap every caller has its own. Where it has to wait for a network, callers that arrive while one is
+under way share the next: a look that began before a row appended its intent must not count for that row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable
+
+from reqflo_ray.errors import ReqfloError
+
+
+class Fence:
+    """Asked by many tasks of one event loop. Once it was found closed it stays closed.
+
+    Args:
+        look: whether it is open now; raises `StoreError`.
+        is_near: a look takes microseconds, and needs no thread.
+    """
+
+    def __init__(self, look: Callable[[], bool], *, is_near: bool) -> None:
+        self._look = look
+        self._is_near = is_near
+        self._closed = False
+        self._waiting: list[asyncio.Future[bool]] = []
+        self._looking: asyncio.Task[None] | None = None
+
+    async def is_open(self) -> bool:
+        """What a look that begins now, or later, finds. Raises `StoreError`."""
+        if self._is_near:
+            return self._look()
+        if self._closed:
+            return False
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(waiter)
+        if self._looking is None:
+            self._looking = loop.create_task(self._look_while_needed())
+        return await waiter
+
+    async def _look_while_needed(self) -> None:
+        asked: list[asyncio.Future[bool]] = []
+        try:
+            while self._waiting:
+                asked, self._waiting = self._waiting, []
+                is_open = await asyncio.to_thread(self._look)
+                self._closed = not is_open
+                for waiter in asked:
+                    if not waiter.done():
+                        waiter.set_result(is_open)
+        except ReqfloError as problem:
+            self._refuse([*asked, *self._waiting], problem)
+        except BaseException:
+            for waiter in [*asked, *self._waiting]:
+                waiter.cancel()
+            raise
+        finally:
+            self._waiting = []
+            self._looking = None
+
+    @staticmethod
+    def _refuse(asked: list[asyncio.Future[bool]], problem: ReqfloError) -> None:
+        for waiter in asked:
+            if not waiter.done():
+                # A copy for each: a shared exception would collect the tracebacks of all of them.
+                waiter.set_exception(copy.copy(problem))

@@ -1,0 +1,124 @@
+"""The fence over a network: one look for many rows, and never one that began before they asked."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from reqflo_ray.errors import StoreError
+from reqflo_ray.runner.fence import Fence
+
+
+class Looks:
+    """Holds each look until it is let through; `open` is what it finds then."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.open = True
+        self.failure: StoreError | None = None
+        self._gate = threading.Semaphore(0)
+
+    def __call__(self) -> bool:
+        self.begun += 1
+        assert self._gate.acquire(timeout=20)
+        if self.failure:
+            raise self.failure
+        return self.open
+
+    def let_through(self, count: int = 1) -> None:
+        self._gate.release(count)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1_000_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not happen")
+
+
+def test_a_look_that_is_cheap_is_made_at_once_by_each_who_asks() -> None:
+    answers = iter([True, False])
+    thread: set[int] = set()
+
+    def look() -> bool:
+        thread.add(threading.get_ident())
+        return next(answers)
+
+    async def scenario() -> None:
+        fence = Fence(look, is_near=True)
+        assert await fence.is_open() and not await fence.is_open()
+
+    asyncio.run(scenario())
+    assert thread == {threading.get_ident()}
+
+
+def test_who_asks_while_a_look_is_under_way_waits_for_the_next_one() -> None:
+    async def scenario() -> None:
+        looks = Looks()
+        fence = Fence(looks, is_near=False)
+        first = asyncio.create_task(fence.is_open())
+        await until(lambda: looks.begun == 1)
+        others = [asyncio.create_task(fence.is_open()) for _ in range(50)]
+        looks.let_through()
+        assert await first
+        await until(lambda: looks.begun == 2)
+        assert not any(other.done() for other in others), "a look that began before they asked must not count"
+        looks.open = False
+        looks.let_through()
+        assert await asyncio.gather(*others) == [False] * 50
+        assert looks.begun == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_fence_that_was_closed_once_is_not_looked_at_again() -> None:
+    async def scenario() -> None:
+        looks = Looks()
+        fence = Fence(looks, is_near=False)
+        looks.open = False
+        looks.let_through()
+        assert not await fence.is_open()
+        looks.open = True
+        assert not await fence.is_open()
+        assert looks.begun == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_look_that_fails_is_told_to_all_who_wait_and_the_next_one_may_work() -> None:
+    async def scenario() -> None:
+        looks = Looks()
+        fence = Fence(looks, is_near=False)
+        first = asyncio.create_task(fence.is_open())
+        await until(lambda: looks.begun == 1)
+        second = asyncio.create_task(fence.is_open())
+        await asyncio.sleep(0)
+        looks.failure = StoreError("no answer", code="store_unreachable")
+        looks.let_through()
+        found = await asyncio.gather(first, second, return_exceptions=True)
+        assert all(isinstance(error, StoreError) and error.code == "store_unreachable" for error in found)
+        assert found[0] is not found[1]
+        looks.failure = None
+        looks.let_through()
+        assert await fence.is_open()
+
+    asyncio.run(scenario())
+
+
+def test_a_row_that_is_cancelled_while_it_waits_cancels_no_other() -> None:
+    async def scenario() -> None:
+        looks = Looks()
+        fence = Fence(looks, is_near=False)
+        rows = [asyncio.create_task(fence.is_open()) for _ in range(3)]
+        await until(lambda: looks.begun == 1)
+        rows[1].cancel()
+        looks.let_through()
+        with pytest.raises(asyncio.CancelledError):
+            await rows[1]
+        assert await rows[0] and await rows[2]
+
+    asyncio.run(scenario())
