@@ -47,7 +47,8 @@ def _workers(given: Any) -> int | str | None:
         parse_workers(str(given))
     except UsageError as error:
         raise PydanticCustomError("wrong_value", "{text}", {"text": f"{error.message}: {error.cause}"}) from None
-    return given
+    workers: int | str = given
+    return workers
 
 
 _WORKERS_SCHEMA: Final[dict[str, Any]] = {

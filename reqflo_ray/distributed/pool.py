@@ -102,15 +102,13 @@ def _nobody() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a cluster has for workers: bytes of memory that its nodes offer, all and free of the largest one.
-
-    `scales`: an autoscaler may add nodes.
-    """
+    """What a cluster has for workers, in bytes of memory: what its largest node offers, the most that is free on one,
+    and what the largest node offers that its autoscaler may add (0 if there is none, or it does not say)."""
 
     nodes: int
     largest: int
     free: int
-    scales: bool
+    largest_to_come: int = 0
 
 
 class Placement:
@@ -168,8 +166,8 @@ class Placement:
     def _hint(self, offer: Offer) -> str:
         if self._memory <= offer.free:
             return "workers are being started, or die as they start: look at the cluster's logs"
-        if offer.scales:
-            return "it waits for the autoscaler to add a node"
+        if self._memory <= offer.largest_to_come:
+            return "the autoscaler may add a node"
         if self._memory <= offer.largest:
             return "the first is being started, or waits until others on the cluster are done"
         return "no node is large enough: add one (`ray start --memory BYTES` says what it offers); Ctrl-C stops the run"

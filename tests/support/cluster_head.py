@@ -30,7 +30,7 @@ class ClusterHead:
     def __init__(self) -> None:
         self.token = secrets.token_hex(32)
         self._folder = tempfile.mkdtemp(prefix="rh", dir="/tmp")  # short: it becomes part of the paths of sockets
-        ports = _free_ports(3)
+        ports = free_ports(3)
         self.url = f"http://127.0.0.1:{ports[0]}"
         self._command = [
             *(str(_PROGRAMS / "ray"), "start", "--head", "--block", "--disable-usage-stats"),
@@ -80,11 +80,7 @@ class ClusterHead:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._process is not None
-        family = [self._process.pid, *_descendants(self._process.pid)]
-        for pid in reversed(family):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait(timeout=30)
+        end_family(self._process)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _wait(self) -> None:
@@ -102,7 +98,17 @@ class ClusterHead:
                 time.sleep(0.2)
 
 
-def _free_ports(count: int) -> list[int]:
+def end_family(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all its descendants, and wait for it."""
+    family = [process.pid, *_descendants(process.pid)]
+    for pid in reversed(family):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(timeout=30)
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of loopback that nobody listens on."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [server.getsockname()[1] for server in held]
     for server in held:
