@@ -107,6 +107,11 @@ def _config(address: str, nodes: int, offers: dict[str, int]) -> dict[str, objec
             },
         },
         "head_node_type": "ray.head.default",
+        "auth": {},
+        "file_mounts": {},
+        "cluster_synced_files": [],
+        **{f"{what}_commands": [] for what in ("initialization", "setup", "head_setup", "worker_setup")},
+        **{f"{which}_start_ray_commands": [] for which in ("head", "worker")},
     }
 
 
