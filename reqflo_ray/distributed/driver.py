@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -227,18 +227,6 @@ def _cores() -> int:
     return int(sum(node["Resources"].get("CPU", 0) for node in _alive_nodes()))
 
 
-def _groups() -> Iterable[Any]:
-    """The kinds of nodes that the cluster's autoscaler may add, as far as it has told them."""
-    import ray
-
-    config = ray._private.state.state.get_cluster_config()
-    return config.node_group_configs if config else ()
-
-
-def _memory_of_group(group: Any) -> float:
-    return float(group.resources.get("memory", 0)) if group.max_count else 0.0
-
-
 def _offer() -> Offer:
     """What the cluster has for workers just now."""
     import ray
@@ -249,7 +237,6 @@ def _offer() -> Offer:
         nodes=len(nodes),
         largest=int(max((node["Resources"].get("memory", 0) for node in nodes), default=0)),
         free=int(max((free.get(node["NodeID"], {}).get("memory", 0) for node in nodes), default=0)),
-        largest_to_come=int(max((_memory_of_group(group) for group in _groups()), default=0)),
     )
 
 

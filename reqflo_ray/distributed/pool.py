@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reqflo_ray.errors import ClusterError, Problem
+from reqflo_ray.errors import ClusterError, Problem, Severity
 from reqflo_ray.model.workers import WorkerRange
 
 if TYPE_CHECKING:
@@ -102,13 +102,12 @@ def _nobody() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a cluster has for workers, in bytes of memory: what its largest node offers, the most that is free on one,
-    and what the largest node offers that its autoscaler may add (0 if there is none, or it does not say)."""
+    """What a cluster has for workers, in bytes of memory: what its largest node offers, and the most that is free on
+    one. What its autoscaler may add, if it has one, it does not tell."""
 
     nodes: int
     largest: int
     free: int
-    largest_to_come: int = 0
 
 
 class Placement:
@@ -153,6 +152,7 @@ class Placement:
                     code="no_worker_placed",
                     message=f"no worker has been alive for {now - self._since:.0f} s: {self._reason(offer)}",
                     hint=self._hint(offer),
+                    severity=Severity.WARNING,
                 )
             )
 
@@ -166,11 +166,12 @@ class Placement:
     def _hint(self, offer: Offer) -> str:
         if self._memory <= offer.free:
             return "workers are being started, or die as they start: look at the cluster's logs"
-        if self._memory <= offer.largest_to_come:
-            return "the autoscaler may add a node"
         if self._memory <= offer.largest:
             return "the first is being started, or waits until others on the cluster are done"
-        return "no node is large enough: add one (`ray start --memory BYTES` says what it offers); Ctrl-C stops the run"
+        return (
+            "no node is large enough: the run waits until an autoscaler or somebody adds one"
+            f" (`ray start --memory {self._memory}` or more), and gives up after {_GIVE_UP_SECONDS / 60:.0f} minutes"
+        )
 
 
 def _mebibytes(size: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
@@ -63,15 +63,17 @@ class HostLimits:
     async def _enter(self, host: _Host, total_ms: int, place: str) -> int:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(total_ms / 1000):
                 await host.slots.acquire()
-        except TimeoutError:
-            raise NoRoomError(
-                f"{self._limit} requests to {place} were under way for all of the {total_ms} ms"
-                " (http.max_in_flight_per_host)"
-            ) from None
-        return max(1, total_ms - int((loop.time() - began) * 1000))
+            left_ms = total_ms - int((loop.time() - began) * 1000)
+            if left_ms > 0:
+                return left_ms
+            host.slots.release()
+        raise NoRoomError(
+            f"{self._limit} requests to {place} were under way for all of the {total_ms} ms"
+            " (http.max_in_flight_per_host)"
+        )
 
 
 class _Host:

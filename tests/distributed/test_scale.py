@@ -47,24 +47,24 @@ def _counts(run: DisturbedRun) -> Any:
 
 def test_two_runs_on_one_cluster_go_on_side_by_side(make_run: MakeRun, cluster: str, tmp_path: Path) -> None:
     where = ("--address", cluster, "--workers", "auto")
-    first = make_run(rows=250, in_flight=2, workers=2, where=where)
+    first = make_run(rows=200, in_flight=2, workers=2, where=where)
     with DemoServer(ServerOptions(port=0, latency_ms=15)) as other_shop:
         folder = tmp_path / "other"
         folder.mkdir()
         workspace = copy_example("orders", folder / "workspace", other_shop.url)
         second = DisturbedRun(
-            other_shop, workspace, folder, child_environment(), rows=250, in_flight=2, workers=2, where=where
+            other_shop, workspace, folder, child_environment(), rows=200, in_flight=2, workers=2, where=where
         )
         try:
             processes = [run.start(run.command()) for run in (first, second)]
             for run, process in zip((first, second), processes, strict=True):
                 ended = run.wait(process)
                 assert ended.code == 0, ended
-                assert _counts(run).passed == 250
+                assert _counts(run).passed == 200
         finally:
             second.close()
         one, other = _arrivals(first.shop), _arrivals(other_shop)
-    assert len(one) == len(other) == 750
+    assert len(one) == len(other) == 600
     # Neither had to wait for the other's end: each is well under way before the other is nearly done.
     for mine, theirs in ((one, other), (other, one)):
         assert mine[len(mine) // 5] < theirs[len(theirs) * 4 // 5]
@@ -108,6 +108,7 @@ def _watched(address: str) -> Iterator[dict[str, Any]]:
     seen.update(json.loads(out.splitlines()[-1]))
 
 
+@pytest.mark.chaos
 def test_a_cluster_without_workers_grows_with_the_pool_and_the_head_stays_free(
     make_run: MakeRun, cluster_environment: dict[str, str]
 ) -> None:
@@ -120,3 +121,30 @@ def test_a_cluster_without_workers_grows_with_the_pool_and_the_head_stays_free(
     assert _counts(run).passed == 600
     assert seen["head"] not in seen["workers"]
     assert len(seen["workers"]) >= 2 and set(seen["workers"].values()) == {1}
+
+
+# The command, in a process that waits for seconds where others wait for minutes.
+_IMPATIENT = """
+import sys
+from reqflo_ray.cli.main import main
+from reqflo_ray.distributed import pool
+pool._WARN_SECONDS, pool._GIVE_UP_SECONDS = 2.0, 10.0
+sys.exit(main())
+"""
+
+
+@pytest.mark.chaos
+def test_a_run_that_no_node_has_room_for_says_so_gives_up_and_can_be_resumed(
+    make_run: MakeRun, cluster_environment: dict[str, str]
+) -> None:
+    with ScalingCluster(nodes=0, cores=1, mebibytes=600) as scaling:
+        run = make_run(rows=20, where=("--address", scaling.address))
+        ended = run.complete([sys.executable, "-c", _IMPATIENT, *run.command()[1:]])
+    assert ended.code == 3, ended
+    assert "warning[no_worker_placed]" in ended.stderr and "error[no_worker_placed]" in ended.stderr
+    assert "512 MiB" in ended.stderr and "0 MiB" in ended.stderr
+    assert not _arrivals(run.shop)
+    run.where = ("--backend", "local")
+    again = run.complete(run.resume_command())
+    assert again.code == 0, again
+    assert _counts(run).passed == 20

@@ -19,6 +19,7 @@ from typing import Self
 
 from cluster_head import end_family, free_ports
 
+_APPS = Path(__file__).parent.parent / "apps"
 _START_SECONDS = 120
 _HEAD_ID = "f" * 51 + "00000"  # the fake provider knows the head by it
 
@@ -90,9 +91,8 @@ def _config(address: str, nodes: int, offers: dict[str, int]) -> dict[str, objec
         "idle_timeout_minutes": 5,
         "upscaling_speed": 10.0,
         "provider": {
-            # By its name this provider needs a file that Ray's package does not have.
             "type": "external",
-            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+            "module": "memory_nodes.MemoryNodes",
             "gcs_address": address,
             "launch_multiple": True,
             "head_node_id": _HEAD_ID,
@@ -118,6 +118,7 @@ def _config(address: str, nodes: int, offers: dict[str, int]) -> dict[str, objec
 def _environment() -> dict[str, str]:
     return {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(_APPS), os.environ.get("PYTHONPATH", ""))),
         "RAY_FAKE_CLUSTER": "1",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
         "RAY_enable_autoscaler_v2": "1",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reqflo_ray.distributed.pool import Offer, Placement, PoolWatch, pool_range
-from reqflo_ray.errors import ClusterError, Problem
+from reqflo_ray.errors import ClusterError, Problem, Severity
 from reqflo_ray.model.workers import WorkerRange, parse_workers
 
 MEBIBYTE = 2**20
@@ -48,8 +48,6 @@ def test_a_start_of_a_few_seconds_is_nothing_to_tell() -> None:
         (Offer(nodes=1, largest=0, free=0), "no node is large enough"),
         (Offer(nodes=3, largest=400 * MEBIBYTE, free=400 * MEBIBYTE), "no node is large enough"),
         (Offer(nodes=3, largest=900 * MEBIBYTE, free=300 * MEBIBYTE), "until others on the cluster are done"),
-        (Offer(nodes=1, largest=0, free=0, largest_to_come=2048 * MEBIBYTE), "the autoscaler may add a node"),
-        (Offer(nodes=1, largest=0, free=0, largest_to_come=511 * MEBIBYTE), "no node is large enough"),
         (Offer(nodes=2, largest=900 * MEBIBYTE, free=900 * MEBIBYTE), "look at the cluster's logs"),
     ],
 )
@@ -57,7 +55,7 @@ def test_a_warning_names_what_is_asked_for_and_what_there_is(offer: Offer, hint:
     judged = Judged(offer)
     judged.let_pass(22)
     [problem] = judged.told
-    assert problem.code == "no_worker_placed" and hint in problem.hint
+    assert problem.severity is Severity.WARNING and hint in problem.hint
     for amount in (512 * MEBIBYTE, offer.largest, offer.free):
         assert f"{amount // MEBIBYTE} MiB" in problem.message
 
