@@ -50,7 +50,7 @@ class ScalingCluster:
         ]
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, env=_environment(), stdout=output, stderr=output, start_new_session=True
+                command, env=_environment(self._folder), stdout=output, stderr=output, start_new_session=True
             )
         try:
             self._wait(self._process)
@@ -115,10 +115,11 @@ def _config(address: str, nodes: int, offers: dict[str, int]) -> dict[str, objec
     }
 
 
-def _environment() -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(_APPS), os.environ.get("PYTHONPATH", ""))),
+        "RAY_TMPDIR": str(folder),
         "RAY_FAKE_CLUSTER": "1",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
         "RAY_enable_autoscaler_v2": "1",
