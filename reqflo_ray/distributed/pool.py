@@ -72,7 +72,14 @@ class PoolWatch:
         return _nobody, ()
 
     def before_execution_starts(self, executor: Any) -> None:
-        """Nothing yet."""
+        """Let the work alone decide how many workers there are.
+
+        Ray Data starts only those that the nodes of now have room for, and asks for nodes after half a minute. What
+        waits for a place is seen by Ray's autoscaler at once, and costs nothing where there is none.
+        """
+        for pool in _pools(executor):
+            nothing = type(pool.per_actor_resource_usage()).zero()
+            pool._config = replace(pool._config, per_actor_resource_usage=nothing)
 
     def on_execution_step(self, executor: Any) -> None:
         """Look at the pool about once a second, and let it follow the cluster."""
@@ -80,13 +87,13 @@ class PoolWatch:
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_SECONDS
-        pools = [pool for operator in executor._topology for pool in operator.get_autoscaling_actor_pools()]
+        pools = _pools(executor)
         self.alive = sum(pool.num_alive_actors() for pool in pools)
         if self._cores is not None:
             most = min(self._most, self._cores())
             for pool in pools:
                 if most > pool.max_size():
-                    # Ray Data has no other way to change the size of a pool that is at work.
+                    # There is no other way to change the size of a pool that is at work.
                     pool._config = replace(pool._config, max_size=most)
 
     def after_execution_succeeds(self, executor: Any) -> None:
@@ -94,6 +101,10 @@ class PoolWatch:
 
     def after_execution_fails(self, executor: Any, error: Exception) -> None:
         """Nothing more."""
+
+
+def _pools(executor: Any) -> list[Any]:
+    return [pool for operator in executor._topology for pool in operator.get_autoscaling_actor_pools()]
 
 
 def _nobody() -> None:

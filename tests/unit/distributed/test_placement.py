@@ -94,13 +94,26 @@ def test_a_pool_begins_with_the_cores_there_are_unless_it_was_told_a_number(
 @dataclass(frozen=True)
 class Sizes:
     max_size: int
+    per_actor_resource_usage: Usage
+
+
+@dataclass(frozen=True)
+class Usage:
+    memory: int
+
+    @classmethod
+    def zero(cls) -> Usage:
+        return cls(0)
 
 
 class Pool:
     """As much of Ray Data's pool as is looked at."""
 
     def __init__(self, most: int) -> None:
-        self._config = Sizes(most)
+        self._config = Sizes(most, Usage(512 * MEBIBYTE))
+
+    def per_actor_resource_usage(self) -> Usage:
+        return self._config.per_actor_resource_usage
 
     def max_size(self) -> int:
         return self._config.max_size
@@ -120,6 +133,12 @@ def test_a_pool_that_follows_the_cores_grows_with_them_but_not_beyond_its_shards
     pool, watch = Pool(2), PoolWatch(lambda: cores, most=shards)
     watch.on_execution_step(_executor(pool))
     assert (pool.max_size(), watch.alive) == (size, 2)
+
+
+def test_a_pool_may_grow_beyond_what_the_nodes_of_now_have_room_for() -> None:
+    pool = Pool(2)
+    PoolWatch(None, most=100).before_execution_starts(_executor(pool))
+    assert (pool.per_actor_resource_usage(), pool.max_size()) == (Usage(0), 2)
 
 
 def test_a_pool_of_a_number_stays_as_it_is() -> None:
