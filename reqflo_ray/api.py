@@ -19,6 +19,7 @@ from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.errors import DatasetError, DefinitionError, NothingSelectedError, Problem, UsageError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.backend import Backend, LocalBackend
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.dispatch import dispatch
@@ -30,6 +31,7 @@ from reqflo_ray.runner.launch import (
     compile_from_here,
     inside_ray_job,
     make_record,
+    most_workers,
     prepare,
     staging,
 )
@@ -124,8 +126,8 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
     address = request.address or prepared.checked.runner.address
     return drive(
         folder,
-        choose_backend=_chooser(request.backend, address, record.options.workers, chosen),
-        stage=staging(folder, record.options.workers or os.cpu_count() or 1),
+        choose_backend=_chooser(request.backend, address, parse_workers(record.options.workers), chosen),
+        stage=staging(folder, parse_workers(record.options.workers)),
         listener=listener,
         clock=SystemClock(),
         resumed=not created,
@@ -195,8 +197,8 @@ def run_submitted(listener: Listener | None = None) -> RunOutcome:
     created = dispatch(folder, record, submission.artifact)
     return drive(
         folder,
-        choose_backend=_chooser("ray", "auto", record.options.workers, submission.order.store),
-        stage=staging(folder, record.options.workers or os.cpu_count() or 1),
+        choose_backend=_chooser("ray", "auto", parse_workers(record.options.workers), submission.order.store),
+        stage=staging(folder, parse_workers(record.options.workers)),
         listener=listener or SilentListener(),
         clock=SystemClock(),
         resumed=not created,
@@ -210,7 +212,7 @@ def resume(
     store: str | None = None,
     backend: str = "auto",
     address: str | None = None,
-    workers: int | None = None,
+    workers: int | str | None = None,
     take_over: bool = False,
     listener: Listener | None = None,
 ) -> RunOutcome:
@@ -230,11 +232,11 @@ def resume(
     storage = _opened(chosen)
     folder = resolve_run(storage, run)
     record = folder.load_run()
-    hands = workers or record.options.workers
+    hands = parse_workers(workers or record.options.workers)
     return drive(
         folder,
         choose_backend=_chooser(backend, address, hands, chosen),
-        stage=staging(folder, hands or os.cpu_count() or 1),
+        stage=staging(folder, hands),
         listener=listener or SilentListener(),
         clock=SystemClock(),
         resumed=True,
@@ -250,7 +252,7 @@ def rerun(
     store: str | None = None,
     backend: str = "auto",
     address: str | None = None,
-    workers: int | None = None,
+    workers: int | str | None = None,
     listener: Listener | None = None,
 ) -> RunOutcome:
     """A new run of an earlier one's rows, all or only those that failed: the same artifact, environment and values.
@@ -277,10 +279,10 @@ def rerun(
     now = datetime.now(UTC)
     folder = RunFolder(storage, new_run_id(now, secrets.token_bytes(8)))
     record = _record_of_rerun(earlier, folder.run_id, now, workers)
-    hands = record.options.workers or os.cpu_count() or 1
+    hands = parse_workers(record.options.workers)
 
     def stage(record: RunRecord, artifact: Artifact) -> None:
-        per_shard = choose_rows_per_shard(None, len(artifact.steps), hands)
+        per_shard = choose_rows_per_shard(None, len(artifact.steps), most_workers(hands))
         shards = stage_rows_again(storage, earlier, RowSink(storage, folder.run_id), statuses, per_shard)
         if not shards:
             raise NothingSelectedError(
@@ -292,7 +294,7 @@ def rerun(
     folder.create_run(record)
     return drive(
         folder,
-        choose_backend=_chooser(backend, address, record.options.workers, chosen),
+        choose_backend=_chooser(backend, address, hands, chosen),
         stage=stage,
         listener=listener or SilentListener(),
         clock=SystemClock(),
@@ -310,7 +312,7 @@ def schema() -> dict[str, Any]:
     return authoring_workspace.schema()
 
 
-def _record_of_rerun(earlier: RunFolder, run_id: str, now: datetime, workers: int | None) -> RunRecord:
+def _record_of_rerun(earlier: RunFolder, run_id: str, now: datetime, workers: int | str | None) -> RunRecord:
     import msgspec
 
     old = earlier.load_run()
@@ -360,7 +362,9 @@ def _opened(store: str) -> Storage:
     return open_storage(os.path.abspath(store) if _is_relative(store) else store)
 
 
-def _chooser(backend: str, address: str | None, workers: int, store: str) -> Callable[[int], tuple[Backend, str]]:
+def _chooser(
+    backend: str, address: str | None, workers: WorkerRange, store: str
+) -> Callable[[int], tuple[Backend, str]]:
     """Chooses the backend once the number of rows is known, and says why that one."""
 
     def ray(reason: str, address: str | None = address) -> tuple[Backend, str]:

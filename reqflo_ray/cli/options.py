@@ -18,6 +18,7 @@ import typer
 from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import Durability, Evidence
+from reqflo_ray.model.workers import parse_workers
 
 WHAT: Final = "What to run"
 VALUES: Final = "Values"
@@ -117,7 +118,13 @@ AllowUnauthenticated: TypeAlias = Annotated[
     ),
 ]
 Workers: TypeAlias = Annotated[
-    int | None, typer.Option("--workers", metavar="N", min=1, rich_help_panel=WHERE, help="How many worker processes.")
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N|MIN:MAX|auto",
+        rich_help_panel=WHERE,
+        help="Worker processes: a number, a range, or one for each core of the cluster (auto).",
+    ),
 ]
 TakeOver: TypeAlias = Annotated[
     bool,
@@ -243,6 +250,18 @@ def parse_rate(rate: float | None) -> float | None:
             hint="give a number above 0, such as `--rate 50` or `--rate 0.5`; leave it out for no limit",
         )
     return rate
+
+
+def checked_workers(workers: str | None) -> int | str | None:
+    """A number of workers, a range or `auto`, as it was given.
+
+    Raises:
+        UsageError: `invalid_workers`.
+    """
+    if workers is None:
+        return None
+    least, most = parse_workers(workers or " ")
+    return most if least == most != 0 else workers.strip()
 
 
 def parse_age(text: str) -> float:

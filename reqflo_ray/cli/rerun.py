@@ -61,7 +61,7 @@ def rerun(
             store=store,
             backend=backend.value,
             address=address,
-            workers=workers,
+            workers=options.checked_workers(workers),
             listener=reporter,
         )
     return deliver(outcome, terminal, output=output, as_json=as_json)

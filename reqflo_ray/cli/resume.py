@@ -42,7 +42,7 @@ def resume(
             store=store,
             backend=backend.value,
             address=address,
-            workers=workers,
+            workers=options.checked_workers(workers),
             take_over=take_over,
             listener=reporter,
         )

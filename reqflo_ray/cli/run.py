@@ -79,7 +79,7 @@ def run(
         run_id=run_id,
         backend=backend.value,
         address=address,
-        workers=workers,
+        workers=options.checked_workers(workers),
         concurrency=concurrency,
         rate=options.parse_rate(rate),
         evidence=evidence,

@@ -100,7 +100,7 @@ def submit(
         store=store,
         run_id=run_id,
         address=address,
-        workers=workers,
+        workers=options.checked_workers(workers),
         concurrency=concurrency,
         rate=options.parse_rate(rate),
         evidence=evidence,

@@ -6,13 +6,15 @@ import re
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reqflo_ray.compiler.authoring_base import Authored, Listed, Name, Number, also_keys
 from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel, TemplateModel
 from reqflo_ray.compiler.units import PositiveDuration
+from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import HttpSettings, SecretSource
+from reqflo_ray.model.workers import parse_workers
 
 _HTTP: Final = HttpSettings()
 _BASE_URL: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?", re.IGNORECASE)
@@ -35,6 +37,27 @@ def _base_url(text: str) -> str:
         message = "a base URL begins with `http://` or `https://` and a host, and has no query"
         raise PydanticCustomError("wrong_value", "{text}", {"text": message})
     return _without_credentials(text)
+
+
+def _workers(given: Any) -> int | str | None:
+    if given is None:
+        return None
+    try:
+        # One check for both kinds, where a union of types would report what is wrong once for each.
+        parse_workers(str(given))
+    except UsageError as error:
+        raise PydanticCustomError("wrong_value", "{text}", {"text": f"{error.message}: {error.cause}"}) from None
+    workers: int | str = given
+    return workers
+
+
+_WORKERS_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": "^(auto|[0-9]+(:[0-9]+)?)$"},
+        {"type": "null"},
+    ]
+}
 
 
 class DefaultsModel(Authored):
@@ -66,7 +89,8 @@ class SecretsModel(Authored):
 
 
 class HttpModel(Authored):
-    """How requests are sent. Sizes are in bytes."""
+    """How requests are sent. Sizes are in bytes. `max_in_flight_per_host` holds in each worker: with four of them
+    a host has up to four times as many requests in flight."""
 
     engine: Literal["aiohttp", "httpx"] = "aiohttp"
     connect_timeout: PositiveDuration = _HTTP.connect_ms
@@ -75,6 +99,7 @@ class HttpModel(Authored):
     max_body_bytes: Annotated[int, Field(gt=0)] = _HTTP.max_body_bytes
     max_redirects: Annotated[int, Field(ge=0, le=20)] = _HTTP.max_redirects
     evidence_body_bytes: Annotated[int, Field(ge=0)] = _HTTP.evidence_body_bytes
+    max_in_flight_per_host: Annotated[int | None, Field(ge=1)] = None
     allow_link_local: bool = False
     ca_file: str = ""
     client_certificate: str = ""
@@ -88,7 +113,7 @@ class RunnerModel(Authored):
 
     address: str | None = None
     store: str | None = None
-    workers: Annotated[int | None, Field(ge=1)] = None
+    workers: Annotated[int | str | None, PlainValidator(_workers), WithJsonSchema(_WORKERS_SCHEMA)] = None
     concurrency: Annotated[int | None, Field(ge=1)] = None
     rate: Annotated[Number | None, Field(gt=0)] = None
     row_timeout: PositiveDuration | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from reqflo_ray.errors import ClusterError
 
 _ENTRYPOINT: Final = "reqflo-ray"
 _CONNECT_SECONDS: Final = 5.0
+_RAY_VERSION: Final = re.compile(r"^ *Ray: (\S+)$", re.MULTILINE)
+_PYTHON_VERSION: Final = re.compile(r"^ *Python: (\S+)$", re.MULTILINE)
 
 
 def connect(**options: Any) -> Any:
@@ -29,19 +32,33 @@ def join(address: str) -> Any:
     """Join the cluster at `address`, `auto` or HOST:PORT; gives what `ray.init` gives.
 
     Raises:
-        ClusterError: `cluster_unreachable`.
+        ClusterError: `cluster_unreachable`, or `ray_version_skew` if the cluster runs another Ray or Python.
     """
     _need_listener(address)
     try:
         return connect(address=address)
     except Exception as error:
-        lines = str(error).splitlines()
-        raise ClusterError(
-            f"no Ray cluster can be joined at `{address}`",
-            code="cluster_unreachable",
-            cause=f"{type(error).__name__}: {lines[0] if lines else ''}",
-            hint="`ray status` shows the cluster; its Ray and Python must be the versions that are used here",
-        ) from None
+        raise refusal(address, error) from None
+
+
+def refusal(address: str, error: Exception) -> ClusterError:
+    """Why Ray did not join the cluster at `address`."""
+    text = str(error)
+    # Ray tells of both sides in one text: first the cluster's versions, then ours.
+    ray, python = _RAY_VERSION.findall(text), _PYTHON_VERSION.findall(text)
+    if len(ray) == len(python) == 2:
+        return ClusterError(
+            f"the cluster runs Ray {ray[0]} on Python {python[0]}, and here is Ray {ray[1]} on Python {python[1]}",
+            code="ray_version_skew",
+            hint="use the same versions on both sides; `reqflo-ray submit` needs the same Ray, and any Python",
+        )
+    lines = text.splitlines()
+    return ClusterError(
+        f"no Ray cluster can be joined at `{address}`",
+        code="cluster_unreachable",
+        cause=f"{type(error).__name__}: {lines[0] if lines else ''}",
+        hint="`ray status` shows the cluster; its Ray and Python must be the versions that are used here",
+    )
 
 
 def _need_listener(address: str) -> None:

@@ -24,10 +24,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 
 from reqflo_ray.distributed.connection import connect, disconnect, join
+from reqflo_ray.distributed.pool import GROW_AT_UTILIZATION, Offer, Placement, PoolWatch, pool_range, pool_strategy
+from reqflo_ray.distributed.rate import start_keeper
 from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
 from reqflo_ray.errors import ClusterError, UsageError
 from reqflo_ray.model.plan import ShardPlan
 from reqflo_ray.model.results import ShardReport
+from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.runner.backend import Observer, Work
 from reqflo_ray.runner.host import GRACE_SECONDS
 
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 
 # Ray Data holds a few kilobytes a block on the driver and looks at all of them: feed it a bounded number at a time.
 _WAVE: Final = 10_000
-_SHARDS_IN_FLIGHT: Final = 3
 _TICK_SECONDS: Final = 0.25
 _OBJECT_STORE_BYTES: Final = 100 * 2**20
 # What a worker is measured to need, with room for large bodies.
@@ -56,16 +58,16 @@ class RayBackend:
     Args:
         address: None starts an embedded cluster that ends with the run; `auto` or `HOST:PORT` joins one and leaves it
             running.
-        workers: actors in the pool; 0 means one for each core of the cluster.
+        workers: how many actors the pool has.
         store_is_relative: the store was given as a relative path, which other nodes may not find.
     """
 
     name = "ray"
 
-    def __init__(self, *, address: str | None, workers: int, store_is_relative: bool = False) -> None:
+    def __init__(self, *, address: str | None, workers: WorkerRange, store_is_relative: bool = False) -> None:
         self._address = address
         self._store_is_relative = store_is_relative
-        self.workers = workers
+        self._workers = workers
         self._environment: dict[str, str | None] = {}
 
     def __enter__(self) -> Self:
@@ -73,8 +75,6 @@ class RayBackend:
             self._start_embedded()
         else:
             self._join(self._address)
-        if not self.workers:
-            self.workers = max(1, int(sum(node["Resources"].get("CPU", 0) for node in _alive_nodes())))
         return self
 
     def __exit__(
@@ -91,24 +91,29 @@ class RayBackend:
     def run(self, work: Work, observer: Observer) -> None:
         """See `Backend.run`. All calls of `observer` are made on this thread, so that signals are served promptly."""
         self._check_store()
+        keeper = start_keeper(work.rate) if work.rate is not None else None
         for first in range(0, len(work.shards), _WAVE):
             if work.folder.is_stopped(work.epoch):
                 return
-            self._run_wave(work, work.shards[first : first + _WAVE], observer)
+            self._run_wave(work, work.shards[first : first + _WAVE], keeper, observer)
 
-    def _run_wave(self, work: Work, shards: tuple[ShardPlan, ...], observer: Observer) -> None:
+    def _run_wave(self, work: Work, shards: tuple[ShardPlan, ...], keeper: Any, observer: Observer) -> None:
         spec = WorkerSpec(
             store=work.folder.storage.uri,
             run_id=work.folder.run_id,
             epoch=work.epoch,
-            workers=self.workers,
             shards=tuple(plan.shard for plan in shards),
             memory_bytes=_WORKER_BYTES if self._address is not None else 0,
+            keeper=keeper,
         )
-        pool = min(self.workers, len(shards))
+        watch = PoolWatch(_cores if self._workers.follows_cores else None, most=len(shards))
+        placement = Placement(spec.memory_bytes, _offer, observer.warn)
+        workers = pool_range(self._workers, _cores())
         arrived: queue.SimpleQueue[ShardReport | BaseException | None] = queue.SimpleQueue()
         # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
-        thread = threading.Thread(target=_consume, args=(spec, pool, arrived.put), name="ray-data", daemon=True)
+        thread = threading.Thread(
+            target=_consume, args=(spec, workers, watch, arrived.put), name="ray-data", daemon=True
+        )
         thread.start()
         given_up_at = math.inf
         while time.monotonic() < given_up_at:
@@ -119,6 +124,7 @@ class RayBackend:
                 report = arrived.get(timeout=_TICK_SECONDS)
             except queue.Empty:
                 observer.tick()
+                placement.look(watch.alive, time.monotonic())
                 continue
             if report is None:
                 return
@@ -144,7 +150,7 @@ class RayBackend:
                 # Never without an address: Ray would silently join whatever cluster it finds.
                 connect(
                     address="local",
-                    num_cpus=max(self.workers, os.cpu_count() or 1),
+                    num_cpus=max(self._workers.most, os.cpu_count() or 1),
                     include_dashboard=False,
                     object_store_memory=_OBJECT_STORE_BYTES,
                 )
@@ -167,9 +173,14 @@ class RayBackend:
             join(address)
 
 
-def _consume(spec: WorkerSpec, pool: int, put: Callable[[ShardReport | BaseException | None], None]) -> None:
+def _consume(
+    spec: WorkerSpec,
+    workers: WorkerRange,
+    watch: PoolWatch,
+    put: Callable[[ShardReport | BaseException | None], None],
+) -> None:
     try:
-        dataset = _dataset(spec, pool)
+        dataset = _dataset(spec, workers, watch)
         for block in dataset.iter_batches(batch_size=None, prefetch_batches=0):
             for encoded in block["report"]:
                 put(msgspec.json.decode(bytes(encoded), type=ShardReport))
@@ -178,30 +189,26 @@ def _consume(spec: WorkerSpec, pool: int, put: Callable[[ShardReport | BaseExcep
         put(error)
 
 
-def _dataset(spec: WorkerSpec, pool: int) -> ray.data.Dataset:
+def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.data.Dataset:
     """The pipeline: a block for each shard, so that a lost block has lineage, mapped over a pool of async actors."""
     import ray.data
-    from ray.data import ActorPoolStrategy, DataContext
+    from ray.data import DataContext
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.execution_no_progress_timeout_s = -1  # rows have deadlines of their own
     context.max_consecutive_actor_init_deaths = 3
+    context.autoscaling_config.actor_pool_util_upscaling_threshold = GROW_AT_UTILIZATION
+    context.custom_execution_callback_classes = [watch]  # type: ignore[list-item]  # what it is called for
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     blocks = len(spec.shards)
     descriptors = ray.data.range(blocks, override_num_blocks=blocks)
-    strategy = ActorPoolStrategy(
-        size=pool,
-        max_concurrent_calls_per_actor=_SHARDS_IN_FLIGHT,
-        # The first actor that is ready would else be given the work of all.
-        max_tasks_in_flight_per_actor=_SHARDS_IN_FLIGHT + 1,
-    )
     return descriptors.map_batches(
         ShardWorker,
         batch_size=None,
         fn_constructor_args=(spec,),
-        compute=strategy,
+        compute=pool_strategy(workers, blocks),
         # Anything else can starve or hang a small cluster: the actors would hold the cores that the readers need.
         num_cpus=0,
         # What scales an autoscaling cluster up, and keeps actors off a head that offers nothing.
@@ -214,6 +221,23 @@ def _alive_nodes() -> list[dict[str, Any]]:
 
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's is not annotated
     return [node for node in nodes if node["Alive"]]
+
+
+def _cores() -> int:
+    return int(sum(node["Resources"].get("CPU", 0) for node in _alive_nodes()))
+
+
+def _offer() -> Offer:
+    """What the cluster has for workers just now."""
+    import ray
+
+    nodes = _alive_nodes()
+    free: dict[str, dict[str, float]] = ray._private.state.available_resources_per_node()  # type: ignore[no-untyped-call]
+    return Offer(
+        nodes=len(nodes),
+        largest=int(max((node["Resources"].get("memory", 0) for node in nodes), default=0)),
+        free=int(max((free.get(node["NodeID"], {}).get("memory", 0) for node in nodes), default=0)),
+    )
 
 
 @contextmanager

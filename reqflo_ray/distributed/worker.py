@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
     """All that an actor is told: where the run lies. `shards` maps the position in the dataset to the shard's id;
-    `memory_bytes` is what it asks of the cluster, 0 on an embedded one."""
+    `memory_bytes` is what it asks of the cluster, 0 on an embedded one; `keeper` is the actor that keeps the rate of
+    the run, if it has one."""
 
     store: str
     run_id: str
     epoch: int
-    workers: int
     shards: tuple[int, ...]
     memory_bytes: int = 0
+    keeper: Any = None
 
     def __repr__(self) -> str:
         return f"WorkerSpec(run_id={self.run_id!r})"
@@ -80,6 +81,7 @@ class _OpenRun:
     @classmethod
     async def open(cls, spec: WorkerSpec) -> _OpenRun:
         from reqflo_ray.distributed.metrics import MetricsExport
+        from reqflo_ray.distributed.rate import asking
         from reqflo_ray.runner.host import ShardHost
         from reqflo_ray.runner.worker import open_worker
         from reqflo_ray.store.run_folder import RunFolder
@@ -88,7 +90,8 @@ class _OpenRun:
 
         folder = RunFolder(open_storage(spec.store), spec.run_id)
         resources = AsyncExitStack()
-        worker = await resources.enter_async_context(open_worker(folder, workers=spec.workers))
+        ask = asking(spec.keeper) if spec.keeper is not None else None
+        worker = await resources.enter_async_context(open_worker(folder, ask=ask))
         plan = {entry.shard: entry for entry in read_plan(folder.storage, folder.run_id) or ()}
         metrics = MetricsExport(worker.meter, journey=worker.run.journey, run_id=spec.run_id)
         flushing = asyncio.ensure_future(metrics.flush_for_ever())

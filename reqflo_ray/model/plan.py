@@ -84,7 +84,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How every request of the run is sent. Milliseconds and bytes. `max_redirects` 0 = none is followed.
-    `evidence_body_bytes` is how much of a body is kept as evidence."""
+    `evidence_body_bytes` is how much of a body is kept as evidence. `max_in_flight_per_host` is how many requests of
+    one worker may be under way to one `host:port`, 0 = any number."""
 
     engine: str = "aiohttp"
     connect_ms: int = 5_000
@@ -93,6 +94,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 32 * 2**20
     max_redirects: int = 0
     evidence_body_bytes: int = 64 * 2**10
+    max_in_flight_per_host: int = 0
     allow_link_local: bool = False
     verify: bool = True
     ca_file: str = ""
@@ -108,7 +110,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     evidence: Evidence = Evidence.FULL
     durability: Durability = Durability.HOST
-    workers: int = 0  # 0: as many as the machine or cluster has cores
+    workers: int | str = 0  # N, MIN:MAX or auto, as `model.workers` reads it; 0 is auto
     concurrency: int = 64
     rate: float | None = None
     row_timeout_ms: int = 600_000

@@ -16,6 +16,7 @@ from reqflo_ray.engine.render import render_request
 from reqflo_ray.engine.retry import decide_retry
 from reqflo_ray.engine.scope import RowFault
 from reqflo_ray.errors import SecretError
+from reqflo_ray.http.host_limits import NoRoomError
 from reqflo_ray.model.artifact import HttpStep, OnInterrupt
 from reqflo_ray.model.exchange import TransportRequest
 from reqflo_ray.model.journal import Intent, Withdrawn
@@ -72,8 +73,6 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
                 "the request is not the one that was recorded before the interruption "
                 f"(recorded {resend.fingerprint[:12]}…, now {fingerprint[:12]}…)",
             )
-        request = _bounded(context, outcome.rendered.request)
-        await worker.pacer.turn()
         intent = Intent(
             row=context.row.index,
             step=step.id,
@@ -83,14 +82,17 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
             resend_reason=resend.reason,
             resend_count=resend.count,
         )
-        await _intend(context, step, intent)
-        outcome.started_at_us, started = clock.now_us(), clock.monotonic()
-        meter = worker.meter
-        meter.requests_in_flight += 1
-        try:
-            outcome.exchange = await worker.transport.send(request)
-        finally:
-            meter.requests_in_flight -= 1
+        # What waits here is not under way yet: no intent says that it may have been sent.
+        async with worker.hosts.room(_bounded(context, outcome.rendered.request)) as request:
+            await worker.pacer.turn()
+            await _intend(context, step, intent)
+            outcome.started_at_us, started = clock.now_us(), clock.monotonic()
+            meter = worker.meter
+            meter.requests_in_flight += 1
+            try:
+                outcome.exchange = await worker.transport.send(request)
+            finally:
+                meter.requests_in_flight -= 1
         meter.request_ms.add(outcome.exchange.timings.total_ms)
         context.counts.requests += 1
         response = outcome.exchange.response
@@ -103,6 +105,8 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
             context.log("warning", warning)
     except RowFault as fault:
         outcome.status, outcome.code, outcome.message = status_of(fault), fault.code, fault.message
+    except NoRoomError as error:
+        outcome.code, outcome.message = "no_room_at_host", str(error)
     except SecretError as error:
         outcome.code, outcome.message = error.code, error.message
     outcome.duration_ms = (clock.monotonic() - started) * 1000

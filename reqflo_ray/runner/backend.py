@@ -9,6 +9,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from reqflo_ray.errors import Problem
 from reqflo_ray.model.plan import ShardPlan
 from reqflo_ray.model.results import ShardReport
 from reqflo_ray.store.run_folder import RunFolder
@@ -23,15 +24,17 @@ _TICK_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a driver hands to a backend: shards of one run, under one epoch."""
+    """What a driver hands to a backend: shards of one run, under one epoch. `rate` is requests a second over all
+    workers, None for no limit."""
 
     folder: RunFolder
     epoch: int
     shards: tuple[ShardPlan, ...]
+    rate: float | None = None
 
 
 class Observer(Protocol):
-    """The driver's ear. Both methods are called on the driver's main thread."""
+    """The driver's ear. All methods are called on the driver's main thread."""
 
     def report(self, report: ShardReport) -> None:
         """A shard has ended."""
@@ -41,12 +44,15 @@ class Observer(Protocol):
         """Some time has passed; called about four times a second."""
         ...
 
+    def warn(self, problem: Problem) -> None:
+        """Something that a person should know, and that does not end the run."""
+        ...
+
 
 class Backend(Protocol):
     """Executes shards. Entering it starts or joins what it needs, leaving it ends only what it started."""
 
     name: str
-    workers: int
 
     def __enter__(self) -> Self: ...
 
@@ -67,7 +73,6 @@ class LocalBackend:
     """Runs the shards in this process, on one event loop."""
 
     name = "local"
-    workers = 1
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +93,7 @@ async def _run_all(work: Work, observer: Observer) -> None:
     from reqflo_ray.runner.host import ShardHost
     from reqflo_ray.runner.worker import open_worker
 
-    async with open_worker(work.folder, workers=1) as worker, aclosing(_Closing(ShardHost(worker, work.epoch))) as host:
+    async with open_worker(work.folder) as worker, aclosing(_Closing(ShardHost(worker, work.epoch))) as host:
         waiting = iter(work.shards)
         running: set[asyncio.Task[ShardReport]] = set()
         while True:

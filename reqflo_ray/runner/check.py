@@ -314,6 +314,7 @@ class _Check:
             max_body_bytes=model.max_body_bytes,
             max_redirects=model.max_redirects,
             evidence_body_bytes=model.evidence_body_bytes,
+            max_in_flight_per_host=model.max_in_flight_per_host or 0,
             allow_link_local=model.allow_link_local,
             verify=not self._environment.insecure,
             ca_file=model.ca_file,

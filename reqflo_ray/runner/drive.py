@@ -110,7 +110,7 @@ def _drive_unfinished(
             held.enter_context(backend)
             # After the backend is up: starting a cluster installs signal handlers of its own.
             held.enter_context(signals.handled())
-            _dispatch(folder, backend, epoch, todo, tally)
+            _dispatch(folder, backend, epoch, todo, record.options.rate, tally)
     return _finish(folder, record, plan, tally, signals.exit_code)
 
 
@@ -132,10 +132,12 @@ def _to_do(folder: RunFolder, plan: tuple[ShardPlan, ...], tally: Tally) -> tupl
     return tuple(entry for entry in plan if entry.shard not in committed)
 
 
-def _dispatch(folder: RunFolder, backend: Backend, epoch: int, todo: tuple[ShardPlan, ...], tally: Tally) -> None:
+def _dispatch(
+    folder: RunFolder, backend: Backend, epoch: int, todo: tuple[ShardPlan, ...], rate: float | None, tally: Tally
+) -> None:
     newer = folder.path(layout.epoch(epoch + 1))
     for _ in range(_PASSES):
-        backend.run(Work(folder=folder, epoch=epoch, shards=todo), tally)
+        backend.run(Work(folder=folder, epoch=epoch, shards=todo, rate=rate), tally)
         tally.tick()
         if folder.is_stopped(epoch) or folder.storage.exists(newer) or tally.errors:
             return

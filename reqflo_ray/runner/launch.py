@@ -18,6 +18,7 @@ from reqflo_ray.errors import DatasetError, DefinitionError, Problem, Severity, 
 from reqflo_ray.model import artifact as artifacts
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, RunOptions, RunRecord
+from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
 from reqflo_ray.secrets.sources import secret_available
 from reqflo_ray.store.dataset_preview import estimate_rows, read_columns
@@ -35,7 +36,7 @@ class RunRequest:
 
     Exactly one of `journey` (a name, or the path of its YAML file) and `artifact` (a compiled one). None means "as the
     workspace says, else the default". `data` are paths or globs of CSV, JSON, JSON Lines or Parquet; without, one row
-    runs. `rate` is requests per second over the whole run.
+    runs. `workers` is a number, `MIN:MAX` or `auto`; `rate` is requests per second over the whole run.
     """
 
     journey: str = ""
@@ -53,7 +54,7 @@ class RunRequest:
     run_id: str | None = None
     backend: str = "auto"
     address: str | None = None
-    workers: int | None = None
+    workers: int | str | None = None
     concurrency: int | None = None
     rate: float | None = None
     evidence: Evidence = Evidence.FULL
@@ -216,6 +217,7 @@ def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: 
 
     Raises:
         DefinitionError: the check found errors.
+        UsageError: `invalid_workers`.
     """
     checked = prepared.checked
     if checked.blocked:
@@ -247,7 +249,7 @@ def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: 
         options=RunOptions(
             evidence=request.evidence,
             durability=request.durability,
-            workers=request.workers or runner.workers or 0,
+            workers=_valid_workers(request.workers or runner.workers or 0),
             concurrency=request.concurrency or runner.concurrency or defaults.concurrency,
             rate=request.rate or (float(runner.rate) if runner.rate else None),
             row_timeout_ms=runner.row_timeout or defaults.row_timeout_ms,
@@ -263,7 +265,7 @@ def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: 
     )
 
 
-def staging(folder: RunFolder, workers: int) -> Callable[[RunRecord, Artifact], None]:
+def staging(folder: RunFolder, workers: WorkerRange) -> Callable[[RunRecord, Artifact], None]:
     """A function that stages the dataset of a run record into `folder`, for so many workers."""
 
     def stage_run(record: RunRecord, artifact: Artifact) -> None:
@@ -275,7 +277,9 @@ def staging(folder: RunFolder, workers: int) -> Callable[[RunRecord, Artifact], 
             )
         source = record.dataset
         estimated = estimate_rows(source.files, encoding=source.encoding) if source else 1
-        rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(estimated, len(artifact.steps), workers)
+        rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(
+            estimated, len(artifact.steps), most_workers(workers)
+        )
         staged = stage(
             source,
             artifact,
@@ -286,6 +290,17 @@ def staging(folder: RunFolder, workers: int) -> Callable[[RunRecord, Artifact], 
         write_plan(folder.storage, folder.run_id, staged.shards)
 
     return stage_run
+
+
+def _valid_workers(workers: int | str) -> int | str:
+    parse_workers(workers)
+    return workers
+
+
+def most_workers(workers: WorkerRange) -> int:
+    """For how many workers shards are cut. What cores a cluster has is not known before its rows are staged: those of
+    this machine stand for them, and shards are short enough for more."""
+    return workers.most or os.cpu_count() or 1
 
 
 def identity() -> dict[str, str]:

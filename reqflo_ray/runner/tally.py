@@ -71,6 +71,10 @@ class Tally:
             )
         )
 
+    def warn(self, problem: Problem) -> None:
+        """Pass it on."""
+        self._listener.warning(problem)
+
     def _add(self, summary: ShardSummary) -> None:
         self.counts = self.counts.plus(summary.counts)
         self.failures += summary.failures[: _NAMED_FAILURES - len(self.failures)]

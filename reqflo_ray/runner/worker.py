@@ -14,12 +14,14 @@ from typing import Final
 
 from reqflo_ray.engine.program import Program, prepare
 from reqflo_ray.http.factory import create_transport
+from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.exchange import Transport
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.evidence import EvidenceBuilder
 from reqflo_ray.runner.meter import Meter
+from reqflo_ray.runner.pacing import AskForTurns, Pacer, choose_pacer
 from reqflo_ray.secrets.core_dumps import no_core_dumps
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
@@ -28,25 +30,6 @@ from reqflo_ray.store.sealing import Sealer, find_sealer, open_record
 
 # How many objects more than at the last look there are when the garbage collector looks at the young ones.
 _YOUNG_OBJECTS: Final = 20_000
-
-
-class Pacer:
-    """Spaces requests so that no more than `rate` a second are sent; without a rate it does nothing."""
-
-    def __init__(self, rate: float | None, clock: Clock) -> None:
-        self._interval = 1.0 / rate if rate else 0.0
-        self._clock = clock
-        self._next = 0.0
-
-    async def turn(self) -> None:
-        """Wait until it is this request's turn."""
-        if not self._interval:
-            return
-        now = self._clock.monotonic()
-        turn = max(self._next, now)
-        self._next = turn + self._interval
-        if turn > now:
-            await self._clock.sleep(turn - now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +46,7 @@ class Worker:
     evidence: EvidenceBuilder
     clock: Clock
     pacer: Pacer
+    hosts: HostLimits
     rows: asyncio.Semaphore
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
@@ -111,11 +95,13 @@ def _seldom_collected() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_worker(folder: RunFolder, *, workers: int, clock: Clock | None = None) -> AsyncIterator[Worker]:
+async def open_worker(
+    folder: RunFolder, *, ask: AskForTurns | None = None, clock: Clock | None = None
+) -> AsyncIterator[Worker]:
     """Load the run of `folder` and hold its adapters until the block ends.
 
     Args:
-        workers: how many workers share the run's request rate.
+        ask: asks the schedule that all workers of the run share, if it has a rate; None: this worker is the only one.
 
     Raises:
         StoreError: the run record or the artifact cannot be read.
@@ -138,7 +124,8 @@ async def open_worker(folder: RunFolder, *, workers: int, clock: Clock | None = 
                 redactor=redactor,
                 evidence=EvidenceBuilder(options.evidence, run.http.evidence_body_bytes),
                 clock=clock,
-                pacer=Pacer(options.rate / workers if options.rate else None, clock),
+                pacer=choose_pacer(options.rate, ask, clock),
+                hosts=HostLimits(run.http.max_in_flight_per_host),
                 rows=asyncio.Semaphore(options.concurrency),
                 sealer=sealer,
             )

@@ -1,7 +1,8 @@
 """An HTTP API that says what it saw: values, cookies, and over which connection. Loopback, stdlib, recorded in memory.
 
 `/echo` answers with the request itself; `/cookie?name=value` sets cookies; `/status?code=503` answers so; `/text` is no
-JSON; `/bytes?count=N` is a long body; `/token` gives one out; `/hold` does not answer before `release()`.
+JSON; `/bytes?count=N` is a long body; `/slow?ms=N` takes its time; `/token` gives one out; `/hold` does not answer
+before `release()`.
 By hand: `python tests/apps/echo_api.py` prints its address.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -41,6 +43,8 @@ class EchoApi:
         self.released = threading.Event()
         self.lock = threading.Lock()
         self.connections = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
         self.token = "made-up-token"
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -105,13 +109,21 @@ def _handler(api: EchoApi) -> type[BaseHTTPRequestHandler]:
             )
             with api.lock:
                 api.seen.append(seen)
-            self._answer(seen)
+                api.in_flight += 1
+                api.most_in_flight = max(api.most_in_flight, api.in_flight)
+            try:
+                self._answer(seen)
+            finally:
+                with api.lock:
+                    api.in_flight -= 1
 
         do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
         def _answer(self, seen: Seen) -> None:
             if seen.path == "/hold":
                 api.released.wait(60)
+            if seen.path == "/slow":
+                time.sleep(int(seen.query["ms"]) / 1000)
             status, kind, body = 200, "application/json", json.dumps(seen.document()).encode()
             if seen.path == "/status":
                 status = int(seen.query["code"])

@@ -24,7 +24,9 @@ import redaction
 import row_cost
 import staging
 import start_up
+import submission
 import throughput
+import two_nodes
 import worker_memory
 from measurement import Measurement, table
 from workbench import Workbench
@@ -34,6 +36,8 @@ BENCHMARKS: dict[str, Callable[[Workbench, int, int], list[Measurement]]] = {
     "evidence": evidence_size.measure,
     "first-answer": first_answer.measure,
     "throughput": throughput.measure,
+    "two-nodes": two_nodes.measure,
+    "submit": submission.measure,
     "row": row_cost.measure,
     "redaction": redaction.measure,
     "journal": journal_cost.measure,

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from reqflo_ray.demo.process import DemoServer
+from reqflo_ray.demo.server import ServerOptions
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import open_storage
 
@@ -56,17 +57,19 @@ class Workbench:
 
     Args:
         report: is told what is going on, line by line.
+        latency_ms: how long the demo API takes for an answer.
     """
 
-    def __init__(self, report: Callable[[str], None]) -> None:
+    def __init__(self, report: Callable[[str], None], latency_ms: float = 0.0) -> None:
         self.report = report
+        self._latency_ms = latency_ms
         self._runs = 0
 
     def __enter__(self) -> Self:
         os.environ["SHOP_CLIENT_SECRET"] = SECRET
         self.folder = Path(tempfile.mkdtemp(prefix="reqflo-bench-"))
         self.store = self.folder / "store"
-        self.server = DemoServer().__enter__()
+        self.server = DemoServer(ServerOptions(port=0, latency_ms=self._latency_ms)).__enter__()
         self.workspace = self.folder / "orders"
         shutil.copytree(ROOT / "examples" / "orders", self.workspace)
         for path in self.workspace.rglob("*.yaml"):

@@ -32,7 +32,7 @@ class ClusterHead:
     def __init__(self) -> None:
         self.token = secrets.token_hex(32)
         self._folder = tempfile.mkdtemp(prefix="rh", dir="/tmp")  # short: it becomes part of the paths of sockets
-        ports = _free_ports(5)
+        ports = free_ports(5)
         self.url = f"http://127.0.0.1:{ports[0]}"
         start = [
             *(str(_PROGRAMS / "ray"), "start", "--block", "--disable-usage-stats", "--num-cpus", "1"),
@@ -79,12 +79,8 @@ class ClusterHead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        family = [pid for process in self._processes for pid in (process.pid, *_descendants(process.pid))]
-        for pid in reversed(family):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for process in self._processes:
-            process.wait(timeout=30)
+        for process in reversed(self._processes):
+            end_family(process)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _ask(self, path: str) -> str:
@@ -117,7 +113,17 @@ class ClusterHead:
             time.sleep(0.2)
 
 
-def _free_ports(count: int) -> list[int]:
+def end_family(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all its descendants, and wait for it."""
+    family = [process.pid, *_descendants(process.pid)]
+    for pid in reversed(family):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(timeout=30)
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of loopback that nobody listens on."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [server.getsockname()[1] for server in held]
     for server in held:

@@ -15,6 +15,7 @@ from simulation import Bomb, Disk, SimulatedClock, SimulatedStorage
 from reqflo_ray.compiler.compile import compile_journey
 from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.engine.program import prepare
+from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.journal.replay import RowHistory, replay
 from reqflo_ray.journal.writer import JournalWriter
@@ -33,9 +34,10 @@ from reqflo_ray.runner.check import RunSelection, check_run
 from reqflo_ray.runner.evidence import EvidenceBuilder
 from reqflo_ray.runner.fence import Fence
 from reqflo_ray.runner.meter import Meter
+from reqflo_ray.runner.pacing import Unpaced
 from reqflo_ray.runner.row import RowOutcome, RowRunner
 from reqflo_ray.runner.row_context import ShardAttempt
-from reqflo_ray.runner.worker import Pacer, Worker
+from reqflo_ray.runner.worker import Worker
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
 from reqflo_ray.store.run_folder import RunFolder
@@ -143,7 +145,8 @@ class Journey:
             redactor=redactor,
             evidence=EvidenceBuilder(self.record.options.evidence, 65_536),
             clock=self.clock,
-            pacer=Pacer(None, self.clock),
+            pacer=Unpaced(),
+            hosts=HostLimits(0),
             rows=asyncio.Semaphore(1),
             meter=self.meter,
         )

@@ -16,6 +16,7 @@ from simulation import Answering, Bomb, Crash, Disk, OneStepBomb, SimulatedClock
 from reqflo_ray.compiler.compile import compile_journey
 from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.engine.program import prepare
+from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.model.artifact import Artifact, HttpStep, OnInterrupt, digest
 from reqflo_ray.model.journal import Completion, Intent
@@ -34,8 +35,9 @@ from reqflo_ray.model.plan import (
 from reqflo_ray.model.results import ShardReport
 from reqflo_ray.model.values import Literal
 from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.runner.pacing import Unpaced
 from reqflo_ray.runner.shard import run_shard
-from reqflo_ray.runner.worker import Pacer, Worker
+from reqflo_ray.runner.worker import Worker
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.sources import EnvironmentSource
 from reqflo_ray.secrets.store import SecretStore
@@ -161,7 +163,8 @@ class SimulatedRun:
             redactor=redactor,
             evidence=EvidenceBuilder(self.record.options.evidence, 65_536),
             clock=clock,
-            pacer=Pacer(None, clock),
+            pacer=Unpaced(),
+            hosts=HostLimits(0),
             rows=asyncio.Semaphore(self.record.options.concurrency),
         )
 

@@ -116,6 +116,10 @@ def test_settings_have_defaults_and_short_forms(make_workspace: Maker) -> None:
         ("{http: {timeout: 3s}}", "unknown_key", "reqflo.yaml:1:20"),
         ('{http: {proxy: "http://me:pass@proxy"}}', "wrong_value", "reqflo.yaml:1:27"),
         ("{runner: {workers: 0}}", "wrong_value", "reqflo.yaml:1:31"),
+        ("{runner: {workers: true}}", "wrong_value", "reqflo.yaml:1:31"),
+        ('{runner: {workers: "3:2"}}', "wrong_value", "reqflo.yaml:1:31"),
+        ("{runner: {workers: some}}", "wrong_value", "reqflo.yaml:1:31"),
+        ("{http: {max_in_flight_per_host: 0}}", "wrong_value", "reqflo.yaml:1:44"),
         ("{secrets: {source: vault}}", "wrong_value", "reqflo.yaml:1:31"),
     ],
 )
@@ -124,6 +128,12 @@ def test_wrong_settings_are_reported_at_their_place(
 ) -> None:
     (problem,) = make_workspace({"reqflo.yaml": f"workspace: {settings}"}).problems
     assert (problem.code, str(problem.position)) == (code, place)
+
+
+@pytest.mark.parametrize(("text", "workers"), [("3", 3), ("auto", "auto"), ("2:8", "2:8")])
+def test_workers_are_a_number_a_range_or_auto(make_workspace: Maker, text: str, workers: int | str) -> None:
+    settings = make_workspace({"reqflo.yaml": f"workspace: {{runner: {{workers: {text}}}}}"}).settings
+    assert settings.runner.workers == workers
 
 
 def test_an_unknown_key_gets_a_suggestion_of_the_place_it_is_in(make_workspace: Maker) -> None:

@@ -11,6 +11,7 @@ from scripted import WORKSPACE
 from reqflo_ray.errors import DefinitionError, UsageError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
 from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import LocalStorage
@@ -66,7 +67,7 @@ def test_a_rerun_that_died_before_its_rows_were_chosen_is_not_given_the_whole_da
     record = RunRecord(
         run_id="again", nonce="00", created_at="2026-01-01T00:00:00Z", artifact="", journey="one", rerun_of="first"
     )
-    stage = staging(RunFolder(LocalStorage(tmp_path), "again"), workers=1)
+    stage = staging(RunFolder(LocalStorage(tmp_path), "again"), workers=WorkerRange(1, 1))
     with pytest.raises(UsageError) as caught:
         stage(record, artifact)
     assert caught.value.code == "rerun_not_staged"
