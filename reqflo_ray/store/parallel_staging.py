@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, Protocol
+from types import TracebackType
+from typing import Final, Protocol, Self
 
 import msgspec
 
@@ -32,14 +33,19 @@ _DIGEST_BYTES: Final = 32
 
 
 class Crew(Protocol):
-    """Carries out staging jobs elsewhere.
+    """Carries out staging jobs elsewhere. Entering it starts or joins what it needs, leaving it ends only that.
 
-    `least_bytes`: a smaller dataset is staged sooner without it. `job_bytes`: about how much it wants to read at once.
+    `least_bytes`: a smaller dataset is staged sooner without it. `job_bytes`: about how much one job should read.
     """
 
-    name: str
     least_bytes: int
     job_bytes: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
     def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterable[Report]:
         """`run_job` each of `jobs`, in any order, perhaps more than once; one report of each, in any order.
@@ -85,7 +91,8 @@ def stage_with(
     rows_per_shard: int,
     show_text: bool,
 ) -> StagedShards:
-    """Stage all of `dataset`, which is `source` in pieces, into `folder`. The plan is not written.
+    """Stage all of `dataset`, which is `source` in pieces, into `folder`, with a crew that was entered. The plan is not
+    written.
 
     Args:
         show_text: findings may quote the dataset.
