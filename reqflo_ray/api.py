@@ -364,9 +364,10 @@ def _crew(backend: str, address: str | None) -> Crew | None:
         address = "auto"
     if address is None or backend == "local":
         return None
+    from reqflo_ray.distributed.driver import RayBackend
     from reqflo_ray.distributed.staging import RayCrew
 
-    return RayCrew(address)
+    return RayCrew(RayBackend(address=address, workers=0))
 
 
 def _chooser(backend: str, address: str | None, workers: int, store: str) -> Callable[[int], tuple[Backend, str]]:

@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from reqflo_ray.distributed.driver import RayBackend
 from reqflo_ray.errors import ClusterError
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging_jobs import Job, Report, run_job
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import ray
 
 _TICK_SECONDS: Final = 0.25
+_LEAST_BYTES: Final = 256 * 2**20
+_JOB_BYTES: Final = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +44,18 @@ class JobSpec:
 
 
 class RayCrew:
-    """Carries out staging jobs on the cluster at `address`, `auto` or HOST:PORT, which it joins while it is entered.
+    """Carries out staging jobs on a cluster, which `cluster` joins when it is entered and leaves when it is left.
 
     To join and to start the first workers takes some ten seconds, in which a driver stages a million rows; hence
     `least_bytes`. A job of `job_bytes` takes some seconds.
     """
 
-    def __init__(self, address: str, *, least_bytes: int = 256 * 2**20, job_bytes: int = 64 * 2**20) -> None:
+    def __init__(
+        self, cluster: AbstractContextManager[object], *, least_bytes: int = _LEAST_BYTES, job_bytes: int = _JOB_BYTES
+    ) -> None:
         self.least_bytes = least_bytes
         self.job_bytes = job_bytes
-        self._cluster = RayBackend(address=address, workers=0)
+        self._cluster = cluster
 
     def __enter__(self) -> Self:
         self._cluster.__enter__()

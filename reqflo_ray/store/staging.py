@@ -33,6 +33,7 @@ _ROWS_IN_FLIGHT: Final = 64
 _SHARDS_PER_WORKER: Final = 4
 _MOST_ROWS: Final = 1000
 _FEW_ROWS: Final = 100
+_PLAN_BATCH: Final = 10_000
 
 _ENCODINGS: Final = {
     "row_index": "DELTA_BINARY_PACKED",
@@ -210,11 +211,14 @@ def read_plan(storage: Storage, run_id: str) -> tuple[ShardPlan, ...] | None:
         data = storage.read(path)
     except FileNotFoundError:
         return None
+    plans: list[ShardPlan] = []
     try:
-        plans = msgspec.convert(_from_parquet(data, path).to_pylist(), tuple[ShardPlan, ...])
+        for batch in _from_parquet(data, path).to_batches(max_chunksize=_PLAN_BATCH):
+            plans += msgspec.convert(batch.to_pylist(), list[ShardPlan])
     except msgspec.ValidationError as problem:
         raise _damaged(path, f"is damaged: {problem}") from None
-    return tuple(sorted(plans, key=lambda plan: plan.shard))
+    plans.sort(key=lambda plan: plan.shard)
+    return tuple(plans)
 
 
 def choose_rows_per_shard(rows: int | None, steps: int, workers: int) -> int:

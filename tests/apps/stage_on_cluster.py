@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 
+from reqflo_ray.distributed.driver import RayBackend
 from reqflo_ray.distributed.staging import RayCrew
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.runner.launch import staging
@@ -28,7 +29,8 @@ class Ear(SilentListener):
 def main() -> None:
     store, run_id, address, job_bytes = sys.argv[1:]
     folder, ear = RunFolder(open_storage(store), run_id), Ear()
-    crew = RayCrew(address, least_bytes=0, job_bytes=int(job_bytes)) if address else None
+    cluster = RayBackend(address=address, workers=2)
+    crew = RayCrew(cluster, least_bytes=0, job_bytes=int(job_bytes)) if address else None
     record = folder.load_run()
     stage = staging(folder, 2, crew=crew, listener=ear)
     began, problems = time.perf_counter(), list[str]()
