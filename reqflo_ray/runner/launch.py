@@ -268,15 +268,14 @@ def _stage_with(
         folder.run_id, "ray", f"the dataset has {dataset.size / 1e6:,.0f} MB in {len(dataset.pieces)} pieces"
     )
     try:
-        with crew:
-            return stage_with(
-                crew,
-                folder,
-                source,
-                dataset,
-                rows_per_shard=rows_per_shard,
-                show_text=not sensitive_names(artifact),
-            )
+        return stage_with(
+            crew,
+            folder,
+            source,
+            dataset,
+            rows_per_shard=rows_per_shard,
+            show_text=not sensitive_names(artifact),
+        )
     except OutOfSight as problem:
         listener.staging(folder.run_id, "local", f"a worker does not find `{problem.place}` as it is here")
         return None

@@ -149,13 +149,16 @@ def _opened_raw(name: str) -> BinaryIO:
 
 
 def size_in_bytes(file: DataFile) -> int:
-    """How large `file` is as it is stored."""
+    """How large `file` is as it is stored. Raises one of `READ_ERRORS` if it cannot be seen."""
     if "://" not in file.name:
         return os.path.getsize(file.name)
     from pyarrow import fs
 
     system, path = fs.FileSystem.from_uri(file.name)
-    return int(system.get_file_info(path).size)
+    size = system.get_file_info(path).size
+    if size is None:
+        raise FileNotFoundError(file.name)
+    return int(size)
 
 
 def detect_format(file: DataFile, faults: Faults) -> DataFormat | None:

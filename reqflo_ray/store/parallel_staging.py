@@ -91,8 +91,7 @@ def stage_with(
     rows_per_shard: int,
     show_text: bool,
 ) -> StagedShards:
-    """Stage all of `dataset`, which is `source` in pieces, into `folder`, with a crew that was entered. The plan is not
-    written.
+    """Stage all of `dataset`, which is `source` in pieces, into `folder`. The plan is not written.
 
     Args:
         show_text: findings may quote the dataset.
@@ -106,11 +105,13 @@ def stage_with(
     faults = Faults(show_text=show_text)
     faults.take(dataset.findings)
     try:
-        pieces = _counted(crew, folder, dataset.pieces)
-        jobs = _rows_jobs(crew, dataset, pieces, rows_per_shard)
-        staged = _write(crew, folder, jobs, faults)
-        if source.key_column:
-            _compare_keys(crew, folder, source.key_column, dataset, jobs, faults)
+        # Whoever still does a job when this is left does it no longer when its files are removed.
+        with crew:
+            pieces = _counted(crew, folder, dataset.pieces)
+            jobs = _rows_jobs(crew, dataset, pieces, rows_per_shard)
+            staged = _write(crew, folder, jobs, faults)
+            if source.key_column:
+                _compare_keys(crew, folder, source.key_column, dataset, jobs, faults)
         faults.raise_any()
     except (DatasetError, OutOfSight):
         folder.storage.remove_tree(folder.path(layout.ROWS))

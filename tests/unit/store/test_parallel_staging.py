@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from staging_hands import Hands
 
 from reqflo_ray.errors import DatasetError, ReqfloError, StoreError
 from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
@@ -24,13 +24,13 @@ from reqflo_ray.model.plan import DatasetSource, RunRecord, ShardPlan
 from reqflo_ray.model.values import ValueType
 from reqflo_ray.store import layout, parallel_staging
 from reqflo_ray.store.artifacts import save_artifact
-from reqflo_ray.store.dataset_faults import SHOWN
-from reqflo_ray.store.dataset_pieces import split_dataset
+from reqflo_ray.store.dataset_faults import SHOWN, DataFile
+from reqflo_ray.store.dataset_pieces import Piece, split_dataset, unseen
 from reqflo_ray.store.parallel_staging import OutOfSight, stage_with
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import make_sealer, sensitive_names
 from reqflo_ray.store.staging import RowSink, read_rows, stage
-from reqflo_ray.store.staging_jobs import Job, Report, RowsJob, run_job
+from reqflo_ray.store.staging_jobs import Job, Report, RowsJob
 from reqflo_ray.store.storage import LocalStorage
 
 INPUTS = (
@@ -38,28 +38,6 @@ INPUTS = (
     Input(name="n", type=ValueType.INTEGER),
     Input(name="text"),
 )
-
-
-class Hands:
-    """A crew in this process: it does jobs in any order, some of them twice, and knows them only as they are sent."""
-
-    name = "hands"
-    least_bytes = 0
-
-    def __init__(self, job_bytes: int = 1, seed: int = 0) -> None:
-        self.job_bytes = job_bytes
-        self.chance = random.Random(seed)
-        self.done: list[Job] = []
-
-    def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
-        todo = [*jobs, *self.chance.sample(jobs, len(jobs) // 2)]
-        self.chance.shuffle(todo)
-        reports: dict[int, Report] = {}
-        for job in todo:
-            sent = msgspec.json.decode(msgspec.json.encode(job), type=Job)
-            reports[job.number] = msgspec.json.decode(msgspec.json.encode(run_job(folder, sent)), type=Report)
-            self.done.append(job)
-        yield from reports.values()
 
 
 class Bench:
@@ -376,6 +354,16 @@ def test_a_file_that_a_worker_does_not_find_is_named_and_nothing_stays(bench: Be
         bench.together(Elsewhere(), 1)
     assert caught.value.place == moved
     assert bench.shards("together") == []
+
+
+def test_a_file_that_is_gone_from_the_cloud_is_out_of_sight(tmp_path: Path) -> None:
+    there = DataFile(0, (tmp_path / "a.csv").as_uri())
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    piece = Piece(file=there, file_bytes=5, size=5)
+    assert unseen([piece]) == ""
+    assert unseen([piece, msgspec.structs.replace(piece, file_bytes=6)]) == there.name
+    (tmp_path / "a.csv").unlink()
+    assert unseen([piece]) == there.name
 
 
 def test_a_worker_without_the_store_is_told(bench: Bench, tmp_path: Path) -> None:
