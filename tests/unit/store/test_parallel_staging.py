@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from staging_hands import Hands
 
-from reqflo_ray.errors import DatasetError, ReqfloError, StoreError
+from reqflo_ray.errors import ClusterError, DatasetError, ReqfloError, StoreError
 from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
 from reqflo_ray.model.plan import DatasetSource, RunRecord, ShardPlan
 from reqflo_ray.model.values import ValueType
@@ -399,6 +399,23 @@ def test_what_the_store_refuses_in_a_job_is_its_error(bench: Bench) -> None:
     with pytest.raises(StoreError) as caught:
         bench.together(Hands(), 1)
     assert isinstance(caught.value, ReqfloError) and layout.ROWS in caught.value.message
+
+
+def test_staging_that_was_interrupted_is_done_again_with_the_same_bytes(bench: Bench) -> None:
+    for number in range(3):
+        bench.put(f"{number}.csv", csv([{"id": f"{number}-{row}", "n": row, "text": "t"} for row in range(5)]))
+
+    class Dying(Hands):
+        def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
+            yield from super().carry_out(folder, jobs[:1] if isinstance(jobs[0], RowsJob) else jobs)
+            if isinstance(jobs[0], RowsJob):
+                raise ClusterError("the cluster is gone")
+
+    with pytest.raises(ClusterError):
+        bench.together(Dying(), 4)
+    assert 0 < len(bench.shards("together")) < 4
+    assert bench.together(Hands(), 4) == bench.alone(4)
+    assert bench.shards("together") == bench.shards("alone")
 
 
 def test_a_report_that_is_missing_is_noticed(bench: Bench) -> None:
