@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import ray
 
 _TICK_SECONDS: Final = 0.25
+# How long a job may take to end that nobody waits for any more.
+_GRACE_SECONDS: Final = 10.0
 _LEAST_BYTES: Final = 256 * 2**20
 _JOB_BYTES: Final = 64 * 2**20
 
@@ -56,14 +58,21 @@ class RayCrew:
         self.least_bytes = least_bytes
         self.job_bytes = job_bytes
         self._cluster = cluster
+        self._given_up = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        self._given_up.clear()
         self._cluster.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # Ray Data, left alone without its cluster, would start one of its own.
+        self._given_up.set()
+        if self._thread is not None:
+            self._thread.join(_GRACE_SECONDS)
         self._cluster.__exit__(kind, error, traceback)
 
     def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
@@ -73,7 +82,9 @@ class RayCrew:
         )
         arrived: queue.SimpleQueue[Report | BaseException | None] = queue.SimpleQueue()
         # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
-        threading.Thread(target=_consume, args=(spec, arrived.put), name="ray-data", daemon=True).start()
+        arguments = (spec, arrived.put, self._given_up)
+        self._thread = threading.Thread(target=_consume, args=arguments, name="ray-data", daemon=True)
+        self._thread.start()
         while True:
             try:
                 report = arrived.get(timeout=_TICK_SECONDS)
@@ -86,9 +97,11 @@ class RayCrew:
             yield report
 
 
-def _consume(spec: JobSpec, put: Callable[[Report | BaseException | None], None]) -> None:
+def _consume(spec: JobSpec, put: Callable[[Report | BaseException | None], None], given_up: threading.Event) -> None:
     try:
         for block in _dataset(spec).iter_batches(batch_size=None, prefetch_batches=0):
+            if given_up.is_set():
+                return
             for encoded in block["report"]:
                 put(msgspec.json.decode(bytes(encoded), type=Report))
         put(None)
