@@ -17,8 +17,10 @@ _CONNECT_SECONDS: Final = 5.0
 def connect(**options: Any) -> Any:
     """`ray.init` with these options; nothing that workers print comes back."""
     import ray
-    from ray._private import worker
+    from ray._private import auto_init_hook, worker
 
+    # A thread that Ray Data has not ended when we disconnect would start, unasked, a cluster of its own.
+    auto_init_hook.enable_auto_connect = False
     # The other half of `log_to_driver`, which has no option: what raylets say of dead workers goes to standard output.
     worker._worker_logs_enabled = False
     with _command_line_withheld():
