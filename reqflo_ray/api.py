@@ -41,6 +41,7 @@ from reqflo_ray.runner.rerun import need_open_rows, stage_rows_again, statuses_t
 from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.history import resolve_run
 from reqflo_ray.store.layout import check_run_id, new_run_id
+from reqflo_ray.store.parallel_staging import Crew
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, write_plan
 from reqflo_ray.store.storage import Storage, open_storage
@@ -124,10 +125,11 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
     save_artifact(storage, prepared.artifact)
     created = dispatch(folder, record, prepared.artifact)
     address = request.address or prepared.checked.runner.address
+    workers = parse_workers(record.options.workers)
     return drive(
         folder,
-        choose_backend=_chooser(request.backend, address, parse_workers(record.options.workers), chosen),
-        stage=staging(folder, parse_workers(record.options.workers)),
+        choose_backend=_chooser(request.backend, address, workers, chosen),
+        stage=staging(folder, workers, crew=_crew(request.backend, address), listener=listener),
         listener=listener,
         clock=SystemClock(),
         resumed=not created,
@@ -195,11 +197,13 @@ def run_submitted(listener: Listener | None = None) -> RunOutcome:
     folder = RunFolder(storage, record.run_id)
     save_artifact(storage, submission.artifact)
     created = dispatch(folder, record, submission.artifact)
+    listener = listener or SilentListener()
+    workers = parse_workers(record.options.workers)
     return drive(
         folder,
-        choose_backend=_chooser("ray", "auto", parse_workers(record.options.workers), submission.order.store),
-        stage=staging(folder, parse_workers(record.options.workers)),
-        listener=listener or SilentListener(),
+        choose_backend=_chooser("ray", "auto", workers, submission.order.store),
+        stage=staging(folder, workers, crew=_crew("ray", "auto"), listener=listener),
+        listener=listener,
         clock=SystemClock(),
         resumed=not created,
         take_over=submission.order.take_over,
@@ -233,11 +237,12 @@ def resume(
     folder = resolve_run(storage, run)
     record = folder.load_run()
     hands = parse_workers(workers or record.options.workers)
+    listener = listener or SilentListener()
     return drive(
         folder,
         choose_backend=_chooser(backend, address, hands, chosen),
-        stage=staging(folder, hands),
-        listener=listener or SilentListener(),
+        stage=staging(folder, hands, crew=_crew(backend, address), listener=listener),
+        listener=listener,
         clock=SystemClock(),
         resumed=True,
         take_over=take_over,
@@ -360,6 +365,19 @@ def _is_relative(store: str) -> bool:
 def _opened(store: str) -> Storage:
     # Workers may run in another folder, so they are told an absolute one.
     return open_storage(os.path.abspath(store) if _is_relative(store) else store)
+
+
+def _crew(backend: str, address: str | None) -> Crew | None:
+    """Who can stage a large dataset: a cluster that the run joins. An embedded one has the cores of this machine only,
+    and takes as long to start as it would save."""
+    if address is None and inside_ray_job():
+        address = "auto"
+    if address is None or backend == "local":
+        return None
+    from reqflo_ray.distributed.driver import RayBackend
+    from reqflo_ray.distributed.staging import RayCrew
+
+    return RayCrew(RayBackend(address=address, workers=WorkerRange(0, 0)))
 
 
 def _chooser(

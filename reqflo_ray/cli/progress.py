@@ -99,6 +99,11 @@ class RunReporter:
     def __exit__(self, *_: object) -> None:
         self._display.end()
 
+    def staging(self, run_id: str, backend: str, reason: str) -> None:
+        """Say who reads a large dataset."""
+        if not self._quiet:
+            self._display.note(f"run {escape(run_id)}: staging, backend {escape(backend)} ({escape(reason)})")
+
     def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
         """Say what runs where and why there."""
         self._rows = rows

@@ -20,8 +20,10 @@ _PYTHON_VERSION: Final = re.compile(r"^ *Python: (\S+)$", re.MULTILINE)
 def connect(**options: Any) -> Any:
     """`ray.init` with these options; nothing that workers print comes back."""
     import ray
-    from ray._private import worker
+    from ray._private import auto_init_hook, worker
 
+    # A thread that Ray Data has not ended when we disconnect would start, unasked, a cluster of its own.
+    auto_init_hook.enable_auto_connect = False
     # The other half of `log_to_driver`, which has no option: what raylets say of dead workers goes to standard output.
     worker._worker_logs_enabled = False
     with _command_line_withheld():
@@ -84,6 +86,19 @@ def disconnect() -> None:
 
     ray.shutdown()
     worker._worker_logs_enabled = True
+
+
+def quiet_data_context() -> Any:
+    """The settings of Ray Data, which a process has once, as every dataset of ours begins with them."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.execution_no_progress_timeout_s = -1  # rows have deadlines of their own
+    context.custom_execution_callback_classes = []
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    return context
 
 
 @contextmanager

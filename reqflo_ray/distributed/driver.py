@@ -7,7 +7,6 @@ carry the guarantee; Ray only schedules.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import queue
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from reqflo_ray.distributed.connection import connect, disconnect, join
+from reqflo_ray.distributed.connection import connect, disconnect, join, quiet_data_context
 from reqflo_ray.distributed.pool import GROW_AT_UTILIZATION, Offer, Placement, PoolWatch, pool_range, pool_strategy
 from reqflo_ray.distributed.rate import start_keeper
 from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
@@ -192,16 +191,11 @@ def _consume(
 def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.data.Dataset:
     """The pipeline: a block for each shard, so that a lost block has lineage, mapped over a pool of async actors."""
     import ray.data
-    from ray.data import DataContext
 
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.execution_no_progress_timeout_s = -1  # rows have deadlines of their own
+    context = quiet_data_context()
     context.max_consecutive_actor_init_deaths = 3
     context.autoscaling_config.actor_pool_util_upscaling_threshold = GROW_AT_UTILIZATION
-    context.custom_execution_callback_classes = [watch]  # type: ignore[list-item]  # what it is called for
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context.custom_execution_callback_classes = [watch]  # what it is called for
     blocks = len(spec.shards)
     descriptors = ray.data.range(blocks, override_num_blocks=blocks)
     return descriptors.map_batches(

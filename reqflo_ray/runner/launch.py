@@ -17,13 +17,16 @@ from reqflo_ray.compiler.workspace import Workspace, load_workspace
 from reqflo_ray.errors import DatasetError, DefinitionError, Problem, Severity, UsageError
 from reqflo_ray.model import artifact as artifacts
 from reqflo_ray.model.artifact import Artifact
-from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, RunOptions, RunRecord
+from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, RunOptions, RunRecord, ShardPlan
 from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
+from reqflo_ray.runner.listener import Listener, SilentListener
 from reqflo_ray.secrets.sources import secret_available
+from reqflo_ray.store.dataset_pieces import split_dataset
 from reqflo_ray.store.dataset_preview import estimate_rows, read_columns
+from reqflo_ray.store.parallel_staging import Crew, OutOfSight, stage_with
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.sealing import make_sealer
+from reqflo_ray.store.sealing import make_sealer, sensitive_names
 from reqflo_ray.store.staging import NoSink, RowSink, choose_rows_per_shard, no_row, stage, write_plan
 
 _CHECKED_AT_ONCE: Final = 1000
@@ -265,8 +268,10 @@ def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: 
     )
 
 
-def staging(folder: RunFolder, workers: WorkerRange) -> Callable[[RunRecord, Artifact], None]:
-    """A function that stages the dataset of a run record into `folder`, for so many workers."""
+def staging(
+    folder: RunFolder, workers: WorkerRange, *, crew: Crew | None = None, listener: Listener | None = None
+) -> Callable[[RunRecord, Artifact], None]:
+    """A function that stages the dataset of a run record into `folder` for so many workers; a large one with `crew`."""
 
     def stage_run(record: RunRecord, artifact: Artifact) -> None:
         if record.rerun_of:
@@ -280,14 +285,18 @@ def staging(folder: RunFolder, workers: WorkerRange) -> Callable[[RunRecord, Art
         rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(
             estimated, len(artifact.steps), most_workers(workers)
         )
-        staged = stage(
-            source,
-            artifact,
-            sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact)),
-            rows_per_shard=rows_per_shard,
-            required=frozenset(record.row_required),
-        )
-        write_plan(folder.storage, folder.run_id, staged.shards)
+        shards: Iterable[ShardPlan] | None = None
+        if crew is not None and source is not None:
+            shards = _stage_with(crew, folder, record, source, artifact, rows_per_shard, listener or SilentListener())
+        if shards is None:
+            shards = stage(
+                source,
+                artifact,
+                sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact)),
+                rows_per_shard=rows_per_shard,
+                required=frozenset(record.row_required),
+            ).shards
+        write_plan(folder.storage, folder.run_id, shards)
 
     return stage_run
 
@@ -301,6 +310,36 @@ def most_workers(workers: WorkerRange) -> int:
     """For how many workers shards are cut. What cores a cluster has is not known before its rows are staged: those of
     this machine stand for them, and shards are short enough for more."""
     return workers.most or os.cpu_count() or 1
+
+
+def _stage_with(
+    crew: Crew,
+    folder: RunFolder,
+    record: RunRecord,
+    source: DatasetSource,
+    artifact: Artifact,
+    rows_per_shard: int,
+    listener: Listener,
+) -> Iterable[ShardPlan] | None:
+    """What the crew has staged; None if the driver is to do it."""
+    dataset = split_dataset(source, artifact, frozenset(record.row_required), piece_bytes=crew.job_bytes)
+    if len(dataset.pieces) < 2 or dataset.size < crew.least_bytes:
+        return None
+    listener.staging(
+        folder.run_id, "ray", f"the dataset has {dataset.size / 1e6:,.0f} MB in {len(dataset.pieces)} pieces"
+    )
+    try:
+        return stage_with(
+            crew,
+            folder,
+            source,
+            dataset,
+            rows_per_shard=rows_per_shard,
+            show_text=not sensitive_names(artifact),
+        )
+    except OutOfSight as problem:
+        listener.staging(folder.run_id, "local", f"a worker does not find `{problem.place}` as it is here")
+        return None
 
 
 def identity() -> dict[str, str]:

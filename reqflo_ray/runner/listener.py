@@ -40,7 +40,11 @@ class RunOutcome:
 
 
 class Listener(Protocol):
-    """Called on the driver's main thread, in this order: started, any number of the others, finished."""
+    """Called on the driver's main thread, in this order: staging, started, any number of the others, finished."""
+
+    def staging(self, run_id: str, backend: str, reason: str) -> None:
+        """A large dataset is staged by that backend; told only if there is a cluster that could do it."""
+        ...
 
     def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
         """Rows are staged and the backend is chosen; `reason` says why that one."""
@@ -65,6 +69,9 @@ class Listener(Protocol):
 
 class SilentListener:
     """Listens to nothing."""
+
+    def staging(self, run_id: str, backend: str, reason: str) -> None:
+        """Nothing."""
 
     def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
         """Nothing."""

@@ -7,6 +7,8 @@ import bisect
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from reqflo_ray.errors import DatasetError, Position, Problem
 
 SHOWN: Final = 20
@@ -19,6 +21,14 @@ class DataFile:
 
     number: int
     name: str
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reading of a part of a dataset found, to be taken up elsewhere: how many findings, and the first of them
+    with the place (number of the file, line, column, in which order found) that sorts them."""
+
+    count: int = 0
+    first: tuple[tuple[int, int, int, int, Problem], ...] = ()
 
 
 class Faults:
@@ -57,6 +67,17 @@ class Faults:
         problem = Problem(code=code, message=message, position=position, cause=cause, hint=hint)
         bisect.insort(self._first, (*order, problem))
         del self._first[SHOWN:]
+
+    def findings(self) -> Findings:
+        """What was found so far, for `take`."""
+        return Findings(count=self.count, first=tuple(self._first))
+
+    def take(self, found: Findings) -> None:
+        """Add what another reading found, as if it had been found here now."""
+        for file, line, column, nth, problem in found.first:
+            bisect.insort(self._first, (file, line, column, self.count + nth, problem))
+        del self._first[SHOWN:]
+        self.count += found.count
 
     def problems(self) -> tuple[Problem, ...]:
         """The first findings in the order of the data, and one that counts the rest."""

@@ -132,7 +132,7 @@ def _opened_raw(name: str) -> BinaryIO:
 
 
 def size_in_bytes(file: DataFile) -> int:
-    """How large `file` is as it is stored."""
+    """How large `file` is as it is stored. Raises one of `READ_ERRORS` if it cannot be seen."""
     return os.path.getsize(file.name) if "://" not in file.name else cloud_files.size_in_bytes(file.name)
 
 

@@ -11,6 +11,7 @@ import datetime
 import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from reqflo_ray.model.values import JsonValue
@@ -24,14 +25,15 @@ _BATCH_ROWS: Final = 4096
 
 
 class ParquetReader:
-    """The rows of one Parquet file. `stream` must be seekable."""
+    """The rows of one Parquet file, or of some of its row groups. `stream` must be seekable."""
 
     header_line = 0
 
-    def __init__(self, file: DataFile, stream: BinaryIO, faults: Faults) -> None:
+    def __init__(self, file: DataFile, stream: BinaryIO, faults: Faults, groups: range | None = None) -> None:
         self.file = file
         self._stream = stream
         self._faults = faults
+        self._groups = groups
         self._table: parquet.ParquetFile | None = None
 
     def header(self) -> tuple[str, ...]:
@@ -44,22 +46,33 @@ class ParquetReader:
         """How many rows the file says it has; known after `header`."""
         return int(self._table.metadata.num_rows) if self._table else 0
 
+    def row_groups(self) -> list[tuple[int, int]]:
+        """Of every row group of the file: how many rows it has, and its bytes unpacked; known after `header`."""
+        if self._table is None:
+            return []
+        metadata = self._table.metadata
+        groups = map(metadata.row_group, range(metadata.num_row_groups))
+        return [(int(group.num_rows), int(group.total_byte_size)) for group in groups]
+
     def records(self) -> Iterator[tuple[int, dict[str, JsonValue], str]]:
-        """Of every row: its number from 1, the values that are not null, and "" (it has no text)."""
+        """Of every row: its number in the file from 1, the values that are not null, and "" (it has no text)."""
         if self._table is None:
             return
         names = self._table.schema_arrow.names
         converters = [_converter(kind) for kind in self._table.schema_arrow.types]
-        number = 0
-        try:
-            for batch in self._table.iter_batches(batch_size=_BATCH_ROWS):
-                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    number += 1
-                    row = self._row(number, names, converters, cells)
-                    if row is not None:
-                        yield number, row, ""
-        except (ValueError, OSError) as problem:  # Arrow's errors are of these kinds
-            self._report_damage(problem, number)
+        starts = list(accumulate((rows for rows, _ in self.row_groups()), initial=0))
+        # Group by group, so that a row has the same number and a damage the same finding in whatever parts it is read.
+        for group in range(len(starts) - 1) if self._groups is None else self._groups:
+            number = starts[group]
+            try:
+                for batch in self._table.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group]):
+                    for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                        number += 1
+                        row = self._row(number, names, converters, cells)
+                        if row is not None:
+                            yield number, row, ""
+            except (ValueError, OSError) as problem:  # Arrow's errors are of these kinds
+                self._report_damage(problem, number)
 
     def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
         """The number of the row."""

@@ -7,8 +7,9 @@ input or variable gets no line of its dataset quoted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, Protocol
 
@@ -30,9 +31,10 @@ from reqflo_ray.store.dataset_files import (
     seekable,
 )
 from reqflo_ray.store.dataset_json import JsonArrayReader, JsonLinesReader
-from reqflo_ray.store.dataset_keys import KeyLedger
+from reqflo_ray.store.dataset_keys import KeyLedger, Place
 from reqflo_ray.store.dataset_parquet import ParquetReader
 from reqflo_ray.store.dataset_text import check_encoding
+from reqflo_ray.store.sealing import sensitive_names
 
 _SHOWN_COLUMNS: Final = 20
 _CACHED_VALUES: Final = 10_000
@@ -71,8 +73,9 @@ class Reader(Protocol):
 
 
 @contextmanager
-def open_reader(file: DataFile, encoding: str, faults: Faults) -> Iterator[Reader | None]:
-    """A reader of `file`; None after a finding. What goes wrong while it is used becomes a finding."""
+def open_reader(file: DataFile, encoding: str, faults: Faults, groups: range | None = None) -> Iterator[Reader | None]:
+    """A reader of `file`, of Parquet perhaps only of some row groups; None after a finding. What goes wrong while it is
+    used becomes a finding."""
     kind = detect_format(file, faults)
     if kind is None:
         yield None
@@ -90,9 +93,34 @@ def open_reader(file: DataFile, encoding: str, faults: Faults) -> Iterator[Reade
                     yield JsonLinesReader(file, stream, encoding, faults)
                 case DataFormat.PARQUET:
                     with seekable(file, stream) as whole:
-                        yield ParquetReader(file, whole, faults)
+                        yield ParquetReader(file, whole, faults, groups)
     except READ_ERRORS as problem:
         report_unreadable(file, problem, faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first header of a dataset, which every other one must agree with: in which file, and its columns."""
+
+    file: DataFile
+    names: frozenset[str]
+
+
+def check_source(source: DatasetSource, artifact: Artifact) -> None:
+    """Make sure that the options of a dataset make sense.
+
+    Raises:
+        DatasetError: `unknown_encoding`, `sensitive_key`.
+    """
+    check_encoding(source.encoding)
+    key = source.key_column
+    if key in sensitive_names(artifact):
+        raise DatasetError(
+            f"`{key}` is sensitive and cannot be the key",
+            code="sensitive_key",
+            cause="the key of a row is shown in results and reports",
+            hint="name another column with --key",
+        )
 
 
 class DatasetRows:
@@ -100,20 +128,33 @@ class DatasetRows:
 
     `required` are the inputs that nobody but the row can supply. `columns` grows while rows are read: in JSON every
     object may bring new ones.
+
+    Args:
+        header: the dataset's first header, for a reading that does not begin with its first file.
+        keys: where the keys are remembered.
     """
 
-    def __init__(self, source: DatasetSource, artifact: Artifact, required: frozenset[str]) -> None:
+    def __init__(
+        self,
+        source: DatasetSource,
+        artifact: Artifact,
+        required: frozenset[str],
+        *,
+        header: Header | None = None,
+        keys: KeyLedger | None = None,
+    ) -> None:
         declared: tuple[Input | Variable, ...] = (*artifact.inputs, *artifact.variables)
         self._source = source
+        self._artifact = artifact
         self._required = required
         # With each typed name a cache of what texts became: columns of few values are converted once.
         self._typed: tuple[tuple[str, ValueType, dict[str, JsonValue]], ...] = tuple(
             (one.name, one.type, {}) for one in declared if one.type is not None
         )
-        self._sensitive = frozenset(one.name for one in declared if one.sensitive)
-        self._keys = KeyLedger()
+        self._sensitive = sensitive_names(artifact)
         self._columns: dict[str, None] = {}
-        self._header: tuple[DataFile, frozenset[str]] | None = None
+        self.header = header
+        self.keys = keys or KeyLedger()
         self.faults = Faults(show_text=not self._sensitive)
 
     @property
@@ -127,38 +168,37 @@ class DatasetRows:
         Raises:
             DatasetError: at the end, with everything that was found; at once if the options make no sense.
         """
-        check_encoding(self._source.encoding)
-        key = self._source.key_column
-        if key in self._sensitive:
-            raise DatasetError(
-                f"`{key}` is sensitive and cannot be the key",
-                code="sensitive_key",
-                cause="the key of a row is shown in results and reports",
-                hint="name another column with --key",
-            )
+        check_source(self._source, self._artifact)
+        files = find_files(self._source.files, self.faults)
         count = 0
-        for file in find_files(self._source.files, self.faults):
-            with open_reader(file, self._source.encoding, self.faults) as reader:
-                if reader is not None:
-                    for row in self._rows_of(reader, count):
-                        yield row
-                        count = row.index + 1
-        for file, line, first_file, first_line in self._keys.repeated():
-            first = f"line {first_line}" if first_file is file else f"{first_file.name}:{first_line}"
-            message = f"the key in column `{key}` is the same as in {first}"
-            self.faults.add("duplicate_key", message, file=file, line=line, hint="every row needs a key of its own")
+        for file in files:
+            for row in self.read_file(file, count):
+                yield row
+                count = row.index + 1
+        report_repeated(self.keys.repeated(), self._source.key_column, files, self.faults)
         self.faults.raise_any()
 
-    def _rows_of(self, reader: Reader, first_index: int) -> Iterator[Row]:
-        required, key_column, columns = self._required, self._source.key_column, self._columns
+    def read_file(self, file: DataFile, first_index: int, groups: range | None = None) -> Iterator[Row]:
+        """The rows of one file, of Parquet perhaps only of some row groups, numbered from `first_index`."""
+        with open_reader(file, self._source.encoding, self.faults, groups) as reader:
+            if reader is not None:
+                yield from self._rows_of(reader, first_index)
+
+    def check_header(self, reader: Reader) -> tuple[tuple[str, ...] | None, frozenset[str]]:
+        """The header of a file, and which needed columns it lacks. What is wrong with it becomes a finding."""
         header = reader.header()
-        if header is not None:
-            missing = self._check_header(reader, header) if header else required
-            required -= missing
-            if key_column in missing:
-                key_column = ""
-        self._keys.begin_file(reader.file)
-        remember, convert_values = self._keys.add, self._convert
+        if header is None:
+            return None, frozenset()
+        return header, self._missing(reader, header) if header else self._required
+
+    def _rows_of(self, reader: Reader, first_index: int) -> Iterator[Row]:
+        key_column, columns = self._source.key_column, self._columns
+        header, missing = self.check_header(reader)
+        required = self._required - missing
+        if key_column in missing:
+            key_column = ""
+        self.keys.begin_file(reader.file.number)
+        remember, convert_values = self.keys.add, self._convert
         name, key, known, width = reader.file.name, "", columns.keys(), len(header) if header else -1
         for index, (line, values, text) in enumerate(reader.records(), first_index):
             if key_column:
@@ -176,8 +216,8 @@ class DatasetRows:
                     self._report_missing(required - values.keys(), reader, line, text)
             yield Row(index=index, key=key, values=values, location=f"{name}:{line}")
 
-    def _check_header(self, reader: Reader, header: tuple[str, ...]) -> frozenset[str]:
-        """Report what the columns of a file lack; returns the names that are missing."""
+    def _missing(self, reader: Reader, header: tuple[str, ...]) -> frozenset[str]:
+        """Report what the header of a file lacks; returns the names that are missing."""
         file, line = reader.file, reader.header_line
         self._columns.update(dict.fromkeys(header))
         names = frozenset(header)
@@ -192,12 +232,12 @@ class DatasetRows:
                 hint = f"the columns are {', '.join(header[:_SHOWN_COLUMNS])}"
             message = f"`{file.name}` has no column `{name}`, which is {why}"
             self.faults.add("missing_column", message, file=file, line=line, hint=hint)
-        if self._header is None:
-            self._header = (file, names)
-        elif odd := sorted(names ^ self._header[1]):
+        if self.header is None:
+            self.header = Header(file, names)
+        elif odd := sorted(names ^ self.header.names):
             self.faults.add(
                 "different_columns",
-                f"`{file.name}` has other columns than `{self._header[0].name}`: {', '.join(odd)}",
+                f"`{file.name}` has other columns than `{self.header.file.name}`: {', '.join(odd)}",
                 file=file,
                 line=line,
                 hint="files of one dataset have the same columns, in any order",
@@ -242,3 +282,14 @@ class DatasetRows:
     def _report(self, code: str, message: str, name: str, reader: Reader, line: int, text: str) -> None:
         line, column, text = reader.locate(line, text, name)
         self.faults.add(code, message, file=reader.file, line=line, column=column, text=text, hint=_HINTS.get(code, ""))
+
+
+def report_repeated(
+    repeated: Iterable[tuple[Place, Place]], column: str, files: Sequence[DataFile], faults: Faults
+) -> None:
+    """Report rows whose key an earlier row has, as `KeyLedger.repeated` tells them; `files` are those of the dataset by
+    their numbers."""
+    for (number, line), (first_number, first_line) in repeated:
+        first = f"line {first_line}" if first_number == number else f"{files[first_number].name}:{first_line}"
+        message = f"the key in column `{column}` is the same as in {first}"
+        faults.add("duplicate_key", message, file=files[number], line=line, hint="every row needs a key of its own")

@@ -29,6 +29,7 @@ RESULTS: Final = "results"
 STEPS: Final = "steps"
 COMMITS: Final = "commits"
 REPORTS: Final = "reports"
+STAGING: Final = "staging"
 
 LATEST: Final = "latest"
 
@@ -65,6 +66,16 @@ def stop(number: int) -> str:
 def rows(shard: int) -> str:
     """The staged input of a shard."""
     return f"{ROWS}/shard-{shard:05d}.parquet"
+
+
+def staged_keys(job: int, part: int) -> str:
+    """One part of the keys that a staging job has seen; there until all rows are staged."""
+    return f"{STAGING}/keys-{part:03d}-{job:05d}"
+
+
+def staging_findings(job: int) -> str:
+    """What a staging job has found wrong; there until all rows are staged."""
+    return f"{STAGING}/findings-{job:05d}.json"
 
 
 def attempts(shard: int) -> str:

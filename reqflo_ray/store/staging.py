@@ -33,6 +33,7 @@ _ROWS_IN_FLIGHT: Final = 64
 _SHARDS_PER_WORKER: Final = 4
 _MOST_ROWS: Final = 1000
 _FEW_ROWS: Final = 100
+_PLAN_BATCH: Final = 10_000
 
 _ENCODINGS: Final = {
     "row_index": "DELTA_BINARY_PACKED",
@@ -100,28 +101,28 @@ def stage(
 
 
 class RowSink:
-    """Writes the shard files of one run, numbered from 0. `sealer` is needed where values are sensitive."""
+    """Writes shard files of one run, numbered from `first`. `sealer` is needed where values are sensitive."""
 
-    def __init__(self, storage: Storage, run_id: str, sealer: Sealer | None = None) -> None:
+    def __init__(self, storage: Storage, run_id: str, sealer: Sealer | None = None, *, first: int = 0) -> None:
         self._storage = storage
         self._sealer = sealer
         self._folder = layout.run(run_id)
-        self._shards = 0
+        self._first = self._next = first
 
     def add(self, rows: Sequence[Row]) -> ShardPlan:
         """Write the next shard durably. Raises `StoreError`."""
         data = encode_rows(rows, self._sealer)
-        self._storage.write(f"{self._folder}/{layout.rows(self._shards)}", data)
-        self._shards += 1
+        self._storage.write(f"{self._folder}/{layout.rows(self._next)}", data)
+        self._next += 1
         return ShardPlan(
-            shard=self._shards - 1, first_row=rows[0].index, rows=len(rows), sha256=hashlib.sha256(data).hexdigest()
+            shard=self._next - 1, first_row=rows[0].index, rows=len(rows), sha256=hashlib.sha256(data).hexdigest()
         )
 
     def discard(self) -> None:
         """Remove the files written so far. Raises `StoreError`."""
-        for shard in range(self._shards):
+        for shard in range(self._first, self._next):
             self._storage.remove(f"{self._folder}/{layout.rows(shard)}")
-        self._shards = 0
+        self._next = self._first
 
 
 class NoSink:
@@ -190,7 +191,7 @@ def _open(row: Row, sealed: bytes, sealer: Sealer | None) -> Row:
     return msgspec.structs.replace(row, values={**row.values, **sealer.open_row(row.index, sealed)})
 
 
-def write_plan(storage: Storage, run_id: str, shards: Sequence[ShardPlan]) -> tuple[ShardPlan, ...]:
+def write_plan(storage: Storage, run_id: str, shards: Iterable[ShardPlan]) -> tuple[ShardPlan, ...]:
     """Fix what the run consists of, after all rows files; returns the plan that holds.
 
     Of two drivers that stage the same run one wins, and the plan of the winner is returned to both.
@@ -198,11 +199,17 @@ def write_plan(storage: Storage, run_id: str, shards: Sequence[ShardPlan]) -> tu
     Raises:
         StoreError: the plan cannot be written.
     """
+    shard, first_row, rows, digests = array("q"), array("q"), array("q"), list[bytes]()
+    for plan in shards:
+        shard.append(plan.shard)
+        first_row.append(plan.first_row)
+        rows.append(plan.rows)
+        digests.append(plan.sha256.encode())
     columns = {
-        "shard": _integers(plan.shard for plan in shards),
-        "first_row": _integers(plan.first_row for plan in shards),
-        "rows": _integers(plan.rows for plan in shards),
-        "sha256": _texts([plan.sha256.encode() for plan in shards]),
+        "shard": _integers(shard),
+        "first_row": _integers(first_row),
+        "rows": _integers(rows),
+        "sha256": _texts(digests),
     }
     storage.create(f"{layout.run(run_id)}/{layout.PLAN}", _to_parquet(columns, {}))
     return read_plan(storage, run_id) or ()
@@ -220,11 +227,14 @@ def read_plan(storage: Storage, run_id: str) -> tuple[ShardPlan, ...] | None:
         data = storage.read(path)
     except FileNotFoundError:
         return None
+    plans: list[ShardPlan] = []
     try:
-        plans = msgspec.convert(_from_parquet(data, path).to_pylist(), tuple[ShardPlan, ...])
+        for batch in _from_parquet(data, path).to_batches(max_chunksize=_PLAN_BATCH):
+            plans += msgspec.convert(batch.to_pylist(), list[ShardPlan])
     except msgspec.ValidationError as problem:
         raise _damaged(path, f"is damaged: {problem}") from None
-    return tuple(sorted(plans, key=lambda plan: plan.shard))
+    plans.sort(key=lambda plan: plan.shard)
+    return tuple(plans)
 
 
 def choose_rows_per_shard(rows: int | None, steps: int, workers: int) -> int:

@@ -11,6 +11,7 @@ from simulated_run import RUN_ID, SimulatedRun
 from simulation import Bomb, SimulatedDemo, SimulatedStorage
 
 from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
 from reqflo_ray.store.run_folder import RunFolder
 
@@ -43,4 +44,4 @@ class SimulatedExample(SimulatedRun):
         self.shop = SimulatedDemo()
         folder = RunFolder(SimulatedStorage(self.disk, Bomb()), RUN_ID)
         folder.create_run(self.record)
-        staging(folder, workers=1)(self.record, self.artifact)
+        staging(folder, WorkerRange(1, 1))(self.record, self.artifact)

@@ -25,6 +25,7 @@ from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import DatasetError, IntegrityError, QueryError, RunConflictError, UsageError
 from reqflo_ray.model.results import Commit, Counts, ShardOutcome, ShardSummary, Status
+from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
 from reqflo_ray.runner.shard import run_shard
 from reqflo_ray.runner.worker import open_worker
@@ -236,7 +237,7 @@ def _begin(workspace: Path, store: str, data: Path) -> RunFolder:
     save_artifact(storage, prepared.artifact)
     assert folder.create_run(record)
     assert folder.claim_epoch(Owner(), after=0) == 1
-    staging(folder, 1)(record, prepared.artifact)
+    staging(folder, WorkerRange(1, 1))(record, prepared.artifact)
     return folder
 
 

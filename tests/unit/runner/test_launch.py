@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted import WORKSPACE
+from staging_hands import Hands
 
 from reqflo_ray.errors import DefinitionError, UsageError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.model.plan import DatasetSource, RunRecord
 from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray.runner.listener import SilentListener
+from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import read_plan
+from reqflo_ray.store.staging_jobs import Job, Report
 from reqflo_ray.store.storage import LocalStorage
 
 JOURNEY = """\
@@ -71,3 +78,74 @@ def test_a_rerun_that_died_before_its_rows_were_chosen_is_not_given_the_whole_da
     with pytest.raises(UsageError) as caught:
         stage(record, artifact)
     assert caught.value.code == "rerun_not_staged"
+
+
+class Ear(SilentListener):
+    """Remembers what is said about staging."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def staging(self, run_id: str, backend: str, reason: str) -> None:
+        self.heard.append((backend, reason))
+
+
+def _staged(folder: Path, run_id: str, files: tuple[str, ...], crew: Hands | None) -> tuple[list[tuple[str, str]], Any]:
+    """What is said, and the plan, of a run of these files."""
+    artifact = Artifact(journey=JourneyIdentity(name="one"))
+    source = DatasetSource(files=files, key_column="item")
+    record = RunRecord(
+        run_id=run_id,
+        nonce="00",
+        created_at="2026-01-01T00:00:00Z",
+        artifact=save_artifact(LocalStorage(folder / "store"), artifact),
+        journey="one",
+        dataset=source,
+    )
+    run, ear = RunFolder(LocalStorage(folder / "store"), run_id), Ear()
+    run.create_run(record)
+    staging(run, workers=WorkerRange(1, 1), crew=crew, listener=ear)(record, artifact)
+    return ear.heard, read_plan(run.storage, run_id)
+
+
+def _files(folder: Path, count: int) -> tuple[str, ...]:
+    for number in range(count):
+        rows = "".join(f"item {number}-{row}\n" for row in range(30))
+        (folder / f"{number}.csv").write_text("item\n" + rows)
+    return tuple(str(folder / f"{number}.csv") for number in range(count))
+
+
+def test_a_large_dataset_in_pieces_is_staged_by_the_crew_and_that_is_said(tmp_path: Path) -> None:
+    files, crew = _files(tmp_path, 3), Hands()
+    heard, plan = _staged(tmp_path, "together", files, crew)
+    assert heard == [("ray", "the dataset has 0 MB in 3 pieces")]
+    assert crew.done
+    assert plan == _staged(tmp_path, "alone", files, None)[1]
+    assert sum(shard.rows for shard in plan) == 90
+
+
+@pytest.mark.parametrize(("count", "least_bytes"), [(1, 0), (3, 10_000)])
+def test_a_dataset_that_is_small_or_in_one_piece_is_staged_by_the_driver_without_a_word(
+    tmp_path: Path, count: int, least_bytes: int
+) -> None:
+    crew = Hands()
+    crew.least_bytes = least_bytes
+    heard, plan = _staged(tmp_path, "run", _files(tmp_path, count), crew)
+    assert (heard, crew.done) == ([], [])
+    assert sum(shard.rows for shard in plan) == 30 * count
+
+
+def test_a_dataset_that_only_the_driver_can_see_is_staged_by_the_driver_and_that_is_said(tmp_path: Path) -> None:
+    files = _files(tmp_path, 3)
+
+    class Elsewhere(Hands):
+        def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
+            (tmp_path / "2.csv").rename(tmp_path / "hidden")
+            reports = list(super().carry_out(folder, jobs))
+            (tmp_path / "hidden").rename(tmp_path / "2.csv")
+            return iter(reports)
+
+    heard, plan = _staged(tmp_path, "run", files, Elsewhere())
+    assert [backend for backend, _ in heard] == ["ray", "local"]
+    assert files[2] in heard[1][1]
+    assert sum(shard.rows for shard in plan) == 90

@@ -15,7 +15,7 @@ from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity, Variable
 from reqflo_ray.model.plan import DatasetSource, Row
 from reqflo_ray.model.values import ValueType
 from reqflo_ray.store.dataset_faults import SHOWN, DataFile, Faults
-from reqflo_ray.store.dataset_keys import KeyLedger
+from reqflo_ray.store.dataset_keys import MOST_PARTS, KeyLedger
 from reqflo_ray.store.dataset_rows import DatasetRows
 
 FILE = DataFile(0, "data.csv")
@@ -309,18 +309,28 @@ def test_the_findings_kept_are_the_first_of_the_data_in_whatever_order_they_are_
     assert len(faults.problems()) == min(len(places), SHOWN) + (len(places) > SHOWN)
 
 
-@given(st.lists(st.text(st.sampled_from("ab"), min_size=1, max_size=3), max_size=40), st.integers(1, 5))
-def test_the_ledger_finds_exactly_the_repeated_keys(keys: list[str], per_file: int) -> None:
-    ledger = KeyLedger()
-    places: list[tuple[DataFile, int]] = []
-    file = FILE
+@given(
+    st.lists(st.text(st.sampled_from("ab"), min_size=1, max_size=3), max_size=40),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.integers(1, MOST_PARTS),
+)
+def test_the_ledger_finds_exactly_the_repeated_keys_also_in_parts(
+    keys: list[str], per_file: int, files_per_ledger: int, parts: int
+) -> None:
+    whole, ledgers = KeyLedger(), list[KeyLedger]()
+    places: list[tuple[int, int]] = []
     for row, key in enumerate(keys):
-        if row % per_file == 0:
-            file = DataFile(row // per_file, f"{row}.csv")
-            ledger.begin_file(file)
-        places.append((file, row % per_file + 2))
-        ledger.add(key, row % per_file + 2)
-    expected = {(*places[row], *places[keys.index(key)]) for row, key in enumerate(keys) if keys.index(key) < row}
-    found = list(ledger.repeated())
-    assert set(found) == expected
-    assert len(found) == len(expected)
+        file, line = divmod(row, per_file)
+        if line == 0:
+            if file % files_per_ledger == 0:
+                ledgers.append(KeyLedger(parts))
+            for ledger in (whole, ledgers[-1]):
+                ledger.begin_file(file)
+        places.append((file, line))
+        for ledger in (whole, ledgers[-1]):
+            ledger.add(key, line)
+    expected = [(places[row], places[keys.index(key)]) for row, key in enumerate(keys) if keys.index(key) < row]
+    assert sorted(whole.repeated()) == expected
+    joined = [KeyLedger.joined(ledger.part(part) for ledger in ledgers) for part in range(parts)]
+    assert sorted(pair for ledger in joined for pair in ledger.repeated()) == expected
