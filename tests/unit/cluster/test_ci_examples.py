@@ -138,7 +138,7 @@ def test_every_command_line_is_one_that_reqflo_ray_takes() -> None:
         assert _parsed(line), f"{file}: {line}"
 
 
-@pytest.mark.parametrize("wrong", ["run a --shop x", "submit a --workers many", "stop", "check a --env"])
+@pytest.mark.parametrize("wrong", ["run a --shop x", "submit a --concurrency many", "stop", "check a --env"])
 def test_a_command_line_that_it_does_not_take_is_found(wrong: str) -> None:
     with pytest.raises(typer.TyperException):
         _parsed(wrong)

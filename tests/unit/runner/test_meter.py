@@ -113,6 +113,8 @@ def test_syncs_of_many_threads_are_all_counted() -> None:
 
 def test_a_sync_that_fails_is_no_sync_and_its_error_is_kept() -> None:
     class Full:
+        outlives_process = True
+
         def append(self, data: bytes) -> None:
             self.data = data
 
