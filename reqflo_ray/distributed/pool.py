@@ -74,12 +74,13 @@ class PoolWatch:
     def before_execution_starts(self, executor: Any) -> None:
         """Let the work alone decide how many workers there are.
 
-        Ray Data starts only those that the nodes of now have room for, and asks for nodes after half a minute. What
-        waits for a place is seen by Ray's autoscaler at once, and costs nothing where there is none.
+        Ray Data starts only those that the nodes of now have room for, and asks for nodes after half a minute. So its
+        books are told that they need nothing. What waits for a place is seen by Ray's autoscaler at once.
         """
         for pool in _pools(executor):
             nothing = type(pool.per_actor_resource_usage()).zero()
             pool._config = replace(pool._config, per_actor_resource_usage=nothing)
+            pool._create_actor_fn = _free_of_charge(pool._create_actor_fn, nothing)
 
     def on_execution_step(self, executor: Any) -> None:
         """Look at the pool about once a second, and let it follow the cluster."""
@@ -101,6 +102,14 @@ class PoolWatch:
 
     def after_execution_fails(self, executor: Any, error: Exception) -> None:
         """Nothing more."""
+
+
+def _free_of_charge(create: Callable[..., tuple[Any, Any, Any]], nothing: Any) -> Callable[..., tuple[Any, Any, Any]]:
+    def create_actor(*arguments: Any) -> tuple[Any, Any, Any]:
+        actor, ready, _ = create(*arguments)
+        return actor, ready, nothing
+
+    return create_actor
 
 
 def _pools(executor: Any) -> list[Any]:

@@ -111,6 +111,7 @@ class Pool:
 
     def __init__(self, most: int) -> None:
         self._config = Sizes(most, Usage(512 * MEBIBYTE))
+        self._create_actor_fn: Any = lambda name: (name, "ready", Usage(512 * MEBIBYTE))
 
     def per_actor_resource_usage(self) -> Usage:
         return self._config.per_actor_resource_usage
@@ -139,6 +140,7 @@ def test_a_pool_may_grow_beyond_what_the_nodes_of_now_have_room_for() -> None:
     pool = Pool(2)
     PoolWatch(None, most=100).before_execution_starts(_executor(pool))
     assert (pool.per_actor_resource_usage(), pool.max_size()) == (Usage(0), 2)
+    assert pool._create_actor_fn("actor") == ("actor", "ready", Usage(0))
 
 
 def test_a_pool_of_a_number_stays_as_it_is() -> None:
