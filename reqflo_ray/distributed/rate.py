@@ -21,9 +21,9 @@ class RateKeeper:
     def __init__(self, rate: float) -> None:
         self._schedule = Schedule(rate)
 
-    def grant(self, wanted: int) -> Grant:
+    def grant(self, needed: int, welcome: int) -> Grant:
         """See `Schedule.grant`."""
-        return self._schedule.grant(wanted, time.monotonic())
+        return self._schedule.grant(needed, welcome, time.monotonic())
 
 
 def start_keeper(rate: float) -> Any:
@@ -39,10 +39,10 @@ def asking(keeper: Any) -> AskForTurns:
     """How a worker asks the keeper; it asks again until there is an answer."""
     from ray.exceptions import RayError
 
-    async def ask(wanted: int) -> Grant:
+    async def ask(needed: int, welcome: int) -> Grant:
         while True:
             try:
-                return Grant(*await asyncio.wrap_future(keeper.grant.remote(wanted).future()))
+                return Grant(*await asyncio.wrap_future(keeper.grant.remote(needed, welcome).future()))
             except RayError:  # it is being restarted, or out of reach for a moment
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
 

@@ -15,6 +15,8 @@ from reqflo_ray.model.clock import Clock
 
 # A batch is at most this much of the whole run's time: so much is lost when its worker dies, and so long others wait.
 _BATCH_SECONDS: Final = 0.25
+# While requests wait for their instants, more than who asks needs just now may go unused: so much of it is risked.
+_RISKED_SECONDS: Final = 0.08
 # An instant that nobody needed may be used so much later; then it is lost, lest what was saved up goes out at once.
 _KEPT_SECONDS: Final = 0.1
 # Asking takes a moment: the next batch is asked for so long before the last instant of this one.
@@ -46,17 +48,20 @@ class Schedule:
     def __init__(self, rate: float) -> None:
         self._interval = 1.0 / rate
         self._most = max(1, int(rate * _BATCH_SECONDS))
+        self._risked = max(1, int(rate * _RISKED_SECONDS))
         self._next = 0.0
 
-    def grant(self, wanted: int, now: float) -> Grant:
-        """The next instants, at least one and at most `wanted`."""
+    def grant(self, needed: int, welcome: int, now: float) -> Grant:
+        """The next instants: at least one, at most what is `needed` or, if that is more, what is `welcome`."""
+        behind = self._next > now
+        wanted = max(needed, min(welcome, self._risked) if behind else welcome)
         count = max(1, min(wanted, self._most))
         first = max(self._next, now)
         self._next = first + count * self._interval
         return Grant(now, first, self._interval, count)
 
 
-AskForTurns: TypeAlias = Callable[[int], Awaitable[Grant]]
+AskForTurns: TypeAlias = Callable[[int, int], Awaitable[Grant]]
 
 
 class Unpaced:
@@ -76,7 +81,7 @@ class LocalPacer:
     async def turn(self) -> None:
         """See `Pacer.turn`."""
         now = self._clock.monotonic()
-        instant = self._schedule.grant(1, now).first
+        instant = self._schedule.grant(1, 1, now).first
         if instant > now:
             await self._clock.sleep(instant - now)
 
@@ -85,7 +90,8 @@ class SharedPacer:
     """The pacer of a worker that shares the rate with others: it asks for a batch of instants when it has none left.
 
     Args:
-        ask: brings the `Grant` for so many requests from the run's schedule. It may take a while, and must not fail.
+        ask: brings the `Grant` for so many requests that are needed, and so many that are welcome, from the schedule of
+            the run. It may take a while, and must not fail.
     """
 
     def __init__(self, ask: AskForTurns, clock: Clock) -> None:
@@ -121,7 +127,7 @@ class SharedPacer:
         try:
             while self._waiting:
                 # What was needed lately is likely to be needed again: few requests must not mean a question for each.
-                last = self._share_out(await self._ask(max(len(self._waiting), len(self._taken))))
+                last = self._share_out(await self._ask(len(self._waiting), len(self._taken)))
                 if self._waiting:
                     await self._clock.sleep(last - _ASK_AHEAD_SECONDS - self._clock.monotonic())
         except Exception as error:

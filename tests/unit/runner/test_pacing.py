@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from virtual_time import VirtualClock, run_in_virtual_time
 
@@ -25,10 +25,10 @@ class Workers:
         self._clock = VirtualClock()
 
     def pacer(self, ahead: float = 0.0) -> SharedPacer:
-        async def ask(wanted: int) -> Grant:
+        async def ask(needed: int, welcome: int) -> Grant:
             self.questions += 1
             await asyncio.sleep(self._chance.uniform(0.0005, 0.003))
-            grant = self._schedule.grant(wanted, self._clock.monotonic())
+            grant = self._schedule.grant(needed, welcome, self._clock.monotonic())
             await asyncio.sleep(self._chance.uniform(0.0005, 0.003))
             return grant
 
@@ -82,6 +82,7 @@ def test_a_process_alone_keeps_to_its_rate(rate: float) -> None:
     ),
     seed=st.integers(0, 2**32),
 )
+@example(rate=92.0, workers=[(11, 0.125, 0.0), (17, 0.4375, 0.0), (17, 0.0625, 0.0)], seed=0)
 def test_workers_together_are_never_above_the_rate_and_close_to_it_when_there_is_work(
     rate: float, workers: list[tuple[int, float, float]], seed: int
 ) -> None:
@@ -164,7 +165,7 @@ def test_a_question_that_fails_fails_who_waits_and_not_who_comes_later() -> None
     async def main() -> None:
         answers: list[Grant | Exception] = [RuntimeError("gone"), Grant(0.0, 0.0, 0.1, 1)]
 
-        async def ask(wanted: int) -> Grant:
+        async def ask(needed: int, welcome: int) -> Grant:
             answer = answers.pop(0)
             if isinstance(answer, Exception):
                 raise answer
@@ -179,16 +180,24 @@ def test_a_question_that_fails_fails_who_waits_and_not_who_comes_later() -> None
 
 
 def test_a_schedule_gives_no_more_than_a_quarter_of_a_second_at_a_time_and_at_least_one_instant() -> None:
-    assert Schedule(100).grant(1000, 0.0).instants == 25
-    assert Schedule(0.1).grant(1000, 0.0).instants == 1
-    assert Schedule(100).grant(0, 0.0).instants == 1
+    assert Schedule(100).grant(1000, 0, 0.0).instants == 25
+    assert Schedule(0.1).grant(1000, 0, 0.0).instants == 1
+    assert Schedule(100).grant(0, 0, 0.0).instants == 1
+
+
+def test_more_than_is_needed_is_given_only_where_nobody_waits_for_it() -> None:
+    schedule = Schedule(100)
+    assert schedule.grant(1, 20, 0.0).instants == 20
+    assert schedule.grant(1, 20, 0.1).instants == 8, "others wait for the next instants"
+    assert schedule.grant(12, 20, 0.1).instants == 12
+    assert schedule.grant(1, 20, 5.0).instants == 20
 
 
 @pytest.mark.parametrize(
     ("rate", "shared", "kind"), [(None, True, Unpaced), (5.0, False, LocalPacer), (5.0, True, SharedPacer)]
 )
 def test_a_worker_has_the_pacer_that_its_run_needs(rate: float | None, shared: bool, kind: type[Pacer]) -> None:
-    async def ask(wanted: int) -> Grant:
+    async def ask(needed: int, welcome: int) -> Grant:
         raise AssertionError("nobody asked for a turn")
 
     assert type(choose_pacer(rate, ask if shared else None, VirtualClock())) is kind
