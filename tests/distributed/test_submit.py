@@ -127,11 +127,15 @@ def outside(head: ClusterHead, shop: DemoServer, tmp_path: Path) -> Iterator[Out
 
 
 def test_ray_job_submit_runs_on_two_nodes_from_a_folder_that_the_job_does_not_share(outside: Outside) -> None:
-    line = ("ray", "job", "submit", "--address", outside.head.url, "--working-dir", ".", "--", "reqflo-ray", "run")
-    line = (*line, "place-order", "--workspace", "workspace", "--data", outside.data(120), "--key", "order_ref")
-    line = (*line, "--address", "auto", "--workers", "2", "--rate", "60")
-    to_vanish = outside.start(*line)
-    to_last = outside.start(*line, "--run-id", "plain", "--store", str(outside.store))
+    def submit(folder: str, *options: str) -> subprocess.Popen[str]:
+        job = ("ray", "job", "submit", "--address", outside.head.url, "--working-dir", folder, "--")
+        return outside.start(*job, "reqflo-ray", "run", "place-order", "--address", "auto", *options)
+
+    # Not the same folder twice: the nodes of one machine share a place for what they unpack.
+    to_vanish = submit("workspace", "--case", "Gift order")
+    rows = ("--workspace", "workspace", "--data", outside.data(120), "--key", "order_ref")
+    place = ("--run-id", "plain", "--store", str(outside.store))
+    to_last = submit(".", *rows, *place, "--workers", "2", "--rate", "60")
     workers_of_nodes: dict[int, set[int]] = {}
 
     def both_nodes_work() -> bool:

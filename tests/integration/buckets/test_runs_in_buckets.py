@@ -273,7 +273,7 @@ def test_an_attempt_that_was_taken_over_sends_nothing_more_and_commits_nothing(
     plan = (read_plan(folder.storage, "r1") or ())[0]
 
     async def both() -> tuple[Any, Any, int]:
-        async with open_worker(folder, workers=1) as old, open_worker(folder, workers=1) as new:
+        async with open_worker(folder) as old, open_worker(folder) as new:
             claimed = asyncio.Event()
             loop = asyncio.get_running_loop()
             real = ObjectStorage.open_log
