@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from reqflo_ray.distributed.connection import disconnect, join
+from reqflo_ray.distributed.nodes import alive_nodes
 from reqflo_ray.model.plan import SecretReference
 from reqflo_ray.runner.doctor import (
     Finding,
@@ -91,8 +92,7 @@ def _examine_nodes(store: str, marker: str, references: tuple[SecretReference, .
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's is not annotated
-    alive = [node for node in nodes if node["Alive"]]
+    alive = alive_nodes()
     remote = ray.remote(num_cpus=0, max_retries=0)(examine_node)
     asked = {
         node["NodeManagerAddress"]: remote.options(

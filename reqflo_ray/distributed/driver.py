@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 
 from reqflo_ray.distributed.connection import connect, disconnect, join, quiet_data_context
-from reqflo_ray.distributed.pool import GROW_AT_UTILIZATION, Offer, Placement, PoolWatch, pool_range, pool_strategy
+from reqflo_ray.distributed.nodes import alive_nodes, cores, offer
+from reqflo_ray.distributed.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_range, pool_strategy
 from reqflo_ray.distributed.rate import start_keeper
 from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
 from reqflo_ray.errors import ClusterError, UsageError
@@ -105,9 +106,9 @@ class RayBackend:
             memory_bytes=_WORKER_BYTES if self._address is not None else 0,
             keeper=keeper,
         )
-        watch = PoolWatch(_cores if self._workers.follows_cores else None, most=len(shards))
-        placement = Placement(spec.memory_bytes, _offer, observer.warn)
-        workers = pool_range(self._workers, _cores())
+        watch = PoolWatch(cores if self._workers.follows_cores else None, most=len(shards))
+        placement = Placement(spec.memory_bytes, offer, observer.warn)
+        workers = pool_range(self._workers, cores())
         arrived: queue.SimpleQueue[ShardReport | BaseException | None] = queue.SimpleQueue()
         # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
         thread = threading.Thread(
@@ -134,7 +135,7 @@ class RayBackend:
 
     def _check_store(self) -> None:
         """A store that workers on other nodes would not find is refused before any of them starts."""
-        nodes = len(_alive_nodes())
+        nodes = len(alive_nodes())
         if self._store_is_relative and nodes > 1:
             raise UsageError(
                 f"the store is a relative path, and the cluster has {nodes} nodes",
@@ -207,30 +208,6 @@ def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.da
         num_cpus=0,
         # What scales an autoscaling cluster up, and keeps actors off a head that offers nothing.
         memory=spec.memory_bytes or None,
-    )
-
-
-def _alive_nodes() -> list[dict[str, Any]]:
-    import ray
-
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's is not annotated
-    return [node for node in nodes if node["Alive"]]
-
-
-def _cores() -> int:
-    return int(sum(node["Resources"].get("CPU", 0) for node in _alive_nodes()))
-
-
-def _offer() -> Offer:
-    """What the cluster has for workers just now."""
-    import ray
-
-    nodes = _alive_nodes()
-    free: dict[str, dict[str, float]] = ray._private.state.available_resources_per_node()  # type: ignore[no-untyped-call]
-    return Offer(
-        nodes=len(nodes),
-        largest=int(max((node["Resources"].get("memory", 0) for node in nodes), default=0)),
-        free=int(max((free.get(node["NodeID"], {}).get("memory", 0) for node in nodes), default=0)),
     )
 
 

@@ -81,6 +81,7 @@ class _OpenRun:
     @classmethod
     async def open(cls, spec: WorkerSpec) -> _OpenRun:
         from reqflo_ray.distributed.metrics import MetricsExport
+        from reqflo_ray.distributed.nodes import node_lives
         from reqflo_ray.distributed.rate import asking
         from reqflo_ray.runner.host import ShardHost
         from reqflo_ray.runner.worker import open_worker
@@ -91,7 +92,7 @@ class _OpenRun:
         folder = RunFolder(open_storage(spec.store), spec.run_id)
         resources = AsyncExitStack()
         ask = asking(spec.keeper) if spec.keeper is not None else None
-        worker = await resources.enter_async_context(open_worker(folder, ask=ask))
+        worker = await resources.enter_async_context(open_worker(folder, ask=ask, node_lives=node_lives))
         plan = {entry.shard: entry for entry in read_plan(folder.storage, folder.run_id) or ()}
         metrics = MetricsExport(worker.meter, journey=worker.run.journey, run_id=spec.run_id)
         flushing = asyncio.ensure_future(metrics.flush_for_ever())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,11 +25,17 @@ from reqflo_ray.runner.pacing import AskForTurns, Pacer, choose_pacer
 from reqflo_ray.secrets.core_dumps import no_core_dumps
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray.store.owner import Owner
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import Sealer, find_sealer, open_record
 
 # How many objects more than at the last look there are when the garbage collector looks at the young ones.
 _YOUNG_OBJECTS: Final = 20_000
+
+
+def unknown_node(owner: Owner) -> bool:
+    """What is known of other nodes where there is no cluster."""
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ class Worker:
     rows: asyncio.Semaphore
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
+    node_lives: Callable[[Owner], bool] = unknown_node
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
@@ -96,12 +103,17 @@ def _seldom_collected() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_worker(
-    folder: RunFolder, *, ask: AskForTurns | None = None, clock: Clock | None = None
+    folder: RunFolder,
+    *,
+    ask: AskForTurns | None = None,
+    node_lives: Callable[[Owner], bool] = unknown_node,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Worker]:
     """Load the run of `folder` and hold its adapters until the block ends.
 
     Args:
         ask: asks the schedule that all workers of the run share, if it has a rate; None: this worker is the only one.
+        node_lives: whether the node of a worker that lost its shard is alive, so that it was not the node which died.
 
     Raises:
         StoreError: the run record or the artifact cannot be read.
@@ -128,6 +140,7 @@ async def open_worker(
                 hosts=HostLimits(run.http.max_in_flight_per_host),
                 rows=asyncio.Semaphore(options.concurrency),
                 sealer=sealer,
+                node_lives=node_lives,
             )
         finally:
             await transport.close()
