@@ -72,8 +72,12 @@ class JournalContents:
         return min(written - lost, len(self.records))
 
 
-def read_journal(data: bytes) -> JournalContents:
-    """Read a journal. It never raises, whatever `data` is."""
+def read_journal(data: bytes, *, begun: bool = False) -> JournalContents:
+    """Read a journal. It never raises, whatever `data` is.
+
+    Args:
+        begun: its header was made durable; without one, the file is lost.
+    """
     version = read_file_header(data)
     if version is not None and version != FORMAT:
         return JournalContents(format=version)
@@ -103,6 +107,8 @@ def read_journal(data: bytes) -> JournalContents:
                 damage.append(Damage(offset, size, DamageReason.MISPLACED))
             highest = max(highest, frame.sequence)
             records[frame.sequence], offsets[frame.sequence] = record, offset
+    if begun and version is None:
+        written = max(written, 1)  # nobody knows how many, but not none for sure
     order = sorted(records)
     gaps = tuple(_gaps(order, written))
     explained = {part.offset + part.length for part in damage}

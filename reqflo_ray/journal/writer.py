@@ -51,11 +51,19 @@ class JournalWriter:
         # Where an append alone outlives nothing, also the death of a process can only be survived by a sync.
         self._syncs = durability is Durability.HOST or not log.outlives_process
         self._unsynced = False
+        self._begun = False
         self._sequence = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._syncing: asyncio.Task[None] | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal-sync") if self._syncs else None
         self._failure: StoreError | None = None
+
+    async def begin(self) -> None:
+        """Make the journal itself as durable as the run asks for, before its first record: a journal that is missing or
+        empty afterwards is known to be lost. Raises as `append`."""
+        self._write(b"")
+        if self._syncs:
+            await self._durable()
 
     def append(self, record: JournalRecord) -> None:
         """Hand `record` to the log: it survives the death of this process if appends of the log do, but no power cut.
@@ -67,13 +75,16 @@ class JournalWriter:
         if self._failure is not None:
             self._refuse()
         frame = encode(self._sequence, record)
-        if self._sequence == 0:
-            frame = file_header() + frame
         # Counted first: whatever interrupts the write, this number is never used for another record.
         self._sequence += 1
-        self._unsynced = True
+        self._write(frame)
+
+    def _write(self, data: bytes) -> None:
+        if not self._begun:
+            data = file_header() + data
+        self._begun = self._unsynced = True
         try:
-            self._log.append(frame)
+            self._log.append(data)
         except BaseException as problem:
             self._fail(problem)
             if isinstance(problem, (StoreError, OSError)):

@@ -97,6 +97,8 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     metered = MeteredLog(log, worker.meter, worker.clock)
     journal = JournalWriter(metered, durability=worker.run.options.durability)
     try:
+        await journal.begin()
+        await asyncio.to_thread(folder.note_journal, plan.shard, number)
         fence = Fence(lambda: folder.fence_open(epoch, plan.shard, number), is_near=folder.storage.is_near)
         attempt = ShardAttempt(
             journal=journal,
@@ -119,11 +121,17 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
 
 def _read_history(worker: Worker, plan: ShardPlan, number: int) -> ShardHistory:
     synced = worker.run.options.durability is Durability.HOST
-    journals = worker.folder.older_journals(plan.shard, number, synced=synced)
+    claims = worker.folder.attempts(plan.shard) if number > 1 else []
+    begun = {attempt for attempt, claim in claims if attempt < number and claim.has_journal}
+    journals = dict.fromkeys(begun, b"")
+    journals |= worker.folder.older_journals(plan.shard, number, synced=synced)
     return replay(
-        [(attempt, _own_records(read_journal(data), plan)) for attempt, data in journals],
+        [
+            (attempt, _own_records(read_journal(data, begun=attempt in begun), plan))
+            for attempt, data in journals.items()
+        ],
         steps=[prepared.step.id for prepared in worker.program.steps],
-        died=worker.folder.worker_deaths(plan.shard, number),
+        died=worker.folder.worker_deaths(plan.shard, number, worker.node_lives),
     )
 
 
@@ -237,8 +245,8 @@ def _write_files(
     results = results_file([outcome.result for outcome in outcomes], shard=plan.shard)
     records = [record for outcome in outcomes for record in outcome.records]
     files = (
-        _write(folder, folder.results_path(plan.shard, number), results, len(outcomes)),
-        _write(folder, folder.steps_path(plan.shard, number), steps_file(records), len(records)),
+        _write(folder, layout.results(plan.shard, number), results, len(outcomes)),
+        _write(folder, layout.steps(plan.shard, number), steps_file(records), len(records)),
     )
     answered = (record.started_at_us + int(record.duration_ms * 1000) for record in records if record.response_status)
     summary = ShardSummary(

@@ -45,11 +45,13 @@ class EpochClaim(msgspec.Struct, frozen=True, kw_only=True):
 class AttemptClaim(msgspec.Struct, frozen=True, kw_only=True):
     """Who made an attempt, under which driver: how it ended can be judged from this and the stop markers.
 
-    With `commit` it is no attempt: it holds the place of the next one for ever, since the one before has committed.
+    `has_journal`: its journal was begun, so one that is missing or empty is lost. With `commit` it is no attempt: it
+    holds the place of the next one for ever, since the one before has committed.
     """
 
     epoch: int = 0
     owner: Owner = Owner()
+    has_journal: bool = False
     commit: Commit | None = None
 
 
@@ -265,6 +267,15 @@ class RunFolder:
         """A new journal for an attempt that the caller has claimed."""
         return self.storage.open_log(self.path(layout.journal(shard, attempt)))
 
+    def note_journal(self, shard: int, attempt: int) -> None:
+        """Say in the claim of an attempt that its journal was begun."""
+        name = layout.attempt(shard, attempt)
+        try:
+            claim = msgspec.json.decode(self.storage.read(self.path(name)), type=AttemptClaim)
+        except FileNotFoundError:
+            return  # the run was completed meanwhile
+        self.write_file(name, msgspec.json.encode(msgspec.structs.replace(claim, has_journal=True)))
+
     def older_journals(self, shard: int, attempt: int, *, synced: bool) -> list[tuple[int, bytes]]:
         """The journals of all attempts before `attempt`, in order, as they are now. Claim the attempt first.
 
@@ -283,14 +294,6 @@ class RunFolder:
         return journals
 
     # Results
-
-    def results_path(self, shard: int, attempt: int) -> str:
-        """The file, named within the run, for the verdicts of an attempt's rows."""
-        return layout.results(shard, attempt)
-
-    def steps_path(self, shard: int, attempt: int) -> str:
-        """The file, named within the run, for an attempt's steps."""
-        return layout.steps(shard, attempt)
 
     def commit(self, commit: Commit) -> bool:
         """Make the shard's results count. False if another attempt goes on with the shard, or has finished it.

@@ -37,6 +37,9 @@ class Killed:
     def journals(self) -> list[Path]:
         """The journals of shards that are not committed, the longest first."""
         committed = {path.stem for path in self.run.root.glob("commits/*.json")}
+        # The kill may have fallen between a shard's last claim, which holds its commit, and the commit's own file.
+        claims = self.run.root.glob("attempts/*/*")
+        committed |= {path.parent.name for path in claims if '"commit":{' in path.read_text()}
         found = [path for path in self.run.root.glob("journal/*/*.log") if path.parent.name not in committed]
         return sorted(found, key=lambda path: -path.stat().st_size)
 
@@ -167,6 +170,24 @@ def _goes_on_with_the_same_keys(killed: Killed) -> None:
     before = {entry["idempotency_key"] for entry in killed.sent}
     keys = {entry["idempotency_key"] for entry in killed.run.shop.ledger()["requests"]} | before
     assert len(keys - {""}) == _ROWS
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [Path.unlink, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(path.read_bytes()[:5])],
+    ids=["lose", "empty", "cut in its header"],
+)
+def test_a_journal_that_was_begun_and_is_lost_is_not_taken_for_one_of_which_nothing_was_sent(
+    copy: Callable[[bool], Killed], harm: Callable[[Path], object]
+) -> None:
+    killed = copy(True)
+    for path in killed.journals():
+        harm(path)
+    outcome = killed.resume()
+    results = killed.run.oracle.contents().results
+    assert outcome.exit_code == 3 and outcome.verdict.counts.quarantined >= 1
+    assert "journal_damaged" in {row["error_code"] for row in results}
+    assert max(killed.orders_of_customers().values()) == 1
 
 
 def test_journals_that_were_swapped_are_not_taken_for_each_others(copy: Callable[[bool], Killed]) -> None:

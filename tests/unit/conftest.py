@@ -199,8 +199,8 @@ class RunMaker:
         folder.open_journal(shard, attempt).close()
         files = []
         for name, data, count in (
-            (folder.results_path(shard, attempt), results_file(results, shard=shard), len(results)),
-            (folder.steps_path(shard, attempt), steps_file(steps), len(steps)),
+            (layout.results(shard, attempt), results_file(results, shard=shard), len(results)),
+            (layout.steps(shard, attempt), steps_file(steps), len(steps)),
         ):
             folder.write_file(name, data)
             digest = hashlib.sha256(data).hexdigest()

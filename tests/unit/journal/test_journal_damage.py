@@ -213,3 +213,17 @@ def test_blocks_that_are_overwritten_zeroed_or_moved_never_raise_nor_invent_reco
     assert all(record in SMALL for record in contents.records)
     changed = bytes(journal) != joined(*SMALL_FRAMES)
     assert changed == bool(contents.damage or contents.torn_bytes)
+
+
+@pytest.mark.parametrize("left", [0, 1, FILE_HEADER_SIZE - 1])
+def test_a_journal_that_was_begun_and_has_no_header_has_lost_records(left: int) -> None:
+    data = file_header()[:left]
+    assert read_journal(data).lost == 0, "it may have died before it had begun"
+    contents = read_journal(data, begun=True)
+    assert contents.lost == 1
+    assert [part.reason for part in contents.damage] == [DamageReason.MISSING]
+
+
+def test_a_journal_that_was_begun_and_holds_no_record_has_lost_nothing() -> None:
+    contents = read_journal(file_header(), begun=True)
+    assert (contents.lost, contents.damage, contents.records) == (0, (), ())

@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from reqflo_ray.errors import StoreError
+from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.journal.records import UnrecordableError
 from reqflo_ray.journal.writer import JournalWriter
 from reqflo_ray.model.journal import Completion, Intent, Solo, Withdrawn
@@ -65,6 +66,19 @@ def test_an_intent_reaches_the_system_before_intend_returns(run: Run, disk: Any,
         assert disk.contents().records == (intent(1),)
         assert disk.syncs == 0
         await writer.close()
+
+    run(scenario())
+
+
+def test_a_journal_that_was_begun_has_its_one_header_on_the_disk(run: Run, disk: Any) -> None:
+    async def scenario() -> None:
+        writer = JournalWriter(disk, durability=Durability.HOST)
+        await writer.begin()
+        assert disk.syncs == 1
+        assert read_journal(bytes(disk.data), begun=True).lost == 0
+        await writer.complete(done(1))
+        await writer.close()
+        assert disk.contents().records == (done(1),) and not disk.contents().damage
 
     run(scenario())
 

@@ -109,7 +109,7 @@ def test_a_shard_without_commit_keeps_the_run_unfinished(runs: Any) -> None:
 @pytest.mark.parametrize("fault", ["changed", "cut", "missing"])
 def test_a_file_that_is_not_what_was_committed_keeps_the_run_unfinished(runs: Any, fault: str) -> None:
     folder = ready(runs)
-    name = folder.steps_path(1, 1)
+    name = layout.steps(1, 1)
     data = folder.read_file(name)
     if fault == "missing":
         folder.storage.remove(folder.path(name))

@@ -229,6 +229,21 @@ def test_older_journals_are_those_before_the_attempt(folder: RunFolder) -> None:
     assert folder.older_journals(1, 4, synced=True) == []
 
 
+def test_a_claim_says_that_its_journal_was_begun_and_keeps_its_owner(folder: RunFolder) -> None:
+    owner = gone()
+    folder.claim_attempt(0, 1, owner)
+    folder.claim_attempt(0, 1)
+    folder.note_journal(0, 1)
+    claims = dict(folder.attempts(0))
+    assert claims[1].has_journal and claims[1].owner == owner
+    assert not claims[2].has_journal
+
+
+def test_a_worker_that_slept_until_the_claims_were_removed_leaves_none_behind(folder: RunFolder) -> None:
+    folder.note_journal(0, 1)
+    assert folder.attempts(0) == []
+
+
 def test_a_worker_that_died_under_the_same_driver_counts(folder: RunFolder) -> None:
     folder.claim_attempt(0, 1, gone())
     folder.claim_attempt(0, 1)
