@@ -5,11 +5,13 @@ A command's module is imported only when that command is called. What commands d
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any, Final
+from types import FrameType
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -73,7 +75,13 @@ COMMANDS: Final = (
 
 def main() -> int:
     """Run the command line of this process; returns its exit code."""
+    # Until a run has handlers of its own: cleanly, and also as the first process of a container, which would ignore it.
+    signal.signal(signal.SIGTERM, _end)
     return run_command_line(sys.argv[1:], Terminal.of_process())
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:

@@ -1,4 +1,4 @@
-"""`reqflo-ray verify`: are the files of a run what was written? Exit code 3 if not."""
+"""`reqflo-ray verify`: is all of a run there, as it was written? Exit code 3 if not."""
 
 from __future__ import annotations
 
@@ -29,24 +29,28 @@ def verify(
     store: options.StoreLocation = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Check every file of a finished run against the digests in its manifest, and that each row has one verdict."""
+    """Check every file of a run against the digests in its manifest, and that each row has one verdict.
+
+    Of an unfinished run what is committed is checked; it ends with 3 all the same, since rows have no verdict.
+    """
     from reqflo_ray import api
 
     terminal: Terminal = context.obj
     report = api.open_store(store).verify(run)
+    proven = report.ok and report.complete
     if not report.complete:
-        terminal.note("the run is not finished: only what is committed so far was checked")
+        terminal.note(f"run {escape(report.run_id)} is not finished: only what is committed so far was checked")
     if report.findings:
         terminal.note(render_problems([_problem(finding) for finding in report.findings], terminal))
     if as_json:
         # The exit code must not be lost because nobody reads the document.
         with suppress(OutputClosedError):
-            terminal.data(readable_json({"ok": report.ok, "report": report}))
+            terminal.data(readable_json({"ok": proven, "report": report}))
     elif report.ok:
         terminal.text(f"ok: {escape(report.run_id)}: {counted(report.files, 'file')} and {counted(report.rows, 'row')}")
     elif report.rows_lost:
         terminal.note(f"lost: {counted(report.rows_lost, 'row')} of {report.rows + report.rows_lost}")
-    return 0 if report.ok else IntegrityError.default_exit_code
+    return 0 if proven else IntegrityError.default_exit_code
 
 
 def _problem(finding: Finding) -> Problem:

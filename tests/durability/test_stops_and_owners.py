@@ -36,6 +36,21 @@ def test_a_signal_drains_the_run_and_resume_sends_nothing_again(
         note_fault(f"{number.name}, then resume", run.judge(undisturbed(run.rows), drained=True))
 
 
+def test_a_signal_while_rows_are_staged_ends_the_command_as_it_says_and_nothing_was_sent(make_run: MakeRun) -> None:
+    run = make_run()
+    header, *rows = run.data.read_text().splitlines()
+    rest = rows[0].partition(",")[2]
+    run.data.write_text("\n".join([header, *(f"ref-{number},{rest}" for number in range(300_000))]) + "\n")
+    process = run.start(run.command())
+    eventually(lambda: list(run.root.glob("rows/*.parquet")), "the first rows")
+    process.send_signal(signal.SIGTERM)
+    ended = run.wait(process)
+    assert ended.code == 143, ended
+    assert "Traceback" not in ended.stderr, ended
+    assert not (run.root / "plan.parquet").exists(), "the signal came too late to say anything"
+    assert run.oracle.arrived() == 0
+
+
 def test_a_second_ctrl_c_ends_at_once_without_waiting_for_answers(make_run: MakeRun) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         run = make_run()
