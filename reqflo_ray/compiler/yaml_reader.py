@@ -20,7 +20,8 @@ MAX_FILE_BYTES: Final = 2**20
 MAX_DEPTH: Final = 64
 MAX_ALIASES: Final = 100
 MAX_NODES: Final = 100_000  # aliases expanded
-MAX_WRITTEN: Final = 60_000  # written out: the parser takes about 18 µs for each, and a bad file must be refused in 2 s
+MAX_WRITTEN: Final = 40_000  # written out: the parser takes about 18 µs for each, and a bad file must be refused in 2 s
+MAX_DIRECTIVES: Final = 100  # lines that begin with `%`, of which the parser is as slow
 MAX_DOCUMENTS: Final = 1_000
 MAX_NUMBER_LENGTH: Final = 1_000
 
@@ -56,6 +57,10 @@ def read_documents(data: bytes, name: str) -> tuple[YamlNode, ...]:
         raise _refused(
             "yaml_encoding", "the file is not UTF-8 text", Position(file=name, line=line), "save it as UTF-8"
         ) from None
+    if text.count("\n%") + text.startswith("%") > MAX_DIRECTIVES:
+        first = 0 if text.startswith("%") else text.index("\n%") + 1
+        place = Position(file=name, line=text.count("\n", 0, first) + 1)
+        raise _refused("yaml_limit", f"the file has more than {MAX_DIRECTIVES} directives", place, "remove them")
     return _Reader(SourceFile(name, tuple(_LINE_END.split(text)))).read(text)
 
 

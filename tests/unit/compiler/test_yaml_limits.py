@@ -9,7 +9,14 @@ import time
 
 import pytest
 
-from reqflo_ray.compiler.yaml_reader import MAX_ALIASES, MAX_DEPTH, MAX_FILE_BYTES, MAX_WRITTEN, read_documents
+from reqflo_ray.compiler.yaml_reader import (
+    MAX_ALIASES,
+    MAX_DEPTH,
+    MAX_DIRECTIVES,
+    MAX_FILE_BYTES,
+    MAX_WRITTEN,
+    read_documents,
+)
 from reqflo_ray.errors import DefinitionError
 
 MIB = 2**20
@@ -38,7 +45,7 @@ HOSTILE = {
     "many aliases": "a: &a 1\nb: [" + "*a, " * (MAX_ALIASES + 1) + "]",
     "aliases nest": "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, MAX_DEPTH + 2)),
     "many values": "[" + "1," * (MAX_WRITTEN + 10) + "]",
-    "many keys": "".join(f"k{n}: 1\n" for n in range(60_000)),
+    "many keys": "".join(f"k{n}: 1\n" for n in range(MAX_WRITTEN)),
     "many documents": "--- 1\n" * 120_000,
     "directives": "%A b\n" * (MIB // 5),
 }
@@ -84,6 +91,7 @@ def test_what_is_just_within_the_limits_is_read() -> None:
     deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert read_documents(deep.encode(), "x.yaml")
     assert read_documents(("a: &a 1\nb: [" + "*a, " * MAX_ALIASES + "]").encode(), "x.yaml")
+    assert read_documents(("%A b\n" * MAX_DIRECTIVES + "---\na: 1").encode(), "x.yaml")
     assert read_documents(("# " + "x" * (MAX_FILE_BYTES - 10) + "\na: 1").encode(), "x.yaml")
 
 
