@@ -151,24 +151,38 @@ def _in_the_order_of_knowledge(journals: Mapping[int, JournalContents]) -> list[
 
     What it has read is ordered as it was ordered for it, so that everybody comes to the same knowledge again.
     """
-    newest, seen = 0, Takeover(seen={}).seen
-    for number, contents in journals.items():
-        if number > newest and contents.records and isinstance(contents.records[0], Takeover):
-            newest, seen = number, contents.records[0].seen
-    read = {number: contents.readable(seen.get(number, 0)) for number, contents in journals.items() if number < newest}
-    told: list[_Told] = []
-    if newest:
-        known = {
-            number: replace(journals[number], records=journals[number].records[:end]) for number, end in read.items()
+    known = {number: len(contents.records) for number, contents in journals.items()}  # so much of each, in order
+    parts: list[list[_Told]] = []  # from what the newest attempts knew back to what the oldest did
+    while known:
+        newest, seen = _newest_takeover(journals, known)
+        read = {
+            number: min(journals[number].readable(seen.get(number, 0)), end)
+            for number, end in known.items()
+            if number < newest
         }
-        told += _in_the_order_of_knowledge(known)
-    for number, contents in journals.items():
-        if number >= newest:
-            told += [(number, index, record, False) for index, record in enumerate(contents.records)]
-    for number, end in read.items():
-        late = journals[number].records[end:]
-        told += [(number, end + index, record, True) for index, record in enumerate(late)]
-    return told
+        part: list[_Told] = []
+        for number, end in known.items():
+            if number >= newest:
+                records = journals[number].records[:end]
+                part += [(number, index, record, False) for index, record in enumerate(records)]
+        for number, begin in read.items():
+            if begin < known[number]:
+                late = journals[number].records[begin : known[number]]
+                part += [(number, begin + index, record, True) for index, record in enumerate(late)]
+        parts.append(part)
+        known = read
+    return [told for part in reversed(parts) for told in part]
+
+
+def _newest_takeover(
+    journals: Mapping[int, JournalContents], known: Mapping[int, int]
+) -> tuple[int, Mapping[int, int]]:
+    """The last attempt whose takeover is known, and how far it had read the others; 0 if there is none."""
+    for number in reversed(known):
+        first = journals[number].records[0] if known[number] else None
+        if isinstance(first, Takeover):
+            return number, first.seen
+    return 0, {}
 
 
 class _Row:

@@ -320,3 +320,10 @@ def test_a_missing_journal_that_was_empty_when_it_was_read_is_no_loss() -> None:
 def test_what_was_known_to_be_lost_already_is_not_lost_twice() -> None:
     first = JournalContents((intent(1),), gaps=(Gap(0, 3),))
     assert replay([(1, first), (2, JournalContents((Takeover(seen={1: 4}),)))], steps=STEPS).quarantined == 3
+
+
+def test_a_shard_that_was_tried_thousands_of_times_is_read_without_recursion() -> None:
+    journals = [(1, JournalContents((intent(1, "a"), done(1, "a"))))]
+    journals += [(2, JournalContents((Takeover(seen={1: 2}),)))]
+    journals += [(number, JournalContents((Takeover(seen={1: 2, number - 1: 1}),))) for number in range(3, 1500)]
+    assert replay(journals, steps=STEPS).row(1).steps["a"].final is not None
