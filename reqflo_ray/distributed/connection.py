@@ -88,6 +88,14 @@ def disconnect() -> None:
     worker._worker_logs_enabled = True
 
 
+def cluster_failed(what: str, error: BaseException, *, hint: str) -> ClusterError:
+    """The error for a dataset that Ray Data gave up."""
+    text = str(error).strip().splitlines()
+    return ClusterError(
+        what, code="cluster_failed", cause=f"{type(error).__name__}: {text[0] if text else ''}", hint=hint
+    )
+
+
 def quiet_data_context() -> Any:
     """The settings of Ray Data, which a process has once, as every dataset of ours begins with them."""
     from ray.data import DataContext

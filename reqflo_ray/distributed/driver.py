@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from reqflo_ray.distributed.connection import connect, disconnect, join, quiet_data_context
+from reqflo_ray.distributed.connection import cluster_failed, connect, disconnect, join, quiet_data_context
 from reqflo_ray.distributed.nodes import alive_nodes, cores, offer
 from reqflo_ray.distributed.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_range, pool_strategy
 from reqflo_ray.distributed.rate import start_keeper
@@ -129,7 +129,8 @@ class RayBackend:
             if report is None:
                 return
             if isinstance(report, BaseException):
-                raise _cluster_error(report) from None
+                hint = "the run can be resumed; what is finished is kept"
+                raise cluster_failed("the cluster could not finish the run", report, hint=hint) from None
             observer.report(report)
             observer.tick()
 
@@ -228,13 +229,3 @@ def _native_log_held_back() -> Iterator[None]:
             if failed:
                 held.seek(0)
                 os.write(2, held.read())
-
-
-def _cluster_error(error: Any) -> ClusterError:
-    text = str(error).strip().splitlines()
-    return ClusterError(
-        "the cluster could not finish the run",
-        code="cluster_failed",
-        cause=f"{type(error).__name__}: {text[0] if text else ''}",
-        hint="the run can be resumed; what is finished is kept",
-    )

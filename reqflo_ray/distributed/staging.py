@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from reqflo_ray.distributed.connection import quiet_data_context
-from reqflo_ray.errors import ClusterError
+from reqflo_ray.distributed.connection import cluster_failed, quiet_data_context
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging_jobs import Job, Report, run_job
 from reqflo_ray.store.storage import open_storage
@@ -93,7 +92,8 @@ class RayCrew:
             if report is None:
                 return
             if isinstance(report, BaseException):
-                raise _cluster_error(report) from None
+                hint = "nothing was sent; the run can be resumed"
+                raise cluster_failed("the cluster could not stage the dataset", report, hint=hint) from None
             yield report
 
 
@@ -137,13 +137,3 @@ def _report(folder: RunFolder, job: Job) -> Report:
         # Ray prints what escapes a task, with the values that are in its text.
         refused = ("a part of the dataset could not be staged", "internal_error", type(error).__name__, "")
         return Report(number=job.number, refused=refused)
-
-
-def _cluster_error(error: Any) -> ClusterError:
-    text = str(error).strip().splitlines()
-    return ClusterError(
-        "the cluster could not stage the dataset",
-        code="cluster_failed",
-        cause=f"{type(error).__name__}: {text[0] if text else ''}",
-        hint="nothing was sent; the run can be resumed",
-    )

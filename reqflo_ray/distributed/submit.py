@@ -7,12 +7,10 @@ often the connection drops, and tells the exit code that the run itself has.
 from __future__ import annotations
 
 import asyncio
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,6 +19,7 @@ from typing import Final
 from reqflo_ray.distributed.job_log import JobLog, JobOutcome
 from reqflo_ray.distributed.jobs import Job, Jobs, JobState
 from reqflo_ray.errors import ClusterError, InterruptedRunError, RunConflictError
+from reqflo_ray.runner.ownership import handling_signals
 from reqflo_ray.runner.submission import Submission, pack
 
 ENTRYPOINT: Final = "exec reqflo-ray run-submitted"
@@ -168,7 +167,8 @@ class _Follower:
 
     def run(self) -> Followed:
         try:
-            with self._signals():
+            # From before there is a loop, so that no signal falls between.
+            with handling_signals(self._handle):
                 asyncio.run(self._until_ended())
         except asyncio.CancelledError:
             raise self._left() from None
@@ -186,19 +186,6 @@ class _Follower:
             if await self._has_ended():
                 return
             await asyncio.sleep(_POLL_SECONDS)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Handle signals while the block runs: from before there is a loop, so that none falls between."""
-        if threading.current_thread() is not threading.main_thread():  # elsewhere signals cannot be had
-            yield
-            return
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         # It strikes between any two instructions, in the middle of a print too: it only takes note.

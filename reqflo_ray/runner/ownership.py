@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import Final
 
@@ -96,6 +96,20 @@ def _write_beat(folder: RunFolder, epoch: int, beat: Beat) -> None:
         folder.write_beat(epoch, beat)
 
 
+@contextmanager
+def handling_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handler` have SIGINT and SIGTERM while the block runs. Only the main thread can have them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 class StopSignals:
     """Turns SIGINT and SIGTERM into the stop of an epoch. The first drains, a second SIGINT ends at once."""
 
@@ -104,18 +118,9 @@ class StopSignals:
         self._epoch = epoch
         self.exit_code = 0  # 130 or 143 once a signal came
 
-    @contextmanager
-    def handled(self) -> Iterator[None]:
-        """Handle the signals while the block runs. Only the main thread can; elsewhere nothing changes."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def handled(self) -> AbstractContextManager[None]:
+        """Handle the signals while the block runs."""
+        return handling_signals(self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.exit_code and number == signal.SIGINT:
