@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from functools import lru_cache
 
 
 def idempotency_key(nonce_hex: str, artifact_digest: str, row_index: int, step_id: str) -> str:
@@ -17,6 +18,12 @@ def idempotency_key(nonce_hex: str, artifact_digest: str, row_index: int, step_i
     """
     # A digest is hexadecimal and an index is digits, so only the last part may hold the separator: no two triples
     # give the same message.
-    message = f"{artifact_digest}\0{row_index}\0{step_id}".encode()
-    mac = hmac.digest(bytes.fromhex(nonce_hex), message, hashlib.sha256)
-    return base64.b32encode(mac).decode().rstrip("=")
+    mac = _begun(nonce_hex, artifact_digest).copy()
+    mac.update(f"{row_index}\0{step_id}".encode())
+    return base64.b32encode(mac.digest()).decode().rstrip("=")
+
+
+@lru_cache(maxsize=8)
+def _begun(nonce_hex: str, artifact_digest: str) -> hmac.HMAC:
+    # The same for all rows of a run.
+    return hmac.new(bytes.fromhex(nonce_hex), f"{artifact_digest}\0".encode(), hashlib.sha256)

@@ -57,11 +57,11 @@ class Declared:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRequest:
     """How a step's request is drafted. `masked` is None if nothing secret or sensitive can be in it; `with_secrets`
-    are its references that may hold a secret."""
+    are its references that may hold a secret, and their texts."""
 
     real: RequestRenderer
     masked: RequestRenderer | None
-    with_secrets: tuple[AnyReference, ...]
+    with_secrets: tuple[tuple[AnyReference, str], ...]
     connect_ms: int
     read_ms: int
     total_ms: int
@@ -73,8 +73,8 @@ class PreparedStep:
 
     `secrets` are the names of all secrets that it may need; `needs` the values of earlier steps that it may read, as
     `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to values of
-    earlier steps outside of the request. `sensitive_captures` are keys of captures that must not be stored. `until` is
-    what a poll waits for; it is judged before `assertions`.
+    earlier steps outside of the request, and their texts. `sensitive_captures` are keys of captures that must not be
+    stored. `until` is what a poll waits for; it is judged before `assertions`.
     """
 
     step: Step
@@ -83,7 +83,7 @@ class PreparedStep:
     needs: tuple[str, ...] = ()
     sensitive_captures: frozenset[str] = frozenset()
     request: PreparedRequest | None = None
-    dependencies: tuple[AnyReference, ...] = ()
+    dependencies: tuple[tuple[AnyReference, str], ...] = ()
     until: tuple[PreparedAssertion, ...] = ()
     assertions: tuple[PreparedAssertion, ...] = ()
     outputs: tuple[PreparedOutput, ...] = ()
@@ -95,15 +95,16 @@ class PreparedStep:
 class Program:
     """All that a worker needs to execute rows of one run.
 
-    `environment` is keyed by what follows `env.` (`<key>` or `<service>.<key>`). `tainted` holds `variables.x` for
-    every variable that a step may assign something secret or sensitive to, `assigned_secrets` the secrets in it.
-    `sensitive_captures` are `steps.<id>.<capture>`.
+    `inputs` are references to the declared inputs, and their texts. `environment` is keyed by what follows `env.`
+    (`<key>` or `<service>.<key>`). `tainted` holds `variables.x` for every variable that a step may assign something
+    secret or sensitive to, `assigned_secrets` the secrets in it. `sensitive_captures` are `steps.<id>.<capture>`.
     """
 
     artifact: Artifact
     run: RunRecord
     steps: tuple[PreparedStep, ...]
     declared: Mapping[str, Declared]
+    inputs: tuple[tuple[Reference, str], ...]
     environment: Mapping[str, Source]
     tainted: frozenset[str]
     assigned_secrets: Mapping[str, tuple[str, ...]]
@@ -127,6 +128,7 @@ def prepare(artifact: Artifact, run: RunRecord) -> Program:
         run=run,
         steps=tuple(_prepare_step(step, index, artifact, run, reach) for index, step in enumerate(artifact.steps)),
         declared={entry.name: _declared(entry, run, reach) for entry in entries},
+        inputs=tuple((Reference(Namespace.INPUTS, entry.name), f"inputs.{entry.name}") for entry in artifact.inputs),
         environment={key: _source(node, None, reach) for key, node in reach.environment.items()},
         tainted=frozenset(label for label in assigned if reach.is_tainted([_variable(label)])),
         assigned_secrets=secrets,
@@ -168,12 +170,12 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
             masked=(
                 RequestRenderer(step.request, base, artifact.files, masked=True) if reach.is_tainted(sent) else None
             ),
-            with_secrets=tuple(reference for reference in sent if reach.secrets([reference])),
+            with_secrets=tuple((reference, str(reference)) for reference in sent if reach.secrets([reference])),
             connect_ms=own.connect_ms if own.connect_ms is not None else settings.connect_ms,
             read_ms=own.read_ms if own.read_ms is not None else settings.read_ms,
             total_ms=own.total_ms if own.total_ms is not None else settings.total_ms,
         ),
-        dependencies=tuple(reference for reference in expected if reach.needs([reference])),
+        dependencies=tuple((reference, str(reference)) for reference in expected if reach.needs([reference])),
         until=tuple(_assertion(assertion, step, reach) for assertion in until),
         assertions=tuple(_assertion(assertion, step, reach) for assertion in step.assertions),
         outputs=tuple(prepare_output(output, step.id) for output in step.outputs),

@@ -49,15 +49,15 @@ def render_request(
     prepared = step.request
     assert prepared is not None and isinstance(step.step, HttpStep), "only a request can be rendered"
     scope.secrets = secrets
-    for reference in step.dependencies:
+    for reference, label in step.dependencies:
         # An assertion that needs what an earlier step failed to give could never be judged.
-        scope.resolve(reference)
+        scope.resolve(reference, label)
     draft = _with_key(prepared.real(scope), step.step, idempotency_key)
     uses: tuple[str, ...] = ()
     shown = draft
     if prepared.masked is not None:
         shown = _with_key(prepared.masked(scope), step.step, idempotency_key)
-        uses = tuple(sorted({name for used in prepared.with_secrets for name in scope.resolve(used).secrets}))
+        uses = tuple(sorted({name for used in prepared.with_secrets for name in scope.resolve(*used).secrets}))
     request = TransportRequest(
         method=step.step.request.method,
         url=draft.url,

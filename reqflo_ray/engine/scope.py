@@ -91,14 +91,13 @@ class Scope:
     def inputs(self) -> dict[str, JsonValue]:
         """The declared inputs with the values that they have in this row, secret and sensitive ones masked."""
         shown = {}
-        for declared in self.program.declared.values():
-            if declared.namespace is Namespace.INPUTS:
-                try:
-                    value = self.resolve(Reference(Namespace.INPUTS, declared.name)).masked
-                except RowFault:
-                    continue  # the step that needs it says so
-                if value is not UNSET:
-                    shown[declared.name] = value
+        for reference, label in self.program.inputs:
+            try:
+                value = self.resolve(reference, label).masked
+            except RowFault:
+                continue  # the step that needs it says so
+            if value is not UNSET:
+                shown[reference.name] = value
         return shown
 
     def keep_secret(self, label: str, value: JsonValue) -> None:

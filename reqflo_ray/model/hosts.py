@@ -6,6 +6,7 @@ Pure text: no name is looked up, and nothing is known of requests or connections
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 Patterns = tuple[str, ...]
 
@@ -22,8 +23,12 @@ def host_matches(pattern: str, host: str) -> bool:
 
 def host_allowed(patterns: Iterable[str] | None, host: str) -> bool:
     """Whether any of `patterns` names `host`; None allows every host, an empty collection none."""
-    if patterns is None:
-        return True
+    return patterns is None or _any_names(tuple(patterns), host)
+
+
+# A run has few hosts, and asks for each request.
+@lru_cache(maxsize=1024)
+def _any_names(patterns: Patterns, host: str) -> bool:
     host = _normal(host)
     return any(_covers(_normal(pattern), host) for pattern in patterns)
 
