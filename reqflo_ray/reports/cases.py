@@ -96,12 +96,18 @@ def step_line(step: Line) -> str:
     return "  ".join(words)
 
 
+def step_error(step: Line) -> str:
+    """What went wrong in an attempt, as it is; "" where its assertions tell."""
+    if any(each["status"] == "failed" for each in step["assertions"] or ()):
+        return ""
+    return ": ".join(filter(None, (step["error_code"], step["error_message"])))
+
+
 def assertion_line(assertion: Line) -> str:
-    """One assertion on one line: `failed: status_code equals 201: expected 201, got 500`."""
+    """One assertion on one line: `passed: json_path $.id exists`, `failed: status_code: expected 500 to equal 201`."""
     words = [one_line(assertion[name]) for name in ("type", "path", "operator", "expected") if assertion[name]]
     soft = " (soft)" if assertion["soft"] else ""
-    why = f": {one_line(assertion['message'])}" if assertion["message"] else ""
-    return f"{assertion['status']}{soft}: {' '.join(words)}{why}"
+    return f"{assertion['status']}{soft}: {one_line(assertion['message']) or ' '.join(words)}"
 
 
 def failure_message(row: Line) -> str:
@@ -131,8 +137,8 @@ def _reason(run: ReportedRun, row: Line, steps: list[Line]) -> Iterator[str]:
     yield ""
     for step in steps:
         yield step_line(step)
-        if step["error_code"]:
-            yield "  " + ": ".join(filter(None, (one_line(step["error_code"], 100), one_line(step["error_message"]))))
+        if error := step_error(step):
+            yield f"  {one_line(error)}"
         yield from (f"  {assertion_line(each)}" for each in step["assertions"] or () if each["status"] != "passed")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from reqflo_ray.reports import overview
-from reqflo_ray.reports.cases import assertion_line, failure_message, step_line
+from reqflo_ray.reports.cases import assertion_line, failure_message, step_error, step_line
 from reqflo_ray.reports.source import Line, ReportedRun
 from reqflo_ray.reports.text import shorten, visible
 
@@ -98,7 +98,7 @@ def _step(step: Line) -> dict[str, Any]:
     return {
         "status": step["status"],
         "line": step_line(step),
-        "error": ": ".join(filter(None, (step["error_code"], step["error_message"]))),
+        "error": step_error(step),
         "assertions": [(each["status"], assertion_line(each)) for each in step["assertions"] or ()],
         "events": [f"{event['kind']}: {event['text']}" for event in step["events"] or ()],
         "sides": [side for name in ("request", "response") if (side := _side(step, name))],

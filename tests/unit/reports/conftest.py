@@ -48,6 +48,8 @@ HOSTILE = (
     "=1+1",
     "😀 astral 𝒳 combining e\u0301",
     "  spaces  around  ",
+    "alike\tin print",
+    "alike\\tin print",
     "x" * 100_000,
     "<" * 5_000,
 )

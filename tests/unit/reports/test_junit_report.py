@@ -87,7 +87,7 @@ def test_rows_that_passed_and_failed_are_told(runs: Any, written: Written) -> No
     assert failure.get("type") == "assertion_failed"
     assert "reqflo-ray show done --row ref-000000" in failure.text
     assert "read: failed  500" in failure.text
-    assert "failed: status_code equals 200: expected 200, got 500" in failure.text
+    assert "failed: expected 200, got 500" in failure.text
     properties = {found.get("name"): found.get("value") for found in root.iter("property")}
     assert (properties["run_id"], properties["failed"]) == ("done", "2")
 
