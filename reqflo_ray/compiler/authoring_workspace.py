@@ -92,7 +92,7 @@ class HttpModel(Authored):
     """How requests are sent. Sizes are in bytes. `max_in_flight_per_host` holds in each worker: with four of them
     a host has up to four times as many requests in flight."""
 
-    engine: Literal["aiohttp", "httpx"] = "aiohttp"
+    engine: Literal["httptools", "aiohttp", "httpx"] = "httptools"
     connect_timeout: PositiveDuration = _HTTP.connect_ms
     read_timeout: PositiveDuration = _HTTP.read_ms
     total_timeout: PositiveDuration = _HTTP.total_ms

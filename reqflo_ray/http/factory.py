@@ -10,7 +10,11 @@ from reqflo_ray.http.transport import Engine, EngineTransport
 from reqflo_ray.model.exchange import Transport
 from reqflo_ray.model.plan import HttpSettings
 
-_PROXY_SCHEMES = {"aiohttp": ("http", "https"), "httpx": ("http", "https", "socks5", "socks5h")}
+_PROXY_SCHEMES = {
+    "httptools": ("http", "https"),
+    "aiohttp": ("http", "https"),
+    "httpx": ("http", "https", "socks5", "socks5h"),
+}
 
 
 def create_transport(settings: HttpSettings, *, limit: int) -> Transport:
@@ -30,7 +34,12 @@ def create_transport(settings: HttpSettings, *, limit: int) -> Transport:
 
 
 def _create_engine(settings: HttpSettings, limit: int) -> Engine:
-    if settings.engine == "aiohttp":
+    # httptools reads messages and nothing else: what a proxy needs beyond that, aiohttp has.
+    if settings.engine == "httptools" and not settings.proxy:
+        from reqflo_ray.http.httptools_engine import HttptoolsEngine
+
+        return HttptoolsEngine(settings, limit=limit)
+    if settings.engine in ("httptools", "aiohttp"):
         from reqflo_ray.http.aiohttp_engine import AiohttpEngine
 
         return AiohttpEngine(settings, limit=limit)

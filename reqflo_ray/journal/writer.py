@@ -1,7 +1,8 @@
 """Appends records to the journal of one attempt, and makes them durable in groups.
 
-There is no timer: the next sync starts when the last one ended and covers all that was appended before it, so a lone
-row waits for one sync, and many rows share one. It must not know files (a `LogFile` is given) nor what rows do.
+There is no timer: what is appended in one turn of the event loop is one write, and the next sync starts when the last
+one ended and covers all that was appended before it. So a lone row waits for one of each, and many rows share them. It
+must not know files (a `LogFile` is given) nor what rows do.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class JournalWriter:
         self._unsynced = False
         self._begun = False
         self._sequence = 0
+        self._pending: list[bytes] = []
+        self._writing: list[asyncio.Future[None]] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._syncing: asyncio.Task[None] | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal-sync") if self._syncs else None
@@ -62,11 +65,11 @@ class JournalWriter:
         """Make the journal itself as durable as the run asks for, before its first record: a journal that is missing or
         empty afterwards is known to be lost. Raises as `append`."""
         self._write(b"")
-        if self._syncs:
-            await self._durable()
+        await (self._durable() if self._syncs else self._written())
 
     def append(self, record: JournalRecord) -> None:
-        """Hand `record` to the log: it survives the death of this process if appends of the log do, but no power cut.
+        """Hand `record` to the log within this turn of the event loop: from then on it survives the death of this
+        process if appends of the log do, but no power cut.
 
         Raises:
             StoreError: the journal cannot be written any more.
@@ -80,38 +83,47 @@ class JournalWriter:
         self._write(frame)
 
     def _write(self, data: bytes) -> None:
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._pending.append(data)
+
+    def _flush(self) -> None:
+        """Write what is pending, and tell those who wait for it."""
+        if not self._pending or self._failure is not None:
+            return
+        pending, self._pending = self._pending, []
         if not self._begun:
-            data = file_header() + data
+            pending.insert(0, file_header())
         self._begun = self._unsynced = True
         try:
-            self._log.append(data)
+            self._log.append(b"".join(pending))
         except BaseException as problem:
             self._fail(problem)
             if isinstance(problem, (StoreError, OSError)):
-                self._refuse()
+                return  # told to all who wait
             raise
+        self._wake(self._writing)
+        self._writing = []
 
     async def intend(self, record: Intent, *, synced: bool = False) -> None:
-        """Append `record` before its request is sent. With `synced` it is as durable as a completion: for a request
-        that must not be sent again when its outcome is unknown. Raises as `append`."""
+        """Append `record` and return when it is written, before its request is sent. With `synced` it is as durable as
+        a completion: for a request that must not be sent again when its outcome is unknown. Raises as `append`."""
         self.append(record)
-        if synced and self._syncs:
-            await self._durable()
+        await (self._durable() if synced and self._syncs else self._written())
 
     async def complete(self, record: Completion) -> None:
         """Append `record` and return when it is as durable as the run asks for. Raises as `append`."""
         self.append(record)
-        if self._syncs:
-            await self._durable()
+        await (self._durable() if self._syncs else self._written())
 
     async def note(self, record: JournalRecord) -> None:
         """Append `record` and return when it survives the death of this process. Raises as `append`."""
         self.append(record)
-        if not self._outlives_process:
-            await self._durable()
+        await (self._written() if self._outlives_process else self._durable())
 
     async def close(self) -> None:
         """Close the file when the last sync has ended. Later calls of other methods raise `StoreError`."""
+        self._flush()
         while self._syncing is not None:
             await asyncio.wait([self._syncing])
         if self._failure is None and self._unsynced and not self._outlives_process:
@@ -124,9 +136,14 @@ class JournalWriter:
             self._executor.shutdown()
         self._log.close()
 
+    def _written(self) -> asyncio.Future[None]:
+        # One future a record: a row that is cancelled while it waits must not cancel the others' wait.
+        waiter = asyncio.get_running_loop().create_future()
+        self._writing.append(waiter)
+        return waiter
+
     def _durable(self) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
-        # One future a record: a row that is cancelled while it waits must not cancel the others' wait.
         waiter = loop.create_future()
         self._waiting.append(waiter)
         if self._syncing is None:
@@ -137,6 +154,9 @@ class JournalWriter:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                # Rows whose answers came in this turn of the loop append first, and share the sync.
+                await asyncio.sleep(0)
+                self._flush()
                 covered, self._waiting = self._waiting, []
                 self._unsynced = False
                 try:
@@ -147,9 +167,7 @@ class JournalWriter:
                     if isinstance(problem, Exception):
                         return  # told to all who wait; nobody awaits this task
                     raise
-                for waiter in covered:
-                    if not waiter.done():
-                        waiter.set_result(None)
+                self._wake(covered)
         finally:
             self._syncing = None
 
@@ -162,10 +180,17 @@ class JournalWriter:
                 cause=known.cause if known else f"{type(problem).__name__}: {problem}",
                 hint=(known.hint if known else "") or "look at the disk of the store, then resume the run",
             )
-        waiting, self._waiting = self._waiting, []
+        waiting = [*self._writing, *self._waiting]
+        self._pending, self._writing, self._waiting = [], [], []
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_exception(self._failed())
+
+    @staticmethod
+    def _wake(waiting: list[asyncio.Future[None]]) -> None:
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _failed(self) -> StoreError:
         # A fresh one for each caller: a shared exception would collect the tracebacks of all of them.

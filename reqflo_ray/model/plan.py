@@ -87,7 +87,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     `evidence_body_bytes` is how much of a body is kept as evidence. `max_in_flight_per_host` is how many requests of
     one worker may be under way to one `host:port`, 0 = any number."""
 
-    engine: str = "aiohttp"
+    engine: str = "httptools"
     connect_ms: int = 5_000
     read_ms: int = 30_000
     total_ms: int = 60_000

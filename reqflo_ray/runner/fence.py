@@ -1,7 +1,7 @@
 """Looks whether an attempt may go on, as often as rows ask and no more often than the store can answer.
 
-Where a look is cheap every caller has its own. Where it has to wait for a network, callers that arrive while one is
-under way share the next: a look that began before a row appended its intent must not count for that row.
+Callers that arrive in one turn of the event loop, or while a look is under way, share the next one: a look that began
+before a row appended its intent must not count for that row.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ class Fence:
 
     async def is_open(self) -> bool:
         """What a look that begins now, or later, finds. Raises `StoreError`."""
-        if self._is_near:
-            return self._look()
         if self._closed:
             return False
         loop = asyncio.get_running_loop()
@@ -46,7 +44,7 @@ class Fence:
         try:
             while self._waiting:
                 asked, self._waiting = self._waiting, []
-                is_open = await asyncio.to_thread(self._look)
+                is_open = self._look() if self._is_near else await asyncio.to_thread(self._look)
                 self._closed = not is_open
                 for waiter in asked:
                     if not waiter.done():

@@ -30,7 +30,7 @@ from reqflo_ray.store.sealing import make_sealer, sensitive_names
 from reqflo_ray.store.staging import NoSink, RowSink, choose_rows_per_shard, no_row, stage, write_plan
 
 _CHECKED_AT_ONCE: Final = 1000
-_RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "aiohttp", "httpx", "pyarrow")
+_RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "httptools", "aiohttp", "httpx", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,8 +168,9 @@ async def _run_rows(
     waiting = iter([row for row in rows if row.index not in alone])
 
     async def take_rows() -> None:
-        for row in waiting:
-            async with worker.rows:
+        # Held from row to row: a shard that has begun goes first, so that its rows share the writes of one journal.
+        async with worker.rows:
+            for row in waiting:
                 outcomes.append(await _run_row(worker, attempt, row, history))
 
     takers = min(len(rows) - len(alone), worker.run.options.concurrency)

@@ -144,7 +144,7 @@ MIXED = ("mixed", "--data", "mixed.csv", "--key", "ref")
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_row_has_its_one_verdict(finished: Callable[..., Finished], backend: str) -> None:
-    run = finished(backend, "aiohttp", *MIXED)
+    run = finished(backend, "httptools", *MIXED)
     assert run.ended.code == 1, run.ended.err
     assert (run.counts["rows"], run.counts["failed"], run.counts["passed"]) == (ROWS, FAILING, ROWS - FAILING)
     lines = run.ask("select row_index, row_key, status, failed_step, error_code from results order by row_index")
@@ -159,7 +159,7 @@ def test_every_row_has_its_one_verdict(finished: Callable[..., Finished], backen
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_nothing_is_sent_for_a_step_that_is_skipped(finished: Callable[..., Finished], backend: str) -> None:
-    run = finished(backend, "aiohttp", *MIXED)
+    run = finished(backend, "httptools", *MIXED)
     found = run.ask("select step_id, status, count(*) as number from steps group by all")
     assert {(line["step_id"], line["status"]): line["number"] for line in found} == {
         ("first", "passed"): ROWS - FAILING,
@@ -173,11 +173,11 @@ def test_nothing_is_sent_for_a_step_that_is_skipped(finished: Callable[..., Fini
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_rows_are_spread_over_many_shards(finished: Callable[..., Finished], backend: str) -> None:
-    found = finished(backend, "aiohttp", *MIXED).ask("select shard, count(*) as number from results group by 1")
+    found = finished(backend, "httptools", *MIXED).ask("select shard, count(*) as number from results group by 1")
     assert len(found) >= 8 and sum(line["number"] for line in found) == ROWS
 
 
-@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["httptools", "httpx"])
 def test_both_backends_end_alike(finished: Callable[..., Finished], engine: str) -> None:
     evidence = "failures" if engine == "httpx" else "full"
     local, ray = (finished(backend, engine, *MIXED, *_evidence(evidence)) for backend in BACKENDS)
@@ -208,7 +208,7 @@ def test_evidence_is_kept_of_what_was_asked_for(finished: Callable[..., Finished
         "select r.status, count(*) filter (len(map_keys(s.http_response_headers)) > 0) as kept, count(*) as steps"
         " from steps s join results r using (row_index) where s.status <> 'skipped' group by 1"
     )
-    full = {line["status"]: line for line in finished(backend, "aiohttp", *MIXED).ask(query)}
+    full = {line["status"]: line for line in finished(backend, "httptools", *MIXED).ask(query)}
     assert all(line["kept"] == line["steps"] for line in full.values())
     some = finished(backend, "httpx", *MIXED, *_evidence("failures"))
     failures = {line["status"]: line for line in some.ask(query)}
@@ -218,7 +218,7 @@ def test_evidence_is_kept_of_what_was_asked_for(finished: Callable[..., Finished
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_one_row_without_data_and_without_evidence(finished: Callable[..., Finished], backend: str) -> None:
-    run = finished(backend, "aiohttp", "single", *_evidence("none"))
+    run = finished(backend, "httptools", "single", *_evidence("none"))
     assert run.ended.code == 0, run.ended.err
     assert run.counts["rows"] == run.counts["passed"] == run.requests == 1
     [step] = run.ask("select * from steps")
@@ -227,7 +227,7 @@ def test_one_row_without_data_and_without_evidence(finished: Callable[..., Finis
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_rate_is_held_over_all_workers(finished: Callable[..., Finished], backend: str) -> None:
-    run = finished(backend, "aiohttp", "single", "--data", "codes.csv", "--rate", "10")
+    run = finished(backend, "httptools", "single", "--data", "codes.csv", "--rate", "10")
     assert run.ended.code == 0, run.ended.err
     [line] = run.ask("select min(started_at) as first, max(started_at) as last, count(*) as number from steps")
     assert line["number"] == 30
@@ -240,7 +240,7 @@ def test_a_rate_is_held_over_all_workers(finished: Callable[..., Finished], back
 def test_no_new_row_starts_after_too_many_failures(finished: Callable[..., Finished], backend: str) -> None:
     # Slowed down, so that the stop finds rows that have not started, however busy the machine is.
     slowly = ("--concurrency", "1", "--rate", "20")
-    run = finished(backend, "aiohttp", "single", "--data", "failing.csv", "--max-failures", "3", *slowly)
+    run = finished(backend, "httptools", "single", "--data", "failing.csv", "--max-failures", "3", *slowly)
     assert run.ended.code == 1, run.ended.err
     assert 3 <= run.counts["failed"] < ROWS
     assert run.requests < ROWS
@@ -248,7 +248,7 @@ def test_no_new_row_starts_after_too_many_failures(finished: Callable[..., Finis
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_no_rows_are_nothing_to_run(finished: Callable[..., Finished], backend: str) -> None:
-    run = finished(backend, "aiohttp", "mixed", "--data", "empty.csv")
+    run = finished(backend, "httptools", "mixed", "--data", "empty.csv")
     assert run.ended.code == 5 and "nothing_selected" in run.ended.err and run.requests == 0
 
 
@@ -277,7 +277,7 @@ def test_a_run_whose_rows_were_damaged_cannot_be_finished_and_says_so(
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_finished_run_is_not_run_again(finished: Callable[..., Finished], backend: str, echo: EchoApi) -> None:
-    run = finished(backend, "aiohttp", *MIXED)
+    run = finished(backend, "httptools", *MIXED)
     seen = len(echo.seen)
     again = run.command("resume", "r1", "--json")
     assert again.code == 1 and again.json == run.ended.json

@@ -129,7 +129,7 @@ def _leaks(store: Path) -> dict[str, set[str]]:
     return found
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["httptools", "aiohttp", "httpx"])
 def workspace(request: pytest.FixtureRequest, echo: EchoApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     echo.token = OUTPUT
     (tmp_path / "reqflo.yaml").write_text(WORKSPACE.replace("ECHO", echo.url).replace("ENGINE", request.param))

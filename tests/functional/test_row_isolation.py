@@ -72,7 +72,8 @@ journey:
 
 
 @pytest.fixture(
-    params=[("aiohttp", "true"), ("aiohttp", "false"), ("httpx", "true")], ids=lambda value: "-".join(value)
+    params=[("httptools", "true"), ("httptools", "false"), ("aiohttp", "true"), ("httpx", "true")],
+    ids=lambda value: "-".join(value),
 )
 def finished(
     request: pytest.FixtureRequest,
@@ -150,7 +151,7 @@ def test_a_sensitive_value_is_masked_in_its_own_row_only(
     echo: EchoApi, command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "reqflo.yaml").write_text(
-        WORKSPACE.replace("ECHO", echo.url).replace("ENGINE", "aiohttp").replace("COOKIES", "false")
+        WORKSPACE.replace("ECHO", echo.url).replace("ENGINE", "httptools").replace("COOKIES", "false")
     )
     # The word that is sensitive in one row is plain data in the other.
     (tmp_path / "rows.csv").write_text(

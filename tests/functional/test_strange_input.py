@@ -242,7 +242,7 @@ def httpbin() -> Iterator[str]:
         app.stdin.close()
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["httptools", "aiohttp", "httpx"])
 def bin_workspace(
     request: pytest.FixtureRequest, httpbin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:

@@ -52,7 +52,7 @@ def _run(
     return reqflo_ray.run(request)
 
 
-@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["httptools", "httpx"])
 def test_each_host_has_so_many_requests_at_a_time_and_all_get_through(tmp_path: Path, engine: str) -> None:
     with EchoApi() as one, EchoApi() as other:
         outcome = _run(tmp_path, "visit", one, other, rows=60, ms=10, engine=engine, limit="3")
@@ -62,7 +62,7 @@ def test_each_host_has_so_many_requests_at_a_time_and_all_get_through(tmp_path: 
         assert 1 <= other.most_in_flight <= 3
 
 
-@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["httptools", "httpx"])
 def test_who_waits_longer_than_its_step_may_take_is_an_error_and_was_never_sent(tmp_path: Path, engine: str) -> None:
     with EchoApi() as one, EchoApi() as other:
         # Each row's first request takes longer than the next row's second one may wait.

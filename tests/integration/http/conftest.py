@@ -103,7 +103,7 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["httptools", "aiohttp", "httpx"])
 def laboratory(request: pytest.FixtureRequest) -> Laboratory:
     return Laboratory(request.param)
 

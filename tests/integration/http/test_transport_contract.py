@@ -48,7 +48,7 @@ def test_the_url_reaches_the_server_untouched(laboratory: LABORATORY) -> None:
     laboratory.run(scenario)
 
 
-def test_a_bare_question_mark_is_kept_by_httpx_and_lost_by_aiohttp(laboratory: LABORATORY) -> None:
+def test_a_bare_question_mark_is_lost_by_aiohttp_alone(laboratory: LABORATORY) -> None:
     async def scenario(bench: Any) -> None:
         await bench.send("/a?")
         assert bench.server.received[-1].target == ("/a" if laboratory.engine == "aiohttp" else "/a?")

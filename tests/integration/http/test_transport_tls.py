@@ -264,7 +264,7 @@ def test_http_2_is_spoken_by_httpx_where_the_server_offers_it(
     laboratory: LABORATORY, answered: TAKE, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     if laboratory.engine != "httpx":
-        pytest.skip("aiohttp has no HTTP/2")
+        pytest.skip("the others have no HTTP/2")
     context = serving(authority.issue("127.0.0.1"))
     context.set_alpn_protocols(["h2"])
 

@@ -24,12 +24,13 @@ def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
     with pytest.raises(DefinitionError) as caught:
         create_transport(HttpSettings(engine="curl"), limit=1)
     assert caught.value.code == "unknown_http_engine"
-    assert "aiohttp, httpx" in caught.value.hint
+    assert "httptools, aiohttp, httpx" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     ("engine", "proxy", "code"),
     [
+        ("httptools", "socks5://127.0.0.1:1080", "unsupported_proxy"),
         ("aiohttp", "socks5://127.0.0.1:1080", "unsupported_proxy"),
         ("aiohttp", "ftp://127.0.0.1", "unsupported_proxy"),
         ("httpx", "ftp://127.0.0.1", "unsupported_proxy"),
@@ -47,7 +48,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_without_quoting_it(engine: str, 
     assert "hunter2" not in f"{caught.value}{caught.value.cause}{caught.value.hint}"
 
 
-@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["httptools", "aiohttp", "httpx"])
 def test_a_transport_can_be_made_outside_of_an_event_loop(engine: str) -> None:
     assert create_transport(HttpSettings(engine=engine), limit=4) is not None
 
@@ -66,7 +67,7 @@ def test_connections_are_bounded_by_the_open_files(monkeypatch: pytest.MonkeyPat
 def test_no_http_library_is_imported_before_it_is_chosen() -> None:
     code = (
         "import sys, reqflo_ray.http.factory\n"
-        "print(sorted({'aiohttp', 'httpx', 'httpcore', 'brotli', 'yarl'} & set(sys.modules)))"
+        "print(sorted({'httptools', 'aiohttp', 'httpx', 'httpcore', 'brotli', 'yarl'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -130,6 +130,7 @@ class Disk:
         self.synced = 0
         self.syncs = 0
         self.closed = False
+        self.is_full = False
         self.before_append: Callable[[bytes], None] = lambda data: None
         self.before_sync: Callable[[], None] = lambda: None
 
@@ -159,6 +160,7 @@ class Disk:
             nonlocal appends
             appends -= 1
             if appends < 0:
+                self.is_full = True
                 self.data += data[:keeping]
                 raise StoreError("cannot append", code="disk_full", cause="No space left on device", hint="free space")
 

@@ -186,6 +186,20 @@ def test_nothing_is_written_after_close(run: Run, disk: Any) -> None:
     run(scenario())
 
 
+def test_what_is_appended_in_one_turn_of_the_loop_is_one_write(run: Run, disk: Any) -> None:
+    async def scenario() -> None:
+        writes: list[int] = []
+        disk.before_append = lambda data: writes.append(len(data))
+        writer = JournalWriter(disk, durability=Durability.PROCESS)
+        await asyncio.gather(*[writer.intend(intent(number)) for number in range(5)])
+        await asyncio.gather(*[writer.complete(done(number)) for number in range(5)])
+        assert len(writes) == 2
+        assert disk.contents().records == (*map(intent, range(5)), *map(done, range(5)))
+        await writer.close()
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("appends", range(8))
 @pytest.mark.parametrize("keeping", [0, 1, 30])
 def test_a_full_disk_fails_this_and_all_later_calls_and_leaves_at_most_a_torn_tail(
@@ -197,7 +211,10 @@ def test_a_full_disk_fails_this_and_all_later_calls_and_leaves_at_most_a_torn_ta
         acknowledged: list[int] = []
 
         async def row(number: int) -> None:
+            # Each record is a write of its own, while the rows of before still wait for a sync.
+            await until(lambda: len(disk.contents().records) == number or disk.is_full)
             await writer.intend(intent(number))
+            await until(lambda: len(disk.contents().records) == number + 5 or disk.is_full)
             await writer.complete(done(number))
             acknowledged.append(number)
 
@@ -270,8 +287,9 @@ def test_an_append_that_is_interrupted_is_never_followed_by_another(run: Run, di
         writer = JournalWriter(disk, durability=Durability.PROCESS)
         await writer.intend(intent(0))
         disk.before_append = interrupt
+        writer.append(Solo(row=1))
         with pytest.raises(KeyboardInterrupt):
-            writer.append(Solo(row=1))
+            await writer.close()
         disk.before_append = lambda data: None
         with pytest.raises(StoreError):
             await writer.intend(intent(1))
