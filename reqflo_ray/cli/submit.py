@@ -164,8 +164,9 @@ def _write(report: Report, followed: Followed) -> None:
         raise ClusterError(
             f"the {report.format} report did not come back through the job's log",
             code="report_not_sent",
-            cause="it is too large for it, could not be made there, or was not asked for when the job began",
-            hint=f"make it where the store is mounted: `reqflo-ray report {followed.job.run_id} …`",
+            cause="it is too large for it, did not arrive whole, or could not be made there",
+            hint=f"`reqflo-ray report {followed.job.run_id} …` makes it where the store is mounted; one that did not"
+            " arrive whole comes with the same command again, and nothing runs twice",
         )
     with whole_file(report.path) as file:
         file.write(followed.reports[report.format])

@@ -12,13 +12,13 @@ import io
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from reqflo_ray.errors import ClusterError
 from reqflo_ray.model.results import Verdict
 
 # Whatever else a run prints is escaped text of ours; nothing that an API or a dataset says can begin a line.
@@ -95,23 +95,13 @@ class JobLog:
         return [line] if line and self._is_for_people(line) else []
 
     def reports(self) -> dict[str, bytes]:
-        """The reports that the job has sent, by format.
-
-        Raises:
-            ClusterError: `damaged_report`: parts of one are missing.
-        """
-        return {format_: self._report(format_) for format_ in self._totals}
-
-    def _report(self, format_: str) -> bytes:
-        try:
-            text = "".join(self._parts[format_][number] for number in range(1, self._totals[format_] + 1))
-            return gzip.decompress(base64.b64decode(text, validate=True))
-        except (KeyError, ValueError, OSError, EOFError):
-            raise ClusterError(
-                f"the {format_} report of the run did not arrive whole",
-                code="damaged_report",
-                hint="submit the same run again: nothing is sent twice, and the report comes again",
-            ) from None
+        """The reports that the job has sent, by format; those that arrived whole, since it may have died meanwhile."""
+        found: dict[str, bytes] = {}
+        for format_, total in self._totals.items():
+            with suppress(KeyError, ValueError, OSError, EOFError):
+                text = "".join(self._parts[format_][number] for number in range(1, total + 1))
+                found[format_] = gzip.decompress(base64.b64decode(text, validate=True))
+        return found
 
     def _is_for_people(self, line: str) -> bool:
         if line.startswith(_OUTCOME):

@@ -104,10 +104,7 @@ def _is_done(jobs: Jobs, job: Job, reports: Sequence[str]) -> bool:
         raise
     if log.outcome is None or not log.outcome.complete:
         return False
-    try:
-        return not reports or set(reports) <= {*log.outcome.omitted, *log.reports()}
-    except ClusterError:  # one did not arrive whole: it is sent again
-        return False
+    return set(reports) <= {*log.outcome.omitted, *log.reports()}
 
 
 def _need_same_digest(job: Job, digest: str) -> None:
