@@ -21,7 +21,7 @@ def report(
     run: options.Run,
     reports: Annotated[
         list[str],
-        typer.Argument(metavar="FORMAT=PATH...", help=f"Reports to write; formats are {options.REPORT_FORMATS}."),
+        typer.Argument(metavar="FORMAT=PATH", help=f"Reports to write; formats are {options.REPORT_FORMATS}."),
     ],
     store: options.StoreLocation = None,
 ) -> None:

@@ -249,7 +249,9 @@ def test_report_refuses_what_it_does_not_know(command_line, api, words: tuple[st
     assert api.reports == []
 
 
-def test_the_help_names_every_format() -> None:
+def test_the_help_names_every_format(command_line, capsys) -> None:
+    command_line("report", "--help")
+    assert capsys.readouterr().out.startswith("Usage: reqflo-ray report [OPTIONS] RUN FORMAT=PATH...\n")
     assert ", ".join(FORMATS) == options.REPORT_FORMATS
 
 
