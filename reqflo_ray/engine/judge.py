@@ -6,7 +6,10 @@ It must not know time, retries or evidence: the same step, exchange and values a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
 
 from reqflo_ray.engine.assertions import assess
 from reqflo_ray.engine.captures import PreparedOutput
@@ -19,9 +22,10 @@ from reqflo_ray.model.exchange import Exchange, TransportFailure
 from reqflo_ray.model.results import AssertionResult, Status
 from reqflo_ray.model.values import UNSET, JsonValue
 
+_NONE: Final[Mapping[str, JsonValue]] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended.
 
     `outputs` are for people, sensitive ones masked; `captures` are the real values that later steps read, by capture
@@ -33,8 +37,8 @@ class Judgement:
     error_code: str = ""
     error_message: str = ""
     assertions: tuple[AssertionResult, ...] = ()
-    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
-    captures: Mapping[str, JsonValue] = field(default_factory=dict)
+    outputs: Mapping[str, JsonValue] = _NONE
+    captures: Mapping[str, JsonValue] = _NONE
     withheld: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -99,11 +103,14 @@ def _of_success(
         value = capture.take(view, outputs)
         if value is not UNSET:
             captures[capture.source.key] = value
+    shown: Mapping[str, JsonValue] = outputs
     hidden = {output.source.name: output.label for output in step.outputs if output.source.sensitive}
+    if hidden:
+        shown = {name: mask(hidden[name]) if name in hidden else value for name, value in outputs.items()}
     return Judgement(
         status=Status.PASSED,
         assertions=assertions,
-        outputs={name: mask(hidden[name]) if name in hidden else value for name, value in outputs.items()},
+        outputs=shown,
         captures=captures,
         withheld=tuple([key for key in captures if key in step.sensitive_captures]),
         warnings=warnings,

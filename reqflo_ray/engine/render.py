@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -24,8 +23,7 @@ from reqflo_ray.model.values import UNSET, JsonValue, Node
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderedRequest:
+class RenderedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request ready to be sent. `fingerprint` is the hex SHA-256 of the request with names in the places of secret
     and sensitive values; `uses_secrets` are the names of the secrets in it."""
 

@@ -64,10 +64,11 @@ class Scope:
 
     def conclude(self, step_id: str, status: Status, captures: Mapping[str, JsonValue]) -> None:
         """Let later steps see how a step ended. `captures` are its values by capture key; one left out is unset."""
+        prefix = f"steps.{step_id}."
+        if step_id in self._statuses:
+            self.resolved = {label: found for label, found in self.resolved.items() if not label.startswith(prefix)}
         self._statuses[step_id] = status
         self._captures[step_id] = captures
-        prefix = f"steps.{step_id}."
-        self.resolved = {label: found for label, found in self.resolved.items() if not label.startswith(prefix)}
         for key, value in captures.items():
             if prefix + key in self.program.sensitive_captures:
                 self.keep_secret(prefix + key, value)

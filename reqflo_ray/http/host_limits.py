@@ -7,8 +7,7 @@ for ever.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import msgspec
 
@@ -28,29 +27,37 @@ class HostLimits:
         self._limit = limit
         self._hosts: dict[str, _Host] = {}
 
-    @asynccontextmanager
-    async def room(self, request: TransportRequest) -> AsyncIterator[TransportRequest]:
-        """Hold room at the host of `request` while the block runs; gives the request with what is left of its time.
+    def room(self, request: TransportRequest) -> _Room:
+        """Hold room at the host of `request` while an `async with` block runs; gives the request with what is left of
+        its time.
 
         Raises:
-            NoRoomError: its `total_ms` passed first.
+            NoRoomError: from the block's start, if its `total_ms` passed first.
         """
+        return _Room(self, request)
+
+    async def _take(self, request: TransportRequest) -> tuple[TransportRequest, str | None]:
         place = self._place(request)
         if place is None:
-            yield request
-            return
+            return request, None
         host = self._hosts.setdefault(place, _Host(self._limit))
         host.users += 1
         try:
             left_ms = await self._enter(host, request.total_ms, place)
-            try:
-                yield request if left_ms == request.total_ms else msgspec.structs.replace(request, total_ms=left_ms)
-            finally:
-                host.slots.release()
-        finally:
-            host.users -= 1
-            if not host.users:  # a dataset may name any number of hosts
-                del self._hosts[place]
+        except BaseException:
+            self._forget(place)
+            raise
+        return request if left_ms == request.total_ms else msgspec.structs.replace(request, total_ms=left_ms), place
+
+    def _give_back(self, place: str) -> None:
+        self._hosts[place].slots.release()
+        self._forget(place)
+
+    def _forget(self, place: str) -> None:
+        host = self._hosts[place]
+        host.users -= 1
+        if not host.users:  # a dataset may name any number of hosts
+            del self._hosts[place]
 
     def _place(self, request: TransportRequest) -> str | None:
         if not self._limit:
@@ -74,6 +81,25 @@ class HostLimits:
             f"{self._limit} requests to {place} were under way for all of the {total_ms} ms"
             " (http.max_in_flight_per_host)"
         )
+
+
+class _Room:
+    """What `HostLimits.room` gives; a class, since a generator would cost every request more than all the rest here."""
+
+    __slots__ = ("_limits", "_place", "_request")
+
+    def __init__(self, limits: HostLimits, request: TransportRequest) -> None:
+        self._limits = limits
+        self._request = request
+        self._place: str | None = None
+
+    async def __aenter__(self) -> TransportRequest:
+        request, self._place = await self._limits._take(self._request)
+        return request
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._place is not None:
+            self._limits._give_back(self._place)
 
 
 class _Host:

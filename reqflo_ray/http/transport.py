@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 from time import perf_counter
-from typing import Protocol
+from typing import Final, Protocol
 
 from reqflo_ray.http.addresses import is_blocked, is_blocked_name
+from reqflo_ray.http.deadline import Deadline
 from reqflo_ray.http.failures import ExchangeError, blocked_failure
 from reqflo_ray.http.outgoing import RESENDABLE, Outgoing, prepare
 from reqflo_ray.http.redirects import is_redirect, next_hop
@@ -47,16 +48,18 @@ class EngineTransport:
         self._max_redirects = settings.max_redirects
         self._user_agent = settings.user_agent
         self._allow_link_local = settings.allow_link_local
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: TransportRequest) -> Exchange:
         """See `Transport.send`."""
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         exchange = _Exchange(request)
         try:
             outgoing = prepare(request, self._user_agent)
         except ExchangeError as error:
             return exchange.failed(error)
         try:
-            async with asyncio.timeout(request.total_ms / 1000):
+            with Deadline(loop, request.total_ms / 1000):
                 response = await self._follow(outgoing, request, exchange)
         except ExchangeError as error:
             return exchange.failed(error)
@@ -117,6 +120,10 @@ def _is_blocked_host(host: str) -> bool:
         return False
 
 
+# Where nothing has happened yet.
+_NO_HOP: Final = Watch((), 0.0)
+
+
 class _Exchange:
     """What is known of one exchange so far."""
 
@@ -126,7 +133,7 @@ class _Exchange:
         self.began = perf_counter()
         self.request = request
         self.outgoing: Outgoing | None = None
-        self.watch = Watch((), 0.0)
+        self.watch = _NO_HOP
         self.events: tuple[TransportEvent, ...] = ()
         self.sent = False
 

@@ -40,13 +40,14 @@ class LogFile(Protocol):
 
 
 class JournalWriter:
-    """The journal of one attempt, used by many tasks of one event loop.
+    """The journal of one attempt, used by many tasks of the event loop that it is made in.
 
     After the first append or sync that fails, nothing is written any more (a torn record must stay the last one, and
     what a failed sync has lost is unknown): whoever waits and whoever comes later gets a `StoreError`.
     """
 
     def __init__(self, log: LogFile, *, durability: Durability) -> None:
+        self._loop = asyncio.get_running_loop()
         self._log = log
         self._outlives_process = log.outlives_process
         # Where an append alone outlives nothing, also the death of a process can only be survived by a sync.
@@ -84,7 +85,7 @@ class JournalWriter:
 
     def _write(self, data: bytes) -> None:
         if not self._pending:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._pending.append(data)
 
     def _flush(self) -> None:
@@ -129,7 +130,7 @@ class JournalWriter:
         if self._failure is None and self._unsynced and not self._outlives_process:
             # What nobody waits for, such as what was withdrawn, would be gone: keep it if that is possible.
             with suppress(StoreError):
-                await asyncio.get_running_loop().run_in_executor(self._executor, self._log.sync)
+                await self._loop.run_in_executor(self._executor, self._log.sync)
         if self._failure is None:
             self._failure = StoreError("the journal is closed", code="journal_closed")
         if self._executor is not None:
@@ -138,20 +139,18 @@ class JournalWriter:
 
     def _written(self) -> asyncio.Future[None]:
         # One future a record: a row that is cancelled while it waits must not cancel the others' wait.
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = self._loop.create_future()
         self._writing.append(waiter)
         return waiter
 
     def _durable(self) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
+        waiter = self._loop.create_future()
         self._waiting.append(waiter)
         if self._syncing is None:
-            self._syncing = loop.create_task(self._sync_while_needed())
+            self._syncing = self._loop.create_task(self._sync_while_needed())
         return waiter
 
     async def _sync_while_needed(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
                 # Rows whose answers came in this turn of the loop append first, and share the sync.
@@ -160,7 +159,7 @@ class JournalWriter:
                 covered, self._waiting = self._waiting, []
                 self._unsynced = False
                 try:
-                    await loop.run_in_executor(self._executor, self._log.sync)
+                    await self._loop.run_in_executor(self._executor, self._log.sync)
                 except BaseException as problem:
                     self._waiting = covered + self._waiting
                     self._fail(problem)

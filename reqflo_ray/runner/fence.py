@@ -14,7 +14,7 @@ from reqflo_ray.errors import ReqfloError
 
 
 class Fence:
-    """Asked by many tasks of one event loop. Once it was found closed it stays closed.
+    """Asked by many tasks of the event loop that it is made in. Once it was found closed it stays closed.
 
     Args:
         look: whether it is open now; raises `StoreError`.
@@ -22,6 +22,7 @@ class Fence:
     """
 
     def __init__(self, look: Callable[[], bool], *, is_near: bool) -> None:
+        self._loop = asyncio.get_running_loop()
         self._look = look
         self._is_near = is_near
         self._closed = False
@@ -32,11 +33,10 @@ class Fence:
         """What a look that begins now, or later, finds. Raises `StoreError`."""
         if self._closed:
             return False
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[bool] = loop.create_future()
+        waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiting.append(waiter)
         if self._looking is None:
-            self._looking = loop.create_task(self._look_while_needed())
+            self._looking = self._loop.create_task(self._look_while_needed())
         return await waiter
 
     async def _look_while_needed(self) -> None:

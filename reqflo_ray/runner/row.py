@@ -196,6 +196,8 @@ class RowRunner:
 
     def _take_over(self, completions: tuple[Completion, ...]) -> None:
         """Take over what earlier processes have got: evidence, counts and cookies of the attempts that they made."""
+        if not completions:
+            return
         context = self._context
         records = [done.record for done in completions if done.record is not None]
         context.records.extend(records)

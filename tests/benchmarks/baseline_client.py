@@ -1,8 +1,9 @@
-"""The yardstick: the reference journey as a script that somebody would write by hand for speed.
+"""The yardstick: the reference journey as a script that somebody would write by hand.
 
-aiohttp on uvloop in N processes, the same three requests, assertions and retries over the same CSV, and nothing else:
+asyncio and aiohttp in N processes, the same three requests, assertions and retries over the same CSV, and nothing else:
 no journal, no evidence, no redaction, no resume. Prints one JSON line. Starting the processes, importing and opening
-connections is not counted: all processes wait for one another, then run for real.
+connections is not counted: all processes wait for one another, then run for real. `--tuned` is by somebody who knows
+uvloop and msgspec.
 
     python tests/benchmarks/baseline_client.py --url http://127.0.0.1:8480 --data orders.csv --processes 2
 """
@@ -17,6 +18,7 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from typing import Any
@@ -29,8 +31,17 @@ WARM_UP_ROWS = 100  # a process, before the clock starts
 RETRIES = 2
 FIRST_DELAY = 0.2  # seconds, doubled for the second retry
 
-_decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+_decode: Callable[[bytes], Any] = json.loads
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def tune() -> None:
+    """Read and write JSON by msgspec."""
+    global _decode, _encode
+    _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,7 @@ class Job:
     concurrency: int
     secret: str
     run: str
+    tuned: bool
 
 
 class JourneyError(Exception):
@@ -137,10 +149,12 @@ async def work(job: Job, barrier: Barrier) -> dict[str, float]:
 
 
 def process(job: Job, barrier: Barrier, results: Any) -> None:
-    results.put(uvloop.run(work(job, barrier)))
+    if job.tuned:
+        tune()
+    results.put((uvloop.run if job.tuned else asyncio.run)(work(job, barrier)))
 
 
-def measure(url: str, data: str, processes: int, concurrency: int, secret: str) -> dict[str, Any]:
+def measure(url: str, data: str, processes: int, concurrency: int, secret: str, *, tuned: bool) -> dict[str, Any]:
     """Run every row of `data` once in `processes` processes with `concurrency` rows in flight each."""
     with open(data, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -149,7 +163,7 @@ def measure(url: str, data: str, processes: int, concurrency: int, secret: str) 
     run = f"baseline-{os.getpid()}-{time.time_ns()}"
     started = [
         context.Process(
-            target=process, args=(Job(url, rows[part::processes], concurrency, secret, run), barrier, results)
+            target=process, args=(Job(url, rows[part::processes], concurrency, secret, run, tuned), barrier, results)
         )
         for part in range(processes)
     ]
@@ -184,9 +198,10 @@ def main() -> int:
     parser.add_argument("--data", required=True, help="CSV with order_ref, customer_id, total, sku, qty")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--concurrency", type=int, default=64, help="rows in flight in each process")
+    parser.add_argument("--tuned", action="store_true", help="uvloop and msgspec instead of asyncio and json")
     given = parser.parse_args()
     secret = os.environ.get("SHOP_CLIENT_SECRET", "made-up-for-the-benchmark")
-    result = measure(given.url, given.data, given.processes, given.concurrency, secret)
+    result = measure(given.url, given.data, given.processes, given.concurrency, secret, tuned=given.tuned)
     sys.stdout.write(json.dumps(result) + "\n")
     return 0 if result["passed"] == result["rows"] else 1
 
