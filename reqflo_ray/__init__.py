@@ -1,6 +1,7 @@
 """Runs API journeys over large datasets on Ray.
 
-`compile`, `check`, `run`, `resume`, `rerun` and `open_store` are those of `reqflo_ray.api`, loaded when first used.
+`compile`, `check`, `run`, `resume`, `rerun`, `submit`, `open_store`, `write_reports` are those of `reqflo_ray.api`,
+loaded when first used.
 """
 
 from typing import TYPE_CHECKING

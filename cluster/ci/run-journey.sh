@@ -3,6 +3,8 @@
 #
 #   run-journey.sh RUN_ID JOURNEY [OPTION of `reqflo-ray submit`]…
 #
+# It leaves junit.xml, report.html, summary.md and result.json, of a run that could not be finished too.
+#
 # Only "could not be finished" (3) is tried again, twice: the same run id goes on where the run stopped, and a run that
 # is complete is not repeated. Failed rows (1) and refused definitions (2) are results.
 set -uo pipefail
@@ -19,7 +21,8 @@ submit= stopping=
 trap 'stopping=yes; [ -z "$submit" ] || kill -TERM "$submit" 2>/dev/null' INT TERM
 
 for attempt in 1 2 3; do
-  reqflo-ray submit "$@" --run-id "$run_id" --output result.json &
+  reqflo-ray submit "$@" --run-id "$run_id" --output result.json --report junit=junit.xml \
+    --report html=report.html --report markdown=summary.md &
   submit=$!
   [ -z "$stopping" ] || kill -TERM "$submit" 2>/dev/null   # asked before there was anybody to tell
   wait "$submit"

@@ -54,6 +54,8 @@ def read_catalog(storage: Storage, runs: Sequence[str] | None, now: datetime) ->
             continue
         whole = storage.each(partial(_is_whole, folder), files)
         good = [file for file, is_whole in zip(files, whole, strict=True) if is_whole]
+        # In the order of shards, also of those whose number is longer: what is not sorted is read in that of rows.
+        good.sort(key=lambda file: (len(file.path), file.path))
         line["rows_unreadable"] = _rows(files) - _rows(good)
         if len(good) < len(files):
             message = f"run `{folder.run_id}`: {len(files) - len(good)} files are missing or cut short"

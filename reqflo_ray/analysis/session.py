@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _VIEWS = "runs, results, steps, assertions, logs"
+_STREAMED_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,31 @@ class Session:
                 return QueryResult(
                     relation.to_arrow_table(), tuple(str(kind) for kind in relation.types), self.problems
                 )
+            finally:
+                self._connection.execute("ROLLBACK")
+        except duckdb.Error as problem:
+            raise _explain(problem) from None
+
+    def stream(self, sql: str) -> Iterator[QueryResult]:
+        """Answer one SELECT statement piece by piece, so that an answer larger than memory can be read.
+
+        What is selected from one view, without ORDER BY, comes in the order of rows. The session answers nothing else
+        meanwhile.
+
+        Raises:
+            QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
+        """
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            self._check(self._connection.extract_statements(sql))
+            self._connection.execute("BEGIN TRANSACTION READ ONLY")
+            try:
+                relation = self._connection.sql(sql)
+                types = tuple(str(kind) for kind in relation.types)
+                for batch in relation.to_arrow_reader(_STREAMED_ROWS):
+                    yield QueryResult(pa.Table.from_batches([batch]), types, self.problems)
             finally:
                 self._connection.execute("ROLLBACK")
         except duckdb.Error as problem:

@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import readable_json
+from reqflo_ray.cli.json_text import readable_json
 from reqflo_ray.cli.render_errors import count_problems, render_problems
 from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray.errors import DefinitionError, Severity

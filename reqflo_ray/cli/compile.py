@@ -8,9 +8,9 @@ from typing import Annotated, Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import whole_file
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.reports.output_file import whole_file
 
 EXAMPLES: Final = """\
 reqflo-ray compile place-order -o place-order.json

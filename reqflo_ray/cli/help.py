@@ -14,9 +14,9 @@ class GroupedCommand(TyperCommand):
     """A command whose options stand below the headings named by their `rich_help_panel`; `epilog` lists examples."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """`[OPTIONS] JOURNEY`: brackets only around what may be left out."""
+        """`[OPTIONS] RUN FORMAT=PATH...`: brackets only around what may be left out."""
         pieces = super().collect_usage_pieces(ctx)
-        return [piece.strip("{}") for piece in pieces]
+        return [piece.replace("{", "").replace("}", "") for piece in pieces]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, group by group in the order of their first member."""

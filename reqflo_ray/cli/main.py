@@ -64,6 +64,7 @@ COMMANDS: Final = (
     Entry(name="runs", group=_LOOK, summary="List the runs of a store."),
     Entry(name="show", group=_LOOK, summary="Show a run, or all that happened to one of its rows."),
     Entry(name="sql", group=_LOOK, summary="Ask the results of runs with SQL."),
+    Entry(name="report", group=_LOOK, summary="Write reports of a run: JUnit, HTML, Markdown, JSON, CTRF."),
     Entry(name="verify", group=_LOOK, summary="Check that the files of a run are what was written."),
     Entry(name="prune", group=_KEEP, summary="Delete old runs from a store."),
     Entry(name="doctor", group=_KEEP, summary="Examine the store, the secrets and a cluster before a run."),

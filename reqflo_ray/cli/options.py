@@ -183,10 +183,23 @@ RunId: TypeAlias = Annotated[
     ),
 ]
 
+REPORT_FORMATS: Final = "junit, html, markdown, json, ctrf"
+Reports: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="FORMAT=PATH",
+        rich_help_panel=OUTPUT,
+        help=f"Write a report when the run has ended: {REPORT_FORMATS}. May be repeated.",
+    ),
+]
 OutputFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--output", metavar="FILE.json", rich_help_panel=OUTPUT, help="Write the verdict and every row's result there."
+        "--output",
+        metavar="FILE.json",
+        rich_help_panel=OUTPUT,
+        help="Write the verdict and every row's result there: `--report json=FILE.json`.",
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on standard output.")]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from reqflo_ray.cli.output_file import as_json_value, encode_json
+from reqflo_ray.cli.json_text import as_json_value, encode_json
 from reqflo_ray.cli.terminal import Terminal, escape, shorten
 from reqflo_ray.cli.wording import counted
 

@@ -7,9 +7,8 @@ from typing import Annotated, Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import need_writable_place
+from reqflo_ray.cli.deliver import asked_reports, deliver
 from reqflo_ray.cli.progress import RunReporter
-from reqflo_ray.cli.run import deliver
 from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import UsageError
 
@@ -37,6 +36,7 @@ def rerun(
     address: options.Address = None,
     workers: options.Workers = None,
     store: options.StoreLocation = None,
+    report: options.Reports = None,
     output: options.OutputFile = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -48,8 +48,7 @@ def rerun(
             code="inconclusive_without_failed",
             hint="without `--failed` every row is run again, inconclusive ones too",
         )
-    if output is not None:
-        need_writable_place(output)
+    reports = asked_reports(report, output)
     from reqflo_ray import api
 
     terminal: Terminal = context.obj
@@ -64,4 +63,4 @@ def rerun(
             workers=options.checked_workers(workers),
             listener=reporter,
         )
-    return deliver(outcome, terminal, output=output, as_json=as_json)
+    return deliver(outcome, terminal, reports=reports, as_json=as_json)

@@ -7,9 +7,8 @@ from typing import Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import need_writable_place
+from reqflo_ray.cli.deliver import asked_reports, deliver
 from reqflo_ray.cli.progress import RunReporter
-from reqflo_ray.cli.run import deliver
 from reqflo_ray.cli.terminal import Terminal
 
 EXAMPLES: Final = """\
@@ -26,13 +25,13 @@ def resume(
     workers: options.Workers = None,
     take_over: options.TakeOver = False,
     store: options.StoreLocation = None,
+    report: options.Reports = None,
     output: options.OutputFile = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Go on with an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
-    if output is not None:
-        need_writable_place(output)
+    reports = asked_reports(report, output)
     from reqflo_ray import api
 
     terminal: Terminal = context.obj
@@ -46,4 +45,4 @@ def resume(
             take_over=take_over,
             listener=reporter,
         )
-    return deliver(outcome, terminal, output=output, as_json=as_json)
+    return deliver(outcome, terminal, reports=reports, as_json=as_json)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import need_writable_place, readable_json
+from reqflo_ray.cli.deliver import asked_reports, deliver
 from reqflo_ray.cli.progress import RunReporter
-from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.model.plan import Durability, Evidence
-
-if TYPE_CHECKING:
-    from reqflo_ray.api import RunOutcome
 
 EXAMPLES: Final = """\
 reqflo-ray run place-order --env local --set customer_id=cus-1
 reqflo-ray run place-order --data data/orders.csv --key order_ref --env local
 reqflo-ray run place-order --case "Gift order" --overlay no-token
 reqflo-ray run place-order --data 'big/*.parquet' --address auto --rate 500
-reqflo-ray run --artifact place-order.json --env local --output result.json
+reqflo-ray run --artifact place-order.json --env local --report junit=junit.xml
 """
 
 
@@ -52,6 +48,7 @@ def run(
     max_failures: options.MaxFailures = None,
     store: options.StoreLocation = None,
     run_id: options.RunId = None,
+    report: options.Reports = None,
     output: options.OutputFile = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -59,8 +56,7 @@ def run(
     """Run a journey once for every row of a dataset, or once if there is no dataset."""
     options.need_one_journey(journey, artifact)
     options.need_consistent(data=data, key=key, fail_fast=fail_fast, max_failures=max_failures)
-    if output is not None:
-        need_writable_place(output)
+    reports = asked_reports(report, output)
     from reqflo_ray import api
 
     request = api.RunRequest(
@@ -92,23 +88,4 @@ def run(
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=options.store_option(store, terminal)) as reporter:
         outcome = api.run(request, listener=reporter)
-    return deliver(outcome, terminal, output=output, as_json=as_json)
-
-
-def deliver(outcome: RunOutcome, terminal: Terminal, *, output: Path | None, as_json: bool) -> int:
-    """Hand over what was asked for besides the last lines; returns the run's exit code.
-
-    Raises:
-        UsageError, ReqfloError: the file cannot be written; the run itself is safe in the store.
-    """
-    if output is not None:
-        from reqflo_ray import api
-        from reqflo_ray.cli.result_document import write_result_document
-
-        write_result_document(output, outcome, api.open_store(outcome.store))
-        terminal.note(f"written: {escape(str(output))}")
-    if as_json:
-        # The run's exit code must not be lost because nobody reads its verdict.
-        with suppress(OutputClosedError):
-            terminal.data(readable_json(outcome.verdict))
-    return outcome.exit_code
+    return deliver(outcome, terminal, reports=reports, as_json=as_json)

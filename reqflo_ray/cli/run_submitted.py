@@ -6,13 +6,16 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
 from reqflo_ray.cli.progress import RunReporter
+from reqflo_ray.cli.render_errors import render_error
 from reqflo_ray.cli.terminal import Terminal
+from reqflo_ray.errors import ReqfloError
 
 if TYPE_CHECKING:
     from reqflo_ray.api import RunOutcome
@@ -32,7 +35,7 @@ def run_submitted(context: typer.Context) -> int:
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=order.quiet, store_option=f" --store {shlex.quote(order.store)}") as reporter:
         outcome = api.run_submitted(reporter)
-    sent = order.document and outcome.complete and _send_document(outcome, terminal)
+    sent = _send_reports(order.reports, outcome, terminal)
     said = JobOutcome(
         run_id=outcome.run_id,
         store=outcome.store,
@@ -40,27 +43,34 @@ def run_submitted(context: typer.Context) -> int:
         verdict=outcome.verdict,
         exit_code=outcome.exit_code,
         complete=outcome.complete,
-        document_omitted=order.document and outcome.complete and not sent,
+        omitted=tuple(name for name in order.reports if name not in sent),
     )
     _write_line(outcome_line(said), terminal)
     return outcome.exit_code
 
 
-def _send_document(outcome: RunOutcome, terminal: Terminal) -> bool:
-    """Print the document of `--output` in marked lines; False if it is too large for a log."""
+def _send_reports(formats: Sequence[str], outcome: RunOutcome, terminal: Terminal) -> set[str]:
+    """Print reports in marked lines; returns the formats of those that could be made and are not too large for a log.
+    How the run ended must come back whatever becomes of its reports."""
     from reqflo_ray import api
-    from reqflo_ray.cli.result_document import write_result_document
-    from reqflo_ray.distributed.job_log import LARGEST_DOCUMENT, document_lines, pack_document
+    from reqflo_ray.distributed.job_log import LARGEST_REPORT, pack_report, report_lines
 
+    if not formats:
+        return set()
+    sent: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "document.json")
-        write_result_document(path, outcome, api.open_store(outcome.store))
-        packed = pack_document(path)
-    if len(packed) > LARGEST_DOCUMENT:
-        return False
-    for line in document_lines(packed):
-        _write_line(line, terminal)
-    return True
+        paths = {name: Path(folder, name) for name in formats}
+        try:
+            api.write_reports(outcome.run_id, list(paths.items()), store=outcome.store)
+        except ReqfloError as error:
+            terminal.note(render_error(error, terminal))
+        for name, path in paths.items():
+            packed = pack_report(path) if path.exists() else b""
+            if packed and len(packed) <= LARGEST_REPORT:
+                sent.add(name)
+                for line in report_lines(name, packed):
+                    _write_line(line, terminal)
+    return sent
 
 
 def _write_line(line: str, terminal: Terminal) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import readable_json
+from reqflo_ray.cli.json_text import readable_json
 from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape
 

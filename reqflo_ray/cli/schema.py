@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from reqflo_ray.cli.output_file import readable_json
+from reqflo_ray.cli.json_text import readable_json
 from reqflo_ray.cli.terminal import Terminal
 
 EXAMPLES: Final = """\

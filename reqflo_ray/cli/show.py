@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import as_json_value, readable_json
+from reqflo_ray.cli.json_text import as_json_value, readable_json
 from reqflo_ray.cli.render_row import render_row
 from reqflo_ray.cli.runs import facts_of
 from reqflo_ray.cli.tables import write_table

@@ -10,12 +10,12 @@ from typing import Annotated, Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import whole_file
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape, escape_json, neutralize_ci_commands
 from reqflo_ray.cli.wording import counted
 from reqflo_ray.errors import UsageError
+from reqflo_ray.reports.output_file import whole_file
 
 EXAMPLES: Final = """\
 reqflo-ray sql "select status, count(*) from results group by status" --run latest

@@ -5,25 +5,28 @@ How a job is started and followed, `distributed.submit` knows.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import need_writable_place, readable_json, whole_file
+from reqflo_ray.cli.deliver import asked_reports, show_verdict, tell_not_written, tell_written
 from reqflo_ray.cli.progress import RunReporter
-from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
-from reqflo_ray.errors import ClusterError, UsageError
+from reqflo_ray.cli.terminal import Terminal, escape
+from reqflo_ray.errors import ClusterError, ReqfloError, UsageError
 from reqflo_ray.model.plan import Durability, Evidence
+from reqflo_ray.reports.output_file import whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reqflo_ray.distributed.submit import Followed, Started
+    from reqflo_ray.reports.formats import Report
 
 EXAMPLES: Final = """\
 reqflo-ray submit place-order --address http://head:8265 --store /mnt/runs --env prod
-reqflo-ray submit place-order --data data/orders.csv --env prod --output result.json
+reqflo-ray submit place-order --data data/orders.csv --env prod --report junit=junit.xml
 reqflo-ray submit place-order --data '/mnt/data/*.parquet' --shared-data --run-id nightly-0412
 """
 
@@ -68,6 +71,7 @@ def submit(
     max_failures: options.MaxFailures = None,
     store: options.StoreLocation = None,
     run_id: options.RunId = None,
+    report: options.Reports = None,
     output: options.OutputFile = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -75,14 +79,13 @@ def submit(
     """Run a journey as a job of a remote Ray cluster, follow it, and exit as the run does."""
     options.need_one_journey(journey, artifact)
     options.need_consistent(data=data, key=key, fail_fast=fail_fast, max_failures=max_failures)
-    if no_wait and (output is not None or as_json):
+    if no_wait and (output is not None or report or as_json):
         raise UsageError(
             "`--no-wait` leaves before there is a result",
             code="result_without_wait",
             hint="the same command without --no-wait fetches it later: nothing runs twice under one --run-id",
         )
-    if output is not None:
-        need_writable_place(output)
+    reports = asked_reports(report, output)
     from reqflo_ray import api
 
     request = api.RunRequest(
@@ -114,7 +117,7 @@ def submit(
     jobs, started = api.submit(
         request,
         shared_data=shared_data,
-        document=output is not None,
+        reports=[each.format for each in reports],
         quiet=quiet,
         allow_unauthenticated=allow_unauthenticated,
         listener=RunReporter(terminal, quiet=quiet),
@@ -125,7 +128,7 @@ def submit(
     from reqflo_ray.distributed.submit import follow
 
     followed = follow(jobs, started.job, lambda line: terminal.note(escape(line)), terminal.note)
-    return _deliver(followed, terminal, output=output, as_json=as_json)
+    return _deliver(followed, terminal, reports=reports, as_json=as_json)
 
 
 def _greeting(started: Started, url: str) -> str:
@@ -139,28 +142,31 @@ def _greeting(started: Started, url: str) -> str:
     return f"{done}\nstatus: reqflo-ray status {job.run_id} --address {escape(url)}"
 
 
-def _deliver(followed: Followed, terminal: Terminal, *, output: Path | None, as_json: bool) -> int:
-    outcome, run_id = followed.outcome, followed.job.run_id
+def _deliver(followed: Followed, terminal: Terminal, *, reports: Sequence[Report], as_json: bool) -> int:
+    outcome, run_id, code = followed.outcome, followed.job.run_id, followed.exit_code
     if outcome is None:
         terminal.note(f"the job ended without a verdict: {escape(followed.reason or followed.job.state.value)}")
     if outcome is None or not outcome.complete:
         terminal.note(f"go on: the same `reqflo-ray submit` command with --run-id {run_id}")
-    elif output is not None:
-        _write_document(output, followed)
-        terminal.note(f"written: {escape(str(output))}")
+    for report in reports if outcome is not None else ():
+        try:
+            _write(report, followed)
+            tell_written([report], terminal)
+        except ReqfloError as error:
+            code = tell_not_written(error, terminal, code)
     if as_json and outcome is not None:
-        # The run's exit code must not be lost because nobody reads its verdict.
-        with suppress(OutputClosedError):
-            terminal.data(readable_json(outcome.verdict))
-    return followed.exit_code
+        show_verdict(outcome.verdict, terminal)
+    return code
 
 
-def _write_document(output: Path, followed: Followed) -> None:
-    if followed.document is None:
+def _write(report: Report, followed: Followed) -> None:
+    if report.format not in followed.reports:
         raise ClusterError(
-            "the results are too large to come back through the job's log",
-            code="document_too_large",
-            hint=f"they are in the store: `reqflo-ray sql … --run {followed.job.run_id}` where it is mounted",
+            f"the {report.format} report did not come back through the job's log",
+            code="report_not_sent",
+            cause="it is too large for it, did not arrive whole, or could not be made there",
+            hint=f"`reqflo-ray report {followed.job.run_id} …` makes it where the store is mounted; one that did not"
+            " arrive whole comes with the same command again, and nothing runs twice",
         )
-    with whole_file(output) as file:
-        file.write(followed.document)
+    with whole_file(report.path) as file:
+        file.write(followed.reports[report.format])

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from reqflo_ray.cli.output_file import as_json_value, encode_json
+from reqflo_ray.cli.json_text import as_json_value, encode_json
 from reqflo_ray.cli.terminal import Terminal, display_width, escape, shorten
 
 _GAP: Final = "  "

@@ -14,16 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Final, TextIO
 
+from reqflo_ray.reports.text import UNSAFE, visible
+
 PIPED_WIDTH: Final = 80
 
-# Controls (tab and line feed are decided per call), bidirectional and invisible characters, tags, lone surrogates.
-_UNSAFE: Final = (
-    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f"
-)
-_UNSAFE_IN_TEXT: Final = re.compile(f"[{_UNSAFE}]")
-_UNSAFE_IN_LINE: Final = re.compile(f"[{_UNSAFE}\t\n]")
-_SHORT_ESCAPES: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_UNSAFE_IN_JSON: Final = re.compile(f"[{UNSAFE}]")
 
 # A line that begins so, or holds one of these markers, is an order to the CI system that collects the log.
 _CI_LINE_COMMAND: Final = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
@@ -55,12 +50,12 @@ def escape(text: str, *, multiline: bool = False) -> str:
 
     Line feeds and tabs are shown as `\\n` and `\\t` too, unless `multiline`.
     """
-    return (_UNSAFE_IN_TEXT if multiline else _UNSAFE_IN_LINE).sub(_visible, text)
+    return visible(text, multiline=multiline)
 
 
 def escape_json(text: str) -> str:
     """Make JSON text safe to show without changing what it means: what is unsafe only occurs inside strings."""
-    return _CI_MARKER.sub(r"\\u0023", _UNSAFE_IN_TEXT.sub(_json_escape, text))
+    return _CI_MARKER.sub(r"\\u0023", _UNSAFE_IN_JSON.sub(_json_escape, text))
 
 
 def neutralize_ci_commands(text: str) -> str:
@@ -87,17 +82,6 @@ def shorten(text: str, cells: int) -> str:
             break
         kept.append(character)
     return "".join(kept) + "…"
-
-
-def _visible(found: re.Match[str]) -> str:
-    character = found[0]
-    short = _SHORT_ESCAPES.get(character)
-    if short is not None:
-        return short
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _json_escape(found: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from reqflo_ray.cli import options
-from reqflo_ray.cli.output_file import readable_json
+from reqflo_ray.cli.json_text import readable_json
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray.cli.wording import counted

@@ -1,5 +1,5 @@
-"""The two things that a job sends back in its own log: how the run ended, and the document of `--output`. Marked lines,
-since the Job API brings back nothing but the log.
+"""The two things that a job sends back in its own log: how the run ended, and the reports that were asked for. Marked
+lines, since the Job API brings back nothing but the log.
 
 It knows text and bytes, and neither Ray nor how a run is carried out.
 """
@@ -12,26 +12,26 @@ import io
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from reqflo_ray.errors import ClusterError
 from reqflo_ray.model.results import Verdict
 
 # Whatever else a run prints is escaped text of ours; nothing that an API or a dataset says can begin a line.
 _OUTCOME: Final = "reqflo-ray:outcome "
-_DOCUMENT: Final = "reqflo-ray:document "
+_REPORT: Final = "reqflo-ray:report "
 # Ray cuts lines that are longer than 20,000 characters.
 _PART: Final = 16_000
-LARGEST_DOCUMENT: Final = 16 * 2**20
+LARGEST_REPORT: Final = 16 * 2**20
 _ENTRYPOINT: Final = re.compile(r"Running entrypoint for job |\d{4}-\d\d-\d\d [\d:,]+\tINFO job_manager\.py:")
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How the run ended on the cluster; see `RunOutcome`. `document_omitted`: it was too large to be sent."""
+    """How the run ended on the cluster; see `RunOutcome`. `omitted`: formats of reports that could not be sent."""
 
     run_id: str
     store: str
@@ -39,7 +39,7 @@ class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     exit_code: int
     complete: bool
-    document_omitted: bool = False
+    omitted: tuple[str, ...] = ()
 
 
 def outcome_line(outcome: JobOutcome) -> str:
@@ -47,19 +47,19 @@ def outcome_line(outcome: JobOutcome) -> str:
     return _OUTCOME + msgspec.json.encode(outcome).decode()
 
 
-def document_lines(document: bytes) -> Iterator[str]:
-    """The lines that carry a document; the caller has looked at `LARGEST_DOCUMENT`, which counts packed bytes."""
-    text = base64.b64encode(document).decode()
+def report_lines(format_: str, packed: bytes) -> Iterator[str]:
+    """The lines that carry a report; the caller has looked at `LARGEST_REPORT`, which counts packed bytes."""
+    text = base64.b64encode(packed).decode()
     parts = [text[first : first + _PART] for first in range(0, len(text), _PART)]
     for number, part in enumerate(parts, start=1):
-        yield f"{_DOCUMENT}{number}/{len(parts)} {part}"
+        yield f"{_REPORT}{format_} {number}/{len(parts)} {part}"
 
 
-def pack_document(path: Path) -> bytes:
-    """The file at `path` as `document_lines` wants it."""
+def pack_report(path: Path) -> bytes:
+    """The file at `path` as `report_lines` wants it."""
     packed = io.BytesIO()
-    with path.open("rb") as document, gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:
-        shutil.copyfileobj(document, stream)
+    with path.open("rb") as report, gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:
+        shutil.copyfileobj(report, stream)
     return packed.getvalue()
 
 
@@ -70,8 +70,8 @@ class JobLog:
     outcome: JobOutcome | None = None
     _taken: int = 0
     _line: str = ""
-    _parts: dict[int, str] = field(default_factory=dict)
-    _total: int = 0
+    _parts: dict[str, dict[int, str]] = field(default_factory=dict)
+    _totals: dict[str, int] = field(default_factory=dict)
 
     @property
     def taken(self) -> int:
@@ -94,32 +94,25 @@ class JobLog:
         line, self._line = self._line, ""
         return [line] if line and self._is_for_people(line) else []
 
-    def document(self) -> bytes | None:
-        """The document, if the job has sent one.
-
-        Raises:
-            ClusterError: `damaged_document`: parts of it are missing.
-        """
-        if not self._total:
-            return None
-        try:
-            text = "".join(self._parts[number] for number in range(1, self._total + 1))
-            return gzip.decompress(base64.b64decode(text, validate=True))
-        except (KeyError, ValueError, OSError, EOFError):
-            raise ClusterError(
-                "the document of the run did not arrive whole",
-                code="damaged_document",
-                hint="submit the same run again: nothing is sent twice, and the document comes again",
-            ) from None
+    def reports(self) -> dict[str, bytes]:
+        """The reports that the job has sent, by format; those that arrived whole, since it may have died meanwhile."""
+        found: dict[str, bytes] = {}
+        for format_, total in self._totals.items():
+            with suppress(KeyError, ValueError, OSError, EOFError):
+                text = "".join(self._parts[format_][number] for number in range(1, total + 1))
+                found[format_] = gzip.decompress(base64.b64decode(text, validate=True))
+        return found
 
     def _is_for_people(self, line: str) -> bool:
         if line.startswith(_OUTCOME):
             self.outcome = _decoded(line.removeprefix(_OUTCOME))
-        elif line.startswith(_DOCUMENT):
-            counter, _, part = line.removeprefix(_DOCUMENT).partition(" ")
+        elif line.startswith(_REPORT):
+            format_, _, rest = line.removeprefix(_REPORT).partition(" ")
+            counter, _, part = rest.partition(" ")
             number, _, total = counter.partition("/")
             if number.isdecimal() and total.isdecimal():
-                self._parts[int(number)], self._total = part, int(total)
+                self._parts.setdefault(format_, {})[int(number)] = part
+                self._totals[format_] = int(total)
         else:
             return not _ENTRYPOINT.match(line)
         return False

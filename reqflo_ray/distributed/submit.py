@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,12 +45,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """How a job ended. `outcome` None: it ended before the run could say how, and `reason` is what Ray knows."""
+    """How a job ended. `outcome` None: it ended before the run could say how, and `reason` is what Ray knows.
+    `reports` are those that it sent, by format."""
 
     job: Job
     exit_code: int
     outcome: JobOutcome | None
-    document: bytes | None
+    reports: Mapping[str, bytes]
     reason: str = ""
 
 
@@ -72,7 +73,7 @@ def start(jobs: Jobs, submission: Submission, *, ship_data: bool) -> Started:
         for _ in range(_ATTEMPTS):
             earlier = jobs.attempts(run_id)
             last = earlier[-1] if earlier else None
-            if last and (not last.state.has_ended or _is_done(jobs, last, need_document=submission.order.document)):
+            if last and (not last.state.has_ended or _is_done(jobs, last, submission.order.reports)):
                 _need_same_digest(last, digest)
                 return Started(job=last, attached=True)
             attempt = last.attempt + 1 if last else 1
@@ -93,8 +94,8 @@ def _read(jobs: Jobs, job: Job) -> JobLog:
     return log
 
 
-def _is_done(jobs: Jobs, job: Job, *, need_document: bool) -> bool:
-    """Whether the run is complete, by what its job said at the end."""
+def _is_done(jobs: Jobs, job: Job, reports: Sequence[str]) -> bool:
+    """Whether the run is complete, by what its job said at the end, and has sent these reports or said why not."""
     try:
         log = _read(jobs, job)
     except ClusterError as problem:
@@ -103,7 +104,7 @@ def _is_done(jobs: Jobs, job: Job, *, need_document: bool) -> bool:
         raise
     if log.outcome is None or not log.outcome.complete:
         return False
-    return not need_document or log.outcome.document_omitted or log.document() is not None
+    return set(reports) <= {*log.outcome.omitted, *log.reports()}
 
 
 def _need_same_digest(job: Job, digest: str) -> None:
@@ -256,7 +257,7 @@ class _Follower:
         if self._received and job.state is JobState.STOPPED and not (outcome and outcome.complete):
             code = 128 + self._received[0]
         reason = "" if outcome else job.message
-        return Followed(job=job, exit_code=code, outcome=outcome, document=self._log.document(), reason=reason)
+        return Followed(job=job, exit_code=code, outcome=outcome, reports=self._log.reports(), reason=reason)
 
     def _left(self) -> InterruptedRunError:
         run_id = self._job.run_id

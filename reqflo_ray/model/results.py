@@ -244,3 +244,11 @@ def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False,
     if counts.failed or counts.error:
         return 1
     return 4 if gate_failed else 0
+
+
+def worst_status(counts: Counts) -> Status:
+    """The worst status that any of these rows has; of none, passed."""
+    for status in (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED):
+        if getattr(counts, status.value):
+            return status
+    return Status.PASSED

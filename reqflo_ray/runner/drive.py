@@ -16,7 +16,7 @@ from reqflo_ray.errors import DatasetError, NothingSelectedError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.plan import RunRecord, ShardPlan
-from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code
+from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.runner.backend import Backend, Work
 from reqflo_ray.runner.listener import Listener, RunOutcome
 from reqflo_ray.runner.ownership import StopSignals, claim_run, heartbeat
@@ -155,13 +155,13 @@ def _finish(
     if len(commits) < len(plan):
         code = exit_code(tally.counts, interrupted=interrupted, unfinished=not tally.stopped_by_failures)
         # That what has ended passed is no verdict on rows that have not.
-        status = _worst(tally.counts)
+        status = worst_status(tally.counts)
         status = Status.CANCELLED if status is Status.PASSED else status
         return _verdict(record, tally.counts, tally.failures, status, code), code
     counts = Counts()
     for commit in commits.values():
         counts = counts.plus(commit.summary.counts)
-    verdict = _verdict(record, counts, tally.failures, _worst(counts), exit_code(counts))
+    verdict = _verdict(record, counts, tally.failures, worst_status(counts), exit_code(counts))
     verdict = complete(folder, verdict, len(plan))
     clean_up(folder)
     return verdict, verdict.exit_code
@@ -184,10 +184,3 @@ def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status:
         duration_ms=max(0.0, round((now - began).total_seconds() * 1000, 3)),
         failures=tuple(sorted(failures, key=lambda failure: failure.row_index)),
     )
-
-
-def _worst(counts: Counts) -> Status:
-    for status in (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED):
-        if getattr(counts, status.value):
-            return status
-    return Status.PASSED

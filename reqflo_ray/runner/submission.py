@@ -30,12 +30,12 @@ _ORDER: Final = "submission.json"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """How the cluster is to carry out the run. `document`: print the document of `--output` into the job's log."""
+    """How the cluster is to carry out the run. `reports`: the formats to print into the job's log."""
 
     format: int = 1
     store: str
     version: str
-    document: bool = False
+    reports: tuple[str, ...] = ()
     quiet: bool = False
     take_over: bool = False
 

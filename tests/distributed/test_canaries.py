@@ -6,6 +6,7 @@ killed while requests are under way; what is there then is searched, and again w
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
@@ -29,6 +30,7 @@ from secret_manager import Manager, serving
 from reqflo_ray.analysis.export import Format
 from reqflo_ray.cli.main import COMMANDS, run_command_line
 from reqflo_ray.cli.terminal import Terminal
+from reqflo_ray.reports.formats import FORMATS
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -36,7 +38,7 @@ _APPS = Path(__file__).parent.parent / "apps"
 _SET = f"pin={CANARIES['set']}"
 # Commands whose output is searched below, and those that read neither a run nor a secret. A new command belongs into
 # one of the two.
-_SEARCHED = {"run", "check", "compile", "resume", "rerun", "runs", "show", "sql", "verify", "doctor"}
+_SEARCHED = {"run", "check", "compile", "resume", "rerun", "runs", "show", "sql", "verify", "doctor", "report"}
 _NOT_ABOUT_VALUES = {"init", "schema", "demo-api", "prune"}
 _WITH_TESTS_OF_THEIR_OWN = {"submit", "status", "logs", "stop", "run-submitted"}
 _FORMATS = {"table", "csv", "json", "parquet"}
@@ -156,6 +158,10 @@ def shown(store: Path, folder: Path) -> dict[str, bytes]:
         output = () if format_ is Format.TABLE else ("--output", str(folder / f"{view}.{format_}"))
         query = ("sql", f"select * from {view}", "--format", format_.value, *output, *at)
         answers[f"{view} as {format_}"] = look(*query)
+    for format_ in FORMATS:
+        path = folder / f"report.{format_}"
+        answers[f"report as {format_}"] = look("report", "leak", f"{format_}={path}", *at)
+        answers[f"{path.name}, read"] = html.unescape(path.read_text(encoding="utf-8")).encode()
     return answers
 
 

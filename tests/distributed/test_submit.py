@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import junit_rules
 import pytest
 from cluster_head import ClusterHead
 from disturbed_run import COMMAND, DATASET, eventually
@@ -156,18 +157,24 @@ def test_ray_job_submit_runs_on_two_nodes_from_a_folder_that_the_job_does_not_sh
 
 
 def test_a_submitted_run_comes_back_with_its_results_and_is_not_run_twice(outside: Outside) -> None:
-    line = outside.submission("fine", 20, "--json", "--output", "result.json")
+    reports = ("--report", "junit=junit.xml", "--report", "html=page.html")
+    line = outside.submission("fine", 20, "--json", "--output", "result.json", *reports)
     first = outside.call(*line)
     assert first.code == 0, first
     assert json.loads(first.out)["counts"]["passed"] == 20
     document = json.loads((outside.folder / "result.json").read_text())
     assert [row["row_key"] for row in document["rows"]] == [f"ref-{number:06}" for number in range(20)]
+    junit = junit_rules.read((outside.folder / "junit.xml").read_bytes())
+    assert (junit_rules.problems(junit), junit.get("tests")) == ([], "20")
+    assert "Content-Security-Policy" in (outside.folder / "page.html").read_text()
     assert "rows 20  passed 20" in first.err
     assert "reqflo-ray:" not in first.err
     sent = outside.shop.ledger()["total"]
 
+    (outside.folder / "junit.xml").unlink()
     second = outside.call(*line)
     assert second.code == 0, second
+    assert (outside.folder / "junit.xml").exists()
     assert "run fine is finished: nothing is sent" in second.err
     assert json.loads(second.out) == json.loads(first.out)
     assert json.loads((outside.folder / "result.json").read_text()) == document

@@ -5,6 +5,7 @@ shown, while a run goes on, after it was killed, and when it has ended. Staged r
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 from echo_api import EchoApi
 from pyarrow import parquet
+
+from reqflo_ray.reports.formats import FORMATS
 
 PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
 SECRET = 'canary-sécret/+&="quoted" 41'
@@ -158,6 +161,15 @@ def _shown_everywhere(command: Callable[..., Any], workspace: Path) -> Iterator[
     assert command("sql", "select * from steps", "--output", str(exported)).code == 0
     for data in _readable(exported):
         yield "sql --output", data
+    for name in FORMATS:
+        report = workspace / f"report.{name}"
+        assert command("report", "r1", f"{name}={report}").code == 0
+        written = report.read_text(encoding="utf-8")
+        # Markdown and HTML write characters as references.
+        yield f"report {name}", written.encode()
+        yield f"report {name}, read", html.unescape(written).encode()
+        if name == "html":
+            assert "secret:API_KEY" in written, "the evidence is there, masked"
     assert store.is_dir()
 
 

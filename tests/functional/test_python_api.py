@@ -16,7 +16,7 @@ from reqflo_ray.errors import DatasetError, DefinitionError, NothingSelectedErro
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import Status
 
-NAMES = ("RunRequest", "check", "compile", "open_store", "rerun", "resume", "run", "schema")
+NAMES = ("RunRequest", "check", "compile", "open_store", "rerun", "resume", "run", "schema", "submit", "write_reports")
 
 
 @pytest.fixture
@@ -68,6 +68,11 @@ def test_a_run_and_its_answer(orders: Callable[..., Any], shop: DemoServer, tmp_
     assert [run.run_id for run in store.runs()] == [outcome.run_id]
     assert store.row(outcome.run_id, "a-2", step="create").steps[0]["http_response_status_code"] == 201
     assert store.verify(outcome.run_id).ok
+    page = tmp_path / "page.html"
+    reqflo_ray.write_reports("latest", [("html", page), ("junit", str(tmp_path / "j.xml"))], store=outcome.store)
+    assert outcome.run_id in page.read_text() and (tmp_path / "j.xml").exists()
+    with pytest.raises(UsageError, match="no report format `junti`"):
+        reqflo_ray.write_reports("latest", [("junti", page)], store=outcome.store)
     assert shop.ledger()["orders_created"] == 3
 
 

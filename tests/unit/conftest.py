@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from reqflo_ray.model.results import (
     Status,
     StepRecord,
     Verdict,
+    exit_code,
+    worst_status,
 )
 from reqflo_ray.store import layout
 from reqflo_ray.store.artifacts import save_artifact
@@ -192,9 +195,12 @@ class RunMaker:
 
     def write(self, folder: RunFolder, shard: int, rows: int, *, fail_every: int = 0) -> Commit:
         """What a worker writes before it commits."""
+        return self.write_records(folder, shard, *sample_shard(shard, rows, fail_every=fail_every))
+
+    def write_records(self, folder: RunFolder, shard: int, results: list[RowResult], steps: list[StepRecord]) -> Commit:
+        """The same of given records."""
         from reqflo_ray.store.writer import results_file, steps_file
 
-        results, steps = sample_shard(shard, rows, fail_every=fail_every)
         attempt = folder.claim_attempt(shard, 1)
         folder.open_journal(shard, attempt).close()
         files = []
@@ -205,8 +211,8 @@ class RunMaker:
             folder.write_file(name, data)
             digest = hashlib.sha256(data).hexdigest()
             files.append(FileDigest(path=name, sha256=digest, size=len(data), rows=count))
-        failed = sum(result.status is Status.FAILED for result in results)
-        counts = Counts(rows=rows, passed=rows - failed, failed=failed, steps=len(steps), requests=len(steps))
+        ended = Counter(result.status.value for result in results)
+        counts = Counts(rows=len(results), **ended, steps=len(steps), requests=len(steps))
         summary = ShardSummary(shard=shard, attempt=attempt, counts=counts)
         return Commit(shard=shard, attempt=attempt, epoch=1, files=tuple(files), summary=summary)
 
@@ -225,8 +231,8 @@ class RunMaker:
             journey=record.journey,
             artifact=record.artifact,
             environment=record.environment.name,
-            status=Status.FAILED if counts.failed else Status.PASSED,
-            exit_code=1 if counts.failed else 0,
+            status=worst_status(counts),
+            exit_code=exit_code(counts),
             counts=counts,
             started_at="2026-11-22T10:45:01Z",
             finished_at="2026-11-22T10:45:02.5Z",

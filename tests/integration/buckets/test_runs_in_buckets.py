@@ -26,6 +26,7 @@ from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import DatasetError, IntegrityError, QueryError, RunConflictError, UsageError
 from reqflo_ray.model.results import Commit, Counts, ShardOutcome, ShardSummary, Status
 from reqflo_ray.model.workers import WorkerRange
+from reqflo_ray.reports.formats import FORMATS
 from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
 from reqflo_ray.runner.shard import run_shard
 from reqflo_ray.runner.worker import open_worker
@@ -75,7 +76,7 @@ def _put(bucket: Bucket, name: str, data: bytes) -> str:
 
 
 def test_a_run_from_data_in_a_bucket_to_its_prune(
-    bucket: Bucket, workspace: Path, orders: Path, shop: DemoServer
+    bucket: Bucket, workspace: Path, orders: Path, shop: DemoServer, tmp_path: Path
 ) -> None:
     data = _put(bucket, "input/orders-1.csv", orders.read_bytes())
     request = _request(workspace, bucket.uri, data.replace("-1.csv", "-*.csv"))
@@ -90,6 +91,9 @@ def test_a_run_from_data_in_a_bucket_to_its_prune(
     store = api.open_store(bucket.uri)
     assert [(run.run_id, run.state.value) for run in store.runs()] == [("r1", "finished")]
     assert list(store.query("select status, count(*) from results group by 1").rows()) == [("passed", ROWS)]
+    api.write_reports("r1", [(name, tmp_path / name) for name in FORMATS], store=bucket.uri)
+    assert len(json.loads((tmp_path / "json").read_text())["rows"]) == ROWS
+    assert (tmp_path / "junit").read_text().count("<testcase ") == ROWS
     assert list(store.query("select count(*) from steps where run_id = 'r1' and step_id = 'create'").rows()) == [
         (ROWS,)
     ]

@@ -357,6 +357,28 @@ def test_python_variables_cannot_be_read(session: Session) -> None:
     assert hidden.num_rows == 1
 
 
+def test_a_streamed_answer_is_in_the_order_of_rows_and_in_pieces(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reqflo_ray.analysis.session._STREAMED_ROWS", 3)
+    pieces = list(session.stream("SELECT row_index FROM results WHERE run_id = 'good'"))
+    assert [row for piece in pieces for row in piece.rows()] == [(number,) for number in range(10)]
+    assert max(map(len, pieces)) <= 3 and pieces[0].columns == ("row_index",)
+
+
+def test_a_session_answers_after_a_stream_that_was_left(session: Session) -> None:
+    stream = session.stream("SELECT * FROM range(1_000_000)")
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert list(session.query("SELECT 1").rows()) == [(1,)]
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "CREATE TABLE x (a INTEGER)", "SELECT nope(1)"])
+def test_a_stream_refuses_what_a_question_refuses(session: Session, sql: str) -> None:
+    with pytest.raises(QueryError):
+        list(session.stream(sql))
+
+
 def test_asking_writes_nothing(session: Session, full: LocalStorage) -> None:
     def everything() -> list[str]:
         return sorted(os.path.join(folder, name) for folder, _, names in os.walk(full.root) for name in names)

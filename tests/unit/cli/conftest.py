@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,6 +16,7 @@ import pytest
 import reqflo_ray
 from reqflo_ray.cli.main import run_command_line
 from reqflo_ray.cli.terminal import Terminal
+from reqflo_ray.errors import ReqfloError
 from reqflo_ray.model.results import Counts, Status, Verdict
 
 
@@ -175,11 +176,18 @@ class FakeApi:
     calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
     answer: Any = None
     during_run: Callable[[Any], None] = lambda listener: None
+    reports: list[tuple[str, list[tuple[str, Path]], str | None]] = field(default_factory=list)
+    unwritten: ReqfloError | None = None
 
     def request(self) -> Any:
         """The one run request."""
         [(_, (request, *_), _)] = self.calls
         return request
+
+    def write_reports(self, run: str, reports: Iterable[tuple[str, Path]], *, store: str | None = None) -> None:
+        self.reports.append((run, list(reports), store))
+        if self.unwritten is not None:
+            raise self.unwritten
 
     def called(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **facts: Any) -> Any:
@@ -207,6 +215,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
         fake.calls.append(("open_store", (location,), {}))
         return fake.store
 
+    module.write_reports = fake.write_reports  # type: ignore[attr-defined]
     module.open_store = open_store  # type: ignore[attr-defined]
     module.RunRequest = lambda **facts: SimpleNamespace(**facts)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "reqflo_ray.api", module)

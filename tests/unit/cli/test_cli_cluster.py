@@ -90,23 +90,27 @@ def job_outcome(outcome: Callable[..., SimpleNamespace]) -> Callable[..., JobOut
 
 
 def followed(outcome: JobOutcome | None, code: int, **facts: Any) -> Followed:
-    return Followed(job=JOB, exit_code=code, outcome=outcome, document=facts.pop("document", None), **facts)
+    return Followed(job=JOB, exit_code=code, outcome=outcome, reports=facts.pop("reports", {}), **facts)
 
 
-def test_submit_exits_as_the_run_does_and_hands_over_verdict_and_document(
+def test_submit_exits_as_the_run_does_and_hands_over_verdict_and_reports(
     command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
 ) -> None:
-    cluster.followed = followed(job_outcome(exit_code=1, rows=3, failed=1), 1, document=b'{"rows":[]}')
+    cluster.followed = followed(
+        job_outcome(exit_code=1, rows=3, failed=1), 1, reports={"json": b'{"rows":[]}', "junit": b"<x/>"}
+    )
     output = tmp_path / "result.json"
-    answer = command_line("submit", "place-order", "--store", "/mnt/runs", "--output", str(output), "--json")
+    asked = ("--output", str(output), "--report", f"junit={tmp_path / 'j.xml'}")
+    answer = command_line("submit", "place-order", "--store", "/mnt/runs", *asked, "--json")
     assert answer.code == 1
     assert answer.json["counts"]["failed"] == 1
     assert output.read_bytes() == b'{"rows":[]}'
+    assert (tmp_path / "j.xml").read_bytes() == b"<x/>"
     assert f"run nightly: job nightly-1 at {URL}" in answer.err
     assert "a line \\x1b[2J" in answer.err
     [(request, facts)] = cluster.submitted
     assert (request.journey, request.store, request.address) == ("place-order", "/mnt/runs", URL)
-    assert facts["document"]
+    assert facts["reports"] == ["json", "junit"]
     assert not facts["shared_data"]
     assert not facts["allow_unauthenticated"]
 
@@ -140,22 +144,26 @@ def test_a_job_that_ended_without_a_verdict_says_why_and_how_to_go_on(command_li
     assert "--run-id nightly" in answer.err
 
 
-def test_a_run_that_was_stopped_leaves_no_document(
+def test_a_run_that_was_stopped_hands_over_the_reports_that_came(
     command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
 ) -> None:
-    cluster.followed = followed(job_outcome(exit_code=143, complete=False), 143)
-    answer = command_line("submit", "place-order", "--output", str(tmp_path / "result.json"))
+    cluster.followed = followed(job_outcome(exit_code=143, complete=False), 143, reports={"junit": b"<x/>"})
+    answer = command_line("submit", "place-order", "--report", f"junit={tmp_path / 'j.xml'}")
     assert answer.code == 143
-    assert list(tmp_path.iterdir()) == []
+    assert "--run-id nightly" in answer.err
+    assert (tmp_path / "j.xml").read_bytes() == b"<x/>"
 
 
-def test_a_document_that_is_too_large_for_the_log_is_an_error(
-    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+@pytest.mark.parametrize(("run_code", "code"), [(0, 3), (1, 1)])
+def test_a_report_that_did_not_come_back_is_an_error_and_keeps_no_other_away(
+    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path, run_code: int, code: int
 ) -> None:
-    cluster.followed = followed(job_outcome(), 0)
-    answer = command_line("submit", "place-order", "--output", str(tmp_path / "result.json"))
-    assert answer.code == 3
-    assert "error[document_too_large]" in answer.err
+    cluster.followed = followed(job_outcome(exit_code=run_code), run_code, reports={"junit": b"<x/>"})
+    asked = ("--output", str(tmp_path / "r.json"), "--report", f"junit={tmp_path / 'j.xml'}")
+    answer = command_line("submit", "place-order", *asked)
+    assert answer.code == code
+    assert "error[report_not_sent]: the json report" in answer.err
+    assert [path.name for path in tmp_path.iterdir()] == ["j.xml"]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +171,8 @@ def test_a_document_that_is_too_large_for_the_log_is_an_error(
     [
         (("--no-wait", "--json"), "result_without_wait"),
         (("--no-wait", "--output", "x.json"), "result_without_wait"),
+        (("--no-wait", "--report", "junit=x.xml"), "result_without_wait"),
+        (("--report", "junit"), "invalid_report"),
         (("--key", "id"), "key_without_data"),
         (("--fail-fast", "--max-failures", "2"), "two_limits"),
         (("--output", "/nonexistent/x.json"), "output_not_writable"),

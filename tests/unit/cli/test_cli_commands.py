@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from reqflo_ray.cli import options
 from reqflo_ray.cli.main import COMMANDS
 from reqflo_ray.errors import (
     ClusterError,
@@ -26,12 +25,14 @@ from reqflo_ray.errors import (
     NothingSelectedError,
     Problem,
     QueryError,
+    ReqfloError,
     RunConflictError,
     SecretError,
     StoreError,
 )
 from reqflo_ray.model.plan import Durability, Evidence
 from reqflo_ray.model.results import Counts, Status
+from reqflo_ray.reports.formats import FORMATS
 from reqflo_ray.store.history import Pruned, RunState, RunSummary
 from reqflo_ray.store.verify import Finding, VerifyReport
 
@@ -180,46 +181,78 @@ def test_a_closed_standard_error_does_not_stop_a_run(command_line, api, outcome,
     assert command_line("run", "place-order", err=closed_stream()).code == 0
 
 
-def test_output_holds_the_verdict_and_every_row(command_line, api, outcome, tmp_path: Path) -> None:
+def test_the_file_of_output_is_a_report_of_json(command_line, api, outcome, tmp_path: Path) -> None:
     api.answer = outcome(rows=2, passed=2)
-    rows = [(0, "k0", "text", '{"total": 12.50}', Decimal("1.5")), (1, "k1", None, "{}", None)]
-    api.store.answers = [
-        ("max(row_index)", table("last", (1,))),
-        ("between 0 and", table("row_index row_key body inputs duration_ms", *rows)),
-    ]
-    path = tmp_path / "result.json"
-    answer = command_line("run", "place-order", "--output", str(path))
+    path, page = tmp_path / "result.json", tmp_path / "a b.html"
+    answer = command_line("run", "place-order", "--output", str(path), "--report", f"html={page}")
     assert answer.code == 0
-    document = json.loads(path.read_text(), parse_float=str)
-    assert document["schema"] == "reqflo-ray/run-result/1"
-    assert document["run_id"] == "r1"
-    assert document["verdict"]["counts"]["passed"] == 2
-    assert document["rows"] == [
-        {"row_index": 0, "row_key": "k0", "body": "text", "inputs": {"total": "12.50"}, "duration_ms": "1.5"},
-        {"row_index": 1, "row_key": "k1", "body": None, "inputs": {}, "duration_ms": None},
-    ]
-    assert f"written: {path}" in answer.err
-    assert os.listdir(tmp_path) == ["result.json"]
+    assert api.reports == [("r1", [("json", path), ("html", page)], "./.reqflo")]
+    assert answer.err.endswith(f"written: {path}\nwritten: {page}\n")
 
 
-def test_output_of_many_rows_is_read_in_slices(command_line, api, outcome, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("reqflo_ray.cli.result_document._ROWS_PER_QUERY", 2)
-    api.answer = outcome(rows=5, passed=5)
-    api.store.answers = [("max(row_index)", table("last", (4,)))]
-    api.store.answers += [
-        (f"between {first} and {first + 1} ", table("row_index", *[(row,) for row in range(first, min(first + 2, 5))]))
-        for first in (0, 2, 4)
-    ]
-    path = tmp_path / "result.json"
-    command_line("run", "place-order", "--output", str(path))
-    assert [row["row_index"] for row in json.loads(path.read_text())["rows"]] == [0, 1, 2, 3, 4]
+@pytest.mark.parametrize("name", ["run", "resume", "rerun"])
+def test_whatever_runs_something_writes_reports(command_line, api, outcome, tmp_path: Path, name: str) -> None:
+    api.answer = outcome(exit_code=1, status=Status.FAILED, rows=1, failed=1)
+    path = tmp_path / "j=unit.xml"
+    assert command_line(name, "place-order", "--report", f"junit={path}", "--quiet").code == 1
+    assert api.reports == [("r1", [("junit", path)], "./.reqflo")]
 
 
-def test_output_of_a_run_without_results_is_an_empty_list(command_line, api, outcome, tmp_path: Path) -> None:
-    api.answer = outcome()
-    api.store.answers = [("max(row_index)", table("last", (-1,)))]
-    command_line("run", "place-order", "--output", str(tmp_path / "r.json"))
-    assert json.loads((tmp_path / "r.json").read_text())["rows"] == []
+@pytest.mark.parametrize(("run_code", "code"), [(0, 3), (1, 1), (3, 3), (4, 4), (143, 143)])
+def test_a_report_that_is_not_written_never_hides_how_the_run_ended(
+    command_line, api, outcome, tmp_path: Path, run_code: int, code: int
+) -> None:
+    api.answer = outcome(exit_code=run_code, rows=1)
+    api.unwritten = ReqfloError("no room", code="output_not_written")
+    answer = command_line("run", "place-order", "--report", f"junit={tmp_path / 'j.xml'}", "--json")
+    assert answer.code == code
+    assert "error[output_not_written]: no room" in answer.err
+    assert "written: " not in answer.err
+    assert answer.json["exit_code"] == run_code
+
+
+@pytest.mark.parametrize(
+    ("reports", "code", "said"),
+    [
+        (("junit",), "invalid_report", "FORMAT=PATH"),
+        (("=x.xml",), "invalid_report", "formats are junit, html,"),
+        (("junit=",), "invalid_report", "FORMAT=PATH"),
+        (("jnuit=j.xml",), "unknown_format", "did you mean `junit`?"),
+        (("allure=a",), "unknown_format", "there are: junit, html, markdown, json, ctrf"),
+        (("html=no/such/folder/x.html",), "output_not_writable", "mkdir -p"),
+        (("html=x", "junit=./x"), "repeated_path", "a name of its own"),
+        (("json=r.json",), "repeated_path", "a name of its own"),
+    ],
+)
+def test_reports_that_cannot_be_written_are_refused_before_anything_is_sent(
+    command_line, api, tmp_path: Path, monkeypatch, reports: tuple[str, ...], code: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = [word for report in reports for word in ("--report", report)]
+    answer = command_line("run", "place-order", "--output", "r.json", *options)
+    assert answer.code == 2
+    assert f"error[{code}]" in answer.err
+    assert said in answer.err
+    assert api.calls == []
+
+
+def test_report_writes_reports_of_a_run_and_ends_with_0(command_line, api, tmp_path: Path) -> None:
+    answer = command_line("report", "latest", f"junit={tmp_path / 'j.xml'}", f"html={tmp_path / 'p'}", "--store", "/s")
+    assert (answer.code, answer.out) == (0, "")
+    assert api.reports == [("latest", [("junit", tmp_path / "j.xml"), ("html", tmp_path / "p")], "/s")]
+    assert answer.err == f"written: {tmp_path / 'j.xml'}\nwritten: {tmp_path / 'p'}\n"
+
+
+@pytest.mark.parametrize("words", [("latest",), ("latest", "pdf=x"), ("latest", "junit")])
+def test_report_refuses_what_it_does_not_know(command_line, api, words: tuple[str, ...]) -> None:
+    assert command_line("report", *words).code == 2
+    assert api.reports == []
+
+
+def test_the_help_names_every_format(command_line, capsys) -> None:
+    command_line("report", "--help")
+    assert capsys.readouterr().out.startswith("Usage: reqflo-ray report [OPTIONS] RUN FORMAT=PATH...\n")
+    assert ", ".join(FORMATS) == options.REPORT_FORMATS
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(command_line, api, tmp_path: Path) -> None:
@@ -228,17 +261,6 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(comma
     assert "error[output_not_writable]" in answer.err
     assert "mkdir -p" in answer.err
     assert api.calls == []
-
-
-def test_a_failed_write_leaves_an_older_file_as_it_was(command_line, api, outcome, tmp_path: Path) -> None:
-    path = tmp_path / "r.json"
-    path.write_text("old")
-    api.answer = outcome(rows=1)
-    api.store.answers = [("max(row_index)", table("last", (0,))), ("between", SimpleNamespace(columns=("a",)))]
-    answer = command_line("run", "place-order", "--output", str(path))
-    assert answer.code == 3
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["r.json"]
 
 
 @pytest.mark.parametrize(

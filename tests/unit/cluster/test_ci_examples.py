@@ -79,7 +79,8 @@ def test_the_script_tries_again_only_what_could_not_be_finished(
     made = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
 
     assert code == expected
-    assert made == ["submit place-order --env two words --run-id ci-1 --output result.json"] * calls
+    reports = "--report junit=junit.xml --report html=report.html --report markdown=summary.md"
+    assert made == [f"submit place-order --env two words --run-id ci-1 --output result.json {reports}"] * calls
 
 
 def test_a_script_that_is_asked_to_end_asks_the_run_to_stop(
@@ -102,6 +103,8 @@ def test_the_script_needs_a_run_id_and_a_journey(tmp_path: Path) -> None:
     assert b"usage" in ended.stderr
 
 
+# What the script leaves, by its own command line.
+_REPORTS = set(re.findall(r"(?:--output |--report \w+=)(\S+)", _SCRIPT.read_text(encoding="utf-8")))
 _SUBCOMMANDS = "run|submit|check|stop|status|logs|resume|prune|doctor"
 
 
@@ -154,7 +157,10 @@ def test_github_runs_the_script_in_our_image_with_least_rights() -> None:
     assert job["timeout-minutes"] > 0
     assert "RAY_AUTH_TOKEN" not in job["env"], "only the steps that need the token see it"
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
-    assert steps["Publish the verdict and every row's result"]["if"] == "always()"
+    published = steps["Publish the reports and every row's result"]
+    assert published["if"] == steps["Show the summary"]["if"] == "always()"
+    assert set(published["with"]["path"].split()) | {"summary.md"} == _REPORTS
+    assert "summary.md >>" in steps["Show the summary"]["run"]
     assert steps["Stop what was cancelled"]["if"] == "cancelled()"
     assert all("${{" not in step.get("run", "") for step in job["steps"]), "an expression in a script is an injection"
 
@@ -164,7 +170,9 @@ def test_gitlab_publishes_whatever_happened_and_stops_what_was_cancelled() -> No
     job = pipeline["place-order"]
 
     assert job["stage"] in pipeline["stages"]
-    assert job["artifacts"]["when"] == "always"
+    artifacts = job["artifacts"]
+    assert artifacts["when"] == "always"
+    assert {*artifacts["paths"], artifacts["reports"]["junit"], "summary.md"} == _REPORTS
     assert any("stop" in line and "canceled" in line for line in job["after_script"])
     assert "variables" not in pipeline, "a token belongs into the project's settings"
 

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from reqflo_ray.distributed import submit
-from reqflo_ray.distributed.job_log import JobOutcome, outcome_line
+from reqflo_ray.distributed.job_log import JobOutcome, outcome_line, pack_report, report_lines
 from reqflo_ray.distributed.jobs import Job, JobState
 from reqflo_ray.errors import ClusterError, InterruptedRunError, RunConflictError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
@@ -265,6 +266,29 @@ def test_a_run_that_is_complete_is_not_started_again(submission: Submission) -> 
     done = replace(a_job(JobState.FAILED, exit_code=1), digest=submission.digest)
     jobs = MadeUpJobs([done], outcome_line(an_outcome(1)) + "\n")
     assert begin(jobs, submission).job == done
+
+
+@pytest.mark.parametrize(
+    ("sent", "omitted", "attached"),
+    [((), (), False), (("junit",), (), False), (("junit", "html"), (), True), (("junit",), ("html",), True)],
+)
+def test_a_complete_run_whose_job_did_not_send_every_report_is_asked_again_for_them(
+    submission: Submission, tmp_path: Path, sent: tuple[str, ...], omitted: tuple[str, ...], attached: bool
+) -> None:
+    (tmp_path / "report").write_bytes(b"all of it")
+    lines = [line for name in sent for line in report_lines(name, pack_report(tmp_path / "report"))]
+    lines.append(outcome_line(msgspec.structs.replace(an_outcome(1), omitted=omitted)))
+    done = replace(a_job(JobState.FAILED, exit_code=1), digest=submission.digest)
+    order = msgspec.structs.replace(submission.order, reports=("junit", "html"))
+    jobs = MadeUpJobs([done], "\n".join([*lines, ""]))
+    assert begin(jobs, replace(submission, order=order)).attached is attached
+
+
+def test_a_report_that_did_not_arrive_whole_is_asked_for_again(submission: Submission) -> None:
+    done = replace(a_job(JobState.SUCCEEDED, exit_code=0), digest=submission.digest)
+    order = msgspec.structs.replace(submission.order, reports=("junit",))
+    jobs = MadeUpJobs([done], f"reqflo-ray:report junit 1/2 AAAA\n{outcome_line(an_outcome())}\n")
+    assert not begin(jobs, replace(submission, order=order)).attached
 
 
 @pytest.mark.parametrize("text", ["", outcome_line(an_outcome(143, complete=False)) + "\n"])

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.distributed.job_log import JobLog, JobOutcome, document_lines, outcome_line, pack_document
-from reqflo_ray.errors import ClusterError
+from reqflo_ray.distributed.job_log import JobLog, JobOutcome, outcome_line, pack_report, report_lines
 from reqflo_ray.model.results import Counts, Status, Verdict
 
 OUTCOME = JobOutcome(
@@ -31,15 +30,18 @@ OUTCOME = JobOutcome(
     exit_code=0,
     complete=True,
 )
-DOCUMENT = bytes(range(256)) * 400
+REPORTS = {"json": bytes(range(256)) * 400, "junit": b""}
 
 
 def full_log(tmp_path: Path) -> tuple[str, list[str]]:
-    path = tmp_path / "document.json"
-    path.write_bytes(DOCUMENT)
+    lines = ["Running entrypoint for job r-1: exec reqflo-ray run-submitted"]
+    sent: list[str] = []
+    for format_, report in REPORTS.items():
+        path = tmp_path / format_
+        path.write_bytes(report)
+        sent += report_lines(format_, pack_report(path))
     shown = [f"10 s  rows {number}/90" for number in range(9)]
-    lines = ["Running entrypoint for job r-1: exec reqflo-ray run-submitted", *shown]
-    return "\n".join([*lines, *document_lines(pack_document(path)), outcome_line(OUTCOME), ""]), shown
+    return "\n".join([*lines, *shown, *sent, outcome_line(OUTCOME), ""]), shown
 
 
 def test_people_see_their_lines_and_the_rest_is_understood(tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_people_see_their_lines_and_the_rest_is_understood(tmp_path: Path) -> No
     log = JobLog()
     assert log.take(text, offset=0) == shown
     assert log.outcome == OUTCOME
-    assert log.document() == DOCUMENT
+    assert log.reports() == REPORTS
 
 
 @given(cuts=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=8))
@@ -63,26 +65,25 @@ def test_each_line_is_seen_once_whatever_is_read_again(
     seen += log.take(text, offset=0)
     assert seen == shown
     assert log.outcome == OUTCOME
-    assert log.document() == DOCUMENT
+    assert log.reports() == REPORTS
 
 
-def test_every_line_of_a_document_is_shorter_than_ray_cuts(tmp_path: Path) -> None:
+def test_every_line_of_a_report_is_shorter_than_ray_cuts(tmp_path: Path) -> None:
     assert max(map(len, full_log(tmp_path)[0].splitlines())) < 20_000
 
 
-def test_a_document_with_a_missing_part_is_an_error(tmp_path: Path) -> None:
+def test_a_report_with_a_missing_part_is_none(tmp_path: Path) -> None:
     text, _ = full_log(tmp_path)
-    [first, *_] = [line for line in text.splitlines() if line.startswith("reqflo-ray:document 1/")]
+    [first, *_] = [line for line in text.splitlines() if line.startswith("reqflo-ray:report json 1/")]
     log = JobLog()
-    log.take(text.replace(first, "reqflo-ray:document 1/2 AAAA"), offset=0)
-    with pytest.raises(ClusterError, match="did not arrive whole"):
-        log.document()
+    log.take(text.replace(first, "reqflo-ray:report json 1/2 AAAA"), offset=0)
+    assert log.reports() == {"junit": b""}
 
 
-def test_a_log_without_a_document_has_none() -> None:
+def test_a_log_without_a_report_has_none() -> None:
     log = JobLog()
     log.take("hello\n", offset=0)
-    assert log.document() is None
+    assert log.reports() == {}
 
 
 def test_an_outcome_that_was_cut_off_is_none() -> None:

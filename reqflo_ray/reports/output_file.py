@@ -1,7 +1,4 @@
-"""Files that a person asked for (`-o`, `--output`): whole or not at all, and the JSON in them.
-
-Knows nothing of what is written.
-"""
+"""Files that a person asked for (`--output`, `--report`): whole or not at all. Knows nothing of what is written."""
 
 from __future__ import annotations
 
@@ -9,13 +6,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import msgspec
-
-from reqflo_ray.cli.terminal import escape_json
 from reqflo_ray.errors import ReqfloError, UsageError
 
 
@@ -64,36 +57,6 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
-
-
-def encode_json(value: Any) -> bytes:
-    """`value` (plain data, structs, instants, bytes) as one line of JSON. Instants are RFC 3339, UTC."""
-    return _encoder.encode(value)
-
-
-def readable_json(value: Any) -> str:
-    """`value` as indented JSON that is safe to show on a terminal, with a line feed at its end."""
-    return escape_json(msgspec.json.format(encode_json(value), indent=2).decode()) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
-
-
-_encoder = msgspec.json.Encoder(enc_hook=_plain, decimal_format="number")
-
-
-def as_json_value(value: Any) -> Any:
-    """A cell of a table as people expect it in JSON: bytes as base64, naive instants as UTC."""
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value.isoformat() + "Z"
-    if isinstance(value, dict):
-        return {str(key): as_json_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json_value(item) for item in value]
-    return value
 
 
 def _umask() -> int:

@@ -1,0 +1,83 @@
+"""The Common Test Report Format (ctrf.io), JSON that actions and dashboards read: a test for each row.
+
+Bounded like JUnit: see `cases`. The summary counts all rows, also those that are not listed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from reqflo_ray.reports.cases import Case, cases, remainders, suite_name
+from reqflo_ray.reports.source import ReportedRun
+from reqflo_ray.reports.text import one_line
+
+_SPECIFICATION: Final = "1.0.0"
+_STATUSES: Final = {"passed": "passed", "failed": "failed", "error": "failed", "skipped": "skipped"}
+_OTHER: Final = "other"
+
+
+def write(run: ReportedRun, file: BinaryIO) -> None:
+    """Write the report of `run` to `file`."""
+    head = {"tool": {"name": "reqflo-ray", "version": version("reqflo-ray")}, "summary": _summary(run)}
+    if run.record.environment.name:
+        head["environment"] = {"testEnvironment": one_line(run.record.environment.name)}
+    outside = {"reportFormat": "CTRF", "specVersion": _SPECIFICATION, "runId": run.run_id, "generatedBy": "reqflo-ray"}
+    file.write(_encode(outside)[:-1] + b',"results":' + _encode(head)[:-1] + b',"tests":[')
+    suite, separator, listed, not_passed = [suite_name(run)], b"\n", 0, 0
+    for case in cases(run):
+        file.write(separator + _encode(_test(case, suite)))
+        separator = b",\n"
+        listed += 1
+        not_passed += case.status != "passed"
+    for rest in remainders(run, listed, not_passed):
+        status = _STATUSES.get(rest.status, _OTHER)
+        file.write(
+            separator
+            + _encode({"name": rest.name, "status": status, "duration": 0, "suite": suite, "message": rest.message})
+        )
+        separator = b",\n"
+    file.write(b"\n]}}\n")
+
+
+def _test(case: Case, suite: list[str]) -> dict[str, Any]:
+    test: dict[str, Any] = {
+        "name": case.name,
+        "status": _STATUSES.get(case.status, _OTHER),
+        "rawStatus": case.status,
+        "duration": round(case.duration_ms),
+        "suite": suite,
+        "type": "api",
+    }
+    if case.message:
+        test |= {"message": case.message, "trace": case.reason}
+    if case.place:
+        test |= {"filePath": one_line(case.place[0]), "line": case.place[1]}
+    return test
+
+
+def _summary(run: ReportedRun) -> dict[str, Any]:
+    counts, verdict = run.verdict.counts, run.verdict
+    start = _milliseconds(verdict.started_at)
+    return {
+        "tests": counts.rows,
+        "passed": counts.passed,
+        "failed": counts.failed + counts.error,
+        "skipped": counts.skipped,
+        "pending": max(0, (run.rows_planned or 0) - counts.rows),
+        "other": counts.inconclusive + counts.cancelled,
+        "start": start,
+        "stop": start + round(verdict.duration_ms),
+        "duration": round(verdict.duration_ms),
+        "extra": {"verdict": verdict.status.value, "exitCode": verdict.exit_code, "complete": run.is_complete},
+    }
+
+
+def _milliseconds(instant: str) -> int:
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode

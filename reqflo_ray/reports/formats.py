@@ -1,0 +1,112 @@
+"""The report formats by name, and writing what was asked for: each file whole or not at all, and one that cannot be
+written does not keep the others from it. Reports are made from the store at any time; nothing in it changes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from reqflo_ray.analysis.session import open_session
+from reqflo_ray.errors import QueryError, ReqfloError, StoreError, UsageError
+from reqflo_ray.reports import ctrf, html, junit, markdown, result_document
+from reqflo_ray.reports.output_file import need_writable_place, whole_file
+from reqflo_ray.reports.source import ReportedRun
+from reqflo_ray.store.history import resolve_run
+from reqflo_ray.store.storage import Storage
+
+Writer = Callable[[ReportedRun, BinaryIO], None]
+
+FORMATS: Final[Mapping[str, Writer]] = {
+    "junit": junit.write,
+    "html": html.write,
+    "markdown": markdown.write,
+    "json": result_document.write,
+    "ctrf": ctrf.write,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that is asked for: the name of its format, and the file that it goes to."""
+
+    format: str
+    path: Path
+
+
+def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
+    """Refuse, before any work is done for them, reports that could not be written afterwards.
+
+    Raises:
+        UsageError: `unknown_format`, `output_not_writable`, or `repeated_path`.
+    """
+    found: dict[Path, Report] = {}
+    for report in reports:
+        if report.format not in FORMATS:
+            close = difflib.get_close_matches(report.format, FORMATS, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(FORMATS)}"
+            raise UsageError(f"there is no report format `{report.format}`", code="unknown_format", hint=hint)
+        need_writable_place(report.path)
+        if (place := report.path.resolve()) in found:
+            raise UsageError(
+                f"`{report.path}` is named for two files", code="repeated_path", hint="give each a name of its own"
+            )
+        found[place] = report
+    return tuple(found.values())
+
+
+def write_reports(storage: Storage, run: str, reports: Iterable[Report]) -> None:
+    """Write reports of a run of the store, finished or not: of an unfinished one, what is committed, marked so.
+
+    Args:
+        run: the run's id, a unique beginning of it, or `latest`.
+
+    Raises:
+        UsageError: there is no such run, or see `check_reports`.
+        StoreError: the run cannot be read.
+        ReqfloError: a report could not be written; if it is more than one, each is a problem of it.
+    """
+    asked = check_reports(reports)
+    folder = resolve_run(storage, run)
+    failed: list[ReqfloError] = []
+    try:
+        with open_session(storage, [folder.run_id]) as session:
+            reported = ReportedRun.of(folder, session)
+            for report in asked:
+                if problem := _failure_of(report, reported):
+                    failed.append(problem)
+    except QueryError as problem:
+        raise _unreadable(folder.run_id, problem) from None
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise ReqfloError.of(tuple(problem for error in failed for problem in error.all_problems()))
+
+
+def _failure_of(report: Report, run: ReportedRun) -> ReqfloError | None:
+    """Write one report; returns what kept it from being written."""
+    try:
+        with whole_file(report.path) as file:
+            FORMATS[report.format](run, file)
+    except QueryError as problem:
+        return _unreadable(run.run_id, problem)
+    except ReqfloError as problem:
+        return problem
+    except Exception as problem:
+        # One that breaks is named and keeps no other away. The text of its exception may quote anything.
+        return ReqfloError(
+            f"the {report.format} report could not be made: {type(problem).__name__}",
+            code="report_failed",
+            hint="this is a bug in reqflo-ray; the run itself is not touched by it",
+        )
+    return None
+
+
+def _unreadable(run_id: str, problem: QueryError) -> StoreError:
+    return StoreError(
+        f"the results of run `{run_id}` cannot be read: {problem.message}",
+        code="unreadable_results",
+        hint=f"`reqflo-ray verify {run_id}` says what is damaged",
+    )

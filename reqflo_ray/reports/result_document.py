@@ -1,0 +1,46 @@
+"""The JSON of a run, also that of `--output`: the verdict and the result of every row, streamed, so that a million rows
+fit. It is for programs: texts are as they were."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from reqflo_ray.analysis.export import records
+from reqflo_ray.reports.source import ReportedRun
+
+SCHEMA: Final = "reqflo-ray/run-result/1"
+
+
+def write(run: ReportedRun, file: BinaryIO) -> None:
+    """Write `{"schema", "run_id", "results", "complete", "verdict", "rows": […]}`.
+
+    Rows are objects with the columns of the `results` view, in row order; `inputs` is an object. Of a run that is not
+    complete they are those that have a result, and the verdict is that of these.
+    """
+    head = {
+        "schema": SCHEMA,
+        "run_id": run.run_id,
+        "results": f"{run.folder.storage.uri}/{run.folder.path('')}".rstrip("/"),
+        "complete": run.is_complete,
+        "verdict": run.verdict,
+    }
+    # The opening object stays open: rows follow as its last field.
+    file.write(_encode(head)[:-1] + b',"rows":[')
+    separator = b"\n"
+    for piece in run.every_row():
+        for values in records(piece):
+            file.write(separator + _encode(_row(dict(zip(piece.columns, values, strict=True)))))
+            separator = b",\n"
+    file.write(b"\n]}\n")
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    # `inputs` is JSON text in the table: raw, so that no number loses a digit on its way.
+    if inputs := row.get("inputs"):
+        row["inputs"] = msgspec.Raw(inputs.encode())
+    return row
+
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode

@@ -1,0 +1,71 @@
+"""Reports as a person or a CI job asks for them: after a run, at any time later, of a run that was stopped."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import junit_rules
+import pytest
+
+from reqflo_ray.reports.formats import FORMATS
+
+RUN_ORDERS = ("run", "place-order", "--data", "data/orders.csv", "--key", "order_ref", "--backend", "local")
+
+
+@pytest.fixture
+def orders(example: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The orders example, as the folder that commands are typed in."""
+    workspace = example("orders")
+    monkeypatch.chdir(workspace)
+    return workspace
+
+
+def _expect_418(workspace: Path) -> None:
+    for path in workspace.rglob("*.yaml"):
+        path.write_text(
+            path.read_text().replace("type: status_code, expected: 201", "type: status_code, expected: 418")
+        )
+
+
+def _asked(prefix: str) -> list[str]:
+    return [f"{name}={prefix}.{name}" for name in FORMATS]
+
+
+def test_a_run_writes_every_report_and_ends_as_it_would_without(orders: Path, command: Callable[..., Any]) -> None:
+    _expect_418(orders)
+    options = [word for report in _asked("first") for word in ("--report", report)]
+    ended = command(*RUN_ORDERS, "--run-id", "r1", *options, "--output", "result.json")
+    assert ended.code == 1, ended.err
+    written = ["result.json", *(f"first.{name}" for name in FORMATS)]
+    assert ended.err.splitlines()[-len(written) :] == [f"written: {name}" for name in written]
+    assert (orders / "result.json").read_bytes() == (orders / "first.json").read_bytes()
+    root = junit_rules.read((orders / "first.junit").read_bytes())
+    assert junit_rules.problems(root) == []
+    assert (root.get("tests"), root.get("failures")) == ("100", "100")
+    case = root.find(".//testcase")
+    assert case is not None and case.get("file", "").endswith(".yaml") and int(case.get("line", "0")) > 1
+    page = (orders / "first.html").read_text()
+    assert "failed: status_code: expected 201 to equal 418" in page
+    assert "Content-Security-Policy" in page
+    assert json.loads((orders / "first.ctrf").read_text())["results"]["summary"]["failed"] == 100
+    assert "100 rows did not pass" in (orders / "first.markdown").read_text()
+
+    again = command("report", "r1", *_asked("again"))
+    assert (again.code, again.out) == (0, "")
+    for name in FORMATS:
+        assert (orders / f"again.{name}").read_bytes() == (orders / f"first.{name}").read_bytes(), name
+
+
+def test_a_run_that_stopped_early_is_reported_as_unfinished(orders: Path, command: Callable[..., Any]) -> None:
+    _expect_418(orders)
+    ended = command(*RUN_ORDERS, "--fail-fast", "--workers", "1", "--concurrency", "1", "--report", "junit=j.xml")
+    assert ended.code == 1, ended.err
+    root = ET.parse(orders / "j.xml").getroot()
+    assert junit_rules.problems(root) == []
+    assert 0 < int(root.get("failures", "0")) < 100
+    [error] = root.iter("error")
+    assert "of 100 rows have a result" in error.get("message", "")

@@ -1,0 +1,158 @@
+"""All formats: what they say of runs that are finished, unfinished, damaged or large, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from reqflo_ray.errors import ReqfloError, StoreError, UsageError
+from reqflo_ray.reports import cases, formats
+from reqflo_ray.reports.formats import FORMATS, Report, check_reports, write_reports
+from reqflo_ray.reports.source import ReportedRun
+from reqflo_ray.store import layout
+from reqflo_ray.store.run_folder import RunFolder
+
+Written = Callable[[str, str], bytes]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_no_hostile_text_breaks_a_report(format_: str, hostile: RunFolder, written: Written) -> None:
+    text = written(format_, hostile.run_id).decode("utf-8")
+    # JSON has escapes of its own, and gives a program the text as it was.
+    assert not any(ord(character) < 32 and character not in "\n\t" for character in text)
+    if format_ != "json":
+        assert not set("\x7f\x85\u202e\u200b\ufeff\ufffe\uffff") & set(text)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_same_run_gives_the_same_report(format_: str, runs: Any, written: Written) -> None:
+    runs.finish("done", fail_every=2)
+    assert written(format_, "done") == written(format_, "done")
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_report_changes_nothing_in_the_store(format_: str, runs: Any, written: Written, tmp_path: Path) -> None:
+    runs.finish("done", fail_every=2)
+
+    def state() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file()}
+
+    before = state()
+    written(format_, "done")
+    assert state() == before
+
+
+@pytest.mark.parametrize("format_", sorted(set(FORMATS) - {"json"}))
+def test_a_report_of_an_unfinished_run_says_so(format_: str, unfinished: RunFolder, written: Written) -> None:
+    text = written(format_, unfinished.run_id).decode()
+    assert "unfinished" in text
+    assert "ref-000004" in text.replace("&#45;", "-")
+
+
+@pytest.mark.parametrize("format_", sorted(set(FORMATS) - {"json"}))
+def test_rows_that_cannot_be_read_are_told(format_: str, runs: Any, written: Written) -> None:
+    folder = runs.finish("done", shards=2, rows=5)
+    path = Path(folder.storage.uri, folder.path(layout.results(1, 1)))
+    os.truncate(path, path.stat().st_size - 1)
+    assert "5 rows are left out" in written(format_, "done").decode().replace("&#45;", "-")
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_run_without_any_result_has_a_report(format_: str, runs: Any, written: Written) -> None:
+    runs.begin("begun")
+    assert b"begun" in written(format_, "begun")
+
+
+def test_a_damaged_file_is_an_error_of_the_store_that_names_the_remedy(runs: Any, tmp_path: Path) -> None:
+    folder = runs.finish("done", shards=1, rows=50, fail_every=2)
+    path = Path(folder.storage.uri, folder.path(layout.results(0, 1)))
+    data = bytearray(path.read_bytes())
+    data[20:400] = bytes(380)
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="cannot be read") as caught:
+        write_reports(runs.storage, "done", [Report("json", tmp_path / "r.json")])
+    assert (caught.value.code, caught.value.exit_code) == ("unreadable_results", 3)
+    assert "reqflo-ray verify done" in caught.value.hint
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_a_report_that_breaks_is_named_and_keeps_no_other_away(
+    runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(run: ReportedRun, file: BinaryIO) -> None:
+        file.write(b"half")
+        raise ValueError("hunter22")
+
+    monkeypatch.setattr(formats, "FORMATS", {**FORMATS, "html": breaks})
+    runs.finish("done")
+    (tmp_path / "page").write_text("old")
+    asked = [Report("html", tmp_path / "page"), Report("junit", tmp_path / "j.xml")]
+    with pytest.raises(ReqfloError, match="the html report could not be made: ValueError") as caught:
+        write_reports(runs.storage, "done", asked)
+    assert "hunter22" not in str(caught.value)
+    assert (tmp_path / "page").read_text() == "old"
+    assert (tmp_path / "j.xml").exists()
+
+
+def test_all_reports_that_could_not_be_written_are_told(
+    runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: ReportedRun, file: BinaryIO) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(formats, "FORMATS", dict.fromkeys(FORMATS, full))
+    runs.finish("done")
+    with pytest.raises(ReqfloError) as caught:
+        write_reports(runs.storage, "done", [Report("html", tmp_path / "a"), Report("junit", tmp_path / "b")])
+    assert caught.value.exit_code == 3
+    assert [problem.code for problem in caught.value.problems] == ["output_not_written"] * 2
+    assert all("No space left" in problem.message for problem in caught.value.problems)
+
+
+def test_what_could_not_be_written_is_refused_before(tmp_path: Path) -> None:
+    for reports, code in (
+        ([Report("jnuit", tmp_path / "x")], "unknown_format"),
+        ([Report("junit", tmp_path / "no" / "x")], "output_not_writable"),
+        ([Report("junit", tmp_path)], "output_not_writable"),
+        ([Report("junit", tmp_path / "x"), Report("html", tmp_path / "." / "x")], "repeated_path"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            check_reports(reports)
+        assert caught.value.code == code
+    assert check_reports([Report("junit", tmp_path / "x"), Report("junit", tmp_path / "y")])
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(runs: Any, tmp_path: Path) -> None:
+    runs.finish("nightly-0412")
+    write_reports(runs.storage, "night", [Report("junit", tmp_path / "j.xml")])
+    assert b"nightly-0412" in (tmp_path / "j.xml").read_bytes()
+    with pytest.raises(UsageError, match="there is no run"):
+        write_reports(runs.storage, "weekly", [Report("junit", tmp_path / "j.xml")])
+
+
+def test_of_a_large_run_only_rows_that_did_not_pass_are_cases(
+    runs: Any, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.finish("large", shards=4, rows=5, fail_every=4)
+    monkeypatch.setattr(cases, "MOST_CASES", 3)
+    for format_ in ("junit", "ctrf"):
+        text = written(format_, "large").decode()
+        assert [f"[ref-{row:06}]" in text for row in (0, 1, 4, 8, 12, 16)] == [True, False, True, True, False, False]
+        assert "15 more rows passed" in text
+        assert "2 more rows did not pass; reqflo-ray sql" in text
+    monkeypatch.setattr(cases, "MOST_CASES", 20)
+    assert "not listed" not in written("junit", "large").decode()
+
+
+def test_keys_that_look_alike_have_names_of_their_own(hostile: RunFolder) -> None:
+    from reqflo_ray.analysis.session import open_session
+
+    with open_session(hostile.storage, [hostile.run_id]) as session:
+        found = list(cases.cases(ReportedRun.of(hostile, session)))
+    names = [case.name for case in found]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 200
