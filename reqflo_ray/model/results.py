@@ -155,6 +155,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         """The sum, field by field."""
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
+    def minus(self, other: Counts) -> Counts:
+        """Without what `other` counts, field by field."""
+        return Counts(**{name: getattr(self, name) - getattr(other, name) for name in self.__struct_fields__})
+
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A row that did not pass, short enough to be shown to a person (a shard keeps only its first few)."""
@@ -178,6 +182,18 @@ class ShardSummary(msgspec.Struct, frozen=True, kw_only=True):
     finished_at_us: int = 0
 
 
+class ShardProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an attempt of a shard is: the rows that have ended, which the journal keeps.
+
+    `earlier` is the part of `counts` that ended under an earlier driver. `failures` are the first few.
+    """
+
+    shard: int
+    counts: Counts = Counts()
+    earlier: Counts = Counts()
+    failures: tuple[Failure, ...] = ()
+
+
 class ShardOutcome(StrEnum):
     """How a call of `run_shard` ended."""
 
@@ -187,11 +203,13 @@ class ShardOutcome(StrEnum):
 
 
 class ShardReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `run_shard` returns: it never raises. `summary` is there when the outcome is `committed`."""
+    """What `run_shard` returns: it never raises. `summary` is there when the outcome is `committed`; `progress` is how
+    far the call came, None if it did not come to the rows."""
 
     shard: int
     outcome: ShardOutcome
     summary: ShardSummary | None = None
+    progress: ShardProgress | None = None
     error_code: str = ""
     message: str = ""
     hint: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from reqflo_ray.errors import Problem
 from reqflo_ray.model.plan import ShardPlan
-from reqflo_ray.model.results import ShardReport
+from reqflo_ray.model.results import ShardProgress, ShardReport
 from reqflo_ray.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Observer(Protocol):
 
     def report(self, report: ShardReport) -> None:
         """A shard has ended."""
+        ...
+
+    def progress(self, shards: Sequence[ShardProgress]) -> None:
+        """How far some shards are that run. May be told late, twice, of an attempt that has died, and of a shard that
+        has ended."""
         ...
 
     def tick(self) -> None:
@@ -105,6 +111,7 @@ async def _run_all(work: Work, observer: Observer) -> None:
             done, running = await asyncio.wait(running, timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 observer.report(task.result())
+            observer.progress(host.host.progress())
             observer.tick()
             if worker.stopping.is_set():
                 waiting = iter(())

@@ -20,7 +20,7 @@ from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code
 from reqflo_ray.runner.backend import Backend, Work
 from reqflo_ray.runner.listener import Listener, RunOutcome
 from reqflo_ray.runner.ownership import StopSignals, claim_run, heartbeat
-from reqflo_ray.runner.tally import Tally
+from reqflo_ray.runner.tally import NAMED_FAILURES, Tally
 from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.owner import this_process
@@ -59,14 +59,16 @@ def drive(
     finished = folder.read_verdict()
     if finished is None:
         try:
-            finished, code = _drive_unfinished(folder, record, choose_backend, stage, listener, clock, take_over)
+            finished, code, journaled = _drive_unfinished(
+                folder, record, choose_backend, stage, listener, clock, take_over
+            )
         except (DatasetError, NothingSelectedError):
             if not resumed:
                 folder.discard()  # nothing was sent, and there is nothing to go on with
             raise
     else:
         listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
-        code = finished.exit_code
+        code, journaled = finished.exit_code, 0
         # A driver that died right after its manifest may have left it.
         folder.storage.remove(folder.path(layout.SEALING_KEY))
     outcome = RunOutcome(
@@ -77,6 +79,7 @@ def drive(
         exit_code=code,
         complete=folder.is_complete(),
         resumed=resumed,
+        journaled=journaled,
     )
     listener.finished(outcome)
     return outcome
@@ -90,7 +93,8 @@ def _drive_unfinished(
     listener: Listener,
     clock: Clock,
     take_over: bool,
-) -> tuple[Verdict, int]:
+) -> tuple[Verdict, int, int]:
+    """The verdict, of what is finished if the run is not; the exit code; the rows that are only journaled."""
     epoch = claim_run(folder, this_process(), take_over=take_over, clock=clock, wait=time.sleep)
     signals = StopSignals(folder, epoch)
     with ExitStack() as held:
@@ -149,22 +153,23 @@ def _dispatch(
 
 def _finish(
     folder: RunFolder, record: RunRecord, plan: tuple[ShardPlan, ...], tally: Tally, interrupted: int
-) -> tuple[Verdict, int]:
+) -> tuple[Verdict, int, int]:
     """Write verdict and manifest if every shard is committed; else say how far the run came."""
     commits = folder.commits()
+    for commit in commits.values():
+        tally.add(commit.summary)  # a worker may have been too late to report it
     if len(commits) < len(plan):
         code = exit_code(tally.counts, interrupted=interrupted, unfinished=not tally.stopped_by_failures)
         # That what has ended passed is no verdict on rows that have not.
         status = worst_status(tally.counts)
         status = Status.CANCELLED if status is Status.PASSED else status
-        return _verdict(record, tally.counts, tally.failures, status, code), code
-    counts = Counts()
-    for commit in commits.values():
-        counts = counts.plus(commit.summary.counts)
-    verdict = _verdict(record, counts, tally.failures, worst_status(counts), exit_code(counts))
+        return _verdict(record, tally.counts, tally.failures, status, code), code, tally.journaled
+    failures = [failure for shard in sorted(commits) for failure in commits[shard].summary.failures]
+    counts = tally.counts
+    verdict = _verdict(record, counts, failures[:NAMED_FAILURES], worst_status(counts), exit_code(counts))
     verdict = complete(folder, verdict, len(plan))
     clean_up(folder)
-    return verdict, verdict.exit_code
+    return verdict, verdict.exit_code, 0
 
 
 def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status: Status, code: int) -> Verdict:

@@ -18,6 +18,7 @@ from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.exchange import Transport
 from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.runner.account import ShardAccount
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.evidence import EvidenceBuilder
 from reqflo_ray.runner.meter import Meter
@@ -41,7 +42,8 @@ def unknown_node(owner: Owner) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
-    is set when no new request may be sent. `sealer` opens the sensitive values of staged rows, if there are any."""
+    is set when no new request may be sent. `accounts` tell how far the shards in flight are, by their number. `sealer`
+    opens the sensitive values of staged rows, if there are any."""
 
     folder: RunFolder
     run: RunRecord
@@ -56,6 +58,7 @@ class Worker:
     rows: asyncio.Semaphore
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
+    accounts: dict[int, ShardAccount] = field(default_factory=dict)
     node_lives: Callable[[Owner], bool] = unknown_node
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
