@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 
 from reqflo_ray.distributed.connection import cluster_failed, connect, disconnect, join, quiet_data_context
+from reqflo_ray.distributed.keeper import ProgressTaker, start_keeper
 from reqflo_ray.distributed.nodes import alive_nodes, cores, offer
 from reqflo_ray.distributed.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_range, pool_strategy
-from reqflo_ray.distributed.rate import start_keeper
 from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
 from reqflo_ray.errors import ClusterError, UsageError
 from reqflo_ray.model.plan import ShardPlan
@@ -91,7 +91,7 @@ class RayBackend:
     def run(self, work: Work, observer: Observer) -> None:
         """See `Backend.run`. All calls of `observer` are made on this thread, so that signals are served promptly."""
         self._check_store()
-        keeper = start_keeper(work.rate) if work.rate is not None else None
+        keeper = start_keeper(work.rate)
         for first in range(0, len(work.shards), _WAVE):
             if work.folder.is_stopped(work.epoch):
                 return
@@ -115,11 +115,13 @@ class RayBackend:
             target=_consume, args=(spec, workers, watch, arrived.put), name="ray-data", daemon=True
         )
         thread.start()
+        taker = ProgressTaker(keeper)
         given_up_at = math.inf
         while time.monotonic() < given_up_at:
             if given_up_at == math.inf and work.folder.is_stopped(work.epoch):
                 # What is in flight ends within the grace; thousands of shards that will not start need no report.
                 given_up_at = time.monotonic() + GRACE_SECONDS + 1.0
+            observer.progress(taker.take())
             try:
                 report = arrived.get(timeout=_TICK_SECONDS)
             except queue.Empty:
