@@ -132,7 +132,7 @@ class RunReporter:
         if self._failures and more > 0:
             where = "the query below tells all" if outcome.complete else "`resume` brings all to the results"
             self._terminal.note(f"and {counted(more, 'more row')} did not pass: {where}")
-        for line in last_lines(outcome, self._terminal, unfinished=not outcome.complete, store_option=store):
+        for line in last_lines(outcome, self._terminal, store_option=store):
             self._terminal.note(line)
 
 
@@ -146,7 +146,7 @@ def _display(terminal: Terminal, quiet: bool) -> Display:
     return LiveBar(terminal)
 
 
-def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, store_option: str = "") -> list[str]:
+def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "") -> list[str]:
     """The stable end of a run: verdict and counts, where the results are, how to ask them, how to go on."""
     verdict = outcome.verdict
     counts = verdict.counts
@@ -168,6 +168,6 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, sto
             f"journaled: {counted(outcome.journaled, 'row')} of these, in shards that are not committed:"
             " queries and reports tell them after a resume"
         )
-    if unfinished:
+    if not outcome.complete:
         lines.append(f"resume: reqflo-ray resume {outcome.run_id}{store_option}")
     return lines
