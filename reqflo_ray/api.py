@@ -69,7 +69,7 @@ def compile(journey: str, *, workspace: Path | str = ".", overlays: tuple[str, .
     Raises:
         DefinitionError: with everything that is wrong, each at its place.
     """
-    return compile_from_here(load_workspace(Path(workspace)), journey, overlays)
+    return compile_from_here(load_workspace(Path(workspace), journey), journey, overlays)
 
 
 def check(request: RunRequest) -> tuple[Problem, ...]:
