@@ -18,6 +18,7 @@ from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.errors import DatasetError, DefinitionError, NothingSelectedError, Problem, UsageError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.model.results import Verdict
 from reqflo_ray.model.workers import parse_workers
 from reqflo_ray.places import backend_chooser, chosen_store, crew_of, opened
 from reqflo_ray.remote import run_submitted, submit
@@ -228,13 +229,21 @@ def open_store(store: str | None = None) -> Store:
     return Store(opened(chosen_store(store)))
 
 
-def write_reports(run: str, reports: Iterable[tuple[str, Path | str]], *, store: str | None = None) -> None:
+def write_reports(
+    run: str,
+    reports: Iterable[tuple[str, Path | str]],
+    *,
+    store: str | None = None,
+    verdict: Verdict | None = None,
+) -> None:
     """Write reports of a run to files, as in `write_reports("latest", [("junit", "junit.xml"), ("html", "run.html")])`.
 
     Of an unfinished run they tell what is committed so far, and say so.
 
     Args:
         run: the run's id, a unique beginning of it, or `latest`.
+        verdict: that of the `RunOutcome`, if the run was just carried out: of an unfinished run it counts and names
+            rows that are not committed.
         reports: pairs of format and file; formats are those of `reqflo_ray.reports.formats.FORMATS`.
 
     Raises:
@@ -245,7 +254,7 @@ def write_reports(run: str, reports: Iterable[tuple[str, Path | str]], *, store:
     from reqflo_ray.reports import formats
 
     asked = [formats.Report(format_, Path(path)) for format_, path in reports]
-    formats.write_reports(opened(chosen_store(store)), run, asked)
+    formats.write_reports(opened(chosen_store(store)), run, asked, verdict)
 
 
 def schema() -> dict[str, Any]:

@@ -192,7 +192,14 @@ class FakeApi:
         [(_, (request, *_), _)] = self.calls
         return request
 
-    def write_reports(self, run: str, reports: Iterable[tuple[str, Path]], *, store: str | None = None) -> None:
+    def write_reports(
+        self,
+        run: str,
+        reports: Iterable[tuple[str, Path]],
+        *,
+        store: str | None = None,
+        verdict: Verdict | None = None,
+    ) -> None:
         self.reports.append((run, list(reports), store))
         if self.unwritten is not None:
             raise self.unwritten
