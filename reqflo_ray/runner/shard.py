@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import traceback
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -165,16 +166,22 @@ async def _run_rows(
         if row.index in alone:
             async with worker.alone():
                 outcomes.append(await _run_alone(worker, attempt, row, history))
-    waiting = iter([row for row in rows if row.index not in alone])
+    waiting = deque(row for row in rows if row.index not in alone | history.under_way)
+    under_way = deque(row for row in rows if row.index in history.under_way - alone)
 
-    async def take_rows() -> None:
-        # Held from row to row: a shard that has begun goes first, so that its rows share the writes of one journal.
-        async with worker.rows:
-            for row in waiting:
-                outcomes.append(await _run_row(worker, attempt, row, history))
+    async def take_rows(waiting: deque[Row], *, first: bool) -> None:
+        while waiting and await worker.rows.take(waiting, first=first):
+            try:
+                # Held from row to row: a shard that has begun goes on, and its rows share the writes of one journal.
+                while waiting and (first or not worker.rows.is_wanted_first):
+                    outcomes.append(await _run_row(worker, attempt, waiting.popleft(), history))
+            finally:
+                worker.rows.give_back()
 
-    takers = min(len(rows) - len(alone), worker.run.options.concurrency)
-    await _all_or_first_error([asyncio.ensure_future(take_rows()) for _ in range(takers)])
+    most = worker.run.options.concurrency
+    takers = [take_rows(under_way, first=True) for _ in range(min(len(under_way), most))]
+    takers += [take_rows(waiting, first=False) for _ in range(min(len(waiting), most))]
+    await _all_or_first_error([asyncio.ensure_future(taker) for taker in takers])
     outcomes.sort(key=lambda outcome: outcome.result.row_index)
     return outcomes
 
