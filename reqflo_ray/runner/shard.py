@@ -45,6 +45,8 @@ from reqflo_ray.store.writer import results_file, steps_file
 _NAMED_FAILURES: Final = 5
 # A shard whose workers die this often without finishing anything, and without a row to blame, is given up.
 _BARREN_DEATHS: Final = 6
+# For so long the rows under suspicion of one shard keep all others of their worker waiting.
+_ALONE_SECONDS: Final = 1.0
 
 
 async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
@@ -132,7 +134,7 @@ def _read_history(worker: Worker, plan: ShardPlan, number: int) -> ShardHistory:
             for attempt, data in journals.items()
         ],
         steps=[prepared.step.id for prepared in worker.program.steps],
-        died=worker.folder.worker_deaths(plan.shard, number, worker.node_lives),
+        died=worker.folder.worker_deaths(claims, number, worker.node_lives),
     )
 
 
@@ -160,14 +162,19 @@ async def _run_rows(
             code="workers_keep_dying",
             hint="look at the workers' logs and memory; the run can be resumed",
         )
-    alone = set(blame.suspects) | ({row.index for row in rows} if blame.all_alone else set())
-    outcomes: list[RowOutcome] = []
-    for row in rows:
-        if row.index in alone:
-            async with worker.alone():
-                outcomes.append(await _run_alone(worker, attempt, row, history))
-    waiting = deque(row for row in rows if row.index not in alone | history.under_way)
+    finished = history.rows.keys() - history.under_way
+    alone = set(blame.suspects) | ({row.index for row in rows} - finished if blame.all_alone else set())
+    suspects = deque(row for row in rows if row.index in alone & history.under_way)
+    suspects += [row for row in rows if row.index in alone - history.under_way]
     under_way = deque(row for row in rows if row.index in history.under_way - alone)
+    waiting = deque(row for row in rows if row.index not in alone | history.under_way)
+    outcomes: list[RowOutcome] = []
+    while suspects:
+        # To be alone, all rows in flight have to end: so several make use of it, and then others have their turn.
+        async with worker.alone():
+            ends = worker.clock.monotonic() + _ALONE_SECONDS
+            while suspects and worker.clock.monotonic() < ends:
+                outcomes.append(await _run_alone(worker, attempt, suspects.popleft(), history))
 
     async def take_rows(waiting: deque[Row], *, first: bool) -> None:
         while waiting and await worker.rows.take(waiting, first=first):
