@@ -128,7 +128,8 @@ def test_a_node_that_is_killed_loses_no_row(
     assert nodes.stdin and nodes.stdout
     try:
         address = nodes.stdout.readline().strip()
-        run = _on(address, make_run)
+        # One for each node, so that the node which dies has one.
+        run = _on(address, make_run, workers=3)
         process = run.start(run.command())
         assert run.wait_for_arrivals(process, ROWS), run.wait(process)
         run.oracle.note()
@@ -144,5 +145,6 @@ def test_a_node_that_is_killed_loses_no_row(
         nodes.stdout.close()
 
 
-def _on(address: str, make_run: MakeRun) -> DisturbedRun:
-    return make_run(rows=ROWS, in_flight=32, workers=2, where=("--address", address, "--workers", "2"))
+def _on(address: str, make_run: MakeRun, workers: int = 2) -> DisturbedRun:
+    where = ("--address", address, "--workers", str(workers))
+    return make_run(rows=ROWS, in_flight=16 * workers, workers=workers, where=where)
