@@ -85,7 +85,7 @@ def test_a_run_that_cannot_write_its_stop_marker_drains_all_the_same_and_says_so
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_CLIENT_SECRET", CLIENT_SECRET)
-    run, warnings = make_run(rows=12), _Warnings()
+    run, warnings = make_run(rows=8, in_flight=4), _Warnings()
     link = os.link
 
     def no_room_for_a_stop(source: str, target: str) -> None:

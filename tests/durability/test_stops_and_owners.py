@@ -19,9 +19,9 @@ pytestmark = pytest.mark.timeout(300)
 def test_a_signal_drains_the_run_and_resume_sends_nothing_again(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault, number: signal.Signals, code: int
 ) -> None:
-    run = make_run(rows=20)
-    # Answers come long after the workers have seen that they are to stop.
-    with DemoServer(ServerOptions(port=0, latency_ms=700)) as slow:
+    run = make_run(rows=8, in_flight=4)
+    # Answers come after the workers have seen that they are to stop: they look five times a second.
+    with DemoServer(ServerOptions(port=0, latency_ms=400)) as slow:
         run.use(slow)
         process = run.start(run.command())
         eventually(lambda: list(run.root.glob("journal/*/*")) and run.oracle.note().in_flight, "a request in flight")
