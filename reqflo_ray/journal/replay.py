@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from reqflo_ray.errors import StoreError
 from reqflo_ray.journal.poison import Blame, blame
 from reqflo_ray.journal.reader import Damage, Gap, JournalContents
-from reqflo_ray.journal.records import FORMAT
+from reqflo_ray.journal.records import FORMAT, READABLE_FORMATS
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Takeover, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status
 
@@ -98,9 +98,9 @@ def replay(
         StoreError: `unsupported_journal` if one was written by a version whose format this one does not know.
     """
     for number, contents in attempts:
-        if contents.format != FORMAT:
+        if contents.format not in READABLE_FORMATS:
             raise StoreError(
-                f"the journal of attempt {number} has format {contents.format}; this version reads {FORMAT}",
+                f"the journal of attempt {number} has format {contents.format}; this version reads up to {FORMAT}",
                 code="unsupported_journal",
                 hint="resume the run with the version that began it",
             )

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from reqflo_ray.engine.identity import journal_name
 from reqflo_ray.errors import ClusterError, ReqfloError
 from reqflo_ray.journal.reader import Gap, JournalContents, read_journal
 from reqflo_ray.journal.replay import ShardHistory, replay
@@ -98,7 +99,8 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     rows = await asyncio.to_thread(_read_staged, worker, plan)
     log = await asyncio.to_thread(folder.open_journal, plan.shard, number)
     metered = MeteredLog(log, worker.meter, worker.clock)
-    journal = JournalWriter(metered, durability=worker.run.options.durability)
+    name = journal_name(worker.run.nonce, plan.shard, number)
+    journal = JournalWriter(metered, durability=worker.run.options.durability, name=name)
     try:
         await journal.begin()
         await asyncio.to_thread(folder.note_journal, plan.shard, number)
@@ -128,18 +130,20 @@ def _read_history(worker: Worker, plan: ShardPlan, number: int) -> ShardHistory:
     begun = {attempt for attempt, claim in claims if attempt < number and claim.has_journal}
     journals = dict.fromkeys(begun, b"")
     journals |= worker.folder.older_journals(plan.shard, number, synced=synced)
+    nonce = worker.run.nonce
+    contents = {
+        attempt: read_journal(data, name=journal_name(nonce, plan.shard, attempt), begun=attempt in begun)
+        for attempt, data in journals.items()
+    }
     return replay(
-        [
-            (attempt, _own_records(read_journal(data, begun=attempt in begun), plan))
-            for attempt, data in journals.items()
-        ],
+        [(attempt, _own_records(found, plan)) for attempt, found in contents.items()],
         steps=[prepared.step.id for prepared in worker.program.steps],
         died=worker.folder.worker_deaths(claims, number, worker.node_lives),
     )
 
 
 def _own_records(contents: JournalContents, plan: ShardPlan) -> JournalContents:
-    """A journal that speaks of another shard's rows has taken the place of ours: it tells nothing, and ours is lost."""
+    """A journal without a name that speaks of another shard's rows has taken the place of ours, which is lost."""
     rows = range(plan.first_row, plan.first_row + plan.rows)
     if all(isinstance(record, Takeover) or record.row in rows for record in contents.records):
         return contents
