@@ -17,7 +17,7 @@ from reqflo_ray.model.workers import WorkerRange
 if TYPE_CHECKING:
     from ray.data import ActorPoolStrategy
 
-# One more than keep a worker busy while Ray brings the next. All that a worker has it also works at: after its death,
+# One more than a worker needs while Ray brings the next. All that a worker has it also works at: after its death,
 # one that it had not begun would else be called before one whose rows wait to go on.
 SHARDS_IN_FLIGHT: Final = 4
 # A worker that has all the shards that it may have is a reason for another one. Ray's own threshold, 1.75, lies above
