@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
-from disturbed_run import RUN_ID, eventually
+from disturbed_run import RUN_ID, eventually, everybody
 from example_workspace import CLIENT_SECRET
 from simulated_run import SimulatedRun
 from simulation import Bomb, FullDisk
@@ -67,7 +67,7 @@ def test_a_file_system_that_refuses_to_let_a_journal_grow_ends_the_run_with_3_an
     assert "could not be finished" in ended.stderr and "Traceback" not in ended.stderr, ended
     # Each shard met the limit by itself.
     run.faults = len(list(run.root.glob("attempts/*/*")))
-    run.oracle.note()
+    run.oracle.note(struck=everybody)
     resumed = run.complete(run.resume_command())
     assert resumed.code == 0, resumed
     note_fault("a file may not grow any more (EFBIG), in every shard", run.judge(undisturbed(run.rows)))

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
-from disturbed_run import COMMAND, DisturbedRun, eventually
+from disturbed_run import COMMAND, DisturbedRun, eventually, everybody
 
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.demo.server import ServerOptions
@@ -90,7 +90,7 @@ def test_a_driver_that_wakes_up_after_its_run_was_taken_over_gives_no_second_ver
     assert run.wait_for_arrivals(sleeper, run.rows), run.wait(sleeper)
     sleeper.send_signal(signal.SIGSTOP)
     run.faults += 1
-    asleep = run.oracle.note()
+    asleep = run.oracle.note(struck=everybody)
 
     refused = run.complete(run.resume_command())
     assert refused.code == 2 and f"process {sleeper.pid} " in refused.stderr, refused
