@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -26,12 +26,13 @@ _TICK_SECONDS: Final = 0.25
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What a driver hands to a backend: shards of one run, under one epoch. `rate` is requests a second over all
-    workers, None for no limit."""
+    workers, None for no limit. `is_stopping` is to be asked about four times a second."""
 
     folder: RunFolder
     epoch: int
     shards: tuple[ShardPlan, ...]
     rate: float | None = None
+    is_stopping: Callable[[], bool]
 
 
 class Observer(Protocol):
@@ -113,6 +114,8 @@ async def _run_all(work: Work, observer: Observer) -> None:
                 observer.report(task.result())
             observer.progress(host.host.progress())
             observer.tick()
+            if work.is_stopping():
+                worker.stopping.set()
             if worker.stopping.is_set():
                 waiting = iter(())
 

@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Final
 
-from reqflo_ray.errors import DatasetError, NothingSelectedError
+from reqflo_ray.errors import DatasetError, NothingSelectedError, Problem, Severity, StoreError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.plan import RunRecord, ShardPlan
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.runner.backend import Backend, Work
 from reqflo_ray.runner.listener import Listener, RunOutcome
-from reqflo_ray.runner.ownership import StopSignals, claim_run, heartbeat
+from reqflo_ray.runner.ownership import Stop, claim_run, heartbeat
 from reqflo_ray.runner.tally import NAMED_FAILURES, Tally
 from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
@@ -96,7 +96,7 @@ def _drive_unfinished(
 ) -> tuple[Verdict, int, int]:
     """The verdict, of what is finished if the run is not; the exit code; the rows that are only journaled."""
     epoch = claim_run(folder, this_process(), take_over=take_over, clock=clock, wait=time.sleep)
-    signals = StopSignals(folder, epoch)
+    stop = Stop(folder, epoch)
     with ExitStack() as held:
         held.enter_context(heartbeat(folder, epoch, clock))
         plan = _plan(folder, record, stage)
@@ -105,7 +105,7 @@ def _drive_unfinished(
             clock=clock,
             rows_total=sum(entry.rows for entry in plan),
             max_failures=record.options.max_failures,
-            stop=lambda: folder.stop(epoch),
+            stop=stop.ask,
         )
         todo = _to_do(folder, plan, tally)
         if todo:
@@ -113,9 +113,9 @@ def _drive_unfinished(
             listener.started(folder.run_id, backend.name, reason, sum(entry.rows for entry in plan))
             held.enter_context(backend)
             # After the backend is up: starting a cluster installs signal handlers of its own.
-            held.enter_context(signals.handled())
-            _dispatch(folder, backend, epoch, todo, record.options.rate, tally)
-    return _finish(folder, record, plan, tally, signals.exit_code)
+            held.enter_context(stop.by_signals())
+            _dispatch(folder, backend, epoch, todo, record.options.rate, tally, stop)
+    return _finish(folder, record, plan, tally, stop.exit_code)
 
 
 def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> tuple[ShardPlan, ...]:
@@ -137,18 +137,36 @@ def _to_do(folder: RunFolder, plan: tuple[ShardPlan, ...], tally: Tally) -> tupl
 
 
 def _dispatch(
-    folder: RunFolder, backend: Backend, epoch: int, todo: tuple[ShardPlan, ...], rate: float | None, tally: Tally
+    folder: RunFolder,
+    backend: Backend,
+    epoch: int,
+    todo: tuple[ShardPlan, ...],
+    rate: float | None,
+    tally: Tally,
+    stop: Stop,
 ) -> None:
     newer = folder.path(layout.epoch(epoch + 1))
     for _ in range(_PASSES):
-        backend.run(Work(folder=folder, epoch=epoch, shards=todo, rate=rate), tally)
+        backend.run(Work(folder=folder, epoch=epoch, shards=todo, rate=rate, is_stopping=stop.is_asked), tally)
         tally.tick()
-        if folder.is_stopped(epoch) or folder.storage.exists(newer) or tally.errors:
+        if stop.problem is not None:
+            tally.warn(_hardly_stopped(stop.problem))
+        if stop.is_asked() or folder.storage.exists(newer) or tally.errors:
             return
         committed = set(folder.committed())
         todo = tuple(entry for entry in todo if entry.shard not in committed)
         if not todo:
             return
+
+
+def _hardly_stopped(problem: StoreError) -> Problem:
+    return Problem(
+        code="stop_not_written",
+        message=f"workers could not be asked to stop at once: {problem.message}",
+        cause=problem.cause,
+        hint="the run was stopped all the same; requests of workers on other machines may have been cut off",
+        severity=Severity.WARNING,
+    )
 
 
 def _finish(

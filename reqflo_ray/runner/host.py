@@ -62,7 +62,7 @@ class ShardHost:
         newer = folder.path(layout.epoch(self._epoch + 1))
         ours = Fence(lambda: not (folder.is_stopped(self._epoch) or folder.storage.exists(newer)), is_near=is_near)
         # A stop is a file that another process writes: there is nothing to be woken by.
-        while True:
+        while not self._worker.stopping.is_set():
             if not await self._may_go_on(ours):
                 break
             await asyncio.sleep(_LOOK_EVERY_SECONDS if is_near else _LOOK_FAR_EVERY_SECONDS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import traceback
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from reqflo_ray.engine.identity import journal_name
 from reqflo_ray.errors import ClusterError, ReqfloError
 from reqflo_ray.journal.reader import Gap, JournalContents, read_journal
 from reqflo_ray.journal.replay import ShardHistory, replay
@@ -45,6 +47,8 @@ from reqflo_ray.store.writer import results_file, steps_file
 
 # A shard whose workers die this often without finishing anything, and without a row to blame, is given up.
 _BARREN_DEATHS: Final = 6
+# For so long the rows under suspicion of one shard keep all others of their worker waiting.
+_ALONE_SECONDS: Final = 1.0
 
 
 async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
@@ -109,7 +113,8 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     worker.accounts[plan.shard] = ended.account
     log = await asyncio.to_thread(folder.open_journal, plan.shard, number)
     metered = MeteredLog(log, worker.meter, worker.clock)
-    journal = JournalWriter(metered, durability=worker.run.options.durability)
+    name = journal_name(worker.run.nonce, plan.shard, number)
+    journal = JournalWriter(metered, durability=worker.run.options.durability, name=name)
     try:
         await journal.begin()
         await asyncio.to_thread(folder.note_journal, plan.shard, number)
@@ -159,19 +164,21 @@ def _read_history(worker: Worker, plan: ShardPlan, number: int, epoch: int) -> t
     begun = {attempt for attempt, claim in claims if attempt < number and claim.has_journal}
     journals = dict.fromkeys(begun, b"")
     journals |= worker.folder.older_journals(plan.shard, number, synced=synced)
+    nonce = worker.run.nonce
+    contents = {
+        attempt: read_journal(data, name=journal_name(nonce, plan.shard, attempt), begun=attempt in begun)
+        for attempt, data in journals.items()
+    }
     history = replay(
-        [
-            (attempt, _own_records(read_journal(data, begun=attempt in begun), plan))
-            for attempt, data in journals.items()
-        ],
+        [(attempt, _own_records(found, plan)) for attempt, found in contents.items()],
         steps=[prepared.step.id for prepared in worker.program.steps],
-        died=worker.folder.worker_deaths(plan.shard, number, worker.node_lives),
+        died=worker.folder.worker_deaths(claims, number, worker.node_lives),
     )
     return history, frozenset(attempt for attempt, claim in claims if claim.epoch < epoch)
 
 
 def _own_records(contents: JournalContents, plan: ShardPlan) -> JournalContents:
-    """A journal that speaks of another shard's rows has taken the place of ours: it tells nothing, and ours is lost."""
+    """A journal without a name that speaks of another shard's rows has taken the place of ours, which is lost."""
     rows = range(plan.first_row, plan.first_row + plan.rows)
     if all(isinstance(record, Takeover) or record.row in rows for record in contents.records):
         return contents
@@ -193,21 +200,32 @@ async def _run_rows(worker: Worker, attempt: ShardAttempt, rows: Sequence[Row], 
             code="workers_keep_dying",
             hint="look at the workers' logs and memory; the run can be resumed",
         )
-    alone = set(blame.suspects) | ({row.index for row in rows} if blame.all_alone else set())
-    for row in rows:
-        if row.index in alone:
-            async with worker.alone():
-                ended.add(await _run_alone(worker, attempt, row, history))
-    waiting = iter([row for row in rows if row.index not in alone])
+    finished = history.rows.keys() - history.under_way
+    alone = set(blame.suspects) | ({row.index for row in rows} - finished if blame.all_alone else set())
+    suspects = deque(row for row in rows if row.index in alone & history.under_way)
+    suspects += [row for row in rows if row.index in alone - history.under_way]
+    under_way = deque(row for row in rows if row.index in history.under_way - alone)
+    waiting = deque(row for row in rows if row.index not in alone | history.under_way)
+    while suspects:
+        # To be alone, all rows in flight have to end: so several make use of it, and then others have their turn.
+        async with worker.alone():
+            ends = worker.clock.monotonic() + _ALONE_SECONDS
+            while suspects and worker.clock.monotonic() < ends:
+                ended.add(await _run_alone(worker, attempt, suspects.popleft(), history))
 
-    async def take_rows() -> None:
-        # Held from row to row: a shard that has begun goes first, so that its rows share the writes of one journal.
-        async with worker.rows:
-            for row in waiting:
-                ended.add(await _run_row(worker, attempt, row, history))
+    async def take_rows(waiting: deque[Row], *, first: bool) -> None:
+        while waiting and await worker.rows.take(waiting, first=first):
+            try:
+                # Held from row to row: a shard that has begun goes on, and its rows share the writes of one journal.
+                while waiting and (first or not worker.rows.is_wanted_first):
+                    ended.add(await _run_row(worker, attempt, waiting.popleft(), history))
+            finally:
+                worker.rows.give_back()
 
-    takers = min(len(rows) - len(alone), worker.run.options.concurrency)
-    await _all_or_first_error([asyncio.ensure_future(take_rows()) for _ in range(takers)])
+    most = worker.run.options.concurrency
+    takers = [take_rows(under_way, first=True) for _ in range(min(len(under_way), most))]
+    takers += [take_rows(waiting, first=False) for _ in range(min(len(waiting), most))]
+    await _all_or_first_error([asyncio.ensure_future(taker) for taker in takers])
 
 
 async def _run_alone(worker: Worker, attempt: ShardAttempt, row: Row, history: ShardHistory) -> RowOutcome:

@@ -6,7 +6,7 @@ whose files it names. How a run is finished is `completion`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -226,14 +226,18 @@ class RunFolder:
         return claims
 
     def worker_deaths(
-        self, shard: int, attempt: int, node_lives: Callable[[Owner], bool] = lambda _: False
+        self,
+        attempts: Sequence[tuple[int, AttemptClaim]],
+        attempt: int,
+        node_lives: Callable[[Owner], bool] = lambda _: False,
     ) -> set[int]:
-        """The attempts before `attempt` that ended since their worker process died, and nothing else.
+        """The attempts before `attempt` that ended since their worker process died, and nothing else: of those that
+        `attempts` gave for the shard.
 
         Not those whose driver was replaced or asked to stop, and not those whose whole node may have died: of a
         process on another node, only `node_lives` can tell that (its node lives, the process does not).
         """
-        claims = dict(self.attempts(shard))
+        claims = dict(attempts)
         deaths = set()
         for number, claim in claims.items():
             successor = claims.get(number + 1)
