@@ -226,15 +226,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: tuple[str, ...] = ()
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`manifest.json`, the run's commit point: every file, the verdict included, with its digest."""
-
-    format: int = 1
-    run_id: str
-    files: tuple[FileDigest, ...]
-    rows: int
-
-
 def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False, gate_failed: bool = False) -> int:
     """The exit code of a run, worst first: 130/143, 3, 1, 4, 0."""
     if interrupted:

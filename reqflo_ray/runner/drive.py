@@ -1,7 +1,7 @@
 """The driver: takes a run from its record to its manifest, in the order that makes a crash at any instant harmless.
 
-Epoch ▸ rows and plan ▸ shards ▸ verdict ▸ manifest ▸ clean-up. It holds nothing that grows with the rows, and does not
-know which backend executes the shards.
+Epoch ▸ rows and plan ▸ shards ▸ verdict ▸ manifest ▸ clean-up. Of every shard it holds its line of the plan, in 56
+bytes, and nothing that grows with the rows. It does not know which backend executes the shards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from reqflo_ray.errors import DatasetError, NothingSelectedError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
-from reqflo_ray.model.plan import RunRecord, ShardPlan
+from reqflo_ray.model.plan import Plan, RunRecord
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.runner.backend import Backend, Work
 from reqflo_ray.runner.listener import Listener, RunOutcome
@@ -99,14 +99,14 @@ def _drive_unfinished(
         tally = Tally(
             listener=listener,
             clock=clock,
-            rows_total=sum(entry.rows for entry in plan),
+            rows_total=plan.rows,
             max_failures=record.options.max_failures,
             stop=lambda: folder.stop(epoch),
         )
         todo = _to_do(folder, plan, tally)
         if todo:
-            backend, reason = choose_backend(sum(entry.rows for entry in todo))
-            listener.started(folder.run_id, backend.name, reason, sum(entry.rows for entry in plan))
+            backend, reason = choose_backend(todo.rows)
+            listener.started(folder.run_id, backend.name, reason, plan.rows)
             held.enter_context(backend)
             # After the backend is up: starting a cluster installs signal handlers of its own.
             held.enter_context(signals.handled())
@@ -114,7 +114,7 @@ def _drive_unfinished(
     return _finish(folder, record, plan, tally, signals.exit_code)
 
 
-def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> tuple[ShardPlan, ...]:
+def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> Plan:
     plan = read_plan(folder.storage, folder.run_id)
     if plan is None:
         stage(record, folder.load_artifact(record.artifact))
@@ -124,45 +124,40 @@ def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Arti
     return plan
 
 
-def _to_do(folder: RunFolder, plan: tuple[ShardPlan, ...], tally: Tally) -> tuple[ShardPlan, ...]:
+def _to_do(folder: RunFolder, plan: Plan, tally: Tally) -> Plan:
     """The shards without a commit; what is committed is counted as done."""
-    committed = folder.commits()
-    for commit in committed.values():
+    committed = set[int]()
+    for commit in folder.commits():
         tally.add_earlier(commit.summary)
-    return tuple(entry for entry in plan if entry.shard not in committed)
+        committed.add(commit.shard)
+    return plan.without(committed) if committed else plan
 
 
-def _dispatch(
-    folder: RunFolder, backend: Backend, epoch: int, todo: tuple[ShardPlan, ...], rate: float | None, tally: Tally
-) -> None:
+def _dispatch(folder: RunFolder, backend: Backend, epoch: int, todo: Plan, rate: float | None, tally: Tally) -> None:
     newer = folder.path(layout.epoch(epoch + 1))
     for _ in range(_PASSES):
         backend.run(Work(folder=folder, epoch=epoch, shards=todo, rate=rate), tally)
         tally.tick()
         if folder.is_stopped(epoch) or folder.storage.exists(newer) or tally.errors:
             return
-        committed = set(folder.committed())
-        todo = tuple(entry for entry in todo if entry.shard not in committed)
+        todo = todo.without(set(folder.committed()))
         if not todo:
             return
 
 
-def _finish(
-    folder: RunFolder, record: RunRecord, plan: tuple[ShardPlan, ...], tally: Tally, interrupted: int
-) -> tuple[Verdict, int]:
+def _finish(folder: RunFolder, record: RunRecord, plan: Plan, tally: Tally, interrupted: int) -> tuple[Verdict, int]:
     """Write verdict and manifest if every shard is committed; else say how far the run came."""
-    commits = folder.commits()
-    if len(commits) < len(plan):
+    if len(folder.committed()) < len(plan):
         code = exit_code(tally.counts, interrupted=interrupted, unfinished=not tally.stopped_by_failures)
         # That what has ended passed is no verdict on rows that have not.
         status = worst_status(tally.counts)
         status = Status.CANCELLED if status is Status.PASSED else status
         return _verdict(record, tally.counts, tally.failures, status, code), code
-    counts = Counts()
-    for commit in commits.values():
-        counts = counts.plus(commit.summary.counts)
-    verdict = _verdict(record, counts, tally.failures, worst_status(counts), exit_code(counts))
-    verdict = complete(folder, verdict, len(plan))
+
+    def judge(counts: Counts) -> Verdict:
+        return _verdict(record, counts, tally.failures, worst_status(counts), exit_code(counts))
+
+    verdict = complete(folder, judge, len(plan))
     clean_up(folder)
     return verdict, verdict.exit_code
 

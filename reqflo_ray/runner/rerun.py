@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from reqflo_ray.errors import IntegrityError, UsageError
-from reqflo_ray.model.plan import Row, ShardPlan
+from reqflo_ray.model.plan import Plan, Row
 from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
@@ -54,7 +54,7 @@ def need_open_rows(storage: Storage, earlier: RunFolder, statuses: Collection[St
 
 def stage_rows_again(
     storage: Storage, earlier: RunFolder, sink: RowSink, statuses: Collection[Status] | None, rows_per_shard: int
-) -> list[ShardPlan]:
+) -> Plan:
     """Stage the rows of `earlier` that ended with one of `statuses`, numbered anew, keys and places kept.
 
     Raises:
@@ -62,10 +62,10 @@ def stage_rows_again(
     """
     rows = _rows(storage, earlier, statuses)
     numbered = (msgspec.structs.replace(row, index=index) for index, row in enumerate(rows))
-    shards = []
+    plan = Plan()
     while batch := list(islice(numbered, rows_per_shard)):
-        shards.append(sink.add(batch))
-    return shards
+        plan.append(sink.add(batch))
+    return plan
 
 
 def _rows(storage: Storage, earlier: RunFolder, statuses: Collection[Status] | None) -> Iterator[Row]:

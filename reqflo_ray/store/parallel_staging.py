@@ -2,13 +2,12 @@
 must not know who carries the jobs out.
 
 The shards are those that `staging.stage` writes, to the byte, whoever does which job: a shard follows from its rows and
-their numbers alone. Memory here grows with files and row groups, and by 32 bytes a shard; not with rows.
+their numbers alone. Memory here grows with files and row groups, and by 56 bytes a shard; not with rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -16,7 +15,7 @@ from typing import Final, Protocol, Self
 import msgspec
 
 from reqflo_ray.errors import DatasetError, StoreError
-from reqflo_ray.model.plan import DatasetSource, ShardPlan
+from reqflo_ray.model.plan import DatasetSource, Plan, ShardPlan
 from reqflo_ray.store import layout
 from reqflo_ray.store.dataset_faults import Faults, Findings
 from reqflo_ray.store.dataset_keys import MOST_PARTS
@@ -64,24 +63,6 @@ class OutOfSight(Exception):
         self.place = place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedShards:
-    """The shards of `rows` rows, in compact form. Iterating gives the lines of their plan."""
-
-    rows: int
-    rows_per_shard: int
-    digests: bytes
-
-    def __iter__(self) -> Iterator[ShardPlan]:
-        for shard, first_row in enumerate(range(0, self.rows, self.rows_per_shard)):
-            yield ShardPlan(
-                shard=shard,
-                first_row=first_row,
-                rows=min(self.rows_per_shard, self.rows - first_row),
-                sha256=self.digests[shard * _DIGEST_BYTES : (shard + 1) * _DIGEST_BYTES].hex(),
-            )
-
-
 def stage_with(
     crew: Crew,
     folder: RunFolder,
@@ -90,7 +71,7 @@ def stage_with(
     *,
     rows_per_shard: int,
     show_text: bool,
-) -> StagedShards:
+) -> Plan:
     """Stage all of `dataset`, which is `source` in pieces, into `folder`. The plan is not written.
 
     Args:
@@ -171,7 +152,7 @@ def _rows_jobs(crew: Crew, dataset: DatasetPieces, pieces: Sequence[Piece], rows
     return jobs
 
 
-def _write(crew: Crew, folder: RunFolder, jobs: Sequence[RowsJob], faults: Faults) -> StagedShards:
+def _write(crew: Crew, folder: RunFolder, jobs: Sequence[RowsJob], faults: Faults) -> Plan:
     rows, rows_per_shard = sum(job.rows for job in jobs), jobs[0].rows_per_shard if jobs else 1
     digests = bytearray(-(-rows // rows_per_shard) * _DIGEST_BYTES)
     written, found = 0, set[int]()
@@ -189,7 +170,15 @@ def _write(crew: Crew, folder: RunFolder, jobs: Sequence[RowsJob], faults: Fault
             code="staging_incomplete",
             hint="resume the run: its rows are staged again",
         )
-    return StagedShards(rows=rows, rows_per_shard=rows_per_shard, digests=bytes(digests))
+    return Plan(
+        ShardPlan(
+            shard=shard,
+            first_row=first_row,
+            rows=min(rows_per_shard, rows - first_row),
+            sha256=digests[shard * _DIGEST_BYTES : (shard + 1) * _DIGEST_BYTES].hex(),
+        )
+        for shard, first_row in enumerate(range(0, rows, rows_per_shard))
+    )
 
 
 def _compare_keys(

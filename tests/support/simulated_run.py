@@ -24,6 +24,7 @@ from reqflo_ray.model.plan import (
     Durability,
     Environment,
     Evidence,
+    Plan,
     Row,
     RunOptions,
     RunRecord,
@@ -127,7 +128,7 @@ class SimulatedRun:
             )
             for index in range(self.rows)
         ]
-        write_plan(storage, RUN_ID, [sink.add(rows)])
+        write_plan(storage, RUN_ID, Plan([sink.add(rows)]))
 
     @property
     def plan(self) -> ShardPlan:
