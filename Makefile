@@ -32,7 +32,8 @@ bench: $(STAMP) ## speed and memory, as ratios in one run
 	$(BIN)/python tests/benchmarks/run.py
 
 chaos: $(STAMP) ## all fault tests, the long ones too; ends with a table of what each fault cost
-	$(BIN)/python -m pytest -m "chaos or not chaos" tests/durability tests/distributed/test_worker_death.py tests/distributed/test_scale.py
+	$(BIN)/python -m pytest -m "chaos or not chaos" tests/durability \
+		tests/distributed/test_worker_death.py tests/distributed/test_scale.py tests/distributed/test_addresses.py
 
 lock:           ## pin the newest allowed packages again (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

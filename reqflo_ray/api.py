@@ -15,8 +15,7 @@ from typing import Any
 from reqflo_ray.compiler import authoring_workspace
 from reqflo_ray.compiler.compile import Compilation
 from reqflo_ray.compiler.workspace import load_workspace
-from reqflo_ray.errors import DatasetError, DefinitionError, NothingSelectedError, Problem, UsageError
-from reqflo_ray.model.artifact import Artifact
+from reqflo_ray.errors import DatasetError, DefinitionError, Problem, UsageError
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Verdict
 from reqflo_ray.model.workers import parse_workers
@@ -30,18 +29,16 @@ from reqflo_ray.runner.launch import (
     check_rows,
     compile_from_here,
     make_record,
-    most_workers,
     prepare,
     staging,
 )
 from reqflo_ray.runner.listener import Listener, Progress, RunOutcome, SilentListener
 from reqflo_ray.runner.opened_store import RowView, Store
-from reqflo_ray.runner.rerun import need_open_rows, stage_rows_again, statuses_to_rerun
+from reqflo_ray.runner.rerun import need_open_rows, staging_again, statuses_to_rerun
 from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.history import resolve_run
 from reqflo_ray.store.layout import new_run_id
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, write_plan
 
 __all__ = [
     "Compilation",
@@ -197,28 +194,18 @@ def rerun(
             hint=f"`reqflo-ray resume {earlier.run_id}` goes on with it",
         )
     statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
-    need_open_rows(storage, earlier, statuses)
+    need_open_rows(earlier, statuses)
     now = datetime.now(UTC)
     folder = RunFolder(storage, new_run_id(now, secrets.token_bytes(8)))
     record = _record_of_rerun(earlier, folder.run_id, now, workers)
     hands = parse_workers(record.options.workers)
-
-    def stage(record: RunRecord, artifact: Artifact) -> None:
-        per_shard = choose_rows_per_shard(None, len(artifact.steps), most_workers(hands))
-        shards = stage_rows_again(storage, earlier, RowSink(storage, folder.run_id), statuses, per_shard)
-        if not shards:
-            raise NothingSelectedError(
-                f"no row of run `{earlier.run_id}` is to run again",
-                hint=f"`reqflo-ray show {earlier.run_id}` tells how its rows ended",
-            )
-        write_plan(storage, folder.run_id, shards)
-
+    listener = listener or SilentListener()
     folder.create_run(record)
     return drive(
         folder,
         choose_backend=backend_chooser(backend, address, hands, chosen),
-        stage=stage,
-        listener=listener or SilentListener(),
+        stage=staging_again(folder, earlier, statuses, hands, crew=crew_of(backend, address), listener=listener),
+        listener=listener,
         clock=SystemClock(),
         resumed=False,
     )

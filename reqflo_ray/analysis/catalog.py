@@ -5,8 +5,8 @@ A file that is missing or cut short is left out and reported, so that the rest c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -47,37 +47,53 @@ def read_catalog(storage: Storage, runs: Sequence[str] | None, now: datetime) ->
     sizes: dict[str, int] = {}
     problems: list[Problem] = []
     for folder in folders:
+        found = _Files()
         try:
             line, files = _look(folder, now)
+            for file, is_whole in storage.each(partial(_is_whole, folder), files):
+                found.take(folder, file, is_whole)
         except ReqfloError as error:
             problems.append(_warning("unreadable_run", f"run `{folder.run_id}` is left out: {error.message}", folder))
             continue
-        whole = storage.each(partial(_is_whole, folder), files)
-        good = [file for file, is_whole in zip(files, whole, strict=True) if is_whole]
-        # In the order of shards, also of those whose number is longer: what is not sorted is read in that of rows.
-        good.sort(key=lambda file: (len(file.path), file.path))
-        line["rows_unreadable"] = _rows(files) - _rows(good)
-        if len(good) < len(files):
-            message = f"run `{folder.run_id}`: {len(files) - len(good)} files are missing or cut short"
-            problems.append(_warning("missing_rows", f"{message}, {line['rows_unreadable']} rows are left out", folder))
+        line["rows_unreadable"] = found.rows_left_out
+        if found.left_out:
+            message = f"run `{folder.run_id}`: {found.left_out} files are missing or cut short"
+            problems.append(_warning("missing_rows", f"{message}, {found.rows_left_out} rows are left out", folder))
         lines.append(line)
-        sizes |= {folder.path(file.path): file.size for file in good}
-        results += [folder.path(file.path) for file in good if _is_in(layout.RESULTS, file)]
-        steps += [folder.path(file.path) for file in good if _is_in(layout.STEPS, file)]
+        sizes |= found.sizes
+        # In the order of shards, also of those whose number is longer: what is not sorted is read in that of rows.
+        results += sorted(found.results, key=_by_number)
+        steps += sorted(found.steps, key=_by_number)
     return Catalog(runs=tuple(lines), results=tuple(results), steps=tuple(steps), sizes=sizes, problems=tuple(problems))
 
 
-def _look(folder: RunFolder, now: datetime) -> tuple[dict[str, Any], list[FileDigest]]:
+@dataclass(slots=True)
+class _Files:
+    """The files of one run: paths and sizes of those that can be read, and how many are left out."""
+
+    results: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
+    rows_left_out: int = 0
+
+    def take(self, folder: RunFolder, file: FileDigest, is_whole: bool) -> None:
+        of_results = _is_in(layout.RESULTS, file)
+        if is_whole:
+            path = folder.path(file.path)
+            self.sizes[path] = file.size
+            (self.results if of_results else self.steps).append(path)
+        else:
+            self.left_out += 1
+            self.rows_left_out += file.rows if of_results else 0
+
+
+def _look(folder: RunFolder, now: datetime) -> tuple[dict[str, Any], Iterator[FileDigest]]:
+    """The line of a run, and its results and steps files, which are read one by one as they are asked for."""
     record = folder.load_run()
     manifest, verdict = folder.read_manifest(), folder.read_verdict()
-    if manifest is not None:
-        files, counts = list(manifest.files), Counts()
-    else:
-        commits = list(folder.commits().values())
-        files = [file for commit in commits for file in commit.files]
-        counts = _sum([commit.summary.counts for commit in commits])
-    if verdict is not None:
-        counts = verdict.counts
+    counts = verdict.counts if verdict else _sum(commit.summary.counts for commit in folder.commits())
+    files = manifest.files if manifest else (file for commit in folder.commits() for file in commit.files)
     line = {
         "run_id": record.run_id,
         "state": run_state(folder, record, now).value,
@@ -101,25 +117,25 @@ def _look(folder: RunFolder, now: datetime) -> tuple[dict[str, Any], list[FileDi
         "backend": record.backend,
         "rerun_of": record.rerun_of or None,
     }
-    return line, [file for file in files if _is_in(layout.RESULTS, file) or _is_in(layout.STEPS, file)]
+    return line, (file for file in files if _is_in(layout.RESULTS, file) or _is_in(layout.STEPS, file))
 
 
-def _is_whole(folder: RunFolder, file: FileDigest) -> bool:
+def _is_whole(folder: RunFolder, file: FileDigest) -> tuple[FileDigest, bool]:
     try:
-        return folder.storage.size(folder.path(file.path)) == file.size
+        return file, folder.storage.size(folder.path(file.path)) == file.size
     except (FileNotFoundError, ReqfloError):
-        return False
+        return file, False
 
 
 def _is_in(part: str, file: FileDigest) -> bool:
     return file.path.startswith(f"{part}/")
 
 
-def _rows(files: Sequence[FileDigest]) -> int:
-    return sum(file.rows for file in files if _is_in(layout.RESULTS, file))
+def _by_number(path: str) -> tuple[int, str]:
+    return len(path), path
 
 
-def _sum(counts: Sequence[Counts]) -> Counts:
+def _sum(counts: Iterable[Counts]) -> Counts:
     total = Counts()
     for each in counts:
         total = total.plus(each)

@@ -66,20 +66,8 @@ class Session:
         Raises:
             QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
         """
-        import duckdb
-
-        try:
-            self._check(self._connection.extract_statements(sql))
-            self._connection.execute("BEGIN TRANSACTION READ ONLY")
-            try:
-                relation = self._connection.sql(sql)
-                return QueryResult(
-                    relation.to_arrow_table(), tuple(str(kind) for kind in relation.types), self.problems
-                )
-            finally:
-                self._connection.execute("ROLLBACK")
-        except duckdb.Error as problem:
-            raise _explain(problem) from None
+        with self._answering(sql) as relation:
+            return QueryResult(relation.to_arrow_table(), tuple(str(kind) for kind in relation.types), self.problems)
 
     def stream(self, sql: str) -> Iterator[QueryResult]:
         """Answer one SELECT statement piece by piece, so that an answer larger than memory can be read.
@@ -90,17 +78,22 @@ class Session:
         Raises:
             QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
         """
-        import duckdb
         import pyarrow as pa
+
+        with self._answering(sql) as relation:
+            types = tuple(str(kind) for kind in relation.types)
+            for batch in relation.to_arrow_reader(_STREAMED_ROWS):
+                yield QueryResult(pa.Table.from_batches([batch]), types, self.problems)
+
+    @contextlib.contextmanager
+    def _answering(self, sql: str) -> Iterator[duckdb.DuckDBPyRelation]:
+        import duckdb
 
         try:
             self._check(self._connection.extract_statements(sql))
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
             try:
-                relation = self._connection.sql(sql)
-                types = tuple(str(kind) for kind in relation.types)
-                for batch in relation.to_arrow_reader(_STREAMED_ROWS):
-                    yield QueryResult(pa.Table.from_batches([batch]), types, self.problems)
+                yield self._connection.sql(sql)
             finally:
                 self._connection.execute("ROLLBACK")
         except duckdb.Error as problem:

@@ -28,7 +28,7 @@ from reqflo_ray.distributed.nodes import alive_nodes, cores, offer
 from reqflo_ray.distributed.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_range, pool_strategy
 from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
 from reqflo_ray.errors import ClusterError, UsageError
-from reqflo_ray.model.plan import ShardPlan
+from reqflo_ray.model.plan import Plan
 from reqflo_ray.model.results import ShardReport
 from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.runner.backend import Observer, Work
@@ -100,12 +100,12 @@ class RayBackend:
                 return
             self._run_wave(work, work.shards[first : first + _WAVE], keeper, observer)
 
-    def _run_wave(self, work: Work, shards: tuple[ShardPlan, ...], keeper: Any, observer: Observer) -> None:
+    def _run_wave(self, work: Work, shards: Plan, keeper: Any, observer: Observer) -> None:
         spec = WorkerSpec(
             store=work.folder.storage.uri,
             run_id=work.folder.run_id,
             epoch=work.epoch,
-            shards=tuple(plan.shard for plan in shards),
+            shards=tuple(shards.shards),
             memory_bytes=_WORKER_BYTES if self._address is not None else 0,
             keeper=keeper,
         )

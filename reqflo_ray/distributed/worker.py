@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reqflo_ray.model.plan import ShardPlan
+from reqflo_ray.model.plan import Plan
 from reqflo_ray.model.results import ShardOutcome, ShardReport
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ShardWorker:
 @dataclass(frozen=True, slots=True)
 class _OpenRun:
     host: ShardHost
-    plan: dict[int, ShardPlan]
+    plan: Plan
     metrics: MetricsExport
     telling: tuple[asyncio.Task[None], ...]
     resources: AsyncExitStack
@@ -93,7 +93,7 @@ class _OpenRun:
         resources = AsyncExitStack()
         opening = open_worker(folder, ask=asking(spec.keeper), node_lives=node_lives)
         worker = await resources.enter_async_context(opening)
-        plan = {entry.shard: entry for entry in read_plan(folder.storage, folder.run_id) or ()}
+        plan = read_plan(folder.storage, folder.run_id) or Plan()
         metrics = MetricsExport(worker.meter, journey=worker.run.journey, run_id=spec.run_id)
         host = ShardHost(worker, spec.epoch)
         telling = map(asyncio.ensure_future, (metrics.flush_for_ever(), tell_for_ever(spec.keeper, host)))

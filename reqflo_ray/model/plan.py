@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Container, Iterable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Final, overload
 
 import msgspec
 
 from reqflo_ray.model.values import JsonValue, Node, exact_number
 
 FORMAT: Final = 1
+_DIGEST_BYTES: Final = 32
 
 
 class Evidence(StrEnum):
@@ -172,6 +175,68 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     first_row: int
     rows: int
     sha256: str
+
+
+class Plan(Sequence[ShardPlan]):
+    """Shards of a run in their order, all or some of them, in 56 bytes each; a line is made when it is asked for."""
+
+    __slots__ = ("_digests", "_first_rows", "_rows", "_shards")
+
+    def __init__(self, lines: Iterable[ShardPlan] = ()) -> None:
+        self._shards, self._first_rows, self._rows = array("q"), array("q"), array("q")
+        self._digests = bytearray()
+        for line in lines:
+            self.append(line)
+
+    def append(self, line: ShardPlan) -> None:
+        """Add a line to a plan that is being made. Raises `ValueError` if its digest is no SHA-256."""
+        digest = bytes.fromhex(line.sha256)
+        if len(digest) != _DIGEST_BYTES:
+            raise ValueError(f"{line.sha256!r} is no SHA-256")
+        self._shards.append(line.shard)
+        self._first_rows.append(line.first_row)
+        self._rows.append(line.rows)
+        self._digests += digest
+
+    @property
+    def rows(self) -> int:
+        """How many rows all its shards have."""
+        return sum(self._rows)
+
+    @property
+    def shards(self) -> Sequence[int]:
+        """The numbers of its shards."""
+        return self._shards
+
+    def without(self, shards: Container[int]) -> Plan:
+        """The lines of all other shards."""
+        return Plan(line for line in self if line.shard not in shards)
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    @overload
+    def __getitem__(self, place: int) -> ShardPlan: ...
+    @overload
+    def __getitem__(self, place: slice) -> Plan: ...
+    def __getitem__(self, place: int | slice) -> ShardPlan | Plan:
+        if isinstance(place, slice):
+            return Plan(self[each] for each in range(len(self))[place])
+        place = range(len(self))[place]
+        return ShardPlan(
+            shard=self._shards[place],
+            first_row=self._first_rows[place],
+            rows=self._rows[place],
+            sha256=self._digests[place * _DIGEST_BYTES : (place + 1) * _DIGEST_BYTES].hex(),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<Plan of {len(self)} shards>"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

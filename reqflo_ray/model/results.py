@@ -9,6 +9,7 @@ all of them again and again would cost more than making them.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -226,8 +227,13 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     summary: ShardSummary
 
 
+# How many rows that did not pass a verdict names: enough for a person to start with.
+NAMED_FAILURES: Final = 10
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`verdict.json`, what CI reads. `status` is the worst status of any row; `exit_code` as the run exits."""
+    """`verdict.json`, what CI reads. `status` is the worst status of any row; `exit_code` as the run exits; `failures`
+    are the first `NAMED_FAILURES`, by row."""
 
     format: int = 1
     run_id: str
@@ -242,15 +248,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: float
     failures: tuple[Failure, ...] = ()
     thresholds: tuple[str, ...] = ()
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`manifest.json`, the run's commit point: every file, the verdict included, with its digest."""
-
-    format: int = 1
-    run_id: str
-    files: tuple[FileDigest, ...]
-    rows: int
 
 
 def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False, gate_failed: bool = False) -> int:

@@ -73,7 +73,7 @@ class ReportedRun:
         """
         record, verdict = folder.load_run(), folder.read_verdict()
         plan = None if verdict else read_plan(folder.storage, folder.run_id)
-        planned = sum(entry.rows for entry in plan) if plan else None
+        planned = plan.rows if plan else None
         return cls(
             folder=folder,
             record=record,
@@ -198,7 +198,7 @@ class ReportedRun:
 
 def _verdict_so_far(folder: RunFolder, record: RunRecord) -> Verdict:
     counts, ended_us = Counts(), 0
-    for commit in folder.commits().values():
+    for commit in folder.commits():
         counts = counts.plus(commit.summary.counts)
         ended_us = max(ended_us, commit.summary.finished_at_us)
     limit = record.options.max_failures

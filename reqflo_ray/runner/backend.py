@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from reqflo_ray.errors import Problem
-from reqflo_ray.model.plan import ShardPlan
+from reqflo_ray.model.plan import Plan
 from reqflo_ray.model.results import ShardProgress, ShardReport
 from reqflo_ray.store.run_folder import RunFolder
 
@@ -30,7 +30,7 @@ class Work:
 
     folder: RunFolder
     epoch: int
-    shards: tuple[ShardPlan, ...]
+    shards: Plan
     rate: float | None = None
     is_stopping: Callable[[], bool]
 

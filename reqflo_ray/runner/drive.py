@@ -1,7 +1,7 @@
 """The driver: takes a run from its record to its manifest, in the order that makes a crash at any instant harmless.
 
-Epoch ▸ rows and plan ▸ shards ▸ verdict ▸ manifest ▸ clean-up. It holds nothing that grows with the rows, and does not
-know which backend executes the shards.
+Epoch ▸ rows and plan ▸ shards ▸ verdict ▸ manifest ▸ clean-up. Of every shard it holds its line of the plan, in 56
+bytes, and nothing that grows with the rows. It does not know which backend executes the shards.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Final
 from reqflo_ray.errors import DatasetError, NothingSelectedError, Problem, Severity, StoreError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
-from reqflo_ray.model.plan import RunRecord, ShardPlan
+from reqflo_ray.model.plan import Plan, RunRecord
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.runner.backend import Backend, Work
 from reqflo_ray.runner.listener import Listener, RunOutcome
 from reqflo_ray.runner.ownership import Stop, claim_run, heartbeat
-from reqflo_ray.runner.tally import NAMED_FAILURES, Tally
+from reqflo_ray.runner.tally import Tally
 from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.owner import this_process
@@ -103,14 +103,14 @@ def _drive_unfinished(
         tally = Tally(
             listener=listener,
             clock=clock,
-            rows_total=sum(entry.rows for entry in plan),
+            rows_total=plan.rows,
             max_failures=record.options.max_failures,
             stop=stop.ask,
         )
         todo = _to_do(folder, plan, tally)
         if todo:
-            backend, reason = choose_backend(sum(entry.rows for entry in todo))
-            listener.started(folder.run_id, backend.name, reason, sum(entry.rows for entry in plan))
+            backend, reason = choose_backend(todo.rows)
+            listener.started(folder.run_id, backend.name, reason, plan.rows)
             held.enter_context(backend)
             # After the backend is up: starting a cluster installs signal handlers of its own.
             held.enter_context(stop.by_signals())
@@ -118,7 +118,7 @@ def _drive_unfinished(
     return _finish(folder, record, plan, tally, stop.exit_code)
 
 
-def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> tuple[ShardPlan, ...]:
+def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> Plan:
     plan = read_plan(folder.storage, folder.run_id)
     if plan is None:
         stage(record, folder.load_artifact(record.artifact))
@@ -128,22 +128,17 @@ def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Arti
     return plan
 
 
-def _to_do(folder: RunFolder, plan: tuple[ShardPlan, ...], tally: Tally) -> tuple[ShardPlan, ...]:
+def _to_do(folder: RunFolder, plan: Plan, tally: Tally) -> Plan:
     """The shards without a commit; what is committed is counted as done."""
-    committed = folder.commits()
-    for commit in committed.values():
+    committed = set[int]()
+    for commit in folder.commits():
         tally.add_earlier(commit.summary)
-    return tuple(entry for entry in plan if entry.shard not in committed)
+        committed.add(commit.shard)
+    return plan.without(committed) if committed else plan
 
 
 def _dispatch(
-    folder: RunFolder,
-    backend: Backend,
-    epoch: int,
-    todo: tuple[ShardPlan, ...],
-    rate: float | None,
-    tally: Tally,
-    stop: Stop,
+    folder: RunFolder, backend: Backend, epoch: int, todo: Plan, rate: float | None, tally: Tally, stop: Stop
 ) -> None:
     newer = folder.path(layout.epoch(epoch + 1))
     for _ in range(_PASSES):
@@ -153,8 +148,7 @@ def _dispatch(
             tally.warn(_hardly_stopped(stop.problem))
         if stop.is_asked() or folder.storage.exists(newer) or tally.errors:
             return
-        committed = set(folder.committed())
-        todo = tuple(entry for entry in todo if entry.shard not in committed)
+        todo = todo.without(set(folder.committed()))
         if not todo:
             return
 
@@ -170,22 +164,25 @@ def _hardly_stopped(problem: StoreError) -> Problem:
 
 
 def _finish(
-    folder: RunFolder, record: RunRecord, plan: tuple[ShardPlan, ...], tally: Tally, interrupted: int
+    folder: RunFolder, record: RunRecord, plan: Plan, tally: Tally, interrupted: int
 ) -> tuple[Verdict, int, int]:
     """Write verdict and manifest if every shard is committed; else say how far the run came."""
-    commits = folder.commits()
-    for commit in commits.values():
-        tally.add(commit.summary)  # a worker may have been too late to report it
-    if len(commits) < len(plan):
+    committed = folder.committed()
+    if len(committed) < len(plan):
+        for shard in filter(tally.misses, committed):  # a worker may have been too late to report it
+            commit = folder.read_commit(shard)
+            if commit is not None:
+                tally.add(commit.summary)
         code = exit_code(tally.counts, interrupted=interrupted, unfinished=not tally.stopped_by_failures)
         # That what has ended passed is no verdict on rows that have not.
         status = worst_status(tally.counts)
         status = Status.CANCELLED if status is Status.PASSED else status
         return _verdict(record, tally.counts, tally.failures, status, code), code, tally.journaled
-    failures = [failure for shard in sorted(commits) for failure in commits[shard].summary.failures]
-    counts = tally.counts
-    verdict = _verdict(record, counts, failures[:NAMED_FAILURES], worst_status(counts), exit_code(counts))
-    verdict = complete(folder, verdict, len(plan))
+
+    def judge(counts: Counts, failures: list[Failure]) -> Verdict:
+        return _verdict(record, counts, failures, worst_status(counts), exit_code(counts))
+
+    verdict = complete(folder, judge, len(plan))
     clean_up(folder)
     return verdict, verdict.exit_code, 0
 

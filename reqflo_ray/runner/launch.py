@@ -17,7 +17,7 @@ from reqflo_ray.compiler.workspace import Workspace, load_workspace
 from reqflo_ray.errors import DatasetError, DefinitionError, Problem, Severity, UsageError
 from reqflo_ray.model import artifact as artifacts
 from reqflo_ray.model.artifact import Artifact
-from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, RunOptions, RunRecord, ShardPlan
+from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, Plan, RunOptions, RunRecord
 from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
 from reqflo_ray.runner.listener import Listener, SilentListener
@@ -285,18 +285,18 @@ def staging(
         rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(
             estimated, len(artifact.steps), most_workers(workers)
         )
-        shards: Iterable[ShardPlan] | None = None
+        plan: Plan | None = None
         if crew is not None and source is not None:
-            shards = _stage_with(crew, folder, record, source, artifact, rows_per_shard, listener or SilentListener())
-        if shards is None:
-            shards = stage(
+            plan = _stage_with(crew, folder, record, source, artifact, rows_per_shard, listener or SilentListener())
+        if plan is None:
+            plan = stage(
                 source,
                 artifact,
                 sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact)),
                 rows_per_shard=rows_per_shard,
                 required=frozenset(record.row_required),
             ).shards
-        write_plan(folder.storage, folder.run_id, shards)
+        write_plan(folder.storage, folder.run_id, plan)
 
     return stage_run
 
@@ -320,7 +320,7 @@ def _stage_with(
     artifact: Artifact,
     rows_per_shard: int,
     listener: Listener,
-) -> Iterable[ShardPlan] | None:
+) -> Plan | None:
     """What the crew has staged; None if the driver is to do it."""
     dataset = split_dataset(source, artifact, frozenset(record.row_required), piece_bytes=crew.job_bytes)
     if len(dataset.pieces) < 2 or dataset.size < crew.least_bytes:

@@ -1,21 +1,24 @@
-"""Which rows of an earlier run are to run again, read from its results and its staged rows, a shard at a time."""
+"""Which rows of an earlier run are to run again, and who stages them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Final
 
-import msgspec
-
-from reqflo_ray.errors import IntegrityError, UsageError
-from reqflo_ray.model.plan import Row, ShardPlan
+from reqflo_ray.errors import IntegrityError, NothingSelectedError, UsageError
+from reqflo_ray.model.artifact import Artifact
+from reqflo_ray.model.plan import Plan, RunRecord
 from reqflo_ray.model.results import Status
-from reqflo_ray.store import layout
+from reqflo_ray.model.workers import WorkerRange
+from reqflo_ray.runner.launch import most_workers
+from reqflo_ray.runner.listener import Listener
+from reqflo_ray.store.earlier_rows import count_chosen, read_chosen
+from reqflo_ray.store.parallel_staging import BYTES_OF_ROW, Crew, OutOfSight, ThisProcess, stage_again
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import open_record, sensitive_names
-from reqflo_ray.store.staging import RowSink, read_plan, read_rows
-from reqflo_ray.store.storage import Storage
+from reqflo_ray.store.staging import choose_rows_per_shard, write_plan
+
+_NOT_PASSED: Final = frozenset({Status.FAILED, Status.ERROR})
 
 
 def statuses_to_rerun(*, failed: bool, include_inconclusive: bool) -> frozenset[Status] | None:
@@ -26,11 +29,10 @@ def statuses_to_rerun(*, failed: bool, include_inconclusive: bool) -> frozenset[
     """
     if not failed:
         return None
-    wanted = {Status.FAILED, Status.ERROR}
-    return frozenset(wanted | {Status.INCONCLUSIVE} if include_inconclusive else wanted)
+    return _NOT_PASSED | {Status.INCONCLUSIVE} if include_inconclusive else _NOT_PASSED
 
 
-def need_open_rows(storage: Storage, earlier: RunFolder, statuses: Collection[Status] | None) -> None:
+def need_open_rows(earlier: RunFolder, statuses: Collection[Status] | None) -> None:
     """Refuse to rerun what needs sensitive values: they went with the key of the finished run.
 
     Raises:
@@ -39,7 +41,7 @@ def need_open_rows(storage: Storage, earlier: RunFolder, statuses: Collection[St
     try:
         record = open_record(earlier.load_run(), None)
         if sensitive_names(earlier.load_artifact(record.artifact)):
-            for _ in _rows(storage, earlier, statuses):
+            for _ in read_chosen(earlier, statuses):
                 pass
     except IntegrityError as problem:
         if problem.code != "sealed_values_gone":
@@ -52,39 +54,38 @@ def need_open_rows(storage: Storage, earlier: RunFolder, statuses: Collection[St
         ) from None
 
 
-def stage_rows_again(
-    storage: Storage, earlier: RunFolder, sink: RowSink, statuses: Collection[Status] | None, rows_per_shard: int
-) -> list[ShardPlan]:
-    """Stage the rows of `earlier` that ended with one of `statuses`, numbered anew, keys and places kept.
+def staging_again(
+    folder: RunFolder,
+    earlier: RunFolder,
+    statuses: Collection[Status] | None,
+    workers: WorkerRange,
+    *,
+    crew: Crew | None,
+    listener: Listener,
+) -> Callable[[RunRecord, Artifact], None]:
+    """A function that stages the rows of `earlier` that ended with one of `statuses` into `folder`, numbered anew, keys
+    and places kept; many of them with `crew`. It raises `NothingSelectedError` if there is none."""
 
-    Raises:
-        IntegrityError: the earlier run's rows or results are damaged.
-    """
-    rows = _rows(storage, earlier, statuses)
-    numbered = (msgspec.structs.replace(row, index=index) for index, row in enumerate(rows))
-    shards = []
-    while batch := list(islice(numbered, rows_per_shard)):
-        shards.append(sink.add(batch))
-    return shards
+    def stage_run(record: RunRecord, artifact: Artifact) -> None:
+        counts = count_chosen(earlier, statuses)
+        rows = sum(counts)
+        if not rows:
+            raise NothingSelectedError(
+                f"no row of run `{earlier.run_id}` is to run again",
+                hint=f"`reqflo-ray show {earlier.run_id}` tells how its rows ended",
+            )
+        per_shard = choose_rows_per_shard(rows, len(artifact.steps), most_workers(workers))
 
+        def staged(crew: Crew) -> Plan:
+            return stage_again(crew, folder, earlier, statuses, counts, rows_per_shard=per_shard)
 
-def _rows(storage: Storage, earlier: RunFolder, statuses: Collection[Status] | None) -> Iterator[Row]:
-    for entry in read_plan(storage, earlier.run_id) or ():
-        wanted = None if statuses is None else _ended_with(earlier, entry.shard, statuses)
-        if wanted is None or wanted:
-            for row in read_rows(storage, earlier.path(layout.rows(entry.shard)), sha256=entry.sha256):
-                if wanted is None or row.index in wanted:
-                    yield row
+        plan: Plan | None = None
+        if crew is not None and rows * BYTES_OF_ROW >= crew.least_bytes:
+            listener.staging(folder.run_id, "ray", f"{rows:,} rows of run `{earlier.run_id}`")
+            try:
+                plan = staged(crew)
+            except OutOfSight as problem:
+                listener.staging(folder.run_id, "local", f"a worker does not find `{problem.place}` as it is here")
+        write_plan(folder.storage, folder.run_id, plan if plan is not None else staged(ThisProcess()))
 
-
-def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) -> set[int]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    commit = earlier.read_commit(shard)
-    if commit is None:
-        return set()
-    data = earlier.read_file(layout.results(shard, commit.attempt))
-    table = parquet.read_table(pa.BufferReader(data), columns=["row_index", "status"], use_threads=False)
-    lines: list[dict[str, Any]] = table.to_pylist()
-    return {line["row_index"] for line in lines if line["status"] in statuses}
+    return stage_run

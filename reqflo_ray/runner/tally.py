@@ -8,14 +8,19 @@ stands for both, and the commit stands for all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 from reqflo_ray.errors import Problem
 from reqflo_ray.model.clock import Clock
-from reqflo_ray.model.results import Counts, Failure, ShardOutcome, ShardProgress, ShardReport, ShardSummary
+from reqflo_ray.model.results import (
+    NAMED_FAILURES,
+    Counts,
+    Failure,
+    ShardOutcome,
+    ShardProgress,
+    ShardReport,
+    ShardSummary,
+)
 from reqflo_ray.runner.listener import Listener, Progress
-
-NAMED_FAILURES: Final = 10
 
 
 class Tally:
@@ -35,7 +40,7 @@ class Tally:
         self._stop = stop
         self._started = clock.monotonic()
         self._before = Counts()  # what had ended when this driver began
-        self._committed: set[int] = set()
+        self._committed = bytearray()  # 1 for each shard that is, by its number: there may be a million
         self._running: dict[int, ShardProgress] = {}
         self.counts = Counts()
         self.failures: list[Failure] = []
@@ -49,15 +54,19 @@ class Tally:
 
     def add_earlier(self, summary: ShardSummary) -> None:
         """Count a shard that was committed before this driver began."""
-        self._committed.add(summary.shard)
+        self._note(summary.shard)
         self.counts = self._before = self.counts.plus(summary.counts)
         self.failures += summary.failures[: NAMED_FAILURES - len(self.failures)]
 
+    def misses(self, shard: int) -> bool:
+        """Whether the commit of a shard has not been counted."""
+        return shard >= len(self._committed) or not self._committed[shard]
+
     def add(self, summary: ShardSummary) -> None:
         """Count a shard that is committed, once."""
-        if summary.shard in self._committed:
+        if not self.misses(summary.shard):
             return
-        self._committed.add(summary.shard)
+        self._note(summary.shard)
         running = self._running.pop(summary.shard, None)
         if running is not None:
             self.counts = self.counts.minus(running.counts)
@@ -100,9 +109,13 @@ class Tally:
         """Pass it on."""
         self._listener.warning(problem)
 
+    def _note(self, shard: int) -> None:
+        self._committed.extend(bytes(max(0, shard + 1 - len(self._committed))))
+        self._committed[shard] = 1
+
     def _advance(self, progress: ShardProgress) -> None:
         last = self._running.get(progress.shard, ShardProgress(shard=progress.shard))
-        if progress.shard in self._committed or progress.counts.rows <= last.counts.rows:
+        if not self.misses(progress.shard) or progress.counts.rows <= last.counts.rows:
             return
         self._running[progress.shard] = progress
         self.counts = self.counts.minus(last.counts).plus(progress.counts)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
 from reqflo_ray.errors import StoreError
-from reqflo_ray.model.results import FileDigest, Manifest, Verdict
+from reqflo_ray.model.results import NAMED_FAILURES, Commit, Counts, Failure, FileDigest, ShardSummary, Verdict
 from reqflo_ray.store import layout
-from reqflo_ray.store.run_folder import RunFolder, damaged, encode_manifest
+from reqflo_ray.store.manifest import manifest_parts
+from reqflo_ray.store.run_folder import RunFolder, damaged
+
+# The verdict on rows that ended so, and the first of those that did not pass, in the order of rows.
+Judge: TypeAlias = Callable[[Counts, list[Failure]], Verdict]
 
 
-def complete(folder: RunFolder, verdict: Verdict, shards: int) -> Verdict:
-    """Finish the run: the verdict, then the manifest.
+def complete(folder: RunFolder, judge: Judge, shards: int) -> Verdict:
+    """Finish the run: look at every file, write the verdict, then the manifest. No two shards are held at a time.
 
     The first verdict counts and is returned, so that two drivers that both get here cannot contradict each other.
 
@@ -24,18 +30,18 @@ def complete(folder: RunFolder, verdict: Verdict, shards: int) -> Verdict:
         IntegrityError: a file is not what its commit says; the run stays unfinished.
         StoreError: `uncommitted_shards`.
     """
-    files = _checked_files(folder, shards)
-    encoded = msgspec.json.format(msgspec.json.encode(verdict), indent=2)
-    if not folder.storage.create(folder.path(layout.VERDICT), encoded):
-        encoded = folder.read_file(layout.VERDICT)
-    files.append(_digest(layout.VERDICT, encoded))
-    manifest = Manifest(
-        run_id=folder.run_id,
-        files=tuple(sorted(files, key=lambda file: file.path)),
-        rows=sum(file.rows for file in files if file.path.startswith(f"{layout.RESULTS}/")),
+    missing = shards - sum(shard < shards for shard in folder.committed())
+    if missing:
+        raise StoreError(
+            f"{missing} of {shards} shards of run `{folder.run_id}` are not committed",
+            code="uncommitted_shards",
+            hint=f"`reqflo-ray resume {folder.run_id}`",
+        )
+    # What is not there before the manifest is complete, the verdict, is made while it is being written.
+    folder.storage.create_from(
+        folder.path(layout.MANIFEST), manifest_parts(folder.run_id, _files(folder, judge, shards))
     )
-    folder.storage.create(folder.path(layout.MANIFEST), encode_manifest(manifest))
-    return folder.decode(layout.VERDICT, encoded, Verdict)
+    return folder.decode(layout.VERDICT, folder.read_file(layout.VERDICT), Verdict)
 
 
 def clean_up(folder: RunFolder) -> None:
@@ -44,15 +50,19 @@ def clean_up(folder: RunFolder) -> None:
 
     Does nothing for an unfinished run. Its driver must have stopped its beat before.
     """
-    manifest = folder.read_manifest()
-    if manifest is None:
+    if not folder.is_complete():
         return
     # First: with it go the sensitive values, which nobody needs any more.
     folder.storage.remove(folder.path(layout.SEALING_KEY))
-    kept = {file.path for file in manifest.files}
+    shards, manifest = len(folder.committed()), None
     for part in (layout.ROWS, layout.RESULTS, layout.STEPS):
-        for name in folder.storage.list(folder.path(part)):
-            if f"{part}/{name}" not in kept:
+        names = folder.storage.list(folder.path(part))
+        if len(names) == shards:
+            continue  # the one of each shard that the manifest lists
+        manifest = manifest or folder.read_manifest()
+        kept = manifest.names(part) if manifest is not None else set(names)
+        for name in names:
+            if name not in kept:
                 folder.storage.remove(folder.path(f"{part}/{name}"))
     # Attempts that still run somewhere find the commits, which stay: their fence remains closed.
     for part in (layout.JOURNALS, layout.ATTEMPTS, layout.STOPS, layout.EPOCHS):
@@ -61,29 +71,32 @@ def clean_up(folder: RunFolder) -> None:
         folder.storage.sweep(folder.path(part))
 
 
-def _checked_files(folder: RunFolder, shards: int) -> list[FileDigest]:
-    commits = folder.commits()
-    missing = [shard for shard in range(shards) if shard not in commits]
-    if missing:
-        raise StoreError(
-            f"{len(missing)} of {shards} shards of run `{folder.run_id}` are not committed",
-            code="uncommitted_shards",
-            hint=f"`reqflo-ray resume {folder.run_id}`",
-        )
-    names = [layout.RECORD, layout.PLAN]
-    for shard in range(shards):
-        names += [layout.rows(shard), layout.commit(shard)]
+def _files(folder: RunFolder, judge: Judge, shards: int) -> Iterator[FileDigest]:
+    """All files of the run as they are, the verdict last: it is made when the others have been looked at."""
+    for name in (layout.RECORD, layout.PLAN):
+        yield _digest(name, folder.read_file(name))
+    counts = Counts()
+    failures: list[Failure] = []
+    for files, summary in folder.storage.each(lambda shard: _look(folder, shard), range(shards)):
+        yield from files
+        counts = counts.plus(summary.counts)
+        failures += summary.failures[: NAMED_FAILURES - len(failures)]
+    verdict = msgspec.json.format(msgspec.json.encode(judge(counts, failures)), indent=2)
+    if not folder.storage.create(folder.path(layout.VERDICT), verdict):
+        verdict = folder.read_file(layout.VERDICT)
+    yield _digest(layout.VERDICT, verdict)
 
-    def look(name: str) -> FileDigest:
-        return _digest(name, folder.read_file(name))
 
-    files = list(folder.storage.each(look, names))
-    written = [promised for shard in range(shards) for promised in commits[shard].files]
-    for promised, found in zip(written, folder.storage.each(look, [file.path for file in written]), strict=True):
+def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary]:
+    """The files of a committed shard, as they are, and how its rows ended."""
+    names = (layout.rows(shard), layout.commit(shard))
+    rows, encoded = (folder.read_file(name) for name in names)
+    commit = folder.decode(layout.commit(shard), encoded, Commit)
+    for promised in commit.files:
+        found = _digest(promised.path, folder.read_file(promised.path))
         if (found.sha256, found.size) != (promised.sha256, promised.size):
             raise damaged(folder.run_id, promised.path, "it is not what was committed")
-        files.append(promised)
-    return files
+    return [*map(_digest, names, (rows, encoded)), *commit.files], commit.summary
 
 
 def _digest(name: str, data: bytes) -> FileDigest:

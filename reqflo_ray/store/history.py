@@ -213,7 +213,7 @@ def _created_at(folder: RunFolder) -> str:
 
 def _committed(folder: RunFolder) -> Counts:
     total = Counts()
-    for commit in folder.commits().values():
+    for commit in folder.commits():
         total = total.plus(commit.summary.counts)
     return total
 

@@ -44,21 +44,17 @@ class LocalStorage:
         return f"LocalStorage({self.uri!r})"
 
     def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
-        def link(temporary: str, target: str) -> bool:
-            try:
-                os.link(temporary, target)
-            except FileExistsError:
-                # A network file system may lose the answer to a link that it made, and try again: then it is ours.
-                return os.stat(temporary).st_nlink == 2
-            return True
-
         self._resolve(path)
         if self.exists(path):
             return False
-        return self._put(path, data, link, 0o600 if private else 0o666)
+        return self._put(path, (data,), _link, 0o600 if private else 0o666)
+
+    def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
+        self._resolve(path)
+        return not self.exists(path) and self._put(path, parts, _link)
 
     def write(self, path: str, data: bytes) -> None:
-        self._put(path, data, os.replace)
+        self._put(path, (data,), os.replace)
 
     def read(self, path: str) -> bytes:
         return _guard(path, "read", lambda: Path(self._resolve(path)).read_bytes())
@@ -131,20 +127,20 @@ class LocalStorage:
             raise StoreError(f"the path {path!r} leads out of the store", code="unsafe_path")
         return self._prefix + path
 
-    def _put(self, path: str, data: bytes, publish: Callable[[str, str], _T], mode: int = 0o666) -> _T:
+    def _put(self, path: str, parts: Iterable[bytes], publish: Callable[[str, str], _T], mode: int = 0o666) -> _T:
         target = self._resolve(path)
         folder, name = os.path.split(target)
         temporary = f"{folder}/.{name}.{os.urandom(8).hex()}{_TEMPORARY}"
         try:
             self._make_folder(folder)
             try:
-                _write_synced(temporary, data, mode)
+                _write_synced(temporary, parts, mode)
                 outcome = publish(temporary, target)
             finally:
                 Path(temporary).unlink(missing_ok=True)
             _sync_folder(folder)
         except OSError as problem:
-            _refuse(problem, path, "write", len(data))
+            _refuse(problem, path, "write", len(parts[0]) if isinstance(parts, tuple) else None)
         return outcome
 
     def _make_folder(self, folder: str) -> None:
@@ -193,12 +189,22 @@ def _is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(_TEMPORARY)
 
 
-def _write_synced(path: str, data: bytes, mode: int) -> None:
+def _link(temporary: str, target: str) -> bool:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        # A network file system may lose the answer to a link that it made, and try again: then it is ours.
+        return os.stat(temporary).st_nlink == 2
+    return True
+
+
+def _write_synced(path: str, parts: Iterable[bytes], mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        for part in parts:
+            rest = memoryview(part)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

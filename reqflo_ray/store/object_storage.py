@@ -65,6 +65,10 @@ class ObjectStorage:
             f"cannot create `{path}` in `{self.address}`: it is there and is not, again and again", code="store_error"
         )
 
+    def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
+        # In one request, since only that is conditional: for the time of it, the data is held.
+        return not self.exists(path) and self.create(path, b"".join(parts))
+
     def write(self, path: str, data: bytes) -> None:
         import obstore
 

@@ -2,13 +2,13 @@
 must not know who carries the jobs out.
 
 The shards are those that `staging.stage` writes, to the byte, whoever does which job: a shard follows from its rows and
-their numbers alone. Memory here grows with files and row groups, and by 32 bytes a shard; not with rows.
+their numbers alone. Memory here grows with files and row groups, and by 56 bytes a shard; not with rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import accumulate
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -16,20 +16,23 @@ from typing import Final, Protocol, Self
 import msgspec
 
 from reqflo_ray.errors import DatasetError, StoreError
-from reqflo_ray.model.plan import DatasetSource, ShardPlan
+from reqflo_ray.model.plan import DatasetSource, Plan, ShardPlan
+from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.dataset_faults import Faults, Findings
 from reqflo_ray.store.dataset_keys import MOST_PARTS
 from reqflo_ray.store.dataset_pieces import DatasetPieces, Piece
 from reqflo_ray.store.dataset_rows import report_repeated
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging_jobs import CountJob, Job, KeysJob, Report, RowsJob
+from reqflo_ray.store.staging_jobs import AgainJob, CountJob, Job, KeysJob, Report, RowsJob, run_job
 
 # Keys of so many rows are compared at once, in about a hundred megabytes.
 _ROWS_PER_KEY_PART: Final = 2_000_000
 # A driver waits for all jobs, and holds a report of each.
 _MOST_JOBS: Final = 4_000
 _DIGEST_BYTES: Final = 32
+# About what a row takes in a dataset, for rows that are in none.
+BYTES_OF_ROW: Final = 256
 
 
 class Crew(Protocol):
@@ -56,30 +59,29 @@ class Crew(Protocol):
         ...
 
 
+class ThisProcess:
+    """A crew that carries out the jobs here, one after another, in as few as there can be."""
+
+    least_bytes = 0
+    job_bytes = sys.maxsize
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
+        """See `Crew.carry_out`."""
+        return (run_job(folder, job) for job in jobs)
+
+
 class OutOfSight(Exception):
     """Whoever carries out the jobs does not find `place`: a file of the dataset, or the store."""
 
     def __init__(self, place: str) -> None:
         super().__init__(place)
         self.place = place
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedShards:
-    """The shards of `rows` rows, in compact form. Iterating gives the lines of their plan."""
-
-    rows: int
-    rows_per_shard: int
-    digests: bytes
-
-    def __iter__(self) -> Iterator[ShardPlan]:
-        for shard, first_row in enumerate(range(0, self.rows, self.rows_per_shard)):
-            yield ShardPlan(
-                shard=shard,
-                first_row=first_row,
-                rows=min(self.rows_per_shard, self.rows - first_row),
-                sha256=self.digests[shard * _DIGEST_BYTES : (shard + 1) * _DIGEST_BYTES].hex(),
-            )
 
 
 def stage_with(
@@ -90,7 +92,7 @@ def stage_with(
     *,
     rows_per_shard: int,
     show_text: bool,
-) -> StagedShards:
+) -> Plan:
     """Stage all of `dataset`, which is `source` in pieces, into `folder`. The plan is not written.
 
     Args:
@@ -119,6 +121,57 @@ def stage_with(
     finally:
         folder.storage.remove_tree(folder.path(layout.STAGING))
     return staged
+
+
+def stage_again(
+    crew: Crew,
+    folder: RunFolder,
+    earlier: RunFolder,
+    statuses: Collection[Status] | None,
+    counts: Sequence[int],
+    *,
+    rows_per_shard: int,
+) -> Plan:
+    """Stage the rows of `earlier` that ended with one of `statuses` into `folder`, numbered anew. The plan is not
+    written.
+
+    Args:
+        counts: how many rows of each shard those are, as `count_chosen` says.
+
+    Raises:
+        OutOfSight: the crew does not find the store; nothing stays stored.
+        StoreError, ClusterError: it could not be carried out.
+    """
+    chosen = None if statuses is None else tuple(sorted(statuses))
+    jobs = list(_again_jobs(crew, earlier, chosen, counts, rows_per_shard))
+    try:
+        with crew:
+            return _write(crew, folder, jobs, Faults(show_text=False))
+    except OutOfSight:
+        folder.storage.remove_tree(folder.path(layout.ROWS))
+        raise
+
+
+def _again_jobs(
+    crew: Crew, earlier: RunFolder, statuses: tuple[Status, ...] | None, counts: Sequence[int], rows_per_shard: int
+) -> Iterator[AgainJob]:
+    rows = sum(counts)
+    shards = max(1, crew.job_bytes // (BYTES_OF_ROW * rows_per_shard), -(-rows // (_MOST_JOBS * rows_per_shard)))
+    shard = before = 0  # chosen rows before that shard
+    for number, first_row in enumerate(range(0, rows, shards * rows_per_shard)):
+        while before + counts[shard] <= first_row:
+            before += counts[shard]
+            shard += 1
+        yield AgainJob(
+            number=number,
+            earlier=earlier.run_id,
+            statuses=statuses,
+            shard=shard,
+            skipped=first_row - before,
+            first_row=first_row,
+            rows=min(shards * rows_per_shard, rows - first_row),
+            rows_per_shard=rows_per_shard,
+        )
 
 
 def _counted(crew: Crew, folder: RunFolder, pieces: Sequence[Piece]) -> list[Piece]:
@@ -171,7 +224,7 @@ def _rows_jobs(crew: Crew, dataset: DatasetPieces, pieces: Sequence[Piece], rows
     return jobs
 
 
-def _write(crew: Crew, folder: RunFolder, jobs: Sequence[RowsJob], faults: Faults) -> StagedShards:
+def _write(crew: Crew, folder: RunFolder, jobs: Sequence[RowsJob | AgainJob], faults: Faults) -> Plan:
     rows, rows_per_shard = sum(job.rows for job in jobs), jobs[0].rows_per_shard if jobs else 1
     digests = bytearray(-(-rows // rows_per_shard) * _DIGEST_BYTES)
     written, found = 0, set[int]()
@@ -189,7 +242,15 @@ def _write(crew: Crew, folder: RunFolder, jobs: Sequence[RowsJob], faults: Fault
             code="staging_incomplete",
             hint="resume the run: its rows are staged again",
         )
-    return StagedShards(rows=rows, rows_per_shard=rows_per_shard, digests=bytes(digests))
+    return Plan(
+        ShardPlan(
+            shard=shard,
+            first_row=first_row,
+            rows=min(rows_per_shard, rows - first_row),
+            sha256=digests[shard * _DIGEST_BYTES : (shard + 1) * _DIGEST_BYTES].hex(),
+        )
+        for shard, first_row in enumerate(range(0, rows, rows_per_shard))
+    )
 
 
 def _compare_keys(

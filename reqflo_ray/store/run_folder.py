@@ -6,7 +6,7 @@ whose files it names. How a run is finished is `completion`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -16,12 +16,13 @@ from reqflo_ray.errors import IntegrityError, StoreError, UsageError
 from reqflo_ray.model import plan
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.model.results import Commit, Manifest, Verdict
+from reqflo_ray.model.results import Commit, Verdict
 from reqflo_ray.store import artifacts, layout
+from reqflo_ray.store.manifest import Manifest, ManifestHead
 from reqflo_ray.store.owner import Liveness, Owner, liveness, this_process
 from reqflo_ray.store.storage import LogFile, Storage
 
-_T = TypeVar("_T", RunRecord, Commit, Manifest, Verdict)
+_T = TypeVar("_T", RunRecord, Commit, ManifestHead, Verdict)
 _FORMAT = 1
 
 
@@ -328,11 +329,9 @@ class RunFolder:
             return None
         return self.decode(name, data, Commit)
 
-    def commits(self) -> dict[int, Commit]:
-        """All commits, by shard, in order."""
-        shards = self.committed()
-        found = zip(shards, self.storage.each(self.read_commit, shards), strict=True)
-        return {shard: commit for shard, commit in found if commit is not None}
+    def commits(self) -> Iterator[Commit]:
+        """All commits, in the order of shards, each read when it is asked for: a run may have a hundred thousand."""
+        return (commit for commit in self.storage.each(self.read_commit, self.committed()) if commit is not None)
 
     def committed(self) -> list[int]:
         """The shards that have a commit, in order; the commits are not read."""
@@ -356,9 +355,9 @@ class RunFolder:
             data = self.storage.read(self.path(layout.MANIFEST))
         except FileNotFoundError:
             return None
-        manifest = self.decode(layout.MANIFEST, data, Manifest)
+        manifest = Manifest(self.decode(layout.MANIFEST, data, ManifestHead), data)
         # It lists everything but itself, so it must prove itself: its bytes follow from its content.
-        if manifest.run_id != self.run_id or encode_manifest(manifest) != data:
+        if manifest.head.run_id != self.run_id or not manifest.proves_itself():
             raise damaged(self.run_id, layout.MANIFEST, "its bytes are not those that were written")
         return manifest
 
@@ -384,11 +383,6 @@ class RunFolder:
     def _numbers(self, folder: str, ending: str = "") -> list[int]:
         names = (name for name in self.storage.list(self.path(folder)) if name.endswith(ending))
         return sorted(number for name in names if (number := layout.number_of(name)) is not None)
-
-
-def encode_manifest(manifest: Manifest) -> bytes:
-    """The one way to write a manifest down."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
 
 
 def damaged(run_id: str, name: str, cause: str) -> IntegrityError:

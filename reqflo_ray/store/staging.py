@@ -19,7 +19,7 @@ import msgspec
 
 from reqflo_ray.errors import DatasetError, IntegrityError, NothingSelectedError
 from reqflo_ray.model.artifact import Artifact
-from reqflo_ray.model.plan import DatasetSource, Row, ShardPlan
+from reqflo_ray.model.plan import DatasetSource, Plan, Row, ShardPlan
 from reqflo_ray.model.values import exact_number
 from reqflo_ray.store import layout
 from reqflo_ray.store.dataset_rows import DatasetRows
@@ -33,7 +33,8 @@ _ROWS_IN_FLIGHT: Final = 64
 _SHARDS_PER_WORKER: Final = 4
 _MOST_ROWS: Final = 1000
 _FEW_ROWS: Final = 100
-_PLAN_BATCH: Final = 10_000
+_PLAN_BATCH: Final = 1_000
+_NO_FILE: Final = hashlib.sha256().hexdigest()
 
 _ENCODINGS: Final = {
     "row_index": "DELTA_BINARY_PACKED",
@@ -51,7 +52,7 @@ class StagedDataset:
 
     rows: int
     columns: tuple[str, ...]
-    shards: tuple[ShardPlan, ...]
+    shards: Plan
 
 
 class Sink(Protocol):
@@ -76,7 +77,8 @@ def stage(
 ) -> StagedDataset:
     """Read the dataset once and hand its rows to `sink`, a shard at a time; without a dataset, one row without values.
 
-    Memory stays flat but for 24 bytes a row where a key column is named. A dataset without a row gives no shard.
+    Memory grows by 56 bytes a shard, and by 24 bytes a row where a key column is named. A dataset without a row gives
+    no shard.
 
     Args:
         required: the inputs that only the row can supply.
@@ -86,10 +88,10 @@ def stage(
         StoreError: the sink cannot write.
     """
     if source is None or not source.files:
-        return StagedDataset(rows=1, columns=(), shards=(sink.add([Row(index=0, key="", values={})]),))
+        return StagedDataset(rows=1, columns=(), shards=Plan([sink.add([Row(index=0, key="", values={})])]))
     dataset = DatasetRows(source, artifact, required)
     rows = dataset.read()
-    shards: list[ShardPlan] = []
+    shards = Plan()
     try:
         while batch := list(islice(rows, rows_per_shard)):
             if not dataset.faults.count:
@@ -97,7 +99,7 @@ def stage(
     except DatasetError:
         sink.discard()
         raise
-    return StagedDataset(rows=sum(shard.rows for shard in shards), columns=dataset.columns, shards=tuple(shards))
+    return StagedDataset(rows=shards.rows, columns=dataset.columns, shards=shards)
 
 
 class RowSink:
@@ -130,7 +132,7 @@ class NoSink:
 
     def add(self, rows: Sequence[Row]) -> ShardPlan:
         """Count the rows."""
-        return ShardPlan(shard=0, first_row=rows[0].index, rows=len(rows), sha256="")
+        return ShardPlan(shard=0, first_row=rows[0].index, rows=len(rows), sha256=_NO_FILE)
 
     def discard(self) -> None:
         """Nothing is stored."""
@@ -191,7 +193,7 @@ def _open(row: Row, sealed: bytes, sealer: Sealer | None) -> Row:
     return msgspec.structs.replace(row, values={**row.values, **sealer.open_row(row.index, sealed)})
 
 
-def write_plan(storage: Storage, run_id: str, shards: Iterable[ShardPlan]) -> tuple[ShardPlan, ...]:
+def write_plan(storage: Storage, run_id: str, plan: Plan) -> Plan:
     """Fix what the run consists of, after all rows files; returns the plan that holds.
 
     Of two drivers that stage the same run one wins, and the plan of the winner is returned to both.
@@ -199,24 +201,18 @@ def write_plan(storage: Storage, run_id: str, shards: Iterable[ShardPlan]) -> tu
     Raises:
         StoreError: the plan cannot be written.
     """
-    shard, first_row, rows, digests = array("q"), array("q"), array("q"), list[bytes]()
-    for plan in shards:
-        shard.append(plan.shard)
-        first_row.append(plan.first_row)
-        rows.append(plan.rows)
-        digests.append(plan.sha256.encode())
     columns = {
-        "shard": _integers(shard),
-        "first_row": _integers(first_row),
-        "rows": _integers(rows),
-        "sha256": _texts(digests),
+        "shard": _integers(plan.shards),
+        "first_row": _integers(line.first_row for line in plan),
+        "rows": _integers(line.rows for line in plan),
+        "sha256": _texts([line.sha256.encode() for line in plan]),
     }
     storage.create(f"{layout.run(run_id)}/{layout.PLAN}", _to_parquet(columns, {}))
-    return read_plan(storage, run_id) or ()
+    return read_plan(storage, run_id) or Plan()
 
 
-def read_plan(storage: Storage, run_id: str) -> tuple[ShardPlan, ...] | None:
-    """The plan of a run in the order of its shards; None if it is not staged yet.
+def read_plan(storage: Storage, run_id: str) -> Plan | None:
+    """The plan of a run; None if it is not staged yet. Its shards are numbered from 0 without gaps.
 
     Raises:
         IntegrityError: the file is damaged.
@@ -227,14 +223,16 @@ def read_plan(storage: Storage, run_id: str) -> tuple[ShardPlan, ...] | None:
         data = storage.read(path)
     except FileNotFoundError:
         return None
-    plans: list[ShardPlan] = []
+    plan = Plan()
     try:
         for batch in _from_parquet(data, path).to_batches(max_chunksize=_PLAN_BATCH):
-            plans += msgspec.convert(batch.to_pylist(), list[ShardPlan])
-    except msgspec.ValidationError as problem:
+            for line in msgspec.convert(batch.to_pylist(), list[ShardPlan]):
+                if line.shard != len(plan):
+                    raise ValueError(f"shard {line.shard} in the place of {len(plan)}")
+                plan.append(line)
+    except ValueError as problem:  # also what msgspec raises
         raise _damaged(path, f"is damaged: {problem}") from None
-    plans.sort(key=lambda plan: plan.shard)
-    return tuple(plans)
+    return plan
 
 
 def choose_rows_per_shard(rows: int | None, steps: int, workers: int) -> int:

@@ -16,12 +16,14 @@ import msgspec
 from reqflo_ray.errors import StoreError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import DatasetSource, Row, RunRecord
+from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.dataset_faults import SHOWN, Faults
 from reqflo_ray.store.dataset_keys import KeyLedger, Place
 from reqflo_ray.store.dataset_pieces import Piece, unseen
 from reqflo_ray.store.dataset_rows import DatasetRows, Header, open_reader
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.earlier_rows import read_chosen
+from reqflo_ray.store.run_folder import RunFolder, damaged
 from reqflo_ray.store.sealing import make_sealer
 from reqflo_ray.store.staging import RowSink
 
@@ -59,16 +61,30 @@ class KeysJob(msgspec.Struct, frozen=True, kw_only=True, tag="keys"):
     writers: int
 
 
-Job = CountJob | RowsJob | KeysJob
+class AgainJob(msgspec.Struct, frozen=True, kw_only=True, tag="again"):
+    """Write shards with `rows` rows of run `earlier` that ended with one of `statuses` (None: of all), from row
+    `first_row` of those on. That one is the chosen row after `skipped` others from shard `shard` of `earlier` on."""
+
+    number: int
+    earlier: str
+    statuses: tuple[Status, ...] | None
+    shard: int
+    skipped: int
+    first_row: int
+    rows: int
+    rows_per_shard: int
+
+
+Job = CountJob | RowsJob | KeysJob | AgainJob
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How job `number` ended.
 
-    Of `CountJob`: the rows of each piece. Of `RowsJob`: the SHA-256 of each shard, 32 bytes each, and how many findings
-    there are, which lie in a file. Of `KeysJob`: how many rows repeat a key, and the first of them (file and line, and
-    those of the first row with that key). `unseen` names a file that this process does not find, `refused` is what the
-    store said.
+    Of `CountJob`: the rows of each piece. Of jobs that write: the SHA-256 of each shard, 32 bytes each, and how many
+    findings there are, which lie in a file. Of `KeysJob`: how many rows repeat a key, and the first of them (file and
+    line, and those of the first row with that key). `unseen` names a file that this process does not find, `refused` is
+    what the store said.
     """
 
     number: int
@@ -88,6 +104,8 @@ def run_job(folder: RunFolder, job: Job) -> Report:
             return Report(number=job.number, unseen=folder.storage.uri)
         if isinstance(job, KeysJob):
             return _compare_keys(folder, job)
+        if isinstance(job, AgainJob):
+            return _write_again(folder, job)
         missing = unseen(job.pieces) or (unseen(job.following) if isinstance(job, RowsJob) else "")
         if missing:
             return Report(number=job.number, unseen=missing)
@@ -142,6 +160,20 @@ def _write_rows(
     if dataset.faults.count:
         folder.write_file(layout.staging_findings(job.number), msgspec.json.encode(dataset.faults.findings()))
     return Report(number=job.number, digests=bytes(digests), findings=dataset.faults.count)
+
+
+def _write_again(folder: RunFolder, job: AgainJob) -> Report:
+    chosen = read_chosen(RunFolder(folder.storage, job.earlier), job.statuses, first_shard=job.shard)
+    rows = islice(chosen, job.skipped, job.skipped + job.rows)
+    numbered = (msgspec.structs.replace(row, index=index) for index, row in enumerate(rows, job.first_row))
+    sink = RowSink(folder.storage, folder.run_id, first=job.first_row // job.rows_per_shard)
+    digests, written = bytearray(), 0
+    while batch := list(islice(numbered, job.rows_per_shard)):
+        digests += bytes.fromhex(sink.add(batch).sha256)
+        written += len(batch)
+    if written != job.rows:
+        raise damaged(job.earlier, layout.RESULTS, f"{job.rows - written} rows fewer ended so than its commits say")
+    return Report(number=job.number, digests=bytes(digests))
 
 
 def _read(dataset: DatasetRows, pieces: Iterable[Piece], first_row: int) -> Iterator[Row]:

@@ -65,6 +65,11 @@ class Storage(Protocol):
         """
         ...
 
+    def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
+        """As `create`, with data that comes piece by piece; of a file that exists it is not asked for. What asking for
+        a piece raises is raised, and nothing is made."""
+        ...
+
     def write(self, path: str, data: bytes) -> None:
         """Make or replace a file durably: readers see the old bytes or the new ones, never a mix."""
         ...

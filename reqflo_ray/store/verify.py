@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.model.results import FileDigest, Status, Verdict
 from reqflo_ray.store import layout
+from reqflo_ray.store.manifest import Manifest
 from reqflo_ray.store.run_folder import RunFolder
 
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
@@ -52,63 +54,96 @@ def verify_run(folder: RunFolder) -> VerifyReport:
     return _Verification(folder).run()
 
 
+class RowNumbers:
+    """Which rows have been seen. Those of an intact shard follow each other and take the memory of one range."""
+
+    def __init__(self) -> None:
+        self._ranges: list[range] = []
+
+    def add(self, rows: list[int]) -> None:
+        """Rows of a file have been seen."""
+        whole = range(rows[0], rows[0] + len(rows)) if rows else range(0)
+        self._ranges += [whole] if rows == list(whole) else (range(row, row + 1) for row in rows)
+
+    def judged(self, expected: int) -> tuple[int, range, range]:
+        """How many different rows there are; and two ranges that begin with the first row concerned and are as long as
+        rows are many: what was seen again, and what is missing of the rows from 0 to before `expected`."""
+        seen = end = again_end = 0
+        again, missing = list[range](), list[range]()
+        for rows in (*sorted(self._ranges, key=lambda rows: rows.start), range(expected, 0)):
+            if gap := range(end, min(rows.start, expected)):
+                missing.append(gap)
+            if overlap := range(max(rows.start, again_end), min(rows.stop, end)):
+                again.append(overlap)
+                again_end = overlap.stop
+            seen += len(range(max(rows.start, end), rows.stop))
+            end = max(end, rows.stop)
+        return seen, _together(again), _together(missing)
+
+
+def _together(ranges: list[range]) -> range:
+    first = ranges[0].start if ranges else 0
+    return range(first, first + sum(map(len, ranges)))
+
+
 class _Verification:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._findings: list[Finding] = []
+        self._findings: dict[Finding, None] = {}
         self._files = 0
         self._bytes = 0
-        self._rows: Counter[int] = Counter()
+        self._promised_rows = 0
+        self._rows = RowNumbers()
         self._statuses: Counter[str] = Counter()
 
     def run(self) -> VerifyReport:
-        promised, complete = self._promised()
-        for file, found in zip(promised, self._folder.storage.each(self._read, promised), strict=True):
+        manifest = self._manifest()
+        files = self._committed() if manifest is None else manifest.files
+        for file, found in self._folder.storage.each(self._read, files):
             self._check(file, found)
-        expected = sum(file.rows for file in promised if file.path.startswith(f"{layout.RESULTS}/"))
-        self._check_rows(expected, complete)
+        rows = self._check_rows(manifest is not None)
         self._check_artifact()
-        if complete:
-            self._find_extra({file.path for file in promised})
+        if manifest is not None:
+            self._find_extra(manifest)
             self._check_verdict()
         return VerifyReport(
             run_id=self._folder.run_id,
-            complete=complete,
+            complete=manifest is not None,
             files=self._files,
             bytes=self._bytes,
-            rows=len(self._rows),
-            rows_lost=max(expected - len(self._rows), 0),
+            rows=rows,
+            rows_lost=max(self._promised_rows - rows, 0),
             findings=tuple(self._findings),
         )
 
-    def _promised(self) -> tuple[tuple[FileDigest, ...], bool]:
+    def _manifest(self) -> Manifest | None:
         try:
-            manifest = self._folder.read_manifest()
+            return self._folder.read_manifest()
         except ReqfloError as error:
             self._find(layout.MANIFEST, "damaged", error.cause or error.message)
-            manifest = None
-        if manifest is not None:
-            return manifest.files, True
-        files: list[FileDigest] = []
+            return None
+
+    def _committed(self) -> Iterator[FileDigest]:
         for name in self._folder.storage.list(self._folder.path(layout.COMMITS)):
             try:
                 commit = self._folder.read_commit(layout.number_of(name) or 0)
             except ReqfloError as error:
                 self._find(f"{layout.COMMITS}/{name}", "damaged", error.cause or error.message)
                 continue
-            files += commit.files if commit else ()
-        return tuple(files), False
+            yield from commit.files if commit else ()
 
-    def _read(self, promised: FileDigest) -> bytes | ReqfloError | None:
+    def _read(self, promised: FileDigest) -> tuple[FileDigest, bytes | ReqfloError | None]:
         try:
-            return self._folder.storage.read(self._folder.path(promised.path))
+            return promised, self._folder.storage.read(self._folder.path(promised.path))
         except FileNotFoundError:
-            return None
+            return promised, None
         except ReqfloError as error:
-            return error
+            return promised, error
 
     def _check(self, promised: FileDigest, data: bytes | ReqfloError | None) -> None:
         self._files += 1
+        if promised.path.startswith(f"{layout.RESULTS}/"):
+            self._promised_rows += promised.rows
         if data is None:
             self._find(promised.path, "missing", f"the file is missing ({promised.rows} rows)")
             return
@@ -131,21 +166,20 @@ class _Verification:
         if len(table) != promised.rows:
             self._find(promised.path, "row_count", f"the file has {len(table)} rows instead of {promised.rows}")
         if promised.path.startswith(f"{layout.RESULTS}/"):
-            self._rows.update(table["row_index"].to_pylist())
+            self._rows.add(table["row_index"].to_pylist())
             self._statuses.update(table["status"].to_pylist())
 
-    def _check_rows(self, expected: int, complete: bool) -> None:
-        twice = sorted(row for row, times in self._rows.items() if times > 1)
-        if twice:
+    def _check_rows(self, complete: bool) -> int:
+        seen, again, missing = self._rows.judged(self._promised_rows)
+        if again:
             self._find(
-                layout.RESULTS, "verdict_twice", f"{len(twice)} rows have several verdicts, first row {twice[0]}"
+                layout.RESULTS, "verdict_twice", f"{len(again)} rows have several verdicts, first row {again.start}"
             )
-        if complete and not self._findings:
-            missing = [row for row in range(expected) if row not in self._rows]
-            if missing:
-                self._find(
-                    layout.RESULTS, "verdict_missing", f"{len(missing)} rows have no verdict, first row {missing[0]}"
-                )
+        if complete and missing and not self._findings:
+            self._find(
+                layout.RESULTS, "verdict_missing", f"{len(missing)} rows have no verdict, first row {missing.start}"
+            )
+        return seen
 
     def _check_artifact(self) -> None:
         digest = ""
@@ -160,10 +194,11 @@ class _Verification:
             else:
                 self._find(layout.RECORD, "damaged", error.cause or error.message)
 
-    def _find_extra(self, promised: set[str]) -> None:
+    def _find_extra(self, manifest: Manifest) -> None:
         for folder in _FOLDERS:
+            promised = manifest.names(folder)
             for name in self._folder.storage.list(self._folder.path(folder)):
-                if f"{folder}/{name}" not in promised:
+                if name not in promised:
                     self._find(f"{folder}/{name}", "extra", "the manifest does not list this file")
 
     def _check_verdict(self) -> None:
@@ -179,6 +214,4 @@ class _Verification:
                 )
 
     def _find(self, path: str, kind: str, message: str) -> None:
-        finding = Finding(path=path, kind=kind, message=message)
-        if finding not in self._findings:
-            self._findings.append(finding)
+        self._findings[Finding(path=path, kind=kind, message=message)] = None

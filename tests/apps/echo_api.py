@@ -12,10 +12,11 @@ import json
 import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from threaded_api import QuietHandler, ThreadedApi
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Seen:
         return self.__dict__ | {"headers": {name.lower(): value for name, value in self.headers.items()}}
 
 
-class EchoApi:
+class EchoApi(ThreadedApi):
     """The API in a thread, for the time of a `with` block; `url` is where it listens."""
 
     def __init__(self) -> None:
@@ -46,24 +47,7 @@ class EchoApi:
         self.in_flight = 0
         self.most_in_flight = 0
         self.token = "made-up-token"
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> EchoApi:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(_handler(self))
 
     def reset(self) -> None:
         """Forget what was seen, and let `/hold` wait again."""
@@ -76,19 +60,8 @@ class EchoApi:
         self.released.set()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 512
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is nothing to tell."""
-
-
 def _handler(api: EchoApi) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
+    class Handler(QuietHandler):
         def setup(self) -> None:
             super().setup()
             with api.lock:
@@ -142,17 +115,8 @@ def _handler(api: EchoApi) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nobody reads it."""
-
     return Handler
 
 
-def main() -> None:
-    with EchoApi() as api:
-        print(api.url, flush=True)
-        api._thread.join()
-
-
 if __name__ == "__main__":
-    main()
+    EchoApi().serve_by_hand()

@@ -12,11 +12,11 @@ import re
 import threading
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from threaded_api import QuietHandler, ThreadedApi
 
 BUCKET = "bucket"
 _PAGE = 3  # smaller than any listing that matters, so that pages are really followed
@@ -40,7 +40,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class GcsServer:
+class GcsServer(ThreadedApi):
     """The service in threads, for the time of a `with` block. `token`: the only one that it accepts, "" for any; it is
     given out at `/token`.
 
@@ -55,23 +55,7 @@ class GcsServer:
         self.lose_answers = 0
         self._generation = 0
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> GcsServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(_handler(self))
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer | None:
         """Carry out a request; None if its answer is lost."""
@@ -163,18 +147,8 @@ def _error(status: int, code: str) -> Answer:
     return Answer(status, f"<?xml version='1.0'?><Error><Code>{code}</Code></Error>".encode())
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no news."""
-
-
 def _handler(server: GcsServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
+    class Handler(QuietHandler):
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -192,13 +166,8 @@ def _handler(server: GcsServer) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = _serve
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: what was asked is in `requests`."""
-
     return Handler
 
 
 if __name__ == "__main__":
-    with GcsServer() as by_hand:
-        print(by_hand.url, flush=True)
-        threading.Event().wait()
+    GcsServer().serve_by_hand()

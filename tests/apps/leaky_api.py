@@ -11,10 +11,11 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import quote
+
+from threaded_api import QuietHandler, ThreadedApi
 
 
 def encodings(value: str) -> dict[str, str]:
@@ -38,31 +39,14 @@ def encodings(value: str) -> dict[str, str]:
     return forms
 
 
-class LeakyApi:
+class LeakyApi(ThreadedApi):
     """The API in a thread, for the time of a `with` block; `url` is where it listens, `issued` what it hands out."""
 
     def __init__(self, issued: str) -> None:
         self.issued = issued
         self.arrived = 0
         self._released = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> LeakyApi:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(_handler(self))
 
     def hold(self) -> None:
         """Answer nothing at `/hold` from now on."""
@@ -77,17 +61,8 @@ class LeakyApi:
         self._released.wait(120)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is nothing to tell."""
-
-
 def _handler(api: LeakyApi) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             told = self.rfile.read(int(self.headers.get("content-length") or 0))
             api.arrived += 1
@@ -108,9 +83,6 @@ def _handler(api: LeakyApi) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         do_GET = do_POST
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nobody reads it."""
 
     return Handler
 

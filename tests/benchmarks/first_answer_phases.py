@@ -60,7 +60,7 @@ def main() -> int:
     code = command()
     options = dict(zip(sys.argv[1:], sys.argv[2:], strict=False))
     folder = RunFolder(open_storage(options["--store"]), options["--run-id"])
-    first_answer = min(commit.summary.first_response_at_us for commit in folder.commits().values()) / 1e6
+    first_answer = min(commit.summary.first_response_at_us for commit in folder.commits()) / 1e6
     phases, before = {}, _began()
     for name, at in [*((name, at) for name, at in _marks if name), (last, first_answer)]:
         phases[name] = round(at - before, 4)

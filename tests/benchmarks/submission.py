@@ -32,7 +32,7 @@ def _first_answer(bench: Workbench, head: ClusterHead) -> float:
     bench.server.reset()
     began = time.time()
     subprocess.run([COMMAND, *arguments], env=head.environment, stdout=subprocess.DEVNULL, check=True)
-    commits = bench.run_folder(run_id).commits().values()
+    commits = bench.run_folder(run_id).commits()
     seconds = min(commit.summary.first_response_at_us for commit in commits) / 1e6 - began
     bench.report(f"submit, {_ROWS} rows: first answer after {seconds:.1f} s")
     return seconds

@@ -122,7 +122,7 @@ class Workbench:
         server_cpu = cpu_seconds(self.server.pid)
         started_us = time.time_ns() // 1000
         usage = self.execute(arguments, command=command, watch=watch)
-        summaries = [commit.summary for commit in self.run_folder(run_id).commits().values()]
+        summaries = [commit.summary for commit in self.run_folder(run_id).commits()]
         first = min(summary.first_response_at_us for summary in summaries)
         last = max(summary.finished_at_us for summary in summaries)
         manifest = self.run_folder(run_id).read_manifest()

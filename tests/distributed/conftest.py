@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bucket_fixtures import S3_KEY, S3_SECRET, cloudless, s3_bucket, s3_url
+from bucket_fixtures import cloudless, s3_bucket, s3_environment, s3_url
 from disturbed_fixtures import make_run, note_fault, undisturbed, unhurried_shop
 from example_workspace import CLIENT_SECRET
 
@@ -26,10 +26,7 @@ def cluster_environment(s3_url: str) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_BACKEND_LOG_LEVEL": "fatal",
         "SHOP_CLIENT_SECRET": CLIENT_SECRET,
-        "AWS_ENDPOINT_URL": s3_url,
-        "AWS_ACCESS_KEY_ID": S3_KEY,
-        "AWS_SECRET_ACCESS_KEY": S3_SECRET,
-        "AWS_REGION": "us-east-1",
+        **s3_environment(s3_url),
     }
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import junit_rules
 import pytest
+from bucket_fixtures import S3_SECRET, Bucket, s3_environment
 from cluster_head import ClusterHead
 from disturbed_run import COMMAND, DATASET, eventually
 from example_workspace import CLIENT_SECRET, copy_example
@@ -114,8 +115,9 @@ def parent_of(pid: int) -> int:
 
 
 @pytest.fixture(scope="session")
-def head() -> Iterator[ClusterHead]:
-    with ClusterHead() as cluster:
+def head(s3_url: str) -> Iterator[ClusterHead]:
+    """A cluster that reaches a bucket, with credentials that nobody outside has."""
+    with ClusterHead(variables=s3_environment(s3_url)) as cluster:
         yield cluster
 
 
@@ -134,7 +136,7 @@ def test_ray_job_submit_runs_on_two_nodes_from_a_folder_that_the_job_does_not_sh
 
     # Not the same folder twice: the nodes of one machine share a place for what they unpack.
     to_vanish = submit("workspace", "--case", "Gift order")
-    rows = ("--workspace", "workspace", "--data", outside.data(120), "--key", "order_ref")
+    rows = ("--workspace", "workspace", "--data", outside.data(80), "--key", "order_ref")
     place = ("--run-id", "plain", "--store", str(outside.store))
     to_last = submit(".", *rows, *place, "--workers", "2", "--rate", "60")
     workers_of_nodes: dict[int, set[int]] = {}
@@ -150,9 +152,9 @@ def test_ray_job_submit_runs_on_two_nodes_from_a_folder_that_the_job_does_not_sh
     assert relative.code == 1, relative
     assert "error[relative_store]" in relative.out
     assert absolute.code == 0, absolute
-    assert "rows 120  passed 120" in absolute.out
+    assert "rows 80  passed 80" in absolute.out
     assert outside.run_folder("plain").is_complete()
-    assert outside.shop.ledger()["orders_created"] == 120
+    assert outside.shop.ledger()["orders_created"] == 80
     assert [len(workers) for workers in workers_of_nodes.values()] == [1, 1]
 
 
@@ -194,22 +196,32 @@ def test_a_submitted_run_comes_back_with_its_results_and_is_not_run_twice(outsid
     assert "error[run_differs]" in other.err
 
 
-def test_rows_that_fail_and_a_secret_that_stays_on_the_cluster(outside: Outside) -> None:
+def test_rows_that_fail_a_store_in_a_bucket_and_a_secret_that_stays_on_the_cluster(
+    outside: Outside, s3_bucket: Bucket
+) -> None:
     for path in outside.workspace.rglob("*.yaml"):
         path.write_text(
             path.read_text().replace("type: status_code, expected: 201", "type: status_code, expected: 418")
         )
-    failed = outside.call(*outside.submission("red", 6))
+    failed = outside.call(*outside.submission("red", 6, "--store", s3_bucket.uri), AWS_SECRET_ACCESS_KEY="")
     assert failed.code == 1, failed
     assert "verdict: failed" in failed.err
+    assert json.loads(outside.call("status", "red", "--json").out)["exit_code"] == 1
+    assert "verdict: failed" in outside.call("logs", "red").out
+    # The results are nowhere but in the bucket, and are asked there.
+    asked = outside.call(
+        "sql", "select count(*) from steps where status = 'failed'", "--store", s3_bucket.uri, "--format", "csv"
+    )
+    assert asked.out.split() == ["count_star()", "6"], asked
+    assert not outside.store.exists()
     told = outside.head.jobs()
     assert '"red-1"' in told
-    for secret in (CLIENT_SECRET, outside.head.token):
+    for secret in (CLIENT_SECRET, S3_SECRET, outside.head.token):
         assert secret not in told + failed.out + failed.err
 
 
 def test_a_driver_that_was_killed_is_exit_3_and_the_same_command_goes_on(outside: Outside) -> None:
-    line = outside.submission("killed", 60, "--rate", "30")
+    line = outside.submission("killed", 30, "--rate", "30")
     process = outside.start(COMMAND, *line)
     outside.wait_for_orders(process, 5)
     claim = outside.run_folder("killed").latest_epoch()
@@ -222,8 +234,8 @@ def test_a_driver_that_was_killed_is_exit_3_and_the_same_command_goes_on(outside
     again = outside.call(*line)
     assert again.code == 0, again
     assert "job killed-2" in again.err
-    assert "rows 60  passed 60" in again.err
-    assert outside.shop.ledger()["orders_created"] == 60
+    assert "rows 30  passed 30" in again.err
+    assert outside.shop.ledger()["orders_created"] == 30
 
 
 def test_a_run_that_is_stopped_says_so_to_everybody_who_follows_it(outside: Outside) -> None:

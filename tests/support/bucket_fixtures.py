@@ -32,6 +32,16 @@ class Bucket:
         return f"{self.scheme}://{BUCKET}/{self.prefix}"
 
 
+def s3_environment(url: str) -> dict[str, str]:
+    """What leads to the buckets of the server at `url`."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": S3_KEY,
+        "AWS_SECRET_ACCESS_KEY": S3_SECRET,
+        "AWS_REGION": "us-east-1",
+    }
+
+
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
     """The address of Moto's S3 server, in a process of its own."""
@@ -75,13 +85,7 @@ def cloudless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.fixture
 def s3_bucket(s3_url: str, cloudless: pytest.MonkeyPatch) -> Bucket:
     """A place in a bucket of S3."""
-    names = {
-        "AWS_ENDPOINT_URL": s3_url,
-        "AWS_ACCESS_KEY_ID": S3_KEY,
-        "AWS_SECRET_ACCESS_KEY": S3_SECRET,
-        "AWS_REGION": "us-east-1",
-    }
-    return _entered(Bucket("s3", names), cloudless)
+    return _entered(Bucket("s3", s3_environment(s3_url)), cloudless)
 
 
 @pytest.fixture

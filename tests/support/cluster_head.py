@@ -14,37 +14,44 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from example_workspace import CLIENT_SECRET
+from network import HERE, Place
 
 _START_SECONDS = 180
 _PROGRAMS = Path(sys.executable).parent
 
 
 class ClusterHead:
-    """`url` is the dashboard. The secret of the examples lies in the environment of the cluster, and only there."""
+    """`url` is the dashboard. The secret of the examples lies in the environment of the cluster, and only there.
 
-    def __init__(self) -> None:
+    The head and the node are where they are told to be; `variables` are of their environment too.
+    """
+
+    def __init__(self, head: Place = HERE, node: Place = HERE, variables: Mapping[str, str] | None = None) -> None:
+        self._head_place, self._node_place = head, node
+        self._variables = {**(variables or {}), "SHOP_CLIENT_SECRET": CLIENT_SECRET}
         self.token = secrets.token_hex(32)
         self._folder = tempfile.mkdtemp(prefix="rh", dir="/tmp")  # short: it becomes part of the paths of sockets
         ports = free_ports(5)
-        self.url = f"http://127.0.0.1:{ports[0]}"
+        self.url = f"http://{head.address}:{ports[0]}"
         start = [
             *(str(_PROGRAMS / "ray"), "start", "--block", "--disable-usage-stats", "--num-cpus", "1"),
             *("--object-store-memory", "100000000", "--min-worker-port", "0", "--max-worker-port", "0"),
         ]
         self._head = [
-            *(*start, "--head", "--port", str(ports[3]), "--temp-dir", self._folder),
-            *("--include-dashboard", "true", "--dashboard-host", "127.0.0.1", "--dashboard-port", str(ports[0])),
+            *(*start, "--head", "--port", str(ports[3]), "--temp-dir", self._folder, *_own_address(head)),
+            *("--include-dashboard", "true", "--dashboard-host", head.address, "--dashboard-port", str(ports[0])),
             *("--dashboard-agent-listen-port", str(ports[1]), "--ray-client-server-port", str(ports[2])),
         ]
         self._node = [
-            *(*start, "--address", f"127.0.0.1:{ports[3]}", "--dashboard-agent-listen-port", str(ports[4])),
+            *(*start, "--address", f"{head.address}:{ports[3]}", *_own_address(node)),
+            *("--dashboard-agent-listen-port", str(ports[4])),
         ]
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -67,9 +74,11 @@ class ClusterHead:
 
     def __enter__(self) -> Self:
         try:
-            self._start(self._head, "head")
+            with self._head_place.inside():
+                self._start(self._head, "head")
             self._wait("head", self.jobs)
-            self._start(self._node, "node")
+            with self._node_place.inside():
+                self._start(self._node, "node")
             self._wait("node", lambda: self._ask("/nodes?view=summary").count('"state": "ALIVE"') == 2)
         except BaseException:
             self.__exit__(None, None, None)
@@ -85,13 +94,12 @@ class ClusterHead:
 
     def _ask(self, path: str) -> str:
         request = urllib.request.Request(f"{self.url}{path}", headers={"Authorization": f"Bearer {self.token}"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with self._head_place.inside(), urllib.request.urlopen(request, timeout=30) as answer:
             told: bytes = answer.read()
         return told.decode()
 
     def _start(self, command: list[str], name: str) -> None:
-        own = {"RAY_TMPDIR": self._folder, "SHOP_CLIENT_SECRET": CLIENT_SECRET}
-        own |= {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        own = {**self._variables, "RAY_TMPDIR": self._folder, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
         with self._log(name).open("wb") as log:
             self._processes.append(
                 subprocess.Popen(
@@ -111,6 +119,10 @@ class ClusterHead:
                 if is_there():
                     return
             time.sleep(0.2)
+
+
+def _own_address(place: Place) -> list[str]:
+    return ["--node-ip-address", place.address] if place.holder else []
 
 
 def end_family(process: subprocess.Popen[bytes]) -> None:

@@ -174,7 +174,7 @@ class DisturbedRun:
     def owners(self) -> set[int]:
         """The living processes that have claimed shards which are not committed."""
         folder = self.oracle.folder
-        plan, committed = read_plan(folder.storage, RUN_ID) or (), folder.commits()
+        plan, committed = read_plan(folder.storage, RUN_ID) or (), folder.committed()
         claims = [folder.attempts(entry.shard) for entry in plan if entry.shard not in committed]
         latest = [attempts[-1][1].owner for attempts in claims if attempts]
         return {owner.pid for owner in latest if liveness(owner) is Liveness.ALIVE}

@@ -133,7 +133,7 @@ class LedgerOracle:
             if attempts and struck(attempts[-1][1].owner):
                 cut_off |= begun
         plan = {entry.shard: entry for entry in read_plan(self.folder.storage, self.run_id) or ()}
-        for shard in self.folder.commits():
+        for shard in self.folder.committed():
             rows = range(plan[shard].first_row, plan[shard].first_row + plan[shard].rows)
             finished |= {(row, step) for row in rows for step in STEPS}
         # Counted last: whatever is acknowledged has arrived before.
@@ -230,7 +230,7 @@ class LedgerOracle:
 
     def _table(self, table: str) -> list[dict[str, Any]]:
         folder, rows = self.folder, []
-        for commit in folder.commits().values():
+        for commit in folder.commits():
             [file] = [file for file in commit.files if file.path.startswith(f"{table}/")]
             rows += parquet.read_table(pa.BufferReader(folder.read_file(file.path))).to_pylist()
         return rows

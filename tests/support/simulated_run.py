@@ -24,6 +24,7 @@ from reqflo_ray.model.plan import (
     Durability,
     Environment,
     Evidence,
+    Plan,
     Row,
     RunOptions,
     RunRecord,
@@ -129,13 +130,15 @@ class SimulatedRun:
             )
             for index in range(self.rows * self.shards)
         ]
-        write_plan(storage, RUN_ID, [sink.add(rows[at : at + self.rows]) for at in range(0, len(rows), self.rows)])
+        write_plan(
+            storage, RUN_ID, Plan([sink.add(rows[at : at + self.rows]) for at in range(0, len(rows), self.rows)])
+        )
 
     @property
     def plans(self) -> tuple[ShardPlan, ...]:
         plans = read_plan(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)
         assert plans
-        return plans
+        return tuple(plans)
 
     @property
     def plan(self) -> ShardPlan:

@@ -161,6 +161,9 @@ class SimulatedStorage:
 
         return bool(self._bomb.point(f"create {path}", effect))
 
+    def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
+        return not self.exists(path) and self.create(path, b"".join(parts))
+
     def write(self, path: str, data: bytes) -> None:
         self._bomb.point(f"write {path}", lambda: self._disk.files.__setitem__(path, data))
 

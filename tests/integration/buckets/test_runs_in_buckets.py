@@ -24,6 +24,7 @@ from reqflo_ray.cli.main import run_command_line
 from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import DatasetError, IntegrityError, QueryError, RunConflictError, UsageError
+from reqflo_ray.model.plan import Plan
 from reqflo_ray.model.results import Commit, Counts, ShardOutcome, ShardSummary, Status
 from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.reports.formats import FORMATS
@@ -274,7 +275,7 @@ def test_an_attempt_that_was_taken_over_sends_nothing_more_and_commits_nothing(
     bucket: Bucket, workspace: Path, orders: Path, shop: DemoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _begin(workspace, bucket.uri, orders)
-    plan = (read_plan(folder.storage, "r1") or ())[0]
+    plan = (read_plan(folder.storage, "r1") or Plan())[0]
 
     async def both() -> tuple[Any, Any, int]:
         async with open_worker(folder) as old, open_worker(folder) as new:
@@ -322,4 +323,4 @@ def test_a_damaged_commit_is_not_trusted(s3_bucket: Bucket) -> None:
     folder = RunFolder(open_storage(s3_bucket.uri), "r1")
     folder.write_file("commits/00000.json", b"{")
     with pytest.raises(IntegrityError):
-        folder.commits()
+        list(folder.commits())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -33,6 +34,20 @@ def test_create_does_not_touch_what_exists(storage: Storage) -> None:
     assert storage.read("x") == b"first"
     storage.remove("x")
     assert storage.create("x", b"third", private=True)
+
+
+def test_a_file_that_comes_in_parts_is_made_as_a_whole_or_not_at_all(storage: Storage) -> None:
+    def breaking() -> Iterator[bytes]:
+        yield b"half of it"
+        raise StoreError("no more", code="no_more")
+
+    with pytest.raises(StoreError, match="no more"):
+        storage.create_from("folder/x", breaking())
+    assert storage.list("folder") == []
+    assert storage.create_from("folder/x", iter((b"first ", b"", b"second")))
+    assert storage.read("folder/x") == b"first second"
+    assert not storage.create_from("folder/x", breaking()), "it is not asked for what is there"
+    assert storage.read("folder/x") == b"first second"
 
 
 def test_an_empty_file_can_be_created_and_read(storage: Storage) -> None:

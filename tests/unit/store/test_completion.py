@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
 from reqflo_ray.errors import IntegrityError, StoreError
-from reqflo_ray.model.results import Status
+from reqflo_ray.model.results import Counts, Failure, Status, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.run_folder import RunFolder
@@ -38,6 +40,16 @@ class DyingStorage(LocalStorage):
         self._change()
         return super().create(path, data, private=private)
 
+    def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
+        def dying() -> Iterator[bytes]:
+            for part in parts:
+                self._change()
+                yield part
+
+        done = super().create_from(path, dying())
+        self._change()
+        return done
+
     def remove(self, path: str) -> None:
         self._change()
         super().remove(path)
@@ -65,13 +77,21 @@ def test_a_complete_run_lists_every_file(runs: Any) -> None:
     assert not folder.is_complete()
     assert folder.read_verdict() is None
     assert folder.read_manifest() is None
-    assert complete(folder, verdict, 2) == verdict
+    judged = list[Counts]()
+
+    def judge(counts: Counts, failures: list[Failure]) -> Verdict:
+        assert failures == []
+        judged.append(counts)
+        return verdict
+
+    assert complete(folder, judge, 2) == verdict
+    assert judged == [verdict.counts]
     assert folder.is_complete()
     assert folder.read_verdict() == verdict
     manifest = folder.read_manifest()
     assert manifest is not None
     assert manifest.rows == 6
-    assert [file.path for file in manifest.files] == [
+    assert sorted(file.path for file in manifest.files) == [
         "commits/00000.json",
         "commits/00001.json",
         "plan.parquet",
@@ -90,9 +110,9 @@ def test_the_first_verdict_counts(runs: Any) -> None:
     folder = ready(runs)
     first = runs.verdict(folder)
     second = msgspec.structs.replace(first, status=Status.FAILED, exit_code=1)
-    complete(folder, first, 2)
+    complete(folder, lambda *_: first, 2)
     before = folder.read_file(layout.MANIFEST)
-    assert complete(folder, second, 2) == first
+    assert complete(folder, lambda *_: second, 2) == first
     assert folder.read_file(layout.MANIFEST) == before
     assert verify_run(folder).ok
 
@@ -100,7 +120,7 @@ def test_the_first_verdict_counts(runs: Any) -> None:
 def test_a_shard_without_commit_keeps_the_run_unfinished(runs: Any) -> None:
     folder = ready(runs)
     with pytest.raises(StoreError) as caught:
-        complete(folder, runs.verdict(folder), 3)
+        complete(folder, lambda *_: runs.verdict(folder), 3)
     assert caught.value.code == "uncommitted_shards"
     assert not folder.is_complete()
     assert not folder.storage.exists(folder.path(layout.VERDICT))
@@ -116,7 +136,7 @@ def test_a_file_that_is_not_what_was_committed_keeps_the_run_unfinished(runs: An
     else:
         folder.write_file(name, data[:-1] if fault == "cut" else data[:9] + bytes([data[9] ^ 1]) + data[10:])
     with pytest.raises(IntegrityError) as caught:
-        complete(folder, runs.verdict(folder), 2)
+        complete(folder, lambda *_: runs.verdict(folder), 2)
     assert f"`{name}`" in caught.value.message
     assert not folder.is_complete()
 
@@ -127,7 +147,7 @@ def test_clean_up_leaves_what_the_manifest_lists(runs: Any) -> None:
     folder.write_file(layout.steps(0, 7), b"of an attempt that lost")
     folder.write_file(layout.rows(7), b"staged before the dataset shrank")
     (runs.storage.root / "runs/r1/steps/.x.00.tmp").write_bytes(b"half")
-    complete(folder, runs.verdict(folder), 2)
+    complete(folder, lambda *_: runs.verdict(folder), 2)
     clean_up(folder)
     clean_up(folder)
     left = [str(path.relative_to(runs.storage.root / "runs/r1")) for path in _all_files(folder)]
@@ -155,8 +175,9 @@ def test_a_death_at_any_instant_leaves_an_unfinished_run_or_a_whole_one(runs: An
     for dies_at in range(1, 100):
         dying = DyingStorage(storage, dies_at)
         folder = RunFolder(dying, "r1")
+        verdict = runs.verdict(folder)
         try:
-            complete(folder, runs.verdict(folder), 2)
+            complete(folder, lambda *_, verdict=verdict: verdict, 2)
             clean_up(folder)
         except Died:
             seen = RunFolder(storage, "r1")
@@ -180,20 +201,20 @@ def test_a_damaged_manifest_is_not_believed(runs: Any) -> None:
 
 def test_a_full_disk_while_completing_can_be_tried_again(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = ready(runs)
-    real = LocalStorage.create
+    real = os.link
 
-    def full(self: LocalStorage, path: str, data: bytes) -> bool:
-        if path.endswith(layout.MANIFEST):
-            raise StoreError(f"no space: {errno.ENOSPC}", code="disk_full")
-        return real(self, path, data)
+    def full(temporary: str, target: str) -> None:
+        if target.endswith(layout.MANIFEST):
+            raise OSError(errno.ENOSPC, "no space")
+        real(temporary, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LocalStorage, "create", full)
+        patch.setattr(os, "link", full)
         with pytest.raises(StoreError):
-            complete(folder, runs.verdict(folder), 2)
+            complete(folder, lambda *_: runs.verdict(folder), 2)
     assert not folder.is_complete()
     assert folder.read_verdict() is None, "without its manifest a verdict does not count"
-    complete(folder, runs.verdict(folder), 2)
+    complete(folder, lambda *_: runs.verdict(folder), 2)
     assert verify_run(folder).rows == 6
 
 

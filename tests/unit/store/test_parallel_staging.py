@@ -20,7 +20,7 @@ from staging_hands import Hands
 
 from reqflo_ray.errors import ClusterError, DatasetError, ReqfloError, StoreError
 from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, RunRecord, ShardPlan
+from reqflo_ray.model.plan import DatasetSource, Plan, RunRecord
 from reqflo_ray.model.values import ValueType
 from reqflo_ray.store import layout, parallel_staging
 from reqflo_ray.store.artifacts import save_artifact
@@ -73,7 +73,7 @@ class Bench:
         )
         return folder
 
-    def alone(self, rows_per_shard: int, key: str = "id", required: Sequence[str] = ("id",)) -> tuple[ShardPlan, ...]:
+    def alone(self, rows_per_shard: int, key: str = "id", required: Sequence[str] = ("id",)) -> Plan:
         folder = self.run("alone", key, required)
         sink = RowSink(self.storage, "alone", make_sealer(folder, self.artifact))
         staged = stage(
@@ -81,21 +81,17 @@ class Bench:
         )
         return staged.shards
 
-    def together(
-        self, crew: Hands, rows_per_shard: int, key: str = "id", required: Sequence[str] = ("id",)
-    ) -> tuple[ShardPlan, ...]:
+    def together(self, crew: Hands, rows_per_shard: int, key: str = "id", required: Sequence[str] = ("id",)) -> Plan:
         folder = self.run("together", key, required)
         dataset = split_dataset(self.source(key), self.artifact, frozenset(required), piece_bytes=crew.job_bytes)
         try:
-            return tuple(
-                stage_with(
-                    crew,
-                    folder,
-                    self.source(key),
-                    dataset,
-                    rows_per_shard=rows_per_shard,
-                    show_text=not sensitive_names(self.artifact),
-                )
+            return stage_with(
+                crew,
+                folder,
+                self.source(key),
+                dataset,
+                rows_per_shard=rows_per_shard,
+                show_text=not sensitive_names(self.artifact),
             )
         finally:
             assert self.storage.list(folder.path(layout.STAGING)) == []
@@ -323,7 +319,7 @@ def test_a_dataset_without_rows_has_no_shard(bench: Bench) -> None:
     assert told(lambda: bench.together(Hands(), 4)) == told(lambda: bench.alone(4))
     bench.files.remove(str(bench.path / "b.csv"))
     bench.storage.remove_tree(layout.RUNS)
-    assert bench.together(Hands(), 4) == bench.alone(4) == ()
+    assert bench.together(Hands(), 4) == bench.alone(4) == Plan()
 
 
 def test_a_large_parquet_file_is_split_into_its_row_groups_and_small_files_are_read_together(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reqflo_ray.errors import DatasetError, IntegrityError, StoreError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, Row, ShardPlan
+from reqflo_ray.model.plan import DatasetSource, Plan, Row, ShardPlan
 from reqflo_ray.store import layout
 from reqflo_ray.store.staging import (
     RowSink,
@@ -73,9 +73,9 @@ def test_without_a_dataset_there_is_one_row_without_values(storage: LocalStorage
 def test_a_dataset_without_rows_gives_no_shard_and_an_empty_plan(storage: LocalStorage, tmp_path: Path) -> None:
     (tmp_path / "none.csv").write_text("id,name\n")
     staged = stage(source(tmp_path / "none.csv"), ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=10)
-    assert (staged.rows, staged.columns, staged.shards) == (0, ("id", "name"), ())
-    assert write_plan(storage, RUN, staged.shards) == ()
-    assert read_plan(storage, RUN) == ()
+    assert (staged.rows, staged.columns, len(staged.shards)) == (0, ("id", "name"), 0)
+    assert write_plan(storage, RUN, staged.shards) == Plan()
+    assert read_plan(storage, RUN) == Plan()
 
 
 def test_after_a_fault_nothing_stays_stored(storage: LocalStorage, data: Path) -> None:
@@ -95,7 +95,7 @@ def test_no_shard_is_written_once_a_fault_is_known(data: Path) -> None:
     class Sink:
         def add(self, rows: Any) -> ShardPlan:
             written.append(rows[0].index)
-            return ShardPlan(shard=0, first_row=0, rows=len(rows), sha256="")
+            return ShardPlan(shard=0, first_row=0, rows=len(rows), sha256="0" * 64)
 
         def discard(self) -> None:
             written.clear()
@@ -187,14 +187,15 @@ def test_a_file_that_has_the_right_digest_but_is_no_rows_file_is_refused(storage
 
 def test_the_plan_is_read_back_in_the_order_of_its_shards(storage: LocalStorage) -> None:
     assert read_plan(storage, RUN) is None
-    plan = tuple(ShardPlan(shard=n, first_row=n * 3, rows=3, sha256=f"{n:064x}") for n in range(12_000))
-    assert write_plan(storage, RUN, plan[::-1]) == plan
-    assert read_plan(storage, RUN) == plan
+    lines = tuple(ShardPlan(shard=n, first_row=n * 3, rows=3, sha256=f"{n:064x}") for n in range(12_000))
+    assert write_plan(storage, RUN, Plan(lines)) == Plan(lines)
+    plan = read_plan(storage, RUN)
+    assert plan is not None and tuple(plan) == lines
 
 
 def test_of_two_plans_the_first_holds(storage: LocalStorage) -> None:
-    first = (ShardPlan(shard=0, first_row=0, rows=3, sha256="a"),)
-    second = (ShardPlan(shard=0, first_row=0, rows=4, sha256="b"),)
+    first = Plan([ShardPlan(shard=0, first_row=0, rows=3, sha256="a" * 64)])
+    second = Plan([ShardPlan(shard=0, first_row=0, rows=4, sha256="b" * 64)])
     assert write_plan(storage, RUN, first) == first
     assert write_plan(storage, RUN, second) == first
 
@@ -207,6 +208,12 @@ def test_a_damaged_plan_is_refused(storage: LocalStorage, data: Path) -> None:
     storage.write(path, encode_rows([Row(index=0, key="", values={})]))
     with pytest.raises(IntegrityError):
         read_plan(storage, RUN)
+
+
+def test_a_plan_that_leaves_out_a_shard_is_refused(storage: LocalStorage) -> None:
+    lines = [ShardPlan(shard=n, first_row=n, rows=1, sha256="a" * 64) for n in (0, 1, 3)]
+    with pytest.raises(IntegrityError, match="is damaged: shard 3 in the place of 2"):
+        write_plan(storage, RUN, Plan(lines))
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reqflo_ray.errors import UsageError
-from reqflo_ray.model.results import FileDigest, Manifest
+from reqflo_ray.model.results import FileDigest
 from reqflo_ray.store import layout
-from reqflo_ray.store.run_folder import RunFolder, encode_manifest
-from reqflo_ray.store.verify import verify_run
+from reqflo_ray.store.manifest import manifest_parts
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.verify import RowNumbers, verify_run
 
 
 def place(folder: RunFolder, name: str) -> Path:
@@ -80,9 +84,9 @@ def test_every_flipped_bit_is_found(runs: Any) -> None:
     folder = runs.finish("r1")
     manifest = folder.read_manifest()
     assert manifest is not None
-    chance = random.Random(12)
+    files, chance = list(manifest.files), random.Random(12)
     for _ in range(150):
-        file = chance.choice(manifest.files)
+        file = chance.choice(files)
         path = place(folder, file.path)
         data = path.read_bytes()
         where = chance.randrange(len(data))
@@ -126,8 +130,7 @@ def test_a_missing_artifact_is_found(runs: Any) -> None:
 
 
 def rewrite_manifest(folder: RunFolder, files: list[FileDigest]) -> None:
-    manifest = Manifest(run_id=folder.run_id, files=tuple(files), rows=sum(file.rows for file in files))
-    folder.write_file(layout.MANIFEST, encode_manifest(manifest))
+    folder.write_file(layout.MANIFEST, b"".join(manifest_parts(folder.run_id, files)))
 
 
 def test_two_verdicts_of_a_row_are_found(runs: Any) -> None:
@@ -153,7 +156,7 @@ def test_a_verdict_that_miscounts_is_found(runs: Any) -> None:
 
     verdict = runs.verdict(folder)
     wrong = msgspec.structs.replace(verdict.counts, passed=3, failed=1)
-    complete(folder, msgspec.structs.replace(verdict, counts=wrong), 1)
+    complete(folder, lambda *_: msgspec.structs.replace(verdict, counts=wrong), 1)
     assert kinds(folder) == {layout.VERDICT: "counts"}
 
 
@@ -164,3 +167,17 @@ def test_a_path_in_the_manifest_that_leads_away_is_not_followed(runs: Any) -> No
     away = FileDigest(path="../../../../etc/passwd", sha256="0" * 64, size=1)
     rewrite_manifest(folder, [*manifest.files, away])
     assert kinds(folder)["../../../../etc/passwd"] == "damaged"
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=8), max_size=6), st.integers(0, 32))
+def test_rows_seen_again_and_rows_missing_are_counted_over_all_files(files: list[list[int]], expected: int) -> None:
+    numbers = RowNumbers()
+    for rows in files:
+        numbers.add(rows)
+    seen, again, missing = numbers.judged(expected)
+    times = Counter(row for rows in files for row in rows)
+    twice = [row for row in sorted(times) if times[row] > 1]
+    lost = [row for row in range(expected) if row not in times]
+    assert seen == len(times)
+    assert (len(again), again.start) == (len(twice), twice[0] if twice else 0)
+    assert (len(missing), missing.start) == (len(lost), lost[0] if lost else 0)

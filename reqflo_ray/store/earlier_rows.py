@@ -1,0 +1,60 @@
+"""Rows of a finished run that are chosen by how they ended: how many each of its shards has, and the rows themselves.
+
+It must not know what becomes of them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from reqflo_ray.model.plan import Plan, Row
+from reqflo_ray.model.results import Status
+from reqflo_ray.store import layout
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import read_plan, read_rows
+
+
+def count_chosen(earlier: RunFolder, statuses: Collection[Status] | None) -> array[int]:
+    """How many rows of each shard ended with one of `statuses`; None chooses all rows.
+
+    Raises:
+        IntegrityError: the plan or a commit is damaged.
+    """
+    plan = read_plan(earlier.storage, earlier.run_id) or Plan()
+    if statuses is None:
+        return array("q", (line.rows for line in plan))
+    counts = array("q", bytes(8 * len(plan)))
+    for commit in earlier.commits():
+        counts[commit.shard] = sum(getattr(commit.summary.counts, status.value) for status in statuses)
+    return counts
+
+
+def read_chosen(earlier: RunFolder, statuses: Collection[Status] | None, *, first_shard: int = 0) -> Iterator[Row]:
+    """The chosen rows from a shard on, in order, a shard in memory at a time.
+
+    Raises:
+        IntegrityError: staged rows or results are damaged, or had sensitive values, which are gone.
+    """
+    plan = read_plan(earlier.storage, earlier.run_id) or Plan()
+    for line in (plan[shard] for shard in range(first_shard, len(plan))):
+        wanted = None if statuses is None else _ended_with(earlier, line.shard, statuses)
+        if wanted is None or wanted:
+            for row in read_rows(earlier.storage, earlier.path(layout.rows(line.shard)), sha256=line.sha256):
+                if wanted is None or row.index in wanted:
+                    yield row
+
+
+def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) -> set[int]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    commit = earlier.read_commit(shard)
+    # What is counted need not be looked for: most shards of most runs have no such row.
+    if commit is None or not any(getattr(commit.summary.counts, status.value) for status in statuses):
+        return set()
+    data = earlier.read_file(layout.results(shard, commit.attempt))
+    table = parquet.read_table(pa.BufferReader(data), columns=["row_index", "status"], use_threads=False)
+    lines: list[dict[str, Any]] = table.to_pylist()
+    return {line["row_index"] for line in lines if line["status"] in statuses}

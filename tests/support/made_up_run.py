@@ -1,0 +1,82 @@
+"""A run of as many shards as are wanted, whose files are made up as they are read: for what memory is measured over.
+
+Nothing of a shard is on the disk; what is written (verdict, manifest) is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
+from reqflo_ray.model.plan import Plan, RunRecord, ShardPlan
+from reqflo_ray.model.results import Commit, Counts, FileDigest, ShardSummary
+from reqflo_ray.store import layout
+from reqflo_ray.store.artifacts import save_artifact
+from reqflo_ray.store.local_storage import LocalStorage
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import write_plan
+
+ROWS = 1000  # of a shard
+_FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS)
+_DATA = b"made up"
+_DIGEST = hashlib.sha256(_DATA).hexdigest()
+
+
+class MadeUpStorage(LocalStorage):
+    """The store of a run `made-up` of so many shards, all of them committed."""
+
+    shards = 0
+
+    def read(self, path: str) -> bytes:
+        part = self._part(path)
+        if part in _FOLDERS:
+            return _DATA
+        if part == layout.COMMITS:
+            return msgspec.json.encode(_commit(layout.number_of(path.rpartition("/")[2]) or 0))
+        return super().read(path)
+
+    def list(self, folder: str) -> list[str]:
+        part = self._part(f"{folder}/")
+        if part == layout.COMMITS:
+            return [f"{shard:05d}.json" for shard in range(self.shards)]
+        if part in _FOLDERS:
+            attempt = "" if part == layout.ROWS else ".a0001"
+            return [f"shard-{shard:05d}{attempt}.parquet" for shard in range(self.shards)]
+        return super().list(folder)
+
+    @staticmethod
+    def _part(path: str) -> str:
+        return path.removeprefix("runs/made-up/").partition("/")[0]
+
+
+def made_up_run(storage: MadeUpStorage, shards: int) -> RunFolder:
+    """A run that only lacks its verdict and manifest."""
+    storage.shards = shards
+    artifact = Artifact(journey=JourneyIdentity(name="made-up"), steps=())
+    save_artifact(storage, artifact)
+    folder = RunFolder(storage, "made-up")
+    folder.create_run(
+        RunRecord(
+            run_id=folder.run_id,
+            nonce="00",
+            created_at="2026-01-01T00:00:00Z",
+            artifact=digest(artifact),
+            journey="made-up",
+        )
+    )
+    lines = (ShardPlan(shard=shard, first_row=shard * ROWS, rows=ROWS, sha256=_DIGEST) for shard in range(shards))
+    write_plan(storage, folder.run_id, Plan(lines))
+    return folder
+
+
+def _commit(shard: int) -> Commit:
+    files = (layout.results(shard, 1), layout.steps(shard, 1))
+    return Commit(
+        shard=shard,
+        attempt=1,
+        epoch=1,
+        files=tuple(FileDigest(path=path, sha256=_DIGEST, size=len(_DATA), rows=ROWS) for path in files),
+        summary=ShardSummary(shard=shard, attempt=1, counts=Counts(rows=ROWS, passed=ROWS, steps=ROWS, requests=ROWS)),
+    )

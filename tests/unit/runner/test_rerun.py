@@ -1,0 +1,122 @@
+"""Which rows run again, whoever stages them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from staging_hands import Hands
+
+from reqflo_ray.errors import NothingSelectedError, StoreError
+from reqflo_ray.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray.model.plan import Plan, Row
+from reqflo_ray.model.workers import WorkerRange
+from reqflo_ray.runner.listener import SilentListener
+from reqflo_ray.runner.rerun import staging_again, statuses_to_rerun
+from reqflo_ray.store import layout
+from reqflo_ray.store.completion import complete
+from reqflo_ray.store.parallel_staging import BYTES_OF_ROW, Crew
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import RowSink, read_plan, read_rows, write_plan
+from reqflo_ray.store.staging_jobs import Job, Report
+
+ARTIFACT = Artifact(journey=JourneyIdentity(name="place-order"))
+SHARDS, ROWS, FAIL_EVERY = 5, 6, 4
+
+
+class Ear(SilentListener):
+    """Remembers what is said about staging."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def staging(self, run_id: str, backend: str, reason: str) -> None:
+        self.heard.append((backend, reason))
+
+
+@pytest.fixture
+def earlier(runs: Any) -> RunFolder:
+    """A finished run of which every fourth row failed."""
+    folder: RunFolder = runs.begin("earlier")
+    sink = RowSink(folder.storage, folder.run_id)
+    plan = Plan(sink.add([_row(shard * ROWS + row) for row in range(ROWS)]) for shard in range(SHARDS))
+    write_plan(folder.storage, folder.run_id, plan)
+    for shard in range(SHARDS):
+        runs.commit(folder, shard, ROWS, fail_every=FAIL_EVERY)
+    complete(folder, lambda *_: runs.verdict(folder), SHARDS)
+    return folder
+
+
+def _row(number: int) -> Row:
+    return Row(index=number, key=f"ref-{number:06d}", values={"n": str(number)}, location=f"data.csv:{number + 2}")
+
+
+def _staged(
+    runs: Any, earlier: RunFolder, run_id: str, *, failed: bool, crew: Crew | None = None
+) -> tuple[list[Row], list[bytes], list[tuple[str, str]]]:
+    """The rows of a rerun, the bytes of their files, and what was said."""
+    folder, ear = RunFolder(runs.storage, run_id), Ear()
+    statuses = statuses_to_rerun(failed=failed, include_inconclusive=False)
+    stage = staging_again(folder, earlier, statuses, WorkerRange(1, 1), crew=crew, listener=ear)
+    folder.create_run(msgspec.structs.replace(earlier.load_run(), run_id=run_id, rerun_of=earlier.run_id))
+    stage(folder.load_run(), ARTIFACT)
+    plan = read_plan(folder.storage, run_id) or Plan()
+    paths = [folder.path(layout.rows(line.shard)) for line in plan]
+    rows = [read_rows(runs.storage, path, sha256=line.sha256) for path, line in zip(paths, plan, strict=True)]
+    assert [line.first_row for line in plan] == [shard[0].index for shard in rows]
+    return [row for shard in rows for row in shard], [runs.storage.read(path) for path in paths], ear.heard
+
+
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("job_bytes", [1, 5 * BYTES_OF_ROW, 10**9])
+def test_rows_are_numbered_anew_and_are_the_same_to_the_byte_whoever_stages_them(
+    runs: Any, earlier: RunFolder, failed: bool, job_bytes: int
+) -> None:
+    alone, files, heard = _staged(runs, earlier, "alone", failed=failed)
+    chosen = range(0, SHARDS * ROWS, FAIL_EVERY if failed else 1)
+    assert alone == [msgspec.structs.replace(_row(number), index=index) for index, number in enumerate(chosen)]
+    assert heard == []
+    crew = Hands(job_bytes)
+    assert _staged(runs, earlier, "together", failed=failed, crew=crew)[1] == files
+    assert crew.done
+
+
+def test_many_rows_are_staged_by_the_crew_and_that_is_said(runs: Any, earlier: RunFolder) -> None:
+    crew = Hands()
+    assert _staged(runs, earlier, "many", failed=True, crew=crew)[2] == [("ray", "8 rows of run `earlier`")]
+    crew = Hands()
+    crew.least_bytes = 9 * BYTES_OF_ROW
+    assert _staged(runs, earlier, "few", failed=True, crew=crew)[2] == []
+    assert not crew.done
+
+
+def test_a_crew_that_does_not_see_the_store_leaves_it_to_the_driver_and_that_is_said(
+    runs: Any, earlier: RunFolder
+) -> None:
+    class Elsewhere(Hands):
+        def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
+            yield from list(super().carry_out(folder, jobs))[:1]
+            yield Report(number=1, unseen="/elsewhere")
+
+    rows, _, heard = _staged(runs, earlier, "again", failed=False, crew=Elsewhere())
+    assert len(rows) == SHARDS * ROWS
+    assert [backend for backend, _ in heard] == ["ray", "local"] and "/elsewhere" in heard[1][1]
+
+
+def test_without_a_row_that_ended_so_there_is_nothing_to_do(runs: Any) -> None:
+    folder = runs.begin("fine")
+    sink = RowSink(folder.storage, folder.run_id)
+    write_plan(folder.storage, folder.run_id, Plan([sink.add([_row(row) for row in range(ROWS)])]))
+    runs.commit(folder, 0, ROWS)
+    complete(folder, lambda *_: runs.verdict(folder), 1)
+    with pytest.raises(NothingSelectedError, match="no row of run `fine`"):
+        _staged(runs, folder, "again", failed=True)
+
+
+def test_results_that_do_not_hold_what_the_commits_count_are_not_believed(runs: Any, earlier: RunFolder) -> None:
+    earlier.write_file(layout.results(4, 1), earlier.read_file(layout.results(3, 1)))
+    with pytest.raises(StoreError, match="`results` of run `earlier` is damaged"):
+        _staged(runs, earlier, "again", failed=True)
+    assert read_plan(runs.storage, "again") is None
