@@ -64,6 +64,11 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int = 0
 
 
+# msgspec learns each type once, and ends the process (SIGSEGV) when two threads are the first to ask for the same one.
+# So one thread asks for all of them, while this is imported.
+_LEARNED = [msgspec.json.Decoder(kind) for kind in (Owner, AttemptClaim, Beat, Commit, Manifest, Verdict)]
+
+
 class RunFolder:
     """The files of run `run_id` in `storage`. It holds no state: any number may exist for one run, anywhere.
 
