@@ -84,7 +84,7 @@ async def _fastest(folder: RunFolder) -> float:
     rows: list[Row] = []
     for entry in read_plan(folder.storage, folder.run_id) or ():
         rows += read_rows(folder.storage, folder.path(layout.rows(entry.shard)), sha256=entry.sha256)
-    async with open_worker(folder, workers=1) as opened:
+    async with open_worker(folder) as opened:
         worker = replace(opened, transport=Memory())
         journal = JournalWriter(folder.storage.open_log("row-cost.log"), durability=Durability.PROCESS)
         # An epoch and a shard that nobody else has: all files that close a fence are looked for, none is there.

@@ -81,6 +81,36 @@ def test_base64_is_found_at_every_alignment(redactor: Redactor, encode: object, 
     assert len(left) <= (len(before) + len(after)) * 8 // 6
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "no user p&amp;ss&lt;w&gt;&quot;d&#x27;s",
+        "no user p&#38;ss&#60;w&#62;&#34;d&#039;s",
+        "no user p&amp;ss<w>&quot;d&apos;s",
+        '{"error": "no user p\\u0026amp;ss\\u0026lt;w\\u0026gt;\\u0026quot;d\\u0026#39;s"}',
+        "no user p&amp;amp;ss&amp;lt;w&amp;gt;&amp;quot;d&amp;#39;s",
+    ],
+)
+def test_a_value_is_found_where_a_page_shows_it_with_entities(page: str) -> None:
+    redactor = Redactor()
+    redactor.register("secret:WORD", "p&ss<w>\"d's")
+    assert redactor.text(page).replace('{"error": "', "").rstrip('"}') == "no user [secret:WORD]"
+
+
+@pytest.mark.parametrize("text", ["&nosuch; &#99999999; &#x110000; & &; &amp", "a=1&copy=2&amp;b", "x\ny\r\n\r\n z"])
+def test_what_is_no_entity_and_no_broken_base64_stays(redactor: Redactor, text: str) -> None:
+    assert redactor.text(text) is text
+
+
+def test_parts_are_masked_in_one_search_and_a_value_with_a_nul_ends_with_its_part() -> None:
+    redactor = Redactor()
+    redactor.register("secret:NUL", "abc\0def")
+    same = (b"abc", b"xyz")
+    assert redactor.each(same) is same
+    assert redactor.each((b"<abc\0def>", b"x", b"")) == [b"<[secret:NUL]>", b"x", b""]
+    assert redactor.each((b"1abc", b"def2")) == [b"1[secret:NUL]", b"[secret:NUL]2"]
+
+
 def test_base64_within_a_url_is_found(redactor: Redactor) -> None:
     encoded = quote(base64.b64encode(b"x" + TOKEN.encode()).decode(), safe="")
     assert "[secret:TOKEN]" in redactor.text(f"https://api.example/?auth={encoded}")
