@@ -409,6 +409,24 @@ def test_secrets_anywhere_in_a_request_are_sent_and_are_not_in_its_fingerprint(r
     assert "aaaa" not in repr(one) + repr(one.request)
 
 
+def test_a_request_tells_which_parts_of_it_are_private(
+    render: Render, make_scope: MakeScope, make_step: MakeStep, node_of: NodeOf, ref: Ref
+) -> None:
+    headers = (("X-Shop-Key", node_of("{{ secrets.A }}")), ("X-Trace", node_of("{{ inputs.a }}")))
+    one = render(row={"a": "1"}, headers=headers, secrets={"A": "aaaa"}).request
+    assert (one.private_headers, one.private_body) == ({"x-shop-key"}, False)
+    body = Body(kind=BodyKind.JSON, value=ObjectNode((("p", ref("inputs.pin")),)))
+    scope = make_scope(
+        make_step(method="POST", body=body, headers=(("X-Pin", node_of("<{{ inputs.pin }}>")), ("X", node_of("1")))),
+        inputs=(Input(name="pin", sensitive=True),),
+        row={"pin": "90210"},
+    )
+    two = render_request(scope.program.steps[0], scope, {}).request
+    assert (two.private_headers, two.private_body) == ({"x-pin"}, True)
+    three = render(row={"a": "1"}, headers=headers[1:], body=Body(kind=BodyKind.TEXT, value=node_of("x"))).request
+    assert (three.private_headers, three.private_body) == (frozenset(), False)
+
+
 def test_sensitive_inputs_are_sent_noted_and_not_in_the_fingerprint(
     make_scope: MakeScope, make_step: MakeStep, ref: Ref
 ) -> None:
