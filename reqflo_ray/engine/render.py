@@ -13,7 +13,7 @@ import msgspec
 from reqflo_ray.engine.expressions import compile_node
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.request import Draft
-from reqflo_ray.engine.scope import RowFault, Scope
+from reqflo_ray.engine.scope import Hidden, RowFault, Scope
 from reqflo_ray.engine.urls import host_of
 from reqflo_ray.model.artifact import HttpStep
 from reqflo_ray.model.exchange import Headers, TransportRequest
@@ -36,7 +36,7 @@ class RenderedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def render_request(
-    step: PreparedStep, scope: Scope, secrets: Mapping[str, str], *, idempotency_key: str = ""
+    step: PreparedStep, scope: Scope, secrets: Mapping[str, Hidden], *, idempotency_key: str = ""
 ) -> RenderedRequest:
     """The request of `step` for this row. `secrets` are the values loaded so far, by name.
 
@@ -73,7 +73,7 @@ def render_request(
     return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown), uses_secrets=uses)
 
 
-def render_value(node: Node, scope: Scope, secrets: Mapping[str, str]) -> JsonValue:
+def render_value(node: Node, scope: Scope, secrets: Mapping[str, Hidden]) -> JsonValue:
     """The value of `node` in this row, null if it is unset.
 
     Raises:

@@ -27,9 +27,7 @@ def is_redirect(response: TransportResponse) -> bool:
     return response.status in _STATUSES and bool(_locations(response))
 
 
-def next_hop(
-    previous: Outgoing, response: TransportResponse, request: TransportRequest, user_agent: str
-) -> Outgoing:
+def next_hop(previous: Outgoing, response: TransportResponse, request: TransportRequest, user_agent: str) -> Outgoing:
     """The request that follows `previous` after its answer `response`, which must be a redirect; `request` is what the
     first hop was made of.
 
@@ -62,9 +60,9 @@ def next_hop(
         if body is not None and request.private_body:
             raise ExchangeError(
                 FailureKind.BLOCKED,
-                f"{here.place} redirects to another origin, {there.scheme}://{there.place}, and the body, in which there"
-                " is a secret or sensitive value, is not sent there: name that place in the URL of the request if it"
-                " may have the value",
+                f"{here.place} redirects to another origin, {there.scheme}://{there.place}, and the body, in which"
+                " there is a secret or sensitive value, is not sent there: name that place in the URL of the request if"
+                " it may have the value",
             )
         behind = _CREDENTIALS | request.private_headers | {"host"}
         headers = tuple(pair for pair in headers if pair[0].lower() not in behind)
