@@ -51,7 +51,7 @@ def test_a_value_is_read_through_the_store_and_masked(source: GoogleSecretManage
         await asyncio.gather(*(store.load(["TOKEN"]) for _ in range(50)))
 
     asyncio.run(main())
-    assert store.values["TOKEN"] == CANARY
+    assert store.values["TOKEN"].reveal() == CANARY
     assert redactor.text(CANARY) == "[secret:TOKEN]"
     assert manager.calls == [("access", f"{KEY}/versions/2")]
 
