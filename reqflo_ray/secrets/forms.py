@@ -17,6 +17,10 @@ import msgspec
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _BASE64_BYTES: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _DELIMITERS: Final = frozenset(b"\"'=:,;&?#/|<>()[]{} \t\r\n\0")
+_URL: Final = re.compile(r"(https?)://([^/?#\s]+)([^#]*)", re.IGNORECASE)
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_PATH_LENGTH: Final = 12  # a shorter path of a URL is found in other URLs too: `/orders`
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _MAX_NESTING: Final = 2  # escapes in escapes that are seen through: JSON text inside JSON, a URL inside a query
 
 
@@ -66,6 +70,21 @@ def forms_of(value: str, marker: bytes) -> list[Form]:
         if not digits.isdigit():
             found.append(Form(digits.upper(), marker))
     return found
+
+
+def sent_as(value: str, marker: bytes) -> list[Form]:
+    """The forms of `value` as it stands in a request if it is a URL or a host name: their letters become small, a
+    default port and a fragment are left out, and a server is told the path alone."""
+    if _HOST.fullmatch(value):
+        small = value.lower()
+        return [Form(small.encode(), marker)] if small != value else []
+    match = _URL.match(value)
+    if match is None:
+        return []
+    scheme, place, path = match[1].lower(), match[2].lower(), match[3].rstrip()
+    whole = f"{scheme}://{place.removesuffix(_DEFAULT_PORTS[scheme])}{path}"
+    found = forms_of(whole, marker) if whole != value else []
+    return found + (forms_of(path, marker) if len(path) >= _PATH_LENGTH else [])
 
 
 def short_forms_of(value: str, marker: bytes) -> list[Form]:

@@ -19,7 +19,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from reqflo_ray.errors import SecretError
 from reqflo_ray.model.exchange import Headers
-from reqflo_ray.secrets.forms import Form, forms_of, short_forms_of, unescaped
+from reqflo_ray.secrets.forms import Form, forms_of, sent_as, short_forms_of, unescaped
 
 _Bytes: TypeAlias = bytes  # inside the class, `bytes` is its method
 
@@ -75,6 +75,7 @@ class Redactor:
         marker = f"[{label}]".encode()
         if len(value) >= MINIMUM_LENGTH:
             self._add(forms_of(value, marker))
+            self._add(sent_as(value, marker))
             stripped = value.strip()
             if stripped != value and len(stripped) >= MINIMUM_LENGTH:
                 self._add(forms_of(stripped, marker))  # a header loses the blanks around its value

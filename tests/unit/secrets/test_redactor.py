@@ -174,6 +174,23 @@ def test_blanks_around_a_value_do_not_hide_it() -> None:
     assert redactor.text("Bearer padded-value.") == "Bearer [secret:PADDED]."
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "masked"),
+    [
+        ("MyTenant", "http://mytenant.example/", "http://[secret:V].example/"),
+        ("https://Hooks.example:443/T0/B0/Xy#a", "GET https://hooks.example/T0/B0/Xy", "GET [secret:V]"),
+        ("HTTP://Hooks.example:80/T0", "http://hooks.example/T0?x", "[secret:V]?x"),
+        ("https://h.example/T00/B00/Xyz?k=1", '{"path": "/T00/B00/Xyz?k=1"}', '{"path": "[secret:V]"}'),
+        ("https://h.example/T00/B00/Xyz", "/T00%2FB00/Xyz", "[secret:V]"),
+        ("https://h.example/orders", "http://other.example/orders", "http://other.example/orders"),
+    ],
+)
+def test_a_url_or_host_is_found_as_it_is_sent(value: str, text: str, masked: str) -> None:
+    redactor = Redactor()
+    redactor.register("secret:V", value)
+    assert redactor.text(text) == masked
+
+
 def test_a_secret_of_several_lines_is_found_raw_and_escaped() -> None:
     redactor = Redactor()
     key = "-----BEGIN KEY-----\nMIIabc/123+\n-----END KEY-----"
