@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from reqflo_ray.engine import json_text
 from reqflo_ray.engine.compare import NEGATED, ORDERINGS, Incomparable, equal, holds, is_number
 from reqflo_ray.engine.conversion import ConversionError, convert, kind_of
@@ -49,8 +51,7 @@ _WORDS: Final[Mapping[Operator, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What an assertion found: whether it holds, the value it looked at (`UNSET`: none), and why it does not hold
     where that cannot be told from the values."""
 
@@ -139,6 +140,8 @@ def _evaluator(assertion: Assertion, literal: JsonValue) -> Callable[[ResponseVi
     pattern = Pattern(literal) if operator is Operator.MATCHES and isinstance(literal, str) else None
     match assertion.type:
         case AssertionType.STATUS_CODE:
+            if type(literal) is int and operator is Operator.EQUALS:  # what most steps ask, at the least cost
+                return lambda view, _: Finding(holds=view.response.status == literal, actual=view.response.status)
             return lambda view, expected: _status_code(operator, view.response.status, expected)
         case AssertionType.JSON_PATH:
             path = compile_path(assertion.target)

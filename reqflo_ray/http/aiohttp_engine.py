@@ -173,6 +173,7 @@ class _Handler(ResponseHandler):
         super().__init__(loop)
         self.watch = Watch((), 0.0)
         self.peer = ""
+        self.answers_head = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -219,6 +220,7 @@ class _Connector(aiohttp.TCPConnector):
         handler = connection.protocol
         assert isinstance(handler, _Handler)
         handler.watch = watch
+        handler.answers_head = req.method == "HEAD"
         watch.peer = handler.peer
         if req._body is not None:
             watch.writing = (req._body.size or 0) > _ONE_WRITE
@@ -240,6 +242,11 @@ class _Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         return None
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        # What follows the answer to HEAD, if anything does, would be taken for the next answer.
+        assert isinstance(protocol, _Handler)
+        super()._release(key, protocol, should_close=should_close or protocol.answers_head)
 
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: ClientTimeout

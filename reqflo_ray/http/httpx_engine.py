@@ -4,7 +4,8 @@ one, its transport, and the pool and the network under that.
 The client is given every request finished, and takes every answer as it came: redirects, cookies and decoding are done
 here for both engines. Known deviations from the aiohttp engine: HTTP/2 is used when the server offers it over TLS (then
 header names are lower case and there is no reason phrase; a connection carries one request at a time all the same);
-equal repeated Content-Length headers are taken as one. A request costs about three times as much.
+equal repeated Content-Length headers are taken as one; a body does not wait for 100 (Continue). A request costs about
+three times as much.
 """
 
 from __future__ import annotations

@@ -40,10 +40,10 @@ class ConnectionPool:
             self._discard(self._idle.pop(0)[1])
         return self._create(origin), False
 
-    def release(self, origin: httpcore.Origin, connection: Connection) -> None:
-        """Give a connection back, in whatever state it is: only an idle one is kept."""
+    def release(self, origin: httpcore.Origin, connection: Connection, *, keep: bool = True) -> None:
+        """Give a connection back, in whatever state it is: only an idle one is kept, if it is to be."""
         self._busy -= 1
-        if connection.is_idle() and not connection.is_closed():
+        if keep and connection.is_idle() and not connection.is_closed():
             self._idle.append((origin, connection))
         else:
             self._discard(connection)

@@ -63,7 +63,9 @@ class PoolTransport(httpx.AsyncBaseTransport):
         except BaseException:
             self._pool.release(origin, connection)
             raise
-        body = _Body(answer, lambda: self._pool.release(origin, connection))
+        # What follows the answer to HEAD, if anything does, would be taken for the next answer.
+        keep = request.method != "HEAD"
+        body = _Body(answer, lambda: self._pool.release(origin, connection, keep=keep))
         return _Answer(answer.status, headers=answer.headers, stream=body, extensions=dict(answer.extensions))
 
     async def aclose(self) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
 from reqflo_ray.errors import SecretError
@@ -184,14 +185,20 @@ def mask_credentials(headers: Headers) -> Headers:
 
     Names of values, an authentication scheme, names of cookies and attributes of a cookie are kept.
     """
-    if _MASKED_HEADERS.isdisjoint([name.lower() for name, _ in headers]):
+    masked = _masked_positions(tuple([name for name, _ in headers]))
+    if not masked:
         return headers
-    return tuple(
-        [
-            (name, _without_credential(lower, value)) if (lower := name.lower()) in _MASKED_HEADERS else (name, value)
-            for name, value in headers
-        ]
-    )
+    shown = list(headers)
+    for at in masked:
+        name, value = shown[at]
+        shown[at] = name, _without_credential(name.lower(), value)
+    return tuple(shown)
+
+
+# An API's answers have the same few sets of headers.
+@lru_cache(maxsize=1024)
+def _masked_positions(names: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(at for at, name in enumerate(names) if name.lower() in _MASKED_HEADERS)
 
 
 def _without_credential(name: str, value: str) -> str:

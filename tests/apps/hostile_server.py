@@ -69,6 +69,8 @@ class Exchange:
         self.writer.transport.abort()
 
 
+_READ_THE_BODY_THEMSELVES = ("/answer-early", "/expect", "/expect-continue", "/expect-refused", "/read-slowly")
+
 Behaviour = Callable[[Exchange], Awaitable[bool]]
 BEHAVIOURS: dict[str, Behaviour] = {}
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -145,7 +147,7 @@ class HostileServer:
         path = urlsplit(line.split(" ")[1]).path
         length = next((int(value) for name, value in pairs if name.lower() == "content-length"), 0)
         body = b""
-        if path not in ("/answer-early", "/expect"):
+        if path not in _READ_THE_BODY_THEMSELVES:
             body = await reader.readexactly(length)
         request = Received(line, pairs, body, number)
         self.received.append(request)
@@ -443,6 +445,67 @@ async def expect(x: Exchange) -> bool:
     """Waits for the body without ever sending 100 (Continue)."""
     await x.reader.readexactly(int(x.request.header("Content-Length") or 0))
     return await plain(x)
+
+
+@behaviour("expect-continue")
+async def expect_continue(x: Exchange) -> bool:
+    """Has its say before the body comes, and gives the body back."""
+    await x.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    await x.answer(OK, await x.reader.readexactly(int(x.request.header("Content-Length") or 0)))
+    return True
+
+
+@behaviour("expect-refused")
+async def expect_refused(x: Exchange) -> bool:
+    """Wants no body, and goes on as if none would come."""
+    await x.answer(b"HTTP/1.1 417 Expectation Failed\r\n", b"no")
+    return True
+
+
+@behaviour("read-slowly")
+async def read_slowly(x: Exchange) -> bool:
+    """Takes half a second for the body; answers how long it was."""
+    left = length = int(x.request.header("Content-Length") or 0)
+    while left:
+        await asyncio.sleep(0.5 / 8)
+        left -= len(await x.reader.readexactly(min(left, length // 8 + 1)))
+    await x.answer(OK, str(length).encode())
+    return True
+
+
+@behaviour("trailers")
+async def trailers(x: Exchange) -> bool:
+    await x.send(OK + b"Transfer-Encoding: chunked\r\n\r\n5;q=1\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")
+    return True
+
+
+@behaviour("trailer-flood")
+async def trailer_flood(x: Exchange) -> bool:
+    await x.send(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n")
+    while True:
+        await x.send(b"X-More: " + b"x" * 1000 + b"\r\n")
+
+
+@behaviour("extension-flood")
+async def extension_flood(x: Exchange) -> bool:
+    await x.send(OK + b"Transfer-Encoding: chunked\r\n\r\n5;")
+    while True:
+        await x.send(b"x" * 1000)
+
+
+@behaviour("head-with-body")
+async def head_with_body(x: Exchange) -> bool:
+    """Sends a body with its answer to HEAD, which nobody may."""
+    await x.answer(OK, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+    return True
+
+
+@behaviour("byte-by-byte")
+async def byte_by_byte(x: Exchange) -> bool:
+    for byte in OK + b"X-A: b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n":
+        await x.send(bytes([byte]))
+        await asyncio.sleep(0)
+    return True
 
 
 @behaviour("redirect")

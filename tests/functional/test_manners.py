@@ -56,6 +56,14 @@ def _on_a_terminal(*arguments: str, **extra: str) -> tuple[int, str]:
         process.wait()
 
 
+def test_the_module_is_the_program() -> None:
+    wrong = [
+        subprocess.run([*program, "nonsense"], capture_output=True, timeout=60)
+        for program in ([PROGRAM], [sys.executable, "-m", "reqflo_ray"])
+    ]
+    assert wrong[0].returncode == wrong[1].returncode == 2 and wrong[0].stderr == wrong[1].stderr
+
+
 def test_standard_output_holds_data_only(orders: Path, command: Callable[..., Any]) -> None:
     ended = command(*RUN_ORDERS)
     assert ended.out == "" and "verdict: passed" in ended.err

@@ -160,6 +160,51 @@ def test_the_body_follows_soon_when_nobody_says_continue(laboratory: LABORATORY,
     assert exchange.timings.total_ms < 4000
 
 
+def test_the_body_follows_at_once_when_the_server_says_continue(laboratory: LABORATORY, answered: TAKE) -> None:
+    exchange = laboratory.once("/expect-continue", "POST", body=b"abc" * 50_000, headers=(("Expect", "100-continue"),))
+    assert answered(exchange).body == b"abc" * 50_000
+
+
+def test_after_an_answer_that_wanted_no_body_the_connection_is_not_used_again(
+    laboratory: LABORATORY, answered: TAKE
+) -> None:
+    if laboratory.engine == "httpx":
+        pytest.skip("httpx does not wait for 100 (Continue)")
+
+    async def scenario(bench: Any) -> None:
+        expect = (("Expect", "100-continue"),)
+        refused = await bench.send("/expect-refused", "POST", body=b"GET /evil HTTP/1.1\r\n\r\n", headers=expect)
+        assert answered(refused).status == 417
+        assert answered(await bench.send("/plain")).body == b"hello"
+        assert [received.target for received in bench.server.received] == ["/expect-refused", "/plain"]
+
+    laboratory.run(scenario)
+
+
+def test_trailers_are_no_headers_and_leave_the_connection_usable(laboratory: LABORATORY, answered: TAKE) -> None:
+    async def scenario(bench: Any) -> None:
+        for _ in range(2):
+            response = answered(await bench.send("/trailers"))
+            assert (response.body, response.headers) == (b"hello", (("Transfer-Encoding", "chunked"),))
+        assert bench.server.connections == 1
+
+    laboratory.run(scenario)
+
+
+def test_an_answer_in_single_bytes_is_the_same_answer(laboratory: LABORATORY, answered: TAKE) -> None:
+    response = answered(laboratory.once("/byte-by-byte"))
+    assert (response.headers, response.body) == ((("X-A", "b"), ("Transfer-Encoding", "chunked")), b"hello")
+
+
+@pytest.mark.parametrize("uvloop", [False, True])
+def test_the_wait_for_an_answer_begins_when_the_request_is_out(
+    laboratory: LABORATORY, answered: TAKE, uvloop: bool
+) -> None:
+    body = bytes(16 * 2**20)
+    exchange = laboratory.once("/read-slowly", "POST", body=body, read_ms=300, total_ms=20_000, uvloop=uvloop)
+    assert answered(exchange).body == str(len(body)).encode()
+
+
 def test_no_cookie_is_kept_between_requests(laboratory: LABORATORY) -> None:
     async def scenario(bench: Any) -> None:
         await bench.send("/weird")

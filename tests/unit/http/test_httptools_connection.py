@@ -1,0 +1,204 @@
+"""Laws of one connection, however the bytes of an answer come: no sockets, a transport that only remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reqflo_ray.http.failures import ExchangeError
+from reqflo_ray.http.httptools_connection import Connection
+from reqflo_ray.http.outgoing import Outgoing, complete
+from reqflo_ray.http.target import parse_target
+from reqflo_ray.http.watch import Watch
+from reqflo_ray.model.exchange import FailureKind, TransportResponse
+
+LIMIT = 1000
+TARGET = parse_target("http://api.example/orders")
+BODIES = st.binary(max_size=300)
+
+
+class Remembering:
+    """A transport that keeps what is written, and can be closed."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def writelines(self, parts: Any) -> None:
+        self.written += b"".join(parts)
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high == 0
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 80)
+
+
+class Line:
+    """A connection and the hand that feeds it."""
+
+    def __init__(self) -> None:
+        self.transport = Remembering()
+        self.connection = Connection(asyncio.get_running_loop(), LIMIT, lambda connection: None)
+        self.connection.connection_made(cast("asyncio.Transport", self.transport))
+
+    async def exchange(
+        self, pieces: list[bytes], *, method: str = "GET", body: bytes | None = None, ends: bool = False
+    ) -> TransportResponse:
+        outgoing: Outgoing = complete(method, TARGET, (), body, "test")
+        task = asyncio.ensure_future(self.connection.exchange(outgoing, 60.0, Watch((), 5.0)))
+        await asyncio.sleep(0)
+        for piece in pieces:
+            if not self.transport.closed:
+                self.connection.data_received(piece)
+        if (ends or self.transport.closed) and not task.done():
+            self.connection.connection_lost(None)
+        return await asyncio.wait_for(task, 5)
+
+
+def run(scenario: Callable[[Line], Any]) -> Any:
+    async def main() -> Any:
+        return await scenario(Line())
+
+    return asyncio.run(main())
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """`data` in pieces, cut at `places` (of a thousand)."""
+    at = sorted({place * len(data) // 1000 for place in places} | {0, len(data)})
+    return [data[start:end] for start, end in itertools.pairwise(at) if end > start]
+
+
+def chunked(body: bytes, sizes: list[int]) -> bytes:
+    """`body` in chunks of these sizes, the rest in one."""
+    parts, position = [], 0
+    for size in (*sizes, len(body)):
+        part = body[position : position + size]
+        position += len(part)
+        if part:
+            parts.append(b"%x;extension=1\r\n%b\r\n" % (len(part), part))
+    return b"".join(parts) + b"0\r\nX-Trailer: 1\r\n\r\n"
+
+
+def answer(kind: str, body: bytes, sizes: list[int]) -> bytes:
+    start = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 201 Made\r\nX-A:  b \r\nx-a: \r\n"
+    if kind == "chunks":
+        return start + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(body, sizes)
+    if kind == "length":
+        return start + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    return start + b"\r\n" + body
+
+
+@given(
+    kind=st.sampled_from(["length", "chunks", "until the end"]),
+    body=BODIES,
+    sizes=st.lists(st.integers(1, 40), max_size=5),
+    places=st.lists(st.integers(0, 1000), max_size=30),
+)
+def test_an_answer_is_the_same_however_it_is_cut(kind: str, body: bytes, sizes: list[int], places: list[int]) -> None:
+    async def scenario(line: Line) -> None:
+        pieces = cut(answer(kind, body, sizes), places)
+        response = await line.exchange(pieces, ends=kind == "until the end")
+        assert (response.status, response.reason, response.body) == (201, "Made", body)
+        assert response.headers[:2] == (("X-A", "b"), ("x-a", ""))
+        assert response.wire_size == len(body)
+        assert line.connection.usable is (kind != "until the end")
+
+    run(scenario)
+
+
+@given(body=BODIES, more=st.binary(min_size=1, max_size=50), places=st.lists(st.integers(0, 1000), max_size=5))
+def test_a_connection_on_which_more_came_than_one_answer_is_not_used_again(
+    body: bytes, more: bytes, places: list[int]
+) -> None:
+    async def scenario(line: Line) -> None:
+        response = await line.exchange(cut(answer("length", body, []) + more, places))
+        assert response.body == body
+        # An empty line after an answer is what some old servers send, and says nothing.
+        assert not line.connection.usable or not more.strip(b"\r\n")
+
+    run(scenario)
+
+
+_FRAGMENTS = st.sampled_from(
+    [
+        *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 Up\r\n"),
+        *(b"Content-Length: 5\r\n", b"Content-Length: 99999999999999999999\r\n", b"Transfer-Encoding: chunked\r\n"),
+        *(b"Transfer-Encoding: gzip\r\n", b"Content-Encoding: gzip\r\n", b"Connection: close\r\n", b"Upgrade: x\r\n"),
+        *(
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b"5\r\nhello\r\n",
+            b"0\r\n\r\n",
+            b"ffffffffffffffff\r\n",
+            b"hello",
+            b"\x1f\x8b",
+            b": ",
+        ),
+    ]
+)
+
+
+@given(
+    data=st.lists(st.one_of(_FRAGMENTS, st.binary(max_size=20)), max_size=12).map(b"".join),
+    places=st.lists(st.integers(0, 1000), max_size=8),
+    method=st.sampled_from(["GET", "HEAD", "POST"]),
+)
+def test_any_bytes_end_in_an_answer_or_in_a_failure_of_ours(data: bytes, places: list[int], method: str) -> None:
+    async def scenario(line: Line) -> None:
+        try:
+            await line.exchange(cut(data, places), method=method, body=b"x" if method == "POST" else None, ends=True)
+        except ExchangeError as error:
+            assert error.kind in (FailureKind.CLOSED, FailureKind.PROTOCOL, FailureKind.SHORT_BODY)
+            assert not line.connection.usable
+
+    run(scenario)
+
+
+def test_a_body_over_the_limit_closes_the_connection() -> None:
+    async def scenario(line: Line) -> None:
+        with pytest.raises(ExchangeError) as caught:
+            await line.exchange([answer("length", bytes(LIMIT + 1), [])])
+        assert caught.value.kind is FailureKind.TOO_LARGE and line.transport.closed
+
+    run(scenario)
+
+
+def test_an_exchange_that_is_cancelled_closes_the_connection() -> None:
+    async def scenario(line: Line) -> None:
+        task = asyncio.ensure_future(line.exchange([b"HTTP/1.1 200 OK\r\n"]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+        assert line.transport.closed and not line.connection.usable
+
+    run(scenario)
+
+
+def test_what_comes_while_nobody_asks_closes_the_connection() -> None:
+    async def scenario(line: Line) -> None:
+        await line.exchange([answer("length", b"first", [])])
+        assert line.connection.usable
+        line.connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        assert not line.connection.usable and line.transport.closed
+
+    run(scenario)
