@@ -260,7 +260,7 @@ class RowRunner:
         if ended.status is Status.PASSED and self._worker.run.options.evidence is Evidence.FAILURES:
             records = tuple(without_exchange(record) for record in records)
         started_at_us = self._history.started_at_us or started_at_us
-        inputs = _encode(context.scope.inputs()).decode()
+        inputs = _encode(context.scope.inputs())
         context.register_sensitive()
         return RowOutcome(
             result=RowResult(
@@ -270,7 +270,7 @@ class RowRunner:
                 error_code=ended.code,
                 error_message=context.redactor.text(ended.message) if ended.message else "",
                 failed_step=failed_step,
-                inputs=context.redactor.text(inputs),
+                inputs=context.redactor.bytes(inputs).decode(errors="replace"),
                 started_at_us=started_at_us,
                 duration_ms=duration_ms,
                 resumed=self._history.last_attempt > 0,
