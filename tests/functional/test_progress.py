@@ -14,7 +14,7 @@ from echo_api import EchoApi
 from reqflo_ray import api
 from reqflo_ray.runner.listener import Progress, SilentListener
 
-ROWS = 160  # in shards of 40: of 0.6 s or more each, at four rows in flight
+ROWS = 400  # in shards of 100: of 1.5 s or more each, at four rows in flight
 
 WORKSPACE = """
 workspace:
