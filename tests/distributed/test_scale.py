@@ -115,7 +115,7 @@ def test_a_cluster_without_workers_grows_with_the_pool_and_the_head_stays_free(
     # A node has room for one worker: for the second one there must come another.
     with ScalingCluster(nodes=3, cores=1, mebibytes=600) as scaling:
         run = make_run(rows=600, in_flight=4, workers=2, where=("--address", scaling.address, "--workers", "1:2"))
-        # Half a minute of work: a node takes some ten seconds to come.
+        # Half a minute of work for one worker: a node takes some ten seconds to come.
         with _watched(scaling.address) as seen:
             ended = run.complete(run.command("--rate", "60"))
     assert ended.code == 0, ended
