@@ -17,6 +17,7 @@ from reqflo_ray.compiler.compile import Compilation
 from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.errors import DatasetError, DefinitionError, Problem, UsageError
 from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.model.results import Verdict
 from reqflo_ray.model.workers import parse_workers
 from reqflo_ray.places import backend_chooser, chosen_store, crew_of, opened
 from reqflo_ray.remote import run_submitted, submit
@@ -66,7 +67,7 @@ def compile(journey: str, *, workspace: Path | str = ".", overlays: tuple[str, .
     Raises:
         DefinitionError: with everything that is wrong, each at its place.
     """
-    return compile_from_here(load_workspace(Path(workspace)), journey, overlays)
+    return compile_from_here(load_workspace(Path(workspace), journey), journey, overlays)
 
 
 def check(request: RunRequest) -> tuple[Problem, ...]:
@@ -215,13 +216,21 @@ def open_store(store: str | None = None) -> Store:
     return Store(opened(chosen_store(store)))
 
 
-def write_reports(run: str, reports: Iterable[tuple[str, Path | str]], *, store: str | None = None) -> None:
+def write_reports(
+    run: str,
+    reports: Iterable[tuple[str, Path | str]],
+    *,
+    store: str | None = None,
+    verdict: Verdict | None = None,
+) -> None:
     """Write reports of a run to files, as in `write_reports("latest", [("junit", "junit.xml"), ("html", "run.html")])`.
 
     Of an unfinished run they tell what is committed so far, and say so.
 
     Args:
         run: the run's id, a unique beginning of it, or `latest`.
+        verdict: that of the `RunOutcome`, if the run was just carried out: of an unfinished run it counts and names
+            rows that are not committed.
         reports: pairs of format and file; formats are those of `reqflo_ray.reports.formats.FORMATS`.
 
     Raises:
@@ -232,7 +241,7 @@ def write_reports(run: str, reports: Iterable[tuple[str, Path | str]], *, store:
     from reqflo_ray.reports import formats
 
     asked = [formats.Report(format_, Path(path)) for format_, path in reports]
-    formats.write_reports(opened(chosen_store(store)), run, asked)
+    formats.write_reports(opened(chosen_store(store)), run, asked, verdict)
 
 
 def schema() -> dict[str, Any]:

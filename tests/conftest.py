@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 from example_workspace import CLIENT_SECRET, copy_example
+from hypothesis import settings
 
 from reqflo_ray.demo.process import DemoServer
+
+# How long an example takes says how busy the machine is, and nothing about the law that it is an example of.
+settings.register_profile("reqflo-ray", deadline=None)
+settings.load_profile("reqflo-ray")
 
 
 @pytest.fixture(scope="session")

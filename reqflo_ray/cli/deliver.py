@@ -54,7 +54,8 @@ def deliver(outcome: RunOutcome, terminal: Terminal, *, reports: Sequence[Report
         from reqflo_ray import api
 
         try:
-            api.write_reports(outcome.run_id, [(each.format, each.path) for each in reports], store=outcome.store)
+            asked = [(each.format, each.path) for each in reports]
+            api.write_reports(outcome.run_id, asked, store=outcome.store, verdict=outcome.verdict)
             tell_written(reports, terminal)
         except ReqfloError as error:
             code = tell_not_written(error, terminal, code)

@@ -153,7 +153,8 @@ Strict: TypeAlias = Annotated[
     bool, typer.Option("--strict", rich_help_panel=GATES, help="Refuse dataset columns that nothing declares.")
 ]
 FailFast: TypeAlias = Annotated[
-    bool, typer.Option("--fail-fast", rich_help_panel=GATES, help="Start no new shard after a row that did not pass.")
+    bool,
+    typer.Option("--fail-fast", rich_help_panel=GATES, help="Stop after a row that did not pass: no more rows start."),
 ]
 MaxFailures: TypeAlias = Annotated[
     int | None,
@@ -162,7 +163,7 @@ MaxFailures: TypeAlias = Annotated[
         metavar="N",
         min=1,
         rich_help_panel=GATES,
-        help="Start no new shard after N rows that did not pass.",
+        help="Stop after N rows that did not pass: no more rows start.",
     ),
 ]
 StoreLocation: TypeAlias = Annotated[
@@ -308,6 +309,20 @@ def need_consistent(*, data: Sequence[str] | None, key: str, fail_fast: bool, ma
             "`--fail-fast` and `--max-failures` are both given",
             code="two_limits",
             hint="`--fail-fast` is `--max-failures 1`: leave one of the two out",
+        )
+
+
+def need_one_place(backend: Backend, address: str | None) -> None:
+    """Refuse a cluster for rows that are to run in this process.
+
+    Raises:
+        UsageError: `address_without_cluster`.
+    """
+    if backend is Backend.LOCAL and address is not None:
+        raise UsageError(
+            "`--backend local` and `--address` are both given",
+            code="address_without_cluster",
+            hint="rows run in this process or on a cluster: leave one of the two out",
         )
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from reqflo_ray.model.results import Failure
 
 SECONDS_BETWEEN_LINES: Final = 10.0
-_INTERRUPTED: Final = (130, 143)
 # What hardly ever happens is named only when it did, after the counts that are always there.
 _RARE: Final = ("skipped", "cancelled", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned")
 _FAILING: Final = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
@@ -90,7 +89,7 @@ class RunReporter:
         self._terminal = terminal
         self._quiet = quiet
         self._store_option = store_option
-        self._rows: int | None = None
+        self._failures = 0
         self._display = _display(terminal, quiet)
 
     def __enter__(self) -> RunReporter:
@@ -106,7 +105,6 @@ class RunReporter:
 
     def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
         """Say what runs where and why there."""
-        self._rows = rows
         if not self._quiet:
             why = f" ({escape(reason)})" if reason else ""
             self._display.note(f"run {escape(run_id)}: {counted(rows, 'row')}, backend {escape(backend)}{why}")
@@ -123,14 +121,18 @@ class RunReporter:
     def failure(self, failure: Failure) -> None:
         """Show a row that did not pass."""
         if not self._quiet:
+            self._failures += 1
             self._display.note(describe_failure(failure, self._terminal))
 
     def finished(self, outcome: RunOutcome) -> None:
         """Write the last lines."""
         self._display.end()
-        unfinished = outcome.exit_code in _INTERRUPTED or (self._rows or 0) > outcome.verdict.counts.rows
         store = self._store_option or workspace_store_option(outcome.store, self._terminal)
-        for line in last_lines(outcome, self._terminal, unfinished=unfinished, store_option=store):
+        more = outcome.verdict.counts.rows - outcome.verdict.counts.passed - self._failures
+        if self._failures and more > 0:
+            where = "the query below tells all" if outcome.complete else "`resume` brings all to the results"
+            self._terminal.note(f"and {counted(more, 'more row')} did not pass: {where}")
+        for line in last_lines(outcome, self._terminal, store_option=store):
             self._terminal.note(line)
 
 
@@ -144,7 +146,7 @@ def _display(terminal: Terminal, quiet: bool) -> Display:
     return LiveBar(terminal)
 
 
-def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, store_option: str = "") -> list[str]:
+def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "") -> list[str]:
     """The stable end of a run: verdict and counts, where the results are, how to ask them, how to go on."""
     verdict = outcome.verdict
     counts = verdict.counts
@@ -161,6 +163,11 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, unfinished: bool, sto
         f"results: {escape(outcome.results_path)}",
         f'query: reqflo-ray sql "{_FAILING}" --run {outcome.run_id}{store_option}',
     ]
-    if unfinished:
+    if outcome.journaled:
+        lines.append(
+            f"journaled: {counted(outcome.journaled, 'row')} of these, in shards that are not committed:"
+            " queries and reports tell them after a resume"
+        )
+    if not outcome.complete:
         lines.append(f"resume: reqflo-ray resume {outcome.run_id}{store_option}")
     return lines

@@ -48,6 +48,7 @@ def rerun(
             code="inconclusive_without_failed",
             hint="without `--failed` every row is run again, inconclusive ones too",
         )
+    options.need_one_place(backend, address)
     reports = asked_reports(report, output)
     from reqflo_ray import api
 

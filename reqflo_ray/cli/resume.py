@@ -31,6 +31,7 @@ def resume(
     quiet: options.Quiet = False,
 ) -> int:
     """Go on with an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
+    options.need_one_place(backend, address)
     reports = asked_reports(report, output)
     from reqflo_ray import api
 

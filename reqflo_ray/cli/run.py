@@ -55,6 +55,7 @@ def run(
 ) -> int:
     """Run a journey once for every row of a dataset, or once if there is no dataset."""
     options.need_one_journey(journey, artifact)
+    options.need_one_place(backend, address)
     options.need_consistent(data=data, key=key, fail_fast=fail_fast, max_failures=max_failures)
     reports = asked_reports(report, output)
     from reqflo_ray import api

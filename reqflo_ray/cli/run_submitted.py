@@ -61,7 +61,7 @@ def _send_reports(formats: Sequence[str], outcome: RunOutcome, terminal: Termina
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: Path(folder, name) for name in formats}
         try:
-            api.write_reports(outcome.run_id, list(paths.items()), store=outcome.store)
+            api.write_reports(outcome.run_id, list(paths.items()), store=outcome.store, verdict=outcome.verdict)
         except ReqfloError as error:
             terminal.note(render_error(error, terminal))
         for name, path in paths.items():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
 from reqflo_ray.cli import options
@@ -95,7 +97,14 @@ def _show_row(
 
     found = api.open_store(store).row(run, row, step=step)
     if as_json:
-        terminal.data(readable_json(as_json_value({"result": found.result, "steps": list(found.steps)})))
+        document = {"result": _opened(found.result, "inputs"), "steps": [_opened(it, "outputs") for it in found.steps]}
+        terminal.data(readable_json(as_json_value(document)))
         return
     for line in render_row(found.result, found.steps, terminal, full=full):
         terminal.text(line)
+
+
+def _opened(line: Mapping[str, Any], column: str) -> dict[str, Any]:
+    """A line of a table whose `column` is an object as JSON text: raw, so that no number loses a digit on its way."""
+    text = line.get(column)
+    return {**line, column: msgspec.Raw(text.encode())} if text else dict(line)

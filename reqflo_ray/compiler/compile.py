@@ -12,7 +12,7 @@ from reqflo_ray.compiler.dependencies import Dependencies
 from reqflo_ray.compiler.journeys import JourneyAssembler, outline
 from reqflo_ray.compiler.problems import Problems
 from reqflo_ray.compiler.steps import JourneyLowering
-from reqflo_ray.compiler.workspace import Definition, Workspace, lookup
+from reqflo_ray.compiler.workspace import Definition, Workspace, is_file_name, lookup
 from reqflo_ray.errors import DefinitionError, Position, Problem, Severity
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
 
@@ -108,7 +108,7 @@ def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
 def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Definition[JourneyModel] | None:
     """The journey of that exact name, or the one in that file; None after reporting why there is none. What is wrong
     with it is reported too, and then as much of it is given as can be looked at."""
-    if any(definition.name == journey for definition in workspace.journeys) or not _is_file_name(journey):
+    if any(definition.name == journey for definition in workspace.journeys) or not is_file_name(journey):
         return _look_up(workspace.journeys, journey, workspace, problems)
     places = {(workspace.root / journey).resolve(), Path(journey).resolve()}
     held = [definition for definition in workspace.journeys if (workspace.root / definition.file).resolve() in places]
@@ -133,10 +133,6 @@ def _look_up(
     if not named and any(problem.severity is Severity.ERROR for problem in workspace.problems):
         return None  # it may be in what could not be read
     return lookup(journeys, name, "journey", problems) or (outline(named[0]) if len(named) == 1 else None)
-
-
-def _is_file_name(journey: str) -> bool:
-    return journey.endswith((".yaml", ".yml"))
 
 
 def _find_overlays(

@@ -70,13 +70,18 @@ class Workspace:
         yield from self.overlays
 
 
-def load_workspace(path: Path) -> Workspace:
+def load_workspace(path: Path, journey: str = "") -> Workspace:
     """Load the workspace at `path`: its folder, or a folder or file below it.
+
+    Args:
+        journey: what is wanted of it. If that is the path of a YAML file, and `path` only the current folder, the
+            workspace is the one that holds this file.
 
     Raises:
         UsageError: `no_workspace` if neither `path` nor a folder above it holds `reqflo.yaml`.
     """
-    root = _root_of(path)
+    names_file = is_file_name(journey) and Path(journey).is_file()
+    root = _root_of(Path(journey) if names_file and path == Path(".") else path)
     workspace = Workspace(root=root)
     problems = Problems()
     for file in _yaml_files(root):
@@ -130,13 +135,18 @@ def lookup(
     return None
 
 
+def is_file_name(journey: str) -> bool:
+    """Whether this means a file, unless a journey is called so."""
+    return journey.endswith((".yaml", ".yml"))
+
+
 def _root_of(path: Path) -> Path:
     start = path.resolve()
     for folder in (start, *start.parents):
         if (folder / MARKER).is_file():
             return folder
     raise UsageError(
-        f"`{path}` is no workspace",
+        f"`{path}` is in no workspace" if path.is_file() else f"`{path}` is no workspace",
         code="no_workspace",
         cause=f"neither it nor a folder above it holds `{MARKER}`",
         hint="name the folder with `--workspace`, or make one with `reqflo-ray init`",

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 
 from reqflo_ray.distributed.connection import cluster_failed, connect, disconnect, join, quiet_data_context
+from reqflo_ray.distributed.keeper import ProgressTaker, start_keeper
 from reqflo_ray.distributed.nodes import alive_nodes, cores, offer
 from reqflo_ray.distributed.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_range, pool_strategy
-from reqflo_ray.distributed.rate import start_keeper
 from reqflo_ray.distributed.worker import ShardWorker, WorkerSpec
 from reqflo_ray.errors import ClusterError, UsageError
 from reqflo_ray.model.plan import Plan
@@ -48,6 +48,9 @@ _DRIVER_ENVIRONMENT: Final = {
     # Ray's C++ core logs a line at ERROR for every actor pool, about constructor arguments in the object store. Ours
     # are the address of the run, and the driver that holds them outlives the pool.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # Else Ray waits twice as long before each retry of a shard whose worker has died, up to six seconds, though a new
+    # worker is there in one.
+    "RAY_task_actor_unavailable_retry_delay_base_ms": "0",
 }
 _EMBEDDED_ENVIRONMENT: Final = {**_DRIVER_ENVIRONMENT, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
 
@@ -91,9 +94,9 @@ class RayBackend:
     def run(self, work: Work, observer: Observer) -> None:
         """See `Backend.run`. All calls of `observer` are made on this thread, so that signals are served promptly."""
         self._check_store()
-        keeper = start_keeper(work.rate) if work.rate is not None else None
+        keeper = start_keeper(work.rate)
         for first in range(0, len(work.shards), _WAVE):
-            if work.folder.is_stopped(work.epoch):
+            if work.is_stopping():
                 return
             self._run_wave(work, work.shards[first : first + _WAVE], keeper, observer)
 
@@ -115,11 +118,13 @@ class RayBackend:
             target=_consume, args=(spec, workers, watch, arrived.put), name="ray-data", daemon=True
         )
         thread.start()
+        taker = ProgressTaker(keeper)
         given_up_at = math.inf
         while time.monotonic() < given_up_at:
-            if given_up_at == math.inf and work.folder.is_stopped(work.epoch):
+            if work.is_stopping() and given_up_at == math.inf:
                 # What is in flight ends within the grace; thousands of shards that will not start need no report.
                 given_up_at = time.monotonic() + GRACE_SECONDS + 1.0
+            observer.progress(taker.take())
             try:
                 report = arrived.get(timeout=_TICK_SECONDS)
             except queue.Empty:

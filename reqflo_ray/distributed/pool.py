@@ -17,9 +17,11 @@ from reqflo_ray.model.workers import WorkerRange
 if TYPE_CHECKING:
     from ray.data import ActorPoolStrategy
 
-SHARDS_IN_FLIGHT: Final = 3
-# A worker that has all the shards that it works at is a reason for another one. Ray's own threshold, 1.75, lies above
-# what a worker may be given at a time, and such a pool would never grow.
+# One more than a worker needs while Ray brings the next. All that a worker has it also works at: after its death,
+# one that it had not begun would else be called before one whose rows wait to go on.
+SHARDS_IN_FLIGHT: Final = 4
+# A worker that has all the shards that it may have is a reason for another one. Ray's own threshold, 1.75, lies above
+# that, and such a pool would never grow.
 GROW_AT_UTILIZATION: Final = 1.0
 _LOOK_SECONDS: Final = 1.0
 # Starting a worker takes a few seconds; an autoscaler may need minutes for a node.
@@ -42,7 +44,7 @@ def pool_strategy(workers: WorkerRange, shards: int) -> ActorPoolStrategy:
         max_size=min(workers.most, shards),
         max_concurrent_calls_per_actor=SHARDS_IN_FLIGHT,
         # The first actor that is ready would else be given the work of all.
-        max_tasks_in_flight_per_actor=SHARDS_IN_FLIGHT + 1,
+        max_tasks_in_flight_per_actor=SHARDS_IN_FLIGHT,
     )
 
 

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 class WorkerSpec:
     """All that an actor is told: where the run lies. `shards` maps the position in the dataset to the shard's id;
     `memory_bytes` is what it asks of the cluster, 0 on an embedded one; `keeper` is the actor that keeps the rate of
-    the run, if it has one."""
+    the run and hears how far its shards are."""
 
     store: str
     run_id: str
     epoch: int
     shards: tuple[int, ...]
+    keeper: Any
     memory_bytes: int = 0
-    keeper: Any = None
 
     def __repr__(self) -> str:
         return f"WorkerSpec(run_id={self.run_id!r})"
@@ -75,14 +75,14 @@ class _OpenRun:
     host: ShardHost
     plan: Plan
     metrics: MetricsExport
-    flushing: asyncio.Task[None]
+    telling: tuple[asyncio.Task[None], ...]
     resources: AsyncExitStack
 
     @classmethod
     async def open(cls, spec: WorkerSpec) -> _OpenRun:
+        from reqflo_ray.distributed.keeper import asking, tell_for_ever
         from reqflo_ray.distributed.metrics import MetricsExport
         from reqflo_ray.distributed.nodes import node_lives
-        from reqflo_ray.distributed.rate import asking
         from reqflo_ray.runner.host import ShardHost
         from reqflo_ray.runner.worker import open_worker
         from reqflo_ray.store.run_folder import RunFolder
@@ -91,12 +91,13 @@ class _OpenRun:
 
         folder = RunFolder(open_storage(spec.store), spec.run_id)
         resources = AsyncExitStack()
-        ask = asking(spec.keeper) if spec.keeper is not None else None
-        worker = await resources.enter_async_context(open_worker(folder, ask=ask, node_lives=node_lives))
+        opening = open_worker(folder, ask=asking(spec.keeper), node_lives=node_lives)
+        worker = await resources.enter_async_context(opening)
         plan = read_plan(folder.storage, folder.run_id) or Plan()
         metrics = MetricsExport(worker.meter, journey=worker.run.journey, run_id=spec.run_id)
-        flushing = asyncio.ensure_future(metrics.flush_for_ever())
-        return cls(ShardHost(worker, spec.epoch), plan, metrics, flushing, resources)
+        host = ShardHost(worker, spec.epoch)
+        telling = map(asyncio.ensure_future, (metrics.flush_for_ever(), tell_for_ever(spec.keeper, host)))
+        return cls(host, plan, metrics, tuple(telling), resources)
 
 
 def _as_report(shard: int, error: BaseException) -> ShardReport:

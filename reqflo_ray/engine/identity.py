@@ -1,4 +1,7 @@
-"""Derives the idempotency key of a step. It must not know when, how often or on which worker the step runs."""
+"""Derives the names of things in a run: the idempotency key of a step, the name of a journal.
+
+It must not know when or how often a step runs, or where a journal lies.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,16 @@ def idempotency_key(nonce_hex: str, artifact_digest: str, row_index: int, step_i
     mac = _begun(nonce_hex, artifact_digest).copy()
     mac.update(f"{row_index}\0{step_id}".encode())
     return base64.b32encode(mac.digest()).decode().rstrip("=")
+
+
+def journal_name(nonce_hex: str, shard: int, attempt: int) -> bytes:
+    """What the journal of an attempt is called: 16 bytes that no other journal has, of whatever run.
+
+    Raises:
+        ValueError: `nonce_hex` is not hexadecimal.
+    """
+    message = f"journal\0{shard}\0{attempt}"
+    return hmac.new(bytes.fromhex(nonce_hex), message.encode(), hashlib.sha256).digest()[:16]
 
 
 @lru_cache(maxsize=8)

@@ -13,10 +13,10 @@ import msgspec
 from reqflo_ray.engine.expressions import compile_node
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.request import Draft
-from reqflo_ray.engine.scope import RowFault, Scope
+from reqflo_ray.engine.scope import Hidden, RowFault, Scope
 from reqflo_ray.engine.urls import host_of
 from reqflo_ray.model.artifact import HttpStep
-from reqflo_ray.model.exchange import TransportRequest
+from reqflo_ray.model.exchange import Headers, TransportRequest
 from reqflo_ray.model.hosts import common_hosts, host_allowed
 from reqflo_ray.model.values import UNSET, JsonValue, Node
 
@@ -36,7 +36,7 @@ class RenderedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def render_request(
-    step: PreparedStep, scope: Scope, secrets: Mapping[str, str], *, idempotency_key: str = ""
+    step: PreparedStep, scope: Scope, secrets: Mapping[str, Hidden], *, idempotency_key: str = ""
 ) -> RenderedRequest:
     """The request of `step` for this row. `secrets` are the values loaded so far, by name.
 
@@ -67,11 +67,13 @@ def render_request(
         read_ms=prepared.read_ms,
         total_ms=prepared.total_ms,
         allowed_hosts=_allowed_hosts(scope, uses, draft.url, shown.url) if uses else None,
+        private_headers=_private_headers(draft.headers, shown.headers) if shown is not draft else frozenset(),
+        private_body=shown.body != draft.body,
     )
     return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown), uses_secrets=uses)
 
 
-def render_value(node: Node, scope: Scope, secrets: Mapping[str, str]) -> JsonValue:
+def render_value(node: Node, scope: Scope, secrets: Mapping[str, Hidden]) -> JsonValue:
     """The value of `node` in this row, null if it is unset.
 
     Raises:
@@ -89,6 +91,14 @@ def _with_key(draft: Draft, step: HttpStep, key: str) -> Draft:
     if any(name.lower() == header.lower() for name, _ in draft.headers):
         return draft
     return draft._replace(headers=(*draft.headers, (header, key)))
+
+
+def _private_headers(sent: Headers, shown: Headers) -> frozenset[str]:
+    """The headers, by name in lower case, in which something stands that is not shown."""
+    if sent == shown:
+        return frozenset()
+    # A list as a value makes several headers; whatever is not the same in both is private.
+    return frozenset([name.lower() for name, value in sent if (name, value) not in shown])
 
 
 def _fingerprint(method: str, shown: Draft) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from reqflo_ray.engine.conversion import ConversionError, convert
 from reqflo_ray.engine.expressions import Resolved, to_text
@@ -18,9 +18,18 @@ from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Status
 from reqflo_ray.model.values import UNSET, AnyReference, JsonValue, Namespace, Reference, StepReference, ValueType
 
-__all__ = ["RowFault", "Scope", "mask"]
+__all__ = ["Hidden", "RowFault", "Scope", "mask"]
 
-_NO_SECRETS: Final[Mapping[str, str]] = MappingProxyType({})
+
+class Hidden(Protocol):
+    """A secret value, which is seen by whoever asks for it in so many words."""
+
+    def reveal(self) -> str:
+        """The text itself."""
+        ...
+
+
+_NO_SECRETS: Final[Mapping[str, Hidden]] = MappingProxyType({})
 _NOTHING: Final = Resolved(UNSET, UNSET)
 
 
@@ -31,7 +40,7 @@ class Scope:
     variable that was read and has no value.
     """
 
-    def __init__(self, program: Program, row: Row, secrets: Mapping[str, str] = _NO_SECRETS) -> None:
+    def __init__(self, program: Program, row: Row, secrets: Mapping[str, Hidden] = _NO_SECRETS) -> None:
         self.program = program
         self.row = row
         self.secrets = secrets
@@ -131,7 +140,8 @@ class Scope:
             case Namespace.SECRETS:
                 if name not in self.secrets:
                     raise RowFault("secret_unavailable", f"the value of `secrets.{name}` could not be had")
-                return Resolved(self.secrets[name], f"{{{{ secrets.{name} }}}}", (name,))
+                # From here on it is a part of the row's values: this is what puts it into a request.
+                return Resolved(self.secrets[name].reveal(), f"{{{{ secrets.{name} }}}}", (name,))
             case Namespace.ENV:
                 return self._of_environment(reference)
             case Namespace.ME:

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 from reqflo_ray.http.failures import ExchangeError
 from reqflo_ray.http.outgoing import Outgoing, complete
 from reqflo_ray.http.target import parse_target
-from reqflo_ray.model.exchange import FailureKind, TransportResponse
+from reqflo_ray.model.exchange import FailureKind, TransportRequest, TransportResponse
 
 _STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS: Final = frozenset(
@@ -27,13 +27,15 @@ def is_redirect(response: TransportResponse) -> bool:
     return response.status in _STATUSES and bool(_locations(response))
 
 
-def next_hop(previous: Outgoing, response: TransportResponse, user_agent: str) -> Outgoing:
-    """The request that follows `previous` after its answer `response`, which must be a redirect.
+def next_hop(previous: Outgoing, response: TransportResponse, request: TransportRequest, user_agent: str) -> Outgoing:
+    """The request that follows `previous` after its answer `response`, which must be a redirect; `request` is what the
+    first hop was made of.
 
-    303, and 301 or 302 after POST, become GET without a body. Across origins Authorization, Cookie and other headers
-    that hold credentials by their name stay behind (https to http is such a change), and Host is made anew.
-    Raises `ExchangeError`: `protocol_error` for a Location that cannot be read, `target_blocked` for one that is
-    neither http nor https.
+    303, and 301 or 302 after POST, become GET without a body. Across origins (https to http is such a change) Host is
+    made anew, and Authorization, Cookie, other headers that hold credentials by their name, and those with a secret or
+    sensitive value in them stay behind. Raises `ExchangeError`: `protocol_error` for a Location that cannot be read,
+    `target_blocked` for one that is neither http nor https, and for another origin to which the body would have to be
+    sent if something secret or sensitive is in it.
     """
     here = previous.target
     locations = _locations(response)
@@ -55,7 +57,15 @@ def next_hop(previous: Outgoing, response: TransportResponse, user_agent: str) -
         method, body = "GET", None
         headers = tuple(pair for pair in headers if pair[0].lower() not in _OF_THE_BODY)
     if there.origin != here.origin:
-        headers = tuple(pair for pair in headers if pair[0].lower() not in _CREDENTIALS and pair[0].lower() != "host")
+        if body is not None and request.private_body:
+            raise ExchangeError(
+                FailureKind.BLOCKED,
+                f"{here.place} redirects to another origin, {there.scheme}://{there.place}, and the body, in which"
+                " there is a secret or sensitive value, is not sent there: name that place in the URL of the request if"
+                " it may have the value",
+            )
+        behind = _CREDENTIALS | request.private_headers | {"host"}
+        headers = tuple(pair for pair in headers if pair[0].lower() not in behind)
     # A user in a Location is the server's idea, not the caller's.
     return complete(method, there._replace(authorization=""), headers, body, user_agent)
 

@@ -84,7 +84,7 @@ class EngineTransport:
             if hops == self._max_redirects:
                 raise ExchangeError(FailureKind.REDIRECTS, f"more than {self._max_redirects} redirects")
             hops += 1
-            outgoing = next_hop(outgoing, response, self._user_agent)
+            outgoing = next_hop(outgoing, response, request, self._user_agent)
             exchange.note("redirect", f"{response.status} to {outgoing.target.scheme}://{outgoing.target.place}")
 
     async def _hop(self, outgoing: Outgoing, request: TransportRequest, exchange: _Exchange) -> TransportResponse:

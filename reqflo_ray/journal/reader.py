@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reqflo_ray.journal.records import FILE_HEADER_SIZE, FORMAT, MAGIC, Frame, decode, read_file_header, read_frame
+from reqflo_ray.journal.records import (
+    FORMAT,
+    READABLE_FORMATS,
+    Frame,
+    decode,
+    is_foreign,
+    magic,
+    read_file_header,
+    read_frame,
+    seed_of,
+)
 from reqflo_ray.model.journal import JournalRecord
 
 
@@ -21,6 +31,7 @@ class DamageReason(StrEnum):
     MISSING = "missing"  # records that must have been here are not, nor any bytes of them
     DUPLICATE = "duplicate"  # a record that was here before
     MISPLACED = "misplaced"  # a record before one that was written earlier
+    FOREIGN = "foreign"  # records of another journal: of another run, shard or attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,8 @@ class Gap:
 class JournalContents:
     """What one journal holds: `records` in the order in which they were written.
 
-    `format` is what the file says of itself, `FORMAT` where it does not say; of another format nothing else is read.
+    `format` is what the file says of itself, `FORMAT` where it does not say; of one that is not readable, nothing else
+    is read.
     `torn_bytes` were cut off by a crash while they were appended: no loss, since nobody was told that they are kept.
     """
 
@@ -72,22 +84,28 @@ class JournalContents:
         return min(written - lost, len(self.records))
 
 
-def read_journal(data: bytes, *, begun: bool = False) -> JournalContents:
+def read_journal(data: bytes, *, name: bytes | None = None, begun: bool = False) -> JournalContents:
     """Read a journal. It never raises, whatever `data` is.
 
     Args:
+        name: what the journal is called; None: whatever it says.
         begun: its header was made durable; without one, the file is lost.
     """
-    version = read_file_header(data)
-    if version is not None and version != FORMAT:
-        return JournalContents(format=version)
+    header = read_file_header(data)
+    if header is not None and header.format not in READABLE_FORMATS:
+        return JournalContents(format=header.format)
+    if header is not None and header.name and name is not None and header.name != name:
+        # Ours is lost: nobody knows how many records, but this is what stands in their place.
+        return JournalContents(damage=(Damage(0, len(data), DamageReason.FOREIGN),), gaps=(Gap(0, 1),))
+    version = header.format if header is not None else _format_of_frames(data)
+    seed = 0 if version != FORMAT else seed_of(header.name if header is not None else name or b"")
     records: dict[int, JournalRecord] = {}
     offsets: dict[int, int] = {}
     damage: list[Damage] = []
     written = 0  # sequence numbers below this were used
     highest = -1
-    read_to = 0 if version is None else FILE_HEADER_SIZE
-    for offset, frame in _frames(data, read_to):
+    read_to = 0 if header is None else header.size
+    for offset, frame in _frames(data, read_to, magic(version), seed):
         if offset > read_to:
             damage.append(Damage(read_to, offset - read_to, DamageReason.UNREADABLE))
         if frame.payload is None:
@@ -107,8 +125,12 @@ def read_journal(data: bytes, *, begun: bool = False) -> JournalContents:
                 damage.append(Damage(offset, size, DamageReason.MISPLACED))
             highest = max(highest, frame.sequence)
             records[frame.sequence], offsets[frame.sequence] = record, offset
-    if begun and version is None:
+    if begun and header is None:
         written = max(written, 1)  # nobody knows how many, but not none for sure
+    if _holds_foreign_frames(data, read_to):
+        damage.append(Damage(read_to, len(data) - read_to, DamageReason.FOREIGN))
+        read_to = len(data)
+        written += 1  # they stand where there was at least one of ours
     order = sorted(records)
     gaps = tuple(_gaps(order, written))
     explained = {part.offset + part.length for part in damage}
@@ -121,13 +143,30 @@ def read_journal(data: bytes, *, begun: bool = False) -> JournalContents:
         torn_bytes=len(data) - read_to,
         damage=tuple(sorted(damage, key=lambda part: (part.offset, part.length))),
         gaps=gaps,
+        format=version,
     )
 
 
-def _frames(data: bytes, offset: int) -> Iterator[tuple[int, Frame]]:
+def _format_of_frames(data: bytes) -> int:
+    """The format of a journal whose file header is lost."""
+    return next((version for version in READABLE_FORMATS if magic(version) in data), FORMAT)
+
+
+def _holds_foreign_frames(data: bytes, offset: int) -> bool:
+    """Whether from `offset` on, where no frame of the journal is, there are whole frames of any other."""
+    for version in READABLE_FORMATS:
+        place = offset
+        while (place := data.find(magic(version), place)) >= 0:
+            if is_foreign(data, place):
+                return True
+            place += 1
+    return False
+
+
+def _frames(data: bytes, offset: int, mark: bytes, seed: int) -> Iterator[tuple[int, Frame]]:
     """All frames with an intact header, with their offsets. Where there is none, the next one is searched."""
-    while (offset := data.find(MAGIC, offset)) >= 0:
-        frame = read_frame(data, offset)
+    while (offset := data.find(mark, offset)) >= 0:
+        frame = read_frame(data, offset, seed)
         if frame is None:
             offset += 1
             continue

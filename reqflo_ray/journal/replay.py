@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from reqflo_ray.errors import StoreError
 from reqflo_ray.journal.poison import Blame, blame
 from reqflo_ray.journal.reader import Damage, Gap, JournalContents
-from reqflo_ray.journal.records import FORMAT
+from reqflo_ray.journal.records import FORMAT, READABLE_FORMATS
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Takeover, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status
 
@@ -68,12 +68,13 @@ class RowHistory:
 class ShardHistory:
     """What all older attempts of a shard left behind.
 
-    `rows` has only rows that a journal names: use `row`. `quarantined` is how many records could not be read, `damage`
-    where, by attempt. `blame` says which rows have to run alone, or not at all. `takeover` is what the attempt that
-    goes on from here has to append first.
+    `rows` has only rows that a journal names: use `row`. `under_way` are those of them that are not finished.
+    `quarantined` is how many records could not be read, `damage` where, by attempt. `blame` says which rows have to run
+    alone, or not at all. `takeover` is what the attempt that goes on from here has to append first.
     """
 
     rows: Mapping[int, RowHistory]
+    under_way: frozenset[int]
     doubtful_elsewhere: frozenset[str]
     blame: Blame
     takeover: Takeover
@@ -97,9 +98,9 @@ def replay(
         StoreError: `unsupported_journal` if one was written by a version whose format this one does not know.
     """
     for number, contents in attempts:
-        if contents.format != FORMAT:
+        if contents.format not in READABLE_FORMATS:
             raise StoreError(
-                f"the journal of attempt {number} has format {contents.format}; this version reads {FORMAT}",
+                f"the journal of attempt {number} has format {contents.format}; this version reads up to {FORMAT}",
                 code="unsupported_journal",
                 hint="resume the run with the version that began it",
             )
@@ -116,8 +117,12 @@ def replay(
     # Behind this index of its records, nothing is lost from a journal.
     whole_from = {number: contents.gaps[-1].before for number, contents in journals.items() if contents.gaps}
     order = {step: place for place, step in enumerate(steps)}
+    under_way = (
+        index for index, row in rows.items() if not all(step in row.steps and row.steps[step].final for step in steps)
+    )
     return ShardHistory(
         rows={index: row.history(index, order, whole_from) for index, row in rows.items()},
+        under_way=frozenset(under_way),
         doubtful_elsewhere=frozenset(steps) if whole_from else frozenset(),
         blame=blame([(number, contents.records) for number, contents in journals.items()], died),
         takeover=Takeover(seen={number: contents.written for number, contents in journals.items()}),

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from reqflo_ray.errors import StoreError
-from reqflo_ray.journal.records import encode, file_header
+from reqflo_ray.journal.records import NO_NAME, encode, file_header, seed_of
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord
 from reqflo_ray.model.plan import Durability
 
@@ -44,11 +44,16 @@ class JournalWriter:
 
     After the first append or sync that fails, nothing is written any more (a torn record must stay the last one, and
     what a failed sync has lost is unknown): whoever waits and whoever comes later gets a `StoreError`.
+
+    Args:
+        name: what the journal is called: whoever expects another one will not take its records for that one's.
     """
 
-    def __init__(self, log: LogFile, *, durability: Durability) -> None:
+    def __init__(self, log: LogFile, *, durability: Durability, name: bytes = NO_NAME) -> None:
         self._loop = asyncio.get_running_loop()
         self._log = log
+        self._name = name
+        self._seed = seed_of(name)
         self._outlives_process = log.outlives_process
         # Where an append alone outlives nothing, also the death of a process can only be survived by a sync.
         self._syncs = durability is Durability.HOST or not log.outlives_process
@@ -78,7 +83,7 @@ class JournalWriter:
         """
         if self._failure is not None:
             self._refuse()
-        frame = encode(self._sequence, record)
+        frame = encode(self._sequence, record, self._seed)
         # Counted first: whatever interrupts the write, this number is never used for another record.
         self._sequence += 1
         self._write(frame)
@@ -94,7 +99,7 @@ class JournalWriter:
             return
         pending, self._pending = self._pending, []
         if not self._begun:
-            pending.insert(0, file_header())
+            pending.insert(0, file_header(self._name))
         self._begun = self._unsynced = True
         try:
             self._log.append(b"".join(pending))

@@ -33,7 +33,9 @@ class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be put on the wire, exactly: the URL is not normalised, header names keep their case.
 
     It may hold secret values, so its `repr` shows none of them. `allowed_hosts` bounds where it may be sent
-    (patterns as in `hosts:` of a secret; None = anywhere), redirects included. Milliseconds; `total_ms` bounds the
+    (patterns as in `hosts:` of a secret; None = anywhere), redirects included. `private_headers` (names in lower case)
+    and, if `private_body`, the body hold something secret or sensitive: they are for the origin of `url` alone, and
+    follow no redirect to another. Milliseconds; `total_ms` bounds the
     whole exchange, pool wait, redirects and body included.
     """
 
@@ -45,6 +47,8 @@ class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
     read_ms: int = 30_000
     total_ms: int = 60_000
     allowed_hosts: tuple[str, ...] | None = None
+    private_headers: frozenset[str] = frozenset()
+    private_body: bool = False
 
     def __repr__(self) -> str:
         return f"<TransportRequest {self.method}>"

@@ -109,7 +109,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How the rows are executed. `concurrency` is rows in flight per worker; `rate` requests per second over the
-    whole run (None = unlimited); `max_failures` stops new shards after that many rows that did not pass."""
+    whole run (None = unlimited); `max_failures` stops the run after that many rows that did not pass."""
 
     evidence: Evidence = Evidence.FULL
     durability: Durability = Durability.HOST

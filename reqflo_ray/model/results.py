@@ -9,6 +9,7 @@ all of them again and again would cost more than making them.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -155,6 +156,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         """The sum, field by field."""
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
+    def minus(self, other: Counts) -> Counts:
+        """Without what `other` counts, field by field."""
+        return Counts(**{name: getattr(self, name) - getattr(other, name) for name in self.__struct_fields__})
+
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A row that did not pass, short enough to be shown to a person (a shard keeps only its first few)."""
@@ -178,6 +183,18 @@ class ShardSummary(msgspec.Struct, frozen=True, kw_only=True):
     finished_at_us: int = 0
 
 
+class ShardProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an attempt of a shard is: the rows that have ended, which the journal keeps.
+
+    `earlier` is the part of `counts` that ended under an earlier driver. `failures` are the first few.
+    """
+
+    shard: int
+    counts: Counts = Counts()
+    earlier: Counts = Counts()
+    failures: tuple[Failure, ...] = ()
+
+
 class ShardOutcome(StrEnum):
     """How a call of `run_shard` ended."""
 
@@ -187,11 +204,13 @@ class ShardOutcome(StrEnum):
 
 
 class ShardReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `run_shard` returns: it never raises. `summary` is there when the outcome is `committed`."""
+    """What `run_shard` returns: it never raises. `summary` is there when the outcome is `committed`; `progress` is how
+    far the call came, None if it did not come to the rows."""
 
     shard: int
     outcome: ShardOutcome
     summary: ShardSummary | None = None
+    progress: ShardProgress | None = None
     error_code: str = ""
     message: str = ""
     hint: str = ""
@@ -208,8 +227,13 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     summary: ShardSummary
 
 
+# How many rows that did not pass a verdict names: enough for a person to start with.
+NAMED_FAILURES: Final = 10
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`verdict.json`, what CI reads. `status` is the worst status of any row; `exit_code` as the run exits."""
+    """`verdict.json`, what CI reads. `status` is the worst status of any row; `exit_code` as the run exits; `failures`
+    are the first `NAMED_FAILURES`, by row."""
 
     format: int = 1
     run_id: str

@@ -73,12 +73,28 @@ def remainders(run: ReportedRun, listed: int, listed_not_passed: int) -> Iterato
     for problem in run.problems:
         yield Remainder(name="(rows that cannot be read)", status="error", message=one_line(problem.message))
     if not run.is_complete:
+        yield from _journaled(run)
         planned = "an unknown number of" if run.rows_planned is None else str(run.rows_planned)
-        done = run.verdict.counts.rows
+        done = run.rows_readable
         yield Remainder(
             name="(unfinished run)",
             status="error",
             message=f"{done} of {planned} rows have a result; `reqflo-ray resume {run.run_id}` goes on",
+        )
+
+
+def _journaled(run: ReportedRun) -> Iterator[Remainder]:
+    """Rows that did not pass and have no result yet; those that the verdict names, and how many more."""
+    for failure in run.journaled_failures:
+        name = one_line(failure.row_key, _LONGEST_NAME) or f"row {failure.row_index}"
+        told = ": ".join(filter(None, (failure.step, failure.code, failure.message)))
+        yield Remainder(name=f"{name} (not committed)", status=failure.status.value, message=one_line(told))
+    counts = run.verdict.counts
+    if (more := counts.rows - counts.passed - run.rows_not_passed - len(run.journaled_failures)) > 0:
+        yield Remainder(
+            name="(rows that did not pass, not committed)",
+            status="failed",
+            message=f"{more} more rows did not pass; `reqflo-ray resume {run.run_id}` brings them to the results",
         )
 
 

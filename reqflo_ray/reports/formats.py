@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 
 from reqflo_ray.analysis.session import open_session
 from reqflo_ray.errors import QueryError, ReqfloError, StoreError, UsageError
+from reqflo_ray.model.results import Verdict
 from reqflo_ray.reports import ctrf, html, junit, markdown, result_document
 from reqflo_ray.reports.output_file import need_writable_place, whole_file
 from reqflo_ray.reports.source import ReportedRun
@@ -57,11 +58,12 @@ def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
     return tuple(found.values())
 
 
-def write_reports(storage: Storage, run: str, reports: Iterable[Report]) -> None:
+def write_reports(storage: Storage, run: str, reports: Iterable[Report], said: Verdict | None = None) -> None:
     """Write reports of a run of the store, finished or not: of an unfinished one, what is committed, marked so.
 
     Args:
         run: the run's id, a unique beginning of it, or `latest`.
+        said: see `ReportedRun.of`.
 
     Raises:
         UsageError: there is no such run, or see `check_reports`.
@@ -73,7 +75,7 @@ def write_reports(storage: Storage, run: str, reports: Iterable[Report]) -> None
     failed: list[ReqfloError] = []
     try:
         with open_session(storage, [folder.run_id]) as session:
-            reported = ReportedRun.of(folder, session)
+            reported = ReportedRun.of(folder, session, said)
             for report in asked:
                 if problem := _failure_of(report, reported):
                     failed.append(problem)

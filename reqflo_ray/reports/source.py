@@ -16,7 +16,7 @@ from typing import Any, Final
 from reqflo_ray.analysis.session import QueryResult, Session
 from reqflo_ray.errors import Problem
 from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.model.results import Counts, Status, Verdict, exit_code, worst_status
+from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.reports.text import visible
 from reqflo_ray.store.history import RunState, run_state
 from reqflo_ray.store.run_folder import RunFolder
@@ -50,8 +50,8 @@ _EVIDENCE_COLUMNS: Final = "".join(
 class ReportedRun:
     """A run, finished or not, with an open session on its results; of an unfinished one, what is committed.
 
-    `verdict` is the stored one, or else what can be said so far. `rows_planned` is how many rows it has in all, None
-    before they are staged.
+    `verdict` is the stored one, or else what was said or can be said so far. `rows_planned` is how many rows it has in
+    all, None before they are staged.
     """
 
     folder: RunFolder
@@ -62,8 +62,15 @@ class ReportedRun:
     session: Session
 
     @classmethod
-    def of(cls, folder: RunFolder, session: Session) -> ReportedRun:
-        """Look at the run of `folder`. Raises `IntegrityError`, `StoreError`: it cannot be read."""
+    def of(cls, folder: RunFolder, session: Session, said: Verdict | None = None) -> ReportedRun:
+        """Look at the run of `folder`.
+
+        Args:
+            said: how the call that ran it says that it ended, which also counts rows that are only journaled.
+
+        Raises:
+            IntegrityError, StoreError: it cannot be read.
+        """
         record, verdict = folder.load_run(), folder.read_verdict()
         plan = None if verdict else read_plan(folder.storage, folder.run_id)
         planned = plan.rows if plan else None
@@ -71,7 +78,7 @@ class ReportedRun:
             folder=folder,
             record=record,
             state=run_state(folder, record, datetime.now(UTC)),
-            verdict=verdict or _verdict_so_far(folder, record),
+            verdict=verdict or said or _verdict_so_far(folder, record),
             rows_planned=verdict.counts.rows if verdict else planned,
             session=session,
         )
@@ -95,6 +102,18 @@ class ReportedRun:
     def rows_not_passed(self) -> int:
         """How many rows did not pass."""
         return self._count("where status <> 'passed'")
+
+    @cached_property
+    def journaled_failures(self) -> tuple[Failure, ...]:
+        """Those of the verdict that have no result yet, since their shard is not committed."""
+        failures = self.verdict.failures
+        if self.is_complete or not failures:
+            return ()
+        numbers = ", ".join(str(failure.row_index) for failure in failures)
+        found = {
+            line["row_index"] for line in self._ask(f"select row_index from results where row_index in ({numbers})")
+        }
+        return tuple(failure for failure in failures if failure.row_index not in found)
 
     @cached_property
     def rows_readable(self) -> int:

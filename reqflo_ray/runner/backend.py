@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from reqflo_ray.errors import Problem
 from reqflo_ray.model.plan import Plan
-from reqflo_ray.model.results import ShardReport
+from reqflo_ray.model.results import ShardProgress, ShardReport
 from reqflo_ray.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ _TICK_SECONDS: Final = 0.25
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What a driver hands to a backend: shards of one run, under one epoch. `rate` is requests a second over all
-    workers, None for no limit."""
+    workers, None for no limit. `is_stopping` is to be asked about four times a second."""
 
     folder: RunFolder
     epoch: int
     shards: Plan
     rate: float | None = None
+    is_stopping: Callable[[], bool]
 
 
 class Observer(Protocol):
@@ -38,6 +40,11 @@ class Observer(Protocol):
 
     def report(self, report: ShardReport) -> None:
         """A shard has ended."""
+        ...
+
+    def progress(self, shards: Sequence[ShardProgress]) -> None:
+        """How far some shards are that run. May be told late, twice, of an attempt that has died, and of a shard that
+        has ended."""
         ...
 
     def tick(self) -> None:
@@ -105,7 +112,10 @@ async def _run_all(work: Work, observer: Observer) -> None:
             done, running = await asyncio.wait(running, timeout=_TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 observer.report(task.result())
+            observer.progress(host.host.progress())
             observer.tick()
+            if work.is_stopping():
+                worker.stopping.set()
             if worker.stopping.is_set():
                 waiting = iter(())
 

@@ -138,9 +138,7 @@ def _secret(reference: SecretReference, may_read: bool) -> Finding:
         if remote and not may_read:
             number = GoogleSecretManager().pin(msgspec.structs.replace(reference, version="")).version
             return Finding(subject=subject, level=Level.OK, message=f"Secret Manager has it; the latest is {number}")
-        empty = not default_sources()[reference.source].read(reference)
+        default_sources()[reference.source].read(reference)
     except SecretError as problem:
         return Finding(subject=subject, level=Level.FAIL, message=problem.message, hint=problem.hint)
-    if empty:
-        return Finding(subject=subject, level=Level.FAIL, message="it is empty", hint="give it a value")
     return Finding(subject=subject, level=Level.OK, message=f"can be read ({reference.source})")

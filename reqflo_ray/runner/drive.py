@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Final
 
-from reqflo_ray.errors import DatasetError, NothingSelectedError
+from reqflo_ray.errors import DatasetError, NothingSelectedError, Problem, Severity, StoreError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.plan import Plan, RunRecord
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.runner.backend import Backend, Work
 from reqflo_ray.runner.listener import Listener, RunOutcome
-from reqflo_ray.runner.ownership import StopSignals, claim_run, heartbeat
+from reqflo_ray.runner.ownership import Stop, claim_run, heartbeat
 from reqflo_ray.runner.tally import Tally
 from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
@@ -59,14 +59,16 @@ def drive(
     finished = folder.read_verdict()
     if finished is None:
         try:
-            finished, code = _drive_unfinished(folder, record, choose_backend, stage, listener, clock, take_over)
+            finished, code, journaled = _drive_unfinished(
+                folder, record, choose_backend, stage, listener, clock, take_over
+            )
         except (DatasetError, NothingSelectedError):
             if not resumed:
                 folder.discard()  # nothing was sent, and there is nothing to go on with
             raise
     else:
         listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
-        code = finished.exit_code
+        code, journaled = finished.exit_code, 0
         # A driver that died right after its manifest may have left it.
         folder.storage.remove(folder.path(layout.SEALING_KEY))
     outcome = RunOutcome(
@@ -77,6 +79,7 @@ def drive(
         exit_code=code,
         complete=folder.is_complete(),
         resumed=resumed,
+        journaled=journaled,
     )
     listener.finished(outcome)
     return outcome
@@ -90,9 +93,10 @@ def _drive_unfinished(
     listener: Listener,
     clock: Clock,
     take_over: bool,
-) -> tuple[Verdict, int]:
+) -> tuple[Verdict, int, int]:
+    """The verdict, of what is finished if the run is not; the exit code; the rows that are only journaled."""
     epoch = claim_run(folder, this_process(), take_over=take_over, clock=clock, wait=time.sleep)
-    signals = StopSignals(folder, epoch)
+    stop = Stop(folder, epoch)
     with ExitStack() as held:
         held.enter_context(heartbeat(folder, epoch, clock))
         plan = _plan(folder, record, stage)
@@ -101,7 +105,7 @@ def _drive_unfinished(
             clock=clock,
             rows_total=plan.rows,
             max_failures=record.options.max_failures,
-            stop=lambda: folder.stop(epoch),
+            stop=stop.ask,
         )
         todo = _to_do(folder, plan, tally)
         if todo:
@@ -109,9 +113,9 @@ def _drive_unfinished(
             listener.started(folder.run_id, backend.name, reason, plan.rows)
             held.enter_context(backend)
             # After the backend is up: starting a cluster installs signal handlers of its own.
-            held.enter_context(signals.handled())
-            _dispatch(folder, backend, epoch, todo, record.options.rate, tally)
-    return _finish(folder, record, plan, tally, signals.exit_code)
+            held.enter_context(stop.by_signals())
+            _dispatch(folder, backend, epoch, todo, record.options.rate, tally, stop)
+    return _finish(folder, record, plan, tally, stop.exit_code)
 
 
 def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> Plan:
@@ -133,33 +137,54 @@ def _to_do(folder: RunFolder, plan: Plan, tally: Tally) -> Plan:
     return plan.without(committed) if committed else plan
 
 
-def _dispatch(folder: RunFolder, backend: Backend, epoch: int, todo: Plan, rate: float | None, tally: Tally) -> None:
+def _dispatch(
+    folder: RunFolder, backend: Backend, epoch: int, todo: Plan, rate: float | None, tally: Tally, stop: Stop
+) -> None:
     newer = folder.path(layout.epoch(epoch + 1))
     for _ in range(_PASSES):
-        backend.run(Work(folder=folder, epoch=epoch, shards=todo, rate=rate), tally)
+        backend.run(Work(folder=folder, epoch=epoch, shards=todo, rate=rate, is_stopping=stop.is_asked), tally)
         tally.tick()
-        if folder.is_stopped(epoch) or folder.storage.exists(newer) or tally.errors:
+        if stop.problem is not None:
+            tally.warn(_hardly_stopped(stop.problem))
+        if stop.is_asked() or folder.storage.exists(newer) or tally.errors:
             return
         todo = todo.without(set(folder.committed()))
         if not todo:
             return
 
 
-def _finish(folder: RunFolder, record: RunRecord, plan: Plan, tally: Tally, interrupted: int) -> tuple[Verdict, int]:
+def _hardly_stopped(problem: StoreError) -> Problem:
+    return Problem(
+        code="stop_not_written",
+        message=f"workers could not be asked to stop at once: {problem.message}",
+        cause=problem.cause,
+        hint="the run was stopped all the same; requests of workers on other machines may have been cut off",
+        severity=Severity.WARNING,
+    )
+
+
+def _finish(
+    folder: RunFolder, record: RunRecord, plan: Plan, tally: Tally, interrupted: int
+) -> tuple[Verdict, int, int]:
     """Write verdict and manifest if every shard is committed; else say how far the run came."""
-    if len(folder.committed()) < len(plan):
+    committed = folder.committed()
+    if len(committed) < len(plan):
+        for shard in filter(tally.misses, committed):  # a worker may have been too late to report it
+            commit = folder.read_commit(shard)
+            if commit is not None:
+                tally.add(commit.summary)
         code = exit_code(tally.counts, interrupted=interrupted, unfinished=not tally.stopped_by_failures)
         # That what has ended passed is no verdict on rows that have not.
         status = worst_status(tally.counts)
         status = Status.CANCELLED if status is Status.PASSED else status
-        return _verdict(record, tally.counts, tally.failures, status, code), code
+        return _verdict(record, tally.counts, tally.failures, status, code), code, tally.journaled
 
-    def judge(counts: Counts) -> Verdict:
-        return _verdict(record, counts, tally.failures, worst_status(counts), exit_code(counts))
+    def judge(counts: Counts, failures: list[Failure]) -> Verdict:
+        return _verdict(record, counts, failures, worst_status(counts), exit_code(counts))
 
     verdict = complete(folder, judge, len(plan))
     clean_up(folder)
-    return verdict, verdict.exit_code
+    return verdict, verdict.exit_code, 0
 
 
 def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status: Status, code: int) -> Verdict:

@@ -18,7 +18,7 @@ from reqflo_ray.model.exchange import Exchange, Headers, TransportRequest
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
-from reqflo_ray.secrets.redactor import Redactor, mask_credentials
+from reqflo_ray.secrets.redactor import Redactor, mask_credentials, text_of
 
 # Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
 _SEPARATOR: Final = "\x00"
@@ -85,7 +85,16 @@ class EvidenceBuilder:
         for result in assertions:
             texts += (result.expected, result.actual, result.message)
         texts += [event.text for event in events]
-        masked = _mask_all(texts, redactor)
+        request_content = request.body if request else None
+        response_content = response.body if response else None
+        if not self._with_exchange:  # only their sizes are kept
+            request_body, response_body = _only_size(request_content), _only_size(response_content)
+            masked, _, _ = _mask_all(texts, None, None, redactor)
+        else:
+            # The whole bodies are redacted before they are cut: a secret across the cut must not survive in part.
+            masked, request_masked, response_masked = _mask_all(texts, request_content, response_content, redactor)
+            request_body = self._body(request_content, request_masked)
+            response_body = self._body(response_content, response_masked)
         if masked is not texts:
             take = iter(masked).__next__
             url, error_message, outputs, reason = take(), take(), take(), take()
@@ -93,8 +102,6 @@ class EvidenceBuilder:
             received = tuple([(take(), take()) for _ in received])
             assertions = tuple([_with_texts(result, take(), take(), take()) for result in assertions])
             events = tuple([LogEvent(event.at_us, event.kind, take()) for event in events])
-        request_body = self._body(request.body if request else None, redactor)
-        response_body = self._body(response.body if response else None, redactor)
         failure = exchange.failure if exchange else None
         return StepRecord(
             row_index=attempt.row_index,
@@ -132,17 +139,12 @@ class EvidenceBuilder:
             resumed=attempt.resumed,
         )
 
-    def _body(self, body: bytes | None, redactor: Redactor) -> _KeptBody:
+    def _body(self, body: bytes | None, redacted: bytes) -> _KeptBody:
         if body is None:
             return _NO_BODY
-        size = len(body)
-        if not self._with_exchange:
-            return _KeptBody(None, size, "", False)
-        # The whole body is redacted before it is cut: a secret across the cut must not survive in part.
-        redacted = redactor.bytes(body)
         if len(redacted) <= self._body_bytes:
-            return _KeptBody(redacted, size, "", False)
-        return _KeptBody(redacted[: self._body_bytes], size, hashlib.sha256(redacted).hexdigest(), True)
+            return _KeptBody(redacted, len(body), "", False)
+        return _KeptBody(redacted[: self._body_bytes], len(body), hashlib.sha256(redacted).hexdigest(), True)
 
 
 def without_exchange(record: StepRecord) -> StepRecord:
@@ -162,15 +164,21 @@ class _KeptBody(NamedTuple):
 _NO_BODY: Final = _KeptBody(None, 0, "", False)
 
 
-def _mask_all(texts: list[str], redactor: Redactor) -> list[str]:
-    """All of `texts`, masked by a single pass of the redactor; the same list if there is nothing to mask."""
-    joined = _SEPARATOR.join(texts)
-    masked = redactor.text(joined)
-    if masked is joined:
-        return texts
-    parts = masked.split(_SEPARATOR)
-    # A text that held the separator itself would shift all others: mask one by one instead.
-    return parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
+def _only_size(body: bytes | None) -> _KeptBody:
+    return _NO_BODY if body is None else _KeptBody(None, len(body), "", False)
+
+
+def _mask_all(
+    texts: list[str], request_body: bytes | None, response_body: bytes | None, redactor: Redactor
+) -> tuple[list[str], bytes, bytes]:
+    """All texts and both bodies, masked by one search; the same list of texts if there is nothing to mask in them."""
+    joined = _SEPARATOR.join(texts).encode("utf-8", "surrogatepass")
+    masked, request_masked, response_masked = redactor.each((joined, request_body or b"", response_body or b""))
+    if masked is not joined:
+        parts = text_of(masked).split(_SEPARATOR)
+        # A text that held the separator itself would shift all others: mask one by one instead.
+        texts = parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
+    return texts, request_masked, response_masked
 
 
 def _with_texts(result: AssertionResult, expected: str, actual: str, message: str) -> AssertionResult:

@@ -10,9 +10,9 @@ from typing import Final
 
 from reqflo_ray.errors import StoreError
 from reqflo_ray.model.plan import ShardPlan
-from reqflo_ray.model.results import ShardOutcome, ShardReport
+from reqflo_ray.model.results import ShardOutcome, ShardProgress, ShardReport
 from reqflo_ray.runner.fence import Fence
-from reqflo_ray.runner.shard import run_shard
+from reqflo_ray.runner.shard import run_shard, suspended
 from reqflo_ray.runner.worker import Worker
 from reqflo_ray.store import layout
 
@@ -41,9 +41,13 @@ class ShardHost:
         self._running.add(task)
         try:
             await asyncio.wait({task})
-            return ShardReport(shard=plan.shard, outcome=ShardOutcome.SUSPENDED) if task.cancelled() else task.result()
+            return suspended(self._worker, plan.shard) if task.cancelled() else task.result()
         finally:
             self._running.discard(task)
+
+    def progress(self) -> list[ShardProgress]:
+        """How far the shards are that run."""
+        return [account.progress() for account in self._worker.accounts.values()]
 
     async def close(self) -> None:
         """End the watch and whatever still runs."""
@@ -58,7 +62,7 @@ class ShardHost:
         newer = folder.path(layout.epoch(self._epoch + 1))
         ours = Fence(lambda: not (folder.is_stopped(self._epoch) or folder.storage.exists(newer)), is_near=is_near)
         # A stop is a file that another process writes: there is nothing to be woken by.
-        while True:
+        while not self._worker.stopping.is_set():
             if not await self._may_go_on(ours):
                 break
             await asyncio.sleep(_LOOK_EVERY_SECONDS if is_near else _LOOK_FAR_EVERY_SECONDS)

@@ -91,7 +91,7 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
         DefinitionError: the journey does not compile, or more is wrong than a dataset that cannot be read; with all
             that the check finds besides.
     """
-    workspace = load_workspace(request.workspace)
+    workspace = load_workspace(request.workspace, request.journey)
     source = _compiled(request, workspace)
     compilation = source if isinstance(source, Compilation) else None
     if compilation is not None and _has_error(workspace.problems):

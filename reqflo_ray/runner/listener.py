@@ -27,7 +27,8 @@ class RunOutcome:
     """How a call that ran something ended.
 
     `verdict` is the stored one if the run is complete, else of what is finished so far. `results_path` is the folder of
-    the run. `resumed`: the run existed before this call.
+    the run. `resumed`: the run existed before this call. `journaled` rows of the verdict have ended in shards that are
+    not committed: only a resume brings them to the results that can be queried.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class RunOutcome:
     exit_code: int
     complete: bool
     resumed: bool
+    journaled: int = 0
 
 
 class Listener(Protocol):

@@ -110,20 +110,41 @@ def handling_signals(handler: Callable[[int, FrameType | None], None]) -> Iterat
             signal.signal(number, earlier)
 
 
-class StopSignals:
-    """Turns SIGINT and SIGTERM into the stop of an epoch. The first drains, a second SIGINT ends at once."""
+class Stop:
+    """The stop of an epoch, by its own driver: by SIGINT, SIGTERM, or because it has seen enough.
+
+    Workers learn of it by the stop marker. One that cannot be written (a full disk) is tried again at every look at
+    `is_asked`, and `problem` says what was in the way the first time.
+    """
 
     def __init__(self, folder: RunFolder, epoch: int) -> None:
         self._folder = folder
         self._epoch = epoch
+        self._asked = self._written = False
         self.exit_code = 0  # 130 or 143 once a signal came
+        self.problem: StoreError | None = None
 
-    def handled(self) -> AbstractContextManager[None]:
-        """Handle the signals while the block runs."""
+    def ask(self) -> None:
+        """Let rows in flight end, and begin no others."""
+        self._asked = True
+        self.is_asked()
+
+    def is_asked(self) -> bool:
+        """Whether the run is to stop."""
+        if self._asked and not self._written:
+            try:
+                self._folder.stop(self._epoch)
+                self._written = True
+            except StoreError as problem:
+                self.problem = self.problem or problem
+        return self._asked
+
+    def by_signals(self) -> AbstractContextManager[None]:
+        """Ask for it at a signal while the block runs. The first drains, a second SIGINT ends at once."""
         return handling_signals(self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.exit_code and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.exit_code = 128 + number
-        self._folder.stop(self._epoch)
+        self.ask()

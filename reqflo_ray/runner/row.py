@@ -41,10 +41,12 @@ _WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowOutcome:
-    """A finished row: its verdict and the records of all its attempts, in order."""
+    """A finished row: its verdict and the records of all its attempts, in order. `replayed`: the row had ended before,
+    and nothing was carried out for it now."""
 
     result: RowResult
     records: tuple[StepRecord, ...]
+    replayed: bool = False
 
 
 class RowRunner:
@@ -63,6 +65,7 @@ class RowRunner:
         self._halted_by = ""
         self._withheld: dict[str, PreparedStep] = {}
         self._restored_ms = 0.0
+        self._goes_on = False
 
     async def run(self) -> RowOutcome:
         """Execute what is left of the row.
@@ -83,9 +86,12 @@ class RowRunner:
                 self._restore(prepared, past, past.final)
             else:
                 try:
-                    self._conclude(prepared, await self._execute(prepared, past))
+                    outcome = await self._execute(prepared, past)
                 except UnrecordableError as error:  # only this row cannot go on
-                    self._conclude(prepared, Outcome(status=Status.ERROR, code=error.code, message=error.message))
+                    outcome = Outcome(status=Status.ERROR, code=error.code, message=error.message)
+                # That an outcome is unknown is found anew by every attempt.
+                self._goes_on |= outcome.status is not Status.INCONCLUSIVE
+                self._conclude(prepared, outcome)
         return self._finish(started_at_us, (clock.monotonic() - started) * 1000 + self._restored_ms)
 
     async def _execute(self, prepared: PreparedStep, past: StepHistory) -> Outcome:
@@ -254,7 +260,7 @@ class RowRunner:
         if ended.status is Status.PASSED and self._worker.run.options.evidence is Evidence.FAILURES:
             records = tuple(without_exchange(record) for record in records)
         started_at_us = self._history.started_at_us or started_at_us
-        inputs = _encode(context.scope.inputs()).decode()
+        inputs = _encode(context.scope.inputs())
         context.register_sensitive()
         return RowOutcome(
             result=RowResult(
@@ -264,7 +270,7 @@ class RowRunner:
                 error_code=ended.code,
                 error_message=context.redactor.text(ended.message) if ended.message else "",
                 failed_step=failed_step,
-                inputs=context.redactor.text(inputs),
+                inputs=context.redactor.bytes(inputs).decode(errors="replace"),
                 started_at_us=started_at_us,
                 duration_ms=duration_ms,
                 resumed=self._history.last_attempt > 0,
@@ -274,6 +280,7 @@ class RowRunner:
                 resent_sensitive=counts.resent_sensitive,
             ),
             records=records,
+            replayed=self._history.last_attempt > 0 and not self._goes_on,
         )
 
 

@@ -205,5 +205,5 @@ class RowContext:
         return self._would_be_masked([cookie.name, cookie.value, cookie.domain, cookie.path])
 
     def _would_be_masked(self, value: JsonValue) -> bool:
-        text = _encode(value).decode()
-        return self.redactor.text(text) != text
+        data = _encode(value)
+        return self.redactor.bytes(data) is not data

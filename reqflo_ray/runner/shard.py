@@ -9,10 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import traceback
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from reqflo_ray.engine.identity import journal_name
 from reqflo_ray.errors import ClusterError, ReqfloError
 from reqflo_ray.journal.reader import Gap, JournalContents, read_journal
 from reqflo_ray.journal.replay import ShardHistory, replay
@@ -21,7 +26,6 @@ from reqflo_ray.model.journal import Poisoned, Solo, Takeover
 from reqflo_ray.model.plan import Durability, Row, ShardPlan
 from reqflo_ray.model.results import (
     Commit,
-    Counts,
     Failure,
     FileDigest,
     RowResult,
@@ -30,6 +34,7 @@ from reqflo_ray.model.results import (
     ShardSummary,
     Status,
 )
+from reqflo_ray.runner.account import NAMED_FAILURES, ShardAccount, failure_of
 from reqflo_ray.runner.fence import Fence
 from reqflo_ray.runner.meter import MeteredLog
 from reqflo_ray.runner.row import RowOutcome, RowRunner
@@ -40,10 +45,10 @@ from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import read_rows
 from reqflo_ray.store.writer import results_file, steps_file
 
-# How many failures a shard's summary names: enough for a person to start with, small enough for a million shards.
-_NAMED_FAILURES: Final = 5
 # A shard whose workers die this often without finishing anything, and without a row to blame, is given up.
 _BARREN_DEATHS: Final = 6
+# For so long the rows under suspicion of one shard keep all others of their worker waiting.
+_ALONE_SECONDS: Final = 1.0
 
 
 async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
@@ -53,11 +58,11 @@ async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
         epoch: the driver's claim under which this happens; a later claim stops it.
     """
     try:
-        return await _run_shard(worker, plan, epoch)
+        report = await _run_shard(worker, plan, epoch)
     except Suspended:
-        return ShardReport(shard=plan.shard, outcome=ShardOutcome.SUSPENDED)
+        return suspended(worker, plan.shard)
     except ReqfloError as error:
-        return ShardReport(
+        report = ShardReport(
             shard=plan.shard,
             outcome=ShardOutcome.ERROR,
             error_code=error.code,
@@ -65,7 +70,18 @@ async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
             hint=error.hint,
         )
     except Exception as error:
-        return internal_fault(plan.shard, error)
+        report = internal_fault(plan.shard, error)
+    return _with_progress(worker, report)
+
+
+def suspended(worker: Worker, shard: int) -> ShardReport:
+    """The report of a shard that is not finished: somebody else goes on with it, now or after a resume."""
+    return _with_progress(worker, ShardReport(shard=shard, outcome=ShardOutcome.SUSPENDED))
+
+
+def _with_progress(worker: Worker, report: ShardReport) -> ShardReport:
+    account = worker.accounts.pop(report.shard, None)
+    return report if account is None else msgspec.structs.replace(report, progress=account.progress())
 
 
 def internal_fault(shard: int, error: BaseException) -> ShardReport:
@@ -91,11 +107,14 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     if isinstance(number, Commit):
         return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=number.summary)
     # Only after the claim: what an older attempt appends from now on, it will not send.
-    history = await asyncio.to_thread(_read_history, worker, plan, number)
+    history, earlier = await asyncio.to_thread(_read_history, worker, plan, number, epoch)
     rows = await asyncio.to_thread(_read_staged, worker, plan)
+    ended = _EndedRows(ShardAccount(plan.shard, quarantined=history.quarantined), history, earlier)
+    worker.accounts[plan.shard] = ended.account
     log = await asyncio.to_thread(folder.open_journal, plan.shard, number)
     metered = MeteredLog(log, worker.meter, worker.clock)
-    journal = JournalWriter(metered, durability=worker.run.options.durability)
+    name = journal_name(worker.run.nonce, plan.shard, number)
+    journal = JournalWriter(metered, durability=worker.run.options.durability, name=name)
     try:
         await journal.begin()
         await asyncio.to_thread(folder.note_journal, plan.shard, number)
@@ -109,34 +128,57 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
         if number > 1:
             # First of all: what this attempt knows of the older ones, lest its successors are told otherwise.
             journal.append(history.takeover)
-        outcomes = await _run_rows(worker, attempt, rows, history)
+        await _run_rows(worker, attempt, rows, ended)
     finally:
         await journal.close()
-    commit = await asyncio.to_thread(_write_files, worker, plan, epoch, number, outcomes, history)
+    commit = await asyncio.to_thread(_write_files, worker, plan, epoch, number, ended)
     if await asyncio.to_thread(folder.commit, commit):
         return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=commit.summary)
     await asyncio.to_thread(folder.drop_files, commit)
     raise Suspended
 
 
-def _read_history(worker: Worker, plan: ShardPlan, number: int) -> ShardHistory:
+@dataclass(frozen=True, slots=True)
+class _EndedRows:
+    """The rows of an attempt that have ended, counted. `earlier`: the attempts that earlier drivers had made."""
+
+    account: ShardAccount
+    history: ShardHistory
+    earlier: frozenset[int]
+    outcomes: list[RowOutcome] = field(default_factory=list)
+
+    def add(self, outcome: RowOutcome) -> None:
+        self.outcomes.append(outcome)
+        result = outcome.result
+        self.account.add(
+            result,
+            steps=len({record.step_id for record in outcome.records}),
+            earlier=outcome.replayed and self.history.row(result.row_index).last_attempt in self.earlier,
+        )
+
+
+def _read_history(worker: Worker, plan: ShardPlan, number: int, epoch: int) -> tuple[ShardHistory, frozenset[int]]:
+    """What older attempts left behind, and which of them were made under earlier drivers."""
     synced = worker.run.options.durability is Durability.HOST
     claims = worker.folder.attempts(plan.shard) if number > 1 else []
     begun = {attempt for attempt, claim in claims if attempt < number and claim.has_journal}
     journals = dict.fromkeys(begun, b"")
     journals |= worker.folder.older_journals(plan.shard, number, synced=synced)
-    return replay(
-        [
-            (attempt, _own_records(read_journal(data, begun=attempt in begun), plan))
-            for attempt, data in journals.items()
-        ],
+    nonce = worker.run.nonce
+    contents = {
+        attempt: read_journal(data, name=journal_name(nonce, plan.shard, attempt), begun=attempt in begun)
+        for attempt, data in journals.items()
+    }
+    history = replay(
+        [(attempt, _own_records(found, plan)) for attempt, found in contents.items()],
         steps=[prepared.step.id for prepared in worker.program.steps],
-        died=worker.folder.worker_deaths(plan.shard, number, worker.node_lives),
+        died=worker.folder.worker_deaths(claims, number, worker.node_lives),
     )
+    return history, frozenset(attempt for attempt, claim in claims if claim.epoch < epoch)
 
 
 def _own_records(contents: JournalContents, plan: ShardPlan) -> JournalContents:
-    """A journal that speaks of another shard's rows has taken the place of ours: it tells nothing, and ours is lost."""
+    """A journal without a name that speaks of another shard's rows has taken the place of ours, which is lost."""
     rows = range(plan.first_row, plan.first_row + plan.rows)
     if all(isinstance(record, Takeover) or record.row in rows for record in contents.records):
         return contents
@@ -148,10 +190,9 @@ def _read_staged(worker: Worker, plan: ShardPlan) -> Sequence[Row]:
     return read_rows(worker.folder.storage, path, sha256=plan.sha256, sealer=worker.sealer)
 
 
-async def _run_rows(
-    worker: Worker, attempt: ShardAttempt, rows: Sequence[Row], history: ShardHistory
-) -> list[RowOutcome]:
+async def _run_rows(worker: Worker, attempt: ShardAttempt, rows: Sequence[Row], ended: _EndedRows) -> None:
     """All rows of the shard; those under suspicion of killing their worker first, and one at a time."""
+    history = ended.history
     blame = history.blame
     if blame.barren_deaths >= _BARREN_DEATHS:
         raise ClusterError(
@@ -159,24 +200,32 @@ async def _run_rows(
             code="workers_keep_dying",
             hint="look at the workers' logs and memory; the run can be resumed",
         )
-    alone = set(blame.suspects) | ({row.index for row in rows} if blame.all_alone else set())
-    outcomes: list[RowOutcome] = []
-    for row in rows:
-        if row.index in alone:
-            async with worker.alone():
-                outcomes.append(await _run_alone(worker, attempt, row, history))
-    waiting = iter([row for row in rows if row.index not in alone])
+    finished = history.rows.keys() - history.under_way
+    alone = set(blame.suspects) | ({row.index for row in rows} - finished if blame.all_alone else set())
+    suspects = deque(row for row in rows if row.index in alone & history.under_way)
+    suspects += [row for row in rows if row.index in alone - history.under_way]
+    under_way = deque(row for row in rows if row.index in history.under_way - alone)
+    waiting = deque(row for row in rows if row.index not in alone | history.under_way)
+    while suspects:
+        # To be alone, all rows in flight have to end: so several make use of it, and then others have their turn.
+        async with worker.alone():
+            ends = worker.clock.monotonic() + _ALONE_SECONDS
+            while suspects and worker.clock.monotonic() < ends:
+                ended.add(await _run_alone(worker, attempt, suspects.popleft(), history))
 
-    async def take_rows() -> None:
-        # Held from row to row: a shard that has begun goes first, so that its rows share the writes of one journal.
-        async with worker.rows:
-            for row in waiting:
-                outcomes.append(await _run_row(worker, attempt, row, history))
+    async def take_rows(waiting: deque[Row], *, first: bool) -> None:
+        while waiting and await worker.rows.take(waiting, first=first):
+            try:
+                # Held from row to row: a shard that has begun goes on, and its rows share the writes of one journal.
+                while waiting and (first or not worker.rows.is_wanted_first):
+                    ended.add(await _run_row(worker, attempt, waiting.popleft(), history))
+            finally:
+                worker.rows.give_back()
 
-    takers = min(len(rows) - len(alone), worker.run.options.concurrency)
-    await _all_or_first_error([asyncio.ensure_future(take_rows()) for _ in range(takers)])
-    outcomes.sort(key=lambda outcome: outcome.result.row_index)
-    return outcomes
+    most = worker.run.options.concurrency
+    takers = [take_rows(under_way, first=True) for _ in range(min(len(under_way), most))]
+    takers += [take_rows(waiting, first=False) for _ in range(min(len(waiting), most))]
+    await _all_or_first_error([asyncio.ensure_future(taker) for taker in takers])
 
 
 async def _run_alone(worker: Worker, attempt: ShardAttempt, row: Row, history: ShardHistory) -> RowOutcome:
@@ -216,6 +265,7 @@ def _poisoned(worker: Worker, attempt: ShardAttempt, row: Row) -> RowOutcome:
             resumed=True,
         ),
         records=(),
+        replayed=True,
     )
 
 
@@ -239,10 +289,9 @@ async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
         raise errors[0]
 
 
-def _write_files(
-    worker: Worker, plan: ShardPlan, epoch: int, number: int, outcomes: list[RowOutcome], history: ShardHistory
-) -> Commit:
+def _write_files(worker: Worker, plan: ShardPlan, epoch: int, number: int, ended: _EndedRows) -> Commit:
     folder = worker.folder
+    outcomes = sorted(ended.outcomes, key=lambda outcome: outcome.result.row_index)
     results = results_file([outcome.result for outcome in outcomes], shard=plan.shard)
     records = [record for outcome in outcomes for record in outcome.records]
     files = (
@@ -253,7 +302,7 @@ def _write_files(
     summary = ShardSummary(
         shard=plan.shard,
         attempt=number,
-        counts=_count(outcomes, history),
+        counts=ended.account.counts,
         failures=tuple(_failures(outcomes)),
         first_response_at_us=min(answered, default=0),
         finished_at_us=worker.clock.now_us(),
@@ -266,33 +315,6 @@ def _write(folder: RunFolder, path: str, data: bytes, rows: int) -> FileDigest:
     return FileDigest(path=path, sha256=hashlib.sha256(data).hexdigest(), size=len(data), rows=rows)
 
 
-def _count(outcomes: list[RowOutcome], history: ShardHistory) -> Counts:
-    by_status = {status.value: 0 for status in Status}
-    totals = dict.fromkeys(("requests", "retries", "resent", "resent_sensitive", "resumed"), 0)
-    for outcome in outcomes:
-        by_status[outcome.result.status.value] += 1
-        for name in totals:
-            totals[name] += getattr(outcome.result, name)
-    return Counts(
-        rows=len(outcomes),
-        steps=sum(len({record.step_id for record in outcome.records}) for outcome in outcomes),
-        quarantined=history.quarantined,
-        poisoned=sum(outcome.result.error_code == "poison_row" for outcome in outcomes),
-        **by_status,
-        **totals,
-    )
-
-
 def _failures(outcomes: list[RowOutcome]) -> list[Failure]:
     failed = [outcome.result for outcome in outcomes if outcome.result.status is not Status.PASSED]
-    return [
-        Failure(
-            row_index=result.row_index,
-            row_key=result.row_key,
-            status=result.status,
-            step=result.failed_step,
-            code=result.error_code,
-            message=result.error_message,
-        )
-        for result in failed[:_NAMED_FAILURES]
-    ]
+    return [failure_of(result) for result in failed[:NAMED_FAILURES]]

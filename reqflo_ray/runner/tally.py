@@ -1,23 +1,33 @@
-"""Adds up what shards report and tells the listener: the driver's only memory of the rows, and it does not grow."""
+"""Adds up what shards report and tells the listener: all that the driver knows of the rows, and it does not grow.
+
+No row is counted twice, whatever is told late, twice, or of an attempt that has died. A row that has ended is
+journaled, and every later attempt of its shard counts it again: so of two accounts of one shard the one with more rows
+stands for both, and the commit stands for all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
 
 from reqflo_ray.errors import Problem
 from reqflo_ray.model.clock import Clock
-from reqflo_ray.model.results import Counts, Failure, ShardOutcome, ShardReport, ShardSummary
+from reqflo_ray.model.results import (
+    NAMED_FAILURES,
+    Counts,
+    Failure,
+    ShardOutcome,
+    ShardProgress,
+    ShardReport,
+    ShardSummary,
+)
 from reqflo_ray.runner.listener import Listener, Progress
-
-_NAMED_FAILURES: Final = 10
 
 
 class Tally:
     """The `Observer` of a run.
 
     Args:
-        stop: called when `max_failures` rows have not passed.
+        stop: called when `max_failures` rows have not passed under this driver: a resume goes on after those of before.
     """
 
     def __init__(
@@ -29,44 +39,68 @@ class Tally:
         self._max_failures = max_failures
         self._stop = stop
         self._started = clock.monotonic()
-        self._before = Counts()
+        self._before = Counts()  # what had ended when this driver began
+        self._committed = bytearray()  # 1 for each shard that is, by its number: there may be a million
+        self._running: dict[int, ShardProgress] = {}
         self.counts = Counts()
         self.failures: list[Failure] = []
         self.errors: list[ShardReport] = []
         self.stopped_by_failures = False
 
+    @property
+    def journaled(self) -> int:
+        """How many rows have ended in shards that are not committed."""
+        return sum(progress.counts.rows for progress in self._running.values())
+
     def add_earlier(self, summary: ShardSummary) -> None:
         """Count a shard that was committed before this driver began."""
-        self._add(summary)
-        self._before = self.counts
+        self._note(summary.shard)
+        self.counts = self._before = self.counts.plus(summary.counts)
+        self.failures += summary.failures[: NAMED_FAILURES - len(self.failures)]
+
+    def misses(self, shard: int) -> bool:
+        """Whether the commit of a shard has not been counted."""
+        return shard >= len(self._committed) or not self._committed[shard]
+
+    def add(self, summary: ShardSummary) -> None:
+        """Count a shard that is committed, once."""
+        if not self.misses(summary.shard):
+            return
+        self._note(summary.shard)
+        running = self._running.pop(summary.shard, None)
+        if running is not None:
+            self.counts = self.counts.minus(running.counts)
+        self.counts = self.counts.plus(summary.counts)
+        self._name(summary.failures)
+
+    def progress(self, shards: Sequence[ShardProgress]) -> None:
+        """Count how far shards are that run."""
+        for progress in shards:
+            self._advance(progress)
+        self._stop_after_failures()
 
     def report(self, report: ShardReport) -> None:
         """Count a shard that has just ended."""
         if report.outcome is ShardOutcome.ERROR:
             self._report_error(report)
-        if report.summary is None:
-            return
-        named = len(self.failures)
-        self._add(report.summary)
-        for failure in self.failures[named:]:
-            self._listener.failure(failure)
-        not_passed = self.counts.rows - self.counts.passed
-        if self._max_failures is not None and not_passed >= self._max_failures and not self.stopped_by_failures:
-            self.stopped_by_failures = True
-            self._stop()
+        if report.progress is not None:
+            self._advance(report.progress)
+        if report.summary is not None:
+            self.add(report.summary)
+        self._stop_after_failures()
 
     def tick(self) -> None:
         """Tell how far the run is."""
         elapsed = self._clock.monotonic() - self._started
-        rows, steps = self.counts.rows - self._before.rows, self.counts.steps - self._before.steps
-        rate = rows / elapsed if elapsed > 0 else 0.0
+        new = self.counts.minus(self._before)
+        rate = new.rows / elapsed if elapsed > 0 else 0.0
         self._listener.progress(
             Progress(
                 rows_total=self._rows_total,
                 counts=self.counts,
                 elapsed_s=elapsed,
                 rows_per_second=rate,
-                steps_per_second=steps / elapsed if elapsed > 0 else 0.0,
+                steps_per_second=new.steps / elapsed if elapsed > 0 else 0.0,
                 remaining_s=(self._rows_total - self.counts.rows) / rate if rate > 0 else None,
             )
         )
@@ -75,9 +109,33 @@ class Tally:
         """Pass it on."""
         self._listener.warning(problem)
 
-    def _add(self, summary: ShardSummary) -> None:
-        self.counts = self.counts.plus(summary.counts)
-        self.failures += summary.failures[: _NAMED_FAILURES - len(self.failures)]
+    def _note(self, shard: int) -> None:
+        self._committed.extend(bytes(max(0, shard + 1 - len(self._committed))))
+        self._committed[shard] = 1
+
+    def _advance(self, progress: ShardProgress) -> None:
+        last = self._running.get(progress.shard, ShardProgress(shard=progress.shard))
+        if not self.misses(progress.shard) or progress.counts.rows <= last.counts.rows:
+            return
+        self._running[progress.shard] = progress
+        self.counts = self.counts.minus(last.counts).plus(progress.counts)
+        self._before = self._before.minus(last.earlier).plus(progress.earlier)
+        self._name(progress.failures)
+
+    def _stop_after_failures(self) -> None:
+        new = self.counts.minus(self._before)
+        enough = self._max_failures is not None and new.rows - new.passed >= self._max_failures
+        if enough and not self.stopped_by_failures:
+            self.stopped_by_failures = True
+            self._stop()
+
+    def _name(self, failures: Iterable[Failure]) -> None:
+        """Tell the first few, each once: a commit may name what was told while its shard was running."""
+        for failure in failures:
+            known = any(failure.row_index == other.row_index for other in self.failures)
+            if not known and len(self.failures) < NAMED_FAILURES:
+                self.failures.append(failure)
+                self._listener.failure(failure)
 
     def _report_error(self, report: ShardReport) -> None:
         # Many shards fail for one reason, such as a full disk: say it, and keep it, once.

@@ -18,10 +18,12 @@ from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.exchange import Transport
 from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.runner.account import ShardAccount
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.evidence import EvidenceBuilder
 from reqflo_ray.runner.meter import Meter
 from reqflo_ray.runner.pacing import AskForTurns, Pacer, choose_pacer
+from reqflo_ray.runner.row_places import RowPlaces
 from reqflo_ray.secrets.core_dumps import no_core_dumps
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
@@ -41,7 +43,8 @@ def unknown_node(owner: Owner) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
-    is set when no new request may be sent. `sealer` opens the sensitive values of staged rows, if there are any."""
+    is set when no new request may be sent. `accounts` tell how far the shards in flight are, by their number. `sealer`
+    opens the sensitive values of staged rows, if there are any."""
 
     folder: RunFolder
     run: RunRecord
@@ -53,9 +56,10 @@ class Worker:
     clock: Clock
     pacer: Pacer
     hosts: HostLimits
-    rows: asyncio.Semaphore
+    rows: RowPlaces
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
+    accounts: dict[int, ShardAccount] = field(default_factory=dict)
     node_lives: Callable[[Owner], bool] = unknown_node
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -66,12 +70,12 @@ class Worker:
         async with self._alone:  # two that each held a part would wait for ever
             try:
                 while held < self.run.options.concurrency:
-                    await self.rows.acquire()
+                    await self.rows.take(first=True)
                     held += 1
                 yield
             finally:
                 for _ in range(held):
-                    self.rows.release()
+                    self.rows.give_back()
 
     sealer: Sealer | None = None
 
@@ -138,7 +142,7 @@ async def open_worker(
                 clock=clock,
                 pacer=choose_pacer(options.rate, ask, clock),
                 hosts=HostLimits(run.http.max_in_flight_per_host),
-                rows=asyncio.Semaphore(options.concurrency),
+                rows=RowPlaces(options.concurrency),
                 sealer=sealer,
                 node_lives=node_lives,
             )

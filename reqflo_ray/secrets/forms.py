@@ -1,4 +1,4 @@
-"""The shapes that a value takes in bytes on their way: base64, hex, and text under percent or JSON escapes.
+"""The shapes that a value takes in bytes on their way: base64, hex, text under escapes, base64 broken into lines.
 
 Knows encodings only; which values are secret, and what stands in their place, is the redactor's.
 """
@@ -9,15 +9,22 @@ import binascii
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from html.entities import html5
 from typing import Final, NamedTuple
+
+import msgspec
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _BASE64_BYTES: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _DELIMITERS: Final = frozenset(b"\"'=:,;&?#/|<>()[]{} \t\r\n\0")
+_URL: Final = re.compile(r"(https?)://([^/?#\s]+)([^#]*)", re.IGNORECASE)
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_PATH_LENGTH: Final = 12  # a shorter path of a URL is found in other URLs too: `/orders`
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _MAX_NESTING: Final = 2  # escapes in escapes that are seen through: JSON text inside JSON, a URL inside a query
 
 
-class Form(NamedTuple):
+class Form(msgspec.Struct, frozen=True, gc=False):
     """One exact byte string that gives a value away, and how much around it belongs to it.
 
     `before`/`after`: a neighbouring base64 character holds bits of the value too. `whole`: the value is so short that
@@ -50,19 +57,34 @@ class Form(NamedTuple):
 def forms_of(value: str, marker: bytes) -> list[Form]:
     """All forms of `value`: itself, base64 and base64url in each alignment, hex in both cases.
 
-    Escaped text needs no form of its own: `views` takes the escapes away before the search.
+    Escaped text needs no form of its own: `unescaped` takes the escapes away before the search.
     """
     found: list[Form] = []
     for raw in _encodings(value):
         found.append(Form(raw, marker))
         if b" " in raw:
             found.append(Form(raw.replace(b" ", b"+"), marker))  # a form field, once its %XX are decoded
-        found.extend(_base64_forms(raw, marker))
+        _add_base64_forms(found, raw, marker)
         digits = binascii.b2a_hex(raw)
         found.append(Form(digits, marker))
         if not digits.isdigit():
             found.append(Form(digits.upper(), marker))
     return found
+
+
+def sent_as(value: str, marker: bytes) -> list[Form]:
+    """The forms of `value` as it stands in a request if it is a URL or a host name: their letters become small, a
+    default port and a fragment are left out, and a server is told the path alone."""
+    if _HOST.fullmatch(value):
+        small = value.lower()
+        return [Form(small.encode(), marker)] if small != value else []
+    match = _URL.match(value)
+    if match is None:
+        return []
+    scheme, place, path = match[1].lower(), match[2].lower(), match[3].rstrip()
+    whole = f"{scheme}://{place.removesuffix(_DEFAULT_PORTS[scheme])}{path}"
+    found = forms_of(whole, marker) if whole != value else []
+    return found + (forms_of(path, marker) if len(path) >= _PATH_LENGTH else [])
 
 
 def short_forms_of(value: str, marker: bytes) -> list[Form]:
@@ -82,16 +104,16 @@ def _encodings(value: str) -> Iterator[bytes]:
         return
 
 
-def _base64_forms(raw: bytes, marker: bytes) -> Iterator[Form]:
+def _add_base64_forms(found: list[Form], raw: bytes, marker: bytes) -> None:
     """The characters that `raw` alone decides when 0, 1 or 2 unknown bytes stand before it in a group of three."""
     size = len(raw)
-    for shift in range(3):
-        encoded = binascii.b2a_base64(b"\0" * shift + raw, newline=False)
+    for shift, unknown in enumerate((b"", b"\0", b"\0\0")):
+        encoded = binascii.b2a_base64(unknown + raw, newline=False)
         core = encoded[(8 * shift + 5) // 6 : 8 * (shift + size) // 6]
         before, after = shift != 0, (shift + size) % 3 != 0
-        yield Form(core, marker, before, after)
+        found.append(Form(core, marker, before, after))
         if b"+" in core or b"/" in core:
-            yield Form(core.translate(_URL_SAFE), marker, before, after)
+            found.append(Form(core.translate(_URL_SAFE), marker, before, after))
 
 
 def _stands_alone(data: bytes, start: int, end: int) -> bool:
@@ -99,7 +121,7 @@ def _stands_alone(data: bytes, start: int, end: int) -> bool:
 
 
 class _Escapes(NamedTuple):
-    """A way to write bytes as ASCII: `sign` begins every escape, `pattern` finds one, `decode` gives its bytes.
+    """A way to write bytes as ASCII: `sign` is in every escape, `pattern` finds one, `decode` gives its bytes.
     `decode_all` takes all escapes away at once."""
 
     sign: bytes
@@ -144,9 +166,35 @@ def _decode_all_json(data: bytes) -> bytes:
     return data.replace(_NO_TEXT, b"\\")
 
 
+_ENTITY: Final = re.compile(rb"&(?:#([0-9]{1,8})|#[xX]([0-9A-Fa-f]{1,8})|([A-Za-z][A-Za-z0-9]{1,31}));")
+_LAST_CHARACTER: Final = 0x10FFFF
+
+
+def _decode_entity(match: re.Match[bytes]) -> bytes:
+    decimal, hexadecimal, name = match.groups()
+    if name:
+        meant = html5.get(f"{name.decode()};")
+        return match[0] if meant is None else meant.encode()
+    number = int(decimal) if decimal else int(hexadecimal, 16)
+    return match[0] if number > _LAST_CHARACTER else chr(number).encode("utf-8", "surrogatepass")
+
+
+# Base64 is broken into lines of 64 (PEM) or 76 (MIME) columns; other widths are seen. Only breaks after so many of its
+# characters are taken away: lines of prose, of code and of indented JSON stay as they are, at little cost.
+_BROKEN_CRLF: Final = re.compile(rb"\r\n(?<=[A-Za-z0-9+/_-]{32}\r\n)[ \t]*(?=[A-Za-z0-9+/_-])")
+_BROKEN_LF: Final = re.compile(rb"\n(?<=[A-Za-z0-9+/_-]{32}\n)[ \t]*(?=[A-Za-z0-9+/_-])")
+
+
+def _decode_break(_: re.Match[bytes]) -> bytes:
+    return b""
+
+
 _ESCAPES: Final = (
     _Escapes(b"%", _PERCENT, _decode_percent, lambda data: _PERCENT.sub(_decode_percent, data)),
     _Escapes(b"\\", _JSON, _decode_json, _decode_all_json),
+    _Escapes(b"&", _ENTITY, _decode_entity, lambda data: _ENTITY.sub(_decode_entity, data)),
+    _Escapes(b"\r\n", _BROKEN_CRLF, _decode_break, lambda data: _BROKEN_CRLF.sub(b"", data)),
+    _Escapes(b"\n", _BROKEN_LF, _decode_break, lambda data: _BROKEN_LF.sub(b"", data)),
 )
 
 
@@ -189,18 +237,19 @@ def _origin(data: bytes, escapes: _Escapes) -> tuple[list[int], list[int], list[
     return begins, ends, sources
 
 
-def views(data: bytes) -> list[View]:
-    """`data` itself, then what it reads as when its percent and JSON escapes are taken away, nested ones too."""
-    found = [View(data)]
-    if b"%" in data or b"\\" in data:
-        level = found
-        for _ in range(_MAX_NESTING):
-            level = [unescaped for view in level for unescaped in _unescaped(view)]
-            found = found + level
+def unescaped(data: bytes) -> list[View]:
+    """What `data` reads as when its escapes and the line breaks in its base64 are taken away, nested ones too."""
+    found: list[View] = []
+    level = [View(data)]
+    for _ in range(_MAX_NESTING):
+        level = [inner for view in level for inner in _without_one_kind(view)]
+        if not level:
+            break
+        found += level
     return found
 
 
-def _unescaped(view: View) -> Iterator[View]:
+def _without_one_kind(view: View) -> Iterator[View]:
     for escapes in _ESCAPES:
         if escapes.sign in view.data:
             data = escapes.decode_all(view.data)

@@ -19,6 +19,7 @@ import msgspec
 
 from reqflo_ray.errors import SecretError
 from reqflo_ray.model.plan import SecretReference
+from reqflo_ray.secrets.value import SecretValue
 
 LATEST: Final = "latest"
 EMULATOR_VARIABLE: Final = "REQFLO_SECRET_MANAGER_EMULATOR"
@@ -61,13 +62,13 @@ class GoogleSecretManager:
         self._client: Any = None
         self._lock = threading.Lock()
 
-    def read(self, reference: SecretReference) -> bytes:
+    def read(self, reference: SecretReference) -> SecretValue:
         """The payload of the referenced version, its checksum verified; may block, safe to call from threads.
 
         Raises:
             SecretError: `secret_not_found`, `secret_permission_denied`, `secret_unauthenticated`, `secret_disabled`
                 (disabled or destroyed), `secret_invalid_reference`, `secret_corrupted` (the checksum differs),
-                `secret_unavailable` (still failing after the last retry).
+                `secret_unavailable` (still failing after the last retry), `secret_empty`, `secret_not_text`.
         """
         answer = self._access(reference)
         data: bytes = answer.payload.data
@@ -78,7 +79,7 @@ class GoogleSecretManager:
                 cause="its CRC32C is not the one that Secret Manager sent with it",
                 hint="run again",
             )
-        return data
+        return SecretValue.of(reference.name, data)
 
     def pin(self, reference: SecretReference) -> SecretReference:
         """`reference` with the number of its version, for a run in which every worker must read the same value.

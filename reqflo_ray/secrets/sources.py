@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from reqflo_ray.errors import SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
 from reqflo_ray.secrets.gcp import GoogleSecretManager
+from reqflo_ray.secrets.value import SecretValue
 
 _MAXIMUM_BYTES: Final = 64 * 2**10  # as much as Secret Manager takes
 
@@ -21,11 +22,12 @@ _MAXIMUM_BYTES: Final = 64 * 2**10  # as much as Secret Manager takes
 class Source(Protocol):
     """Reads secret values of one kind of place."""
 
-    def read(self, reference: SecretReference) -> bytes:
+    def read(self, reference: SecretReference) -> SecretValue:
         """The value of `reference`; may block, is called from a thread.
 
         Raises:
-            SecretError: the value cannot be had; the text never holds any of it.
+            SecretError: the value cannot be had, or is none (`secret_empty`, `secret_not_text`); the message never
+                holds any of it.
         """
         ...
 
@@ -36,7 +38,7 @@ class EnvironmentSource:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    def read(self, reference: SecretReference) -> bytes:
+    def read(self, reference: SecretReference) -> SecretValue:
         """The value of the variable. Raises SecretError `secret_not_found` if it is not set."""
         value = self._environment.get(reference.key)
         if value is None:
@@ -45,13 +47,13 @@ class EnvironmentSource:
                 code="secret_not_found",
                 hint=f"set `{reference.key}` in the environment of the process that sends the requests",
             )
-        return os.fsencode(value)
+        return SecretValue.of(reference.name, os.fsencode(value))
 
 
 class FileSource:
     """Secrets in a folder, one file per name, readable by the owner only; `key` of a reference is the file's path."""
 
-    def read(self, reference: SecretReference) -> bytes:
+    def read(self, reference: SecretReference) -> SecretValue:
         """The content of the file without one newline at its end.
 
         Raises:
@@ -71,7 +73,8 @@ class FileSource:
             content = os.read(descriptor, _MAXIMUM_BYTES)
         finally:
             os.close(descriptor)
-        return content.removesuffix(b"\r\n") if content.endswith(b"\r\n") else content.removesuffix(b"\n")
+        ending = b"\r\n" if content.endswith(b"\r\n") else b"\n"
+        return SecretValue.of(reference.name, content.removesuffix(ending))
 
 
 def _check_file(reference: SecretReference, status: os.stat_result) -> None:
@@ -138,7 +141,7 @@ def secret_available(reference: SecretReference, environment: Mapping[str, str] 
     if reference.source is SecretSource.GCP:
         return None
     try:
-        value = default_sources(environment)[reference.source].read(reference)
+        default_sources(environment)[reference.source].read(reference)
     except SecretError as problem:
         return f"{problem.message} ({problem.cause})" if problem.cause else problem.message
-    return None if value else f"secret `{reference.name}` is empty"
+    return None

@@ -13,17 +13,18 @@ from reqflo_ray.errors import Problem, SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.sources import Source, default_sources
+from reqflo_ray.secrets.value import SecretValue
 
 
-class SecretValues(Mapping[str, str]):
-    """Loaded values by name. Asking for a name is the one way to see a value."""
+class SecretValues(Mapping[str, SecretValue]):
+    """Loaded values by name."""
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: dict[str, str]) -> None:
+    def __init__(self, values: dict[str, SecretValue]) -> None:
         self._values = values
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: str) -> SecretValue:
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -56,10 +57,10 @@ class SecretStore:
         self._references = references
         self._redactor = redactor
         self._sources = default_sources() if sources is None else sources
-        self._values: dict[str, str] = {}
+        self._values: dict[str, SecretValue] = {}
         self._errors: dict[str, SecretError] = {}
         self._loading = asyncio.Lock()
-        self.values: Mapping[str, str] = SecretValues(self._values)
+        self.values: Mapping[str, SecretValue] = SecretValues(self._values)
 
     async def load(self, names: Iterable[str]) -> None:
         """Make the values of `names` available; each is read once, however often and by whom it is asked for.
@@ -93,9 +94,8 @@ class SecretStore:
                 hint="name it under `workspace.secrets`",
             )
         try:
-            data = await asyncio.to_thread(self._sources[reference.source].read, reference)
-            value = _text(reference, data)
-            self._redactor.register(f"secret:{name}", value)
+            value = await asyncio.to_thread(self._sources[reference.source].read, reference)
+            self._redactor.register(f"secret:{name}", value.reveal())
         except SecretError as error:
             return error
         self._values[name] = value
@@ -106,17 +106,3 @@ class SecretStore:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret store cannot be pickled or copied")
-
-
-def _text(reference: SecretReference, data: bytes) -> str:
-    # Decoded leniently and compared, since a UnicodeDecodeError would carry the value along.
-    text = data.decode("utf-8", "replace")
-    if "\ufffd" in text and text.encode() != data:
-        raise SecretError(
-            f"the value of secret `{reference.name}` is not UTF-8 text",
-            code="secret_not_text",
-            hint="store it as text, for example in base64",
-        )
-    if not text:
-        raise SecretError(f"the value of secret `{reference.name}` is empty", code="secret_empty")
-    return text

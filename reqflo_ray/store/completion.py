@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
 from reqflo_ray.errors import StoreError
-from reqflo_ray.model.results import Commit, Counts, FileDigest, Verdict
+from reqflo_ray.model.results import NAMED_FAILURES, Commit, Counts, Failure, FileDigest, ShardSummary, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.manifest import manifest_parts
 from reqflo_ray.store.run_folder import RunFolder, damaged
 
+# The verdict on rows that ended so, and the first of those that did not pass, in the order of rows.
+Judge: TypeAlias = Callable[[Counts, list[Failure]], Verdict]
 
-def complete(folder: RunFolder, judge: Callable[[Counts], Verdict], shards: int) -> Verdict:
+
+def complete(folder: RunFolder, judge: Judge, shards: int) -> Verdict:
     """Finish the run: look at every file, write the verdict, then the manifest. No two shards are held at a time.
 
     The first verdict counts and is returned, so that two drivers that both get here cannot contradict each other.
 
     Args:
-        judge: the verdict on rows that ended so.
         shards: how many shards the plan has.
 
     Raises:
@@ -68,21 +71,23 @@ def clean_up(folder: RunFolder) -> None:
         folder.storage.sweep(folder.path(part))
 
 
-def _files(folder: RunFolder, judge: Callable[[Counts], Verdict], shards: int) -> Iterator[FileDigest]:
+def _files(folder: RunFolder, judge: Judge, shards: int) -> Iterator[FileDigest]:
     """All files of the run as they are, the verdict last: it is made when the others have been looked at."""
     for name in (layout.RECORD, layout.PLAN):
         yield _digest(name, folder.read_file(name))
     counts = Counts()
-    for files, of_shard in folder.storage.each(lambda shard: _look(folder, shard), range(shards)):
+    failures: list[Failure] = []
+    for files, summary in folder.storage.each(lambda shard: _look(folder, shard), range(shards)):
         yield from files
-        counts = counts.plus(of_shard)
-    verdict = msgspec.json.format(msgspec.json.encode(judge(counts)), indent=2)
+        counts = counts.plus(summary.counts)
+        failures += summary.failures[: NAMED_FAILURES - len(failures)]
+    verdict = msgspec.json.format(msgspec.json.encode(judge(counts, failures)), indent=2)
     if not folder.storage.create(folder.path(layout.VERDICT), verdict):
         verdict = folder.read_file(layout.VERDICT)
     yield _digest(layout.VERDICT, verdict)
 
 
-def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], Counts]:
+def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary]:
     """The files of a committed shard, as they are, and how its rows ended."""
     names = (layout.rows(shard), layout.commit(shard))
     rows, encoded = (folder.read_file(name) for name in names)
@@ -91,7 +96,7 @@ def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], Counts]:
         found = _digest(promised.path, folder.read_file(promised.path))
         if (found.sha256, found.size) != (promised.sha256, promised.size):
             raise damaged(folder.run_id, promised.path, "it is not what was committed")
-    return [*map(_digest, names, (rows, encoded)), *commit.files], commit.summary.counts
+    return [*map(_digest, names, (rows, encoded)), *commit.files], commit.summary
 
 
 def _digest(name: str, data: bytes) -> FileDigest:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
 from reqflo_ray.store.dataset_faults import DataFile, Faults
-from reqflo_ray.store.dataset_files import find_files, is_packed, size_in_bytes
+from reqflo_ray.store.dataset_files import READ_ERRORS, find_files, is_packed, size_in_bytes
 from reqflo_ray.store.dataset_parquet import ParquetReader
 from reqflo_ray.store.dataset_rows import Reader, open_reader
 from reqflo_ray.store.dataset_text import check_encoding
+from reqflo_ray.store.staging import no_row
 
 SAMPLED_ROWS: Final = 100
 _GZIP_RATIO: Final = 5
@@ -24,11 +26,13 @@ def read_columns(files: tuple[str, ...], *, encoding: str = "utf-8", show_text: 
 
     Raises:
         DatasetError: a file is missing, or its beginning cannot be used.
+        NothingSelectedError: there is not a byte in any of the files.
     """
     check_encoding(encoding)
     faults = Faults(show_text=show_text)
     columns: dict[str, None] = {}
-    for file in find_files(files, faults):
+    found = find_files(files, faults)
+    for file in found:
         with open_reader(file, encoding, faults) as reader:
             if reader is None:
                 continue
@@ -38,8 +42,17 @@ def read_columns(files: tuple[str, ...], *, encoding: str = "utf-8", show_text: 
                     columns.update(dict.fromkeys(values))
             else:
                 columns.update(dict.fromkeys(header))
+    if found and not columns and _hold_nothing(found):
+        raise no_row()
     faults.raise_any()
     return tuple(columns)
+
+
+def _hold_nothing(files: Iterable[DataFile]) -> bool:
+    try:
+        return all(size_in_bytes(file) == 0 for file in files)
+    except READ_ERRORS:
+        return False
 
 
 def estimate_rows(files: tuple[str, ...], *, encoding: str = "utf-8") -> int:

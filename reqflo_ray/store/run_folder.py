@@ -6,7 +6,7 @@ whose files it names. How a run is finished is `completion`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -62,6 +62,11 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
 
     count: int = 0
     at_us: int = 0
+
+
+# msgspec learns each type once, and ends the process (SIGSEGV) when two threads are the first to ask for the same one.
+# So one thread asks for all of them, while this is imported.
+_LEARNED = [msgspec.json.Decoder(kind) for kind in (Owner, AttemptClaim, Beat, Commit, Manifest, Verdict)]
 
 
 class RunFolder:
@@ -227,14 +232,18 @@ class RunFolder:
         return claims
 
     def worker_deaths(
-        self, shard: int, attempt: int, node_lives: Callable[[Owner], bool] = lambda _: False
+        self,
+        attempts: Sequence[tuple[int, AttemptClaim]],
+        attempt: int,
+        node_lives: Callable[[Owner], bool] = lambda _: False,
     ) -> set[int]:
-        """The attempts before `attempt` that ended since their worker process died, and nothing else.
+        """The attempts before `attempt` that ended since their worker process died, and nothing else: of those that
+        `attempts` gave for the shard.
 
         Not those whose driver was replaced or asked to stop, and not those whose whole node may have died: of a
         process on another node, only `node_lives` can tell that (its node lives, the process does not).
         """
-        claims = dict(self.attempts(shard))
+        claims = dict(attempts)
         deaths = set()
         for number, claim in claims.items():
             successor = claims.get(number + 1)

@@ -17,12 +17,15 @@ from measurement import Measurement
 from workbench import COMMAND, Workbench, median
 
 from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.journal.replay import replay
 from reqflo_ray.model.journal import Intent
 from reqflo_ray.store.owner import Liveness, liveness
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import read_plan
 
 _PATIENCE = 120.0
+_STEPS = ("token", "create", "read")
+_ANY_ATTEMPT = 1_000_000
 # For a 95th percentile.
 _ENOUGH_SHARDS = 20
 # Slow enough that the run outlasts its kills.
@@ -66,8 +69,8 @@ def _resume(bench: Workbench, rows: int) -> float:
 
 
 def _deaths(bench: Workbench) -> list[float]:
-    """Kill workers of one run on an embedded cluster, one after the other; for each shard the seconds until a request
-    of its next attempt is about to go out."""
+    """Kill workers of one run on an embedded cluster, one after the other; for each shard that had rows under way the
+    seconds until a request of its next attempt is about to go out."""
     run_id, arguments = bench.arguments(_ROWS_ON_RAY, backend="ray", options=("--workers=2", f"--rate={_RATE}"))
     folder, chance, found = bench.run_folder(run_id), random.Random(3), list[float]()
     process = _start(bench, arguments)
@@ -79,7 +82,7 @@ def _deaths(bench: Workbench) -> list[float]:
         with suppress(ProcessLookupError):
             os.kill(shards[0][1], signal.SIGKILL)
         began = time.monotonic()
-        waiting = {shard: number for shard, _, number in shards}
+        waiting = {shard: number for shard, _, number in shards if _has_rows_under_way(folder, shard)}
         while waiting and process.poll() is None and time.monotonic() - began < _PATIENCE:
             for shard in [shard for shard, number in waiting.items() if _goes_on(folder, shard, number)]:
                 del waiting[shard]
@@ -104,11 +107,18 @@ def _shards_of_a_worker(folder: RunFolder, chance: random.Random) -> list[tuple[
     return [claim for claim in claims if claim[1] == chosen]
 
 
+def _has_rows_under_way(folder: RunFolder, shard: int) -> bool:
+    """Whether a row is begun and not finished, by what the journals say in this moment."""
+    journals = folder.older_journals(shard, _ANY_ATTEMPT, synced=False)
+    attempts = [(number, read_journal(data)) for number, data in journals]
+    return bool(replay(attempts, steps=_STEPS).under_way)
+
+
 def _goes_on(folder: RunFolder, shard: int, after: int) -> bool:
     """Whether a later attempt than `after` has begun to send, or everything is done."""
     if folder.read_commit(shard) is not None:
         return True
-    journals = folder.older_journals(shard, after + 1_000, synced=False)
+    journals = folder.older_journals(shard, _ANY_ATTEMPT, synced=False)
     return any(
         isinstance(record, Intent)
         for number, data in journals

@@ -6,7 +6,6 @@ killed while requests are under way; what is there then is searched, and again w
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import os
@@ -25,12 +24,12 @@ import pytest
 from canaries import CANARIES, CLOUD_KEY, files_with_canaries, found_in, write_workspace
 from disturbed_run import COMMAND
 from leaky_api import LeakyApi
+from output_formats import answer_formats, report_formats
 from secret_manager import Manager, serving
 
 from reqflo_ray.analysis.export import Format
 from reqflo_ray.cli.main import COMMANDS, run_command_line
 from reqflo_ray.cli.terminal import Terminal
-from reqflo_ray.reports.formats import FORMATS
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -41,7 +40,6 @@ _SET = f"pin={CANARIES['set']}"
 _SEARCHED = {"run", "check", "compile", "resume", "rerun", "runs", "show", "sql", "verify", "doctor", "report"}
 _NOT_ABOUT_VALUES = {"init", "schema", "demo-api", "prune"}
 _WITH_TESTS_OF_THEIR_OWN = {"submit", "status", "logs", "stop", "run-submitted"}
-_FORMATS = {"table", "csv", "json", "parquet"}
 
 
 @dataclass
@@ -158,17 +156,17 @@ def shown(store: Path, folder: Path) -> dict[str, bytes]:
         output = () if format_ is Format.TABLE else ("--output", str(folder / f"{view}.{format_}"))
         query = ("sql", f"select * from {view}", "--format", format_.value, *output, *at)
         answers[f"{view} as {format_}"] = look(*query)
-    for format_ in FORMATS:
-        path = folder / f"report.{format_}"
-        answers[f"report as {format_}"] = look("report", "leak", f"{format_}={path}", *at)
-        answers[f"{path.name}, read"] = html.unescape(path.read_text(encoding="utf-8")).encode()
+    for name, read in report_formats():
+        path = folder / f"report.{name}"
+        answers[f"report as {name}"] = look("report", "leak", f"{name}={path}", *at)
+        answers[f"{path.name}, read"] = b"\n".join(read(path.read_bytes()))
     return answers
 
 
 def test_every_command_and_every_format_is_thought_of() -> None:
     known = _SEARCHED | _NOT_ABOUT_VALUES | _WITH_TESTS_OF_THEIR_OWN
     assert {entry.name for entry in COMMANDS} - known == set(), "look for canaries in what a new command shows"
-    assert {format_.value for format_ in Format} == _FORMATS, "look for canaries in a new format"
+    assert len(answer_formats()) == len(Format)
 
 
 def test_a_killed_run_leaves_no_value_and_neither_does_its_end(place: Place, leaky: LeakyApi, tmp_path: Path) -> None:

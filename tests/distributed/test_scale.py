@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from disturbed_fixtures import MakeRun
-from disturbed_run import RUN_ID, DisturbedRun
+from disturbed_run import RUN_ID, DisturbedRun, eventually
 from example_workspace import child_environment, copy_example
 from scaling_cluster import ScalingCluster
 
@@ -77,8 +77,8 @@ def test_the_rate_holds_over_all_workers_and_a_dead_worker_takes_nothing_of_it_a
     run = make_run(rows=250, in_flight=32, workers=2, where=("--address", cluster, "--workers", "2"))
     process = run.start(run.command("--rate", str(rate)))
     assert run.wait_for_arrivals(process, 250), run.wait(process)
+    eventually(lambda: len(run.owners()) == 2, "shards of both workers")
     owners = sorted(run.owners())
-    assert len(owners) == 2, "both workers have shards"
     with suppress(ProcessLookupError):
         os.kill(owners[0], signal.SIGKILL)
         run.faults += 1

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
-from disturbed_run import DisturbedRun, eventually
+from disturbed_run import DisturbedRun, eventually, everybody
+
+from reqflo_ray.store.owner import is_provably_gone
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -31,12 +33,8 @@ def _kill_a_worker_between_token_and_create(run: DisturbedRun, chance: random.Ra
         ordered = {row for row, step in moment.finished if step == "create"}
         if not have_token - ordered:
             return False
-        with suppress(ProcessLookupError):
-            os.kill(chance.choice(owners), signal.SIGKILL)
-            run.faults += 1
-            run.oracle.note()
-            return True
-        return False
+        run.kill_worker(chance.choice(owners))
+        return run.faults > 0
 
     eventually(strike, "a row between its token and its order")
 
@@ -66,10 +64,7 @@ def test_workers_that_are_killed_again_and_again_lose_and_repeat_nothing(
             break
         owners = sorted(run.owners())
         if owners:
-            run.oracle.note()
-            with suppress(ProcessLookupError):
-                os.kill(chance.choice(owners), signal.SIGKILL)
-                run.faults += 1
+            run.kill_worker(chance.choice(owners))
     ended = run.wait(process)
     assert ended.code == 0, ended
     assert run.faults >= 5
@@ -103,7 +98,7 @@ def test_a_worker_that_wakes_up_after_its_shard_was_given_away_sends_nothing_and
     for pid in (driver.pid, *asleep):
         os.kill(pid, signal.SIGSTOP)
     run.faults += 1
-    run.oracle.note()
+    run.oracle.note(struck=everybody)
     try:
         taken = run.complete(run.resume_command("--take-over"))
         assert taken.code == 0, taken
@@ -128,13 +123,16 @@ def test_a_node_that_is_killed_loses_no_row(
     assert nodes.stdin and nodes.stdout
     try:
         address = nodes.stdout.readline().strip()
-        run = _on(address, make_run)
+        # One for each node, so that the node which dies has one.
+        run = _on(address, make_run, workers=3)
         process = run.start(run.command())
         assert run.wait_for_arrivals(process, ROWS), run.wait(process)
-        run.oracle.note()
+        alive = run.owners()
         print("kill", file=nodes.stdin, flush=True)
         assert nodes.stdout.readline().strip() == "killed"
         run.faults += 1
+        eventually(lambda: alive - run.owners(), "the end of the workers on that node")
+        run.oracle.note(struck=is_provably_gone)
         ended = run.wait(process, timeout=300)
         assert ended.code == 0, ended
         note_fault("Ray node killed", run.judge(undisturbed(ROWS)))
@@ -144,5 +142,6 @@ def test_a_node_that_is_killed_loses_no_row(
         nodes.stdout.close()
 
 
-def _on(address: str, make_run: MakeRun) -> DisturbedRun:
-    return make_run(rows=ROWS, in_flight=32, workers=2, where=("--address", address, "--workers", "2"))
+def _on(address: str, make_run: MakeRun, workers: int = 2) -> DisturbedRun:
+    where = ("--address", address, "--workers", str(workers))
+    return make_run(rows=ROWS, in_flight=16 * workers, workers=workers, where=where)

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from disturbed_fixtures import MakeRun
 from disturbed_run import RUN_ID, DisturbedRun
 from example_workspace import CLIENT_SECRET, child_environment, copy_example
+from simulated_run import SimulatedRun, artifact_that_must_not_repeat
+from simulation import Bomb, Disk, OneStepBomb
 
 from reqflo_ray import api
 from reqflo_ray.demo.process import DemoServer
@@ -199,6 +202,24 @@ def test_journals_that_were_swapped_are_not_taken_for_each_others(copy: Callable
     outcome = killed.resume()
     assert outcome.exit_code == 3
     assert max(killed.orders_of_customers().values()) == 1
+
+
+@pytest.mark.parametrize("is_far", [False, True], ids=["near", "in a bucket"])
+def test_the_journal_of_another_run_with_the_same_rows_is_not_believed(is_far: bool) -> None:
+    ours, theirs = (SimulatedRun(artifact=artifact_that_must_not_repeat(), disk=Disk(is_far=is_far)) for _ in range(2))
+    theirs.record = msgspec.structs.replace(theirs.record, nonce="ab" * 16)
+    ours.process(OneStepBomb(finished=ours.attempts_finished))
+    theirs.process(Bomb(at=50))
+    ordered = {row for row, step in theirs.journaled()[0] if step == "create"}
+    assert ordered and not ours.shop.orders and ours.disk.logs.keys() == theirs.disk.logs.keys()
+    ours.disk.logs, ours.disk.synced = theirs.disk.logs, theirs.disk.synced
+
+    report = ours.process()
+
+    assert report is not None and report.summary is not None and report.summary.counts.quarantined > 0
+    results = ours.results()
+    assert {result["error_code"] for result in results if result["row_index"] in ordered} == {"journal_damaged"}
+    assert len(ours.shop.orders) == sum(result["status"] == "passed" for result in results)
 
 
 def _flip(path: Path) -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
+import signal
+import threading
 from collections import Counter
 
 import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
+from disturbed_run import RUN_ID, eventually, everybody
+from example_workspace import CLIENT_SECRET
 from simulated_run import SimulatedRun
 from simulation import Bomb, FullDisk
 
+from reqflo_ray import api
+from reqflo_ray.demo.process import DemoServer
+from reqflo_ray.demo.server import ServerOptions
+from reqflo_ray.errors import Problem
 from reqflo_ray.model.results import ShardOutcome
+from reqflo_ray.runner.listener import SilentListener
+from reqflo_ray.store import local_storage
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -55,7 +67,56 @@ def test_a_file_system_that_refuses_to_let_a_journal_grow_ends_the_run_with_3_an
     assert "could not be finished" in ended.stderr and "Traceback" not in ended.stderr, ended
     # Each shard met the limit by itself.
     run.faults = len(list(run.root.glob("attempts/*/*")))
-    run.oracle.note()
+    run.oracle.note(struck=everybody)
     resumed = run.complete(run.resume_command())
     assert resumed.code == 0, resumed
     note_fault("a file may not grow any more (EFBIG), in every shard", run.judge(undisturbed(run.rows)))
+
+
+class _Warnings(SilentListener):
+    def __init__(self) -> None:
+        self.told: list[Problem] = []
+
+    def warning(self, problem: Problem) -> None:
+        self.told.append(problem)
+
+
+def test_a_run_that_cannot_write_its_stop_marker_drains_all_the_same_and_says_so(
+    make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_CLIENT_SECRET", CLIENT_SECRET)
+    run, warnings = make_run(rows=8, in_flight=4), _Warnings()
+    link = os.link
+
+    def no_room_for_a_stop(source: str, target: str) -> None:
+        if "/stop/" in target:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        link(source, target)
+
+    def strike() -> None:
+        eventually(lambda: list(run.root.glob("journal/*/*")) and run.oracle.note().in_flight, "a request in flight")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with DemoServer(ServerOptions(port=0, latency_ms=300)) as slow:
+        run.use(slow)
+        with monkeypatch.context() as full:
+            full.setattr(local_storage.os, "link", no_room_for_a_stop)
+            threading.Thread(target=strike, daemon=True).start()
+            request = api.RunRequest(
+                journey="place-order",
+                workspace=run.workspace,
+                data=(str(run.data),),
+                key="order_ref",
+                store=run.place,
+                run_id=RUN_ID,
+                backend="local",
+                concurrency=run.in_flight,
+            )
+            outcome = api.run(request, listener=warnings)
+        assert (outcome.exit_code, outcome.complete) == (143, False)
+        [warning] = [problem for problem in warnings.told if problem.code == "stop_not_written"]
+        assert os.strerror(errno.ENOSPC) in warning.cause
+        run.faults += 1
+        assert not run.oracle.note().in_flight, "a request that was in flight was not let finish"
+        assert api.resume(RUN_ID, store=run.place).exit_code == 0
+        note_fault("SIGTERM on a full disk, then resumed", run.judge(undisturbed(run.rows), drained=True))

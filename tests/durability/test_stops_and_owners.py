@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
-from disturbed_run import COMMAND, DisturbedRun, eventually
+from disturbed_run import COMMAND, DisturbedRun, eventually, everybody
 
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.demo.server import ServerOptions
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.timeout(300)
 def test_a_signal_drains_the_run_and_resume_sends_nothing_again(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault, number: signal.Signals, code: int
 ) -> None:
-    run = make_run(rows=20)
-    # Answers come long after the workers have seen that they are to stop.
-    with DemoServer(ServerOptions(port=0, latency_ms=700)) as slow:
+    run = make_run(rows=8, in_flight=4)
+    # Answers come after the workers have seen that they are to stop: they look five times a second.
+    with DemoServer(ServerOptions(port=0, latency_ms=400)) as slow:
         run.use(slow)
         process = run.start(run.command())
         eventually(lambda: list(run.root.glob("journal/*/*")) and run.oracle.note().in_flight, "a request in flight")
@@ -90,7 +90,7 @@ def test_a_driver_that_wakes_up_after_its_run_was_taken_over_gives_no_second_ver
     assert run.wait_for_arrivals(sleeper, run.rows), run.wait(sleeper)
     sleeper.send_signal(signal.SIGSTOP)
     run.faults += 1
-    asleep = run.oracle.note()
+    asleep = run.oracle.note(struck=everybody)
 
     refused = run.complete(run.resume_command())
     assert refused.code == 2 and f"process {sleeper.pid} " in refused.stderr, refused

@@ -5,7 +5,6 @@ shown, while a run goes on, after it was killed, and when it has ended. Staged r
 from __future__ import annotations
 
 import base64
-import html
 import json
 import os
 import signal
@@ -18,9 +17,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from echo_api import EchoApi
-from pyarrow import parquet
-
-from reqflo_ray.reports.formats import FORMATS
+from output_formats import answer_formats, commands_with_json, read_parquet_too, report_formats
 
 PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
 SECRET = 'canary-sécret/+&="quoted" 41'
@@ -105,26 +102,12 @@ def _found(data: bytes) -> set[str]:
     return {name for name, forms in FORMS.items() if any(form in data for form in forms)}
 
 
-def _readable(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, and what they hold when it is compressed."""
-    data = path.read_bytes()
-    yield data
-    if path.suffix == ".parquet":
-        rows = parquet.read_table(path).to_pylist()
-        yield json.dumps(rows, ensure_ascii=False, default=_text).encode("utf-8", "surrogatepass")
-        yield repr(rows).encode("utf-8", "surrogatepass")
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
 def _leaks(store: Path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in store.rglob("*"):
         if not path.is_file():
             continue
-        if leaked := {name for data in _readable(path) for name in _found(data)}:
+        if leaked := {name for data in read_parquet_too(path) for name in _found(data)}:
             found[str(path.relative_to(store))] = leaked
     return found
 
@@ -141,36 +124,52 @@ def workspace(request: pytest.FixtureRequest, echo: EchoApi, tmp_path: Path, mon
     return tmp_path
 
 
+_READ_AS_JSON = {
+    "show": [
+        ("show", "r1"),
+        ("show", "r1", "--row", "row-1"),
+        ("show", "r1", "--row", "row-0", "--step", "everything"),
+    ],
+    "runs": [("runs",)],
+    "verify": [("verify", "r1")],
+    "check": [("check", "canaries", "--data", "rows.json", "--key", "ref")],
+    "doctor": [("doctor",)],
+}
+_JSON_ELSEWHERE = {
+    *("run", "resume", "rerun"),  # a run that is killed and resumed, below
+    *("submit", "status"),  # they need a cluster
+}
+
+
 def _shown_everywhere(command: Callable[..., Any], workspace: Path) -> Iterator[tuple[str, bytes]]:
-    store = workspace / ".reqflo"
+    """All that can be seen of run `r1`, by what shows it."""
+    assert commands_with_json() == _READ_AS_JSON.keys() | _JSON_ELSEWHERE, "search what a command shows as JSON"
+    as_json = [(*arguments, "--json") for asked in _READ_AS_JSON.values() for arguments in asked]
     for arguments in (
         ("show", "r1"),
-        ("show", "r1", "--json"),
         ("show", "r1", "--row", "row-0", "--full"),
-        ("show", "r1", "--row", "row-1", "--json"),
-        *(("sql", f"select * from {view}", "--format", "csv") for view in ("results", "steps", "assertions", "logs")),
-        *(("sql", f"select * from {view}", "--format", "json") for view in ("runs", "results", "steps", "assertions")),
-        ("sql", "select * from steps"),
         ("runs",),
         ("verify", "r1"),
+        *as_json,
     ):
         ended = command(*arguments)
         assert ended.code == 0, ended.err
         yield " ".join(arguments), (ended.out + ended.err).encode()
-    exported = workspace / "steps.parquet"
-    assert command("sql", "select * from steps", "--output", str(exported)).code == 0
-    for data in _readable(exported):
-        yield "sql --output", data
-    for name in FORMATS:
+    for name, read in answer_formats():
+        for view in ("runs", "results", "steps", "assertions", "logs"):
+            query = ("sql", f"select * from {view}", "--format", name)
+            path = workspace / f"{view}.{name}"
+            ended = command(*query, *(() if name == "table" else ("--output", str(path))))
+            assert ended.code == 0, ended.err
+            for data in read(ended.out.encode() if name == "table" else path.read_bytes()):
+                yield " ".join(query), data + ended.err.encode()
+    for name, read in report_formats():
         report = workspace / f"report.{name}"
         assert command("report", "r1", f"{name}={report}").code == 0
-        written = report.read_text(encoding="utf-8")
-        # Markdown and HTML write characters as references.
-        yield f"report {name}", written.encode()
-        yield f"report {name}, read", html.unescape(written).encode()
+        for data in read(report.read_bytes()):
+            yield f"report {name}", data
         if name == "html":
-            assert "secret:API_KEY" in written, "the evidence is there, masked"
-    assert store.is_dir()
+            assert b"secret:API_KEY" in report.read_bytes(), "the evidence is there, masked"
 
 
 def test_the_forms_that_are_looked_for_are_found() -> None:

@@ -124,7 +124,7 @@ def test_a_row_is_found_by_its_exact_key(key: str, workspace: Path, command: Cal
     assert command("run", "echo", "--data", "rows.csv", "--key", "id").code == 0
     found = command("show", "latest", f"--row={key}", "--json").json
     assert found["result"]["row_key"] == key
-    assert json.loads(found["result"]["inputs"])["value"] == "mine"
+    assert found["result"]["inputs"]["value"] == "mine"
 
 
 def test_what_a_response_says_is_never_read_as_a_template(workspace: Path, command: Callable[..., Any]) -> None:
@@ -132,7 +132,7 @@ def test_what_a_response_says_is_never_read_as_a_template(workspace: Path, comma
     _csv(workspace / "rows.csv", [("a", text)])
     assert command("run", "echo", "--data", "rows.csv", "--key", "id").code == 0
     found = command("show", "latest", "--row", "a", "--json").json
-    assert json.loads(found["steps"][0]["outputs"]) == {"value": text}
+    assert found["steps"][0]["outputs"] == {"value": text}
 
 
 HTTPBIN = """

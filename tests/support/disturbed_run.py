@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import signal
@@ -9,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger_oracle import Contents, Judgement, LedgerOracle, Moment
 
 from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.store.owner import Liveness, liveness
+from reqflo_ray.store.owner import Liveness, Owner, is_provably_gone, liveness
 from reqflo_ray.store.staging import read_plan
 
 COMMAND = str(Path(sys.executable).with_name("reqflo-ray"))
@@ -29,6 +31,11 @@ def eventually(condition: Callable[[], object], what: str, timeout: float = 200.
     while not condition():
         assert time.monotonic() < deadline, f"in vain: {what}"
         time.sleep(0.01)
+
+
+def everybody(owner: Owner) -> bool:
+    """The processes that are struck when a whole run is."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class DisturbedRun:
         process.communicate()
         assert process.returncode == -signal.SIGKILL
         self.faults += 1
-        return self.oracle.note()
+        return self.oracle.note(struck=everybody)
 
     def interrupt(self, share: float = 0.4, command: list[str] | None = None) -> Moment:
         """Begin the run and kill it when about that share of its requests has arrived."""
@@ -149,6 +156,14 @@ class DisturbedRun:
                 assert self.wait(process).code == 0
                 return
             self.kill(process)
+
+    def kill_worker(self, pid: int) -> None:
+        """SIGKILL a worker, if it still lives, and take the time until the rows go on that it had in flight."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            self.faults += 1
+            eventually(lambda: pid not in self.owners(), "the end of a worker")
+            self.oracle.note(struck=is_provably_gone)
 
     def judge(self, undisturbed: Contents, *, drained: bool = False) -> Judgement:
         """Assert every promise of durability; see `LedgerOracle.judge`."""

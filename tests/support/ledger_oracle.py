@@ -12,6 +12,7 @@ import re
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from typing import Any
@@ -24,6 +25,7 @@ from reqflo_ray.errors import IntegrityError
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.model.journal import Completion, Intent, Withdrawn
 from reqflo_ray.store import layout
+from reqflo_ray.store.owner import Owner
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import read_plan
 from reqflo_ray.store.storage import open_storage
@@ -39,10 +41,12 @@ _GIVEN_BY_THE_API = re.compile(rb"ord-\d+|http://127\.0\.0\.1:\d+")
 
 @dataclass(frozen=True)
 class Moment:
-    """What was acknowledged, and what was in flight, when the API had received `arrived` requests."""
+    """What was acknowledged, and what was in flight, when the API had received `arrived` requests. `cut_off` are the
+    rows in flight whose process had just been struck."""
 
     finished: frozenset[tuple[int, str]]
     in_flight: frozenset[tuple[int, str]]
+    cut_off: frozenset[int]
     arrived: int
     at_us: int
 
@@ -97,10 +101,14 @@ class LedgerOracle:
         with urllib.request.urlopen(f"{self.shop.url}/ledger?limit=0", timeout=30) as answer:
             return int(json.load(answer)["total"])
 
-    def note(self) -> Moment:
-        """Remember what is acknowledged now. The run may be going on meanwhile."""
+    def note(self, struck: Callable[[Owner], bool] = lambda _: False) -> Moment:
+        """Remember what is acknowledged now. The run may be going on meanwhile.
+
+        Args:
+            struck: which processes have just been struck: until the rows that they had in flight go on, time is taken.
+        """
         at_us = time.time_ns() // 1000
-        finished, in_flight = set(), set()
+        finished, in_flight, cut_off = set(), set(), set()
         storage, journals = self.folder.storage, self.folder.path(layout.JOURNALS)
         paths = [
             f"{journals}/{shard}/{name}"
@@ -121,12 +129,16 @@ class LedgerOracle:
                 if isinstance(record, Withdrawn):
                     begun.discard((record.row, record.step))
             in_flight |= begun
+            attempts = self.folder.attempts(int(path.split("/")[-2])) if begun else []
+            if attempts and struck(attempts[-1][1].owner):
+                cut_off |= begun
         plan = {entry.shard: entry for entry in read_plan(self.folder.storage, self.run_id) or ()}
         for shard in self.folder.committed():
             rows = range(plan[shard].first_row, plan[shard].first_row + plan[shard].rows)
             finished |= {(row, step) for row in rows for step in STEPS}
         # Counted last: whatever is acknowledged has arrived before.
-        moment = Moment(frozenset(finished), frozenset(in_flight - finished), self.arrived(), at_us)
+        rows = frozenset(row for row, _ in cut_off - finished)
+        moment = Moment(frozenset(finished), frozenset(in_flight - finished), rows, self.arrived(), at_us)
         self.moments.append(moment)
         return moment
 
@@ -186,10 +198,10 @@ class LedgerOracle:
         return Judgement(faults, resent, tokens, tuple(self._recoveries(arrivals)))
 
     def _recoveries(self, arrivals: list[tuple[dict[str, Any], tuple[int, str] | None]]) -> list[float]:
-        """For each row in flight at a noted moment, the seconds until something of it arrived again."""
+        """For each row that was cut off at a noted moment, the seconds until something of it arrived again."""
         seconds = []
         for moment in self.moments:
-            waiting = {row for row, _ in moment.in_flight}
+            waiting = set(moment.cut_off)
             for entry, step in arrivals:
                 if step is not None and step[0] in waiting and entry["at_us"] > moment.at_us:
                     waiting.discard(step[0])

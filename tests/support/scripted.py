@@ -37,6 +37,7 @@ from reqflo_ray.runner.meter import Meter
 from reqflo_ray.runner.pacing import Unpaced
 from reqflo_ray.runner.row import RowOutcome, RowRunner
 from reqflo_ray.runner.row_context import ShardAttempt
+from reqflo_ray.runner.row_places import RowPlaces
 from reqflo_ray.runner.worker import Worker
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
@@ -147,7 +148,7 @@ class Journey:
             clock=self.clock,
             pacer=Unpaced(),
             hosts=HostLimits(0),
-            rows=asyncio.Semaphore(1),
+            rows=RowPlaces(1),
             meter=self.meter,
         )
         log = storage.open_log(f"journal-{len(self.disk.logs) + 1}")

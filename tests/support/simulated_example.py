@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 from example_workspace import EXAMPLES
@@ -22,6 +25,9 @@ JOURNEYS = [
 ]
 
 
+_MOST_ROWS = 30
+
+
 @dataclass
 class SimulatedExample(SimulatedRun):
     """One journey of an example over the first rows of the example's data, in one shard."""
@@ -30,8 +36,15 @@ class SimulatedExample(SimulatedRun):
     journey: str = ""
 
     def __post_init__(self) -> None:
-        workspace = EXAMPLES / self.example
-        data = tuple(str(path) for path in sorted(workspace.glob("data/*.csv"))[:1])
+        with TemporaryDirectory() as folder:
+            self._stage(EXAMPLES / self.example, Path(folder) / "data.csv")
+
+    def _stage(self, workspace: Path, shortened: Path) -> None:
+        data: tuple[str, ...] = ()
+        for path in sorted(workspace.glob("data/*.csv"))[:1]:
+            with path.open() as whole:
+                shortened.write_text("".join(islice(whole, 1 + _MOST_ROWS)))
+            data = (str(shortened),)
         cases = [definition.name for definition in load_workspace(workspace).cases]
         request = RunRequest(
             journey=self.journey, workspace=workspace, data=data, case=cases[0] if cases and not data else None

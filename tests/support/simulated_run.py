@@ -37,6 +37,7 @@ from reqflo_ray.model.results import ShardReport
 from reqflo_ray.model.values import Literal
 from reqflo_ray.runner.evidence import EvidenceBuilder
 from reqflo_ray.runner.pacing import Unpaced
+from reqflo_ray.runner.row_places import RowPlaces
 from reqflo_ray.runner.shard import run_shard
 from reqflo_ray.runner.worker import Worker
 from reqflo_ray.secrets.redactor import Redactor
@@ -86,11 +87,12 @@ class FolderOfTheDead(RunFolder):
 
 @dataclass
 class SimulatedRun:
-    """One run with one shard, whose processes may die. `evidence` and the rest as the run's options. `deaths_known`:
-    later processes know that earlier ones have died."""
+    """One run whose processes may die, of one shard with `rows` rows, or of several such. `concurrency` and the rest as
+    the run's options. `deaths_known`: later processes know that earlier ones have died."""
 
     artifact: Artifact = field(default_factory=reference_artifact)
     rows: int = 3
+    shards: int = 1
     concurrency: int = 2
     durability: Durability = Durability.HOST
     disk: Disk = field(default_factory=Disk)
@@ -126,15 +128,22 @@ class SimulatedRun:
                 key=f"k{index}",
                 values={"order_ref": f"k{index}", "customer_id": f"c{index}", "total": 1.5},
             )
-            for index in range(self.rows)
+            for index in range(self.rows * self.shards)
         ]
-        write_plan(storage, RUN_ID, Plan([sink.add(rows)]))
+        write_plan(
+            storage, RUN_ID, Plan([sink.add(rows[at : at + self.rows]) for at in range(0, len(rows), self.rows)])
+        )
+
+    @property
+    def plans(self) -> tuple[ShardPlan, ...]:
+        plans = read_plan(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)
+        assert plans
+        return tuple(plans)
 
     @property
     def plan(self) -> ShardPlan:
-        plan = read_plan(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)
-        assert plan
-        return plan[0]
+        """The first shard, which `process` runs."""
+        return self.plans[0]
 
     def process(self, bomb: Bomb | None = None, epoch: int = 1) -> ShardReport | None:
         """One worker process that runs the shard: its report, or None if it died."""
@@ -166,7 +175,7 @@ class SimulatedRun:
             clock=clock,
             pacer=Unpaced(),
             hosts=HostLimits(0),
-            rows=asyncio.Semaphore(self.record.options.concurrency),
+            rows=RowPlaces(self.record.options.concurrency),
         )
 
     def process_that_dies_after_a_step(self) -> ShardReport | None:

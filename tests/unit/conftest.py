@@ -245,7 +245,7 @@ class RunMaker:
         self.stage(folder, shards)
         for shard in range(shards):
             self.commit(folder, shard, rows, fail_every=fail_every)
-        complete(folder, lambda _: self.verdict(folder), shards)
+        complete(folder, lambda *_: self.verdict(folder), shards)
         clean_up(folder)
         return folder
 

@@ -46,6 +46,8 @@ class Bench:
         read_ms: int = 2000,
         total_ms: int = 5000,
         allowed_hosts: tuple[str, ...] | None = None,
+        private_headers: frozenset[str] = frozenset(),
+        private_body: bool = False,
     ) -> Exchange:
         """Send to a path of the server, or to a whole URL."""
         return await self.transport.send(
@@ -58,6 +60,8 @@ class Bench:
                 read_ms=read_ms,
                 total_ms=total_ms,
                 allowed_hosts=allowed_hosts,
+                private_headers=private_headers,
+                private_body=private_body,
             )
         )
 

@@ -317,6 +317,35 @@ def test_a_redirect_that_is_not_followed_is_not_read(
     assert not exchange.events
 
 
+def test_what_is_private_follows_a_redirect_within_its_origin_only(
+    laboratory: LABORATORY, answered: TAKE, failed: Any
+) -> None:
+    async def scenario(bench: Any) -> None:
+        async def hop(place: str, **given: Any) -> Any:
+            where = quote(bench.server.url("/plain?hop", host=place))
+            headers = (("X-Shop-Key", "s3cr3t-1"), ("X-Trace", "1"))
+            private = {"private_headers": frozenset({"x-shop-key"}), "headers": headers, **given}
+            return await bench.send(f"/redirect?code=307&to={where}&k=s3cr3t-2", "POST", **private)
+
+        for exchange in (await hop("localhost"), await hop("localhost", body=b"plain")):
+            assert answered(exchange).status == 200
+            last = bench.server.received[-1]
+            assert last.target == "/plain?hop"
+            assert ("X-Trace", "1") in last.headers
+            assert "s3cr3t" not in str(last.headers)
+        answered(await hop("127.0.0.1", body=b"s3cr3t-3", private_body=True))
+        assert (bench.server.received[-1].body, "s3cr3t-1" in str(bench.server.received[-1])) == (b"s3cr3t-3", True)
+
+        sent = len(bench.server.received)
+        blocked = await hop("localhost", body=b"s3cr3t-3", private_body=True)
+        assert failed(blocked) == "target_blocked"
+        assert (blocked.failure.status, blocked.failure.sent) == (307, True)
+        assert "another origin" in blocked.failure.message
+        assert len(bench.server.received) == sent + 1
+
+    laboratory.run(scenario, max_redirects=3)
+
+
 def test_the_log_of_a_library_shows_no_part_of_an_exchange(
     laboratory: LABORATORY, answered: TAKE, caplog: pytest.LogCaptureFixture
 ) -> None:

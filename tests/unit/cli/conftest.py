@@ -108,7 +108,13 @@ def outcome() -> Callable[..., SimpleNamespace]:
     """Makes what a run ends with; counts by name."""
 
     def make(
-        *, exit_code: int = 0, status: Status = Status.PASSED, run_id: str = "r1", **counts: int
+        *,
+        exit_code: int = 0,
+        status: Status = Status.PASSED,
+        run_id: str = "r1",
+        complete: bool = True,
+        journaled: int = 0,
+        **counts: int,
     ) -> SimpleNamespace:
         verdict = Verdict(
             run_id=run_id,
@@ -129,6 +135,8 @@ def outcome() -> Callable[..., SimpleNamespace]:
             exit_code=exit_code,
             results_path=f".reqflo/runs/{run_id}/results",
             resumed=False,
+            complete=complete,
+            journaled=journaled,
         )
 
     return make
@@ -184,7 +192,14 @@ class FakeApi:
         [(_, (request, *_), _)] = self.calls
         return request
 
-    def write_reports(self, run: str, reports: Iterable[tuple[str, Path]], *, store: str | None = None) -> None:
+    def write_reports(
+        self,
+        run: str,
+        reports: Iterable[tuple[str, Path]],
+        *,
+        store: str | None = None,
+        verdict: Verdict | None = None,
+    ) -> None:
         self.reports.append((run, list(reports), store))
         if self.unwritten is not None:
             raise self.unwritten

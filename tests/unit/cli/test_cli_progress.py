@@ -28,7 +28,7 @@ def failure(**facts) -> Failure:
 
 
 def test_the_last_lines_of_a_passed_run_are_stable(screen, outcome) -> None:
-    assert last_lines(outcome(rows=1000, passed=1000), screen(), unfinished=False) == [
+    assert last_lines(outcome(rows=1000, passed=1000), screen()) == [
         "verdict: passed  rows 1000  passed 1000  failed 0  error 0  inconclusive 0  in 12.3 s",
         "results: .reqflo/runs/r1/results",
         'query: reqflo-ray sql "select row_key, status, failed_step, error_message from results'
@@ -39,14 +39,14 @@ def test_the_last_lines_of_a_passed_run_are_stable(screen, outcome) -> None:
 def test_rare_counts_are_named_after_those_that_are_always_there(screen, outcome) -> None:
     sent = {"resumed": 2, "resent": 3, "resent_sensitive": 1, "quarantined": 7, "poisoned": 6}
     ended = outcome(status=Status.CANCELLED, exit_code=3, rows=10, passed=4, failed=1, cancelled=5, **sent)
-    assert last_lines(ended, screen(), unfinished=False)[0] == (
+    assert last_lines(ended, screen())[0] == (
         "verdict: cancelled  rows 10  passed 4  failed 1  error 0  inconclusive 0  cancelled 5  resumed 2"
         "  resent 3  resent_sensitive 1  quarantined 7  poisoned 6  in 12.3 s"
     )
 
 
 def test_an_unfinished_run_says_how_to_go_on_and_where_its_store_is(screen, outcome) -> None:
-    lines = last_lines(outcome(rows=3), screen(), unfinished=True, store_option=" --store '/my runs'")
+    lines = last_lines(outcome(rows=3, complete=False), screen(), store_option=" --store '/my runs'")
     assert lines[-2].endswith("--run r1 --store '/my runs'")
     assert lines[-1] == "resume: reqflo-ray resume r1 --store '/my runs'"
 
@@ -111,14 +111,42 @@ def test_quiet_shows_warnings_and_the_last_lines_only(screen, outcome) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "exit_code", "resumable"), [(10, 0, False), (10, 3, False), (4, 3, True), (10, 130, True), (4, 143, True)]
+    ("rows", "exit_code", "complete"), [(10, 0, True), (10, 3, True), (4, 3, False), (10, 130, False), (4, 143, False)]
 )
-def test_a_run_that_is_not_finished_can_be_resumed(screen, outcome, rows: int, exit_code: int, resumable: bool) -> None:
+def test_a_run_that_is_not_finished_can_be_resumed(screen, outcome, rows: int, exit_code: int, complete: bool) -> None:
     terminal = screen()
     reporter = RunReporter(terminal)
     reporter.started("r1", "local", "", 10)
-    reporter.finished(outcome(rows=rows, exit_code=exit_code))
-    assert ("resume: reqflo-ray resume r1" in terminal.shown_err) is resumable
+    reporter.finished(outcome(rows=rows, exit_code=exit_code, complete=complete))
+    assert ("resume: reqflo-ray resume r1" in terminal.shown_err) is not complete
+
+
+def test_rows_that_are_only_journaled_are_said_to_be_so(screen, outcome) -> None:
+    lines = last_lines(outcome(rows=9, complete=False, journaled=4), screen())
+    assert lines[-2:] == [
+        "journaled: 4 rows of these, in shards that are not committed: queries and reports tell them after a resume",
+        "resume: reqflo-ray resume r1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failed", "complete", "said"),
+    [
+        (1, True, ""),
+        (2, True, "and 1 more row did not pass: the query below tells all"),
+        (38, True, "and 37 more rows did not pass: the query below tells all"),
+        (38, False, "and 37 more rows did not pass: `resume` brings all to the results"),
+    ],
+)
+def test_after_the_failures_that_are_told_the_others_are_counted(
+    screen, outcome, failed: int, complete: bool, said: str
+) -> None:
+    terminal = screen()
+    reporter = RunReporter(terminal)
+    reporter.failure(failure())
+    reporter.finished(outcome(rows=100, passed=100 - failed, failed=failed, complete=complete))
+    line = terminal.shown_err.splitlines()[1]
+    assert line == said if said else line.startswith("verdict: ")
 
 
 def test_a_terminal_gets_a_bar_that_leaves_only_the_lines_that_stay(screen, outcome) -> None:

@@ -44,12 +44,18 @@ from reqflo_ray.model.values import (
     Text,
     ValueType,
 )
+from reqflo_ray.secrets.value import SecretValue
 
 
 def reference(text: str) -> Reference:
     """`inputs.x.y` as a node."""
     namespace, name, *path = text.split(".")
     return Reference(Namespace(namespace), name, tuple(path))
+
+
+def hidden(secrets: Mapping[str, str]) -> dict[str, SecretValue]:
+    """Secrets as the store of a worker has them."""
+    return {name: SecretValue(name, text) for name, text in secrets.items()}
 
 
 def make_run(**changes: Any) -> RunRecord:
@@ -209,7 +215,7 @@ def make_scope() -> Callable[..., Scope]:
             journey=JourneyIdentity(name="j"), inputs=inputs, variables=variables, steps=steps, files=files or {}
         )
         values = dict(row or {})
-        return Scope(prepare(artifact, make_run(**run)), Row(index=3, key="k3", values=values), secrets or {})
+        return Scope(prepare(artifact, make_run(**run)), Row(index=3, key="k3", values=values), hidden(secrets or {}))
 
     return make
 

@@ -24,6 +24,7 @@ from reqflo_ray.model.artifact import (
 from reqflo_ray.model.exchange import Exchange, FailureKind, Timings, TransportFailure
 from reqflo_ray.model.results import AssertionResult, Status
 from reqflo_ray.model.values import Literal, Node, Reference
+from reqflo_ray.secrets.value import SecretValue
 
 MakeScope = Callable[..., Scope]
 MakeStep = Callable[..., HttpStep]
@@ -292,7 +293,7 @@ def test_a_secret_that_is_expected_is_never_shown(
 ) -> None:
     step = make_step(assertions=(Assertion(type=Kind.JSON_PATH, target="$.a", expected=node_of("x-{{ secrets.S }}")),))
     scope = make_scope(step, secrets={})
-    scope.secrets = {"S": "hunter2"}
+    scope.secrets = {"S": SecretValue("S", "hunter2")}
     good = judge(scope.program.steps[0], answer(body='{"a": "x-hunter2"}'), scope)
     bad = judge(scope.program.steps[0], answer(body='{"a": "other"}'), scope)
     assert good.status is Status.PASSED

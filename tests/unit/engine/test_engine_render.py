@@ -38,6 +38,7 @@ from reqflo_ray.model.values import (
     StepReference,
     Text,
 )
+from reqflo_ray.secrets.value import SecretValue
 
 MakeScope = Callable[..., Scope]
 MakeStep = Callable[..., HttpStep]
@@ -56,15 +57,16 @@ def render(make_scope: MakeScope, make_step: MakeStep) -> Callable[..., Rendered
             for name in ("environment", "secrets", "files", "variables", "http", "inputs")
             if name in fields
         }
-        loaded = scope_fields.pop("secrets", {})
+        given = scope_fields.pop("secrets", {})
+        loaded = {name: SecretValue(name, text) for name, text in given.items()}
         row = row or {}
         scope_fields.setdefault("inputs", tuple(Input(name=name) for name in ("a", "b", "c")))
         bound = fields.pop("bound", None)
         if bound is not None:
-            scope_fields["secrets"] = loaded
+            scope_fields["secrets"] = given
             scope = make_scope_with_bound(make_scope, bound, make_step(**fields), row, scope_fields)
         else:
-            scope = make_scope(make_step(**fields), row=row, secrets=loaded, **scope_fields)
+            scope = make_scope(make_step(**fields), row=row, secrets=given, **scope_fields)
         return render_request(scope.program.steps[0], scope, loaded, idempotency_key=key)
 
     return make
@@ -409,6 +411,24 @@ def test_secrets_anywhere_in_a_request_are_sent_and_are_not_in_its_fingerprint(r
     assert "aaaa" not in repr(one) + repr(one.request)
 
 
+def test_a_request_tells_which_parts_of_it_are_private(
+    render: Render, make_scope: MakeScope, make_step: MakeStep, node_of: NodeOf, ref: Ref
+) -> None:
+    headers = (("X-Shop-Key", node_of("{{ secrets.A }}")), ("X-Trace", node_of("{{ inputs.a }}")))
+    one = render(row={"a": "1"}, headers=headers, secrets={"A": "aaaa"}).request
+    assert (one.private_headers, one.private_body) == ({"x-shop-key"}, False)
+    body = Body(kind=BodyKind.JSON, value=ObjectNode((("p", ref("inputs.pin")),)))
+    scope = make_scope(
+        make_step(method="POST", body=body, headers=(("X-Pin", node_of("<{{ inputs.pin }}>")), ("X", node_of("1")))),
+        inputs=(Input(name="pin", sensitive=True),),
+        row={"pin": "90210"},
+    )
+    two = render_request(scope.program.steps[0], scope, {}).request
+    assert (two.private_headers, two.private_body) == ({"x-pin"}, True)
+    three = render(row={"a": "1"}, headers=headers[1:], body=Body(kind=BodyKind.TEXT, value=node_of("x"))).request
+    assert (three.private_headers, three.private_body) == (frozenset(), False)
+
+
 def test_sensitive_inputs_are_sent_noted_and_not_in_the_fingerprint(
     make_scope: MakeScope, make_step: MakeStep, ref: Ref
 ) -> None:
@@ -477,7 +497,7 @@ def test_a_host_that_is_decided_by_a_response_does_not_get_a_bound_secret(
     ):
         scope.conclude("first", Status.PASSED, {"body.url": url})
         with pytest.raises(RowFault, match="secret_host_refused"):
-            render_request(scope.program.steps[0], scope, {"A": "aaaa"})
+            render_request(scope.program.steps[0], scope, {"A": SecretValue("A", "aaaa")})
 
 
 def test_a_step_whose_assertion_needs_a_failed_step_is_not_sent(make_scope: MakeScope, make_step: MakeStep) -> None:
@@ -502,4 +522,4 @@ def test_a_step_whose_assertion_needs_a_failed_step_through_a_variable_is_not_se
 def test_a_value_outside_of_requests_is_null_when_it_is_unset(make_scope: MakeScope, ref: Ref, node_of: NodeOf) -> None:
     scope = make_scope(inputs=(Input(name="a"), Input(name="b")), row={"b": 1})
     assert render_value(ref("inputs.a"), scope, {}) is None
-    assert render_value(node_of("{{ inputs.b }}-{{ secrets.S }}"), scope, {"S": "s"}) == "1-s"
+    assert render_value(node_of("{{ inputs.b }}-{{ secrets.S }}"), scope, {"S": SecretValue("S", "s")}) == "1-s"

@@ -15,8 +15,9 @@ from reqflo_ray.engine.scope import RowFault, Scope
 from reqflo_ray.model.exchange import Exchange
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Status
+from reqflo_ray.secrets.value import SecretValue
 
-SECRETS = {"SHOP_CLIENT_SECRET": "s3cr3t-of-the-shop"}
+SECRETS = {"SHOP_CLIENT_SECRET": SecretValue("SHOP_CLIENT_SECRET", "s3cr3t-of-the-shop")}
 ROW = Row(
     index=0, key="ref-0000", values={"order_ref": "ref-0000", "customer_id": "cus-331", "total": 198.72, "qty": 7}
 )
@@ -38,7 +39,9 @@ def test_the_token_request_carries_the_secret_and_its_fingerprint_does_not(progr
     assert json.loads(rendered.request.body or b"") == {"client_id": "reqflo", "client_secret": "s3cr3t-of-the-shop"}
     assert rendered.uses_secrets == ("SHOP_CLIENT_SECRET",)
     assert rendered.request.allowed_hosts == ("127.0.0.1", "*.shop.example")
-    other = render_request(program.steps[0], Scope(program, ROW), {"SHOP_CLIENT_SECRET": "another"})
+    other = render_request(
+        program.steps[0], Scope(program, ROW), {"SHOP_CLIENT_SECRET": SecretValue("SHOP_CLIENT_SECRET", "another")}
+    )
     assert other.fingerprint == rendered.fingerprint
     assert "s3cr3t" not in repr(rendered)
 

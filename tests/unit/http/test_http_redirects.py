@@ -21,10 +21,24 @@ def answer(status: int, *locations: str) -> TransportResponse:
 
 
 def follow(
-    status: int, location: str, *, method: str = "GET", headers: Headers = (), body: bytes | None = None
+    status: int,
+    location: str,
+    *,
+    method: str = "GET",
+    headers: Headers = (),
+    body: bytes | None = None,
+    private_headers: frozenset[str] = frozenset(),
+    private_body: bool = False,
 ) -> Outgoing:
-    request = TransportRequest(method=method, url="https://api.example.com/v1/a?b=c", headers=headers, body=body)
-    return next_hop(prepare(request, "agent"), answer(status, location), "agent")
+    request = TransportRequest(
+        method=method,
+        url="https://api.example.com/v1/a?b=c",
+        headers=headers,
+        body=body,
+        private_headers=private_headers,
+        private_body=private_body,
+    )
+    return next_hop(prepare(request, "agent"), answer(status, location), request, "agent")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +98,35 @@ def test_credentials_never_cross_to_another_origin(location: str) -> None:
     assert dict(following.headers)["Host"] == following.target.authority
 
 
+OTHER_ORIGINS = ["https://evil.example/", "//evil.example", "http://api.example.com/", "https://api.example.com:8443/"]
+
+
+@pytest.mark.parametrize("location", OTHER_ORIGINS)
+def test_a_header_with_a_secret_never_crosses_to_another_origin(location: str) -> None:
+    headers = (("X-Shop-Key", "s3cr3t"), ("X-Trace", "1"))
+    following = follow(307, location, headers=headers, private_headers=frozenset({"x-shop-key"}))
+    assert dict(following.headers).keys() & {"X-Shop-Key", "X-Trace"} == {"X-Trace"}
+    assert "b=c" not in following.target.url  # nor does the query
+    assert headers[0] in follow(307, "/x", headers=headers, private_headers=frozenset({"x-shop-key"})).headers
+
+
+@pytest.mark.parametrize("location", OTHER_ORIGINS)
+@pytest.mark.parametrize(("status", "method"), [(307, "POST"), (308, "POST"), (302, "PUT")])
+def test_a_body_with_a_secret_is_not_sent_to_another_origin(status: int, method: str, location: str) -> None:
+    with pytest.raises(ExchangeError) as caught:
+        follow(status, location, method=method, body=b"s3cr3t", private_body=True)
+    assert caught.value.kind is FailureKind.BLOCKED
+    assert "redirects to another origin" in caught.value.message
+    assert "name that place in the URL" in caught.value.message
+    assert "s3cr3t" not in caught.value.message
+
+
+def test_a_body_with_a_secret_that_is_not_sent_again_blocks_nothing() -> None:
+    for status, location in ((303, "https://other.example/"), (302, "https://other.example/"), (307, "/same")):
+        following = follow(status, location, method="POST", body=b"s3cr3t", private_body=True)
+        assert (following.body is None) is (status != 307)
+
+
 def test_a_user_in_a_location_is_not_taken() -> None:
     following = follow(302, "https://root:pass@api.example.com/")
     assert "Authorization" not in dict(following.headers)
@@ -116,7 +159,7 @@ def test_an_odd_notation_of_a_blocked_address_is_blocked() -> None:
 def test_two_locations_break_the_protocol() -> None:
     first = prepare(TransportRequest(method="GET", url="http://h/"), "")
     with pytest.raises(ExchangeError) as caught:
-        next_hop(first, answer(302, "/a", "/b"), "")
+        next_hop(first, answer(302, "/a", "/b"), TransportRequest(method="GET", url="http://h/"), "")
     assert caught.value.kind is FailureKind.PROTOCOL
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.journal.reader import DamageReason, Gap, read_journal
-from reqflo_ray.journal.records import FILE_HEADER_SIZE, MAGIC, encode, file_header
+from reqflo_ray.journal.reader import Damage, DamageReason, Gap, read_journal
+from reqflo_ray.journal.records import FILE_HEADER_SIZE, MAGIC, NAME_SIZE, NO_NAME, encode, file_header, seed_of
 from reqflo_ray.model.journal import Completion, Intent
 from reqflo_ray.model.results import Status
 
@@ -57,21 +57,28 @@ def test_every_flipped_bit_of_a_record_in_the_middle_is_found_and_the_other_reco
             assert contents.gaps == (Gap(index, 1),) and contents.lost == 1 and contents.torn_bytes == 0
 
 
-def test_every_flipped_bit_of_the_last_record_reads_as_a_torn_tail(sample: Any) -> None:
+def test_every_flipped_bit_of_the_last_record_reads_as_a_torn_tail_or_as_a_record_of_another_journal(
+    sample: Any,
+) -> None:
     start = sample.offset(len(sample.records) - 1)
     for bit in range(8 * len(sample.frames[-1])):
         data = bytearray(sample.journal)
         data[start + bit // 8] ^= 1 << bit % 8
         contents = read_journal(bytes(data))
         assert contents.records == sample.records[:-1]
-        assert contents.torn_bytes == len(sample.frames[-1]) and contents.lost == 0
+        # Number and kind: all the rest fits together, so that no write was cut here.
+        if len(MAGIC) <= bit // 8 < len(MAGIC) + 5:
+            assert contents.torn_bytes == 0 and contents.lost == 1
+            assert contents.damage == (Damage(start, len(sample.frames[-1]), DamageReason.FOREIGN),)
+        else:
+            assert contents.torn_bytes == len(sample.frames[-1]) and contents.lost == 0
 
 
 def test_every_flipped_bit_of_the_file_header_is_damage_that_costs_no_record(sample: Any) -> None:
     for bit in range(8 * FILE_HEADER_SIZE):
         data = bytearray(sample.journal)
         data[bit // 8] ^= 1 << bit % 8
-        contents = read_journal(bytes(data))
+        contents = read_journal(bytes(data), name=NO_NAME)
         assert contents.records == sample.records and contents.lost == 0
         assert [(part.offset, part.length) for part in contents.damage] == [(0, FILE_HEADER_SIZE)]
 
@@ -101,7 +108,7 @@ def test_how_many_records_were_written_and_can_be_read_is_known_at_any_point(sam
 
 
 def test_a_removed_beginning_is_missed(sample: Any) -> None:
-    contents = read_journal(b"".join(sample.frames[3:]))
+    contents = read_journal(b"".join(sample.frames[3:]), name=NO_NAME)
     assert contents.records == sample.records[3:] and contents.gaps == (Gap(0, 3),)
 
 
@@ -153,10 +160,46 @@ def test_an_intact_record_of_an_unknown_kind_is_damage(sample: Any) -> None:
     assert at_the_end.torn_bytes == 0 and at_the_end.gaps == (Gap(1, 1),)
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, 3, 255])
 def test_a_journal_of_another_format_is_named_and_not_read(sample: Any, version: int) -> None:
-    contents = read_journal(file_header(version) + b"".join(sample.frames))
+    contents = read_journal(file_header(version=version) + b"".join(sample.frames))
     assert contents.format == version and contents.records == ()
+
+
+def named(name: bytes, *picks: int) -> bytes:
+    """The picked frames of SMALL in the journal of that name, without a file header."""
+    return b"".join(encode(pick, SMALL[pick], seed_of(name)) for pick in picks)
+
+
+OURS, THEIRS = b"o" * NAME_SIZE, b"t" * NAME_SIZE
+
+
+def test_the_journal_of_another_run_shard_or_attempt_tells_nothing_and_ours_is_lost() -> None:
+    data = file_header(THEIRS) + named(THEIRS, 0, 1, 2)
+    assert read_journal(data, name=THEIRS).records == SMALL[:3]
+    contents = read_journal(data, name=OURS)
+    assert contents.records == () and contents.lost == 1
+    assert contents.damage == (Damage(0, len(data), DamageReason.FOREIGN),)
+
+
+def test_records_of_another_journal_between_ours_are_found_out() -> None:
+    whole = file_header(OURS) + named(OURS, 0, 1) + named(THEIRS, 2, 3) + named(OURS, 4)
+    contents = read_journal(whole, name=OURS)
+    assert contents.records == (SMALL[0], SMALL[1], SMALL[4])
+    assert contents.gaps == (Gap(2, 2),) and len(contents.damage) == 1
+
+
+def test_records_of_another_journal_behind_ours_are_no_torn_tail() -> None:
+    ours = file_header(OURS) + named(OURS, 0, 1)
+    contents = read_journal(ours + named(THEIRS, 2, 3), name=OURS)
+    assert contents.records == SMALL[:2] and contents.torn_bytes == 0 and contents.lost == 1
+    assert contents.damage == (Damage(len(ours), len(named(THEIRS, 2, 3)), DamageReason.FOREIGN),)
+
+
+def test_records_of_another_journal_are_not_ours_either_if_the_file_header_is_lost() -> None:
+    assert read_journal(named(OURS, 0, 1), name=OURS, begun=True).records == SMALL[:2]
+    contents = read_journal(named(THEIRS, 0, 1), name=OURS, begun=True)
+    assert contents.records == () and contents.lost >= 1 and contents.torn_bytes == 0
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"reqflo", MAGIC, MAGIC * 50, b"\xff" * 100, bytes(5000)])

@@ -1,6 +1,7 @@
 """Journals that earlier versions wrote are read for ever, to the last field.
 
-`tests/data/journals/v1/` was written once and is never written again: a change that cannot read it needs a new format.
+Each folder of `tests/data/journals/` was written once and is never written again: a change that cannot read it needs a
+new format.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from reqflo_ray.engine.identity import journal_name
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.journal.replay import replay
 
 GOLDEN = Path(__file__).parents[2] / "data" / "journals"
 JOURNALS = sorted(GOLDEN.glob("v*/*.log"))
+STEMS = ["damaged", "every-kind", "two-attempts-1", "two-attempts-2"]
+NONCE = "00112233445566778899aabbccddeeff"
 CANONICAL = msgspec.json.Encoder(decimal_format="number")
 
 
 def test_there_are_golden_journals() -> None:
-    assert [path.stem for path in JOURNALS] == ["damaged", "every-kind", "two-attempts-1", "two-attempts-2"]
+    assert [(path.parent.name, path.stem) for path in JOURNALS] == [(v, stem) for v in ("v1", "v2") for stem in STEMS]
 
 
 def begins_with(found: Any, expected: Any) -> bool:
@@ -40,8 +44,15 @@ def test_a_golden_journal_is_read_as_it_was_when_it_was_written(path: Path) -> N
     assert begins_with(found, expected)
 
 
-def test_two_golden_journals_give_the_history_that_they_gave() -> None:
-    journals = [(n, read_journal((GOLDEN / "v1" / f"two-attempts-{n}.log").read_bytes())) for n in (1, 2)]
+@pytest.mark.parametrize("first", ["v1", "v2"])
+@pytest.mark.parametrize("second", ["v1", "v2"])
+def test_two_golden_journals_give_the_history_that_they_gave(first: str, second: str) -> None:
+    paths = (GOLDEN / first / "two-attempts-1.log", GOLDEN / second / "two-attempts-2.log")
+    names = [journal_name(NONCE, 0, attempt) for attempt in (1, 2)]
+    journals = [
+        (attempt, read_journal(path.read_bytes(), name=name))
+        for attempt, (path, name) in enumerate(zip(paths, names, strict=True), 1)
+    ]
     row = replay(journals, steps=("login", "order", "pay"), died={1}).row(5)
     login, order = row.steps["login"].final, row.steps["order"].final
     assert login is not None and login.captures == {"outputs.user": "u-5"} and login.withheld == ("outputs.token",)

@@ -109,7 +109,7 @@ def _finish(runs: Any, texts: list[str], one_step: Callable[..., StepRecord]) ->
     runs.stage(folder, 1)
     pairs = [_row(index, text, one_step) for index, text in enumerate(texts)]
     assert folder.commit(runs.write_records(folder, 0, [row for row, _ in pairs], [step for _, step in pairs]))
-    complete(folder, lambda _: runs.verdict(folder), 1)
+    complete(folder, lambda *_: runs.verdict(folder), 1)
     return folder
 
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from reqflo_ray.errors import ReqfloError, StoreError, UsageError
+from reqflo_ray.model.results import Counts, Failure, Status, Verdict
 from reqflo_ray.reports import cases, formats
 from reqflo_ray.reports.formats import FORMATS, Report, check_reports, write_reports
 from reqflo_ray.reports.source import ReportedRun
@@ -51,6 +52,35 @@ def test_a_report_of_an_unfinished_run_says_so(format_: str, unfinished: RunFold
     text = written(format_, unfinished.run_id).decode()
     assert "unfinished" in text
     assert "ref-000004" in text.replace("&#45;", "-")
+
+
+@pytest.mark.parametrize("format_", ["junit", "ctrf"])
+def test_failures_in_shards_that_are_not_committed_are_cases_as_well(
+    format_: str, runs: Any, unfinished: RunFolder, tmp_path: Path
+) -> None:
+    common = {"status": Status.FAILED, "step": "create", "code": "assertion_failed", "message": "got <418>"}
+    said = Verdict(
+        run_id=unfinished.run_id,
+        journey="place-order",
+        artifact="d" * 64,
+        environment="local",
+        status=Status.FAILED,
+        exit_code=1,
+        counts=Counts(rows=9, passed=5, failed=4),
+        started_at="2026-01-02T03:04:05Z",
+        finished_at="2026-01-02T03:04:17Z",
+        duration_ms=12_300.0,
+        # The first is committed, and told as any other row.
+        failures=tuple(Failure(row_index=row, row_key=f"key-{row}", **common) for row in (4, 9)),
+    )
+    path = tmp_path / "report"
+    write_reports(runs.storage, unfinished.run_id, [Report(format_, path)], said)
+    text = path.read_text()
+    assert "key-9 (not committed)" in text and "key-4 (not committed)" not in text
+    assert "create: assertion_failed: got " in text
+    assert ("<418>" in text) is (format_ == "ctrf")  # escaped where it could be taken for markup
+    assert "2 more rows did not pass" in text
+    assert "4 of 12 rows have a result" in text
 
 
 @pytest.mark.parametrize("format_", sorted(set(FORMATS) - {"json"}))

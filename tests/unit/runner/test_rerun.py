@@ -45,7 +45,7 @@ def earlier(runs: Any) -> RunFolder:
     write_plan(folder.storage, folder.run_id, plan)
     for shard in range(SHARDS):
         runs.commit(folder, shard, ROWS, fail_every=FAIL_EVERY)
-    complete(folder, lambda _: runs.verdict(folder), SHARDS)
+    complete(folder, lambda *_: runs.verdict(folder), SHARDS)
     return folder
 
 
@@ -110,7 +110,7 @@ def test_without_a_row_that_ended_so_there_is_nothing_to_do(runs: Any) -> None:
     sink = RowSink(folder.storage, folder.run_id)
     write_plan(folder.storage, folder.run_id, Plan([sink.add([_row(row) for row in range(ROWS)])]))
     runs.commit(folder, 0, ROWS)
-    complete(folder, lambda _: runs.verdict(folder), 1)
+    complete(folder, lambda *_: runs.verdict(folder), 1)
     with pytest.raises(NothingSelectedError, match="no row of run `fine`"):
         _staged(runs, folder, "again", failed=True)
 

@@ -8,6 +8,7 @@ import pytest
 
 from reqflo_ray.errors import SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
+from reqflo_ray.secrets.value import SecretValue
 
 
 class ListedSource:
@@ -17,12 +18,12 @@ class ListedSource:
         self.values = values
         self.reads: list[str] = []
 
-    def read(self, reference: SecretReference) -> bytes:
+    def read(self, reference: SecretReference) -> SecretValue:
         self.reads.append(reference.name)
         value = self.values[reference.name]
         if isinstance(value, SecretError):
             raise value
-        return value
+        return SecretValue.of(reference.name, value)
 
 
 @pytest.fixture

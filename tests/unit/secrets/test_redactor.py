@@ -81,6 +81,36 @@ def test_base64_is_found_at_every_alignment(redactor: Redactor, encode: object, 
     assert len(left) <= (len(before) + len(after)) * 8 // 6
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "no user p&amp;ss&lt;w&gt;&quot;d&#x27;s",
+        "no user p&#38;ss&#60;w&#62;&#34;d&#039;s",
+        "no user p&amp;ss<w>&quot;d&apos;s",
+        '{"error": "no user p\\u0026amp;ss\\u0026lt;w\\u0026gt;\\u0026quot;d\\u0026#39;s"}',
+        "no user p&amp;amp;ss&amp;lt;w&amp;gt;&amp;quot;d&amp;#39;s",
+    ],
+)
+def test_a_value_is_found_where_a_page_shows_it_with_entities(page: str) -> None:
+    redactor = Redactor()
+    redactor.register("secret:WORD", "p&ss<w>\"d's")
+    assert redactor.text(page).replace('{"error": "', "").rstrip('"}') == "no user [secret:WORD]"
+
+
+@pytest.mark.parametrize("text", ["&nosuch; &#99999999; &#x110000; & &; &amp", "a=1&copy=2&amp;b", "x\ny\r\n\r\n z"])
+def test_what_is_no_entity_and_no_broken_base64_stays(redactor: Redactor, text: str) -> None:
+    assert redactor.text(text) is text
+
+
+def test_parts_are_masked_in_one_search_and_a_value_with_a_nul_ends_with_its_part() -> None:
+    redactor = Redactor()
+    redactor.register("secret:NUL", "abc\0def")
+    same = (b"abc", b"xyz")
+    assert redactor.each(same) is same
+    assert redactor.each((b"<abc\0def>", b"x", b"")) == [b"<[secret:NUL]>", b"x", b""]
+    assert redactor.each((b"1abc", b"def2")) == [b"1[secret:NUL]", b"[secret:NUL]2"]
+
+
 def test_base64_within_a_url_is_found(redactor: Redactor) -> None:
     encoded = quote(base64.b64encode(b"x" + TOKEN.encode()).decode(), safe="")
     assert "[secret:TOKEN]" in redactor.text(f"https://api.example/?auth={encoded}")
@@ -142,6 +172,23 @@ def test_blanks_around_a_value_do_not_hide_it() -> None:
     redactor = Redactor()
     redactor.register("secret:PADDED", "  padded-value\n")
     assert redactor.text("Bearer padded-value.") == "Bearer [secret:PADDED]."
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "masked"),
+    [
+        ("MyTenant", "http://mytenant.example/", "http://[secret:V].example/"),
+        ("https://Hooks.example:443/T0/B0/Xy#a", "GET https://hooks.example/T0/B0/Xy", "GET [secret:V]"),
+        ("HTTP://Hooks.example:80/T0", "http://hooks.example/T0?x", "[secret:V]?x"),
+        ("https://h.example/T00/B00/Xyz?k=1", '{"path": "/T00/B00/Xyz?k=1"}', '{"path": "[secret:V]"}'),
+        ("https://h.example/T00/B00/Xyz", "/T00%2FB00/Xyz", "[secret:V]"),
+        ("https://h.example/orders", "http://other.example/orders", "http://other.example/orders"),
+    ],
+)
+def test_a_url_or_host_is_found_as_it_is_sent(value: str, text: str, masked: str) -> None:
+    redactor = Redactor()
+    redactor.register("secret:V", value)
+    assert redactor.text(text) == masked
 
 
 def test_a_secret_of_several_lines_is_found_raw_and_escaped() -> None:

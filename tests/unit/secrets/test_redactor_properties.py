@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import random
 import re
@@ -55,7 +56,26 @@ def hexadecimal(value: str, chance: random.Random) -> bytes:
     return (digits.upper() if chance.random() < 0.5 else digits).encode()
 
 
-@pytest.mark.parametrize("write", [raw, percent, escaped, hexadecimal])
+def entities(value: str, chance: random.Random) -> bytes:
+    """As servers echo a value in a page of an error: each template engine has its own idea of what to write how."""
+    match chance.randrange(4):
+        case 0:
+            written = html.escape(value)
+        case 1:
+            written = html.escape(value, quote=False)
+        case 2:
+            written = "".join(chance.choice(_ways_to_write(letter)) for letter in value)
+        case _:
+            written = re.sub("[^A-Za-z0-9 ]", lambda letter: f"&#{ord(letter[0]):03d};", value)
+    return written.encode()
+
+
+def _ways_to_write(letter: str) -> list[str]:
+    code = ord(letter)
+    return [html.escape(letter), f"&#{code};", f"&#x{code:x};", f"&#X{code:04X};"]
+
+
+@pytest.mark.parametrize("write", [raw, percent, escaped, hexadecimal, entities])
 def test_no_written_form_of_a_value_is_missed(write: Callable[[str, random.Random], bytes]) -> None:
     @settings(max_examples=CONTEXTS, deadline=None, database=None)
     @given(value=values, before=surroundings, after=surroundings, seed=st.integers(0, 2**16))
@@ -91,6 +111,42 @@ def test_no_base64_of_a_value_is_missed(url_safe: bool, shift: int) -> None:
         assert len(kept[2].rstrip(b"=")) <= len(encoded) - last
 
     law()
+
+
+@pytest.mark.parametrize(
+    ("columns", "line_end", "wrapped"),
+    [(76, b"\r\n", False), (76, b"\n", False), (64, b"\n", False), (64, b"\r\n", False), (64, b"\n", True)],
+)
+def test_no_base64_that_is_broken_into_lines_is_missed(columns: int, line_end: bytes, wrapped: bool) -> None:
+    chance = random.Random(columns)  # plain chance, since it is quick: what matters is where the break falls
+    for _ in range(CONTEXTS):
+        redactor = Redactor()
+        value = "".join(chance.choices(string.printable, k=chance.randint(6, 60)))
+        redactor.register("secret:V", value)
+        before, after = chance.randrange(150), chance.randrange(60)
+        encoded = base64.b64encode(chance.randbytes(before) + value.encode() + chance.randbytes(after))
+        lines = [encoded[at : at + columns] for at in range(0, len(encoded), columns)]
+        text = b"Content:" + line_end + line_end.join(lines) + line_end
+        if wrapped:  # a key file as a value in JSON
+            text = json.dumps({"pem": text.decode()}).encode()
+        masked = redactor.bytes(text)
+        assert b"[secret:V]" in masked, (value, text)
+        # What is left, put together, holds nothing that the value decides.
+        left = masked.replace(b"\\n", b"").replace(b"\r", b"").replace(b"\n", b"").split(b"[secret:V]")
+        assert encoded[-(-8 * before // 6) : 8 * (before + len(value)) // 6] not in b"".join(left)
+        assert len(left[0] + left[-1]) <= len(encoded) - 8 * len(value) // 6 + len(b'{"pem": "Content:"}') + 2
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(value=values, parts=st.lists(st.binary(max_size=60), max_size=5), at=st.integers(0, 4), seed=st.integers(0, 999))
+def test_parts_that_are_searched_as_one_come_back_as_each_alone(
+    value: str, parts: list[bytes], at: int, seed: int
+) -> None:
+    redactor = Redactor()
+    redactor.register("secret:V", value)
+    write = random.Random(seed).choice([raw, percent, escaped, hexadecimal, entities])
+    parts.insert(at, b"<" + write(value, random.Random(seed)) + b">")
+    assert list(redactor.each(parts)) == [redactor.bytes(part) for part in parts]
 
 
 @settings(max_examples=300, deadline=None, database=None)
@@ -141,6 +197,19 @@ def test_random_text_is_hardly_ever_masked() -> None:
         redactor.register(f"secret:S{number}", "".join(chance.choices(alphabet, k=chance.randint(6, 40))))
     masked = 0
     for _ in range(20_000):
-        text = "".join(chance.choices(alphabet + '+/%\\"', k=100))
+        text = "".join(chance.choices(alphabet + '+/%\\"&;\n', k=100))
         masked += redactor.text(text) is not text
     assert masked / 20_000 <= 0.0001
+
+
+def test_lines_of_random_base64_and_of_pages_are_hardly_ever_masked() -> None:
+    chance = random.Random(21)
+    redactor = Redactor()
+    for number in range(20):
+        redactor.register(f"secret:S{number}", "".join(chance.choices(string.ascii_letters, k=chance.randint(6, 40))))
+    masked = 0
+    for _ in range(2_000):
+        lines = base64.encodebytes(chance.randbytes(600)).decode()
+        page = html.escape("".join(chance.choices(string.printable, k=400)))
+        masked += abs(len(redactor.text(lines + page)) - len(lines + page))
+    assert masked / (2_000 * 1_200) <= 0.0001

@@ -38,7 +38,7 @@ def refused(path: str, reference: Reference) -> SecretError:
 
 def test_a_variable_is_read_by_its_key(reference: Reference) -> None:
     source = EnvironmentSource({"SHOP_TOKEN": "canary-value-1"})
-    assert source.read(reference("TOKEN", "SHOP_TOKEN")) == VALUE
+    assert source.read(reference("TOKEN", "SHOP_TOKEN")).reveal() == VALUE.decode()
 
 
 def test_a_variable_that_is_not_set_is_named(reference: Reference) -> None:
@@ -49,8 +49,12 @@ def test_a_variable_that_is_not_set_is_named(reference: Reference) -> None:
     assert "SHOP_TOKEN" in caught.value.hint
 
 
-def test_bytes_of_the_environment_that_are_no_text_survive_reading(reference: Reference) -> None:
-    assert EnvironmentSource({"TOKEN": os.fsdecode(b"\xff\xfe123456")}).read(reference()) == b"\xff\xfe123456"
+def test_bytes_of_the_environment_that_are_no_text_are_told_as_such_and_not_shown(reference: Reference) -> None:
+    source = EnvironmentSource({"TOKEN": os.fsdecode(b"\xff\xfe123456")})
+    with pytest.raises(SecretError) as caught:
+        source.read(reference())
+    assert caught.value.code == "secret_not_text"
+    assert "123456" not in repr(caught.value.__dict__)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_one_newline_at_the_end_of_a_file_is_left_out(
     folder: Path, reference: Reference, content: bytes, value: bytes
 ) -> None:
     path = put(folder / "TOKEN", content)
-    assert FileSource().read(reference(key=path, source=SecretSource.FILE)) == value
+    assert FileSource().read(reference(key=path, source=SecretSource.FILE)).reveal() == value.decode()
 
 
 def test_a_missing_file_is_named(folder: Path, reference: Reference) -> None:
@@ -88,7 +92,7 @@ def test_a_file_that_others_may_touch_is_refused(folder: Path, reference: Refere
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_a_file_of_the_owner_alone_is_read(folder: Path, reference: Reference, mode: int) -> None:
     path = put(folder / "TOKEN", mode=mode)
-    assert FileSource().read(reference(key=path, source=SecretSource.FILE)) == VALUE
+    assert FileSource().read(reference(key=path, source=SecretSource.FILE)).reveal() == VALUE.decode()
 
 
 def test_a_path_that_climbs_out_is_refused(folder: Path, reference: Reference) -> None:
@@ -106,7 +110,7 @@ def test_a_link_within_the_folder_is_followed(folder: Path, reference: Reference
     (folder / "..data").mkdir()
     put(folder / "..data" / "TOKEN")
     (folder / "TOKEN").symlink_to(Path("..data") / "TOKEN")
-    assert FileSource().read(reference(key=str(folder / "TOKEN"), source=SecretSource.FILE)) == VALUE
+    assert FileSource().read(reference(key=str(folder / "TOKEN"), source=SecretSource.FILE)).reveal() == VALUE.decode()
 
 
 def test_a_folder_and_a_pipe_are_no_secrets(folder: Path, reference: Reference) -> None:
@@ -141,7 +145,7 @@ def test_what_is_not_there_has_a_reason(folder: Path, reference: Reference) -> N
     assert open_to_all is not None
     assert "0644" in open_to_all
     assert "canary" not in open_to_all
-    assert secret_available(reference(), {"TOKEN": ""}) == "secret `TOKEN` is empty"
+    assert secret_available(reference(), {"TOKEN": ""}) == "the value of secret `TOKEN` is empty"
 
 
 def test_a_secret_of_google_is_taken_to_be_there(reference: Reference) -> None:

@@ -17,6 +17,7 @@ from reqflo_ray.errors import SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray.secrets.value import SecretValue
 
 CANARY = "canary-7f3a9b2c"
 Reference = Callable[..., SecretReference]
@@ -38,7 +39,7 @@ def test_a_loaded_value_is_there_and_masked(listed_source: Listed, reference: Re
     store = store_of(listed_source({"TOKEN": CANARY.encode()}), {"TOKEN": reference()}, redactor)
     assert dict(store.values) == {}
     asyncio.run(store.load(["TOKEN"]))
-    assert store.values["TOKEN"] == CANARY
+    assert store.values["TOKEN"].reveal() == CANARY
     assert redactor.text(f"a {CANARY}") == "a [secret:TOKEN]"
 
 
@@ -75,9 +76,9 @@ def test_reading_does_not_hold_up_the_event_loop(reference: Reference) -> None:
     released = threading.Event()
 
     class Slow:
-        def read(self, _: SecretReference) -> bytes:
+        def read(self, _: SecretReference) -> SecretValue:
             assert released.wait(10)
-            return CANARY.encode()
+            return SecretValue("TOKEN", CANARY)
 
     store = store_of(Slow(), {"TOKEN": reference()})
 
@@ -88,7 +89,7 @@ def test_reading_does_not_hold_up_the_event_loop(reference: Reference) -> None:
         await loading
 
     asyncio.run(main())
-    assert store.values["TOKEN"] == CANARY
+    assert store.values["TOKEN"].reveal() == CANARY
 
 
 def test_all_that_is_missing_is_told_at_once_and_the_rest_is_loaded(
@@ -101,7 +102,7 @@ def test_all_that_is_missing_is_told_at_once_and_the_rest_is_loaded(
     error = failure(store, "A", "B", "C", "D")
     assert [problem.code for problem in error.problems] == ["secret_not_found", "secret_not_text", "secret_not_found"]
     assert error.exit_code == 3
-    assert dict(store.values) == {"C": "value-of-c"}
+    assert {name: value.reveal() for name, value in store.values.items()} == {"C": "value-of-c"}
 
 
 def test_what_will_not_change_is_not_asked_for_again(listed_source: Listed, reference: Reference) -> None:
@@ -117,7 +118,7 @@ def test_what_may_pass_is_asked_for_again(listed_source: Listed, reference: Refe
     assert failure(store, "TOKEN").code == "secret_unavailable"
     source.values["TOKEN"] = CANARY.encode()
     asyncio.run(store.load(["TOKEN"]))
-    assert store.values["TOKEN"] == CANARY
+    assert store.values["TOKEN"].reveal() == CANARY
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_a_value_that_cannot_be_used_is_never_available(
 def test_a_replacement_character_in_a_value_is_text(listed_source: Listed, reference: Reference) -> None:
     store = store_of(listed_source({"TOKEN": "canary\ufffd".encode()}), {"TOKEN": reference()})
     asyncio.run(store.load(["TOKEN"]))
-    assert store.values["TOKEN"] == "canary\ufffd"
+    assert store.values["TOKEN"].reveal() == "canary\ufffd"
 
 
 def test_nothing_shows_a_value_by_accident(

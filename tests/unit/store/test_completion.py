@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from reqflo_ray.errors import IntegrityError, StoreError
-from reqflo_ray.model.results import Counts, Status, Verdict
+from reqflo_ray.model.results import Counts, Failure, Status, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.run_folder import RunFolder
@@ -79,7 +79,8 @@ def test_a_complete_run_lists_every_file(runs: Any) -> None:
     assert folder.read_manifest() is None
     judged = list[Counts]()
 
-    def judge(counts: Counts) -> Verdict:
+    def judge(counts: Counts, failures: list[Failure]) -> Verdict:
+        assert failures == []
         judged.append(counts)
         return verdict
 
@@ -109,9 +110,9 @@ def test_the_first_verdict_counts(runs: Any) -> None:
     folder = ready(runs)
     first = runs.verdict(folder)
     second = msgspec.structs.replace(first, status=Status.FAILED, exit_code=1)
-    complete(folder, lambda _: first, 2)
+    complete(folder, lambda *_: first, 2)
     before = folder.read_file(layout.MANIFEST)
-    assert complete(folder, lambda _: second, 2) == first
+    assert complete(folder, lambda *_: second, 2) == first
     assert folder.read_file(layout.MANIFEST) == before
     assert verify_run(folder).ok
 
@@ -119,7 +120,7 @@ def test_the_first_verdict_counts(runs: Any) -> None:
 def test_a_shard_without_commit_keeps_the_run_unfinished(runs: Any) -> None:
     folder = ready(runs)
     with pytest.raises(StoreError) as caught:
-        complete(folder, lambda _: runs.verdict(folder), 3)
+        complete(folder, lambda *_: runs.verdict(folder), 3)
     assert caught.value.code == "uncommitted_shards"
     assert not folder.is_complete()
     assert not folder.storage.exists(folder.path(layout.VERDICT))
@@ -135,7 +136,7 @@ def test_a_file_that_is_not_what_was_committed_keeps_the_run_unfinished(runs: An
     else:
         folder.write_file(name, data[:-1] if fault == "cut" else data[:9] + bytes([data[9] ^ 1]) + data[10:])
     with pytest.raises(IntegrityError) as caught:
-        complete(folder, lambda _: runs.verdict(folder), 2)
+        complete(folder, lambda *_: runs.verdict(folder), 2)
     assert f"`{name}`" in caught.value.message
     assert not folder.is_complete()
 
@@ -146,7 +147,7 @@ def test_clean_up_leaves_what_the_manifest_lists(runs: Any) -> None:
     folder.write_file(layout.steps(0, 7), b"of an attempt that lost")
     folder.write_file(layout.rows(7), b"staged before the dataset shrank")
     (runs.storage.root / "runs/r1/steps/.x.00.tmp").write_bytes(b"half")
-    complete(folder, lambda _: runs.verdict(folder), 2)
+    complete(folder, lambda *_: runs.verdict(folder), 2)
     clean_up(folder)
     clean_up(folder)
     left = [str(path.relative_to(runs.storage.root / "runs/r1")) for path in _all_files(folder)]
@@ -176,7 +177,7 @@ def test_a_death_at_any_instant_leaves_an_unfinished_run_or_a_whole_one(runs: An
         folder = RunFolder(dying, "r1")
         verdict = runs.verdict(folder)
         try:
-            complete(folder, lambda _, verdict=verdict: verdict, 2)
+            complete(folder, lambda *_, verdict=verdict: verdict, 2)
             clean_up(folder)
         except Died:
             seen = RunFolder(storage, "r1")
@@ -210,10 +211,10 @@ def test_a_full_disk_while_completing_can_be_tried_again(runs: Any, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", full)
         with pytest.raises(StoreError):
-            complete(folder, lambda _: runs.verdict(folder), 2)
+            complete(folder, lambda *_: runs.verdict(folder), 2)
     assert not folder.is_complete()
     assert folder.read_verdict() is None, "without its manifest a verdict does not count"
-    complete(folder, lambda _: runs.verdict(folder), 2)
+    complete(folder, lambda *_: runs.verdict(folder), 2)
     assert verify_run(folder).rows == 6
 
 

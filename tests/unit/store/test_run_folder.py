@@ -247,30 +247,30 @@ def test_a_worker_that_slept_until_the_claims_were_removed_leaves_none_behind(fo
 def test_a_worker_that_died_under_the_same_driver_counts(folder: RunFolder) -> None:
     folder.claim_attempt(0, 1, gone())
     folder.claim_attempt(0, 1)
-    assert folder.worker_deaths(0, 2) == {1}
-    assert folder.worker_deaths(0, 1) == set()
+    assert folder.worker_deaths(folder.attempts(0), 2) == {1}
+    assert folder.worker_deaths(folder.attempts(0), 1) == set()
 
 
 def test_a_worker_that_lives_did_not_die(folder: RunFolder) -> None:
     folder.claim_attempt(0, 1)
     folder.claim_attempt(0, 1)
-    assert folder.worker_deaths(0, 2) == set()
+    assert folder.worker_deaths(folder.attempts(0), 2) == set()
 
 
 def test_an_attempt_that_ended_with_its_driver_or_by_stop_is_no_death(folder: RunFolder) -> None:
     folder.claim_attempt(0, 1, gone())
     folder.claim_attempt(0, 2, gone())
     folder.claim_attempt(0, 2)
-    assert folder.worker_deaths(0, 3) == {2}
+    assert folder.worker_deaths(folder.attempts(0), 3) == {2}
     folder.stop(2)
-    assert folder.worker_deaths(0, 3) == set()
+    assert folder.worker_deaths(folder.attempts(0), 3) == set()
 
 
 def test_a_death_on_another_node_counts_only_if_that_node_lives(folder: RunFolder) -> None:
     folder.claim_attempt(0, 1, gone(boot_id="another", host="node-2"))
     folder.claim_attempt(0, 1)
-    assert folder.worker_deaths(0, 2) == set()
-    assert folder.worker_deaths(0, 2, lambda owner: owner.host == "node-2") == {1}
+    assert folder.worker_deaths(folder.attempts(0), 2) == set()
+    assert folder.worker_deaths(folder.attempts(0), 2, lambda owner: owner.host == "node-2") == {1}
 
 
 # Commits

@@ -156,7 +156,7 @@ def test_a_verdict_that_miscounts_is_found(runs: Any) -> None:
 
     verdict = runs.verdict(folder)
     wrong = msgspec.structs.replace(verdict.counts, passed=3, failed=1)
-    complete(folder, lambda _: msgspec.structs.replace(verdict, counts=wrong), 1)
+    complete(folder, lambda *_: msgspec.structs.replace(verdict, counts=wrong), 1)
     assert kinds(folder) == {layout.VERDICT: "counts"}
 
 

@@ -1,0 +1,71 @@
+"""Counts the rows of one attempt of a shard as they end, so that it can be told how far a shard is before its commit.
+
+What it counts is journaled. It must not know who asks, nor how what it says reaches the driver.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from reqflo_ray.model.results import Counts, Failure, RowResult, ShardProgress, Status
+
+# Enough for a person to start with, small enough for a million shards.
+NAMED_FAILURES: Final = 5
+_SUMMED: Final = ("requests", "retries", "resent", "resent_sensitive", "resumed")
+
+
+class ShardAccount:
+    """The account of one attempt. A later attempt has one of its own, and counts again what it takes from the journal.
+
+    Args:
+        quarantined: records of older attempts that could not be read.
+    """
+
+    def __init__(self, shard: int, *, quarantined: int = 0) -> None:
+        self._shard = shard
+        self._all: Counter[str] = Counter(quarantined=quarantined)
+        self._earlier: Counter[str] = Counter()
+        self._failures: list[Failure] = []
+
+    def add(self, result: RowResult, *, steps: int, earlier: bool) -> None:
+        """Count a row that has ended.
+
+        Args:
+            earlier: it ended under an earlier driver, and this attempt has only read so.
+        """
+        for sums in (self._all, self._earlier) if earlier else (self._all,):
+            sums["rows"] += 1
+            sums[result.status.value] += 1
+            sums["steps"] += steps
+            sums["poisoned"] += result.error_code == "poison_row"
+            for name in _SUMMED:
+                sums[name] += getattr(result, name)
+        if result.status is not Status.PASSED and len(self._failures) < NAMED_FAILURES:
+            self._failures.append(failure_of(result))
+
+    @property
+    def counts(self) -> Counts:
+        """All rows that have ended."""
+        return Counts(**self._all)
+
+    def progress(self) -> ShardProgress:
+        """What there is to tell now."""
+        return ShardProgress(
+            shard=self._shard,
+            counts=self.counts,
+            earlier=Counts(**self._earlier),
+            failures=tuple(self._failures),
+        )
+
+
+def failure_of(result: RowResult) -> Failure:
+    """A row that did not pass, as a person is told of it."""
+    return Failure(
+        row_index=result.row_index,
+        row_key=result.row_key,
+        status=result.status,
+        step=result.failed_step,
+        code=result.error_code,
+        message=result.error_message,
+    )

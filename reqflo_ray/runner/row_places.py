@@ -1,0 +1,67 @@
+"""The places for rows in flight in one worker, shared by its shards. It must not know what rows or shards are.
+
+Rows that were under way when an earlier worker died come first: they have waited for a new worker already. So whoever
+keeps a place from row to row looks after each row whether somebody is waiting who comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sized
+from contextlib import asynccontextmanager
+from typing import Final
+
+_SOMETHING: Final = (None,)
+_Waiting = deque[tuple[asyncio.Future[bool], Sized]]
+
+
+class RowPlaces:
+    """So many places, used by tasks of one event loop; served in the order of asking, those who come first before."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._first: _Waiting = deque()
+        self._others: _Waiting = deque()
+
+    @property
+    def is_wanted_first(self) -> bool:
+        """Whether somebody who comes first is waiting for a place."""
+        return any(not place.done() for place, _ in self._first)
+
+    async def take(self, waiting: Sized = _SOMETHING, *, first: bool = False) -> bool:
+        """Wait for a place, to be given back. False, without one, as soon as nothing is `waiting` for it any more."""
+        if self._free and not self._first and (first or not self._others):
+            self._free -= 1
+            return True
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        (self._first if first else self._others).append((place, waiting))
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.result():
+                self.give_back()  # it came at the same moment
+            raise
+
+    def give_back(self) -> None:
+        """Give a place to who is next."""
+        self._free += 1
+        for queue in (self._first, self._others):
+            for place, waiting in tuple(queue):
+                if place.done() or not waiting:
+                    queue.remove((place, waiting))
+                    if not place.done():
+                        place.set_result(False)
+            while queue and self._free:
+                place, _ = queue.popleft()
+                self._free -= 1
+                place.set_result(True)
+
+    @asynccontextmanager
+    async def place(self, *, first: bool = False) -> AsyncIterator[None]:
+        """Hold a place while the block runs."""
+        await self.take(first=first)
+        try:
+            yield
+        finally:
+            self.give_back()
