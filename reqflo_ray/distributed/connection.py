@@ -105,8 +105,8 @@ def quiet_data_context() -> Any:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.execution_no_progress_timeout_s = -1  # rows have deadlines of their own
-    # What a task may give back is reserved in the object store before the first one has ended. Taken for 128 MiB, a node
-    # with a small store would be given one shard at a time, and its pool would see no reason to grow.
+    # What a task may give back is reserved in the object store before the first one has ended. Taken for 128 MiB, a
+    # node with a small store would be given one shard at a time, and its pool would see no reason to grow.
     context.target_max_block_size = _LARGEST_BLOCK
     context.custom_execution_callback_classes = []
     logging.getLogger("ray.data").setLevel(logging.ERROR)
