@@ -65,7 +65,7 @@ class ParquetReader:
         for group in range(len(starts) - 1) if self._groups is None else self._groups:
             number = starts[group]
             try:
-                for batch in self._table.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group]):
+                for batch in self._table.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], use_threads=False):
                     for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                         number += 1
                         row = self._row(number, names, converters, cells)

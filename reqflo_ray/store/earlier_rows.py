@@ -55,6 +55,6 @@ def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) ->
     if commit is None or not any(getattr(commit.summary.counts, status.value) for status in statuses):
         return set()
     data = earlier.read_file(layout.results(shard, commit.attempt))
-    table = parquet.read_table(pa.BufferReader(data), columns=["row_index", "status"], use_threads=False)
+    table = parquet.ParquetFile(pa.BufferReader(data)).read(columns=["row_index", "status"], use_threads=False)
     lines: list[dict[str, Any]] = table.to_pylist()
     return {line["row_index"] for line in lines if line["status"] in statuses}

@@ -35,10 +35,10 @@ journey:
 
 @pytest.fixture
 def echo(shared_echo: EchoApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EchoApi:
-    """The API; the current folder is a workspace for it, and one of its rows fails."""
+    """The API; the current folder is a workspace for it, and one row of each shard fails."""
     shared_echo.reset()
     (tmp_path / "reqflo.yaml").write_text(WORKSPACE.replace("ECHO", shared_echo.url))
-    (tmp_path / "rows.csv").write_text("fine\n" + "".join("no\n" if row == 5 else "yes\n" for row in range(ROWS)))
+    (tmp_path / "rows.csv").write_text("fine\n" + "".join("no\n" if row % 100 == 5 else "yes\n" for row in range(ROWS)))
     monkeypatch.chdir(tmp_path)
     return shared_echo
 
@@ -52,11 +52,17 @@ def test_failures_stop_a_run_in_the_middle_of_a_shard_and_a_resume_goes_on_behin
     assert 6 <= len(echo.seen) < ROWS / 2
     counts = ended.json["counts"]
     assert (counts["rows"], counts["failed"]) == (len(echo.seen), 1)
-    assert [failure["row_index"] for failure in ended.json["failures"]] == [5]
-    assert "failed row 5 at step call" in ended.err and "resume: reqflo-ray resume r1" in ended.err
-    resumed = command("resume", "r1", "--backend", "local", "--json")
-    assert resumed.code == 1, resumed.err
-    assert (resumed.json["counts"]["rows"], resumed.json["counts"]["failed"]) == (ROWS, 1)
+    # Any of the shards that are begun may be the first to get places for its rows.
+    [failed] = [failure["row_index"] for failure in ended.json["failures"]]
+    assert failed % 100 == 5
+    assert f"failed row {failed} at step call" in ended.err and "resume: reqflo-ray resume r1" in ended.err
+    # Each resume goes on to the next failure at most.
+    for _ in range(4):
+        resumed = command("resume", "r1", "--backend", "local", "--json")
+        assert resumed.code == 1, resumed.err
+        if resumed.json["counts"]["rows"] == ROWS:
+            break
+    assert (resumed.json["counts"]["rows"], resumed.json["counts"]["failed"]) == (ROWS, 4)
     assert len(echo.seen) == ROWS
     assert "journaled" not in resumed.err and "resume:" not in resumed.err
 
