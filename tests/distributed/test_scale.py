@@ -70,6 +70,7 @@ def test_two_runs_on_one_cluster_go_on_side_by_side(make_run: MakeRun, cluster: 
         assert mine[len(mine) // 5] < theirs[len(theirs) * 4 // 5]
 
 
+@pytest.mark.chaos
 def test_the_rate_holds_over_all_workers_and_a_dead_worker_takes_nothing_of_it_along(
     make_run: MakeRun, cluster: str
 ) -> None:

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,23 @@ from reqflo_ray.model.plan import HttpSettings
 LABORATORY = Any
 TAKE = Any
 KINDS = ["http", "socks5"]
+
+
+@pytest.fixture(params=["aiohttp", "httpx"])
+def laboratory(request: pytest.FixtureRequest) -> LABORATORY:
+    """The engines that have proxies; the third leaves them to aiohttp."""
+    return SimpleNamespace(engine=request.param)
+
+
+def test_the_default_engine_goes_through_a_proxy_as_well(answered: TAKE) -> None:
+    proxy = ProxyServer()
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        url = server.url("/plain")
+        assert answered(await send(url)).body == b"hello"
+        assert proxy.asked == [f"GET {url}"]
+
+    through(SimpleNamespace(engine="httptools"), proxy, scenario)
 
 
 def through(
