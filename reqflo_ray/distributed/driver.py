@@ -52,7 +52,14 @@ _DRIVER_ENVIRONMENT: Final = {
     # worker is there in one.
     "RAY_task_actor_unavailable_retry_delay_base_ms": "0",
 }
-_EMBEDDED_ENVIRONMENT: Final = {**_DRIVER_ENVIRONMENT, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
+_EMBEDDED_ENVIRONMENT: Final = {
+    **_DRIVER_ENVIRONMENT,
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    # Ray makes its workers yield to every other process (15). An API on the same machine would interrupt them at each
+    # request instead of taking several at a time.
+    "RAY_worker_niceness": "0",
+}
 
 
 class RayBackend:

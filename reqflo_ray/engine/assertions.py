@@ -63,13 +63,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedAssertion:
     """An assertion, compiled. `masked` is None if nothing secret or sensitive can be in what is expected; `shown` is
-    the JSON text of a literal."""
+    the JSON text of a literal. `at_status` is the result of what most steps ask, one status, when that has come."""
 
     source: Assertion
     evaluate: Callable[[ResponseView, JsonValue], Finding]
     expected: Renderer | None
     masked: Renderer | None
     shown: str | None
+    at_status: tuple[int, AssertionResult] | None = None
 
 
 def prepare_assertion(assertion: Assertion, step_id: str, *, tainted: bool) -> PreparedAssertion:
@@ -94,11 +95,20 @@ def prepare_assertion(assertion: Assertion, step_id: str, *, tainted: bool) -> P
         expected=compile_node(expected) if expected is not None else None,
         masked=compile_node(expected, masked=True) if expected is not None and tainted else None,
         shown=shown,
+        at_status=_at_status(assertion, literal),
     )
+
+
+def _at_status(assertion: Assertion, literal: JsonValue) -> tuple[int, AssertionResult] | None:
+    if assertion.type is not AssertionType.STATUS_CODE or assertion.operator is not Operator.EQUALS:
+        return None
+    return (literal, _result(assertion, _shown(literal), _shown(literal))) if type(literal) is int else None
 
 
 def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> AssertionResult:
     """Judge one assertion. What goes wrong with it makes it fail; it never raises for what an API has answered."""
+    if prepared.at_status is not None and prepared.at_status[0] == view.response.status:
+        return prepared.at_status[1]
     source = prepared.source
     expected: JsonValue = None
     shown = prepared.shown
@@ -121,17 +131,25 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
         finding = Finding(holds=False, reason="the value is nested too deeply, or out of all range, to be judged")
     shown = shown or ""
     actual = "" if finding.actual is UNSET else _shown(finding.actual)
+    if finding.holds:
+        return _result(source, shown, actual)
+    return _result(source, shown, actual, Status.FAILED, _message(source, shown, actual, finding.reason))
+
+
+def _result(
+    source: Assertion, shown: str, actual: str, status: Status = Status.PASSED, message: str = ""
+) -> AssertionResult:
     return AssertionResult(
-        source.type,
-        source.target,
-        source.operator,
-        shown,
-        actual,
-        Status.PASSED if finding.holds else Status.FAILED,
-        source.soft,
-        source.origin,
-        source.id,
-        "" if finding.holds else _message(source, shown, actual, finding.reason),
+        type=source.type,
+        target=source.target,
+        operator=source.operator,
+        expected=shown,
+        actual=actual,
+        status=status,
+        soft=source.soft,
+        origin=source.origin,
+        id=source.id,
+        message=message,
     )
 
 
@@ -140,8 +158,6 @@ def _evaluator(assertion: Assertion, literal: JsonValue) -> Callable[[ResponseVi
     pattern = Pattern(literal) if operator is Operator.MATCHES and isinstance(literal, str) else None
     match assertion.type:
         case AssertionType.STATUS_CODE:
-            if type(literal) is int and operator is Operator.EQUALS:  # what most steps ask, at the least cost
-                return lambda view, _: Finding(holds=view.response.status == literal, actual=view.response.status)
             return lambda view, expected: _status_code(operator, view.response.status, expected)
         case AssertionType.JSON_PATH:
             path = compile_path(assertion.target)

@@ -56,11 +56,13 @@ class Declared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRequest:
-    """How a step's request is drafted. `masked` is None if nothing secret or sensitive can be in it; `with_secrets`
-    are its references that may hold a secret, and their texts."""
+    """How a step's request is drafted. `masked` is None if nothing secret or sensitive can be in it, and with
+    `plain_body` it can be in the URL and the headers only; `with_secrets` are its references that may hold a secret,
+    and their texts."""
 
     real: RequestRenderer
     masked: RequestRenderer | None
+    plain_body: bool
     with_secrets: tuple[tuple[AnyReference, str], ...]
     connect_ms: int
     read_ms: int
@@ -170,6 +172,7 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
             masked=(
                 RequestRenderer(step.request, base, artifact.files, masked=True) if reach.is_tainted(sent) else None
             ),
+            plain_body=not reach.is_tainted(reach.of_body(step.request.body)),
             with_secrets=tuple((reference, str(reference)) for reference in sent if reach.secrets([reference])),
             connect_ms=own.connect_ms if own.connect_ms is not None else settings.connect_ms,
             read_ms=own.read_ms if own.read_ms is not None else settings.read_ms,

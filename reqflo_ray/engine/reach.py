@@ -86,6 +86,10 @@ class Reach:
         nodes += _body_nodes(request.body)
         return tuple(dict.fromkeys(reference for node in nodes for reference in references(node)))
 
+    def of_body(self, body: Body | None) -> tuple[AnyReference, ...]:
+        """All references of a body."""
+        return tuple(reference for node in _body_nodes(body) for reference in references(node))
+
     def _closure(self, used: Iterable[AnyReference], *, through_assignments: bool = True) -> Iterator[AnyReference]:
         waiting, seen = list(used), set()
         while waiting:

@@ -56,19 +56,20 @@ def render_request(
     uses: tuple[str, ...] = ()
     shown = draft
     if prepared.masked is not None:
-        shown = _with_key(prepared.masked(scope), step.step, idempotency_key)
+        masked = prepared.masked.with_body(scope, draft.body) if prepared.plain_body else prepared.masked(scope)
+        shown = _with_key(masked, step.step, idempotency_key)
         uses = tuple(sorted({name for used in prepared.with_secrets for name in scope.resolve(*used).secrets}))
     request = TransportRequest(
         method=step.step.request.method,
         url=draft.url,
         headers=draft.headers,
-        body=draft.body,
+        body=_content(draft),
         connect_ms=prepared.connect_ms,
         read_ms=prepared.read_ms,
         total_ms=prepared.total_ms,
         allowed_hosts=_allowed_hosts(scope, uses, draft.url, shown.url) if uses else None,
         private_headers=_private_headers(draft.headers, shown.headers) if shown is not draft else frozenset(),
-        private_body=shown.body != draft.body,
+        private_body=_content(shown) != _content(draft),
     )
     return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown), uses_secrets=uses)
 
@@ -103,8 +104,13 @@ def _private_headers(sent: Headers, shown: Headers) -> frozenset[str]:
 
 def _fingerprint(method: str, shown: Draft) -> str:
     # The head is one JSON array, so no two heads are the same bytes; the body follows as it is.
-    head = _encode((method, shown.url, shown.headers, shown.body is not None))
-    return hashlib.sha256(head + (shown.body or b"")).hexdigest()
+    body = _content(shown)
+    head = _encode((method, shown.url, shown.headers, body is not None))
+    return hashlib.sha256(head + (body or b"")).hexdigest()
+
+
+def _content(draft: Draft) -> bytes | None:
+    return draft.body.content if draft.body is not None else None
 
 
 def _allowed_hosts(scope: Scope, secrets: tuple[str, ...], url: str, shown_url: str) -> tuple[str, ...] | None:

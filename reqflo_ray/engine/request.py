@@ -28,7 +28,7 @@ class Draft(NamedTuple):
 
     url: str
     headers: Headers
-    body: bytes | None
+    body: EncodedBody | None
 
 
 class RequestRenderer:
@@ -68,7 +68,11 @@ class RequestRenderer:
         """
         url = self._url(values)
         body = self._body(values) if self._body is not None else None
-        return Draft(url, self._header_lines(values, body), body.content if body is not None else None)
+        return Draft(url, self._header_lines(values, body), body)
+
+    def with_body(self, values: Values, body: EncodedBody | None) -> Draft:
+        """The request for these values, with a body that is known already. Raises as a call."""
+        return Draft(self._url(values), self._header_lines(values, body), body)
 
     def _url(self, values: Values) -> str:
         url = self._joined(values) if self._whole is None else self._exact(self._whole(values), absolute_url)

@@ -128,6 +128,8 @@ class Scope:
     def take_sensitive(self) -> list[tuple[str, str]]:
         """The sensitive values that were met since the last call, as (label, text): to be registered for masking
         before anything is built that may hold them."""
+        if not self._sensitive:
+            return []
         taken, self._sensitive = self._sensitive, []
         return taken
 

@@ -24,7 +24,7 @@ class HostLimits:
     """At most `limit` requests at a time to each `host:port`; 0 is no limit. Serves one event loop."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._hosts: dict[str, _Host] = {}
 
     def room(self, request: TransportRequest) -> _Room:
@@ -40,7 +40,7 @@ class HostLimits:
         place = self._place(request)
         if place is None:
             return request, None
-        host = self._hosts.setdefault(place, _Host(self._limit))
+        host = self._hosts.setdefault(place, _Host(self.limit))
         host.users += 1
         try:
             left_ms = await self._enter(host, request.total_ms, place)
@@ -60,8 +60,6 @@ class HostLimits:
             del self._hosts[place]
 
     def _place(self, request: TransportRequest) -> str | None:
-        if not self._limit:
-            return None
         try:
             return parse_target(request.url).place
         except ExchangeError:
@@ -78,7 +76,7 @@ class HostLimits:
                 return left_ms
             host.slots.release()
         raise NoRoomError(
-            f"{self._limit} requests to {place} were under way for all of the {total_ms} ms"
+            f"{self.limit} requests to {place} were under way for all of the {total_ms} ms"
             " (http.max_in_flight_per_host)"
         )
 
@@ -94,6 +92,8 @@ class _Room:
         self._place: str | None = None
 
     async def __aenter__(self) -> TransportRequest:
+        if not self._limits.limit:
+            return self._request
         request, self._place = await self._limits._take(self._request)
         return request
 

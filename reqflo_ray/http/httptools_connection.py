@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
         self._held = b""
         if body is None:
             self._transport.write(head)
-        elif _expects_continue(outgoing):
+        elif b"100-continue" in head.lower() and _expects_continue(outgoing):
             # RFC 9110, 10.1.1: a client does not wait for 100 (Continue) for ever.
             self._held = body
             self._later = self._loop.call_later(_CONTINUE_SECONDS, self._send_held)

@@ -16,6 +16,8 @@ RESENDABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 ACCEPT_ENCODING: Final = "gzip, deflate, br, zstd"
 
+# Headers that say where a message goes and where it ends.
+_FRAMING: Final = frozenset({"host", "content-length", "transfer-encoding"})
 _WITHOUT_LENGTH: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -43,23 +45,11 @@ def complete(method: str, target: Target, headers: Headers, body: bytes | None, 
         raise _invalid("the method is not one that can be sent")
     _check_values(headers)
     body = body or None
-    names: set[str] = set()
-    sent: list[tuple[str, str]] = []
+    names = _lowered(tuple([name for name, _ in headers]))
+    sent = [(name, value.strip(" \t")) for name, value in headers]
     host = target.authority
-    for name, value in headers:
-        lowered = _lowered(name)
-        if lowered == "host":
-            if "host" in names:
-                raise _invalid("there is more than one Host header")
-            host = value.strip(" \t")
-        elif lowered == "content-length":
-            _check_length(value, body, repeated=lowered in names)
-            sent.append((name, value.strip(" \t")))
-        elif lowered == "transfer-encoding":
-            raise _invalid("a Transfer-Encoding header cannot be given: bodies are sent with a Content-Length")
-        else:
-            sent.append((name, value.strip(" \t")))
-        names.add(lowered)
+    if not names.isdisjoint(_FRAMING):
+        host, sent = _framed(sent, body, host)
     first = [("Host", host)]
     if "user-agent" not in names and user_agent:
         first.append(("User-Agent", user_agent))
@@ -74,6 +64,26 @@ def complete(method: str, target: Target, headers: Headers, body: bytes | None, 
     return Outgoing(method, target, (*first, *sent), body)
 
 
+def _framed(headers: list[tuple[str, str]], body: bytes | None, host: str) -> tuple[str, list[tuple[str, str]]]:
+    """What the Host header says, `host` if there is none, and the other headers."""
+    seen: set[str] = set()
+    sent: list[tuple[str, str]] = []
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == "host":
+            if "host" in seen:
+                raise _invalid("there is more than one Host header")
+            host = value
+        elif lowered == "transfer-encoding":
+            raise _invalid("a Transfer-Encoding header cannot be given: bodies are sent with a Content-Length")
+        else:
+            if lowered == "content-length":
+                _check_length(value, body, repeated=lowered in seen)
+            sent.append((name, value))
+        seen.add(lowered)
+    return host, sent
+
+
 def _check_values(headers: Headers) -> None:
     values = "\t".join([value for _, value in headers])
     if _FORBIDDEN_IN_VALUE.search(values):
@@ -86,19 +96,19 @@ def _check_values(headers: Headers) -> None:
 
 
 def _check_length(value: str, body: bytes | None, *, repeated: bool) -> None:
-    stripped = value.strip(" \t")
-    if repeated or not _DIGITS.fullmatch(stripped) or int(stripped[:20]) != len(body or b""):
+    if repeated or not _DIGITS.fullmatch(value) or int(value[:20]) != len(body or b""):
         raise _invalid("the Content-Length header is not the length of the body")
 
 
-# Names come from templates: the same few, for every row.
+# Names come from templates: the same few sets of them, for every row.
 @lru_cache(maxsize=4096)
-def _lowered(name: str) -> str:
-    if not _is_token(name):
+def _lowered(names: tuple[str, ...]) -> frozenset[str]:
+    if not all(map(_is_token, names)):
         raise _invalid("a header name holds a character that is not allowed there")
-    return name.lower()
+    return frozenset([name.lower() for name in names])
 
 
+@lru_cache(maxsize=64)
 def _is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 

@@ -1,7 +1,8 @@
 """Looks whether an attempt may go on, as often as rows ask and no more often than the store can answer.
 
-Callers that arrive in one turn of the event loop, or while a look is under way, share the next one: a look that began
-before a row appended its intent must not count for that row.
+A look that began before a row's intent was written must not count for that row. So callers share one that they all
+came before; where it takes no time, all callers of one turn of the event loop share the first one's, since what is
+written after it wakes nobody before the next turn.
 """
 
 from __future__ import annotations
@@ -26,25 +27,36 @@ class Fence:
         self._look = look
         self._is_near = is_near
         self._closed = False
+        self._looked = False  # in this turn of the loop
         self._waiting: list[asyncio.Future[bool]] = []
         self._looking: asyncio.Task[None] | None = None
 
     async def is_open(self) -> bool:
-        """What a look that begins now, or later, finds. Raises `StoreError`."""
+        """What a look finds that began after the last turn of the loop. Raises `StoreError`."""
         if self._closed:
             return False
+        if self._is_near:
+            if not self._looked:
+                self._closed = not self._look()
+                self._looked = True
+                # Before anybody whom a later write wakes: the loop calls in the order of asking.
+                self._loop.call_soon(self._forget)
+            return not self._closed
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiting.append(waiter)
         if self._looking is None:
             self._looking = self._loop.create_task(self._look_while_needed())
         return await waiter
 
+    def _forget(self) -> None:
+        self._looked = False
+
     async def _look_while_needed(self) -> None:
         asked: list[asyncio.Future[bool]] = []
         try:
             while self._waiting:
                 asked, self._waiting = self._waiting, []
-                is_open = self._look() if self._is_near else await asyncio.to_thread(self._look)
+                is_open = await asyncio.to_thread(self._look)
                 self._closed = not is_open
                 for waiter in asked:
                     if not waiter.done():

@@ -184,7 +184,7 @@ class RowContext:
                 started_at_us=outcome.started_at_us,
                 duration_ms=outcome.duration_ms,
                 idempotency_key=outcome.key,
-                resend_count=resend.count + sum(event.kind == "resend" for event in seen),
+                resend_count=resend.count + (sum(event.kind == "resend" for event in seen) if seen else 0),
                 resend_reason=resend.reason,
                 resumed=self.shard.takes_over,
             ),
@@ -195,6 +195,8 @@ class RowContext:
         self, prefix: str, values: Mapping[str, JsonValue], sensitive: frozenset[str]
     ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
         """Split values into those that may be written down and the full names of those that may not."""
+        if not values:
+            return {}, ()
         stored = {key: value for key, value in values.items() if key not in sensitive}
         # Most often there is nothing to hide, and one look at all of them shows it.
         if stored and self._would_be_masked(list(stored.values())):

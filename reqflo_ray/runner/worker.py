@@ -32,7 +32,7 @@ from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import Sealer, find_sealer, open_record
 
 # How many objects more than at the last look there are when the garbage collector looks at the young ones.
-_YOUNG_OBJECTS: Final = 20_000
+_YOUNG_OBJECTS: Final = 100_000
 
 
 def unknown_node(owner: Owner) -> bool:

@@ -7,6 +7,7 @@ holds several. How columns are encoded is said in `tables`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
@@ -130,11 +131,24 @@ def _time_columns(steps: Sequence[StepRecord]) -> dict[str, Any]:
 
 def _headers(cells: Sequence[Headers]) -> Array:
     """Names in lower case, for they mean the same in any; the values of a repeated name are joined, as HTTP says."""
-    cells = [_unique(cell) if len({name.lower() for name, _ in cell}) < len(cell) else cell for cell in cells]
-    pairs = list(chain.from_iterable(cells))
-    names = _texts([name.lower() for name, _ in pairs])
-    values = _texts([value for _, value in pairs])
-    return pa.MapArray.from_arrays(_offsets(cells), names, values)
+    names: list[str] = []
+    values: list[str] = []
+    sizes: list[int] = []
+    for cell in cells:
+        lowered = _lowered(tuple([name for name, _ in cell]))
+        if len(set(lowered)) < len(lowered):
+            cell = _unique(cell)
+            lowered = tuple([name for name, _ in cell])
+        names += lowered
+        values += [value for _, value in cell]
+        sizes.append(len(lowered))
+    return pa.MapArray.from_arrays(_offsets(sizes), _texts(names), _texts(values))
+
+
+# An API's answers, and the requests of a journey, have the same few sets of headers.
+@lru_cache(maxsize=1024)
+def _lowered(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([name.lower() for name in names])
 
 
 def _unique(headers: Headers) -> Headers:
@@ -183,7 +197,8 @@ def _assertions(cells: Sequence[tuple[AssertionResult, ...]]) -> Array:
         _texts([result.id or None for result in results]),
         _texts([result.message or None for result in results]),
     ]
-    return pa.ListArray.from_arrays(_offsets(cells), pa.StructArray.from_arrays(columns, fields=list(tables.ASSERTION)))
+    offsets = _offsets(map(len, cells))
+    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(columns, fields=list(tables.ASSERTION)))
 
 
 def _events(cells: Sequence[tuple[LogEvent, ...]]) -> Array:
@@ -193,11 +208,12 @@ def _events(cells: Sequence[tuple[LogEvent, ...]]) -> Array:
         _texts([event.kind for event in events]),
         _texts([event.text for event in events]),
     ]
-    return pa.ListArray.from_arrays(_offsets(cells), pa.StructArray.from_arrays(columns, fields=list(tables.EVENT)))
+    offsets = _offsets(map(len, cells))
+    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(columns, fields=list(tables.EVENT)))
 
 
-def _offsets(cells: Sequence[Sequence[object]]) -> Any:
-    return pa.array(accumulate(map(len, cells), initial=0), pa.int32())
+def _offsets(sizes: Iterable[int]) -> Any:
+    return pa.array(accumulate(sizes, initial=0), pa.int32())
 
 
 def _texts(values: Sequence[str | None]) -> Array:

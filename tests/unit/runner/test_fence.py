@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from reqflo_ray.errors import StoreError
 from reqflo_ray.runner.fence import Fence
@@ -40,7 +41,13 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen")
 
 
-def test_a_look_that_is_cheap_is_made_at_once_by_each_who_asks() -> None:
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+@pytest.mark.parametrize("new_loop", LOOPS)
+def test_a_look_that_is_cheap_is_made_at_once_and_serves_one_turn_of_the_loop(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     answers = iter([True, False])
     thread: set[int] = set()
 
@@ -50,10 +57,63 @@ def test_a_look_that_is_cheap_is_made_at_once_by_each_who_asks() -> None:
 
     async def scenario() -> None:
         fence = Fence(look, is_near=True)
-        assert await fence.is_open() and not await fence.is_open()
+        assert await fence.is_open() and await fence.is_open()
+        await asyncio.sleep(0)
+        assert not await fence.is_open()
 
-    asyncio.run(scenario())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(scenario())
     assert thread == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("new_loop", LOOPS)
+def test_a_cheap_look_never_counts_for_what_is_written_after_it(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """Rows append in one turn and are woken when that is written, as the journal does it. Whatever the order in which
+    writes and looks meet in a turn, each row's look comes after its write."""
+    happened: list[str] = []
+
+    class Writer:
+        def __init__(self) -> None:
+            self.pending: list[tuple[int, asyncio.Future[None]]] = []
+
+        def append(self, row: int) -> asyncio.Future[None]:
+            loop = asyncio.get_running_loop()
+            if not self.pending:
+                loop.call_soon(self.flush)
+            self.pending.append((row, loop.create_future()))
+            return self.pending[-1][1]
+
+        def flush(self) -> None:
+            pending, self.pending = self.pending, []
+            for row, waiter in pending:
+                happened.append(f"write {row}")
+                waiter.set_result(None)
+
+    def look() -> bool:
+        happened.append("look")
+        return True
+
+    async def scenario() -> None:
+        fence = Fence(look, is_near=True)
+        journals = [Writer(), Writer()]
+
+        async def row(number: int) -> None:
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            await journals[number % 2].append(number)
+            assert await fence.is_open()
+            happened.append(f"send {number}")
+
+        await asyncio.gather(*map(row, range(40)))
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(scenario())
+    for number in range(40):
+        written, sent = happened.index(f"write {number}"), happened.index(f"send {number}")
+        assert "look" in happened[written:sent], f"row {number} was sent by a look that came before its intent"
+    assert happened.count("look") < 20, "rows that are woken together share a look"
 
 
 def test_who_asks_while_a_look_is_under_way_waits_for_the_next_one() -> None:
