@@ -23,7 +23,7 @@ check: $(STAMP) ## lint, formatting, types and import layers
 	$(BIN)/lint-imports --no-cache
 
 test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder
 
 demo: $(STAMP)  ## the main job: 1,000 orders on an embedded Ray cluster, then a SQL question
 	@$(BIN)/python examples/demo.py

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from example_workspace import CLIENT_SECRET, copy_example
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from reqflo_ray.demo.process import DemoServer
 
 # How long an example takes says how busy the machine is, and nothing about the law that it is an example of.
 settings.register_profile("reqflo-ray", deadline=None)
 settings.load_profile("reqflo-ray")
+
+
+class _OneCluster(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Where tests run in several processes: a file stays in one, and so do all files that share the Ray cluster."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "the cluster" if file.startswith("tests/distributed/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _OneCluster:
+    return _OneCluster(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """Rows a second of the reference journey on an embedded Ray cluster, against the same journey written by hand.
 
 All sides run in turns against the same server on the same cores, and start-up is counted on none: by hand all
-processes begin together, and of our run counts what comes after both workers are at work (more rows are in flight than
-one of them holds), to the end of the last row. The CPU that a row costs our workers is measured with the local backend,
-where it can be told from Ray's own.
+processes begin together, each with 100 rows that do not count, and of our run counts what comes after all workers are
+at work (more rows are in flight than one of them holds) and have run as many, to the end of the last row. The CPU that
+a row costs our workers is measured with the local backend, where it can be told from Ray's own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
+from baseline_client import WARM_UP_ROWS
 from measurement import Measurement
 from workbench import RunNumbers, Workbench, cpu_seconds, median
 
@@ -68,10 +69,11 @@ def _after_start_up(bench: Workbench, run: RunNumbers) -> float:
         spans += [(line["started_at"].timestamp(), float(line["duration_ms"]) / 1000) for line in table]
     moments = sorted([(began, 1) for began, _ in spans] + [(began + lasted, -1) for began, lasted in spans])
     in_flight = accumulate(change for _, change in moments)
-    started = next(at for (at, _), rows in zip(moments, in_flight, strict=True) if rows > IN_FLIGHT * (WORKERS - 1))
-    ends = [began + lasted for began, lasted in spans if began + lasted >= started]
-    rate = len(ends) / (max(ends) - started)
-    bench.report(f"  {rate:.0f} rows/s after {len(spans) - len(ends)} rows of start-up")
+    at_work = next(at for (at, _), rows in zip(moments, in_flight, strict=True) if rows > IN_FLIGHT * (WORKERS - 1))
+    ends = sorted(began + lasted for began, lasted in spans if began + lasted >= at_work)
+    started, *counted = ends[WARM_UP_ROWS * WORKERS - 1 :]
+    rate = len(counted) / (counted[-1] - started)
+    bench.report(f"  {rate:.0f} rows/s after {len(spans) - len(counted)} rows of start-up")
     return rate
 
 

@@ -99,7 +99,12 @@ class ClusterHead:
         return told.decode()
 
     def _start(self, command: list[str], name: str) -> None:
-        own = {**self._variables, "RAY_TMPDIR": self._folder, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        own = {
+            **self._variables,
+            "RAY_TMPDIR": self._folder,
+            "TMPDIR": self._folder,
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        }
         with self._log(name).open("wb") as log:
             self._processes.append(
                 subprocess.Popen(
