@@ -80,26 +80,32 @@ class EvidenceBuilder:
         error_message, assertions, events = attempt.error_message, attempt.assertions, attempt.events
         response = exchange.response if exchange else None
         reason = response.reason if response else ""
-        texts = [url, error_message, outputs, reason]
-        texts += [*chain.from_iterable(sent_headers), *chain.from_iterable(received)]
+        # In two parts, since most often only what was exchanged holds something to mask.
+        exchanged = [url, reason, *chain.from_iterable(sent_headers), *chain.from_iterable(received)]
+        told = [error_message, outputs]
         for result in assertions:
-            texts += (result.expected, result.actual, result.message)
-        texts += [event.text for event in events]
+            told += (result.expected, result.actual, result.message)
+        told += [event.text for event in events]
         request_content = request.body if request else None
         response_content = response.body if response else None
         if not self._with_exchange:  # only their sizes are kept
             request_body, response_body = _only_size(request_content), _only_size(response_content)
-            masked, _, _ = _mask_all(texts, None, None, redactor)
+            exchanged_masked, told_masked, _, _ = _mask_all(exchanged, told, None, None, redactor)
         else:
             # The whole bodies are redacted before they are cut: a secret across the cut must not survive in part.
-            masked, request_masked, response_masked = _mask_all(texts, request_content, response_content, redactor)
+            exchanged_masked, told_masked, request_masked, response_masked = _mask_all(
+                exchanged, told, request_content, response_content, redactor
+            )
             request_body = self._body(request_content, request_masked)
             response_body = self._body(response_content, response_masked)
-        if masked is not texts:
-            take = iter(masked).__next__
-            url, error_message, outputs, reason = take(), take(), take(), take()
+        if exchanged_masked is not exchanged:
+            take = iter(exchanged_masked).__next__
+            url, reason = take(), take()
             sent_headers = tuple([(take(), take()) for _ in sent_headers])
             received = tuple([(take(), take()) for _ in received])
+        if told_masked is not told:
+            take = iter(told_masked).__next__
+            error_message, outputs = take(), take()
             assertions = tuple([_with_texts(result, take(), take(), take()) for result in assertions])
             events = tuple([LogEvent(event.at_us, event.kind, take()) for event in events])
         failure = exchange.failure if exchange else None
@@ -169,16 +175,26 @@ def _only_size(body: bytes | None) -> _KeptBody:
 
 
 def _mask_all(
-    texts: list[str], request_body: bytes | None, response_body: bytes | None, redactor: Redactor
-) -> tuple[list[str], bytes, bytes]:
+    exchanged: list[str], told: list[str], request_body: bytes | None, response_body: bytes | None, redactor: Redactor
+) -> tuple[list[str], list[str], bytes, bytes]:
     """All texts and both bodies, masked by one search; the same list of texts if there is nothing to mask in them."""
-    joined = _SEPARATOR.join(texts).encode("utf-8", "surrogatepass")
-    masked, request_masked, response_masked = redactor.each((joined, request_body or b"", response_body or b""))
-    if masked is not joined:
-        parts = text_of(masked).split(_SEPARATOR)
-        # A text that held the separator itself would shift all others: mask one by one instead.
-        texts = parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
-    return texts, request_masked, response_masked
+    first, second = _joined(exchanged), _joined(told)
+    first_masked, second_masked, *bodies = redactor.each((first, second, request_body or b"", response_body or b""))
+    if first_masked is not first:
+        exchanged = _parted(first_masked, exchanged, redactor)
+    if second_masked is not second:
+        told = _parted(second_masked, told, redactor)
+    return exchanged, told, bodies[0], bodies[1]
+
+
+def _joined(texts: list[str]) -> bytes:
+    return _SEPARATOR.join(texts).encode("utf-8", "surrogatepass")
+
+
+def _parted(masked: bytes, texts: list[str], redactor: Redactor) -> list[str]:
+    parts = text_of(masked).split(_SEPARATOR)
+    # A text that held the separator itself would shift all others: mask one by one instead.
+    return parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
 
 
 def _with_texts(result: AssertionResult, expected: str, actual: str, message: str) -> AssertionResult:

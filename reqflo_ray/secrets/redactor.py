@@ -35,11 +35,11 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,19} ")
 _KNOWN_CREDENTIAL: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,19} )?\[(?:secret|sensitive):[^][\s]*\]")
 
 # Many long needles are looked for at once by sampling: whatever holds a needle of n bytes holds one of the first words
-# of it at a multiple of any stride up to n - 7. One lookup per stride in a set of these words of all needles costs less
+# of it at a multiple of any stride up to n - 3. One lookup per stride in a set of these words of all needles costs less
 # than a search per needle.
-_WORD: Final = 8
-_SAMPLED_LENGTH: Final = 3 * _WORD - 1  # shorter ones would need a look at every word
-_LONGEST_STRIDE: Final = 8 * _WORD
+_WORD: Final = 4
+_SAMPLED_LENGTH: Final = 5 * _WORD - 1  # shorter ones would need a look at nearly every word
+_LONGEST_STRIDE: Final = 16 * _WORD
 
 _BETWEEN: Final = b"\0"  # parts that are searched as one; it belongs to no escape and to no base64
 
@@ -159,7 +159,7 @@ class Redactor:
                 if needle in data:
                     found.append(layer._forms[needle])
             if layer._words and len(data) >= _SAMPLED_LENGTH:
-                sampled = memoryview(data)[: len(data) & -_WORD].cast("Q")[:: layer._stride // _WORD]
+                sampled = memoryview(data)[: len(data) & -_WORD].cast("I")[:: layer._stride // _WORD]
                 for word in layer._words.keys() & sampled:
                     found += [form for form in layer._words[word] if form not in found]
             layer = layer._parent
