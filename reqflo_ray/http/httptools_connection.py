@@ -53,6 +53,9 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._usable = True
         self._paused = False
+        # Made once for many exchanges: most end long before it, and making one costs more than moving its end.
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ends = 0.0
         self.peer = ""
         self.idle_since = 0.0
 
@@ -85,7 +88,6 @@ class Connection(asyncio.Protocol):
         self._watch = watch
         self._read_seconds = read_seconds
         self._answered: asyncio.Future[None] = self._loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._status = 0
         self._reason = b""
@@ -111,8 +113,6 @@ class Connection(asyncio.Protocol):
             self._written()
 
     def _end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         if self._later is not None:
             self._later.cancel()
         if self._held:
@@ -128,12 +128,26 @@ class Connection(asyncio.Protocol):
 
     def _written(self) -> None:
         self._watch.sent = self._heard = perf_counter()
-        self._timer = self._loop.call_later(self._read_seconds, self._check_silence)
+        if self._timer is None or self._timer_ends > self._heard + self._read_seconds:
+            self._set_timer(self._read_seconds)
+
+    def _set_timer(self, seconds: float) -> None:
+        self._cancel_timer()
+        self._timer_ends = perf_counter() + seconds
+        self._timer = self._loop.call_later(seconds, self._check_silence)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _check_silence(self) -> None:
+        self._timer = None
+        if self._state not in (_HEAD, _BODY) or not self._watch.sent:
+            return  # nobody waits for an answer
         left = self._read_seconds - (perf_counter() - self._heard)
         if left > 0.001:
-            self._timer = self._loop.call_later(left, self._check_silence)
+            self._set_timer(left)
             return
         text = f"{self._place} sent nothing for {round(self._read_seconds * 1000)} ms; {self._watch.phase()}"
         self._fail(ExchangeError(FailureKind.READ_TIMEOUT, text))
@@ -159,6 +173,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`."""
         self._usable = False
+        self._cancel_timer()
         if self._state == _BODY:
             # A body without a length ends with the connection; only a clean end is one.
             if exc is None and self._ends_with_connection():
@@ -177,7 +192,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """See `asyncio.BaseProtocol`."""
         self._paused = False
-        if self._state in (_HEAD, _BODY) and self._timer is None:
+        if self._state in (_HEAD, _BODY) and not self._watch.sent:
             self._written()
 
     def data_received(self, data: bytes) -> None:

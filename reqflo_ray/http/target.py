@@ -13,11 +13,11 @@ from reqflo_ray.http.addresses import is_blocked, odd_ipv4
 from reqflo_ray.http.failures import ExchangeError, blocked_failure
 from reqflo_ray.model.exchange import FailureKind
 
-_URL: Final = re.compile(
+_PARTS: Final = re.compile(r"([^/?#]*//[^/?#]*)([^#]*)")
+_ORIGIN: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://"
     r"(?:(?P<user>[^/?#]*)@)?"
     r"(?P<host>\[[^\]/?#]*\]|[^:/?#\[\]]*)(?::(?P<port>[0-9]*))?"
-    r"(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?"
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_\-]{1,63}(?:\.[A-Za-z0-9_\-]{1,63})*\.?")
@@ -63,10 +63,25 @@ def parse_target(url: str) -> Target:
     """
     if _CONTROL.search(url):
         raise _invalid("the URL holds a control character")
-    match = _URL.fullmatch(url)
+    parts = _PARTS.match(url)
+    if parts is None:
+        raise _not_absolute()
+    origin, request_target = parts.groups()
+    if not request_target.startswith("/"):
+        request_target = f"/{request_target}"
+    if not request_target.isascii() or " " in request_target:
+        request_target = _percent_encoded(request_target)
+    # A user's password is kept for no longer than it is needed.
+    scheme, host, port, authority, authorization = (_read_origin if "@" in origin else _origin)(origin)
+    return Target(scheme, host, port, request_target, authority, authorization)
+
+
+def _read_origin(text: str) -> tuple[str, str, int, str, str]:
+    """Scheme, host, port, authority and authorization."""
+    match = _ORIGIN.fullmatch(text)
     if match is None:
-        raise _invalid("the URL is not an absolute http or https URL")
-    scheme, user, host_text, port_text, path, query = match.groups()
+        raise _not_absolute()
+    scheme, user, host_text, port_text = match.groups()
     scheme = scheme.lower()
     default_port = _DEFAULT_PORTS.get(scheme)
     if default_port is None:
@@ -77,14 +92,13 @@ def parse_target(url: str) -> Target:
     host = _host(host_text)
     shown = f"[{host}]" if ":" in host else host
     authority = shown if port == default_port else f"{shown}:{port}"
-    request_target = (path or "/") + (query or "")
-    if not request_target.isascii() or " " in request_target:
-        request_target = _percent_encoded(request_target)
-    return Target(scheme, host, port, request_target, authority, _basic(user) if user else "")
+    return scheme, host, port, authority, _basic(user) if user else ""
 
 
 # A run has few hosts.
-@lru_cache(maxsize=1024)
+_origin = lru_cache(maxsize=1024)(_read_origin)
+
+
 def _host(text: str) -> str:
     if text.startswith("["):
         inner = text[1:-1]
@@ -125,6 +139,10 @@ def _basic(user: str) -> str:
     except UnicodeEncodeError:
         raise _invalid("the URL holds a lone surrogate") from None
     return "Basic " + b64encode(pair).decode("ascii")
+
+
+def _not_absolute() -> ExchangeError:
+    return _invalid("the URL is not an absolute http or https URL")
 
 
 def _invalid(message: str) -> ExchangeError:

@@ -12,7 +12,7 @@ from reqflo_ray.model.results import Counts, Failure, RowResult, ShardProgress, 
 
 # Enough for a person to start with, small enough for a million shards.
 NAMED_FAILURES: Final = 5
-_SUMMED: Final = ("requests", "retries", "resent", "resent_sensitive", "resumed")
+_SELDOM: Final = ("retries", "resent", "resent_sensitive", "resumed")
 
 
 class ShardAccount:
@@ -38,9 +38,12 @@ class ShardAccount:
             sums["rows"] += 1
             sums[result.status.value] += 1
             sums["steps"] += steps
-            sums["poisoned"] += result.error_code == "poison_row"
-            for name in _SUMMED:
-                sums[name] += getattr(result, name)
+            sums["requests"] += result.requests
+            if result.error_code == "poison_row":
+                sums["poisoned"] += 1
+            for name in _SELDOM:
+                if value := getattr(result, name):
+                    sums[name] += value
         if result.status is not Status.PASSED and len(self._failures) < NAMED_FAILURES:
             self._failures.append(failure_of(result))
 

@@ -135,20 +135,25 @@ def _headers(cells: Sequence[Headers]) -> Array:
     values: list[str] = []
     sizes: list[int] = []
     for cell in cells:
-        lowered = _lowered(tuple([name for name, _ in cell]))
-        if len(set(lowered)) < len(lowered):
-            cell = _unique(cell)
-            lowered = tuple([name for name, _ in cell])
-        names += lowered
-        values += [value for _, value in cell]
-        sizes.append(len(lowered))
+        if cell:
+            shape, texts = zip(*cell, strict=True)
+            lowered = _lowered(shape)
+            if lowered is None:
+                lowered, texts = zip(*_unique(cell), strict=True)
+            names += lowered
+            values += texts
+            sizes.append(len(lowered))
+        else:
+            sizes.append(0)
     return pa.MapArray.from_arrays(_offsets(sizes), _texts(names), _texts(values))
 
 
 # An API's answers, and the requests of a journey, have the same few sets of headers.
 @lru_cache(maxsize=1024)
-def _lowered(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple([name.lower() for name in names])
+def _lowered(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """None if two of them are the same."""
+    lowered = tuple([name.lower() for name in names])
+    return lowered if len(set(lowered)) == len(lowered) else None
 
 
 def _unique(headers: Headers) -> Headers:

@@ -194,6 +194,24 @@ def test_an_exchange_that_is_cancelled_closes_the_connection() -> None:
     run(scenario)
 
 
+def test_silence_is_counted_for_each_exchange_by_its_own_time_on_a_connection_that_is_kept() -> None:
+    async def exchange(line: Line, read_seconds: float, *, after: float) -> TransportResponse:
+        outgoing = complete("GET", TARGET, (), None, "test")
+        asyncio.get_running_loop().call_later(after, line.connection.data_received, answer("length", b"here", []))
+        return await line.connection.exchange(outgoing, read_seconds, Watch((), 5.0))
+
+    async def scenario(line: Line) -> None:
+        await exchange(line, 30.0, after=0.0)
+        await exchange(line, 0.02, after=0.0)
+        # The time of the one before is over while this one waits.
+        assert (await exchange(line, 30.0, after=0.05)).body == b"here"
+        with pytest.raises(ExchangeError) as caught:
+            await exchange(line, 0.02, after=5.0)
+        assert caught.value.kind is FailureKind.READ_TIMEOUT and "20 ms" in caught.value.message
+
+    run(scenario)
+
+
 def test_what_comes_while_nobody_asks_closes_the_connection() -> None:
     async def scenario(line: Line) -> None:
         await line.exchange([answer("length", b"first", [])])
