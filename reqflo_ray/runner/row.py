@@ -95,10 +95,11 @@ class RowRunner:
         return self._finish(started_at_us, (clock.monotonic() - started) * 1000 + self._restored_ms)
 
     async def _execute(self, prepared: PreparedStep, past: StepHistory) -> Outcome:
-        try:
-            await self._regain(prepared)
-        except RowFault as fault:
-            return await self._end_plainly(prepared, Status.INCONCLUSIVE, fault.code, fault.message)
+        if self._withheld:
+            try:
+                await self._regain(prepared)
+            except RowFault as fault:
+                return await self._end_plainly(prepared, Status.INCONCLUSIVE, fault.code, fault.message)
         match prepared.step:
             case HttpStep() as step:
                 return await self._send(prepared, step, past)
@@ -223,8 +224,6 @@ class RowRunner:
         The one exception to never sending a completed step again; only for steps that are safe to send again. Raises
         `RowFault` if a value cannot be had back.
         """
-        if not self._withheld:
-            return
         needs = list(prepared.needs)
         if isinstance(prepared.step, HttpStep):
             needs += [name for name, producer in self._withheld.items() if name == cookies_of(producer.step.id)]
