@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 # Ray Data holds a few kilobytes a block on the driver and looks at all of them: feed it a bounded number at a time.
 _WAVE: Final = 10_000
+_WORKERS_OF_A_READER: Final = 100
 _TICK_SECONDS: Final = 0.25
 _OBJECT_STORE_BYTES: Final = 100 * 2**20
 # What a worker is measured to need, with room for large bodies.
@@ -211,7 +212,9 @@ def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.da
     context.autoscaling_config.actor_pool_util_upscaling_threshold = GROW_AT_UTILIZATION
     context.custom_execution_callback_classes = [watch]  # what it is called for
     blocks = len(spec.shards)
-    descriptors = ray.data.range(blocks, override_num_blocks=blocks)
+    # One that reads descriptors serves a hundred workers, and each more is a process that has to start first.
+    readers = 1 + workers.most // _WORKERS_OF_A_READER
+    descriptors = ray.data.range(blocks, override_num_blocks=blocks, concurrency=readers)
     return descriptors.map_batches(
         ShardWorker,
         batch_size=None,

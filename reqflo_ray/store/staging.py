@@ -30,7 +30,7 @@ from reqflo_ray.store.storage import Storage
 _STEP_SECONDS: Final = 0.2
 _SHARD_SECONDS: Final = 10.0
 _ROWS_IN_FLIGHT: Final = 64
-_SHARDS_PER_WORKER: Final = 4
+_SHARDS_PER_WORKER: Final = 8
 _MOST_ROWS: Final = 1000
 _FEW_ROWS: Final = 100
 _PLAN_BATCH: Final = 1_000
@@ -236,7 +236,7 @@ def read_plan(storage: Storage, run_id: str) -> Plan | None:
 
 
 def choose_rows_per_shard(rows: int | None, steps: int, workers: int) -> int:
-    """How many rows a shard gets: at most about ten seconds of work and 1,000 rows, and at least four shards a worker
+    """How many rows a shard gets: at most about ten seconds of work and 1,000 rows, and at least eight shards a worker
     so that none waits for a straggler. `rows` may be an estimate; None is no idea at all."""
     in_time = int(_ROWS_IN_FLIGHT * _SHARD_SECONDS / (_STEP_SECONDS * max(1, steps)))
     shared_out = _FEW_ROWS if rows is None else rows // (_SHARDS_PER_WORKER * max(1, workers))

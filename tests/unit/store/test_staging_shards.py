@@ -222,12 +222,12 @@ def test_a_plan_that_leaves_out_a_shard_is_refused(storage: LocalStorage) -> Non
         (0, 3, 2, 1),
         (1, 3, 2, 1),
         (7, 3, 2, 1),
-        (80, 3, 2, 10),
+        (80, 3, 2, 5),
         (1_000_000, 1, 2, 1000),
         (1_000_000, 10, 2, 320),
         (1_000_000, 100_000, 2, 1),
-        (1_000, 1, 100, 2),
-        (1_000, 0, 0, 250),
+        (1_000, 1, 100, 1),
+        (1_000, 0, 0, 125),
         (None, 1, 8, 100),
         (None, 100, 8, 32),
     ],
@@ -237,10 +237,10 @@ def test_shards_are_sized_by_work_and_workers(rows: int | None, steps: int, work
 
 
 @given(st.none() | st.integers(0, 10**9), st.integers(0, 1000), st.integers(0, 10_000))
-def test_every_shard_has_a_row_and_every_worker_four_shards_if_there_are_rows(
+def test_every_shard_has_a_row_and_every_worker_eight_shards_if_there_are_rows(
     rows: int | None, steps: int, workers: int
 ) -> None:
     size = choose_rows_per_shard(rows, steps, workers)
     assert 1 <= size <= 1000
-    if rows is not None and rows >= 4 * workers:
-        assert -(-rows // size) >= 4 * workers
+    if rows is not None and rows >= 8 * workers:
+        assert -(-rows // size) >= 8 * workers
