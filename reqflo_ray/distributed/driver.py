@@ -52,6 +52,9 @@ _DRIVER_ENVIRONMENT: Final = {
     # Else Ray waits twice as long before each retry of a shard whose worker has died, up to six seconds, though a new
     # worker is there in one.
     "RAY_task_actor_unavailable_retry_delay_base_ms": "0",
+    # What Ray Data has asked of the cluster for a driver that died counts as taken until then, by default for three
+    # minutes: the run that goes on with its work would be given one shard at a time. It is renewed every ten seconds.
+    "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S": "30",
 }
 _EMBEDDED_ENVIRONMENT: Final = {
     **_DRIVER_ENVIRONMENT,
