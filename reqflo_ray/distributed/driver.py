@@ -209,6 +209,7 @@ def _consume(
 def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.data.Dataset:
     """The pipeline: a block for each shard, so that a lost block has lineage, mapped over a pool of async actors."""
     import ray.data
+    from ray.data._internal.datasource.range_datasource import RangeDatasource
 
     context = quiet_data_context()
     context.max_consecutive_actor_init_deaths = 3
@@ -217,7 +218,13 @@ def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.da
     blocks = len(spec.shards)
     # One that reads descriptors serves a hundred workers, and each more is a process that has to start first.
     readers = 1 + workers.most // _WORKERS_OF_A_READER
-    descriptors = ray.data.range(blocks, override_num_blocks=blocks, concurrency=readers)
+    # As `ray.data.range`, which would ask for a core.
+    descriptors: ray.data.Dataset = ray.data.read_datasource(
+        RangeDatasource(n=blocks, block_format="arrow", column_name="id"),
+        num_cpus=0,
+        concurrency=readers,
+        override_num_blocks=blocks,
+    )
     return descriptors.map_batches(
         ShardWorker,
         batch_size=None,
