@@ -52,9 +52,6 @@ _DRIVER_ENVIRONMENT: Final = {
     # Else Ray waits twice as long before each retry of a shard whose worker has died, up to six seconds, though a new
     # worker is there in one.
     "RAY_task_actor_unavailable_retry_delay_base_ms": "0",
-    # What Ray Data has asked of the cluster for a driver that died counts as taken until then, by default for three
-    # minutes: the run that goes on with its work would be given one shard at a time. It is renewed every ten seconds.
-    "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S": "30",
 }
 _EMBEDDED_ENVIRONMENT: Final = {
     **_DRIVER_ENVIRONMENT,
@@ -218,7 +215,8 @@ def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.da
     blocks = len(spec.shards)
     # One that reads descriptors serves a hundred workers, and each more is a process that has to start first.
     readers = 1 + workers.most // _WORKERS_OF_A_READER
-    # As `ray.data.range`, which would ask for a core.
+    # As `ray.data.range`, which would ask for a core. What Ray Data has asked for on behalf of a driver that was killed
+    # counts as taken for three minutes more, and without a core left a run is given one shard at a time.
     descriptors: ray.data.Dataset = ray.data.read_datasource(
         RangeDatasource(n=blocks, block_format="arrow", column_name="id"),
         num_cpus=0,
@@ -230,7 +228,7 @@ def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.da
         batch_size=None,
         fn_constructor_args=(spec,),
         compute=pool_strategy(workers, blocks),
-        # Anything else can starve or hang a small cluster: the actors would hold the cores that the readers need.
+        # Anything else can starve or hang a small cluster: the actors would wait for cores that others hold.
         num_cpus=0,
         # What scales an autoscaling cluster up, and keeps actors off a head that offers nothing.
         memory=spec.memory_bytes or None,

@@ -95,14 +95,14 @@ def prepare_assertion(assertion: Assertion, step_id: str, *, tainted: bool) -> P
         expected=compile_node(expected) if expected is not None else None,
         masked=compile_node(expected, masked=True) if expected is not None and tainted else None,
         shown=shown,
-        at_status=_at_status(assertion, literal),
+        at_status=_at_status(assertion, literal, shown),
     )
 
 
-def _at_status(assertion: Assertion, literal: JsonValue) -> tuple[int, AssertionResult] | None:
+def _at_status(assertion: Assertion, literal: JsonValue, shown: str | None) -> tuple[int, AssertionResult] | None:
     if assertion.type is not AssertionType.STATUS_CODE or assertion.operator is not Operator.EQUALS:
         return None
-    return (literal, _result(assertion, _shown(literal), _shown(literal))) if type(literal) is int else None
+    return (literal, _result(assertion, shown, shown)) if type(literal) is int and shown is not None else None
 
 
 def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> AssertionResult:

@@ -24,7 +24,7 @@ class HostLimits:
     """At most `limit` requests at a time to each `host:port`; 0 is no limit. Serves one event loop."""
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self._limit = limit
         self._hosts: dict[str, _Host] = {}
 
     def room(self, request: TransportRequest) -> _Room:
@@ -40,7 +40,7 @@ class HostLimits:
         place = self._place(request)
         if place is None:
             return request, None
-        host = self._hosts.setdefault(place, _Host(self.limit))
+        host = self._hosts.setdefault(place, _Host(self._limit))
         host.users += 1
         try:
             left_ms = await self._enter(host, request.total_ms, place)
@@ -76,7 +76,7 @@ class HostLimits:
                 return left_ms
             host.slots.release()
         raise NoRoomError(
-            f"{self.limit} requests to {place} were under way for all of the {total_ms} ms"
+            f"{self._limit} requests to {place} were under way for all of the {total_ms} ms"
             " (http.max_in_flight_per_host)"
         )
 
@@ -92,7 +92,7 @@ class _Room:
         self._place: str | None = None
 
     async def __aenter__(self) -> TransportRequest:
-        if not self._limits.limit:
+        if not self._limits._limit:
             return self._request
         request, self._place = await self._limits._take(self._request)
         return request

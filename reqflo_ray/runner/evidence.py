@@ -179,12 +179,13 @@ def _mask_all(
 ) -> tuple[list[str], list[str], bytes, bytes]:
     """All texts and both bodies, masked by one search; the same list of texts if there is nothing to mask in them."""
     first, second = _joined(exchanged), _joined(told)
-    first_masked, second_masked, *bodies = redactor.each((first, second, request_body or b"", response_body or b""))
+    parts = (first, second, request_body or b"", response_body or b"")
+    first_masked, second_masked, request_masked, response_masked = redactor.each(parts)
     if first_masked is not first:
         exchanged = _parted(first_masked, exchanged, redactor)
     if second_masked is not second:
         told = _parted(second_masked, told, redactor)
-    return exchanged, told, bodies[0], bodies[1]
+    return exchanged, told, request_masked, response_masked
 
 
 def _joined(texts: list[str]) -> bytes:

@@ -184,7 +184,7 @@ class RowContext:
                 started_at_us=outcome.started_at_us,
                 duration_ms=outcome.duration_ms,
                 idempotency_key=outcome.key,
-                resend_count=resend.count + (sum(event.kind == "resend" for event in seen) if seen else 0),
+                resend_count=resend.count + sum(event.kind == "resend" for event in seen),
                 resend_reason=resend.reason,
                 resumed=self.shard.takes_over,
             ),
