@@ -81,13 +81,13 @@ def test_an_address_is_read_like_a_path(tmp_path: Path) -> None:
         ("a.tsv", b"id\n", DataFormat.TSV),
         ("a.json", b"{", DataFormat.JSON),
         ("a.ndjson", b"", DataFormat.JSON_LINES),
-        ("a.csv.gz", gzip.compress(b"id\n"), DataFormat.CSV),
-        ("a.jsonl", gzip.compress(b"{}"), DataFormat.JSON_LINES),
+        ("a.csv.gz", gzip.compress(b"id\n", mtime=0), DataFormat.CSV),
+        ("a.jsonl", gzip.compress(b"{}", mtime=0), DataFormat.JSON_LINES),
         ("a.data", b"PAR1", DataFormat.PARQUET),
         ("a", b"\xef\xbb\xbf \n[", DataFormat.JSON),
         ("a.txt", b'\n{"id": 1}', DataFormat.JSON_LINES),
         ("a.txt", b"id,name", DataFormat.CSV),
-        ("a", gzip.compress(b"[1]"), DataFormat.JSON),
+        ("a", gzip.compress(b"[1]", mtime=0), DataFormat.JSON),
     ],
 )
 def test_the_extension_tells_the_format_and_else_the_first_bytes(
