@@ -252,7 +252,7 @@ def schema() -> dict[str, Any]:
 def _record_of_rerun(earlier: RunFolder, run_id: str, now: datetime, workers: int | str | None) -> RunRecord:
     import msgspec
 
-    old = earlier.load_run()
+    old = earlier.load_proven_run()
     return msgspec.structs.replace(
         old,
         run_id=run_id,

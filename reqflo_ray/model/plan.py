@@ -11,7 +11,9 @@ import msgspec
 
 from reqflo_ray.model.values import JsonValue, Node, exact_number
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+# Of format 1 no document of the run has a checksum of its own.
+READABLE_FORMATS: Final = (1, FORMAT)
 _DIGEST_BYTES: Final = 32
 
 
@@ -38,7 +40,7 @@ class SecretSource(StrEnum):
     GCP = "gcp"
 
 
-class SecretReference(msgspec.Struct, frozen=True, kw_only=True):
+class SecretReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the value of secret `name` is found and where it may be sent; never the value.
 
     `key` is the environment variable, the file's path, or for `gcp` the secret's full name
@@ -52,14 +54,14 @@ class SecretReference(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] | None = None
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A service of the chosen environment: `config` is reachable as `env.<service>.<key>`."""
 
     base_url: Node
     config: dict[str, Node] = {}
 
 
-class Environment(msgspec.Struct, frozen=True, kw_only=True):
+class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The chosen environment; `values` are reachable as `env.<key>`. `name` "" means that none was chosen."""
 
     name: str = ""
@@ -76,7 +78,7 @@ class GivenSource(StrEnum):
     PRESET = "preset"
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True):
+class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A value given to an input or variable for all rows; already converted to the declared type. `source_name` is
     the case's or preset's name."""
 
@@ -85,7 +87,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     source_name: str = ""
 
 
-class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How every request of the run is sent. Milliseconds and bytes. `max_redirects` 0 = none is followed.
     `evidence_body_bytes` is how much of a body is kept as evidence. `max_in_flight_per_host` is how many requests of
     one worker may be under way to one `host:port`, 0 = any number."""
@@ -107,7 +109,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str = "reqflo-ray"
 
 
-class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the rows are executed. `concurrency` is rows in flight per worker; `rate` requests per second over the
     whole run (None = unlimited); `max_failures` stops the run after that many rows that did not pass."""
 
@@ -122,16 +124,27 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_failures: int | None = None
 
 
-class DatasetSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the rows came from. `files` as given; `key_column` names each row; `columns` as found, in order."""
+class DatasetFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of a dataset as it was when the run was started: `size` in bytes; `digest` is `sha256:…`, or `etag:…` for
+    an object of a bucket, or "" where the place offers neither."""
+
+    name: str
+    size: int
+    digest: str
+
+
+class DatasetSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the rows came from. `files` as given; `key_column` names each row; `columns` as found, in order;
+    `contents` are the files that were found, in order (none were recorded by 0.1.0)."""
 
     files: tuple[str, ...] = ()
     key_column: str = ""
     encoding: str = "utf-8"
     columns: tuple[str, ...] = ()
+    contents: tuple[DatasetFile, ...] = ()
 
 
-class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`run.json`: all that decides what the run sends, frozen at dispatch. A resume reads this, not the workspace.
 
     `nonce` (hex) makes idempotency keys new for every run. `dataset` None: one row without data. `me` is the identity

@@ -124,7 +124,7 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resent_sensitive: int = 0
 
 
-class FileDigest(msgspec.Struct, frozen=True, kw_only=True):
+class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file of the run, by its path relative to the run's folder."""
 
     path: str
@@ -133,7 +133,7 @@ class FileDigest(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 0
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
+class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many rows ended how, and what was sent for them."""
 
     rows: int = 0
@@ -161,7 +161,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         return Counts(**{name: getattr(self, name) - getattr(other, name) for name in self.__struct_fields__})
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row that did not pass, short enough to be shown to a person (a shard keeps only its first few)."""
 
     row_index: int
@@ -172,7 +172,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class ShardSummary(msgspec.Struct, frozen=True, kw_only=True):
+class ShardSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that leaves a worker: small, without any evidence."""
 
     shard: int
@@ -216,7 +216,7 @@ class ShardReport(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
-class Commit(msgspec.Struct, frozen=True, kw_only=True):
+class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`commits/NNNNN.json`: the one commit point of a shard."""
 
     format: int = 1
@@ -231,7 +231,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 NAMED_FAILURES: Final = 10
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`verdict.json`, what CI reads. `status` is the worst status of any row; `exit_code` as the run exits; `failures`
     are the first `NAMED_FAILURES`, by row."""
 

@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Final
 
-from reqflo_ray.errors import DatasetError, NothingSelectedError, Problem, Severity, StoreError
+from reqflo_ray.errors import DatasetError, IntegrityError, NothingSelectedError, Problem, Severity, StoreError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.plan import Plan, RunRecord
-from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
+from reqflo_ray.model.results import Commit, Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.runner.backend import Backend, Work
 from reqflo_ray.runner.listener import Listener, RunOutcome
 from reqflo_ray.runner.ownership import Stop, claim_run, heartbeat
@@ -55,7 +55,7 @@ def drive(
         NothingSelectedError: there is no row.
         StoreError, ClusterError: the run could not go on; it can be resumed.
     """
-    record = folder.load_run()
+    record = folder.load_proven_run()
     finished = folder.read_verdict()
     if finished is None:
         try:
@@ -131,10 +131,34 @@ def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Arti
 def _to_do(folder: RunFolder, plan: Plan, tally: Tally) -> Plan:
     """The shards without a commit; what is committed is counted as done."""
     committed = set[int]()
-    for commit in folder.commits():
-        tally.add_earlier(commit.summary)
-        committed.add(commit.shard)
+    for commit in folder.storage.each(lambda shard: _commit(folder, shard, tally), folder.committed()):
+        if commit is not None:
+            tally.add_earlier(commit.summary)
+            committed.add(commit.shard)
     return plan.without(committed) if committed else plan
+
+
+def _commit(folder: RunFolder, shard: int, tally: Tally) -> Commit | None:
+    """The commit of a shard; of one that is damaged, the copy in the claim that closed the shard takes its place."""
+    try:
+        return folder.read_commit(shard)
+    except IntegrityError as problem:
+        copy = folder.copy_of_commit(shard)
+        if copy is None:
+            raise
+        folder.restore_commit(copy)
+        tally.warn(_restored(folder, shard, problem))
+        return copy
+
+
+def _restored(folder: RunFolder, shard: int, problem: IntegrityError) -> Problem:
+    return Problem(
+        code="commit_restored",
+        message=f"`{layout.commit(shard)}` of run `{folder.run_id}` was damaged, and is restored from its copy",
+        cause=problem.cause,
+        hint="look at the disk of the store",
+        severity=Severity.WARNING,
+    )
 
 
 def _dispatch(

@@ -11,8 +11,9 @@ from typing import Final
 
 from reqflo_ray.errors import RunConflictError, StoreError
 from reqflo_ray.model.clock import Clock
+from reqflo_ray.store.claims import Beat, EpochClaim
 from reqflo_ray.store.owner import Liveness, Owner, liveness
-from reqflo_ray.store.run_folder import Beat, EpochClaim, RunFolder
+from reqflo_ray.store.run_folder import RunFolder
 
 # An owner that cannot be judged is given up when its counter stood still for this long, on our own clock.
 SILENCE_SECONDS: Final = 30.0
@@ -35,7 +36,8 @@ def claim_run(folder: RunFolder, owner: Owner, *, take_over: bool, clock: Clock,
         latest = folder.latest_epoch()
         if latest is not None and not take_over and folder.read_beat(latest.epoch).count != _RELEASED:
             _outwait(folder, latest, clock, wait)
-        epoch = folder.claim_epoch(owner, after=latest.epoch if latest else 0)
+        record = folder.record_sha256()
+        epoch = folder.claim_epoch(owner, after=latest.epoch if latest else 0, record_sha256=record)
         if epoch is not None:
             return epoch
         # Somebody else was quicker with the same idea; they are alive, so their claim stands.

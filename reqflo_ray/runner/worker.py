@@ -123,7 +123,7 @@ async def open_worker(
         StoreError: the run record or the artifact cannot be read.
     """
     sealer = find_sealer(folder)
-    run = open_record(folder.load_run(), sealer)
+    run = open_record(folder.load_proven_run(), sealer)
     artifact = folder.load_artifact(run.artifact)
     clock = clock or SystemClock()
     redactor = Redactor()

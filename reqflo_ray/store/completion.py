@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-import msgspec
-
 from reqflo_ray.errors import StoreError
-from reqflo_ray.model.results import NAMED_FAILURES, Commit, Counts, Failure, FileDigest, ShardSummary, Verdict
+from reqflo_ray.model.results import NAMED_FAILURES, Counts, Failure, FileDigest, ShardSummary, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.manifest import manifest_parts
-from reqflo_ray.store.run_folder import RunFolder, damaged
+from reqflo_ray.store.recount import recount
+from reqflo_ray.store.run_files import damaged
+from reqflo_ray.store.run_folder import RunFolder
 
 # The verdict on rows that ended so, and the first of those that did not pass, in the order of rows.
 Judge: TypeAlias = Callable[[Counts, list[Failure]], Verdict]
@@ -39,7 +39,8 @@ def complete(folder: RunFolder, judge: Judge, shards: int) -> Verdict:
         )
     # What is not there before the manifest is complete, the verdict, is made while it is being written.
     folder.storage.create_from(
-        folder.path(layout.MANIFEST), manifest_parts(folder.run_id, _files(folder, judge, shards))
+        folder.path(layout.MANIFEST),
+        manifest_parts(folder.path(layout.MANIFEST), folder.run_id, _files(folder, judge, shards)),
     )
     return folder.decode(layout.VERDICT, folder.read_file(layout.VERDICT), Verdict)
 
@@ -81,22 +82,37 @@ def _files(folder: RunFolder, judge: Judge, shards: int) -> Iterator[FileDigest]
         yield from files
         counts = counts.plus(summary.counts)
         failures += summary.failures[: NAMED_FAILURES - len(failures)]
-    verdict = msgspec.json.format(msgspec.json.encode(judge(counts, failures)), indent=2)
-    if not folder.storage.create(folder.path(layout.VERDICT), verdict):
-        verdict = folder.read_file(layout.VERDICT)
-    yield _digest(layout.VERDICT, verdict)
+    yield _digest(layout.VERDICT, _keep_verdict(folder, judge(counts, failures)))
+
+
+def _keep_verdict(folder: RunFolder, verdict: Verdict) -> bytes:
+    """The bytes of the verdict that counts: the first one that was written, which can only say the same."""
+    data = folder.encode(layout.VERDICT, verdict)
+    if folder.storage.create(folder.path(layout.VERDICT), data):
+        return data
+    data = folder.read_file(layout.VERDICT)
+    if folder.decode(layout.VERDICT, data, Verdict).counts != verdict.counts:
+        raise damaged(folder.run_id, layout.VERDICT, "it is not the verdict on these results")
+    return data
 
 
 def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary]:
-    """The files of a committed shard, as they are, and how its rows ended."""
-    names = (layout.rows(shard), layout.commit(shard))
-    rows, encoded = (folder.read_file(name) for name in names)
-    commit = folder.decode(layout.commit(shard), encoded, Commit)
+    """The files of a committed shard, as they are, and how its rows ended: as its commit says, as the claim says that
+    closed the shard, and as the results count."""
+    name = layout.commit(shard)
+    encoded = folder.read_file(name)
+    commit = folder.decode_commit(shard, encoded)
+    if folder.copy_of_commit(shard, commit.attempt) not in (None, commit):
+        raise damaged(folder.run_id, name, "it is not what the claim says that closed the shard")
     for promised in commit.files:
-        found = _digest(promised.path, folder.read_file(promised.path))
+        data = folder.read_file(promised.path)
+        found = _digest(promised.path, data)
         if (found.sha256, found.size) != (promised.sha256, promised.size):
             raise damaged(folder.run_id, promised.path, "it is not what was committed")
-    return [*map(_digest, names, (rows, encoded)), *commit.files], commit.summary
+        if promised.path.startswith(f"{layout.RESULTS}/") and (why := recount(data).difference(commit.summary.counts)):
+            raise damaged(folder.run_id, name, why)
+    rows = layout.rows(shard)
+    return [_digest(rows, folder.read_file(rows)), _digest(name, encoded), *commit.files], commit.summary
 
 
 def _digest(name: str, data: bytes) -> FileDigest:

@@ -23,7 +23,7 @@ class DataFile:
     name: str
 
 
-class Findings(msgspec.Struct, frozen=True, kw_only=True):
+class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one reading of a part of a dataset found, to be taken up elsewhere: how many findings, and the first of them
     with the place (number of the file, line, column, in which order found) that sorts them."""
 

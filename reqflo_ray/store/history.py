@@ -13,8 +13,9 @@ from reqflo_ray.errors import ReqfloError, UsageError
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Counts, Verdict
 from reqflo_ray.store import layout
+from reqflo_ray.store.claims import Beat
 from reqflo_ray.store.owner import Liveness, liveness
-from reqflo_ray.store.run_folder import Beat, RunFolder
+from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import Storage
 
 # A driver raises its counter every few seconds; after this long without, it is taken for dead where nothing else tells.

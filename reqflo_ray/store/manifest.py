@@ -12,6 +12,7 @@ import msgspec
 
 from reqflo_ray.model.results import FileDigest
 from reqflo_ray.store import layout
+from reqflo_ray.store.document import checksum_member, started_digest
 
 _FORMAT: Final = 1
 _ENTRY_END: Final = b"\n  }"
@@ -59,11 +60,15 @@ class Manifest:
         prefix = f"{part}/"
         return {file.path.removeprefix(prefix) for file in self.files if file.path.startswith(prefix)}
 
+    def digest_of(self, path: str) -> str:
+        """The SHA-256 of a file that it lists, "" if it does not list it."""
+        return next((file.sha256 for file in self.files if file.path == path), "")
+
     def proves_itself(self) -> bool:
-        """Whether its bytes are those that its content is written as: nothing else lists its digest."""
+        """Whether its bytes are those that its content is written as: all that proves one without a checksum."""
         at = 0
         try:
-            for part in manifest_parts(self.head.run_id, self.files):
+            for part in (*_content(self.head.run_id, self.files), b"\n}"):
                 if not self._data.startswith(part, at):
                     return False
                 at += len(part)
@@ -72,12 +77,22 @@ class Manifest:
         return at == len(self._data)
 
 
-def manifest_parts(run_id: str, files: Iterable[FileDigest]) -> Iterator[bytes]:
-    """The one way to write a manifest down, piece by piece: indented JSON. There is at least one file."""
+def manifest_parts(place: str, run_id: str, files: Iterable[FileDigest]) -> Iterator[bytes]:
+    """The one way to write a manifest down, piece by piece: indented JSON, its checksum last. There is at least one
+    file. `place` is its path within the store."""
+    digest = started_digest(place)
+    for part in _content(run_id, files):
+        digest.update(part)
+        yield part
+    yield checksum_member(digest)
+
+
+def _content(run_id: str, files: Iterable[FileDigest]) -> Iterator[bytes]:
+    """All of a manifest but its end."""
     yield b'{\n "format": %d,\n "run_id": %b,\n "files": [\n' % (_FORMAT, msgspec.json.encode(run_id))
     rows, between = 0, b""
     for file in files:
         rows += file.rows if file.path.startswith(f"{layout.RESULTS}/") else 0
         yield between + b"  " + msgspec.json.format(msgspec.json.encode(file), indent=1).replace(b"\n", b"\n  ")
         between = _BETWEEN
-    yield b'\n ],\n "rows": %d\n}' % rows
+    yield b'\n ],\n "rows": %d' % rows

@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Owner(msgspec.Struct, frozen=True, kw_only=True):
+class Owner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A process, named so that a pid that is used again is not mistaken for it.
 
     `boot_id` is new for every start of the machine, `pid_namespace` tells containers of one machine apart,

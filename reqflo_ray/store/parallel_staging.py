@@ -235,7 +235,8 @@ def _write(crew: Crew, folder: RunFolder, jobs: Sequence[RowsJob | AgainJob], fa
         if report.findings:
             found.add(report.number)
     for number in sorted(found):
-        faults.take(msgspec.json.decode(folder.read_file(layout.staging_findings(number)), type=Findings))
+        name = layout.staging_findings(number)
+        faults.take(folder.decode(name, folder.read_file(name), Findings))
     if written != len(digests) and not faults.count:
         raise StoreError(
             f"{written // _DIGEST_BYTES} of {len(digests) // _DIGEST_BYTES} shards were staged",

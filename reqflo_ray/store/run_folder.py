@@ -6,24 +6,23 @@ whose files it names. How a run is finished is `completion`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import TypeVar
 
 import msgspec
 
-from reqflo_ray.errors import IntegrityError, StoreError, UsageError
-from reqflo_ray.model import plan
+from reqflo_ray.errors import IntegrityError, UsageError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Commit, Verdict
 from reqflo_ray.store import artifacts, layout
+from reqflo_ray.store.claims import UNREADABLE_ATTEMPT, AttemptClaim, Beat, EpochClaim
+from reqflo_ray.store.document import DamagedDocumentError, content_of
 from reqflo_ray.store.manifest import Manifest, ManifestHead
 from reqflo_ray.store.owner import Liveness, Owner, liveness, this_process
-from reqflo_ray.store.storage import LogFile, Storage
-
-_T = TypeVar("_T", RunRecord, Commit, ManifestHead, Verdict)
-_FORMAT = 1
+from reqflo_ray.store.run_files import RunFiles, damaged
+from reqflo_ray.store.storage import LogFile
 
 
 class FenceState(StrEnum):
@@ -36,64 +35,8 @@ class FenceState(StrEnum):
     STOPPED = "stopped"  # the driver of this epoch asked to stop
 
 
-class EpochClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """The driver that owns the run."""
-
-    epoch: int
-    owner: Owner
-
-
-class AttemptClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """Who made an attempt, under which driver: how it ended can be judged from this and the stop markers.
-
-    `has_journal`: its journal was begun, so one that is missing or empty is lost. With `commit` it is no attempt: it
-    holds the place of the next one for ever, since the one before has committed.
-    """
-
-    epoch: int = 0
-    owner: Owner = Owner()
-    has_journal: bool = False
-    commit: Commit | None = None
-
-
-class Beat(msgspec.Struct, frozen=True, kw_only=True):
-    """A driver's sign of life: a counter that it raises, negative once it has let the run go. `at_us` (its wall
-    clock) is for people only."""
-
-    count: int = 0
-    at_us: int = 0
-
-
-# msgspec learns each type once, and ends the process (SIGSEGV) when two threads are the first to ask for the same one.
-# So one thread asks for all of them, while this is imported.
-_LEARNED = [msgspec.json.Decoder(kind) for kind in (Owner, AttemptClaim, Beat, Commit, Manifest, Verdict)]
-
-
-class RunFolder:
-    """The files of run `run_id` in `storage`. It holds no state: any number may exist for one run, anywhere.
-
-    Files are named within the run (`layout`). All methods raise `StoreError` if the store does not answer.
-    """
-
-    def __init__(self, storage: Storage, run_id: str) -> None:
-        self.storage = storage
-        self.run_id = layout.check_run_id(run_id)
-        self._folder = layout.run(run_id)
-
-    def path(self, name: str) -> str:
-        """The path within the store of a file that is named within the run."""
-        return f"{self._folder}/{name}"
-
-    def read_file(self, name: str) -> bytes:
-        """All bytes of a file that must be there. Raises `IntegrityError` if it is missing."""
-        try:
-            return self.storage.read(self.path(name))
-        except FileNotFoundError:
-            raise damaged(self.run_id, name, "it is missing") from None
-
-    def write_file(self, name: str, data: bytes) -> None:
-        """Store a file durably, all of it or nothing."""
-        self.storage.write(self.path(name), data)
+class RunFolder(RunFiles):
+    """See the module. It holds no state: any number may exist for one run, anywhere."""
 
     # What the run does
 
@@ -101,11 +44,11 @@ class RunFolder:
         """Record what the run will do. False if the run exists already, perhaps with another record."""
         if record.run_id != self.run_id:
             raise ValueError(f"the record of run {record.run_id!r} does not belong into the folder of {self.run_id!r}")
-        return self.storage.create(self.path(layout.RECORD), plan.encode_run(record))
+        return self.storage.create(self.path(layout.RECORD), self.encode(layout.RECORD, record))
 
     def discard(self) -> None:
         """Remove the run, of which nothing was sent, with everything in it."""
-        self.storage.remove_tree(self._folder)
+        self.storage.remove_tree(self.folder)
 
     def exists(self) -> bool:
         """Whether the run was dispatched."""
@@ -113,15 +56,39 @@ class RunFolder:
 
     def load_run(self) -> RunRecord:
         """The run record. Raises `UsageError` (`unknown_run`) if there is none, `IntegrityError` if it is damaged."""
+        return self.decode(layout.RECORD, self._read_record(), RunRecord)
+
+    def load_proven_run(self) -> RunRecord:
+        """The run record, for whoever sends what it says: the very one that the first driver found, or that the
+        manifest lists.
+
+        Raises:
+            UsageError: `unknown_run`.
+            IntegrityError: it is damaged, or another one lies in its place.
+        """
+        data = self._read_record()
+        record = self.decode(layout.RECORD, data, RunRecord)
+        claims = (self._epoch_claim(number) for number in self.numbers(layout.EPOCHS, ".json"))
+        claimed = next((claim.record_sha256 for claim in claims if claim.record_sha256), "")
+        if not claimed and (manifest := self.read_manifest()) is not None:
+            claimed = manifest.digest_of(layout.RECORD)
+        if claimed and claimed != hashlib.sha256(data).hexdigest():
+            raise damaged(self.run_id, layout.RECORD, "it is not the record that the run was started with")
+        return record
+
+    def record_sha256(self) -> str:
+        """The digest of the run record's bytes. Raises as `load_run`."""
+        return hashlib.sha256(self._read_record()).hexdigest()
+
+    def _read_record(self) -> bytes:
         try:
-            data = self.storage.read(self.path(layout.RECORD))
+            return self.storage.read(self.path(layout.RECORD))
         except FileNotFoundError:
             raise UsageError(
                 f"there is no run `{self.run_id}` in `{self.storage.uri}`",
                 code="unknown_run",
                 hint="`reqflo-ray runs` lists them; --store names another store",
             ) from None
-        return self.decode(layout.RECORD, data, RunRecord)
 
     def load_artifact(self, digest: str) -> Artifact:
         """The artifact of that digest, as `artifacts.load_artifact`."""
@@ -135,34 +102,45 @@ class RunFolder:
 
     def latest_epoch(self) -> EpochClaim | None:
         """The driver that owns the run now, None if there was never one."""
-        number = max(self._numbers(layout.EPOCHS, ".json"), default=0)
-        if not number:
-            return None
-        try:
-            owner = msgspec.json.decode(self.read_file(layout.epoch(number)), type=Owner)
-        except msgspec.DecodeError:
-            owner = Owner()  # damaged: an unknown owner, who can still be outwaited
-        return EpochClaim(epoch=number, owner=owner)
+        # Also by its sign of life: a claim that was lost must not make an earlier driver the latest.
+        number = max(self.numbers(layout.EPOCHS, ".json", ".beat"), default=0)
+        return self._epoch_claim(number) if number else None
 
-    def claim_epoch(self, owner: Owner, *, after: int) -> int | None:
+    def _epoch_claim(self, number: int) -> EpochClaim:
+        name = layout.epoch(number)
+        try:
+            data = self.read_file(name)
+            if content_of(data, self.path(name)) is None:  # as 0.1.0 wrote it
+                return EpochClaim(epoch=number, owner=self.decode(name, data, Owner))
+            return self.decode(name, data, EpochClaim)
+        except (IntegrityError, DamagedDocumentError):
+            return EpochClaim(epoch=number, owner=Owner())  # an unknown owner, who can still be outwaited
+
+    def claim_epoch(self, owner: Owner, *, after: int, record_sha256: str = "") -> int | None:
         """Own the run from now on, as the successor of epoch `after` (0: of none).
 
         None if another driver was quicker: the caller judged an owner that is not the latest any more, and must look
         again.
+
+        Args:
+            record_sha256: the digest of the run record that `owner` goes by.
         """
         number = after + 1
-        claimed = self.storage.create(self.path(layout.epoch(number)), msgspec.json.encode(owner))
-        return number if claimed else None
+        claim = EpochClaim(epoch=number, owner=owner, record_sha256=record_sha256)
+        name = layout.epoch(number)
+        return number if self.storage.create(self.path(name), self.encode(name, claim)) else None
 
     def write_beat(self, epoch: int, beat: Beat) -> None:
         """Show that the driver of `epoch` lives."""
-        self.write_file(layout.beat(epoch), msgspec.json.encode(beat))
+        name = layout.beat(epoch)
+        self.write_file(name, self.encode(name, beat))
 
     def read_beat(self, epoch: int) -> Beat:
         """The latest sign of life of the driver of `epoch`; count 0 if it never gave one."""
+        name = layout.beat(epoch)
         try:
-            return msgspec.json.decode(self.storage.read(self.path(layout.beat(epoch))), type=Beat)
-        except (FileNotFoundError, msgspec.DecodeError):
+            return self.decode(name, self.storage.read(self.path(name)), Beat)
+        except (FileNotFoundError, IntegrityError):
             return Beat()
 
     def stop(self, epoch: int) -> None:
@@ -183,14 +161,17 @@ class RunFolder:
         Args:
             owner: the process that makes it; the calling one, unless given.
         """
-        claim = msgspec.json.encode(AttemptClaim(epoch=epoch, owner=owner or this_process()))
-        number = max(self._numbers(layout.attempts(shard)), default=0)
+        claim = AttemptClaim(epoch=epoch, owner=owner or this_process())
+        number = max(self.numbers(layout.attempts(shard)), default=0)
+        begun = self.numbers(layout.journals(shard), ".log") if number else []
         while True:
-            closing = self._closing(shard, number)
-            if closing is not None:
-                return self._publish(closing)
+            closing = self._attempt_claim(shard, number)
+            if closing is not None and closing.commit is not None:
+                return self._publish(closing.commit)
             number += 1  # without gaps: a fence looks for the very next number only
-            if self.storage.create(self.path(layout.attempt(shard, number)), claim):
+            name = layout.attempt(shard, number)
+            # Where there is a journal its claim was lost: the place is filled, and the next one taken.
+            if self.storage.create(self.path(name), self.encode(name, claim)) and number not in begun:
                 break
         # A worker that slept until the run was complete finds no claims any more, and would be the first again.
         commit = self.read_commit(shard)
@@ -199,17 +180,20 @@ class RunFolder:
             return commit
         return number
 
-    def _closing(self, shard: int, number: int) -> Commit | None:
-        """The commit that claim `number` of `shard` holds, None if it is an ordinary claim or none."""
+    def _attempt_claim(self, shard: int, number: int) -> AttemptClaim | None:
+        """The claim of that number; None if there is none."""
+        name = layout.attempt(shard, number)
         try:
-            data = self.storage.read(self.path(layout.attempt(shard, number)))
-            return msgspec.json.decode(data, type=AttemptClaim).commit
-        except (FileNotFoundError, msgspec.DecodeError):
+            return self.decode(name, self.storage.read(self.path(name)), AttemptClaim)
+        except FileNotFoundError:
             return None
+        except IntegrityError:
+            return UNREADABLE_ATTEMPT
 
     def _publish(self, commit: Commit) -> Commit:
         """Make the commit of a closed shard known, and return the one that counts."""
-        self.storage.create(self.path(layout.commit(commit.shard)), msgspec.json.encode(commit))
+        name = layout.commit(commit.shard)
+        self.storage.create(self.path(name), self.encode(name, commit))
         return self.read_commit(commit.shard) or commit
 
     def attempt_exists(self, shard: int, attempt: int) -> bool:
@@ -218,18 +202,9 @@ class RunFolder:
 
     def attempts(self, shard: int) -> list[tuple[int, AttemptClaim]]:
         """All attempts of `shard`, in order, with who made them."""
-        claims = []
-        for number in self._numbers(layout.attempts(shard)):
-            try:
-                data = self.storage.read(self.path(layout.attempt(shard, number)))
-                claim = msgspec.json.decode(data, type=AttemptClaim)
-                if claim.commit is None:
-                    claims.append((number, claim))
-            except FileNotFoundError:
-                continue  # the run was completed meanwhile
-            except msgspec.DecodeError:
-                claims.append((number, AttemptClaim()))
-        return claims
+        found = ((number, self._attempt_claim(shard, number)) for number in self.numbers(layout.attempts(shard)))
+        # None: the run was completed meanwhile.
+        return [(number, claim) for number, claim in found if claim is not None and claim.commit is None]
 
     def worker_deaths(
         self,
@@ -280,11 +255,9 @@ class RunFolder:
     def note_journal(self, shard: int, attempt: int) -> None:
         """Say in the claim of an attempt that its journal was begun."""
         name = layout.attempt(shard, attempt)
-        try:
-            claim = msgspec.json.decode(self.storage.read(self.path(name)), type=AttemptClaim)
-        except FileNotFoundError:
-            return  # the run was completed meanwhile
-        self.write_file(name, msgspec.json.encode(msgspec.structs.replace(claim, has_journal=True)))
+        claim = self._attempt_claim(shard, attempt)
+        if claim is not None:  # else the run was completed meanwhile
+            self.write_file(name, self.encode(name, msgspec.structs.replace(claim, has_journal=True)))
 
     def older_journals(self, shard: int, attempt: int, *, synced: bool) -> list[tuple[int, bytes]]:
         """The journals of all attempts before `attempt`, in order, as they are now. Claim the attempt first.
@@ -294,7 +267,7 @@ class RunFolder:
                 that are readable and not yet on the disk; what is built on them must not outlive them.
         """
         journals = []
-        for number in self._numbers(layout.journals(shard), ".log"):
+        for number in self.numbers(layout.journals(shard), ".log"):
             if number < attempt:
                 try:
                     data = self.storage.read_log(self.path(layout.journal(shard, number)), synced=synced)
@@ -311,13 +284,13 @@ class RunFolder:
         The commit first takes the place of the next attempt's claim: an attempt that has a successor cannot commit,
         and one that has committed gets none. Else it could leave out what its successor has already acknowledged.
         """
-        place = self.path(layout.attempt(commit.shard, commit.attempt + 1))
+        name = layout.attempt(commit.shard, commit.attempt + 1)
         claim = AttemptClaim(epoch=commit.epoch, owner=this_process(), commit=commit)
-        if not self.storage.create(place, msgspec.json.encode(claim)):
+        if not self.storage.create(self.path(name), self.encode(name, claim)):
             return False
         if self._publish(commit) == commit:
             return True
-        self.storage.remove(place)
+        self.storage.remove(self.path(name))
         return False
 
     def drop_files(self, commit: Commit) -> None:
@@ -327,12 +300,34 @@ class RunFolder:
 
     def read_commit(self, shard: int) -> Commit | None:
         """The commit of `shard`, None if it has none. Raises `IntegrityError` if it is damaged."""
-        name = layout.commit(shard)
         try:
-            data = self.storage.read(self.path(name))
+            return self.decode_commit(shard, self.storage.read(self.path(layout.commit(shard))))
         except FileNotFoundError:
             return None
-        return self.decode(name, data, Commit)
+
+    def decode_commit(self, shard: int, data: bytes) -> Commit:
+        """The commit of `shard` from its bytes. Raises `IntegrityError` if it is damaged, or another shard's."""
+        name = layout.commit(shard)
+        commit = self.decode(name, data, Commit)
+        if {commit.shard, commit.summary.shard} != {shard}:
+            raise damaged(self.run_id, name, f"it is the commit of shard {commit.shard}")
+        return commit
+
+    def copy_of_commit(self, shard: int, attempt: int | None = None) -> Commit | None:
+        """The commit of `shard` as the claim has it that closed the shard; None if no claim does. Claims are there
+        while the run is unfinished.
+
+        Args:
+            attempt: the one that committed; looked for if it is not known.
+        """
+        numbers = [attempt + 1] if attempt is not None else reversed(self.numbers(layout.attempts(shard)))
+        claims = (self._attempt_claim(shard, number) for number in numbers)
+        return next((claim.commit for claim in claims if claim is not None and claim.commit is not None), None)
+
+    def restore_commit(self, commit: Commit) -> None:
+        """Put the copy of a commit in the place of the one that is damaged."""
+        name = layout.commit(commit.shard)
+        self.write_file(name, self.encode(name, commit))
 
     def commits(self) -> Iterator[Commit]:
         """All commits, in the order of shards, each read when it is asked for: a run may have a hundred thousand."""
@@ -340,7 +335,7 @@ class RunFolder:
 
     def committed(self) -> list[int]:
         """The shards that have a commit, in order; the commits are not read."""
-        return self._numbers(layout.COMMITS, ".json")
+        return self.numbers(layout.COMMITS, ".json")
 
     # Completion
 
@@ -352,7 +347,13 @@ class RunFolder:
         """The verdict of a finished run, None while it is unfinished. Raises `IntegrityError` if it is damaged."""
         if not self.is_complete():
             return None
-        return self.decode(layout.VERDICT, self.read_file(layout.VERDICT), Verdict)
+        data = self.read_file(layout.VERDICT)
+        verdict = self.decode(layout.VERDICT, data, Verdict)
+        if content_of(data, self.path(layout.VERDICT)) is None:  # as 0.1.0 wrote it: only the manifest proves it
+            manifest = self.read_manifest()
+            if manifest is not None and manifest.digest_of(layout.VERDICT) != hashlib.sha256(data).hexdigest():
+                raise damaged(self.run_id, layout.VERDICT, "it is not the verdict that the manifest lists")
+        return verdict
 
     def read_manifest(self) -> Manifest | None:
         """The manifest, None while the run is unfinished. Raises `IntegrityError` if it is damaged."""
@@ -361,40 +362,8 @@ class RunFolder:
         except FileNotFoundError:
             return None
         manifest = Manifest(self.decode(layout.MANIFEST, data, ManifestHead), data)
-        # It lists everything but itself, so it must prove itself: its bytes follow from its content.
-        if manifest.head.run_id != self.run_id or not manifest.proves_itself():
+        # One that 0.1.0 wrote has no checksum, but must prove itself: its bytes follow from its content.
+        proven = content_of(data, self.path(layout.MANIFEST)) is not None or manifest.proves_itself()
+        if manifest.head.run_id != self.run_id or not proven:
             raise damaged(self.run_id, layout.MANIFEST, "its bytes are not those that were written")
         return manifest
-
-    def decode(self, name: str, data: bytes, kind: type[_T]) -> _T:
-        """Read a JSON document of the run.
-
-        Raises:
-            IntegrityError: `damaged_file`.
-            StoreError: `unsupported_run`, for a format of another version.
-        """
-        try:
-            document: _T = plan.decode_run(data) if kind is RunRecord else msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            raise damaged(self.run_id, name, str(problem)) from None
-        if document.format != _FORMAT:
-            raise StoreError(
-                f"`{name}` of run `{self.run_id}` has format {document.format}; this version reads {_FORMAT}",
-                code="unsupported_run",
-                hint="use the version that made the run",
-            )
-        return document
-
-    def _numbers(self, folder: str, ending: str = "") -> list[int]:
-        names = (name for name in self.storage.list(self.path(folder)) if name.endswith(ending))
-        return sorted(number for name in names if (number := layout.number_of(name)) is not None)
-
-
-def damaged(run_id: str, name: str, cause: str) -> IntegrityError:
-    """The error for a file of a run that is not what was written."""
-    return IntegrityError(
-        f"`{name}` of run `{run_id}` is damaged or missing",
-        code="damaged_file",
-        cause=cause,
-        hint=f"`reqflo-ray verify {run_id}` lists all damage; restore the file, or run again under another id",
-    )

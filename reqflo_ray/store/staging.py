@@ -3,7 +3,7 @@ ran can be seen and run again. It must not know how rows are executed, nor how a
 
 `rows/shard-NNNNN.parquet` has the columns `row_index` (int64), `row_key`, `values` (a JSON object as text, every digit
 kept), `location`, and `sealed` (binary) if a row has sensitive values; `plan.parquet` has a line a shard, with the
-SHA-256 of its rows file.
+SHA-256 of its rows file, and in its metadata a checksum of all lines.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _SHARDS_PER_WORKER: Final = 8
 _MOST_ROWS: Final = 1000
 _FEW_ROWS: Final = 100
 _PLAN_BATCH: Final = 1_000
+_CHECKSUM: Final = "checksum"
 _NO_FILE: Final = hashlib.sha256().hexdigest()
 
 _ENCODINGS: Final = {
@@ -174,7 +175,7 @@ def read_rows(storage: Storage, path: str, *, sha256: str, sealer: Sealer | None
         raise _damaged(path, "is missing") from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise _damaged(path, "is not what was staged: its SHA-256 differs from the plan's")
-    table = _from_parquet(data, path)
+    table, _ = _from_parquet(data, path)
     columns = (table.column(name).to_pylist() for name in ("row_index", "row_key", "values", "location"))
     rows = [
         Row(index=index, key=key, values=_decode(values), location=location)
@@ -201,18 +202,19 @@ def write_plan(storage: Storage, run_id: str, plan: Plan) -> Plan:
     Raises:
         StoreError: the plan cannot be written.
     """
+    place = f"{layout.run(run_id)}/{layout.PLAN}"
     columns = {
         "shard": _integers(plan.shards),
         "first_row": _integers(line.first_row for line in plan),
         "rows": _integers(line.rows for line in plan),
         "sha256": _texts([line.sha256.encode() for line in plan]),
     }
-    storage.create(f"{layout.run(run_id)}/{layout.PLAN}", _to_parquet(columns, {}))
+    storage.create(place, _to_parquet(columns, {}, {_CHECKSUM: _plan_checksum(plan, place)}))
     return read_plan(storage, run_id) or Plan()
 
 
 def read_plan(storage: Storage, run_id: str) -> Plan | None:
-    """The plan of a run; None if it is not staged yet. Its shards are numbered from 0 without gaps.
+    """The plan of a run; None if it is not staged yet. Its shards are numbered from 0 without gaps, as are their rows.
 
     Raises:
         IntegrityError: the file is damaged.
@@ -223,16 +225,30 @@ def read_plan(storage: Storage, run_id: str) -> Plan | None:
         data = storage.read(path)
     except FileNotFoundError:
         return None
-    plan = Plan()
+    plan, rows = Plan(), 0
+    table, metadata = _from_parquet(data, path)
     try:
-        for batch in _from_parquet(data, path).to_batches(max_chunksize=_PLAN_BATCH):
+        for batch in table.to_batches(max_chunksize=_PLAN_BATCH):
             for line in msgspec.convert(batch.to_pylist(), list[ShardPlan]):
-                if line.shard != len(plan):
-                    raise ValueError(f"shard {line.shard} in the place of {len(plan)}")
+                if (line.shard, line.first_row) != (len(plan), rows):
+                    found = f"shard {line.shard} from row {line.first_row}"
+                    raise ValueError(f"{found} in the place of shard {len(plan)} from row {rows}")
                 plan.append(line)
-    except ValueError as problem:  # also what msgspec raises
+                rows += line.rows
+    except (ValueError, OverflowError) as problem:  # also what msgspec raises
         raise _damaged(path, f"is damaged: {problem}") from None
+    checksum = metadata.get(_CHECKSUM.encode())  # there is none in a plan that 0.1.0 wrote
+    if checksum is not None and checksum != _plan_checksum(plan, path).encode():
+        raise _damaged(path, "is damaged: its checksum does not hold")
     return plan
+
+
+def _plan_checksum(plan: Plan, place: str) -> str:
+    """What proves the lines of a plan, in the place where it lies."""
+    digest = hashlib.sha256(place.encode() + b"\0")
+    for line in plan:
+        digest.update(b"%d %d %d %b\n" % (line.shard, line.first_row, line.rows, line.sha256.encode()))
+    return digest.hexdigest()
 
 
 def choose_rows_per_shard(rows: int | None, steps: int, workers: int) -> int:
@@ -265,30 +281,36 @@ def _binaries(values: list[bytes], kind: Any = None) -> Any:
     return pa.Array.from_buffers(kind or pa.large_binary(), len(values), buffers)
 
 
-def _to_parquet(columns: dict[str, Any], encodings: dict[str, str]) -> bytes:
+def _to_parquet(columns: dict[str, Any], encodings: dict[str, str], metadata: dict[str, str] | None = None) -> bytes:
     import pyarrow as pa
     from pyarrow import parquet
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(
-        pa.Table.from_arrays(list(columns.values()), names=list(columns)),
+    table = pa.Table.from_arrays(list(columns.values()), names=list(columns))
+    with parquet.ParquetWriter(
         sink,
+        table.schema,
         compression="zstd",
         compression_level=1,
         use_dictionary=False,
         write_statistics=False,
         store_schema=False,
         column_encoding=encodings or None,
-    )
+    ) as writer:
+        writer.write_table(table)
+        if metadata:
+            writer.add_key_value_metadata(metadata)
     return bytes(sink.getvalue())
 
 
-def _from_parquet(data: bytes, path: str) -> Any:
+def _from_parquet(data: bytes, path: str) -> tuple[Any, dict[bytes, bytes]]:
+    """The table, and the metadata of the file."""
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        file = parquet.ParquetFile(pa.BufferReader(data))
+        return file.read(use_threads=False), file.metadata.metadata or {}
     except (OSError, ValueError) as problem:
         cause = str(problem).partition("\n")[0]
         raise _damaged(path, f"is damaged: {cause}") from None

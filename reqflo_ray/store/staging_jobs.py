@@ -23,7 +23,8 @@ from reqflo_ray.store.dataset_keys import KeyLedger, Place
 from reqflo_ray.store.dataset_pieces import Piece, unseen
 from reqflo_ray.store.dataset_rows import DatasetRows, Header, open_reader
 from reqflo_ray.store.earlier_rows import read_chosen
-from reqflo_ray.store.run_folder import RunFolder, damaged
+from reqflo_ray.store.run_files import damaged
+from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import make_sealer
 from reqflo_ray.store.staging import RowSink
 
@@ -109,7 +110,7 @@ def run_job(folder: RunFolder, job: Job) -> Report:
         missing = unseen(job.pieces) or (unseen(job.following) if isinstance(job, RowsJob) else "")
         if missing:
             return Report(number=job.number, unseen=missing)
-        record = folder.load_run()
+        record = folder.load_proven_run()
         source = record.dataset or DatasetSource()
         if isinstance(job, CountJob):
             return Report(number=job.number, rows=tuple(_count(piece, source.encoding) for piece in job.pieces))
@@ -158,7 +159,8 @@ def _write_rows(
         for part in range(job.key_parts):
             folder.write_file(layout.staged_keys(job.number, part), keys.part(part))
     if dataset.faults.count:
-        folder.write_file(layout.staging_findings(job.number), msgspec.json.encode(dataset.faults.findings()))
+        name = layout.staging_findings(job.number)
+        folder.write_file(name, folder.encode(name, dataset.faults.findings()))
     return Report(number=job.number, digests=bytes(digests), findings=dataset.faults.count)
 
 

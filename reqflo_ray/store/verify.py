@@ -6,16 +6,18 @@ Parquet itself notices few flipped bits, so nothing but the digests proves a fil
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from reqflo_ray.errors import ReqfloError
-from reqflo_ray.model.results import FileDigest, Status, Verdict
+from reqflo_ray.model.plan import Plan
+from reqflo_ray.model.results import Counts, FileDigest, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.manifest import Manifest
+from reqflo_ray.store.recount import Recount, recount
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import read_plan
 
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
 
@@ -94,7 +96,9 @@ class _Verification:
         self._bytes = 0
         self._promised_rows = 0
         self._rows = RowNumbers()
-        self._statuses: Counter[str] = Counter()
+        self._counts = Counts()
+        # What the commits of an unfinished run tell of their files: the commit's name, and how its rows ended.
+        self._told: dict[str, tuple[str, Counts]] = {}
 
     def run(self) -> VerifyReport:
         manifest = self._manifest()
@@ -103,7 +107,9 @@ class _Verification:
             self._check(file, found)
         rows = self._check_rows(manifest is not None)
         self._check_artifact()
-        if manifest is not None:
+        if manifest is None:
+            self._check_plan()
+        else:
             self._find_extra(manifest)
             self._check_verdict()
         return VerifyReport(
@@ -124,13 +130,20 @@ class _Verification:
             return None
 
     def _committed(self) -> Iterator[FileDigest]:
-        for name in self._folder.storage.list(self._folder.path(layout.COMMITS)):
+        """The files that the commits of an unfinished run promise; of damaged commits only that they are damaged."""
+        for shard in self._folder.committed():
+            name = layout.commit(shard)
             try:
-                commit = self._folder.read_commit(layout.number_of(name) or 0)
+                commit = self._folder.read_commit(shard)
             except ReqfloError as error:
-                self._find(f"{layout.COMMITS}/{name}", "damaged", error.cause or error.message)
+                self._find(name, "damaged", error.cause or error.message)
                 continue
-            yield from commit.files if commit else ()
+            if commit is None:
+                continue
+            if self._folder.copy_of_commit(shard, commit.attempt) not in (None, commit):
+                self._find(name, "damaged", "it is not what the claim says that closed the shard")
+            self._told |= {file.path: (name, commit.summary.counts) for file in commit.files}
+            yield from commit.files
 
     def _read(self, promised: FileDigest) -> tuple[FileDigest, bytes | ReqfloError | None]:
         try:
@@ -159,16 +172,18 @@ class _Verification:
             self._check_table(promised, data)
 
     def _check_table(self, promised: FileDigest, data: bytes) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
-        table: Any = pq.ParquetFile(pa.BufferReader(data)).read(columns=["row_index", "status"], use_threads=False)
-        if len(table) != promised.rows:
-            self._find(promised.path, "row_count", f"the file has {len(table)} rows instead of {promised.rows}")
-        if promised.path.startswith(f"{layout.RESULTS}/"):
-            self._rows.add(table["row_index"].to_pylist())
-            self._statuses.update(table["status"].to_pylist())
+        if promised.path.startswith(f"{layout.STEPS}/"):
+            rows = _lines(data)
+        else:
+            counted = recount(data)
+            rows = counted.counts.rows
+            self._rows.add(counted.rows)
+            self._counts = self._counts.plus(counted.counts)
+            name, told = self._told.pop(promised.path, ("", Counts()))
+            if name and (why := counted.difference(told)):
+                self._find(name, "counts", why)
+        if rows != promised.rows:
+            self._find(promised.path, "row_count", f"the file has {rows} rows instead of {promised.rows}")
 
     def _check_rows(self, complete: bool) -> int:
         seen, again, missing = self._rows.judged(self._promised_rows)
@@ -185,7 +200,7 @@ class _Verification:
     def _check_artifact(self) -> None:
         digest = ""
         try:
-            digest = self._folder.load_run().artifact
+            digest = self._folder.load_proven_run().artifact
             self._folder.load_artifact(digest)
         except ReqfloError as error:
             if error.code == "unknown_run":
@@ -194,6 +209,23 @@ class _Verification:
                 self._find(f"../../{layout.artifact(digest)}", "artifact", error.message)
             else:
                 self._find(layout.RECORD, "damaged", error.cause or error.message)
+
+    def _check_plan(self) -> None:
+        """Of an unfinished run: the plan, and the staged rows that it promises."""
+        try:
+            plan = read_plan(self._folder.storage, self._folder.run_id) or Plan()
+        except ReqfloError as error:
+            self._find(layout.PLAN, "damaged", error.cause or error.message)
+            return
+        for line in plan:
+            name = layout.rows(line.shard)
+            try:
+                found = hashlib.sha256(self._folder.read_file(name)).hexdigest()
+            except ReqfloError as error:
+                self._find(name, "missing" if error.code == "damaged_file" else "damaged", error.cause or error.message)
+                continue
+            if found != line.sha256:
+                self._find(name, "damaged", "the file does not have the SHA-256 that the plan says")
 
     def _find_extra(self, manifest: Manifest) -> None:
         for folder in _FOLDERS:
@@ -206,13 +238,19 @@ class _Verification:
         if self._findings:
             return
         data = self._folder.read_file(layout.VERDICT)
-        counts = self._folder.decode(layout.VERDICT, data, Verdict).counts
-        for status in Status:
-            told, found = getattr(counts, status.value), self._statuses[status.value]
-            if told != found:
-                self._find(
-                    layout.VERDICT, "counts", f"it counts {told} rows as {status.value}; the results have {found}"
-                )
+        verdict = self._folder.decode(layout.VERDICT, data, Verdict)
+        if why := Recount([], self._counts).difference(verdict.counts):
+            self._find(layout.VERDICT, "counts", why)
 
     def _find(self, path: str, kind: str, message: str) -> None:
         self._findings[Finding(path=path, kind=kind, message=message)] = None
+
+
+def _lines(data: bytes) -> int:
+    """How many lines a table has, every page of which can be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
+    table: Any = pq.ParquetFile(pa.BufferReader(data)).read(columns=["row_index"], use_threads=False)
+    return len(table)

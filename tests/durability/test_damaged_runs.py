@@ -263,11 +263,41 @@ def test_a_run_whose_definition_is_damaged_sends_nothing(copy: Callable[[bool], 
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
+    if name == "commit":  # and the claim that has its copy is lost
+        shutil.rmtree(killed.run.root / "attempts" / "00000")
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(IntegrityError) as refused:
         killed.resume()
     assert refused.value.exit_code == 3
     assert path.stem in refused.value.message and refused.value.hint
+    assert killed.run.oracle.arrived() == 0
+
+
+def _committed_shard(killed: Killed) -> Path:
+    """The commit of a shard, which there is when about half of the rows have ended."""
+    return min(killed.run.root.glob("commits/*.json"))
+
+
+def test_a_damaged_commit_is_restored_from_the_claim_that_closed_its_shard(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(False)
+    path = _committed_shard(killed)
+    written = path.read_bytes()
+    path.write_bytes(written.replace(b'"passed":', b'"failed":', 1))
+    ended = killed.run.complete(killed.run.resume_command())
+    assert ended.code == 0, ended
+    assert "warning[commit_restored]" in ended.stderr and f"commits/{path.name}" in ended.stderr
+    assert path.read_bytes() == written and api.open_store(str(killed.run.store)).verify(RUN_ID).ok
+
+
+def test_a_record_that_is_not_the_one_of_the_first_driver_sends_nothing(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(False)
+    folder = killed.run.oracle.folder
+    record = folder.load_run()
+    environment = msgspec.structs.replace(record.environment, name="another")
+    other = msgspec.structs.replace(record, environment=environment)
+    folder.write_file("run.json", folder.encode("run.json", other))
+    ended = killed.run.complete(killed.run.resume_command())
+    assert ended.code == 3 and "`run.json`" in ended.stderr, ended
     assert killed.run.oracle.arrived() == 0
 
 

@@ -11,16 +11,20 @@ import msgspec
 
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
 from reqflo_ray.model.plan import Plan, RunRecord, ShardPlan
-from reqflo_ray.model.results import Commit, Counts, FileDigest, ShardSummary
+from reqflo_ray.model.results import Commit, Counts, FileDigest, RowResult, ShardSummary, Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.local_storage import LocalStorage
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import write_plan
+from reqflo_ray.store.writer import results_file
 
 ROWS = 1000  # of a shard
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS)
 _DATA = b"made up"
+_RESULTS = results_file(
+    [RowResult(row_index=row, row_key="", status=Status.PASSED, requests=1) for row in range(ROWS)], shard=0
+)
 _DIGEST = hashlib.sha256(_DATA).hexdigest()
 
 
@@ -32,7 +36,7 @@ class MadeUpStorage(LocalStorage):
     def read(self, path: str) -> bytes:
         part = self._part(path)
         if part in _FOLDERS:
-            return _DATA
+            return _RESULTS if part == layout.RESULTS else _DATA
         if part == layout.COMMITS:
             return msgspec.json.encode(_commit(layout.number_of(path.rpartition("/")[2]) or 0))
         return super().read(path)
@@ -72,11 +76,14 @@ def made_up_run(storage: MadeUpStorage, shards: int) -> RunFolder:
 
 
 def _commit(shard: int) -> Commit:
-    files = (layout.results(shard, 1), layout.steps(shard, 1))
+    files = {layout.results(shard, 1): _RESULTS, layout.steps(shard, 1): _DATA}
     return Commit(
         shard=shard,
         attempt=1,
         epoch=1,
-        files=tuple(FileDigest(path=path, sha256=_DIGEST, size=len(_DATA), rows=ROWS) for path in files),
+        files=tuple(
+            FileDigest(path=path, sha256=hashlib.sha256(data).hexdigest(), size=len(data), rows=ROWS)
+            for path, data in files.items()
+        ),
         summary=ShardSummary(shard=shard, attempt=1, counts=Counts(rows=ROWS, passed=ROWS, steps=ROWS, requests=ROWS)),
     )

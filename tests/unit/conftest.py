@@ -21,7 +21,7 @@ from reqflo_ray.model.artifact import (
     Operator,
 )
 from reqflo_ray.model.exchange import Timings
-from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.model.plan import Plan, RunRecord, ShardPlan
 from reqflo_ray.model.results import (
     AssertionResult,
     Commit,
@@ -41,6 +41,7 @@ from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.staging import write_plan
 from reqflo_ray.store.storage import LocalStorage
 
 STARTED_US = 1_790_000_000_000_000
@@ -188,10 +189,13 @@ class RunMaker:
         return folder
 
     def stage(self, folder: RunFolder, shards: int) -> None:
-        """Stand-ins for the staged input: nobody reads them here."""
+        """A plan, with stand-ins for the staged rows: nobody reads them here."""
+        lines = []
         for shard in range(shards):
-            folder.write_file(layout.rows(shard), b"rows %d" % shard)
-        folder.write_file(layout.PLAN, b"plan")
+            data = b"rows %d" % shard
+            folder.write_file(layout.rows(shard), data)
+            lines.append(ShardPlan(shard=shard, first_row=shard, rows=1, sha256=hashlib.sha256(data).hexdigest()))
+        write_plan(folder.storage, folder.run_id, Plan(lines))
 
     def write(self, folder: RunFolder, shard: int, rows: int, *, fail_every: int = 0) -> Commit:
         """What a worker writes before it commits."""
@@ -212,7 +216,8 @@ class RunMaker:
             digest = hashlib.sha256(data).hexdigest()
             files.append(FileDigest(path=name, sha256=digest, size=len(data), rows=count))
         ended = Counter(result.status.value for result in results)
-        counts = Counts(rows=len(results), **ended, steps=len(steps), requests=len(steps))
+        requests = sum(result.requests for result in results)
+        counts = Counts(rows=len(results), **ended, steps=len(steps), requests=requests)
         summary = ShardSummary(shard=shard, attempt=attempt, counts=counts)
         return Commit(shard=shard, attempt=attempt, epoch=1, files=tuple(files), summary=summary)
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from reqflo_ray.errors import IntegrityError, StoreError
-from reqflo_ray.model.results import Counts, Failure, Status, Verdict
+from reqflo_ray.model.results import Commit, Counts, Failure, Status, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.run_folder import RunFolder
@@ -139,6 +139,62 @@ def test_a_file_that_is_not_what_was_committed_keeps_the_run_unfinished(runs: An
         complete(folder, lambda *_: runs.verdict(folder), 2)
     assert f"`{name}`" in caught.value.message
     assert not folder.is_complete()
+
+
+def wrong_counts(folder: RunFolder) -> Commit:
+    """The commit of shard 0, with a failed row where there is none."""
+    commit = folder.read_commit(0)
+    assert commit is not None
+    counts = msgspec.structs.replace(commit.summary.counts, passed=2, failed=1)
+    return msgspec.structs.replace(commit, summary=msgspec.structs.replace(commit.summary, counts=counts))
+
+
+@pytest.mark.parametrize("with_checksum", [True, False])
+@pytest.mark.parametrize("with_claims", [True, False])
+def test_a_commit_that_miscounts_keeps_the_run_unfinished(runs: Any, with_checksum: bool, with_claims: bool) -> None:
+    folder = ready(runs)
+    wrong = wrong_counts(folder)
+    if with_checksum:
+        folder.restore_commit(wrong)
+    else:  # as 0.1.0 wrote it
+        folder.write_file(layout.commit(0), msgspec.json.encode(wrong))
+    if not with_claims:
+        folder.storage.remove_tree(folder.path(layout.ATTEMPTS))
+    with pytest.raises(IntegrityError) as caught:
+        complete(folder, lambda *_: runs.verdict(folder), 2)
+    assert f"`{layout.commit(0)}`" in caught.value.message
+    assert ("claim" if with_claims else "counts 2 passed, and the results 3") in caught.value.cause
+    assert not folder.is_complete()
+
+
+def test_a_verdict_that_was_there_before_and_counts_otherwise_is_not_believed(runs: Any) -> None:
+    folder = ready(runs)
+    verdict = runs.verdict(folder)
+    other = msgspec.structs.replace(verdict, counts=msgspec.structs.replace(verdict.counts, passed=5, failed=1))
+    folder.write_file(layout.VERDICT, folder.encode(layout.VERDICT, other))
+    with pytest.raises(IntegrityError) as caught:
+        complete(folder, lambda *_: verdict, 2)
+    assert f"`{layout.VERDICT}`" in caught.value.message
+    assert not folder.is_complete()
+
+
+def test_a_changed_verdict_of_a_finished_run_is_not_believed(runs: Any) -> None:
+    folder = runs.finish("r1")
+    data = folder.read_file(layout.VERDICT)
+    folder.write_file(layout.VERDICT, data.replace(b'"exit_code": 0', b'"exit_code": 1'))
+    with pytest.raises(IntegrityError):
+        folder.read_verdict()
+
+
+def test_a_changed_verdict_that_0_1_0_wrote_is_not_believed(runs: Any) -> None:
+    folder = ready(runs)
+    verdict = runs.verdict(folder)
+    folder.write_file(layout.VERDICT, msgspec.json.encode(verdict))
+    complete(folder, lambda *_: verdict, 2)
+    assert folder.read_verdict() == verdict
+    folder.write_file(layout.VERDICT, folder.read_file(layout.VERDICT).replace(b'"exit_code":0', b'"exit_code":1'))
+    with pytest.raises(IntegrityError):
+        folder.read_verdict()
 
 
 def test_clean_up_leaves_what_the_manifest_lists(runs: Any) -> None:

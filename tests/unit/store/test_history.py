@@ -12,9 +12,10 @@ from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import Environment
 from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
+from reqflo_ray.store.claims import Beat
 from reqflo_ray.store.history import RunState, list_runs, prune, resolve_run, run_ids, summarize
 from reqflo_ray.store.owner import Owner, this_process
-from reqflo_ray.store.run_folder import Beat, RunFolder
+from reqflo_ray.store.run_folder import RunFolder
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000

@@ -11,13 +11,25 @@ import pytest
 
 from reqflo_ray.errors import IntegrityError, StoreError, UsageError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import Given, GivenSource, HttpSettings, RunOptions, RunRecord, SecretReference, SecretSource
+from reqflo_ray.model.plan import (
+    Environment,
+    Given,
+    GivenSource,
+    HttpSettings,
+    RunOptions,
+    RunRecord,
+    SecretReference,
+    SecretSource,
+    encode_run,
+)
 from reqflo_ray.model.results import Commit, Counts, ShardSummary
 from reqflo_ray.model.values import Literal
 from reqflo_ray.store import layout
 from reqflo_ray.store.artifacts import load_artifact, save_artifact
+from reqflo_ray.store.claims import AttemptClaim, Beat, EpochClaim
+from reqflo_ray.store.document import content_of, with_checksum
 from reqflo_ray.store.owner import Owner, this_process
-from reqflo_ray.store.run_folder import AttemptClaim, Beat, EpochClaim, FenceState, RunFolder
+from reqflo_ray.store.run_folder import FenceState, RunFolder
 from reqflo_ray.store.run_record import record_differences, run_conflict
 from reqflo_ray.store.storage import LocalStorage
 
@@ -76,11 +88,78 @@ def test_a_damaged_record_is_named(folder: RunFolder, data: bytes) -> None:
 
 
 def test_a_record_of_a_later_version_is_refused_by_name(folder: RunFolder) -> None:
-    folder.create_run(msgspec.structs.replace(RECORD, format=2))
+    folder.create_run(msgspec.structs.replace(RECORD, format=3))
     with pytest.raises(StoreError) as caught:
         folder.load_run()
     assert caught.value.code == "unsupported_run"
-    assert "format 2; this version reads 1" in caught.value.message
+    assert "`run.json` of run `r1` was written by a newer version" in caught.value.message
+    assert "format 3; this version reads 1 and 2" in caught.value.cause
+
+
+def with_field(folder: RunFolder, name: str, field: bytes) -> bytes:
+    """A document as a version would have written it that knows one more field."""
+    content = content_of(folder.read_file(name), folder.path(name))
+    assert content is not None
+    return with_checksum(content.rstrip(b"}\n ") + b"," + field + b"}", folder.path(name))
+
+
+def test_a_field_that_a_newer_version_added_is_no_damage(folder: RunFolder) -> None:
+    folder.create_run(RECORD)
+    folder.write_file(layout.RECORD, with_field(folder, layout.RECORD, b'"colour": "red"'))
+    with pytest.raises(StoreError) as caught:
+        folder.load_run()
+    assert caught.value.code == "unsupported_run"
+    assert "unknown field `colour`" in caught.value.cause and "newer version" in caught.value.message
+
+
+def test_an_unknown_field_without_a_checksum_is_damage(folder: RunFolder) -> None:
+    folder.write_file(layout.RECORD, encode_run(RECORD).rstrip(b"}\n ") + b',"colour":"red"}')
+    with pytest.raises(IntegrityError):
+        folder.load_run()
+
+
+def test_a_record_that_0_1_0_wrote_is_read(folder: RunFolder) -> None:
+    old = msgspec.structs.replace(RECORD, format=1)
+    folder.write_file(layout.RECORD, encode_run(old))
+    assert folder.load_run() == folder.load_proven_run() == old
+
+
+def test_the_record_of_the_first_driver_is_the_one_that_counts(folder: RunFolder) -> None:
+    folder.create_run(RECORD)
+    folder.claim_epoch(Owner(pid=1), after=0, record_sha256=folder.record_sha256())
+    assert folder.load_proven_run() == RECORD
+    other = msgspec.structs.replace(RECORD, environment=Environment(values={"api": Literal("http://127.0.0.1:9")}))
+    folder.write_file(layout.RECORD, folder.encode(layout.RECORD, other))
+    assert folder.load_run() == other, "it is whole"
+    with pytest.raises(IntegrityError) as caught:
+        folder.load_proven_run()
+    assert "`run.json`" in caught.value.message and "was started with" in caught.value.cause
+    # What a later driver claims changes nothing.
+    folder.claim_epoch(Owner(pid=2), after=1, record_sha256=folder.record_sha256())
+    with pytest.raises(IntegrityError):
+        folder.load_proven_run()
+
+
+def test_the_record_of_a_finished_run_is_proven_by_its_manifest(runs: Any) -> None:
+    folder = runs.finish("r9")
+    record = folder.load_proven_run()
+    other = msgspec.structs.replace(record, journey="other")
+    folder.write_file(layout.RECORD, folder.encode(layout.RECORD, other))
+    with pytest.raises(IntegrityError):
+        folder.load_proven_run()
+
+
+def test_a_driver_whose_claim_is_lost_is_still_the_latest(folder: RunFolder) -> None:
+    folder.claim_epoch(Owner(pid=1), after=0)
+    folder.claim_epoch(Owner(pid=2), after=1)
+    folder.write_beat(2, Beat(count=4))
+    folder.storage.remove(folder.path(layout.epoch(2)))
+    assert folder.latest_epoch() == EpochClaim(epoch=2, owner=Owner())
+
+
+def test_an_owner_as_0_1_0_wrote_it_is_read(folder: RunFolder) -> None:
+    folder.write_file(layout.epoch(1), msgspec.json.encode(Owner(pid=7, host="h")))
+    assert folder.latest_epoch() == EpochClaim(epoch=1, owner=Owner(pid=7, host="h"))
 
 
 def test_who_and_when_are_no_difference() -> None:
@@ -150,7 +229,7 @@ def test_a_beat_is_raised_and_read(folder: RunFolder) -> None:
     folder.write_beat(1, Beat(count=1, at_us=5))
     folder.write_beat(1, Beat(count=2, at_us=9))
     assert folder.read_beat(1) == Beat(count=2, at_us=9)
-    assert folder.latest_epoch() is None, "a beat is no claim"
+    assert folder.latest_epoch() == EpochClaim(epoch=1, owner=Owner()), "who beats has claimed: that claim is lost"
     folder.write_file(layout.beat(1), b"\0")
     assert folder.read_beat(1) == Beat()
 
@@ -239,6 +318,28 @@ def test_a_claim_says_that_its_journal_was_begun_and_keeps_its_owner(folder: Run
     assert not claims[2].has_journal
 
 
+def test_a_claim_that_cannot_be_read_is_taken_for_one_with_a_journal(folder: RunFolder) -> None:
+    folder.claim_attempt(0, 1)
+    folder.write_file(layout.attempt(0, 1), b"{")
+    assert folder.attempts(0) == [(1, AttemptClaim(has_journal=True))]
+
+
+def test_a_claim_in_the_place_of_another_cannot_be_read(folder: RunFolder) -> None:
+    for shard in (0, 1):
+        folder.claim_attempt(shard, 1)
+    folder.write_file(layout.attempt(0, 1), folder.read_file(layout.attempt(1, 1)))
+    assert folder.attempts(0) == [(1, AttemptClaim(has_journal=True))]
+
+
+def test_the_number_of_a_lost_claim_is_not_given_to_another_attempt(folder: RunFolder) -> None:
+    for number in (1, 2):
+        folder.claim_attempt(0, 1)
+        folder.open_journal(0, number).close()
+    folder.storage.remove(folder.path(layout.attempt(0, 2)))
+    assert folder.claim_attempt(0, 1) == 3
+    assert not folder.fence_open(1, 0, 1), "its place is filled, so that the one before finds its fence closed"
+
+
 def test_a_worker_that_slept_until_the_claims_were_removed_leaves_none_behind(folder: RunFolder) -> None:
     folder.note_journal(0, 1)
     assert folder.attempts(0) == []
@@ -296,6 +397,36 @@ def test_a_damaged_commit_is_named(folder: RunFolder, data: bytes) -> None:
     with pytest.raises(IntegrityError) as caught:
         list(folder.commits())
     assert "`commits/00000.json`" in caught.value.message
+
+
+def test_the_commit_of_another_shard_or_run_is_none_of_this_one(folder: RunFolder) -> None:
+    folder.commit(commit(0))
+    other = RunFolder(folder.storage, "r2")
+    other.commit(commit(1))
+    for data in (folder.read_file(layout.commit(0)), other.read_file(layout.commit(1))):
+        folder.write_file(layout.commit(1), data)
+        with pytest.raises(IntegrityError) as caught:
+            folder.read_commit(1)
+        assert "`commits/00001.json`" in caught.value.message
+
+
+def test_the_commit_of_another_shard_is_known_also_where_0_1_0_wrote_it(folder: RunFolder) -> None:
+    folder.write_file(layout.commit(1), msgspec.json.encode(commit(0)))
+    with pytest.raises(IntegrityError) as caught:
+        folder.read_commit(1)
+    assert "shard 0" in caught.value.cause
+
+
+def test_the_claim_that_closed_a_shard_has_a_copy_of_its_commit(folder: RunFolder) -> None:
+    assert folder.copy_of_commit(0) is None
+    folder.claim_attempt(0, 1)
+    assert folder.copy_of_commit(0) is None
+    folder.commit(commit(0))
+    folder.write_file(layout.commit(0), b"{")
+    copy = folder.copy_of_commit(0)
+    assert copy == commit(0) == folder.copy_of_commit(0, attempt=1) and folder.copy_of_commit(0, attempt=2) is None
+    folder.restore_commit(copy)
+    assert folder.read_commit(0) == copy
 
 
 def test_the_files_of_a_lost_attempt_are_dropped(folder: RunFolder, runs: Any) -> None:

@@ -210,9 +210,36 @@ def test_a_damaged_plan_is_refused(storage: LocalStorage, data: Path) -> None:
         read_plan(storage, RUN)
 
 
+def test_no_bit_of_a_plan_changes_what_it_says(storage: LocalStorage) -> None:
+    plan = write_plan(
+        storage, RUN, Plan(ShardPlan(shard=n, first_row=2 * n, rows=2, sha256=f"{n:064x}") for n in (0, 1))
+    )
+    path = f"{layout.run(RUN)}/{layout.PLAN}"
+    written, refused = storage.read(path), 0
+    for place in range(0, len(written), 3):
+        data = bytearray(written)
+        data[place] ^= 1 << place % 8
+        storage.write(path, bytes(data))
+        try:
+            assert read_plan(storage, RUN) == plan
+        except IntegrityError as problem:
+            assert path in problem.message
+            refused += 1
+    assert refused > len(written) // 6
+
+
+def test_the_plan_of_another_run_is_refused(storage: LocalStorage) -> None:
+    for run, digest in ((RUN, "a"), ("another", "b")):
+        write_plan(storage, run, Plan([ShardPlan(shard=0, first_row=0, rows=1, sha256=digest * 64)]))
+    path = f"{layout.run(RUN)}/{layout.PLAN}"
+    storage.write(path, storage.read(f"{layout.run('another')}/{layout.PLAN}"))
+    with pytest.raises(IntegrityError, match="its checksum does not hold"):
+        read_plan(storage, RUN)
+
+
 def test_a_plan_that_leaves_out_a_shard_is_refused(storage: LocalStorage) -> None:
     lines = [ShardPlan(shard=n, first_row=n, rows=1, sha256="a" * 64) for n in (0, 1, 3)]
-    with pytest.raises(IntegrityError, match="is damaged: shard 3 in the place of 2"):
+    with pytest.raises(IntegrityError, match="is damaged: shard 3 from row 3 in the place of shard 2 from row 2"):
         write_plan(storage, RUN, Plan(lines))
 
 

@@ -16,6 +16,7 @@ from reqflo_ray.errors import UsageError
 from reqflo_ray.model.results import FileDigest
 from reqflo_ray.store import layout
 from reqflo_ray.store.manifest import manifest_parts
+from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.verify import RowNumbers, verify_run
 
@@ -130,7 +131,7 @@ def test_a_missing_artifact_is_found(runs: Any) -> None:
 
 
 def rewrite_manifest(folder: RunFolder, files: list[FileDigest]) -> None:
-    folder.write_file(layout.MANIFEST, b"".join(manifest_parts(folder.run_id, files)))
+    folder.write_file(layout.MANIFEST, b"".join(manifest_parts(folder.path(layout.MANIFEST), folder.run_id, files)))
 
 
 def test_two_verdicts_of_a_row_are_found(runs: Any) -> None:
@@ -181,3 +182,54 @@ def test_rows_seen_again_and_rows_missing_are_counted_over_all_files(files: list
     assert seen == len(times)
     assert (len(again), again.start) == (len(twice), twice[0] if twice else 0)
     assert (len(missing), missing.start) == (len(lost), lost[0] if lost else 0)
+
+
+# Unfinished runs
+
+
+def half_done(runs: Any) -> RunFolder:
+    """A run of which one shard of two is committed."""
+    folder: RunFolder = runs.begin("r1")
+    runs.stage(folder, 2)
+    runs.commit(folder, 0, 4, fail_every=3)
+    return folder
+
+
+def test_an_unfinished_run_without_damage_has_no_finding(runs: Any) -> None:
+    assert verify_run(half_done(runs)).ok
+
+
+@pytest.mark.parametrize("name", [layout.RECORD, layout.PLAN, layout.commit(0), layout.rows(0), layout.rows(1)])
+def test_a_damaged_file_of_an_unfinished_run_is_found(runs: Any, name: str) -> None:
+    folder = half_done(runs)
+    data = folder.read_file(name)
+    place = len(data) // 2
+    folder.write_file(name, data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    assert kinds(folder) == {name: "damaged"}
+
+
+def test_a_commit_that_its_claim_contradicts_is_found(runs: Any) -> None:
+    folder = half_done(runs)
+    commit = folder.read_commit(0)
+    assert commit is not None
+    folder.restore_commit(msgspec.structs.replace(commit, epoch=7))
+    assert kinds(folder) == {layout.commit(0): "damaged"}
+
+
+def test_a_commit_that_miscounts_its_results_is_found_also_without_a_checksum(runs: Any) -> None:
+    folder = half_done(runs)
+    commit = folder.read_commit(0)
+    assert commit is not None
+    counts = msgspec.structs.replace(commit.summary.counts, failed=0, passed=4)
+    wrong = msgspec.structs.replace(commit, summary=msgspec.structs.replace(commit.summary, counts=counts))
+    folder.write_file(layout.commit(0), msgspec.json.encode(wrong))
+    folder.storage.remove_tree(folder.path(layout.ATTEMPTS))
+    assert kinds(folder) == {layout.commit(0): "counts"}
+
+
+def test_a_record_that_its_driver_did_not_find_is_damage(runs: Any) -> None:
+    folder = runs.begin("r1")
+    folder.claim_epoch(this_process(), after=1, record_sha256=folder.record_sha256())
+    record = msgspec.structs.replace(folder.load_run(), journey="other")
+    folder.write_file(layout.RECORD, folder.encode(layout.RECORD, record))
+    assert kinds(folder) == {layout.RECORD: "damaged"}

@@ -1,0 +1,80 @@
+"""JSON documents with a checksum of their own, so that damage is found, and told from what a newer version wrote.
+
+The last member of a document is `checksum`: the SHA-256 of its place (its path within the store) and of all bytes
+before that member. So a document that was changed or cut is found out, and so is one that lies in the place of another.
+It knows bytes; it must not know files, or what a document means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+
+_T = TypeVar("_T")
+
+_MEMBER: Final = b',\n  "checksum": "'
+_END: Final = b'"\n}\n'
+_DIGITS: Final = 64
+_UNKNOWN_FIELD: Final = "Object contains unknown field"
+
+
+class DamagedDocumentError(ValueError):
+    """A document is not what was written; the text says how that shows."""
+
+
+class NewerDocumentError(ValueError):
+    """A document is as it was written, by a version that knows more; the text says what is unknown here."""
+
+
+def with_checksum(document: bytes, place: str) -> bytes:
+    """`document`, a JSON object that is not empty, with its checksum for `place`."""
+    content = document.rstrip().removesuffix(b"}").rstrip()
+    return content + checksum_member(hashlib.sha256(_prefix(place) + content))
+
+
+def checksum_member(digest: hashlib._Hash) -> bytes:
+    """The end of a document that is written piece by piece: `digest` began with `started_digest`, and has taken all of
+    the object but its closing brace."""
+    return _MEMBER + digest.hexdigest().encode() + _END
+
+
+def started_digest(place: str) -> hashlib._Hash:
+    """What the pieces of a document for `place` are fed to."""
+    return hashlib.sha256(_prefix(place))
+
+
+def content_of(data: bytes, place: str) -> bytes | None:
+    """The document as it was before it got its checksum; None if it has none, as those that 0.1.0 wrote.
+
+    Raises:
+        DamagedDocumentError: the checksum does not hold.
+    """
+    at = len(data) - len(_MEMBER) - _DIGITS - len(_END)
+    if at < 0 or not data.startswith(_MEMBER, at) or not data.endswith(_END):
+        return None
+    content = data[:at]
+    if checksum_member(hashlib.sha256(_prefix(place) + content)) != data[at:]:
+        raise DamagedDocumentError("its checksum does not hold")
+    return content + b"\n}"
+
+
+def read_document(data: bytes, place: str, decode: Callable[[bytes], _T]) -> _T:
+    """What `decode` makes of a document. `decode` refuses fields that it does not know, as msgspec does if told.
+
+    Raises:
+        DamagedDocumentError, NewerDocumentError: see there.
+    """
+    content = content_of(data, place)
+    try:
+        return decode(data if content is None else content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        if content is not None and str(problem).startswith(_UNKNOWN_FIELD):
+            raise NewerDocumentError(str(problem)) from None
+        raise DamagedDocumentError(str(problem)) from None
+
+
+def _prefix(place: str) -> bytes:
+    return place.encode() + b"\0"
