@@ -143,7 +143,7 @@ def resume(
 
     Raises:
         UsageError: there is no such run.
-        RunConflictError: another driver owns it.
+        RunConflictError: another driver owns it, or its dataset has changed before it was staged.
         StoreError, ClusterError: it could not go on.
     """
     chosen = chosen_store(store)
@@ -155,7 +155,7 @@ def resume(
     return drive(
         folder,
         choose_backend=backend_chooser(backend, address, hands, chosen),
-        stage=staging(folder, hands, crew=crew_of(backend, address), listener=listener),
+        stage=staging(folder, hands, crew=crew_of(backend, address), listener=listener, later=True),
         listener=listener,
         clock=SystemClock(),
         resumed=True,

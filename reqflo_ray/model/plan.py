@@ -126,7 +126,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class DatasetFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file of a dataset as it was when the run was started: `size` in bytes; `digest` is `sha256:…`, or `etag:…` for
-    an object of a bucket, or "" where the place offers neither."""
+    an object of a bucket, "" where the place offers neither, and sealed (hex) where rows may have sensitive values."""
 
     name: str
     size: int

@@ -12,9 +12,10 @@ from reqflo_ray.errors import Problem, SecretError, UsageError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord, SecretReference, SecretSource
 from reqflo_ray.secrets.gcp import GoogleSecretManager
+from reqflo_ray.store.dataset_contents import with_contents
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.run_record import record_differences, run_conflict
-from reqflo_ray.store.sealing import find_sealer, make_sealer, open_record, seal_record
+from reqflo_ray.store.sealing import find_sealer, make_sealer, open_record, seal_digests, seal_record
 
 _PINNED_AT_ONCE: Final = 8
 
@@ -34,9 +35,11 @@ def dispatch(folder: RunFolder, record: RunRecord, artifact: Artifact, pinner: P
         pinner: what asks for the versions of secrets; Google Secret Manager unless given.
 
     Raises:
+        DatasetError: a file of the dataset cannot be read; nothing was written, nothing sent.
         SecretError: the latest version of a secret cannot be pinned; nothing was written, nothing sent.
         RunConflictError: the run exists with other inputs.
     """
+    record = with_contents(record)  # the same command with other data is refused
     if not folder.exists():
         pinned = pin_secrets(record, pinner or GoogleSecretManager())
         if folder.create_run(seal_record(pinned, artifact, make_sealer(folder, artifact))):
@@ -83,7 +86,7 @@ def _problem(fault: SecretError) -> Problem:
 def _need_same_inputs(folder: RunFolder, record: RunRecord, artifact: Artifact) -> None:
     stored, sealer = folder.load_run(), find_sealer(folder)
     if sealer is not None:
-        stored = open_record(stored, sealer)
+        stored, record = open_record(stored, sealer), seal_digests(record, artifact, sealer)
     else:  # a finished run: its sensitive values cannot be compared any more, and nothing will be sent
         stored, record = msgspec.structs.replace(stored, sealed=""), seal_record(record, artifact, None)
     if differences := record_differences(stored, record):

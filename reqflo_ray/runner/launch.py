@@ -22,11 +22,12 @@ from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
 from reqflo_ray.runner.listener import Listener, SilentListener
 from reqflo_ray.secrets.sources import secret_available
+from reqflo_ray.store.dataset_contents import changed_files, dataset_changed, with_contents
 from reqflo_ray.store.dataset_pieces import split_dataset
 from reqflo_ray.store.dataset_preview import estimate_rows, read_columns
 from reqflo_ray.store.parallel_staging import Crew, OutOfSight, stage_with
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.sealing import make_sealer, sensitive_names
+from reqflo_ray.store.sealing import find_sealer, make_sealer, seal_digests, sensitive_names
 from reqflo_ray.store.staging import NoSink, RowSink, choose_rows_per_shard, no_row, stage, write_plan
 
 _CHECKED_AT_ONCE: Final = 1000
@@ -269,9 +270,19 @@ def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: 
 
 
 def staging(
-    folder: RunFolder, workers: WorkerRange, *, crew: Crew | None = None, listener: Listener | None = None
+    folder: RunFolder,
+    workers: WorkerRange,
+    *,
+    crew: Crew | None = None,
+    listener: Listener | None = None,
+    later: bool = False,
 ) -> Callable[[RunRecord, Artifact], None]:
-    """A function that stages the dataset of a run record into `folder` for so many workers; a large one with `crew`."""
+    """A function that stages the dataset of a run record into `folder` for so many workers; a large one with `crew`.
+
+    Args:
+        later: some time after the record was made, so that the dataset may have changed: then it is refused
+            (`RunConflictError`).
+    """
 
     def stage_run(record: RunRecord, artifact: Artifact) -> None:
         if record.rerun_of:
@@ -281,6 +292,8 @@ def staging(
                 hint=f"nothing was sent: start it again with `reqflo-ray rerun {record.rerun_of}`",
             )
         source = record.dataset
+        if later and source is not None:
+            _need_same_dataset(folder, record, artifact)
         estimated = estimate_rows(source.files, encoding=source.encoding) if source else 1
         rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(
             estimated, len(artifact.steps), most_workers(workers)
@@ -299,6 +312,12 @@ def staging(
         write_plan(folder.storage, folder.run_id, plan)
 
     return stage_run
+
+
+def _need_same_dataset(folder: RunFolder, record: RunRecord, artifact: Artifact) -> None:
+    now = seal_digests(with_contents(record), artifact, find_sealer(folder))
+    if record.dataset and now.dataset and (changed := changed_files(record.dataset, now.dataset)):
+        raise dataset_changed(record.run_id, changed)
 
 
 def _valid_workers(workers: int | str) -> int | str:

@@ -65,6 +65,16 @@ def size_in_bytes(address: str) -> int:
     return int(size)
 
 
+def version(address: str) -> str:
+    """`etag:…`, which is another one when the file has other bytes; "" where the place has no such thing."""
+    if not is_object_address(address):
+        return ""
+    bucket, key = _bucket(address)
+    with _as_os_errors():
+        tag = bucket.etag(key)
+    return f"etag:{tag}" if tag else ""
+
+
 def _read(bucket: ObjectStorage, key: str, start: int, end: int) -> bytes:
     with _as_os_errors():
         return bucket.read_range(key, start, end)

@@ -98,6 +98,12 @@ class ObjectStorage:
 
         return self._ask(path, "look at", lambda: obstore.head(self._client, path)["size"])
 
+    def etag(self, path: str) -> str:
+        """The entity tag of a file, "" if the service gives none. Raises `FileNotFoundError`."""
+        import obstore
+
+        return self._ask(path, "look at", lambda: obstore.head(self._client, path)["e_tag"]) or ""
+
     def each(self, action: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
         # An action that itself does something for each of many must not wait for threads that wait for it.
         if threading.current_thread().name.startswith(self._threads_name):

@@ -6,21 +6,26 @@ import msgspec
 
 from reqflo_ray.errors import RunConflictError
 from reqflo_ray.model.plan import RunRecord
+from reqflo_ray.store.dataset_contents import changed_files
 
 # What may differ between two dispatches of one run: who, when and where, and how many hands. It changes no request.
 _CIRCUMSTANCES = frozenset(
     ("format", "run_id", "nonce", "created_at", "workspace", "me", "backend", "user", "host", "versions", "sources")
 )
 _HANDS = frozenset(("options.workers", "options.concurrency", "options.rows_per_shard"))
+# Compared file by file.
+_CONTENTS = "dataset.contents"
 
 
 def record_differences(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
-    """Dotted names of what decides the requests and differs between two records.
+    """What decides the requests and differs between two records, by dotted names; last, changed files of the dataset.
 
     A secret's pinned version does not count: the run goes on with the one that it has pinned.
     """
     before, after = deciding_facts(old), deciding_facts(new)
-    return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    changed = changed_files(old.dataset, new.dataset) if old.dataset and new.dataset else ()
+    return (*names, *(f"the contents of `{name}`" for name in changed))
 
 
 def run_conflict(run_id: str, differences: tuple[str, ...]) -> RunConflictError:
@@ -43,4 +48,4 @@ def deciding_facts(record: RunRecord) -> dict[str, object]:
             facts[name] = value
     for name in record.secrets:
         facts[f"secrets.{name}"] = msgspec.structs.replace(record.secrets[name], version="")
-    return {name: fact for name, fact in facts.items() if name not in _HANDS}
+    return {name: fact for name, fact in facts.items() if name not in _HANDS and name != _CONTENTS}

@@ -106,6 +106,7 @@ def gone() -> IntegrityError:
 
 def seal_record(record: RunRecord, artifact: Artifact, sealer: Sealer | None) -> RunRecord:
     """`record` with masks in the place of sensitive values, and these sealed; without a sealer they are left out."""
+    record = seal_digests(record, artifact, sealer)
     places = _sensitive_places(artifact)
     hidden = {place: node for place, node in _nodes(record) if place in places}
     if not hidden:
@@ -113,6 +114,21 @@ def seal_record(record: RunRecord, artifact: Artifact, sealer: Sealer | None) ->
     sealed = sealer.seal(_encode(hidden), _RECORD).hex() if sealer is not None else ""
     masks = {place: Literal(f"[sensitive:{place}]") for place in hidden}
     return msgspec.structs.replace(_with_nodes(record, masks), sealed=sealed)
+
+
+def seal_digests(record: RunRecord, artifact: Artifact, sealer: Sealer | None) -> RunRecord:
+    """`record` without clear digests of its data files, if a row may have sensitive values: who knows the rest of such
+    a file could try out the few values that a short one may have. Sealed ones can be compared while there is a key."""
+    source = record.dataset
+    if source is None or not sensitive_names(artifact):
+        return record
+    contents = tuple(
+        msgspec.structs.replace(
+            file, digest=sealer.seal(file.digest.encode(), _file(file.name)).hex() if sealer is not None else ""
+        )
+        for file in source.contents
+    )
+    return msgspec.structs.replace(record, dataset=msgspec.structs.replace(source, contents=contents))
 
 
 def open_record(record: RunRecord, sealer: Sealer | None) -> RunRecord:
@@ -191,3 +207,7 @@ def _text(node: Node | None, otherwise: str) -> str:
 
 def _row(index: int) -> bytes:
     return b"row %d" % index
+
+
+def _file(name: str) -> bytes:
+    return b"file " + name.encode("utf-8", "surrogateescape")

@@ -93,6 +93,40 @@ def test_an_edited_journey_is_another_run_but_resume_goes_on_with_the_old_one(
     note_fault("process killed, then workspace and dataset edited", run.judge(undisturbed(run.rows)))
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_run_id_with_other_data_is_refused_with_the_file_and_resume_goes_on_with_the_old(
+    small: DisturbedRun, finished: bool
+) -> None:
+    if finished:
+        api.run(_request(small))
+    else:
+        small.interrupt()
+    sent = small.oracle.arrived()
+    with small.data.open("a") as file:
+        file.write("ref-new,cus-new,1.00\n")
+    with pytest.raises(RunConflictError) as refused:
+        api.run(_request(small))
+    assert refused.value.exit_code == 2 and refused.value.code == "run_differs"
+    assert f"the contents of `{small.data}`" in refused.value.message
+    assert small.oracle.arrived() == sent
+    outcome = api.resume(RUN_ID, store=str(small.store))
+    assert outcome.exit_code == 0 and outcome.verdict.counts.rows == small.rows
+
+
+def test_a_dataset_that_changed_before_it_was_staged_is_not_run(small: DisturbedRun) -> None:
+    def die(_: object, __: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(api, "staging", lambda *_, **__: die)
+        api.run(_request(small))
+    small.data.write_text("order_ref,customer_id,total\nother,cus-other,1.00\n")
+    with pytest.raises(RunConflictError) as refused:
+        api.resume(RUN_ID, store=str(small.store))
+    assert refused.value.code == "dataset_changed" and str(small.data) in refused.value.message
+    assert small.oracle.arrived() == 0
+
+
 def _edit_all(run: DisturbedRun) -> None:
     run.data.write_text("order_ref,customer_id,total\nother,other,1\n")
     for path in run.workspace.rglob("*.yaml"):
