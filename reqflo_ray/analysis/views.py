@@ -46,10 +46,21 @@ _RUN_COLUMNS: Final[dict[str, pa.DataType]] = {
 }
 RUNS: Final = pa.schema(_RUN_COLUMNS)
 
-ASSERTIONS: Final = """
+
+def _readable_json(text: str) -> str:
+    """The expression that makes JSON `text` readable for DuckDB, which fails a whole query for half of a surrogate
+    pair: its escape, which is exact in the files, becomes the text of that escape."""
+    # Escaped backslashes are put aside meanwhile, as a character that no JSON text holds as it is.
+    aside = rf"replace({text}, '\\', chr(1))"
+    shown = rf"regexp_replace({aside}, '\\ud[89a-f][0-9a-f][0-9a-f]', '\\\0', 'g')"
+    return rf"CASE WHEN contains({text}, '\ud') THEN replace({shown}, chr(1), '\\') ELSE {text} END"
+
+
+ASSERTIONS: Final = f"""
 CREATE VIEW assertions AS
 SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, a.type AS type, a.path AS path,
-       a.operator AS operator, a.expected AS expected, a.actual AS actual, a.status AS status, a.soft AS soft,
+       a.operator AS operator, {_readable_json("a.expected")} AS expected,
+       {_readable_json("a.actual")} AS actual, a.status AS status, a.soft AS soft,
        a.origin AS origin, a.id AS id, a.message AS message
 FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
              unnest(assertions) AS a, generate_subscripts(assertions, 1) AS position FROM steps)
@@ -95,6 +106,8 @@ def _column(column: Column) -> str:
         return f"{name}::TIMESTAMP AS {name}"
     if column.type == tables.MILLISECONDS:
         return f"{name}::DOUBLE AS {name}"
+    if name in ("inputs", "outputs"):
+        return f"{_readable_json(name)} AS {name}"
     if name == "events":
         event = "{'logged_at': e.logged_at::TIMESTAMP, 'kind': e.kind, 'text': e.text}"
         return f"list_transform(events, lambda e: {event}) AS events"

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from reqflo_ray.cli.terminal import escape_json
+from reqflo_ray.model.json_text import indented
 
 
 def encode_json(value: Any) -> bytes:
@@ -20,7 +21,7 @@ def encode_json(value: Any) -> bytes:
 
 def readable_json(value: Any) -> str:
     """`value` as indented JSON that is safe to show on a terminal, with a line feed at its end."""
-    return escape_json(msgspec.json.format(encode_json(value), indent=2).decode()) + "\n"
+    return escape_json(indented(encode_json(value)).decode()) + "\n"
 
 
 def as_json_value(value: Any) -> Any:

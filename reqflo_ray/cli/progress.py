@@ -5,12 +5,15 @@ It listens to the driver and writes to standard error. How a live bar is drawn i
 
 from __future__ import annotations
 
+import platform
+import shlex
 from typing import TYPE_CHECKING, Final, Protocol
 
 from reqflo_ray.cli.options import workspace_store_option
 from reqflo_ray.cli.render_errors import render_problem
 from reqflo_ray.cli.terminal import Terminal, escape
 from reqflo_ray.cli.wording import counted, describe, describe_failure
+from reqflo_ray.model.results import INTERNAL_ERROR
 
 if TYPE_CHECKING:
     from reqflo_ray.api import Progress, RunOutcome
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 # What hardly ever happens is named only when it did, after the counts that are always there.
-_RARE: Final = ("skipped", "cancelled", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned")
+_RARE: Final = ("skipped", "cancelled", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned", "internal")
 _FAILING: Final = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
 
 
@@ -158,6 +161,8 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "
         f"verdict: {status}  {'  '.join(f'{name} {number}' for name, number in shown)}"
         f"  in {verdict.duration_ms / 1000:.1f} s"
     ]
+    if counts.internal:
+        lines += _what_to_report(outcome, store_option)
     lines += [f"threshold: {escape(threshold)}" for threshold in verdict.thresholds]
     lines += [
         f"results: {escape(outcome.results_path)}",
@@ -170,4 +175,26 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "
         )
     if not outcome.complete:
         lines.append(f"resume: reqflo-ray resume {outcome.run_id}{store_option}")
+    return lines
+
+
+def _what_to_report(outcome: RunOutcome, store_option: str) -> list[str]:
+    """That rows met an error which is ours, and all that its report needs."""
+    from importlib.metadata import version
+
+    counts = outcome.verdict.counts
+    named = next((failure for failure in outcome.verdict.failures if failure.code == INTERNAL_ERROR), None)
+    lines = [
+        f"internal: {counted(counts.internal, 'row')} ended in an error of reqflo-ray itself, not of the API: please "
+        "report it with"
+    ]
+    if named is not None:
+        row = escape(shlex.quote(named.row_key or str(named.row_index)))
+        lines.append(f"  this message: {escape(named.message)}")
+        lines.append(f"  the row: reqflo-ray show {outcome.run_id} --row={row}{store_option}  (look it through first)")
+    else:
+        query = f"select row_key, error_message from results where error_code = '{INTERNAL_ERROR}'"
+        lines.append(f'  what this says: reqflo-ray sql "{query}" --run {outcome.run_id}{store_option}')
+    versions = f"reqflo-ray {version('reqflo-ray')}, Python {platform.python_version()}, {platform.platform()}"
+    lines.append(f"  these versions: {versions}")
     return lines

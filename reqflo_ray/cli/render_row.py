@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-
 from reqflo_ray.cli.json_text import as_json_value, encode_json
 from reqflo_ray.cli.terminal import Terminal, escape, shorten
 from reqflo_ray.cli.wording import counted
+from reqflo_ray.model import json_text
 
 _SHOWN_BODY_LINES: Final = 40
 _LONGEST_LINE: Final = 500
@@ -141,7 +140,7 @@ def _outputs(outputs: Any) -> Iterator[str]:
     if values:
         yield "  outputs"
     for name, value in values.items():
-        yield f"    {escape(str(name))} = {_line(encode_json(value).decode())}"
+        yield f"    {escape(str(name))} = {_line(json_text.describe(value))}"
 
 
 def _events(events: Sequence[Any]) -> Iterator[str]:
@@ -182,7 +181,7 @@ def _json_text(value: Any) -> str:
 def _json_object(value: Any) -> Mapping[str, Any]:
     if isinstance(value, str):
         try:
-            value = msgspec.json.decode(value) if value else {}
-        except msgspec.DecodeError:
+            value = json_text.decode(value).value if value else {}
+        except json_text.NotJson:
             return {"": value}
     return value if isinstance(value, Mapping) else {}

@@ -25,7 +25,7 @@ reqflo-ray show latest --row 17 --step create --full
 _SHOWN_FAILURES: Final = 20
 _COUNTED: Final = (
     *("passed", "failed", "error", "inconclusive", "skipped", "cancelled", "requests", "retries"),
-    *("resumed", "resent", "resent_sensitive", "quarantined", "poisoned"),
+    *("resumed", "resent", "resent_sensitive", "quarantined", "poisoned", "internal"),
 )
 _FAILURES: Final = (
     "select row_index, row_key, status, failed_step, error_code, error_message from results"

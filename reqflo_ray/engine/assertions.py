@@ -11,18 +11,18 @@ from typing import Any, Final
 
 import msgspec
 
-from reqflo_ray.engine import json_text
 from reqflo_ray.engine.compare import NEGATED, ORDERINGS, Incomparable, equal, holds, is_number
 from reqflo_ray.engine.conversion import ConversionError, convert, kind_of
 from reqflo_ray.engine.expressions import Renderer, Values, compile_node, to_text
 from reqflo_ray.engine.faults import RowFault
-from reqflo_ray.engine.json_text import NotJson
 from reqflo_ray.engine.jsonpath import PathError, compile_path
 from reqflo_ray.engine.patterns import Pattern, PatternError
 from reqflo_ray.engine.response import ResponseView
 from reqflo_ray.engine.schemas import SchemaError, compile_schema
 from reqflo_ray.errors import DefinitionError
+from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Assertion, AssertionType, Operator
+from reqflo_ray.model.json_text import NotJson
 from reqflo_ray.model.results import AssertionResult, Status
 from reqflo_ray.model.values import UNSET, JsonValue, Literal, ValueType
 
@@ -275,14 +275,11 @@ def _null_if_unset(value: JsonValue) -> JsonValue:
 def _shown(value: JsonValue) -> str:
     """The JSON text of `value`; of a long one, a JSON text that says what it is."""
     if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
-        return json_text.encode_text(f"<text of {len(value)} characters>")
-    try:
-        text = json_text.encode_text(value)
-    except ValueError as problem:
-        return json_text.encode_text(f"<{problem}>")
+        return json_text.describe(f"<text of {len(value)} characters>")
+    text = json_text.describe(value)
     if len(text) <= _LONGEST_SHOWN:
         return text
-    return json_text.encode_text(f"<{kind_of(value).split()[-1]}, {len(text)} characters of JSON>")
+    return json_text.describe(f"<{kind_of(value).split()[-1]}, {len(text)} characters of JSON>")
 
 
 def _message(source: Assertion, expected: str, actual: str, reason: str) -> str:

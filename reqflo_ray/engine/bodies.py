@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final, NamedTuple, TypeAlias
 
-from reqflo_ray.engine import json_text
 from reqflo_ray.engine.expressions import Renderer, Values, compile_node, to_text
 from reqflo_ray.engine.faults import RowFault
 from reqflo_ray.engine.urls import form_pairs
 from reqflo_ray.errors import DefinitionError
+from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Body, BodyKind, MultipartPart
 from reqflo_ray.model.values import UNSET, JsonValue, Literal, Node
 
@@ -129,7 +129,8 @@ def _part_head(part: MultipartPart) -> bytes:
     if filename:
         head += f'; filename="{_quoted(filename)}"'
     type = part.content_type or ("application/octet-stream" if part.file else "")
-    return (head + (f"\r\nContent-Type: {type}" if type else "") + "\r\n").encode()
+    # A file's name may be bytes that are no UTF-8: they are sent as they are.
+    return (head + (f"\r\nContent-Type: {type}" if type else "") + "\r\n").encode("utf-8", "surrogateescape")
 
 
 def _quoted(text: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reqflo_ray.engine.json_text import NotJson
 from reqflo_ray.engine.jsonpath import PathError, compile_path, walk
 from reqflo_ray.engine.response import ResponseView
 from reqflo_ray.errors import DefinitionError
 from reqflo_ray.model.artifact import Capture, CaptureRoot, Output
+from reqflo_ray.model.json_text import NotJson
 from reqflo_ray.model.values import UNSET, JsonValue
 
 

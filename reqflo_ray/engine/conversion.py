@@ -9,14 +9,12 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from reqflo_ray.engine import json_text
+from reqflo_ray.model import json_text
 from reqflo_ray.model.values import JsonValue, ValueType, exact_number
 
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 _LONGEST_QUOTE: Final = 60
-# Python refuses to read or write longer integers; a Decimal holds them as exactly.
-_LONGEST_INTEGER: Final = 4000
 
 _EXPECTED: Final = {
     ValueType.NUMBER: "a number as JSON writes it, such as 12 or -0.5",
@@ -77,9 +75,9 @@ def _from_text(text: str, type: ValueType) -> JsonValue:
         case ValueType.BOOLEAN if text in ("true", "false"):
             return text == "true"
         case ValueType.INTEGER if _INTEGER.match(text):
-            return _integer(text)
+            return json_text.exact_integer(text)
         case ValueType.NUMBER if _INTEGER.match(text):
-            return _integer(text)
+            return json_text.exact_integer(text)
         case ValueType.NUMBER if _NUMBER.match(text):
             try:
                 return exact_number(text)
@@ -91,10 +89,6 @@ def _from_text(text: str, type: ValueType) -> JsonValue:
             except json_text.NotJson as problem:
                 raise ConversionError(_shown(text), f"is not JSON: {problem}") from None
     raise ConversionError(_shown(text), f"is not {_EXPECTED[type]}")
-
-
-def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) <= _LONGEST_INTEGER else Decimal(text)
 
 
 def _is_of(value: JsonValue, type: ValueType) -> bool:

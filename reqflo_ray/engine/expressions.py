@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
-from reqflo_ray.engine import json_text
 from reqflo_ray.engine.faults import RowFault
+from reqflo_ray.model import json_text
 from reqflo_ray.model.values import (
     UNSET,
     AnyReference,
@@ -78,7 +78,11 @@ def compile_node(node: Node, *, masked: bool = False) -> Renderer:
 
 
 def to_text(value: JsonValue) -> str:
-    """`value` inside of text: text as it is, all else as JSON writes it, numbers exactly."""
+    """`value` inside of text: text as it is, all else as JSON writes it, numbers exactly.
+
+    Raises:
+        RowFault: `invalid_value`, if it is nested too deeply, or holds NaN inside.
+    """
     if isinstance(value, str):
         return value
     if value is None:
@@ -89,7 +93,10 @@ def to_text(value: JsonValue) -> str:
         return repr(value)
     if isinstance(value, Decimal):
         return str(value)
-    return json_text.encode_text(value)
+    try:
+        return json_text.encode_text(value)
+    except ValueError as problem:
+        raise RowFault("invalid_value", f"a value cannot be written as text: {problem}") from None
 
 
 def _reference(reference: AnyReference) -> Renderer:

@@ -13,12 +13,12 @@ import msgspec
 
 from reqflo_ray.engine.assertions import assess
 from reqflo_ray.engine.captures import PreparedOutput
-from reqflo_ray.engine.json_text import NotJson
 from reqflo_ray.engine.jsonpath import PathError
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.response import ResponseView
 from reqflo_ray.engine.scope import Scope, mask
 from reqflo_ray.model.exchange import Exchange, TransportFailure
+from reqflo_ray.model.json_text import NotJson
 from reqflo_ray.model.results import AssertionResult, Status
 from reqflo_ray.model.values import UNSET, JsonValue
 

@@ -15,12 +15,11 @@ from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.request import Draft
 from reqflo_ray.engine.scope import Hidden, RowFault, Scope
 from reqflo_ray.engine.urls import host_of
+from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import HttpStep
 from reqflo_ray.model.exchange import Headers, TransportRequest
 from reqflo_ray.model.hosts import common_hosts, host_allowed
 from reqflo_ray.model.values import UNSET, JsonValue, Node
-
-_encode = msgspec.json.Encoder().encode
 
 
 class RenderedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +104,7 @@ def _private_headers(sent: Headers, shown: Headers) -> frozenset[str]:
 def _fingerprint(method: str, shown: Draft) -> str:
     # The head is one JSON array, so no two heads are the same bytes; the body follows as it is.
     body = _content(shown)
-    head = _encode((method, shown.url, shown.headers, body is not None))
+    head = json_text.encode_exactly((method, shown.url, shown.headers, body is not None))
     return hashlib.sha256(head + (body or b"")).hexdigest()
 
 

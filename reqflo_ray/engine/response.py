@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Final
 
-from reqflo_ray.engine import json_text
+from reqflo_ray.model import json_text
 from reqflo_ray.model.exchange import Timings, TransportResponse
 from reqflo_ray.model.values import JsonValue
 
 _CHARSET: Final = re.compile(r"""charset\s*=\s*"?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
+# Codecs of Python that are no charset: one of them takes hours for a megabyte, others make characters of escapes.
+_NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _UNDECODED: Final = object()
 
 
@@ -45,7 +48,8 @@ class ResponseView:
         """The body as text, by the charset that the response names (else UTF-8); what cannot be read is replaced."""
         body = self.response.body
         try:
-            return body.decode(self._charset(), errors="replace")
+            charset = codecs.lookup(self._charset()).name
+            return body.decode("utf-8" if charset in _NO_CHARSETS else charset, errors="replace")
         except (LookupError, ValueError):
             return body.decode(errors="replace")  # an unknown charset is as good as none
 

@@ -35,6 +35,8 @@ def compile_schema(schema: JsonValue) -> Callable[[Any], str]:
             errors = [] if validator.is_valid(document) else list(validator.iter_errors(document))
         except ValueError:
             raise SchemaError("the body is nested too deeply, or holds half of a surrogate pair") from None
+        except (ArithmeticError, TypeError, RecursionError):
+            raise SchemaError("the body holds a value that cannot be validated") from None
         if not errors:
             return ""
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""

@@ -111,19 +111,21 @@ class Scope:
 
     def keep_secret(self, label: str, value: JsonValue) -> None:
         """Note `value` as one that must never be shown, and every text and number inside of it."""
-        match value:
-            case dict():
-                for name, child in value.items():
-                    self.keep_secret(f"{label}.{name}", child)
-            case list() | tuple():
-                for index, child in enumerate(value):
-                    self.keep_secret(f"{label}.{index}", child)
-            case None | bool() | "":
-                return
-            case _ if value is UNSET:
-                return
-            case _:
-                self._sensitive.append((label, to_text(value)))
+        # Without recursion: an answer decides how deep it is, and none of it may go unknown.
+        pending = [(label, value)]
+        while pending:
+            label, value = pending.pop()
+            match value:
+                case dict():
+                    pending += ((f"{label}.{name}", child) for name, child in value.items())
+                case list() | tuple():
+                    pending += ((f"{label}.{index}", child) for index, child in enumerate(value))
+                case None | bool() | "":
+                    continue
+                case _ if value is UNSET:
+                    continue
+                case _:
+                    self._sensitive.append((label, to_text(value)))
 
     def take_sensitive(self) -> list[tuple[str, str]]:
         """The sensitive values that were met since the last call, as (label, text): to be registered for masking

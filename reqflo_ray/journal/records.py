@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
-import msgspec
-
-from reqflo_ray.engine import json_text
 from reqflo_ray.errors import StoreError
+from reqflo_ray.model import json_text
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
-from reqflo_ray.model.values import exact_number
 
 FORMAT: Final = 2
 # Journals of this format have no name, and their CRCs begin with nothing. They are still read.
@@ -42,8 +39,7 @@ FILE_HEADER_SIZE: Final = _FIRST_PART_SIZE + NAME_SIZE + CRC_SIZE
 
 _header = struct.Struct("<4sIBI")
 _crc = struct.Struct("<I")
-_encoder = msgspec.json.Encoder(decimal_format="number")
-_decoder = msgspec.json.Decoder(JournalRecord, float_hook=exact_number)
+_read: Callable[[bytes | str], JournalRecord] = json_text.reader(JournalRecord)  # type: ignore[arg-type]  # a union
 _KINDS: Final[dict[type, int]] = {Intent: 1, Completion: 2, Poisoned: 3, Solo: 4, Withdrawn: 5, Takeover: 6}
 
 
@@ -118,10 +114,8 @@ def encode(sequence: int, record: JournalRecord, seed: int = seed_of(NO_NAME)) -
         UnrecordableError: `record` cannot be written down.
     """
     try:
-        payload = _encoder.encode(record)
-    except UnicodeEncodeError:
-        payload = _encode_leniently(record)
-    except (ValueError, RecursionError):
+        payload = json_text.encode_exactly(record)
+    except ValueError:
         raise _unrecordable() from None
     header = _header.pack(MAGIC, sequence, _KINDS[type(record)], len(payload))
     sealed = zlib.crc32(header, seed)
@@ -167,26 +161,10 @@ def decode(frame: Frame) -> JournalRecord | None:
     if frame.payload is None:
         return None
     try:
-        record = _decoder.decode(frame.payload)
-    except (ValueError, ArithmeticError, RecursionError):
-        record = _decode_leniently(frame.payload)
-    return record if record is not None and _KINDS[type(record)] == frame.kind else None
-
-
-def _encode_leniently(record: JournalRecord) -> bytes:
-    # An API may answer with half of a surrogate pair, which has no UTF-8 form but an escape in JSON.
-    try:
-        return json_text.encode(msgspec.to_builtins(record, builtin_types=(Decimal,)))
-    except (ValueError, RecursionError):
-        raise _unrecordable() from None
-
-
-def _decode_leniently(payload: bytes) -> JournalRecord | None:
-    try:
-        record: JournalRecord = msgspec.convert(json_text.decode(payload).value, JournalRecord)
+        record = _read(frame.payload)
     except (ValueError, ArithmeticError, RecursionError):
         return None
-    return record
+    return record if _KINDS[type(record)] == frame.kind else None
 
 
 def _unrecordable() -> UnrecordableError:

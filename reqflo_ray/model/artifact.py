@@ -14,7 +14,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from reqflo_ray.errors import DefinitionError
-from reqflo_ray.model.values import Node, ValueType, exact_number
+from reqflo_ray.model import json_text
+from reqflo_ray.model.values import Node, ValueType
 
 FORMAT: Final = 1
 
@@ -338,13 +339,12 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, bytes] = {}
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
-_decoder = msgspec.json.Decoder(Artifact, float_hook=exact_number)
+_read = json_text.reader(Artifact)
 
 
 def canonical_bytes(artifact: Artifact) -> bytes:
     """The canonical JSON of `artifact`: fields in declared order, object keys as written, no white space."""
-    return _encoder.encode(artifact)
+    return json_text.encode_exactly(artifact)
 
 
 def digest(artifact: Artifact) -> str:
@@ -359,8 +359,8 @@ def decode(data: bytes, *, file: str = "artifact") -> Artifact:
         DefinitionError: `invalid_artifact` if these bytes are none, `unsupported_artifact` if it is of another format.
     """
     try:
-        head = msgspec.json.decode(data, type=_Head)
-    except msgspec.DecodeError as problem:
+        head = _read_head(data)
+    except ValueError as problem:
         raise DefinitionError(
             f"`{file}` is not an artifact",
             code="invalid_artifact",
@@ -374,10 +374,13 @@ def decode(data: bytes, *, file: str = "artifact") -> Artifact:
             hint="compile the journey again with this version, or run it with the version that made it",
         )
     try:
-        return _decoder.decode(data)
-    except msgspec.DecodeError as problem:
+        return _read(data)
+    except ValueError as problem:
         raise DefinitionError(f"`{file}` is a damaged artifact", code="invalid_artifact", cause=str(problem)) from None
 
 
 class _Head(msgspec.Struct):
     format: int
+
+
+_read_head = json_text.reader(_Head)

@@ -9,7 +9,8 @@ from typing import Final, overload
 
 import msgspec
 
-from reqflo_ray.model.values import JsonValue, Node, exact_number
+from reqflo_ray.model import json_text
+from reqflo_ray.model.values import JsonValue, Node
 
 FORMAT: Final = 2
 # Of format 1 no document of the run has a checksum of its own.
@@ -262,15 +263,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     location: str = ""
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
-_decoder = msgspec.json.Decoder(RunRecord, float_hook=exact_number)
+_read = json_text.reader(RunRecord)
 
 
 def encode_run(record: RunRecord) -> bytes:
     """The bytes of `run.json`."""
-    return msgspec.json.format(_encoder.encode(record), indent=2)
+    return json_text.indented(json_text.encode_exactly(record))
 
 
 def decode_run(data: bytes) -> RunRecord:
     """Read `run.json`. Raises `msgspec.DecodeError` if it is none."""
-    return _decoder.decode(data)
+    return _read(data)

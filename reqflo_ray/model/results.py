@@ -134,7 +134,7 @@ class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many rows ended how, and what was sent for them."""
+    """How many rows ended how, and what was sent for them. `internal`: errors that were ours and not the API's."""
 
     rows: int = 0
     passed: int = 0
@@ -151,6 +151,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     resent_sensitive: int = 0
     quarantined: int = 0
     poisoned: int = 0
+    internal: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """The sum, field by field."""
@@ -227,6 +228,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     summary: ShardSummary
 
 
+# The code of a row that met an error of ours, which is no answer of its API.
+INTERNAL_ERROR: Final = "internal_error"
+
 # How many rows that did not pass a verdict names: enough for a person to start with.
 NAMED_FAILURES: Final = 10
 
@@ -254,7 +258,7 @@ def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False,
     """The exit code of a run, worst first: 130/143, 3, 1, 4, 0."""
     if interrupted:
         return interrupted
-    if unfinished or counts.inconclusive or counts.poisoned or counts.cancelled:
+    if unfinished or counts.inconclusive or counts.poisoned or counts.internal or counts.cancelled:
         return 3
     if counts.failed or counts.error:
         return 1

@@ -13,7 +13,7 @@ from reqflo_ray.reports.source import ReportedRun
 
 _COUNTED: Final = (
     *("rows", "passed", "failed", "error", "inconclusive", "skipped", "cancelled"),
-    *("requests", "retries", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned"),
+    *("requests", "retries", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned", "internal"),
 )
 _ALWAYS: Final = ("rows", "passed", "failed", "error")
 

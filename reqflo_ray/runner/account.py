@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from reqflo_ray.model.results import Counts, Failure, RowResult, ShardProgress, Status
+from reqflo_ray.model.json_text import well_formed
+from reqflo_ray.model.results import INTERNAL_ERROR, Counts, Failure, RowResult, ShardProgress, Status
 
 # Enough for a person to start with, small enough for a million shards.
 NAMED_FAILURES: Final = 5
@@ -41,6 +42,8 @@ class ShardAccount:
             sums["requests"] += result.requests
             if result.error_code == "poison_row":
                 sums["poisoned"] += 1
+            elif result.error_code == INTERNAL_ERROR:
+                sums["internal"] += 1
             for name in _SELDOM:
                 if value := getattr(result, name):
                     sums[name] += value
@@ -63,12 +66,12 @@ class ShardAccount:
 
 
 def failure_of(result: RowResult) -> Failure:
-    """A row that did not pass, as a person is told of it."""
+    """A row that did not pass, as a person is told of it. It goes where only UTF-8 does: into a commit, a verdict."""
     return Failure(
         row_index=result.row_index,
-        row_key=result.row_key,
+        row_key=well_formed(result.row_key),
         status=result.status,
         step=result.failed_step,
         code=result.error_code,
-        message=result.error_message,
+        message=well_formed(result.error_message),
     )

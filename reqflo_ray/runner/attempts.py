@@ -21,6 +21,7 @@ from reqflo_ray.model.artifact import HttpStep, OnInterrupt
 from reqflo_ray.model.exchange import TransportRequest
 from reqflo_ray.model.journal import Intent, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status
+from reqflo_ray.runner.containment import end_in_fault, told, without_unmasked
 from reqflo_ray.runner.row_context import FIRST_SEND, Outcome, Resend, RowContext, Suspended
 
 
@@ -40,8 +41,13 @@ async def send_until_settled(
     poll_ends = clock.monotonic() + step.poll.timeout_ms / 1000 if step.poll else 0.0
     while True:
         outcome = await _attempt(context, prepared, step, number, resend)
-        wait_ms = _wait_before_next(context, prepared, step, number, outcome, poll_ends)
-        await context.complete(prepared, number, outcome, resend, final=wait_ms is None)
+        try:
+            wait_ms = _wait_before_next(context, prepared, step, number, outcome, poll_ends)
+            await context.complete(prepared, number, outcome, resend, final=wait_ms is None)
+        except BaseException as fault:
+            code, message = told(fault)
+            await end_in_fault(context, prepared, number, outcome, code, message, resend)
+            return outcome
         if wait_ms is None:
             return outcome
         context.counts.retries += 1
@@ -109,6 +115,10 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
         outcome.code, outcome.message = "no_room_at_host", str(error)
     except SecretError as error:
         outcome.code, outcome.message = error.code, error.message
+    except BaseException as fault:
+        outcome.code, outcome.message = told(fault)
+        outcome.status, outcome.judgement = Status.ERROR, None
+        outcome.exchange = without_unmasked(prepared, outcome.exchange)
     outcome.duration_ms = (clock.monotonic() - started) * 1000
     return outcome
 

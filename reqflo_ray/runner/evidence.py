@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Step
 from reqflo_ray.model.exchange import Exchange, Headers, TransportRequest
 from reqflo_ray.model.plan import Evidence
@@ -22,8 +23,6 @@ from reqflo_ray.secrets.redactor import Redactor, mask_credentials, text_of
 
 # Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
 _SEPARATOR: Final = "\x00"
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +75,7 @@ class EvidenceBuilder:
                 received = exchange.response.headers
             elif exchange and exchange.failure:
                 received = exchange.failure.headers
-        outputs = _encode(attempt.outputs).decode() if attempt.outputs else ""
+        outputs = json_text.describe(attempt.outputs) if attempt.outputs else ""
         error_message, assertions, events = attempt.error_message, attempt.assertions, attempt.events
         response = exchange.response if exchange else None
         reason = response.reason if response else ""

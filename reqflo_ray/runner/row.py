@@ -8,19 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.render import render_value
 from reqflo_ray.engine.scope import RowFault
-from reqflo_ray.journal.records import UnrecordableError
 from reqflo_ray.journal.replay import RowHistory, StepHistory
+from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import HttpStep, NoteStep, OnFailure, OnInterrupt, SetVariableStep, WaitStep
 from reqflo_ray.model.journal import Completion
 from reqflo_ray.model.plan import Evidence, Row
 from reqflo_ray.model.results import ResendReason, RowResult, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
 from reqflo_ray.runner.attempts import send_until_settled, status_of
+from reqflo_ray.runner.containment import bare_record, end_in_fault, told
 from reqflo_ray.runner.evidence import without_exchange
 from reqflo_ray.runner.row_context import (
     FIRST_SEND,
@@ -32,8 +31,6 @@ from reqflo_ray.runner.row_context import (
     cookies_of,
 )
 from reqflo_ray.runner.worker import Worker
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 # A row ends with the worst status of its steps, in this order.
 _WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
@@ -78,21 +75,42 @@ class RowRunner:
         started_at_us, started = clock.now_us(), clock.monotonic()
         for prepared in self._worker.program.steps:
             past = self._history.steps.get(prepared.step.id, _NO_PAST)
-            if prepared.step.skip:
-                self._skip(prepared, "skipped_by_overlay", "an overlay skips this step")
-            elif self._halted_by:
-                self._skip(prepared, "row_halted", f"step `{self._halted_by}` ended the row")
-            elif past.final is not None:
-                self._restore(prepared, past, past.final)
-            else:
-                try:
-                    outcome = await self._execute(prepared, past)
-                except UnrecordableError as error:  # only this row cannot go on
-                    outcome = Outcome(status=Status.ERROR, code=error.code, message=error.message)
-                # That an outcome is unknown is found anew by every attempt.
-                self._goes_on |= outcome.status is not Status.INCONCLUSIVE
-                self._conclude(prepared, outcome)
+            try:
+                await self._advance(prepared, past)
+            except BaseException as fault:
+                await self._fail(prepared, past, *told(fault))
         return self._finish(started_at_us, (clock.monotonic() - started) * 1000 + self._restored_ms)
+
+    async def _advance(self, prepared: PreparedStep, past: StepHistory) -> None:
+        if prepared.step.skip:
+            self._skip(prepared, "skipped_by_overlay", "an overlay skips this step")
+        elif self._halted_by:
+            self._skip(prepared, "row_halted", f"step `{self._halted_by}` ended the row")
+        elif past.final is not None:
+            self._restore(prepared, past, past.final)
+        else:
+            outcome = await self._execute(prepared, past)
+            # That an outcome is unknown is found anew by every attempt.
+            self._goes_on |= outcome.status is not Status.INCONCLUSIVE
+            self._conclude(prepared, outcome)
+
+    async def _fail(self, prepared: PreparedStep, past: StepHistory, code: str, message: str) -> None:
+        """End the row at a step in which something of ours went wrong. Of a step that is in the journal already, this
+        is not journaled: what is told there stays true."""
+        step, now_us = prepared.step.id, self._worker.clock.now_us()
+        if self._halted_by:  # it is skipped all the same
+            outcome = Outcome(status=Status.SKIPPED, code="row_halted", message=message, started_at_us=now_us)
+            self._context.records.append(bare_record(self._context, prepared, 1, outcome))
+            return
+        outcome = Outcome(status=Status.ERROR, code=code, message=message, started_at_us=now_us)
+        self._ended.append((step, outcome))
+        self._halted_by = step
+        if past.final is None:
+            self._goes_on = True
+            # A number of its own: that attempt may have ended well, and this came after it.
+            used = [record.attempt for record in self._context.records if record.step_id == step]
+            number = max([past.attempts_used, *used]) + 1
+            await end_in_fault(self._context, prepared, number, outcome, code, message)
 
     async def _execute(self, prepared: PreparedStep, past: StepHistory) -> Outcome:
         if self._withheld:
@@ -252,6 +270,12 @@ class RowRunner:
         self._context.scope.conclude(step.id, outcome.status, outcome.captures)
 
     def _finish(self, started_at_us: int, duration_ms: float) -> RowOutcome:
+        try:
+            return self._finished(started_at_us, duration_ms)
+        except BaseException as fault:
+            return broken_row(self._row, self._history, *told(fault), started_at_us, tuple(self._context.records))
+
+    def _finished(self, started_at_us: int, duration_ms: float) -> RowOutcome:
         context, row, counts = self._context, self._row, self._context.counts
         worst = next((entry for status in _WORST_FIRST for entry in self._ended if entry[1].status is status), None)
         failed_step, ended = worst if worst else ("", Outcome(status=Status.PASSED))
@@ -259,17 +283,19 @@ class RowRunner:
         if ended.status is Status.PASSED and self._worker.run.options.evidence is Evidence.FAILURES:
             records = tuple(without_exchange(record) for record in records)
         started_at_us = self._history.started_at_us or started_at_us
-        inputs = _encode(context.scope.inputs())
+        inputs = json_text.describe(context.scope.inputs())
         context.register_sensitive()
+        if not context.knows_all_sensitive:
+            inputs = "{}"
         return RowOutcome(
             result=RowResult(
                 row_index=row.index,
                 row_key=row.key,
                 status=ended.status,
                 error_code=ended.code,
-                error_message=context.redactor.text(ended.message) if ended.message else "",
+                error_message=json_text.well_formed(context.redactor.text(ended.message)) if ended.message else "",
                 failed_step=failed_step,
-                inputs=context.redactor.bytes(inputs).decode(errors="replace"),
+                inputs=context.redactor.text(inputs),
                 started_at_us=started_at_us,
                 duration_ms=duration_ms,
                 resumed=self._history.last_attempt > 0,
@@ -281,6 +307,30 @@ class RowRunner:
             records=records,
             replayed=self._history.last_attempt > 0 and not self._goes_on,
         )
+
+
+def broken_row(
+    row: Row,
+    history: RowHistory,
+    code: str,
+    message: str,
+    started_at_us: int,
+    records: tuple[StepRecord, ...] = (),
+) -> RowOutcome:
+    """A row of which nothing better can be told than that something of ours went wrong with it."""
+    return RowOutcome(
+        result=RowResult(
+            row_index=row.index,
+            row_key=row.key,
+            status=Status.ERROR,
+            error_code=code,
+            error_message=message,
+            started_at_us=history.started_at_us or started_at_us,
+            resumed=history.last_attempt > 0,
+            requests=sum(record.timings is not None for record in records),
+        ),
+        records=records,
+    )
 
 
 _NO_PAST: Final = StepHistory()

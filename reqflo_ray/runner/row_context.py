@@ -9,14 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from reqflo_ray.engine.cookies import CookieJar
 from reqflo_ray.engine.judge import Judgement
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.render import RenderedRequest
 from reqflo_ray.engine.scope import Scope
 from reqflo_ray.journal.writer import JournalWriter
+from reqflo_ray.model import json_text
 from reqflo_ray.model.exchange import Exchange
 from reqflo_ray.model.journal import Completion, Cookie
 from reqflo_ray.model.plan import Row
@@ -24,8 +23,6 @@ from reqflo_ray.model.results import LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
 from reqflo_ray.runner.evidence import Attempt
 from reqflo_ray.runner.worker import Worker
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Suspended(Exception):
@@ -102,6 +99,7 @@ class RowContext:
         self.cookies = CookieJar() if worker.program.artifact.cookies else None
         self.counts = RowCounts()
         self.records: list[StepRecord] = []
+        self.knows_all_sensitive = True
         self._events: list[LogEvent] = []
         self._told_unset: set[str] = set()
         self._deadline = worker.clock.monotonic() + worker.run.options.row_timeout_ms / 1000
@@ -124,7 +122,10 @@ class RowContext:
     def register_sensitive(self) -> None:
         """Tell the redactor the sensitive values read since the last call. Before anything is built with them."""
         for label, text in self.scope.take_sensitive():
+            # Should this fail, the value is one that nobody can mask any more.
+            self.knows_all_sensitive = False
             self.redactor.register(f"sensitive:{label}", text)
+            self.knows_all_sensitive = True
 
     async def complete(
         self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND, *, final: bool = True
@@ -207,5 +208,5 @@ class RowContext:
         return self._would_be_masked([cookie.name, cookie.value, cookie.domain, cookie.path])
 
     def _would_be_masked(self, value: JsonValue) -> bool:
-        data = _encode(value)
+        data = json_text.encode_exactly(value)
         return self.redactor.bytes(data) is not data

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import traceback
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -25,6 +23,7 @@ from reqflo_ray.journal.writer import JournalWriter
 from reqflo_ray.model.journal import Poisoned, Solo, Takeover
 from reqflo_ray.model.plan import Durability, Row, ShardPlan
 from reqflo_ray.model.results import (
+    INTERNAL_ERROR,
     Commit,
     Failure,
     FileDigest,
@@ -35,15 +34,16 @@ from reqflo_ray.model.results import (
     Status,
 )
 from reqflo_ray.runner.account import NAMED_FAILURES, ShardAccount, failure_of
+from reqflo_ray.runner.containment import place_of, told
 from reqflo_ray.runner.fence import Fence
 from reqflo_ray.runner.meter import MeteredLog
-from reqflo_ray.runner.row import RowOutcome, RowRunner
+from reqflo_ray.runner.row import RowOutcome, RowRunner, broken_row
 from reqflo_ray.runner.row_context import ShardAttempt, Suspended
+from reqflo_ray.runner.shard_files import count_steps, encode_files
 from reqflo_ray.runner.worker import Worker
 from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import read_rows
-from reqflo_ray.store.writer import results_file, steps_file
 
 # A shard whose workers die this often without finishing anything, and without a row to blame, is given up.
 _BARREN_DEATHS: Final = 6
@@ -87,13 +87,11 @@ def _with_progress(worker: Worker, report: ShardReport) -> ShardReport:
 def internal_fault(shard: int, error: BaseException) -> ShardReport:
     """The report of a shard that met an error which nobody foresaw: its kind and place only, since its text may quote
     what must not leave the worker."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {frames[-1].name} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return ShardReport(
         shard=shard,
         outcome=ShardOutcome.ERROR,
-        error_code="internal_error",
-        message=f"the worker failed with {type(error).__name__}{place}",
+        error_code=INTERNAL_ERROR,
+        message=f"the worker failed with {place_of(error)}",
         hint="this is a fault of reqflo-ray; the run can be resumed",
     )
 
@@ -152,7 +150,7 @@ class _EndedRows:
         result = outcome.result
         self.account.add(
             result,
-            steps=len({record.step_id for record in outcome.records}),
+            steps=count_steps(outcome),
             earlier=outcome.replayed and self.history.row(result.row_index).last_attempt in self.earlier,
         )
 
@@ -246,6 +244,9 @@ async def _run_row(worker: Worker, attempt: ShardAttempt, row: Row, history: Sha
             outcome = _poisoned(worker, attempt, row)
         else:
             outcome = await RowRunner(worker, attempt, row, history.row(row.index)).run()
+    except BaseException as fault:
+        # What a row cannot contain itself: nothing is known but that it is this row's.
+        outcome = broken_row(row, history.row(row.index), *told(fault), worker.clock.now_us())
     finally:
         meter.rows_in_flight -= 1
     meter.rows[outcome.result.status] += 1
@@ -292,18 +293,18 @@ async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
 def _write_files(worker: Worker, plan: ShardPlan, epoch: int, number: int, ended: _EndedRows) -> Commit:
     folder = worker.folder
     outcomes = sorted(ended.outcomes, key=lambda outcome: outcome.result.row_index)
-    results = results_file([outcome.result for outcome in outcomes], shard=plan.shard)
-    records = [record for outcome in outcomes for record in outcome.records]
+    made = encode_files(outcomes, ended.account.counts, plan.shard)
+    records = made.records
     files = (
-        _write(folder, layout.results(plan.shard, number), results, len(outcomes)),
-        _write(folder, layout.steps(plan.shard, number), steps_file(records), len(records)),
+        _write(folder, layout.results(plan.shard, number), made.results, len(made.outcomes)),
+        _write(folder, layout.steps(plan.shard, number), made.steps, len(records)),
     )
     answered = (record.started_at_us + int(record.duration_ms * 1000) for record in records if record.response_status)
     summary = ShardSummary(
         shard=plan.shard,
         attempt=number,
-        counts=ended.account.counts,
-        failures=tuple(_failures(outcomes)),
+        counts=made.counts,
+        failures=tuple(_failures(made.outcomes)),
         first_response_at_us=min(answered, default=0),
         finished_at_us=worker.clock.now_us(),
     )
@@ -315,6 +316,6 @@ def _write(folder: RunFolder, path: str, data: bytes, rows: int) -> FileDigest:
     return FileDigest(path=path, sha256=hashlib.sha256(data).hexdigest(), size=len(data), rows=rows)
 
 
-def _failures(outcomes: list[RowOutcome]) -> list[Failure]:
+def _failures(outcomes: Sequence[RowOutcome]) -> list[Failure]:
     failed = [outcome.result for outcome in outcomes if outcome.result.status is not Status.PASSED]
     return [failure_of(result) for result in failed[:NAMED_FAILURES]]

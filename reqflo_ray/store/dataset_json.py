@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from reqflo_ray.engine import json_text
 from reqflo_ray.engine.conversion import kind_of
+from reqflo_ray.model import json_text
 from reqflo_ray.model.values import JsonValue
 from reqflo_ray.store.dataset_faults import DataFile, Faults
 from reqflo_ray.store.dataset_text import LONGEST_RECORD, line_blocks, report_too_long, text_blocks

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from reqflo_ray.model.values import JsonValue
 from reqflo_ray.store.dataset_faults import DataFile, Faults
@@ -66,9 +66,10 @@ class ParquetReader:
             number = starts[group]
             try:
                 for batch in self._table.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], use_threads=False):
-                    for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    columns, converting = _values(batch, converters)
+                    for cells in zip(*columns, strict=True):
                         number += 1
-                        row = self._row(number, names, converters, cells)
+                        row = self._row(number, names, converting, cells)
                         if row is not None:
                             yield number, row, ""
             except (ValueError, OSError) as problem:  # Arrow's errors are of these kinds
@@ -133,6 +134,40 @@ class ParquetReader:
 
 
 _Converter = Callable[[Any], JsonValue]
+
+
+class _Odd(NamedTuple):
+    """Stands for a cell that Arrow can hold and Python cannot."""
+
+    reason: str
+
+
+def _values(batch: pa.RecordBatch, converters: list[_Converter | None]) -> tuple[list[Any], list[_Converter | None]]:
+    """The values of a batch by column, and how they become JSON. A cell that has no value does not cost the others
+    theirs: its converter says what is wrong with it."""
+    try:
+        return [column.to_pylist() for column in batch.columns], converters
+    except (ValueError, ArithmeticError):
+        columns = [[_value(column, at) for at in range(len(column))] for column in batch.columns]
+        return columns, [_refusing(converter) for converter in converters]
+
+
+def _value(column: pa.Array[Any], at: int) -> Any:
+    try:
+        return column[at].as_py()
+    except UnicodeDecodeError:
+        return _Odd("its bytes are not UTF-8")
+    except (ValueError, ArithmeticError):
+        return _Odd("it is no date or time of the years 1 to 9999")
+
+
+def _refusing(converter: _Converter | None) -> _Converter:
+    def convert(cell: Any) -> JsonValue:
+        if isinstance(cell, _Odd):
+            raise ValueError(cell.reason)
+        return converter(cell) if converter else cell
+
+    return convert
 
 
 def _refusal(kind: pa.DataType) -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, Protocol
 
-from reqflo_ray.engine import json_text
 from reqflo_ray.engine.conversion import ConversionError, convert, kind_of
 from reqflo_ray.errors import DatasetError
+from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Artifact, Input, Variable
 from reqflo_ray.model.plan import DatasetSource, Row
 from reqflo_ray.model.values import JsonValue, ValueType

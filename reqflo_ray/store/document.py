@@ -11,8 +11,6 @@ import hashlib
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import msgspec
-
 _T = TypeVar("_T")
 
 _MEMBER: Final = b',\n  "checksum": "'
@@ -62,7 +60,8 @@ def content_of(data: bytes, place: str) -> bytes | None:
 
 
 def read_document(data: bytes, place: str, decode: Callable[[bytes], _T]) -> _T:
-    """What `decode` makes of a document. `decode` refuses fields that it does not know, as msgspec does if told.
+    """What `decode` makes of a document. It raises `ValueError`, also for fields that it does not know, as msgspec does
+    if it is told to.
 
     Raises:
         DamagedDocumentError, NewerDocumentError: see there.
@@ -70,7 +69,7 @@ def read_document(data: bytes, place: str, decode: Callable[[bytes], _T]) -> _T:
     content = content_of(data, place)
     try:
         return decode(data if content is None else content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         if content is not None and str(problem).startswith(_UNKNOWN_FIELD):
             raise NewerDocumentError(str(problem)) from None
         raise DamagedDocumentError(str(problem)) from None

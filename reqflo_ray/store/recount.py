@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reqflo_ray.model.results import Counts, Status
+from reqflo_ray.model.results import INTERNAL_ERROR, Counts, Status
 
 _SUMS: Final = ("requests", "retries", "resumed", "resent", "resent_sensitive")
 _COLUMNS: Final = ("row_index", "status", "error_code", *_SUMS)
-_COUNTED: Final = ("rows", *(status.value for status in Status), "poisoned", *_SUMS)
+_COUNTED: Final = ("rows", *(status.value for status in Status), "poisoned", "internal", *_SUMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +45,5 @@ def recount(data: bytes) -> Recount:
     counts.update({name: sum(columns[name]) for name in _SUMS})
     counts["rows"] = len(table)
     counts["poisoned"] = columns["error_code"].count("poison_row")
+    counts["internal"] = columns["error_code"].count(INTERNAL_ERROR)
     return Recount(columns["row_index"], Counts(**counts))

@@ -14,18 +14,19 @@ from typing import Any, Final
 import msgspec
 
 from reqflo_ray.errors import IntegrityError
+from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Artifact, Input, Variable, VariableSource
 from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.model.values import JsonValue, Literal, Node, exact_number
+from reqflo_ray.model.values import JsonValue, Literal, Node
 from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
 
 _KEY_BYTES: Final = 64  # AES-SIV with AES-256 takes two keys
 _RECORD: Final = b"run.json"
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-_decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number).decode
-_decode_nodes = msgspec.json.Decoder(dict[str, Node], float_hook=exact_number).decode
+_encode = json_text.encode_exactly
+_decode_values = json_text.reader(dict[str, Any])
+_decode_nodes = json_text.reader(dict[str, Node])
 
 
 class Sealer:

@@ -18,9 +18,9 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from reqflo_ray.errors import DatasetError, IntegrityError, NothingSelectedError
+from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import DatasetSource, Plan, Row, ShardPlan
-from reqflo_ray.model.values import exact_number
 from reqflo_ray.store import layout
 from reqflo_ray.store.dataset_rows import DatasetRows
 from reqflo_ray.store.sealing import Sealer, gone
@@ -43,8 +43,8 @@ _ENCODINGS: Final = {
     "location": "DELTA_BYTE_ARRAY",
 }
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-_decode = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number).decode
+_encode = json_text.encode_exactly
+_decode = json_text.reader(dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +153,9 @@ def encode_rows(rows: Sequence[Row], sealer: Sealer | None = None) -> bytes:
         sealed = [hidden for _, hidden in parts]
     columns = {
         "row_index": _integers(row.index for row in rows),
-        "row_key": _texts([row.key.encode() for row in rows]),
+        "row_key": _texts([json_text.well_formed(row.key).encode() for row in rows]),
         "values": _texts([_encode(row.values) for row in rows]),
-        "location": _texts([row.location.encode() for row in rows]),
+        "location": _texts([json_text.well_formed(row.location).encode() for row in rows]),
         **({"sealed": _binaries(sealed)} if any(sealed) else {}),
     }
     return _to_parquet(columns, _ENCODINGS)

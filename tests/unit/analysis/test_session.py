@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from pyarrow import parquet
 
 from reqflo_ray.analysis.session import Session, open_session
 from reqflo_ray.errors import QueryError, UsageError
@@ -107,6 +109,40 @@ def test_assertions_are_unnested(ask: Ask) -> None:
         ("$.order.total", True, "template", "total")
     ]
     assert ask("SELECT count(*) FROM assertions WHERE run_id = 'good'") == [(20,)]
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        ('{"a":"cut \\ud83d"}', "cut \\ud83d"),
+        ('{"a":"\\ude00\\ud83d"}', "\\ude00\\ud83d"),
+        (r'{"a":"\\\ud83d"}', r"\\ud83d"),
+        (r'{"a":"\\ud83d"}', r"\ud83d"),
+        ('{"a":"\U0001f600 \\u0000"}', "\U0001f600 \x00"),
+    ],
+)
+def test_one_half_of_a_surrogate_pair_does_not_fail_a_question_about_all_rows(
+    kept: str, asked: str, storage: LocalStorage, runs: Any, shard_records: Any
+) -> None:
+    results, steps = shard_records(0, 2)
+    odd = msgspec.structs.replace(steps[2].assertions[0], actual=kept, expected=kept)
+    steps[1] = msgspec.structs.replace(steps[1], outputs=kept)
+    steps[2] = msgspec.structs.replace(steps[2], assertions=(odd,))
+    results[0] = msgspec.structs.replace(results[0], inputs=kept)
+    folder = runs.begin("odd")
+    runs.stage(folder, 1)
+    assert folder.commit(runs.write_records(folder, 0, results, steps))
+    with open_session(storage, now=NOW) as session:
+        for question in (
+            "SELECT outputs->>'a' FROM steps WHERE outputs IS NOT NULL ORDER BY row_index",
+            "SELECT inputs->>'a' FROM results ORDER BY row_index",
+            "SELECT json(actual)->>'a' FROM assertions WHERE type = 'status_code' ORDER BY row_index",
+            "SELECT json(expected)->>'a' FROM assertions WHERE type = 'status_code' ORDER BY row_index",
+        ):
+            assert [value for (value,) in session.query(question).rows()] == [asked, None], question
+    # In the file it is what it was.
+    (path,) = (Path(storage.uri) / "runs/odd/steps").iterdir()
+    assert parquet.read_table(path).column("outputs").to_pylist()[1] == kept
 
 
 def test_logs_are_unnested(ask: Ask) -> None:

@@ -17,7 +17,7 @@ import reqflo_ray
 from reqflo_ray.cli.main import run_command_line
 from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import ReqfloError
-from reqflo_ray.model.results import Counts, Status, Verdict
+from reqflo_ray.model.results import Counts, Failure, Status, Verdict
 
 
 class Stream(io.TextIOWrapper):
@@ -114,6 +114,7 @@ def outcome() -> Callable[..., SimpleNamespace]:
         run_id: str = "r1",
         complete: bool = True,
         journaled: int = 0,
+        failures: tuple[Failure, ...] = (),
         **counts: int,
     ) -> SimpleNamespace:
         verdict = Verdict(
@@ -124,6 +125,7 @@ def outcome() -> Callable[..., SimpleNamespace]:
             status=status,
             exit_code=exit_code,
             counts=Counts(**counts),
+            failures=failures,
             started_at="2026-01-02T03:04:05Z",
             finished_at="2026-01-02T03:04:17Z",
             duration_ms=12_300.0,

@@ -45,6 +45,28 @@ def test_rare_counts_are_named_after_those_that_are_always_there(screen, outcome
     )
 
 
+def test_an_error_of_ours_is_called_that_with_all_that_its_report_needs(screen, outcome) -> None:
+    message = "reqflo-ray failed with KeyError in take (captures.py:77)"
+    named = failure(status=Status.ERROR, code="internal_error", message=message, row_key="it's 17")
+    ended = outcome(status=Status.ERROR, exit_code=3, rows=3, passed=2, error=1, internal=1, failures=(named,))
+    lines = last_lines(ended, screen(), store_option=" --store s")
+    assert lines[0].endswith("error 1  inconclusive 0  internal 1  in 12.3 s")
+    at = next(place for place, line in enumerate(lines) if line.startswith("internal: 1 row ended in an error of"))
+    assert lines[at + 1 : at + 3] == [
+        f"  this message: {message}",
+        "  the row: reqflo-ray show r1 --row='it'\"'\"'s 17' --store s  (look it through first)",
+    ]
+    assert lines[at + 3].startswith("  these versions: reqflo-ray 0.1.0, Python 3.")
+
+
+def test_an_error_of_ours_that_is_not_among_the_first_failures_is_found_by_a_query(screen, outcome) -> None:
+    ended = outcome(status=Status.ERROR, exit_code=3, rows=30, error=30, internal=2, failures=(failure(),))
+    lines = last_lines(ended, screen())
+    assert any(
+        "sql" in line and "error_code = 'internal_error'" in line and line.endswith("--run r1") for line in lines
+    )
+
+
 def test_an_unfinished_run_says_how_to_go_on_and_where_its_store_is(screen, outcome) -> None:
     lines = last_lines(outcome(rows=3, complete=False), screen(), store_option=" --store '/my runs'")
     assert lines[-2].endswith("--run r1 --store '/my runs'")

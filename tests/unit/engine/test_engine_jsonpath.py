@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine import json_text
 from reqflo_ray.engine.jsonpath import PathError, compile_path
+from reqflo_ray.model import json_text
 from reqflo_ray.model.values import UNSET
 
 SUITE = FilePath(__file__).parents[3].parent / "shared" / "data" / "jsonpath" / "cts.json"

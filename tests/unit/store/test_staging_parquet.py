@@ -117,6 +117,34 @@ def test_a_number_that_json_does_not_have_is_a_fault_of_its_row(odd: pa.Array) -
     assert problem.position.line == 2
 
 
+def _raw(kind: pa.DataType, *numbers: int) -> pa.Array:
+    return pa.array(numbers, pa.int32() if kind == pa.date32() else pa.int64()).view(kind)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        _raw(pa.timestamp("us"), 0, 2**63 - 1),  # how PostgreSQL's `infinity` is exported
+        _raw(pa.timestamp("us"), 0, -(2**63) + 1),
+        _raw(pa.timestamp("ms", tz="UTC"), 0, 253402300800000),  # the year 10000
+        _raw(pa.date32(), 0, -719529),  # the year 0
+        _raw(pa.date32(), 0, 2**31 - 1),
+        pa.array([[0], [253402300800000]]).cast(pa.list_(pa.timestamp("ms"))),
+        pa.array([b"good", b"\xed\xa0\xbd"]).view(pa.string()),
+    ],
+    ids=["infinity", "-infinity", "year 10000", "year 0", "last day", "in a list", "no utf-8"],
+)
+def test_a_cell_that_python_cannot_hold_is_a_fault_of_its_row_and_costs_no_other(odd: pa.Array) -> None:
+    faults = Faults(show_text=True)
+    column = pa.concat_arrays([odd, odd[:1]])
+    reader = ParquetReader(FILE, io.BytesIO(parquet_bytes({"id": pa.array([1, 2, 3]), "x": column})), faults)
+    reader.header()
+    assert [values["id"] for _, values, _ in reader.records()] == [1, 3]
+    (problem,) = faults.problems()
+    assert (problem.code, problem.position and problem.position.line) == ("no_json_value", 2)
+    assert "column `x`" in problem.message and problem.cause
+
+
 def test_a_column_that_is_there_twice_is_refused() -> None:
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["id", "id"])
     output = io.BytesIO()

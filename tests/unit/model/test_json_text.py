@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine import json_text
-from reqflo_ray.engine.json_text import NotJson
+from reqflo_ray.model import json_text
+from reqflo_ray.model.json_text import NotJson
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -41,7 +41,9 @@ def test_standard_json_is_called_standard() -> None:
         (b"\xef\xbb\xbf[1]", [1]),
         (b'"\\ud800"', "\ud800"),
         ("[1.50]".encode("utf-16"), [Decimal("1.50")]),
-        (b"[Infinity]", [float("inf")]),
+        (b"[Infinity, -Infinity]", [Decimal("Infinity"), Decimal("-Infinity")]),
+        (b'"\xed\xa0\xbd\xed\xb8\x80"', "\U0001f600"),  # CESU-8
+        (b'"\xed\xa0\xbd!"', "\ud83d!"),
     ],
 )
 def test_json_in_a_wider_sense_is_read_and_called_so(data: bytes, value: Any) -> None:
@@ -58,7 +60,6 @@ def test_json_in_a_wider_sense_is_read_and_called_so(data: bytes, value: Any) ->
         (b'"\xff"', "UTF-8"),
         (b"1e99999999999999999999", "out of all range"),
         (b"[" * 100_000, "nested too deeply"),
-        (b"9" * 5000, "out of all range"),
     ],
 )
 def test_what_is_no_json_is_refused_with_a_reason_that_quotes_nothing(data: bytes, why: str) -> None:
