@@ -57,7 +57,7 @@ class LocalStorage:
         self._put(path, (data,), os.replace)
 
     def read(self, path: str) -> bytes:
-        return _guard(path, "read", lambda: Path(self._resolve(path)).read_bytes())
+        return _guard(path, "read", lambda: _read(self._resolve(path)))
 
     def exists(self, path: str) -> bool:
         # Not os.path.exists: it says False for any trouble, and then a fence would be seen as open.
@@ -196,6 +196,12 @@ def _link(temporary: str, target: str) -> bool:
         # A network file system may lose the answer to a link that it made, and try again: then it is ours.
         return os.stat(temporary).st_nlink == 2
     return True
+
+
+def _read(path: str) -> bytes:
+    # Not by pathlib, which keeps the parts of every path in a table of the interpreter for a while.
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _write_synced(path: str, parts: Iterable[bytes], mode: int) -> None:
