@@ -14,7 +14,7 @@ The tree, with the exit code of each::
     │   └── IntegrityError       3   what is stored is not what was written
     ├── SecretError              3   a secret value cannot be had
     ├── ClusterError             3   the cluster cannot be reached, or could not finish
-    └── InterruptedRunError    130   stopped by a signal (143 for SIGTERM); the run can be resumed
+    └── InterruptedRunError    130   stopped by a signal (129 SIGHUP, 143 SIGTERM); the run can be resumed
 
 What the API under test does wrong is no error of this kind: it is a result.
 """

@@ -1,17 +1,15 @@
-"""The door of the program: finds the command, runs it, and turns whatever happens into words and an exit code.
+"""The command line: finds the command, runs it, and turns whatever happens into words and an exit code.
 
 A command's module is imported only when that command is called. What commands do is theirs to know.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from types import FrameType
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,6 +17,7 @@ from reqflo_ray.cli.help import GroupedCommand, GroupedCommands
 from reqflo_ray.cli.render_errors import render_error
 from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray.errors import ReqfloError, UsageError
+from reqflo_ray.process import is_unwinding
 
 PROGRAM: Final = "reqflo-ray"
 EXIT_CODES: Final = """\
@@ -28,7 +27,7 @@ Exit codes:
   2  usage, definition or run-check error; nothing was sent
   3  the run could not be finished, a row is inconclusive, or evidence did not verify
   5  there was nothing to run
-  130, 143  interrupted; the run can be resumed"""
+  129, 130, 143  hung up, interrupted, terminated; the run can be resumed"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +75,7 @@ COMMANDS: Final = (
 
 def main() -> int:
     """Run the command line of this process; returns its exit code."""
-    # Until a run has handlers of its own: cleanly, and also as the first process of a container, which would ignore it.
-    signal.signal(signal.SIGTERM, _end)
     return run_command_line(sys.argv[1:], Terminal.of_process())
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
@@ -109,6 +102,9 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
         terminal.note("interrupted")
         return 130
     except Exception as error:
+        if is_unwinding():
+            terminal.note("interrupted")
+            return 130
         return _explain_internal_error(error, terminal)
     if not arguments:
         return UsageError.default_exit_code

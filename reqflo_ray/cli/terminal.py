@@ -116,9 +116,6 @@ class Terminal:
     @classmethod
     def of_process(cls) -> Terminal:
         """The terminal of this process. A character that a stream cannot encode is shown as an escape."""
-        if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
-            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
-            sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
         for stream in (sys.stdout, sys.stderr):
             reconfigure = getattr(stream, "reconfigure", None)
             if reconfigure is not None:

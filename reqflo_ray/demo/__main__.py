@@ -7,6 +7,7 @@ import sys
 
 from reqflo_ray.demo.server import DEFAULT_PORT, ServerOptions, serve
 from reqflo_ray.errors import ReqfloError
+from reqflo_ray.process import Ending, open_standard_streams
 
 
 def _options() -> ServerOptions:
@@ -21,10 +22,16 @@ def _options() -> ServerOptions:
     return ServerOptions(**vars(parser.parse_args()))
 
 
-if __name__ == "__main__":
+def _main() -> int:
     try:
         serve(_options())
     except ReqfloError as error:
         hint = f"\nhint: {error.hint}" if error.hint else ""
         sys.stderr.write(f"error[{error.code}]: {error.message}{hint}\n")
-        sys.exit(error.exit_code)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    open_standard_streams()
+    sys.exit(Ending().run(_main))

@@ -17,6 +17,7 @@ from reqflo_ray.demo.ledger import Ledger
 from reqflo_ray.demo.shop import Shop
 from reqflo_ray.demo.wire import HttpConnection
 from reqflo_ray.errors import UsageError
+from reqflo_ray.process import handling_signals
 
 CLIENT_SECRET_VARIABLE: Final = "DEMO_CLIENT_SECRET"
 DEFAULT_PORT: Final = 8480
@@ -61,17 +62,42 @@ def _invalid(name: str, value: float, wanted: str) -> UsageError:
 
 
 def serve(options: ServerOptions) -> None:
-    """Serve until SIGTERM or SIGINT; says `listening on http://HOST:PORT` on stdout once it does.
+    """Serve until SIGTERM, SIGINT or SIGHUP; says `listening on http://HOST:PORT` on stdout once it does.
 
     Raises:
         UsageError: `address_in_use` if the address cannot be listened on.
     """
     import uvloop
 
-    uvloop.run(_serve(options))
+    end = _End()
+    with handling_signals(end.heed):  # from before there is a loop until there is none
+        uvloop.run(_serve(options, end))
 
 
-async def _serve(options: ServerOptions) -> None:
+class _End:
+    """The end of the server, which the first signal asks for."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._came = asyncio.Event()
+
+    def heed(self, number: int) -> bool:
+        """Take note of a signal; False for a Ctrl-C after the first one."""
+        if self._asked:
+            return number != signal.SIGINT
+        self._asked = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._came.set)
+        return True
+
+    async def wait(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if not self._asked:
+            await self._came.wait()
+
+
+async def _serve(options: ServerOptions, end: _End) -> None:
     secret = options.client_secret or os.environ.get(CLIENT_SECRET_VARIABLE) or None
     api = DemoApi(
         Shop(client_secret=secret, seed=options.seed),
@@ -80,12 +106,8 @@ async def _serve(options: ServerOptions) -> None:
         seed=options.seed,
     )
     connections: set[HttpConnection] = set()
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
     try:
-        server = await loop.create_server(
+        server = await asyncio.get_running_loop().create_server(
             lambda: HttpConnection(
                 api, connections, latency=options.latency_ms / 1000, maximum_body=options.maximum_body
             ),
@@ -104,7 +126,7 @@ async def _serve(options: ServerOptions) -> None:
     host = f"[{options.host}]" if ":" in options.host else options.host
     sys.stdout.write(f"listening on http://{host}:{port}\n")
     sys.stdout.flush()
-    await stop.wait()
+    await end.wait()
     server.close()
     await _drain(connections)
 

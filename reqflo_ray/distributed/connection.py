@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ _PYTHON_VERSION: Final = re.compile(r"^ *Python: (\S+)$", re.MULTILINE)
 
 
 def connect(**options: Any) -> Any:
-    """`ray.init` with these options; nothing that workers print comes back."""
+    """`ray.init` with these options; nothing that workers print comes back, and signals stay with whoever has them."""
     import ray
     from ray._private import auto_init_hook, worker
 
@@ -27,7 +28,7 @@ def connect(**options: Any) -> Any:
     auto_init_hook.enable_auto_connect = False
     # The other half of `log_to_driver`, which has no option: what raylets say of dead workers goes to standard output.
     worker._worker_logs_enabled = False
-    with _command_line_withheld():
+    with _command_line_withheld(), _no_handler_installed(), _hang_ups_held_back():
         return ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
 
 
@@ -124,3 +125,27 @@ def _command_line_withheld() -> Iterator[None]:
         yield
     finally:
         utils.get_entrypoint_name = real
+
+
+@contextmanager
+def _no_handler_installed() -> Iterator[None]:
+    """Ray's own handler of SIGTERM would end a driver with the number of the signal, 15, and undo nothing."""
+    from ray._private import utils
+
+    real = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = real
+
+
+@contextmanager
+def _hang_ups_held_back() -> Iterator[None]:
+    """A terminal that closes tells all processes of its group, an embedded cluster's too. Started like this they are
+    deaf to it for life, as Ray makes them to SIGINT, and rows in flight can end. Here it arrives a moment later."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,19 +7,19 @@ often the connection drops, and tells the exit code that the run itself has.
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from reqflo_ray.distributed.job_log import JobLog, JobOutcome
 from reqflo_ray.distributed.jobs import Job, Jobs, JobState
 from reqflo_ray.errors import ClusterError, InterruptedRunError, RunConflictError
-from reqflo_ray.runner.ownership import handling_signals
+from reqflo_ray.process import handling_signals
 from reqflo_ray.runner.submission import Submission, pack
 
 ENTRYPOINT: Final = "exec reqflo-ray run-submitted"
@@ -30,7 +30,7 @@ _SILENT_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 300.0
 # What a run may end with only after it has said how: without its word they mean that it never came so far.
 _NEED_AN_OUTCOME: Final = (0, 1, 4)
-_KNOWN_CODES: Final = (2, 3, 5, 130, 143)
+_KNOWN_CODES: Final = (2, 3, 5, 129, 130, 143)
 _UNKNOWN: Final = 3
 _STOPPED: Final = 143
 
@@ -117,7 +117,8 @@ def _need_same_digest(job: Job, digest: str) -> None:
 
 
 def follow(jobs: Jobs, job: Job, show: Callable[[str], None], notice: Callable[[str], None]) -> Followed:
-    """Follow a job to its end. The first SIGINT or SIGTERM asks it to stop and waits; a second one leaves it.
+    """Follow a job to its end. The first signal (SIGINT, SIGTERM, SIGHUP) asks it to stop and waits; a SIGINT
+    after that leaves it.
 
     Args:
         show: takes the lines of the log, each once.
@@ -125,7 +126,7 @@ def follow(jobs: Jobs, job: Job, show: Callable[[str], None], notice: Callable[[
 
     Raises:
         ClusterError: the cluster did not answer for five minutes; the job may go on.
-        InterruptedRunError: a second signal; the job may go on.
+        InterruptedRunError: a SIGINT after another signal; the job may go on.
     """
     return _Follower(jobs, job, show, notice).run()
 
@@ -169,7 +170,7 @@ class _Follower:
     def run(self) -> Followed:
         try:
             # From before there is a loop, so that no signal falls between.
-            with handling_signals(self._handle):
+            with handling_signals(self._heed):
                 asyncio.run(self._until_ended())
         except asyncio.CancelledError:
             raise self._left() from None
@@ -188,11 +189,14 @@ class _Follower:
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _heed(self, number: int) -> bool:
         # It strikes between any two instructions, in the middle of a print too: it only takes note.
+        if self._received and number != signal.SIGINT:
+            return True
         self._received.append(number)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._heed_signals)
+        return len(self._received) <= 2
 
     def _heed_signals(self) -> None:
         if self._received and not self._heeded:
@@ -261,8 +265,9 @@ class _Follower:
 
     def _left(self) -> InterruptedRunError:
         run_id = self._job.run_id
+        told = "which was asked to stop it" if self._asked_to_stop else "which may not have been asked to stop it"
         return InterruptedRunError(
-            f"left run `{run_id}` on the cluster, which was asked to stop it",
+            f"left run `{run_id}` on the cluster, {told}",
             code="left_running",
             hint=f"`reqflo-ray status {run_id}` tells how it is, `reqflo-ray stop {run_id}` stops it",
             exit_code=128 + self._received[0],

@@ -16,6 +16,7 @@ import msgspec
 
 from reqflo_ray.model.plan import Plan
 from reqflo_ray.model.results import ShardOutcome, ShardReport
+from reqflo_ray.process import fill_standard_descriptors
 
 if TYPE_CHECKING:
     from reqflo_ray.distributed.metrics import MetricsExport
@@ -114,6 +115,7 @@ def _as_report(shard: int, error: BaseException) -> ShardReport:
 def _start_loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
+    fill_standard_descriptors()
     loop = uvloop.new_event_loop()
     threading.Thread(target=loop.run_forever, name="shards", daemon=True).start()
     return loop

@@ -255,7 +255,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False, gate_failed: bool = False) -> int:
-    """The exit code of a run, worst first: 130/143, 3, 1, 4, 0."""
+    """The exit code of a run, worst first: 129/130/143, 3, 1, 4, 0."""
     if interrupted:
         return interrupted
     if unfinished or counts.inconclusive or counts.poisoned or counts.internal or counts.cancelled:

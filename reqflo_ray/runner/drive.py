@@ -17,6 +17,7 @@ from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.plan import Plan, RunRecord
 from reqflo_ray.model.results import Commit, Counts, Failure, Status, Verdict, exit_code, worst_status
+from reqflo_ray.process import fill_standard_descriptors
 from reqflo_ray.runner.backend import Backend, Work
 from reqflo_ray.runner.listener import Listener, RunOutcome
 from reqflo_ray.runner.ownership import Stop, claim_run, heartbeat
@@ -55,6 +56,7 @@ def drive(
         NothingSelectedError: there is no row.
         StoreError, ClusterError: the run could not go on; it can be resumed.
     """
+    fill_standard_descriptors()  # those of a program that calls us are its own affair, but for what we open from here
     record = folder.load_proven_run()
     finished = folder.read_verdict()
     if finished is None:
@@ -112,7 +114,6 @@ def _drive_unfinished(
             backend, reason = choose_backend(todo.rows)
             listener.started(folder.run_id, backend.name, reason, plan.rows)
             held.enter_context(backend)
-            # After the backend is up: starting a cluster installs signal handlers of its own.
             held.enter_context(stop.by_signals())
             _dispatch(folder, backend, epoch, todo, record.options.rate, tally, stop)
     return _finish(folder, record, plan, tally, stop.exit_code)

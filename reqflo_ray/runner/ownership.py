@@ -6,11 +6,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from types import FrameType
 from typing import Final
 
 from reqflo_ray.errors import RunConflictError, StoreError
 from reqflo_ray.model.clock import Clock
+from reqflo_ray.process import handling_signals
 from reqflo_ray.store.claims import Beat, EpochClaim
 from reqflo_ray.store.owner import Liveness, Owner, liveness
 from reqflo_ray.store.run_folder import RunFolder
@@ -98,22 +98,8 @@ def _write_beat(folder: RunFolder, epoch: int, beat: Beat) -> None:
         folder.write_beat(epoch, beat)
 
 
-@contextmanager
-def handling_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let `handler` have SIGINT and SIGTERM while the block runs. Only the main thread can have them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
-
-
 class Stop:
-    """The stop of an epoch, by its own driver: by SIGINT, SIGTERM, or because it has seen enough.
+    """The stop of an epoch, by its own driver: by SIGINT, SIGTERM, SIGHUP, or because it has seen enough.
 
     Workers learn of it by the stop marker. One that cannot be written (a full disk) is tried again at every look at
     `is_asked`, and `problem` says what was in the way the first time.
@@ -123,7 +109,7 @@ class Stop:
         self._folder = folder
         self._epoch = epoch
         self._asked = self._written = False
-        self.exit_code = 0  # 130 or 143 once a signal came
+        self.exit_code = 0  # 129, 130 or 143 once a signal came: the first one says why
         self.problem: StoreError | None = None
 
     def ask(self) -> None:
@@ -142,11 +128,12 @@ class Stop:
         return self._asked
 
     def by_signals(self) -> AbstractContextManager[None]:
-        """Ask for it at a signal while the block runs. The first drains, a second SIGINT ends at once."""
-        return handling_signals(self._handle)
+        """Ask for it at a signal while the block runs. The first drains, a later SIGINT ends at once."""
+        return handling_signals(self._heed)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.exit_code and number == signal.SIGINT:
-            raise KeyboardInterrupt
+    def _heed(self, number: int) -> bool:
+        if self.exit_code:
+            return number != signal.SIGINT
         self.exit_code = 128 + number
-        self.ask()
+        self._asked = True  # the marker is written at the next look: a handler is no place for I/O
+        return True

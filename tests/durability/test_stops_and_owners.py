@@ -15,7 +15,11 @@ from reqflo_ray.demo.server import ServerOptions
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["SIGINT", "SIGTERM", "SIGHUP"],
+)
 def test_a_signal_drains_the_run_and_resume_sends_nothing_again(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault, number: signal.Signals, code: int
 ) -> None:
