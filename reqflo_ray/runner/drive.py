@@ -12,7 +12,15 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Final
 
-from reqflo_ray.errors import DatasetError, IntegrityError, NothingSelectedError, Problem, Severity, StoreError
+from reqflo_ray.errors import (
+    DatasetError,
+    IntegrityError,
+    NothingSelectedError,
+    Problem,
+    ReqfloError,
+    Severity,
+    StoreError,
+)
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.clock import Clock
 from reqflo_ray.model.plan import Plan, RunRecord
@@ -26,7 +34,7 @@ from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import no_row, read_plan
+from reqflo_ray.store.staging import need_plan, no_row
 
 # A shard that came back unfinished without a stop (another attempt had it) is dispatched again this often.
 _PASSES: Final = 3
@@ -64,8 +72,10 @@ def drive(
             finished, code, journaled = _drive_unfinished(
                 folder, record, choose_backend, stage, listener, clock, take_over
             )
-        except (DatasetError, NothingSelectedError):
-            if not resumed:
+        except ReqfloError as problem:
+            no_rows = isinstance(problem, (DatasetError, NothingSelectedError))
+            unstaged = record.rerun_of and not folder.storage.exists(folder.path(layout.PLAN))
+            if (no_rows or unstaged) and not resumed:
                 folder.discard()  # nothing was sent, and there is nothing to go on with
             raise
     else:
@@ -120,10 +130,10 @@ def _drive_unfinished(
 
 
 def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> Plan:
-    plan = read_plan(folder.storage, folder.run_id)
-    if plan is None:
+    # Where a shard was begun there was a plan: rows that are staged again might be others.
+    if not (folder.is_begun() or folder.storage.exists(folder.path(layout.PLAN))):
         stage(record, folder.load_artifact(record.artifact))
-        plan = read_plan(folder.storage, folder.run_id)
+    plan = need_plan(folder.storage, folder.run_id)
     if not plan:
         raise no_row()
     return plan

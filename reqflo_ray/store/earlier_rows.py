@@ -9,11 +9,11 @@ from array import array
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from reqflo_ray.model.plan import Plan, Row
+from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import read_plan, read_rows
+from reqflo_ray.store.staging import need_plan, read_rows
 
 
 def count_chosen(earlier: RunFolder, statuses: Collection[Status] | None) -> array[int]:
@@ -22,7 +22,7 @@ def count_chosen(earlier: RunFolder, statuses: Collection[Status] | None) -> arr
     Raises:
         IntegrityError: the plan or a commit is damaged.
     """
-    plan = read_plan(earlier.storage, earlier.run_id) or Plan()
+    plan = need_plan(earlier.storage, earlier.run_id)
     if statuses is None:
         return array("q", (line.rows for line in plan))
     counts = array("q", bytes(8 * len(plan)))
@@ -37,7 +37,7 @@ def read_chosen(earlier: RunFolder, statuses: Collection[Status] | None, *, firs
     Raises:
         IntegrityError: staged rows or results are damaged, or had sensitive values, which are gone.
     """
-    plan = read_plan(earlier.storage, earlier.run_id) or Plan()
+    plan = need_plan(earlier.storage, earlier.run_id)
     for line in (plan[shard] for shard in range(first_shard, len(plan))):
         wanted = None if statuses is None else _ended_with(earlier, line.shard, statuses)
         if wanted is None or wanted:

@@ -181,7 +181,8 @@ def prune(
 
 def _delete(folder: RunFolder) -> None:
     # In this order a crash leaves a run that is seen as unfinished, then none: never a finished one with holes.
-    folder.storage.remove(folder.path(layout.MANIFEST))
+    for name in (layout.MANIFEST, layout.VERDICT):
+        folder.storage.remove(folder.path(name))
     for part in (layout.RESULTS, layout.STEPS, layout.ROWS):
         folder.storage.remove_tree(folder.path(part))
     folder.storage.remove_tree(layout.run(folder.run_id))

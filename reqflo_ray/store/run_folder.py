@@ -196,6 +196,10 @@ class RunFolder(RunFiles):
         self.storage.create(self.path(name), self.encode(name, commit))
         return self.read_commit(commit.shard) or commit
 
+    def is_begun(self) -> bool:
+        """Whether any shard was begun."""
+        return bool(self.storage.list(self.path(layout.ATTEMPTS)) or self.committed())
+
     def attempt_exists(self, shard: int, attempt: int) -> bool:
         """Whether attempt number `attempt` of `shard` was begun."""
         return self.storage.exists(self.path(layout.attempt(shard, attempt)))
@@ -340,8 +344,20 @@ class RunFolder(RunFiles):
     # Completion
 
     def is_complete(self) -> bool:
-        """Whether the run has its manifest: it is finished, and never changes again."""
-        return self.storage.exists(self.path(layout.MANIFEST))
+        """Whether the run has its manifest: it is finished, and never changes again.
+
+        Raises:
+            IntegrityError: it was finished, and its manifest is lost.
+        """
+        if self.storage.exists(self.path(layout.MANIFEST)):
+            return True
+        # Drivers leave their claims until there is a manifest: a verdict without either is what is left of one.
+        if self.storage.exists(self.path(layout.VERDICT)) and not self.storage.list(self.path(layout.EPOCHS)):
+            # Looked at last, since what was complete meanwhile has lost its claims as well.
+            if not self.storage.exists(self.path(layout.MANIFEST)):
+                raise damaged(self.run_id, layout.MANIFEST, "it is missing")
+            return True
+        return False
 
     def read_verdict(self) -> Verdict | None:
         """The verdict of a finished run, None while it is unfinished. Raises `IntegrityError` if it is damaged."""

@@ -243,6 +243,19 @@ def read_plan(storage: Storage, run_id: str) -> Plan | None:
     return plan
 
 
+def need_plan(storage: Storage, run_id: str) -> Plan:
+    """The plan of a run that is known to be staged.
+
+    Raises:
+        IntegrityError: the file is missing or damaged.
+        StoreError: it cannot be read.
+    """
+    plan = read_plan(storage, run_id)
+    if plan is None:
+        raise _damaged(f"{layout.run(run_id)}/{layout.PLAN}", "is missing")
+    return plan
+
+
 def _plan_checksum(plan: Plan, place: str) -> str:
     """What proves the lines of a plan, in the place where it lies."""
     digest = hashlib.sha256(place.encode() + b"\0")

@@ -301,6 +301,23 @@ def test_a_record_that_is_not_the_one_of_the_first_driver_sends_nothing(copy: Ca
     assert killed.run.oracle.arrived() == 0
 
 
+def test_a_run_that_lost_its_plan_is_not_staged_again(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(False)
+    (killed.run.root / "plan.parquet").unlink()
+    ended = killed.run.complete(killed.run.resume_command())
+    assert ended.code == 3 and "plan.parquet" in ended.stderr, ended
+    assert killed.run.oracle.arrived() == 0
+
+
+def test_a_rerun_that_is_refused_leaves_no_run_behind(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(False)
+    killed.resume()
+    (killed.run.root / "plan.parquet").unlink()
+    with pytest.raises(IntegrityError):
+        api.rerun(RUN_ID, store=str(killed.run.store), backend="local")
+    assert [path.name for path in (killed.run.store / "runs").iterdir()] == [RUN_ID]
+
+
 @pytest.mark.parametrize("table", ["results", "steps", "rows"])
 def test_tables_that_are_damaged_after_the_run_are_found_by_verify(copy: Callable[[bool], Killed], table: str) -> None:
     killed = copy(False)

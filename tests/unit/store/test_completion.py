@@ -178,6 +178,21 @@ def test_a_verdict_that_was_there_before_and_counts_otherwise_is_not_believed(ru
     assert not folder.is_complete()
 
 
+def test_a_finished_run_that_lost_its_manifest_is_no_unfinished_one(runs: Any) -> None:
+    folder = runs.finish("r1")
+    folder.storage.remove(folder.path(layout.MANIFEST))
+    for look in (folder.is_complete, folder.read_verdict):
+        with pytest.raises(IntegrityError) as caught:
+            look()
+        assert f"`{layout.MANIFEST}`" in caught.value.message
+
+
+def test_a_run_whose_driver_died_before_the_manifest_is_unfinished(runs: Any) -> None:
+    folder = ready(runs)
+    folder.write_file(layout.VERDICT, folder.encode(layout.VERDICT, runs.verdict(folder)))
+    assert not folder.is_complete()
+
+
 def test_a_changed_verdict_of_a_finished_run_is_not_believed(runs: Any) -> None:
     folder = runs.finish("r1")
     data = folder.read_file(layout.VERDICT)

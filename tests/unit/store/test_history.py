@@ -209,7 +209,8 @@ def test_a_running_run_is_never_deleted(runs: Any) -> None:
 
 def test_a_run_that_was_half_deleted_is_deleted_next_time(runs: Any) -> None:
     folder = runs.finish("r1")
-    runs.storage.remove(folder.path(layout.MANIFEST))
+    for name in (layout.MANIFEST, layout.VERDICT):
+        runs.storage.remove(folder.path(name))
     runs.storage.remove_tree(folder.path(layout.RESULTS))
     assert prune(runs.storage, datetime.now(UTC) + timedelta(days=1), keep=0).runs == ("r1",)
     assert runs.storage.list("runs") == []
