@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reqflo_ray.errors import ReqfloError
+from reqflo_ray.errors import ReqfloError, UsageError
 from reqflo_ray.model.results import FileDigest, Status, Verdict
 from reqflo_ray.store import layout
+from reqflo_ray.store.deletion import Presence, is_run, presence
 from reqflo_ray.store.manifest import Manifest
 from reqflo_ray.store.run_folder import RunFolder
 
@@ -50,8 +51,11 @@ class VerifyReport:
 
 
 def verify_run(folder: RunFolder) -> VerifyReport:
-    """Check every file of a run. Raises `UsageError` (`unknown_run`) if there is none."""
-    return _Verification(folder).run()
+    """Check every file of a run. Raises `UsageError` (`unknown_run`) if there is none, or none any more."""
+    report = _Verification(folder).run()
+    if report.findings and not is_run(folder.storage, folder.run_id):
+        raise UsageError(f"run `{folder.run_id}` was deleted while it was checked", code="unknown_run")
+    return report
 
 
 class RowNumbers:
@@ -103,6 +107,8 @@ class _Verification:
             self._check(file, found)
         rows = self._check_rows(manifest is not None)
         self._check_artifact()
+        if manifest is None:
+            self._find_lost_manifest()
         if manifest is not None:
             self._find_extra(manifest)
             self._check_verdict()
@@ -124,11 +130,11 @@ class _Verification:
             return None
 
     def _committed(self) -> Iterator[FileDigest]:
-        for name in self._folder.storage.list(self._folder.path(layout.COMMITS)):
+        for shard in self._folder.committed():
             try:
-                commit = self._folder.read_commit(layout.number_of(name) or 0)
+                commit = self._folder.read_commit(shard)
             except ReqfloError as error:
-                self._find(f"{layout.COMMITS}/{name}", "damaged", error.cause or error.message)
+                self._find(layout.commit(shard), "damaged", error.cause or error.message)
                 continue
             yield from commit.files if commit else ()
 
@@ -192,15 +198,25 @@ class _Verification:
                 raise
             if digest:
                 self._find(f"../../{layout.artifact(digest)}", "artifact", error.message)
-            else:
+            elif presence(self._folder.storage, self._folder.run_id) is not Presence.BARE:
                 self._find(layout.RECORD, "damaged", error.cause or error.message)
+            elif not any(finding.path == layout.RECORD for finding in self._findings):
+                self._find(layout.RECORD, "missing", "the run record is missing")
+
+    def _find_lost_manifest(self) -> None:
+        """Claims of drivers are removed when the manifest is there: an unfinished run that has a verdict has them."""
+        held = self._folder.storage.list(self._folder.path(""))
+        if layout.VERDICT in held and layout.EPOCHS not in held and layout.MANIFEST not in held:
+            self._find(layout.MANIFEST, "missing", "the run was finished, and its manifest is missing")
 
     def _find_extra(self, manifest: Manifest) -> None:
         for folder in _FOLDERS:
             promised = manifest.names(folder)
             for name in self._folder.storage.list(self._folder.path(folder)):
-                if name not in promised:
-                    self._find(f"{folder}/{name}", "extra", "the manifest does not list this file")
+                if name not in promised and not layout.is_system_file(name):
+                    # A name need not be text.
+                    shown = name.encode("utf-8", "backslashreplace").decode()
+                    self._find(f"{folder}/{shown}", "extra", "the manifest does not list this file")
 
     def _check_verdict(self) -> None:
         if self._findings:
