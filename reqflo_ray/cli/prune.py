@@ -58,7 +58,7 @@ def prune(
         terminal.text(escape(run_id))
     for kept in deleted.kept:
         terminal.note(f"kept: {escape(kept.run_id)}: {escape(kept.reason)}")
-    kept_too = f"; kept: {counted(len(deleted.kept), 'run')} that were old enough" if deleted.kept else ""
+    kept_too = f"; kept all the same: {counted(len(deleted.kept), 'run')}" if deleted.kept else ""
     terminal.note(
         f"deleted: {counted(len(deleted.runs), 'run')}, {counted(len(deleted.artifacts), 'artifact')}{kept_too}"
     )

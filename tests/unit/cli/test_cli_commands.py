@@ -221,6 +221,7 @@ def test_a_report_that_is_not_written_never_hides_how_the_run_ended(
         (("jnuit=j.xml",), "unknown_format", "did you mean `junit`?"),
         (("allure=a",), "unknown_format", "there are: junit, html, markdown, json, ctrf"),
         (("html=no/such/folder/x.html",), "output_not_writable", "mkdir -p"),
+        (("html=/dev/null",), "output_not_writable", "it is a device or a pipe"),
         (("html=x", "junit=./x"), "repeated_path", "a name of its own"),
         (("json=r.json",), "repeated_path", "a name of its own"),
     ],
@@ -688,7 +689,7 @@ def test_prune_says_which_runs_it_kept_and_how_they_would_go(command_line, api) 
     assert answer.err.splitlines() == [
         "kept: r2: it is unfinished and can be resumed",
         "kept: r3: it is damaged",
-        "deleted: 1 run, 0 artifacts; kept: 2 runs that were old enough",
+        "deleted: 1 run, 0 artifacts; kept all the same: 2 runs",
         "hint: `--unfinished` also deletes runs that could be resumed, and damaged ones",
     ]
     assert "hint" not in command_line("prune", "--keep", "0", "--unfinished").err
