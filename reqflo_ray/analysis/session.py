@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from reqflo_ray.analysis.catalog import Catalog, read_catalog
-from reqflo_ray.errors import Problem, QueryError
+from reqflo_ray.errors import Problem, QueryError, StoreError
 from reqflo_ray.store import layout
 from reqflo_ray.store.object_storage import ObjectStorage
+from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import Storage
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class Session:
     `problems` are warnings about runs or files that are left out.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Catalog) -> None:
         self._connection = connection
+        self._storage = storage
         self.run_ids: tuple[str, ...] = tuple(line["run_id"] for line in catalog.runs)
         self.problems: tuple[Problem, ...] = catalog.problems
 
@@ -97,7 +99,7 @@ class Session:
             finally:
                 self._connection.execute("ROLLBACK")
         except duckdb.Error as problem:
-            raise _explain(problem) from None
+            raise _deleted(self._storage, self.run_ids) or _explain(problem) from None
 
     def close(self) -> None:
         """End the session."""
@@ -155,8 +157,8 @@ def open_session(storage: Storage, runs: Sequence[str] | None = None, *, now: da
         _lock(connection, storage)
     except duckdb.Error as problem:
         connection.close()
-        raise _explain(problem) from None
-    return Session(connection, catalog)
+        raise _deleted(storage, [line["run_id"] for line in catalog.runs]) or _explain(problem) from None
+    return Session(connection, storage, catalog)
 
 
 def _build(connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Catalog) -> None:
@@ -191,6 +193,15 @@ def _lock(connection: duckdb.DuckDBPyConnection, storage: Storage) -> None:
     connection.execute(f"SET allowed_directories = ['{folder}']")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def _deleted(storage: Storage, run_ids: Sequence[str]) -> StoreError | None:
+    """Why files are not there any more that the catalog has seen; None if all their runs are there."""
+    for run_id in run_ids:
+        if not RunFolder(storage, run_id).exists():
+            hint = "ask again: what was deleted takes part no more"
+            return StoreError(f"run `{run_id}` was deleted while it was being asked", code="run_deleted", hint=hint)
+    return None
 
 
 def _explain(problem: duckdb.Error) -> QueryError:

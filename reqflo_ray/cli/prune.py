@@ -9,11 +9,12 @@ import typer
 from reqflo_ray.cli import options
 from reqflo_ray.cli.terminal import Terminal, escape
 from reqflo_ray.cli.wording import counted
-from reqflo_ray.errors import UsageError
+from reqflo_ray.errors import StoreError, UsageError
 
 EXAMPLES: Final = """\
 reqflo-ray prune --keep 20
 reqflo-ray prune --older-than 30d --store /mnt/runs
+reqflo-ray prune --older-than 90d --unfinished
 """
 
 
@@ -29,9 +30,18 @@ def prune(
             "--older-than", metavar="AGE", rich_help_panel="What to delete", help="Delete runs older than 30d, 12h, 2w."
         ),
     ] = None,
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished",
+            rich_help_panel="What to delete",
+            help="Also runs that could be resumed, and damaged ones; they are kept otherwise.",
+        ),
+    ] = False,
     store: options.StoreLocation = None,
-) -> None:
-    """Delete old runs from a store, with their results; a run that is running is never deleted."""
+) -> int:
+    """Delete old runs from a store, with their results; a run that is running is never deleted, and one that could be
+    resumed only with --unfinished."""
     if keep is None and older_than is None:
         raise UsageError(
             "nothing says which runs to delete",
@@ -41,8 +51,18 @@ def prune(
     terminal: Terminal = context.obj
     age = None if older_than is None else options.parse_age(older_than)
     from reqflo_ray import api
+    from reqflo_ray.store.pruning import DAMAGED, RESUMABLE
 
-    deleted = api.open_store(store).prune(keep=keep, older_than_s=age)
+    deleted = api.open_store(store).prune(keep=keep, older_than_s=age, unfinished=unfinished)
     for run_id in deleted.runs:
         terminal.text(escape(run_id))
-    terminal.note(f"deleted: {counted(len(deleted.runs), 'run')}, {counted(len(deleted.artifacts), 'artifact')}")
+    for kept in deleted.kept:
+        terminal.note(f"kept: {escape(kept.run_id)}: {escape(kept.reason)}")
+    kept_too = f"; kept all the same: {counted(len(deleted.kept), 'run')}" if deleted.kept else ""
+    terminal.note(
+        f"deleted: {counted(len(deleted.runs), 'run')}, {counted(len(deleted.artifacts), 'artifact')}{kept_too}"
+    )
+    failed = any(kept.failed for kept in deleted.kept)
+    if not unfinished and any(kept.reason in (RESUMABLE, DAMAGED) for kept in deleted.kept):
+        terminal.note("hint: `--unfinished` also deletes runs that could be resumed, and damaged ones")
+    return StoreError.default_exit_code if failed else 0

@@ -39,7 +39,8 @@ def verify(
     report = api.open_store(store).verify(run)
     proven = report.ok and report.complete
     if not report.complete:
-        terminal.note(f"run {escape(report.run_id)} is not finished: only what is committed so far was checked")
+        unfinished = f"run {escape(report.run_id)} has no manifest, so it is not finished"
+        terminal.note(f"{unfinished}: only what is committed so far was checked")
     if report.findings:
         terminal.note(render_problems([_problem(finding) for finding in report.findings], terminal))
     if as_json:
@@ -47,7 +48,8 @@ def verify(
         with suppress(OutputClosedError):
             terminal.data(readable_json({"ok": proven, "report": report}))
     elif report.ok:
-        terminal.text(f"ok: {escape(report.run_id)}: {counted(report.files, 'file')} and {counted(report.rows, 'row')}")
+        checked = f"{counted(report.files, 'file')} and {counted(report.rows, 'row')}"
+        terminal.text(f"{'ok' if proven else 'ok so far'}: {escape(report.run_id)}: {checked}")
     elif report.rows_lost:
         terminal.note(f"lost: {counted(report.rows_lost, 'row')} of {report.rows + report.rows_lost}")
     return 0 if proven else IntegrityError.default_exit_code

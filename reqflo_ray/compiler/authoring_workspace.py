@@ -119,11 +119,29 @@ class RunnerModel(Authored):
     row_timeout: PositiveDuration | None = None
 
 
+def _path_pattern(text: str) -> str:
+    if not text.strip("./") or text.startswith("/") or ".." in text.split("/") or "\\" in text:
+        message = "a pattern is a path relative to the workspace, with `/` between names"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": message})
+    return text
+
+
+PathPattern = Annotated[str, AfterValidator(_path_pattern)]
+
+
 class WorkspaceModel(Authored):
     """`reqflo.yaml`: the settings of the workspace."""
 
     name: str = ""
     description: str = ""
+    include: Annotated[
+        Listed[PathPattern],
+        Field(description="Only these files and folders are looked at. Glob patterns relative to the workspace."),
+    ] = ()
+    exclude: Annotated[
+        Listed[PathPattern],
+        Field(description="These files and folders are not looked at, such as `charts` or `**/node_modules`."),
+    ] = ()
     defaults: DefaultsModel = DefaultsModel()
     secrets: SecretsModel = SecretsModel()
     http: HttpModel = HttpModel()

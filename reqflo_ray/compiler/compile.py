@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Final
 
 from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel
 from reqflo_ray.compiler.bundled_files import BundledFiles
@@ -13,8 +14,11 @@ from reqflo_ray.compiler.journeys import JourneyAssembler, outline
 from reqflo_ray.compiler.problems import Problems
 from reqflo_ray.compiler.steps import JourneyLowering
 from reqflo_ray.compiler.workspace import Definition, Workspace, is_file_name, lookup
+from reqflo_ray.compiler.workspace_files import shown
 from reqflo_ray.errors import DefinitionError, Position, Problem, Severity
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
+
+_NAMED_FILES: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +114,18 @@ def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Defi
     with it is reported too, and then as much of it is given as can be looked at."""
     if any(definition.name == journey for definition in workspace.journeys) or not is_file_name(journey):
         return _look_up(workspace.journeys, journey, workspace, problems)
-    places = {(workspace.root / journey).resolve(), Path(journey).resolve()}
-    held = [definition for definition in workspace.journeys if (workspace.root / definition.file).resolve() in places]
+    places = {os.path.realpath(workspace.root / journey), os.path.realpath(journey)}
+    # A definition tells its file as it is shown, whatever bytes the name is made of.
+    shown_places = set(map(shown, places))
+    held = [it for it in workspace.journeys if shown(os.path.realpath(workspace.root / it.file)) in shown_places]
     if len(held) == 1:
         return _look_up(held, held[0].name, workspace, problems)
     if held:
         names = ", ".join(f"`{definition.name}`" for definition in held)
         message = f"`{journey}` holds more than one journey"
         problems.error("ambiguous_journey", message, None, hint=f"name one of {names}")
-    elif any(place.is_file() for place in places):
-        hint = "it must be a YAML file below the workspace's folder, with the key `journey`"
+    elif any(map(os.path.isfile, places)):
+        hint = "it must be a YAML file below the workspace's folder, with the key `journey`, and not excluded"
         problems.error("unknown_journey", f"`{journey}` holds no journey of this workspace", None, hint=hint)
     else:
         return _look_up(workspace.journeys, journey, workspace, problems)
@@ -132,7 +138,19 @@ def _look_up(
     named = [definition for definition in journeys if definition.name == name]
     if not named and any(problem.severity is Severity.ERROR for problem in workspace.problems):
         return None  # it may be in what could not be read
-    return lookup(journeys, name, "journey", problems) or (outline(named[0]) if len(named) == 1 else None)
+    found = lookup(journeys, name, "journey", problems) or (outline(named[0]) if len(named) == 1 else None)
+    if not named and workspace.passed_over:
+        _warn_of_passed_over(workspace, problems)
+    return found
+
+
+def _warn_of_passed_over(workspace: Workspace, problems: Problems) -> None:
+    """What is missing may be in a file that nobody could read."""
+    names = ", ".join(f"`{name}`" for name in workspace.passed_over[:_NAMED_FILES])
+    more = len(workspace.passed_over) - _NAMED_FILES
+    message = f"files that are no YAML were passed over: {names}{f' and {more} more' if more > 0 else ''}"
+    hint = "a file of ours has a line that begins with its root key, such as `journey:`"
+    problems.warning("passed_over", message, None, hint=hint)
 
 
 def _find_overlays(

@@ -19,11 +19,20 @@ from reqflo_ray.compiler.authoring_workspace import CaseModel, EnvironmentModel,
 from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.shorthands import expand_journey, expand_overlay, expand_template, expand_workspace
 from reqflo_ray.compiler.validation import validate
+from reqflo_ray.compiler.workspace_files import (
+    MARKER,
+    ROOT_KEYS,
+    Selection,
+    may_hold_ours,
+    misspelt_key,
+    read_regular,
+    shown,
+    was_meant,
+    yaml_files,
+)
 from reqflo_ray.compiler.yaml_reader import MAX_FILE_BYTES, read_documents
-from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlNode, YamlScalar, child, elements, members
+from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlNode, YamlScalar, YamlSequence, child, elements, members
 from reqflo_ray.errors import DefinitionError, Position, Problem, UsageError
-
-MARKER: Final = "reqflo.yaml"
 
 Model = TypeVar("Model", bound=BaseModel)
 Held = TypeVar("Held", bound=BaseModel, covariant=True)
@@ -43,7 +52,7 @@ class Definition(Generic[Held]):
 @dataclass(slots=True, kw_only=True)
 class Workspace:
     """All definitions of a workspace folder. `problems` are those of the files themselves; each definition has its
-    own besides."""
+    own besides. `passed_over` are files that are no YAML and do not look like ours."""
 
     root: Path
     settings: WorkspaceModel = field(default_factory=WorkspaceModel)
@@ -54,11 +63,12 @@ class Workspace:
     presets: list[Definition[PresetModel]] = field(default_factory=list)
     overlays: list[Definition[OverlayModel]] = field(default_factory=list)
     problems: tuple[Problem, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The workspace's name, that of its folder if it has no other."""
-        return self.settings.name or self.root.name
+        return self.settings.name or shown(self.root.name)
 
     def definitions(self) -> Iterator[Definition[BaseModel]]:
         """All definitions, whatever they are."""
@@ -73,6 +83,9 @@ class Workspace:
 def load_workspace(path: Path, journey: str = "") -> Workspace:
     """Load the workspace at `path`: its folder, or a folder or file below it.
 
+    A file is part of it only if it has one of our root keys. What other tools keep there is passed over, whether it can
+    be parsed or not; a file that cannot be parsed is a finding if one of its lines begins with a root key.
+
     Args:
         journey: what is wanted of it. If that is the path of a YAML file, and `path` only the current folder, the
             workspace is the one that holds this file.
@@ -80,33 +93,111 @@ def load_workspace(path: Path, journey: str = "") -> Workspace:
     Raises:
         UsageError: `no_workspace` if neither `path` nor a folder above it holds `reqflo.yaml`.
     """
-    names_file = is_file_name(journey) and Path(journey).is_file()
-    root = _root_of(Path(journey) if names_file and path == Path(".") else path)
-    workspace = Workspace(root=root)
-    problems = Problems()
-    for file in _yaml_files(root):
-        name = file.relative_to(root).as_posix()
-        if not file.resolve().is_relative_to(root):
-            where = Position(file=name, line=1)
-            problems.error("path_outside_workspace", f"`{name}` is a link that leads out of the workspace", where)
-            continue
+    names_file = is_file_name(journey) and os.path.isfile(journey)
+    return _Loading(_root_of(Path(journey) if names_file and path == Path(".") else path)).load()
+
+
+class _Loading:
+    """One look through a workspace's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._workspace = Workspace(root=root)
+        self._problems = Problems()
+        self._passed_over: list[str] = []
+
+    def load(self) -> Workspace:
+        """All that is there."""
+        root = self._workspace.root
+        self._read(root / MARKER)  # first, since it says what else is looked at
+        settings = self._workspace.settings
+        selection = Selection(settings.include, settings.exclude)
+        for file in yaml_files(root, selection, self._refuse):
+            self._read(file)
+        self._workspace.problems = self._problems.all()
+        self._workspace.passed_over = tuple(self._passed_over)
+        return self._workspace
+
+    def _read(self, file: Path) -> None:
+        root = self._workspace.root
+        name = shown(file.relative_to(root).as_posix())
+        is_marker = name == MARKER
         try:
-            documents = read_documents(_bounded(file), name)
+            inside = Path(os.path.realpath(file)).is_relative_to(root)
+            data = read_regular(file, MAX_FILE_BYTES + 1) if inside else b""
+        except OSError as problem:
+            if not os.path.isdir(file):
+                self._refuse(name, problem.strerror or str(problem))
+            return
+        if not inside:
+            message = f"`{name}` is a link that leads out of the workspace: it is passed over"
+            hint = "copy the file into the workspace, or `exclude` the link in `reqflo.yaml`"
+            self._problems.warning("path_outside_workspace", message, Position(file=name, line=1), hint=hint)
+        elif is_marker or may_hold_ours(data):
+            self._take(data, name, is_marker)
+        else:
+            self._warn_if_misspelt(data, name)
+
+    def _take(self, data: bytes, name: str, is_marker: bool) -> None:
+        try:
+            documents = read_documents(data, name)
         except DefinitionError as refused:
-            problems.add(
-                Problem(
-                    code=refused.code,
-                    message=refused.message,
-                    position=refused.position,
-                    cause=refused.cause,
-                    hint=refused.hint,
-                )
-            )
-            continue
+            if is_marker or was_meant(data):
+                self._problems.add(*refused.all_problems())
+            else:
+                self._passed_over.append(name)
+                self._warn_if_misspelt(data, name)
+            return
         for document in documents:
-            _enter(workspace, document, problems)
-    workspace.problems = problems.all()
-    return workspace
+            if is_marker or _is_ours(document):
+                _enter(self._workspace, document, self._problems)
+            else:
+                self._warn_if_mixed(document)
+        if not any(map(_is_ours, documents)):
+            self._warn_if_misspelt(data, name)
+
+    def _refuse(self, name: str, why: str) -> None:
+        # No error: a link that leads nowhere is nothing that a journey needs, unless it asks for what is missing then.
+        hint = "remove it, make it readable, or `exclude` it in `reqflo.yaml`"
+        message = f"`{name}` is passed over: {why}"
+        self._problems.warning("unreadable_file", message, Position(file=name, line=1), hint=hint)
+
+    def _warn_if_misspelt(self, data: bytes, name: str) -> None:
+        found = misspelt_key(data)
+        if found is not None:
+            line, key, meant = found
+            self._warn_of_document(key, Position(file=name, line=line), f"did you mean `{meant}`?")
+
+    def _warn_if_mixed(self, document: YamlNode) -> None:
+        keys = list(members(document)) if isinstance(document, YamlMapping) else []
+        if any(key.value in ROOT_KEYS for key, _ in keys):
+            other = next(key for key, _ in keys if key.value not in ROOT_KEYS)
+            self._warn_of_document(str(other.value), other.position, "")
+
+    def _warn_of_document(self, key: str, place: Position, hint: str) -> None:
+        message = f"the document is passed over: `{key}` is nothing that a workspace holds"
+        hint = hint or "a document of ours has no other root keys"
+        hint += "; what is another tool's can be excluded in `reqflo.yaml`"
+        self._problems.warning("unknown_document", message, place, hint=hint)
+
+
+def _is_ours(document: YamlNode) -> bool:
+    """Whether a document has a root key of ours. Beside keys of others, only a journey, or what has a name, is meant:
+    `environment: {sdk: …}` stands in many a file that is none of ours."""
+    if not isinstance(document, YamlMapping):
+        return False
+    version = child(document, "apiVersion")
+    if isinstance(version, YamlScalar) and str(version.value).startswith(_BUNDLE):
+        return True
+    mine = document.entries.keys() & set(ROOT_KEYS)
+    if not mine or "journey" in mine or len(mine) == len(document.entries):
+        return bool(mine)
+    return any(_has_name(document.entries[key]) for key in mine)
+
+
+def _has_name(node: YamlNode) -> bool:
+    if isinstance(node, YamlSequence):
+        return any(map(_has_name, node.items))
+    return isinstance(node, YamlMapping) and not {"name", "key"}.isdisjoint(node.entries)
 
 
 def lookup(
@@ -141,33 +232,22 @@ def is_file_name(journey: str) -> bool:
 
 
 def _root_of(path: Path) -> Path:
-    start = path.resolve()
+    try:
+        start = Path(os.path.realpath(path))
+    except (OSError, ValueError):  # the current folder has been deleted; a NUL in the name
+        start = path
     for folder in (start, *start.parents):
-        if (folder / MARKER).is_file():
+        if os.path.isfile(folder / MARKER):
             return folder
+    unusable = next((folder for folder in (start, *start.parents) if os.path.lexists(folder / MARKER)), None)
     raise UsageError(
-        f"`{path}` is in no workspace" if path.is_file() else f"`{path}` is no workspace",
+        f"`{path}` is in no workspace" if os.path.isfile(path) else f"`{path}` is no workspace",
         code="no_workspace",
-        cause=f"neither it nor a folder above it holds `{MARKER}`",
+        cause=f"neither it nor a folder above it holds `{MARKER}`"
+        if unusable is None
+        else f"`{unusable / MARKER}` is no file that can be read",
         hint="name the folder with `--workspace`, or make one with `reqflo-ray init`",
     )
-
-
-def _yaml_files(root: Path) -> Iterator[Path]:
-    """In an order that is the same on every machine. A folder with a `reqflo.yaml` of its own is another workspace."""
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and not (here / name / MARKER).is_file()
-        )
-        for name in sorted(files):
-            if name.endswith((".yaml", ".yml")) and not name.startswith("."):
-                yield here / name
-
-
-def _bounded(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(MAX_FILE_BYTES + 1)
 
 
 def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None:
@@ -176,7 +256,7 @@ def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None
         problems.error("wrong_type", "a document must be a mapping", document, hint=f"begin it with one of {_KINDS}")
         return
     version = child(document, "apiVersion")
-    if isinstance(version, YamlScalar) and str(version.value).startswith("reqflo.dev/"):
+    if isinstance(version, YamlScalar) and str(version.value).startswith(_BUNDLE):
         message = "a portable bundle is not part of a workspace"
         problems.error("bundle_not_supported", message, document, hint="write it as journey and templates")
         return
@@ -236,4 +316,5 @@ def _define(group: list[Definition[Model]], kind: type[Model], node: YamlNode, p
     group.append(Definition(name, node.source.name, node, model, own.all()))
 
 
+_BUNDLE: Final = "reqflo.dev/"
 _KINDS: Final = "`workspace`, `journey`, `templates`, `environment`, `case`, `preset`, `overlay`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from time import perf_counter
 from typing import Any
@@ -32,11 +33,14 @@ def create_context(settings: HttpSettings) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif settings.ca_file:
+        _need_file("http.ca_file", settings.ca_file)
         _load("http.ca_file", settings.ca_file, lambda: context.load_verify_locations(cafile=settings.ca_file))
     else:
         context.load_default_certs()
     if settings.client_certificate:
         key = settings.client_key or None
+        _need_file("http.client_certificate", settings.client_certificate)
+        _need_file("http.client_key", settings.client_key)
         _load(
             "http.client_certificate",
             settings.client_certificate,
@@ -50,6 +54,17 @@ def create_context(settings: HttpSettings) -> ssl.SSLContext:
             hint="set http.client_certificate to the PEM file of the certificate",
         )
     return context
+
+
+def _need_file(setting: str, path: str) -> None:
+    # OpenSSL would wait for a writer of a FIFO.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DefinitionError(
+            f"{setting} cannot be used: {path}",
+            code="invalid_tls_settings",
+            cause="it is no regular file",
+            hint="give the path of a PEM file that exists on every worker",
+        )
 
 
 def _load(setting: str, path: str, load: Any) -> None:

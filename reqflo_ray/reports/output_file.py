@@ -21,6 +21,9 @@ def need_writable_place(path: Path) -> None:
     folder = path.parent
     if path.is_dir():
         reason, hint = "it is a folder", "name a file in it"
+    elif path.exists() and not path.is_file():
+        # It would be replaced: for root, `/dev/null` too.
+        reason, hint = "it is a device or a pipe", "name a file"
     elif not folder.is_dir():
         reason, hint = f"there is no folder `{folder}`", f"make it first: `mkdir -p {folder}`"
     elif not os.access(folder, os.W_OK):

@@ -13,6 +13,7 @@ from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord, SecretReference, SecretSource
 from reqflo_ray.secrets.gcp import GoogleSecretManager
 from reqflo_ray.store.dataset_contents import with_contents
+from reqflo_ray.store.deletion import make_room
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.run_record import record_differences, run_conflict
 from reqflo_ray.store.sealing import find_sealer, make_sealer, open_record, seal_digests, seal_record
@@ -38,9 +39,11 @@ def dispatch(folder: RunFolder, record: RunRecord, artifact: Artifact, pinner: P
         DatasetError: a file of the dataset cannot be read; nothing was written, nothing sent.
         SecretError: the latest version of a secret cannot be pinned; nothing was written, nothing sent.
         RunConflictError: the run exists with other inputs.
+        UsageError: `run_without_record`: a damaged run is called so.
     """
     record = with_contents(record)  # the same command with other data is refused
     if not folder.exists():
+        make_room(folder.storage, folder.run_id)
         pinned = pin_secrets(record, pinner or GoogleSecretManager())
         if folder.create_run(seal_record(pinned, artifact, make_sealer(folder, artifact))):
             return True

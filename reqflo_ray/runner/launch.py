@@ -22,6 +22,7 @@ from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
 from reqflo_ray.runner.listener import Listener, SilentListener
 from reqflo_ray.secrets.sources import secret_available
+from reqflo_ray.store.artifacts import read_given
 from reqflo_ray.store.dataset_contents import changed_files, dataset_changed, with_contents
 from reqflo_ray.store.dataset_pieces import split_dataset
 from reqflo_ray.store.dataset_preview import estimate_rows, read_columns
@@ -191,7 +192,7 @@ def _compiled(request: RunRequest, workspace: Workspace) -> Compilation | Artifa
             hint="overlays are applied when a journey is compiled: `reqflo-ray compile JOURNEY --overlay NAME`",
         )
     try:
-        data = request.artifact.read_bytes()
+        data = read_given(request.artifact)
     except OSError as problem:
         raise UsageError(
             f"`{request.artifact}` cannot be read",

@@ -5,16 +5,19 @@ It composes what the store and the analysis offer. It starts nothing and sends n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from reqflo_ray.analysis.session import QueryResult, open_session
-from reqflo_ray.errors import UsageError
-from reqflo_ray.store.history import Pruned, RunSummary, list_runs, prune, resolve_run, summarize
+from reqflo_ray.analysis.session import QueryResult, Session, open_session
+from reqflo_ray.errors import ReqfloError, UsageError
+from reqflo_ray.store.history import RunSummary, list_runs, resolve_run, summarize
+from reqflo_ray.store.pruning import Pruned, prune
 from reqflo_ray.store.storage import Storage
 from reqflo_ray.store.verify import VerifyReport, verify_run
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +48,14 @@ class Store:
         return summarize(resolve_run(self._storage, run), datetime.now(UTC))
 
     def query(self, sql: str, runs: Sequence[str] = ()) -> QueryResult:
-        """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all.
+        """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all. A run that
+        is deleted meanwhile takes no part.
 
         Raises:
             QueryError: it cannot be answered.
             UsageError: no such run.
         """
-        with open_session(self._storage, list(runs) or None) as session:
-            return session.query(sql)
+        return self._asking(lambda session: session.query(sql), list(runs) or None)
 
     def row(self, run: str, row: str, step: str | None = None) -> RowView:
         """One row, by its key or else its number, and its steps (or only `step`).
@@ -60,38 +63,64 @@ class Store:
         Raises:
             UsageError: `unknown_run`, `unknown_row` or `unknown_step`.
         """
-        with open_session(self._storage, [run]) as session:
-            number = f"or row_index = {int(row)}" if row.isascii() and row.isdigit() and len(row) < 19 else ""
-            key = row.replace("'", "''")
-            found = _objects(
-                session.query(
-                    f"select * from results where row_key = '{key}' {number} order by row_key = '{key}' desc nulls last"
-                )
-            )
-            if not found:
-                raise UsageError(
-                    f"run `{session.run_ids[0]}` has no finished row `{row}`",
-                    code="unknown_row",
-                    hint='give its key or its number; `reqflo-ray sql "select row_index, row_key from results"` lists',
-                )
-            index = int(found[0]["row_index"])
-            steps = _objects(
-                session.query(f"select * from steps where row_index = {index} order by step_index, attempt")
-            )
-        chosen = [entry for entry in steps if step is None or entry["step_id"] == step]
-        if not chosen and step is not None:
-            known = ", ".join(dict.fromkeys(str(entry["step_id"]) for entry in steps))
-            raise UsageError(f"the row has no step `{step}`", code="unknown_step", hint=f"there are: {known}")
-        return RowView(result=found[0], steps=tuple(chosen))
+        return self._asking(lambda session: _row(session, row, step), [run])
 
     def verify(self, run: str) -> VerifyReport:
         """Check every file of a finished run against its digest. Raises `UsageError`."""
         return verify_run(resolve_run(self._storage, run))
 
-    def prune(self, *, keep: int | None = None, older_than_s: float | None = None, dry_run: bool = False) -> Pruned:
-        """Delete old runs, and artifacts that no run names any more. Never a run that may be running."""
-        return prune(self._storage, datetime.now(UTC), keep=keep, older_than_s=older_than_s, dry_run=dry_run)
+    def _asking(self, ask: Callable[[Session], _Answer], runs: Sequence[str] | None) -> _Answer:
+        while True:
+            try:
+                with open_session(self._storage, runs) as session:
+                    return ask(session)
+            except ReqfloError as problem:
+                # Each time at least one run less is there: of those that are asked by name, it is then said.
+                if problem.code != "run_deleted":
+                    raise
+
+    def prune(
+        self,
+        *,
+        keep: int | None = None,
+        older_than_s: float | None = None,
+        unfinished: bool = False,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Delete old runs, and artifacts that no run names any more. Never a run that may be running, and one that
+        could be resumed, or is damaged, only with `unfinished`; what is kept for that is told."""
+        return prune(
+            self._storage,
+            datetime.now(UTC),
+            keep=keep,
+            older_than_s=older_than_s,
+            unfinished=unfinished,
+            dry_run=dry_run,
+        )
 
 
 def _objects(result: QueryResult) -> list[dict[str, Any]]:
     return [dict(zip(result.columns, values, strict=True)) for values in result.rows()]
+
+
+def _row(session: Session, row: str, step: str | None) -> RowView:
+    number = f"or row_index = {int(row)}" if row.isascii() and row.isdigit() and len(row) < 19 else ""
+    key = row.replace("'", "''")
+    found = _objects(
+        session.query(
+            f"select * from results where row_key = '{key}' {number} order by row_key = '{key}' desc nulls last"
+        )
+    )
+    if not found:
+        raise UsageError(
+            f"run `{session.run_ids[0]}` has no finished row `{row}`",
+            code="unknown_row",
+            hint='give its key or its number; `reqflo-ray sql "select row_index, row_key from results"` lists',
+        )
+    index = int(found[0]["row_index"])
+    steps = _objects(session.query(f"select * from steps where row_index = {index} order by step_index, attempt"))
+    chosen = [entry for entry in steps if step is None or entry["step_id"] == step]
+    if not chosen and step is not None:
+        known = ", ".join(dict.fromkeys(str(entry["step_id"]) for entry in steps))
+        raise UsageError(f"the row has no step `{step}`", code="unknown_step", hint=f"there are: {known}")
+    return RowView(result=found[0], steps=tuple(chosen))

@@ -57,7 +57,7 @@ def clean_up(folder: RunFolder) -> None:
     folder.storage.remove(folder.path(layout.SEALING_KEY))
     shards, manifest = len(folder.committed()), None
     for part in (layout.ROWS, layout.RESULTS, layout.STEPS):
-        names = folder.storage.list(folder.path(part))
+        names = [name for name in folder.storage.list(folder.path(part)) if layout.is_shard_file(name)]
         if len(names) == shards:
             continue  # the one of each shard that the manifest lists
         manifest = manifest or folder.read_manifest()

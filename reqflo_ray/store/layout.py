@@ -13,6 +13,7 @@ from reqflo_ray.errors import UsageError
 
 RUNS: Final = "runs"
 ARTIFACTS: Final = "artifacts"
+ORDER: Final = "order"
 
 # Within the folder of a run.
 RECORD: Final = "run.json"
@@ -30,10 +31,21 @@ STEPS: Final = "steps"
 COMMITS: Final = "commits"
 REPORTS: Final = "reports"
 STAGING: Final = "staging"
+DELETED: Final = "deleted"  # the run is being deleted, and is none any more
 
 LATEST: Final = "latest"
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_NUMBERED: Final = re.compile(r"([0-9]{4,})(?:\.json|\.beat|\.log)?", re.ASCII)
+_PLACE: Final = re.compile(r"([0-9]{8,})-(.+)", re.ASCII)
+_SHARD_FILE: Final = re.compile(r"shard-[0-9]{5,}(?:\.a[0-9]{4,})?\.parquet", re.ASCII)
+# What systems leave in any folder that they show, share or check. Names that begin with a dot are among them.
+_SYSTEM_FILES: Final = frozenset(
+    [
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "lost+found", "@eadir", "#recycle", "$recycle.bin"),
+        *("system volume information", "__macosx"),
+    ]
+)
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _TAIL: Final = 6
 
@@ -46,6 +58,17 @@ def artifact(digest: str) -> str:
 def run(run_id: str) -> str:
     """The folder of a run, within the store."""
     return f"{RUNS}/{run_id}"
+
+
+def place(number: int, run_id: str) -> str:
+    """Says, within the store, that `run_id` was the `number`-th run to be made there."""
+    return f"{ORDER}/{number:08d}-{run_id}"
+
+
+def place_of(name: str) -> tuple[int, str] | None:
+    """The number and run of a name in the folder `ORDER`; None for a name of another kind."""
+    found = _PLACE.fullmatch(name)
+    return (int(found[1]), found[2]) if found and is_run_id(found[2]) else None
 
 
 def epoch(number: int) -> str:
@@ -114,14 +137,29 @@ def commit(shard: int) -> str:
 
 
 def number_of(name: str) -> int | None:
-    """The number that a file name like `0012.json` is, None for a name of another kind."""
-    stem = name.partition(".")[0]
-    return int(stem) if stem.isascii() and stem.isdigit() else None
+    """The number that a file name like `0012.json` is, None for a name of another kind, such as `0012.json.bak`."""
+    found = _NUMBERED.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def is_shard_file(name: str) -> bool:
+    """Whether a file of rows, results or steps may be called so."""
+    return _SHARD_FILE.fullmatch(name) is not None
+
+
+def is_system_file(name: str) -> bool:
+    """Whether a name is one that operating systems give, such as `.DS_Store`, and nobody takes for evidence."""
+    return name.startswith(".") or name.lower() in _SYSTEM_FILES
+
+
+def is_run_id(name: str) -> bool:
+    """Whether a run may be called so."""
+    return _RUN_ID.fullmatch(name) is not None and name != LATEST
 
 
 def check_run_id(run_id: str) -> str:
     """`run_id` itself, if it may name a run. Raises `UsageError` (`invalid_run_id`) if not."""
-    if not _RUN_ID.fullmatch(run_id) or run_id == LATEST:
+    if not is_run_id(run_id):
         raise UsageError(
             f"{run_id!r} cannot be the id of a run",
             code="invalid_run_id",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
@@ -57,7 +58,7 @@ class LocalStorage:
         self._put(path, (data,), os.replace)
 
     def read(self, path: str) -> bytes:
-        return _guard(path, "read", lambda: _read(self._resolve(path)))
+        return _guard(path, "read", lambda: _read_file(self._resolve(path)))
 
     def exists(self, path: str) -> bool:
         # Not os.path.exists: it says False for any trouble, and then a fence would be seen as open.
@@ -198,10 +199,19 @@ def _link(temporary: str, target: str) -> bool:
     return True
 
 
-def _read(path: str) -> bytes:
-    # Not by pathlib, which keeps the parts of every path in a table of the interpreter for a while.
-    with open(path, "rb") as file:
-        return file.read()
+def _read_file(path: str) -> bytes:
+    with open(path, "rb", buffering=0, opener=_open_to_read) as file:
+        return file.readall()
+
+
+def _open_to_read(path: str, flags: int) -> int:
+    # What lies in the place of a file may be a FIFO, whose opening would wait for a writer, or a device without an end.
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    kind = os.fstat(descriptor).st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
 
 
 def _write_synced(path: str, parts: Iterable[bytes], mode: int) -> None:
@@ -250,7 +260,8 @@ def _refuse(problem: OSError, path: str, doing: str, size: int | None = None) ->
         code, hint = "disk_full", "free space (`reqflo-ray prune` removes old runs), then resume the run"
     elif problem.errno in _NO_RIGHT:
         code, hint = "store_not_permitted", "make the folder readable and writable for this user, or choose --store"
-    elif problem.errno in (errno.ENOTDIR, errno.EEXIST):
+    elif problem.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
+        code = "not_a_folder"
         hint = "a file lies where the store needs a folder: move it, or choose --store"
     elif problem.errno in (errno.EOPNOTSUPP, errno.EMLINK):
         hint = "the store needs a file system with hard links and fsync: choose --store"

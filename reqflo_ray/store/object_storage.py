@@ -124,9 +124,11 @@ class ObjectStorage:
         def look() -> set[str]:
             found = obstore.list_with_delimiter(self._client, _checked(folder) or None)
             paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-            return {path.rstrip("/").rpartition("/")[2] for path in paths}
+            # An object that is called as the folder itself is what consoles make to show an empty folder.
+            return {name for path in paths if (name := path.rstrip("/")) != folder.rstrip("/")}
 
-        return sorted(self._ask(folder, "list", look) - {""})
+        found = self._ask(folder, "list", look)
+        return sorted({path.rpartition("/")[2] for path in found} - {""})
 
     def remove(self, path: str) -> None:
         import obstore
@@ -157,7 +159,8 @@ class ObjectStorage:
         return _SegmentLog(self, path)
 
     def read_log(self, path: str, *, synced: bool) -> bytes:
-        numbers = sorted(int(name) for name in self.list(path) if name.isascii() and name.isdigit())
+        names = (name for name in self.list(path) if name.isascii() and name.isdigit())
+        numbers = sorted(number for name in names if _segment(path, number := int(name)) == f"{path}/{name}")
         whole = [number for place, number in enumerate(numbers, _FIRST_SEGMENT) if number == place]
         if not whole:
             raise FileNotFoundError(path)

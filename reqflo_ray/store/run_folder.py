@@ -18,10 +18,12 @@ from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Commit, Verdict
 from reqflo_ray.store import artifacts, layout
 from reqflo_ray.store.claims import UNREADABLE_ATTEMPT, AttemptClaim, Beat, EpochClaim
+from reqflo_ray.store.deletion import is_run
 from reqflo_ray.store.document import DamagedDocumentError, content_of
 from reqflo_ray.store.manifest import Manifest, ManifestHead
 from reqflo_ray.store.owner import Liveness, Owner, liveness, this_process
 from reqflo_ray.store.run_files import RunFiles, damaged
+from reqflo_ray.store.run_order import note_next
 from reqflo_ray.store.storage import LogFile
 
 
@@ -44,6 +46,10 @@ class RunFolder(RunFiles):
         """Record what the run will do. False if the run exists already, perhaps with another record."""
         if record.run_id != self.run_id:
             raise ValueError(f"the record of run {record.run_id!r} does not belong into the folder of {self.run_id!r}")
+        if self.exists():
+            return False
+        # Before the record: a run without a number would be older than all others.
+        note_next(self.storage, self.run_id)
         return self.storage.create(self.path(layout.RECORD), self.encode(layout.RECORD, record))
 
     def discard(self) -> None:
@@ -84,6 +90,8 @@ class RunFolder(RunFiles):
         try:
             return self.storage.read(self.path(layout.RECORD))
         except FileNotFoundError:
+            if is_run(self.storage, self.run_id):
+                raise damaged(self.run_id, layout.RECORD, "it is missing") from None
             raise UsageError(
                 f"there is no run `{self.run_id}` in `{self.storage.uri}`",
                 code="unknown_run",

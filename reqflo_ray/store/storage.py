@@ -5,6 +5,7 @@ It knows paths and bytes. It must not know what a run, a shard or a record is.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -134,11 +135,11 @@ def open_storage(uri: str) -> Storage:
     if "://" not in uri:
         if not uri:
             raise UsageError("the store is an empty path", code="invalid_store", hint="give a folder")
-        return LocalStorage(Path(uri).expanduser())
+        return _local(Path(uri).expanduser())
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise UsageError(f"`{uri}` is no file on this machine", code="invalid_store", hint="write file:///path")
-        return LocalStorage(Path(unquote(parts.path)))
+        return _local(Path(unquote(parts.path)))
     if parts.scheme in SCHEMES:
         from reqflo_ray.store.object_storage import ObjectStorage
 
@@ -148,3 +149,18 @@ def open_storage(uri: str) -> Storage:
         code="unsupported_store",
         hint="use a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX",
     )
+
+
+def _local(root: Path) -> LocalStorage:
+    storage = LocalStorage(root)
+    try:
+        storage.uri.encode()
+    except UnicodeEncodeError:
+        # Refused before anything is run: DuckDB could not open the results.
+        shown = os.fsencode(storage.uri).decode("utf-8", "backslashreplace")
+        raise UsageError(
+            f"the path of the store is no UTF-8 text: `{shown}`",
+            code="invalid_store",
+            hint="name another folder with --store, or rename this one",
+        ) from None
+    return storage

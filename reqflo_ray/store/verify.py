@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reqflo_ray.errors import ReqfloError
+from reqflo_ray.errors import IntegrityError, ReqfloError, UsageError
 from reqflo_ray.model.plan import Plan
 from reqflo_ray.model.results import Counts, FileDigest, Verdict
 from reqflo_ray.store import layout
+from reqflo_ray.store.deletion import Presence, is_run, presence
 from reqflo_ray.store.manifest import Manifest
 from reqflo_ray.store.recount import Recount, recount
 from reqflo_ray.store.run_folder import RunFolder
@@ -52,8 +53,11 @@ class VerifyReport:
 
 
 def verify_run(folder: RunFolder) -> VerifyReport:
-    """Check every file of a run. Raises `UsageError` (`unknown_run`) if there is none."""
-    return _Verification(folder).run()
+    """Check every file of a run. Raises `UsageError` (`unknown_run`) if there is none, or none any more."""
+    report = _Verification(folder).run()
+    if report.findings and not is_run(folder.storage, folder.run_id):
+        raise UsageError(f"run `{folder.run_id}` was deleted while it was checked", code="unknown_run")
+    return report
 
 
 class RowNumbers:
@@ -108,6 +112,7 @@ class _Verification:
         rows = self._check_rows(manifest is not None)
         self._check_artifact()
         if manifest is None:
+            self._find_lost_manifest()
             self._check_plan()
         else:
             self._find_extra(manifest)
@@ -207,8 +212,16 @@ class _Verification:
                 raise
             if digest:
                 self._find(f"../../{layout.artifact(digest)}", "artifact", error.message)
-            else:
+            elif presence(self._folder.storage, self._folder.run_id) is not Presence.BARE:
                 self._find(layout.RECORD, "damaged", error.cause or error.message)
+            elif not any(finding.path == layout.RECORD for finding in self._findings):
+                self._find(layout.RECORD, "missing", "the run record is missing")
+
+    def _find_lost_manifest(self) -> None:
+        try:
+            self._folder.is_complete()
+        except IntegrityError:
+            self._find(layout.MANIFEST, "missing", "the run was finished, and its manifest is missing")
 
     def _check_plan(self) -> None:
         """Of an unfinished run: the plan, and the staged rows that it promises."""
@@ -231,8 +244,10 @@ class _Verification:
         for folder in _FOLDERS:
             promised = manifest.names(folder)
             for name in self._folder.storage.list(self._folder.path(folder)):
-                if name not in promised:
-                    self._find(f"{folder}/{name}", "extra", "the manifest does not list this file")
+                if name not in promised and not layout.is_system_file(name):
+                    # A name need not be text.
+                    shown = name.encode("utf-8", "backslashreplace").decode()
+                    self._find(f"{folder}/{shown}", "extra", "the manifest does not list this file")
 
     def _check_verdict(self) -> None:
         if self._findings:

@@ -33,7 +33,8 @@ from reqflo_ray.errors import (
 from reqflo_ray.model.plan import Durability, Evidence
 from reqflo_ray.model.results import Counts, Status
 from reqflo_ray.reports.formats import FORMATS
-from reqflo_ray.store.history import Pruned, RunState, RunSummary
+from reqflo_ray.store.history import RunState, RunSummary
+from reqflo_ray.store.pruning import Kept, Pruned
 from reqflo_ray.store.verify import Finding, VerifyReport
 
 
@@ -220,6 +221,7 @@ def test_a_report_that_is_not_written_never_hides_how_the_run_ended(
         (("jnuit=j.xml",), "unknown_format", "did you mean `junit`?"),
         (("allure=a",), "unknown_format", "there are: junit, html, markdown, json, ctrf"),
         (("html=no/such/folder/x.html",), "output_not_writable", "mkdir -p"),
+        (("html=/dev/null",), "output_not_writable", "it is a device or a pipe"),
         (("html=x", "junit=./x"), "repeated_path", "a name of its own"),
         (("json=r.json",), "repeated_path", "a name of its own"),
     ],
@@ -656,7 +658,7 @@ def test_verify_says_ok_or_exits_3_with_all_findings(command_line, api) -> None:
 def test_verify_of_an_unfinished_run_says_that_it_saw_only_a_part_and_proves_nothing(command_line, api) -> None:
     api.store.report = VerifyReport(run_id="r1", complete=False, files=1, bytes=9, rows=1, rows_lost=0, findings=())
     answer = command_line("verify", "r1")
-    assert (answer.code, answer.out) == (3, "ok: r1: 1 file and 1 row\n")
+    assert (answer.code, answer.out) == (3, "ok so far: r1: 1 file and 1 row\n")
     assert "not finished" in answer.err
     assert command_line("verify", "r1", "--json").json["ok"] is False
 
@@ -664,11 +666,12 @@ def test_verify_of_an_unfinished_run_says_that_it_saw_only_a_part_and_proves_not
 @pytest.mark.parametrize(
     ("arguments", "limits"),
     [
-        (("--keep", "3"), {"keep": 3, "older_than_s": None}),
-        (("--keep", "0"), {"keep": 0, "older_than_s": None}),
-        (("--older-than", "30d"), {"keep": None, "older_than_s": 2_592_000.0}),
-        (("--older-than", "1.5h"), {"keep": None, "older_than_s": 5400.0}),
-        (("--keep", "3", "--older-than", "1w"), {"keep": 3, "older_than_s": 604_800.0}),
+        (("--keep", "3"), {"keep": 3, "older_than_s": None, "unfinished": False}),
+        (("--keep", "0"), {"keep": 0, "older_than_s": None, "unfinished": False}),
+        (("--older-than", "30d"), {"keep": None, "older_than_s": 2_592_000.0, "unfinished": False}),
+        (("--older-than", "1.5h"), {"keep": None, "older_than_s": 5400.0, "unfinished": False}),
+        (("--keep", "3", "--older-than", "1w"), {"keep": 3, "older_than_s": 604_800.0, "unfinished": False}),
+        (("--keep", "3", "--unfinished"), {"keep": 3, "older_than_s": None, "unfinished": True}),
     ],
 )
 def test_prune_deletes_and_names_what_it_deleted(command_line, api, arguments, limits) -> None:
@@ -676,6 +679,28 @@ def test_prune_deletes_and_names_what_it_deleted(command_line, api, arguments, l
     answer = command_line("prune", *arguments)
     assert (answer.code, answer.out, answer.err) == (0, "r1\nr2\n", "deleted: 2 runs, 1 artifact\n")
     assert api.store.asked == [("prune", (), limits)]
+
+
+def test_prune_says_which_runs_it_kept_and_how_they_would_go(command_line, api) -> None:
+    kept = (Kept(run_id="r2", reason="it is unfinished and can be resumed"), Kept(run_id="r3", reason="it is damaged"))
+    api.store.deleted = Pruned(runs=("r1",), kept=kept)
+    answer = command_line("prune", "--keep", "0")
+    assert (answer.code, answer.out) == (0, "r1\n")
+    assert answer.err.splitlines() == [
+        "kept: r2: it is unfinished and can be resumed",
+        "kept: r3: it is damaged",
+        "deleted: 1 run, 0 artifacts; kept all the same: 2 runs",
+        "hint: `--unfinished` also deletes runs that could be resumed, and damaged ones",
+    ]
+    assert "hint" not in command_line("prune", "--keep", "0", "--unfinished").err
+
+
+def test_prune_ends_with_3_if_a_run_could_not_be_deleted(command_line, api) -> None:
+    api.store.deleted = Pruned(kept=(Kept(run_id="r2", reason="cannot remove it (Permission denied)", failed=True),))
+    answer = command_line("prune", "--keep", "0")
+    assert answer.code == 3
+    assert "kept: r2: cannot remove it (Permission denied)" in answer.err
+    assert "hint" not in answer.err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import ssl
 import subprocess
@@ -151,3 +152,13 @@ def test_phases_that_did_not_happen_have_no_time_and_none_is_negative() -> None:
     assert (timings.blocked_ms, timings.dns_ms, timings.connect_ms, timings.wait_ms) == (None, None, None, None)
     watch.sent, watch.head = 5.0, 4.0
     assert watch.timings(watch.began).wait_ms == 0.0
+
+
+@pytest.mark.parametrize("setting", ["ca_file", "client_certificate", "client_key"])
+def test_a_fifo_in_the_place_of_a_certificate_is_refused_and_not_waited_for(tmp_path: Path, setting: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "pem").write_text("x")
+    settings = {"client_certificate": str(tmp_path / "pem")} if setting == "client_key" else {}
+    with pytest.raises(DefinitionError) as caught:
+        create_context(HttpSettings(**{**settings, setting: str(tmp_path / "fifo")}))
+    assert (caught.value.code, caught.value.cause) == ("invalid_tls_settings", "it is no regular file")

@@ -13,7 +13,7 @@ from reqflo_ray.model.plan import Environment
 from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.claims import Beat
-from reqflo_ray.store.history import RunState, list_runs, prune, resolve_run, run_ids, summarize
+from reqflo_ray.store.history import RunState, list_runs, resolve_run, run_ids, summarize
 from reqflo_ray.store.owner import Owner, this_process
 from reqflo_ray.store.run_folder import RunFolder
 
@@ -57,9 +57,9 @@ def test_a_run_that_verified_no_certificate_says_so(runs: Any) -> None:
 
 
 def test_runs_are_listed_newest_first(runs: Any) -> None:
+    runs.begin("c", created_at=at(3))
     runs.finish("b", created_at=at(2))
     runs.finish("a", created_at=at(1), fail_every=2)
-    runs.begin("c", created_at=at(3))
     assert [run.run_id for run in list_runs(runs.storage, NOW)] == ["a", "b", "c"]
     first = list_runs(runs.storage, NOW)[0]
     assert (first.journey, first.rows, first.counts.failed, first.state) == ("place-order", 10, 5, RunState.FINISHED)
@@ -96,11 +96,17 @@ def test_a_run_that_its_living_driver_let_go_is_interrupted(runs: Any) -> None:
     folder = runs.begin("r1", created_at=at(0))
     folder.write_beat(1, Beat(count=-1, at_us=NOW_US))
     assert state(folder) is RunState.INTERRUPTED
-    assert prune(runs.storage, NOW, keep=0).runs == ("r1",)
 
 
 def test_a_run_that_has_just_begun_is_running(runs: Any) -> None:
     assert state(orphan(runs, "r1", elsewhere(), created_at=at(0))) is RunState.RUNNING
+
+
+def test_a_sign_of_life_from_the_future_is_none(runs: Any) -> None:
+    folder = orphan(runs, "r1", elsewhere(), created_at=at(-40_000))
+    assert state(folder) is RunState.INTERRUPTED
+    folder.write_beat(2, Beat(count=9, at_us=NOW_US + 10**15))
+    assert state(folder) is RunState.INTERRUPTED
 
 
 def test_a_damaged_run_is_listed_as_such(runs: Any) -> None:
@@ -109,6 +115,80 @@ def test_a_damaged_run_is_listed_as_such(runs: Any) -> None:
     summary = summarize(folder, NOW)
     assert summary.state is RunState.DAMAGED
     assert "`run.json`" in summary.problem
+
+
+# In which order they were made
+
+
+IN_2030, IN_1970 = "2030-01-01T00:00:00Z", "1970-01-01T00:00:03Z"
+
+
+def forget_numbers(runs: Any) -> None:
+    """As in a store of 0.1.0, where runs have no numbers."""
+    runs.storage.remove_tree("order")
+
+
+def order(runs: Any) -> list[str]:
+    listed = [run.run_id for run in list_runs(runs.storage, NOW)]
+    assert not listed or resolve_run(runs.storage, "latest").run_id == listed[0]
+    return listed
+
+
+@pytest.mark.parametrize(
+    "instants",
+    [
+        [IN_2030, at(2), at(1)],
+        [at(2), IN_1970, at(1)],
+        [at(2), at(1), IN_1970],
+        [IN_2030, at(1), IN_1970],
+        [at(1), at(2), at(3)],
+        [at(1), at(1), at(1)],
+        ["no instant", "", at(1)],
+    ],
+)
+def test_the_run_that_was_made_last_is_the_latest_whatever_the_clock_said(runs: Any, instants: list[str]) -> None:
+    for run_id, instant in zip(("x", "z", "y"), instants, strict=True):
+        runs.begin(run_id, created_at=instant)
+    assert order(runs) == ["y", "z", "x"]
+
+
+def test_runs_of_a_version_without_numbers_are_in_the_order_of_their_instants_and_older(runs: Any) -> None:
+    for run_id, instant in (("future", IN_2030), ("a", at(3)), ("b", at(2))):
+        runs.begin(run_id, created_at=instant)
+    forget_numbers(runs)
+    assert order(runs) == ["future", "b", "a"]
+    runs.begin("new", created_at=at(1))
+    assert order(runs) == ["new", "future", "b", "a"], "not the latest for ever"
+
+
+def test_a_run_that_is_gone_on_with_is_not_made_anew(runs: Any) -> None:
+    first = runs.begin("first", created_at=at(2))
+    runs.begin("second", created_at=at(1))
+    assert not first.create_run(first.load_run())
+    assert order(runs) == ["second", "first"]
+
+
+def test_an_id_that_is_used_again_counts_from_then_on(runs: Any) -> None:
+    runs.begin("again", created_at=at(3))
+    runs.begin("other", created_at=at(2))
+    runs.storage.remove_tree("runs/again")
+    assert order(runs) == ["other"]
+    runs.begin("again", created_at=at(1))
+    assert order(runs) == ["again", "other"]
+
+
+@pytest.mark.parametrize("stray", [".DS_Store", "0-r1", "00000009", "x-a", "00000009-.hidden", "00000009-ghost"])
+def test_what_is_no_number_of_a_run_is_passed_over(runs: Any, stray: str) -> None:
+    runs.begin("a", created_at=at(2))
+    runs.storage.write(f"order/{stray}", b"")
+    runs.begin("b", created_at=at(1))
+    assert order(runs) == ["b", "a"]
+
+
+def test_the_latest_run_is_the_latest_also_if_it_is_damaged(runs: Any) -> None:
+    runs.finish("whole", created_at=at(2))
+    runs.finish("broken", created_at=at(1)).write_file(layout.RECORD, b"{")
+    assert order(runs) == ["broken", "whole"]
 
 
 # What a word means
@@ -161,66 +241,3 @@ def test_an_empty_store_says_so(runs: Any, name: str) -> None:
     with pytest.raises(UsageError) as caught:
         resolve_run(runs.storage, name)
     assert caught.value.code == "unknown_run"
-
-
-# Deleting
-
-
-def test_prune_keeps_the_newest(three: Any) -> None:
-    pruned = prune(three, NOW, keep=1)
-    assert set(pruned.runs) == {"20261121-100000-aaaaaa", "20261122-100000-bbbbbb"}
-    assert run_ids(three) == ["20261122-090000-cccccc"]
-    assert three.list("runs") == ["20261122-090000-cccccc"]
-
-
-def test_prune_by_age(three: Any) -> None:
-    assert prune(three, NOW, older_than_s=86_400).runs == ("20261121-100000-aaaaaa",)
-
-
-def test_prune_by_both_takes_what_is_both(three: Any) -> None:
-    assert prune(three, NOW, keep=0, older_than_s=3 * 3600).runs == ("20261121-100000-aaaaaa",)
-    assert prune(three, NOW, keep=2, older_than_s=1).runs == ()
-
-
-def test_a_dry_run_changes_nothing(three: Any) -> None:
-    assert len(prune(three, NOW, keep=0, dry_run=True).runs) == 3
-    assert len(run_ids(three)) == 3
-
-
-def test_an_artifact_stays_as_long_as_a_run_names_it(runs: Any) -> None:
-    runs.finish("a", created_at=at(3))
-    runs.finish("b", created_at=at(2))
-    runs.finish("c", created_at=at(1), journey="other")
-    shared, other = (RunFolder(runs.storage, run_id).load_run().artifact for run_id in ("a", "c"))
-    assert prune(runs.storage, NOW, keep=2).artifacts == ()
-    assert runs.storage.exists(layout.artifact(shared))
-    assert prune(runs.storage, NOW, keep=1).artifacts == (shared,)
-    assert runs.storage.list("artifacts") == [f"{other}.json"]
-
-
-def test_a_running_run_is_never_deleted(runs: Any) -> None:
-    runs.begin("mine", created_at=at(100))
-    other = orphan(runs, "theirs", elsewhere(), created_at=at(100))
-    other.write_beat(2, Beat(count=1, at_us=NOW_US - 1_000_000_000))
-    orphan(runs, "dead", dead(), created_at=at(100))
-    assert summarize(other, NOW).state is RunState.INTERRUPTED
-    assert prune(runs.storage, NOW, keep=0).runs == ("dead",), "a silent driver elsewhere is given an hour"
-
-
-def test_a_run_that_was_half_deleted_is_deleted_next_time(runs: Any) -> None:
-    folder = runs.finish("r1")
-    for name in (layout.MANIFEST, layout.VERDICT):
-        runs.storage.remove(folder.path(name))
-    runs.storage.remove_tree(folder.path(layout.RESULTS))
-    assert prune(runs.storage, datetime.now(UTC) + timedelta(days=1), keep=0).runs == ("r1",)
-    assert runs.storage.list("runs") == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [({}, "nothing_to_prune_by"), ({"keep": -1}, "invalid_prune"), ({"older_than_s": -1.0}, "invalid_prune")],
-)
-def test_prune_needs_to_know_what(runs: Any, arguments: dict[str, Any], code: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        prune(runs.storage, NOW, **arguments)
-    assert caught.value.code == code

@@ -379,3 +379,24 @@ def test_a_place_that_is_none_is_refused(uri: str) -> None:
     with pytest.raises(UsageError) as caught:
         open_storage(uri)
     assert caught.value.code == "invalid_store"
+
+
+@pytest.mark.parametrize("place", ["caf\udce9", "caf\udce9/below"])
+def test_a_store_whose_path_is_no_text_is_refused_by_name(place: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_storage(place)
+    assert caught.value.code == "invalid_store"
+    assert "caf\\xe9" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "fifo"])
+def test_what_is_no_file_in_the_store_is_an_error_and_is_not_waited_for(storage: LocalStorage, name: str) -> None:
+    storage.write("a", b"")
+    place = Path(storage.uri, "strange")
+    if name == "fifo":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(name)
+    with pytest.raises(StoreError, match="cannot read `strange`") as caught:
+        storage.read("strange")
+    assert caught.value.cause == "it is no regular file"
