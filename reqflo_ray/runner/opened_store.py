@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reqflo_ray.analysis.session import QueryResult, open_session
-from reqflo_ray.errors import UsageError
+from reqflo_ray.errors import Problem, UsageError
+from reqflo_ray.model.results import Damaged
 from reqflo_ray.store.history import Pruned, RunSummary, list_runs, prune, resolve_run, summarize
 from reqflo_ray.store.storage import Storage
 from reqflo_ray.store.verify import VerifyReport, verify_run
@@ -19,10 +20,12 @@ from reqflo_ray.store.verify import VerifyReport, verify_run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowView:
-    """One row of a run: its line of `results`, and its lines of `steps` in order, by column name."""
+    """One row of a run: its line of `results`, and its lines of `steps` in order, by column name. `problems` say what
+    of the run is left out, which may be steps of this row."""
 
     result: Mapping[str, Any]
     steps: tuple[Mapping[str, Any], ...]
+    problems: tuple[Problem, ...] = ()
 
 
 class Store:
@@ -44,23 +47,36 @@ class Store:
         """The run of that id, unique beginning, or `latest`. Raises `UsageError` with the candidates."""
         return summarize(resolve_run(self._storage, run), datetime.now(UTC))
 
-    def query(self, sql: str, runs: Sequence[str] = ()) -> QueryResult:
+    def query(self, sql: str, runs: Sequence[str] = (), *, damaged: str = Damaged.REFUSE) -> QueryResult:
         """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all.
+
+        Every file is checked against its SHA-256 before it is believed. Of all runs, one that cannot be read at all is
+        left out; `problems` of the answer say so.
+
+        Args:
+            damaged: `skip` leaves files of results out that are not what was written, and `problems` of the answer say
+                so; else they refuse the question.
 
         Raises:
             QueryError: it cannot be answered.
             UsageError: no such run.
+            IntegrityError: `damaged_file`, which names the files.
+            StoreError: a run is removed while it is asked.
         """
-        with open_session(self._storage, list(runs) or None) as session:
+        with open_session(self._storage, list(runs) or None, damaged=Damaged(damaged)) as session:
             return session.query(sql)
 
-    def row(self, run: str, row: str, step: str | None = None) -> RowView:
+    def row(self, run: str, row: str, step: str | None = None, *, damaged: str = Damaged.REFUSE) -> RowView:
         """One row, by its key or else its number, and its steps (or only `step`).
+
+        Args:
+            damaged: see `query`.
 
         Raises:
             UsageError: `unknown_run`, `unknown_row` or `unknown_step`.
+            IntegrityError, StoreError: as for `query`.
         """
-        with open_session(self._storage, [run]) as session:
+        with open_session(self._storage, [run], damaged=Damaged(damaged)) as session:
             number = f"or row_index = {int(row)}" if row.isascii() and row.isdigit() and len(row) < 19 else ""
             key = row.replace("'", "''")
             found = _objects(
@@ -72,6 +88,7 @@ class Store:
                 raise UsageError(
                     f"run `{session.run_ids[0]}` has no finished row `{row}`",
                     code="unknown_row",
+                    cause=_may_be_left_out(session.problems),
                     hint='give its key or its number; `reqflo-ray sql "select row_index, row_key from results"` lists',
                 )
             index = int(found[0]["row_index"])
@@ -81,8 +98,13 @@ class Store:
         chosen = [entry for entry in steps if step is None or entry["step_id"] == step]
         if not chosen and step is not None:
             known = ", ".join(dict.fromkeys(str(entry["step_id"]) for entry in steps))
-            raise UsageError(f"the row has no step `{step}`", code="unknown_step", hint=f"there are: {known}")
-        return RowView(result=found[0], steps=tuple(chosen))
+            raise UsageError(
+                f"the row has no step `{step}`",
+                code="unknown_step",
+                cause=_may_be_left_out(session.problems),
+                hint=f"there are: {known}" if known else "",
+            )
+        return RowView(result=found[0], steps=tuple(chosen), problems=session.problems)
 
     def verify(self, run: str) -> VerifyReport:
         """Check every file of a finished run against its digest. Raises `UsageError`."""
@@ -91,6 +113,10 @@ class Store:
     def prune(self, *, keep: int | None = None, older_than_s: float | None = None, dry_run: bool = False) -> Pruned:
         """Delete old runs, and artifacts that no run names any more. Never a run that may be running."""
         return prune(self._storage, datetime.now(UTC), keep=keep, older_than_s=older_than_s, dry_run=dry_run)
+
+
+def _may_be_left_out(problems: tuple[Problem, ...]) -> str:
+    return "".join(f"it may be in what is left out: {problem.message}" for problem in problems)
 
 
 def _objects(result: QueryResult) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ SEALING_KEY: Final = "sealing.key"
 PLAN: Final = "plan.parquet"
 VERDICT: Final = "verdict.json"
 MANIFEST: Final = "manifest.json"
+CHECKED: Final = "checked.json"
 EPOCHS: Final = "epochs"
 STOPS: Final = "stop"
 ROWS: Final = "rows"
@@ -46,6 +47,11 @@ def artifact(digest: str) -> str:
 def run(run_id: str) -> str:
     """The folder of a run, within the store."""
     return f"{RUNS}/{run_id}"
+
+
+def run_of(path: str) -> str:
+    """The id of the run in whose folder `path`, within the store, lies."""
+    return path.split("/")[1]
 
 
 def epoch(number: int) -> str:

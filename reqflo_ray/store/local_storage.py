@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from reqflo_ray.errors import StoreError
+from reqflo_ray.store.file_stat import FileStat
 
 if TYPE_CHECKING:
     from reqflo_ray.store.storage import LogFile
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 _TEMPORARY = ".tmp"
+_PIECE: Final = 2**20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -59,6 +61,11 @@ class LocalStorage:
     def read(self, path: str) -> bytes:
         return _guard(path, "read", lambda: Path(self._resolve(path)).read_bytes())
 
+    def pieces(self, path: str) -> Iterator[bytes]:
+        with _guard(path, "read", lambda: open(self._resolve(path), "rb", buffering=0)) as file:
+            while piece := _guard(path, "read", lambda: file.read(_PIECE)):
+                yield piece
+
     def exists(self, path: str) -> bool:
         # Not os.path.exists: it says False for any trouble, and then a fence would be seen as open.
         try:
@@ -69,8 +76,15 @@ class LocalStorage:
             _refuse(problem, path, "look at")
         return True
 
-    def size(self, path: str) -> int:
-        return _guard(path, "look at", lambda: os.stat(self._resolve(path)).st_size)
+    def stat(self, path: str) -> FileStat:
+        found = _guard(path, "look at", lambda: os.stat(self._resolve(path)))
+        # `utime` can put the modification time back, but not the change time. Not the device: a store that several
+        # machines mount has another on each.
+        return FileStat(
+            size=found.st_size,
+            identity=f"{found.st_size}-{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}",
+            changed_at=max(found.st_mtime, found.st_ctime),
+        )
 
     def each(self, action: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
         return map(action, items)

@@ -17,7 +17,7 @@ def test_a_written_file_reads_back_and_is_replaced_as_a_whole(storage: Storage) 
     storage.write("a/b/c.json", b"\0\xff, and longer")
     storage.write("a/b/c.json", b"\0\xff")
     assert storage.read("a/b/c.json") == b"\0\xff"
-    assert storage.size("a/b/c.json") == 2
+    assert storage.stat("a/b/c.json").size == 2
     assert storage.exists("a/b/c.json") and not storage.exists("a/b/c")
 
 
@@ -25,6 +25,19 @@ def test_a_file_of_some_megabytes_is_written_as_one(storage: Storage) -> None:
     data = bytes(range(256)) * (6 * 4096)
     storage.write("large", data)
     assert storage.read("large") == data
+
+
+def test_a_file_is_read_in_pieces_and_known_by_its_identity(storage: Storage) -> None:
+    data = bytes(range(256)) * (12 * 1024)
+    storage.write("large", data)
+    assert b"".join(storage.pieces("large")) == data
+    before = storage.stat("large")
+    assert storage.stat("large") == before and before.size == len(data)
+    storage.write("large", data[::-1])
+    assert storage.stat("large").identity != before.identity
+    for action in (lambda: storage.stat("nothing"), lambda: list(storage.pieces("nothing"))):
+        with pytest.raises(FileNotFoundError):
+            action()
 
 
 def test_create_does_not_touch_what_exists(storage: Storage) -> None:
