@@ -87,7 +87,7 @@ def test_of_many_who_create_one_file_exactly_one_does(storage: Storage) -> None:
 def test_what_is_not_there_is_its_own_signal(storage: Storage) -> None:
     assert not storage.exists("x")
     assert storage.list("nothing") == []
-    for action in (storage.read, storage.size, lambda path: storage.read_log(path, synced=True)):
+    for action in (storage.read, storage.stat, lambda path: storage.read_log(path, synced=True)):
         with pytest.raises(FileNotFoundError):
             action("x")
     storage.remove("x")
@@ -164,7 +164,7 @@ def test_something_is_done_for_each_of_many_in_order_also_within_each_other(stor
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "a\0b"])
 def test_a_path_that_leads_out_of_the_store_is_refused(storage: Storage, path: str) -> None:
-    for action in (storage.read, storage.size, storage.list, storage.remove, storage.open_log, storage.remove_tree):
+    for action in (storage.read, storage.stat, storage.list, storage.remove, storage.open_log, storage.remove_tree):
         with pytest.raises(StoreError) as caught:
             action(path)
         assert caught.value.code == "unsafe_path"
