@@ -138,7 +138,7 @@ def _fault(folder: RunFolder, promised: FileDigest) -> tuple[str, FileStat | Non
 def _difference(promised: FileDigest, size: int, sha256: str) -> str:
     if size != promised.size:
         return f"it has {size} bytes instead of {promised.size}"
-    return "" if sha256 == promised.sha256 else "its SHA-256 is not the one that it was written with"
+    return "" if sha256 == promised.sha256 else "its SHA-256 differs"
 
 
 def _mark(promised: FileDigest, stat: FileStat) -> str:

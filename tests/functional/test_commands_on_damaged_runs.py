@@ -90,6 +90,36 @@ def test_a_flipped_bit_is_refused_by_the_name_of_its_file_or_said_to_be_left_out
 
 
 @pytest.mark.parametrize("run", ["finished"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        # Each still reads as what it was, and says something else.
+        ("verdict.json", b'"failed": 1', b'"failed": 0'),
+        ("run.json", b"place-order", b"place-ordes"),
+        ("manifest.json", b'"rows": 3', b'"rows": 2'),
+    ],
+)
+def test_a_document_that_was_changed_refuses_what_asks_for_its_run_and_hides_no_other(
+    run: Path, ask: Callable[..., Any], place: Path, name: str, old: bytes, new: bytes
+) -> None:
+    path = run / name
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    for line in [
+        ("sql", STATUSES, "--run", run.name),
+        ("show", run.name),
+        ("report", run.name, f"json={place / 'r.json'}"),
+    ]:
+        for option in [(), ("--damaged", "skip")]:
+            refused = ask(*line, *option)
+            assert (refused.code, refused.out, _taken(place)) == (3, "", ""), line
+            assert name in refused.err and run.name in refused.err, line
+    others = ask("sql", "select count(*) as runs from runs", "--format", "json")
+    assert others.code == 0 and others.json[0]["runs"] == 0
+    assert f"run `{run.name}` is left out" in others.json[0]["left_out"] and name in others.json[0]["left_out"]
+
+
+@pytest.mark.parametrize("run", ["finished"], indirect=True)
 def test_a_bit_that_turns_the_only_failed_row_green_for_readers_of_parquet_is_refused(
     run: Path, ask: Callable[..., Any], place: Path
 ) -> None:
@@ -111,6 +141,20 @@ def test_a_bit_that_turns_the_only_failed_row_green_for_readers_of_parquet_is_re
             for line in (("sql", STATUSES), ("report", run.name, f"junit={place / 'junit.xml'}")):
                 assert ask(*line).code == 3 and not _taken(place)
     assert green, "no bit did: this test has shown nothing"
+
+
+@pytest.mark.parametrize("run", ["finished"], indirect=True)
+def test_what_is_remembered_of_a_run_is_no_part_of_it(
+    run: Path, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked_files, "_WORTH_REMEMBERING", 0)
+    monkeypatch.setattr(checked_files, "_SETTLED_AFTER_S", 0)
+    assert ask("sql", STATUSES).code == 0
+    assert (run / "checked.json").exists()
+    for line in [("verify", run.name), ("runs",), ("sql", STATUSES), ("show", run.name)]:
+        assert ask(*line).code == 0
+    assert ask("resume", run.name).code == 1, "as the run did"
+    assert ask("prune", "--keep", "0").code == 0 and not run.exists()
 
 
 @pytest.mark.parametrize("run", ["finished"], indirect=True)

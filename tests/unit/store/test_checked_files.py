@@ -98,7 +98,7 @@ def test_a_file_that_changed_is_read_again_also_when_its_size_and_time_are_as_be
     _faults(folder)
     _reads(folder)
     _change(_place(folder, NAMES[1]))
-    assert _faults(folder) == ["", "its SHA-256 is not the one that it was written with"]
+    assert _faults(folder) == ["", "its SHA-256 differs"]
     assert _reads(folder) == [NAMES[1]]
     _change(_place(folder, NAMES[1]))  # the bit is put back
     assert _faults(folder) == ["", ""] and _reads(folder) == [NAMES[1]]
@@ -219,7 +219,7 @@ def test_every_fault_says_what_it_is(folder: RunFolder, monkeypatch: pytest.Monk
     path.write_bytes(b"x")
     assert fault_of(folder, promised) == f"it has 1 bytes instead of {size}"
     path.write_bytes(b"x" * size)
-    assert fault_of(folder, promised) == "its SHA-256 is not the one that it was written with"
+    assert fault_of(folder, promised) == "its SHA-256 differs"
     path.unlink()
     assert fault_of(folder, promised) == "it is missing"
     path.mkdir()
