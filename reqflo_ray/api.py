@@ -17,7 +17,7 @@ from reqflo_ray.compiler.compile import Compilation
 from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.errors import DatasetError, DefinitionError, Problem, UsageError
 from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.model.results import Verdict
+from reqflo_ray.model.results import Damaged, Verdict
 from reqflo_ray.model.workers import parse_workers
 from reqflo_ray.places import backend_chooser, chosen_store, crew_of, opened
 from reqflo_ray.remote import run_submitted, submit
@@ -222,6 +222,7 @@ def write_reports(
     *,
     store: str | None = None,
     verdict: Verdict | None = None,
+    damaged: str = Damaged.REFUSE,
 ) -> None:
     """Write reports of a run to files, as in `write_reports("latest", [("junit", "junit.xml"), ("html", "run.html")])`.
 
@@ -232,16 +233,19 @@ def write_reports(
         verdict: that of the `RunOutcome`, if the run was just carried out: of an unfinished run it counts and names
             rows that are not committed.
         reports: pairs of format and file; formats are those of `reqflo_ray.reports.formats.FORMATS`.
+        damaged: `skip` leaves files of results out that are not what was written, and every report says so; else they
+            refuse all reports.
 
     Raises:
         UsageError: there is no such run or format, or a file cannot be there.
+        IntegrityError: `damaged_file`, which names the files.
         StoreError: the run cannot be read.
         ReqfloError: a file could not be written; the others are.
     """
     from reqflo_ray.reports import formats
 
     asked = [formats.Report(format_, Path(path)) for format_, path in reports]
-    formats.write_reports(opened(chosen_store(store)), run, asked, verdict)
+    formats.write_reports(opened(chosen_store(store)), run, asked, verdict, Damaged(damaged))
 
 
 def schema() -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """Answers as text or bytes: aligned text, CSV, JSON, Parquet. Knows nothing of stores or SQL.
 
 Instants are written as RFC 3339 in UTC, bytes as base64, nested values as JSON, in every format that is text.
+
+An answer that leaves something out says so in itself, whatever reads it: in a last column `left_out` of every line, and
+where there is no line in one that holds nothing else. As a table for people, in a line below it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 # What a spreadsheet takes for a formula, and with it for a command.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _CELL_WIDTH: Final = 60
+# The name of the column that says what is left out.
+LEFT_OUT: Final = "left_out"
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -43,9 +48,11 @@ def export(result: QueryResult, kind: Format, *, raw: bool = False) -> bytes:
         raw: in CSV, do not put a `'` before texts that a spreadsheet would take for a formula; in a table, do not
             shorten long cells.
     """
+    if kind is Format.TABLE:
+        return _table(result, whole=raw).encode()
+    if result.left_out:
+        result = _with_note(result)
     match kind:
-        case Format.TABLE:
-            return _table(result, whole=raw).encode()
         case Format.CSV:
             return _csv(result, raw).encode()
         case Format.JSON:
@@ -62,6 +69,19 @@ def records(result: QueryResult) -> Iterator[tuple[Any, ...]]:
     converters = [_converter(kind) for kind in result.table.schema.types]
     for row in result.rows():
         yield tuple(convert(value) for convert, value in zip(converters, row, strict=True))
+
+
+def _with_note(result: QueryResult) -> QueryResult:
+    """The answer with what it leaves out as its last column. Without a line it gets one, since a program that counts
+    lines would take none for good news."""
+    import pyarrow as pa
+
+    names = _unique([*result.columns, LEFT_OUT])
+    columns: list[Any] = list(result.table.columns)
+    if not len(result):
+        columns = [pa.array([None], kind) for kind in result.table.schema.types]
+    columns.append(pa.array([result.left_out] * max(len(result), 1), pa.string()))
+    return QueryResult(pa.Table.from_arrays(columns, names=names), (*result.types, "VARCHAR"), result.problems)
 
 
 def _converter(kind: pa.DataType) -> Callable[[Any], Any]:
@@ -161,7 +181,10 @@ def _table(result: QueryResult, whole: bool) -> str:
     numeric = [_is_numeric(kind) for kind in result.types]
     text = [_line(line, widths, numeric) for line in lines]
     text.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(text) + f"\n({len(result)} {'row' if len(result) == 1 else 'rows'})\n"
+    text.append(f"({len(result)} {'row' if len(result) == 1 else 'rows'})")
+    if result.left_out:
+        text.append(f"{LEFT_OUT}: {_visible(result.left_out, whole=True)}")
+    return "\n".join(text) + "\n"
 
 
 def _line(cells: list[str], widths: list[int], numeric: list[bool]) -> str:

@@ -1,7 +1,8 @@
 """Asks a store questions in SQL, in a DuckDB that can do nothing else: it reads the store's runs and writes nothing.
 
 Statements come from people and from whatever they pasted, so each of four locks would do alone: no file access but
-the store's runs, a configuration that cannot be changed, SELECT statements only, and read-only transactions.
+the tables that the catalog has checked, a configuration that cannot be changed, SELECT statements only, and read-only
+transactions.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from reqflo_ray.analysis.catalog import Catalog, read_catalog
-from reqflo_ray.errors import Problem, QueryError, StoreError
-from reqflo_ray.store import layout
+from reqflo_ray.analysis.explanation import explain
+from reqflo_ray.errors import Problem, QueryError
+from reqflo_ray.model.results import Damaged
 from reqflo_ray.store.object_storage import ObjectStorage
-from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import Storage
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_VIEWS = "runs, results, steps, assertions, logs"
 _STREAMED_ROWS = 20_000
 
 
@@ -44,6 +44,11 @@ class QueryResult:
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
+    @property
+    def left_out(self) -> str:
+        """What is left out of it, on one line; "" for nothing."""
+        return "; ".join(problem.message for problem in self.problems)
+
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The lines as Python values. A map is a list of pairs."""
         for batch in self.table.to_batches(max_chunksize=1000):
@@ -59,6 +64,7 @@ class Session:
     def __init__(self, connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Catalog) -> None:
         self._connection = connection
         self._storage = storage
+        self._catalog = catalog
         self.run_ids: tuple[str, ...] = tuple(line["run_id"] for line in catalog.runs)
         self.problems: tuple[Problem, ...] = catalog.problems
 
@@ -67,6 +73,7 @@ class Session:
 
         Raises:
             QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
+            StoreError: a file that it reads was removed or changed meanwhile.
         """
         with self._answering(sql) as relation:
             return QueryResult(relation.to_arrow_table(), tuple(str(kind) for kind in relation.types), self.problems)
@@ -79,6 +86,7 @@ class Session:
 
         Raises:
             QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
+            StoreError: a file that it reads was removed or changed meanwhile.
         """
         import pyarrow as pa
 
@@ -90,6 +98,7 @@ class Session:
     @contextlib.contextmanager
     def _answering(self, sql: str) -> Iterator[duckdb.DuckDBPyRelation]:
         import duckdb
+        import pyarrow as pa
 
         try:
             self._check(self._connection.extract_statements(sql))
@@ -98,8 +107,9 @@ class Session:
                 yield self._connection.sql(sql)
             finally:
                 self._connection.execute("ROLLBACK")
-        except duckdb.Error as problem:
-            raise _deleted(self._storage, self.run_ids) or _explain(problem) from None
+        # Of an answer that is streamed, Arrow raises what DuckDB says.
+        except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError) as problem:
+            raise explain(problem, self._storage, self._catalog) from None
 
     def close(self) -> None:
         """End the session."""
@@ -128,19 +138,28 @@ class Session:
             )
 
 
-def open_session(storage: Storage, runs: Sequence[str] | None = None, *, now: datetime | None = None) -> Session:
+def open_session(
+    storage: Storage,
+    runs: Sequence[str] | None = None,
+    *,
+    damaged: Damaged = Damaged.REFUSE,
+    now: datetime | None = None,
+) -> Session:
     """Open the finished runs of a store and the committed part of the others, or only those that `runs` name.
 
     Args:
+        damaged: what becomes of it if files of results are not what was written.
         now: the present instant, by which a silent run counts as interrupted; the clock's, unless given.
 
     Raises:
         UsageError: `unknown_run` or `ambiguous_run`.
+        IntegrityError: `damaged_file`; see `read_catalog`.
+        StoreError: the store does not answer, or a file was removed or changed meanwhile.
         QueryError: DuckDB cannot be started.
     """
     import duckdb
 
-    catalog = read_catalog(storage, runs, now or datetime.now(UTC))
+    catalog = read_catalog(storage, runs, now or datetime.now(UTC), damaged)
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -154,10 +173,10 @@ def open_session(storage: Storage, runs: Sequence[str] | None = None, *, now: da
     )
     try:
         _build(connection, storage, catalog)
-        _lock(connection, storage)
-    except duckdb.Error as problem:
+        _lock(connection, _files(storage, catalog))
+    except (duckdb.Error, OSError, UnicodeDecodeError) as problem:
         connection.close()
-        raise _deleted(storage, [line["run_id"] for line in catalog.runs]) or _explain(problem) from None
+        raise explain(problem, storage, catalog) from None
     return Session(connection, storage, catalog)
 
 
@@ -171,7 +190,9 @@ def _build(connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Cat
     if isinstance(storage, ObjectStorage):
         from reqflo_ray.analysis.object_files import StoreFiles
 
-        connection.register_filesystem(StoreFiles(storage, catalog.sizes))
+        connection.register_filesystem(
+            StoreFiles(storage, {path: promised.size for path, promised in catalog.files.items()})
+        )
     for name, table in (
         ("runs", pa.Table.from_pylist(list(catalog.runs), schema=views.RUNS)),
         (views.NO_RESULTS, views.empty_table(tables.RESULTS)),
@@ -188,35 +209,12 @@ def _build(connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Cat
     connection.execute(views.LOGS)
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, storage: Storage) -> None:
-    folder = f"{storage.uri}/{layout.RUNS}/".replace("'", "''")
-    connection.execute(f"SET allowed_directories = ['{folder}']")
+def _files(storage: Storage, catalog: Catalog) -> list[str]:
+    return [f"{storage.uri}/{path}" for path in catalog.files]
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
+    # Files and no folder: beside them lie the key of an unfinished run, its journals, and what is not proven.
+    connection.execute("SET allowed_paths = ?", [files])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-
-
-def _deleted(storage: Storage, run_ids: Sequence[str]) -> StoreError | None:
-    """Why files are not there any more that the catalog has seen; None if all their runs are there."""
-    for run_id in run_ids:
-        if not RunFolder(storage, run_id).exists():
-            hint = "ask again: what was deleted takes part no more"
-            return StoreError(f"run `{run_id}` was deleted while it was being asked", code="run_deleted", hint=hint)
-    return None
-
-
-def _explain(problem: duckdb.Error) -> QueryError:
-    import duckdb
-
-    text = str(problem).strip()
-    hint = ""
-    if isinstance(problem, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
-        hint = f"there are {_VIEWS}; `DESCRIBE steps` lists the columns of one"
-    elif isinstance(problem, duckdb.PermissionException):
-        hint = "a query reads the store and nothing else"
-    elif isinstance(problem, duckdb.OutOfMemoryException):
-        hint = "ask for fewer columns or rows: bodies are large"
-    elif isinstance(problem, duckdb.IOException | duckdb.InvalidInputException):
-        hint = "if it names a file of the store, `reqflo-ray verify RUN` says whether it is damaged"
-    with contextlib.suppress(ValueError):
-        text = text[: text.index("\n\nLINE")] + text[text.index("\nLINE") :]
-    return QueryError(text, hint=hint)

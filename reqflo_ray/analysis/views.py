@@ -50,10 +50,14 @@ RUNS: Final = pa.schema(_RUN_COLUMNS)
 def _readable_json(text: str) -> str:
     """The expression that makes JSON `text` readable for DuckDB, which fails a whole query for half of a surrogate
     pair: its escape, which is exact in the files, becomes the text of that escape."""
-    # Escaped backslashes are put aside meanwhile, as a character that no JSON text holds as it is.
+    # What is no half is put aside meanwhile, behind characters that no JSON text holds as they are: escaped
+    # backslashes, and both halves of a pair.
     aside = rf"replace({text}, '\\', chr(1))"
+    pair = r"'\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})'"
+    aside = rf"regexp_replace({aside}, {pair}, chr(2) || '\1' || chr(3) || '\2', 'g')"
     shown = rf"regexp_replace({aside}, '\\ud[89a-f][0-9a-f][0-9a-f]', '\\\0', 'g')"
-    return rf"CASE WHEN contains({text}, '\ud') THEN replace({shown}, chr(1), '\\') ELSE {text} END"
+    shown = rf"replace(replace(replace({shown}, chr(3), '\u'), chr(2), '\u'), chr(1), '\\')"
+    return rf"CASE WHEN contains({text}, '\ud') THEN {shown} ELSE {text} END"
 
 
 ASSERTIONS: Final = f"""

@@ -18,6 +18,7 @@ import typer
 from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import Durability, Evidence
+from reqflo_ray.model.results import Damaged
 from reqflo_ray.model.workers import parse_workers
 
 WHAT: Final = "What to run"
@@ -201,6 +202,14 @@ OutputFile: TypeAlias = Annotated[
         metavar="FILE.json",
         rich_help_panel=OUTPUT,
         help="Write the verdict and every row's result there: `--report json=FILE.json`.",
+    ),
+]
+DamagedFiles: TypeAlias = Annotated[
+    Damaged,
+    typer.Option(
+        "--damaged",
+        rich_help_panel=OUTPUT,
+        help="Results that are not what was written: refuse (exit 3), or leave them out and say so.",
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on standard output.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,7 +15,9 @@ from reqflo_ray.cli.render_row import render_row
 from reqflo_ray.cli.runs import facts_of
 from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape
-from reqflo_ray.errors import UsageError
+from reqflo_ray.cli.wording import left_out
+from reqflo_ray.errors import Problem, UsageError
+from reqflo_ray.model.results import Damaged
 
 EXAMPLES: Final = """\
 reqflo-ray show latest
@@ -47,6 +49,7 @@ def show(
     full: Annotated[
         bool, typer.Option("--full", rich_help_panel=options.OUTPUT, help="Bodies as far as they are kept.")
     ] = False,
+    damaged: options.DamagedFiles = Damaged.REFUSE,
     store: options.StoreLocation = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -59,29 +62,32 @@ def show(
                 code="step_without_row",
                 hint="a step belongs to a row: add `--row KEY`",
             )
-        _show_run(run, store, as_json, terminal)
+        _show_run(run, store, damaged, as_json, terminal)
     else:
-        _show_row(run, row, step, store, terminal, as_json=as_json, full=full)
+        _show_row(run, row, step, store, damaged, terminal, as_json=as_json, full=full)
 
 
-def _show_run(run: str, store: str | None, as_json: bool, terminal: Terminal) -> None:
+def _show_run(run: str, store: str | None, damaged: Damaged, as_json: bool, terminal: Terminal) -> None:
     from reqflo_ray import api
 
     opened = api.open_store(store)
     found = opened.find(run)
     facts = facts_of(found)
     counts = {name: getattr(found.counts, name) for name in _COUNTED}
-    failures = opened.query(_FAILURES, runs=(found.run_id,))
+    failures = opened.query(_FAILURES, runs=(found.run_id,), damaged=damaged)
     failing = list(failures.rows())
     if as_json:
         rows = [dict(zip(failures.columns, map(as_json_value, line), strict=True)) for line in failing]
-        terminal.data(readable_json({**facts, "counts": counts, "failures": rows}))
+        document = {**facts, "counts": counts, "failures": rows}
+        terminal.data(readable_json(_with_left_out(document, failures.problems)))
         return
     for name, value in facts.items():
         if value not in (None, "") and value is not False:
             terminal.text(f"{name:<12} {escape(str(value))}")
     shown = "  ".join(f"{name} {number}" for name, number in counts.items() if number)
     terminal.text(f"{'counts':<12} {shown or 'none yet'}")
+    for line in left_out(failures.problems):
+        terminal.text(line)
     if failing:
         terminal.text("")
         write_table(failures.columns, failing, terminal)
@@ -91,17 +97,30 @@ def _show_run(run: str, store: str | None, as_json: bool, terminal: Terminal) ->
 
 
 def _show_row(
-    run: str, row: str, step: str | None, store: str | None, terminal: Terminal, *, as_json: bool, full: bool
+    run: str,
+    row: str,
+    step: str | None,
+    store: str | None,
+    damaged: Damaged,
+    terminal: Terminal,
+    *,
+    as_json: bool,
+    full: bool,
 ) -> None:
     from reqflo_ray import api
 
-    found = api.open_store(store).row(run, row, step=step)
+    found = api.open_store(store).row(run, row, step=step, damaged=damaged)
     if as_json:
         document = {"result": _opened(found.result, "inputs"), "steps": [_opened(it, "outputs") for it in found.steps]}
-        terminal.data(readable_json(as_json_value(document)))
+        terminal.data(readable_json(as_json_value(_with_left_out(document, found.problems))))
         return
-    for line in render_row(found.result, found.steps, terminal, full=full):
+    for line in (*left_out(found.problems), *render_row(found.result, found.steps, terminal, full=full)):
         terminal.text(line)
+
+
+def _with_left_out(document: dict[str, Any], problems: Sequence[Problem]) -> dict[str, Any]:
+    """A document that says what it leaves out, if there is something."""
+    return {**document, "left_out": [problem.message for problem in problems]} if problems else document
 
 
 def _opened(line: Mapping[str, Any], column: str) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from reqflo_ray.cli import options
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape, escape_json, neutralize_ci_commands
-from reqflo_ray.cli.wording import counted
+from reqflo_ray.cli.wording import counted, left_out
 from reqflo_ray.errors import UsageError
+from reqflo_ray.model.results import Damaged
 from reqflo_ray.reports.output_file import whole_file
 
 EXAMPLES: Final = """\
@@ -60,6 +61,7 @@ def sql(
             "--raw", rich_help_panel=options.OUTPUT, help="CSV cells as they are, formulas of spreadsheets too."
         ),
     ] = False,
+    damaged: options.DamagedFiles = Damaged.REFUSE,
     store: options.StoreLocation = None,
 ) -> None:
     """Ask the results with SQL (DuckDB); the tables are runs, results, steps, assertions and logs."""
@@ -79,12 +81,15 @@ def sql(
         )
     if raw and chosen is not Format.CSV:
         raise UsageError("`--raw` is about CSV", code="raw_without_csv", hint="add `--format csv`, or leave it out")
-    answer = api.open_store(store).query(sys.stdin.read() if query == "-" else query, runs=tuple(run or ()))
+    question = sys.stdin.read() if query == "-" else query
+    answer = api.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged)
     if answer.problems:
         terminal.note(render_problems(answer.problems, terminal))
     if chosen is Format.TABLE:
         rows = list(answer.rows())
         write_table(answer.columns, rows, terminal)
+        for line in left_out(answer.problems):
+            terminal.text(line)
         if terminal.out_is_terminal:
             terminal.note(f"({counted(len(rows), 'row')})")
         return

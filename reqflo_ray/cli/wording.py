@@ -5,12 +5,14 @@ Text only: nothing here writes, or knows where a line is shown.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from reqflo_ray.cli.terminal import Terminal, escape, shorten
 
 if TYPE_CHECKING:
     from reqflo_ray.api import Progress
+    from reqflo_ray.errors import Problem
     from reqflo_ray.model.results import Counts, Failure
 
 _LONGEST_MESSAGE: Final = 300
@@ -48,6 +50,11 @@ def describe_failure(failure: Failure, terminal: Terminal) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 row`, `1000 rows`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def left_out(problems: Iterable[Problem]) -> Iterator[str]:
+    """What an answer leaves out, a line each, for below or above what it holds."""
+    return (f"{'left out':<12} {escape(problem.message)}" for problem in problems)
 
 
 def readable_seconds(seconds: float) -> str:

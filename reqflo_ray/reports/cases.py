@@ -71,8 +71,8 @@ def remainders(run: ReportedRun, listed: int, listed_not_passed: int) -> Iterato
             message=f"{not_passed} more rows did not pass; {run.query_command()}",
         )
     for problem in run.problems:
-        yield Remainder(name="(rows that cannot be read)", status="error", message=one_line(problem.message))
-    if not run.is_complete:
+        yield Remainder(name="(results that are left out)", status="error", message=one_line(problem.message, 1000))
+    if not run.is_finished:
         yield from _journaled(run)
         planned = "an unknown number of" if run.rows_planned is None else str(run.rows_planned)
         done = run.rows_readable
@@ -90,7 +90,9 @@ def _journaled(run: ReportedRun) -> Iterator[Remainder]:
         told = ": ".join(filter(None, (failure.step, failure.code, failure.message)))
         yield Remainder(name=f"{name} (not committed)", status=failure.status.value, message=one_line(told))
     counts = run.verdict.counts
-    if (more := counts.rows - counts.passed - run.rows_not_passed - len(run.journaled_failures)) > 0:
+    # Of rows that are left out it is not known whether they passed; that they are is told besides.
+    more = counts.rows - counts.passed - run.rows_not_passed - len(run.journaled_failures) - run.rows_unreadable
+    if more > 0:
         yield Remainder(
             name="(rows that did not pass, not committed)",
             status="failed",

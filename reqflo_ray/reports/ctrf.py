@@ -1,6 +1,7 @@
 """The Common Test Report Format (ctrf.io), JSON that actions and dashboards read: a test for each row.
 
-Bounded like JUnit: see `cases`. The summary counts all rows, also those that are not listed.
+Bounded like JUnit: see `cases`. The summary counts all rows, also those that are not listed. Where results are left
+out, it counts only the others as passed, and what says so as failed.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from reqflo_ray.model.results import Status
 from reqflo_ray.reports.cases import Case, cases, remainders, suite_name
 from reqflo_ray.reports.source import ReportedRun
 from reqflo_ray.reports.text import one_line
 
 _SPECIFICATION: Final = "1.0.0"
 _STATUSES: Final = {"passed": "passed", "failed": "failed", "error": "failed", "skipped": "skipped"}
+_SUMMED: Final = (Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED)
 _OTHER: Final = "other"
 
 
@@ -60,19 +63,27 @@ def _test(case: Case, suite: list[str]) -> dict[str, Any]:
 
 
 def _summary(run: ReportedRun) -> dict[str, Any]:
-    counts, verdict = run.verdict.counts, run.verdict
+    counts, verdict, left_out = run.verdict.counts, run.verdict, len(run.problems)
+    ended = {status: getattr(counts, status.value) for status in Status}
+    if run.problems:
+        ended = dict(run.rows_by_status)
     start = _milliseconds(verdict.started_at)
     return {
-        "tests": counts.rows,
-        "passed": counts.passed,
-        "failed": counts.failed + counts.error,
-        "skipped": counts.skipped,
+        "tests": counts.rows + left_out,
+        "passed": ended[Status.PASSED],
+        "failed": ended[Status.FAILED] + ended[Status.ERROR] + left_out,
+        "skipped": ended[Status.SKIPPED],
         "pending": max(0, (run.rows_planned or 0) - counts.rows),
-        "other": counts.inconclusive + counts.cancelled,
+        "other": counts.rows - sum(ended[status] for status in _SUMMED),
         "start": start,
         "stop": start + round(verdict.duration_ms),
         "duration": round(verdict.duration_ms),
-        "extra": {"verdict": verdict.status.value, "exitCode": verdict.exit_code, "complete": run.is_complete},
+        "extra": {
+            "verdict": verdict.status.value,
+            "exitCode": verdict.exit_code,
+            "complete": run.is_complete,
+            "leftOut": [one_line(problem.message, 1000) for problem in run.problems],
+        },
     }
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from reqflo_ray.analysis.session import open_session
 from reqflo_ray.errors import QueryError, ReqfloError, StoreError, UsageError
-from reqflo_ray.model.results import Verdict
+from reqflo_ray.model.results import Damaged, Verdict
 from reqflo_ray.reports import ctrf, html, junit, markdown, result_document
 from reqflo_ray.reports.output_file import need_writable_place, whole_file
 from reqflo_ray.reports.source import ReportedRun
@@ -58,15 +58,23 @@ def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
     return tuple(found.values())
 
 
-def write_reports(storage: Storage, run: str, reports: Iterable[Report], said: Verdict | None = None) -> None:
+def write_reports(
+    storage: Storage,
+    run: str,
+    reports: Iterable[Report],
+    said: Verdict | None = None,
+    damaged: Damaged = Damaged.REFUSE,
+) -> None:
     """Write reports of a run of the store, finished or not: of an unfinished one, what is committed, marked so.
 
     Args:
         run: the run's id, a unique beginning of it, or `latest`.
         said: see `ReportedRun.of`.
+        damaged: what becomes of them if files of results are not what was written; without these they say so.
 
     Raises:
         UsageError: there is no such run, or see `check_reports`.
+        IntegrityError: `damaged_file`, or `results_differ`: the results are not those that were counted.
         StoreError: the run cannot be read.
         ReqfloError: a report could not be written; if it is more than one, each is a problem of it.
     """
@@ -74,7 +82,7 @@ def write_reports(storage: Storage, run: str, reports: Iterable[Report], said: V
     folder = resolve_run(storage, run)
     failed: list[ReqfloError] = []
     try:
-        with open_session(storage, [folder.run_id]) as session:
+        with open_session(storage, [folder.run_id], damaged=damaged) as session:
             reported = ReportedRun.of(folder, session, said)
             for report in asked:
                 if problem := _failure_of(report, reported):

@@ -48,7 +48,7 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         run=run,
         headline=overview.headline(run),
-        status=run.verdict.status.value if run.is_complete else "unfinished",
+        status=run.verdict.status.value if run.is_complete else "incomplete",
         counts=overview.counts(run),
         facts=overview.facts(run),
         problems=run.problems,

@@ -81,6 +81,8 @@ def _properties(run: ReportedRun) -> Iterator[tuple[str, str]]:
         yield name, str(getattr(run.verdict.counts, name))
     if run.record.environment.insecure:
         yield "insecure", "true"
+    for problem in run.problems:
+        yield "left_out", one_line(problem.message, 1000)
 
 
 def _count(statuses: list[str], element: str) -> str:

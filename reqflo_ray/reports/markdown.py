@@ -44,7 +44,7 @@ def _lines(run: ReportedRun) -> Iterator[str]:
     yield ""
     yield from _table(overview.counts(run), [list(overview.counts(run).values())])
     for problem in run.problems:
-        yield f"⚠️ {code(problem.message)}"
+        yield f"⚠️ Not all is here: {code(problem.message)}"
         yield ""
     if run.rows_not_passed:
         yield from _failures(run)

@@ -19,9 +19,13 @@ _ALWAYS: Final = ("rows", "passed", "failed", "error")
 
 
 def headline(run: ReportedRun) -> str:
-    """The verdict; of a run that is not complete, that it is none yet."""
+    """The verdict; of a run that is not finished, or of which something is left out, that it is not all."""
     if run.is_complete:
         return run.verdict.status.value
+    if run.is_finished and run.rows_unreadable:
+        return f"incomplete: {run.rows_readable} of {run.verdict.counts.rows} rows can be read"
+    if run.is_finished:
+        return "incomplete: steps of some rows cannot be read"
     planned = "" if run.rows_planned is None else f" of {run.rows_planned}"
     return f"unfinished: {run.verdict.counts.rows}{planned} rows have a result"
 
@@ -29,6 +33,7 @@ def headline(run: ReportedRun) -> str:
 def counts(run: ReportedRun) -> dict[str, int]:
     """What was counted, without zeros that say nothing."""
     found = {name: int(getattr(run.verdict.counts, name)) for name in _COUNTED}
+    found["unreadable"] = run.rows_unreadable
     return {name: number for name, number in found.items() if number or name in _ALWAYS}
 
 

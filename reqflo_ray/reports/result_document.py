@@ -14,16 +14,18 @@ SCHEMA: Final = "reqflo-ray/run-result/1"
 
 
 def write(run: ReportedRun, file: BinaryIO) -> None:
-    """Write `{"schema", "run_id", "results", "complete", "verdict", "rows": […]}`.
+    """Write `{"schema", "run_id", "results", "complete", "left_out", "verdict", "rows": […]}`.
 
     Rows are objects with the columns of the `results` view, in row order; `inputs` is an object. Of a run that is not
-    complete they are those that have a result, and the verdict is that of these.
+    finished they are those that have a result, and the verdict is that of these. `left_out` says in sentences what is
+    not there since it is damaged; then `complete` is false.
     """
     head = {
         "schema": SCHEMA,
         "run_id": run.run_id,
         "results": f"{run.folder.storage.uri}/{run.folder.path('')}".rstrip("/"),
         "complete": run.is_complete,
+        "left_out": [problem.message for problem in run.problems],
         "verdict": run.verdict,
     }
     # The opening object stays open: rows follow as its last field.

@@ -14,11 +14,12 @@ from functools import cached_property
 from typing import Any, Final
 
 from reqflo_ray.analysis.session import QueryResult, Session
-from reqflo_ray.errors import Problem
+from reqflo_ray.errors import IntegrityError, Problem
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.reports.text import visible
-from reqflo_ray.store.history import RunState, run_state
+from reqflo_ray.store import layout
+from reqflo_ray.store.history import RunState
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import read_plan
 
@@ -26,6 +27,8 @@ Line = Mapping[str, Any]
 
 _PLAIN_KEY: Final = re.compile(r"[\w.@:+/-]{1,200}", re.ASCII)
 _EVIDENCE_CHARACTERS: Final = 2_000
+_ROWS_BY_STATUS: Final = "select status, count(*) as rows from results group by status"
+_LAST_END: Final = "select max(started_at + to_microseconds((duration_ms * 1000)::bigint)) as ended_at from results"
 _STEP_COLUMNS: Final = (
     "row_index, step_id, step_index, attempt, status, error_code, error_message, http_request_method, url_full,"
     " http_response_status_code, duration_ms, resend_count, assertions"
@@ -50,8 +53,9 @@ _EVIDENCE_COLUMNS: Final = "".join(
 class ReportedRun:
     """A run, finished or not, with an open session on its results; of an unfinished one, what is committed.
 
-    `verdict` is the stored one, or else what was said or can be said so far. `rows_planned` is how many rows it has in
-    all, None before they are staged.
+    `state` and results are as they were when the session was opened. `verdict` is the stored one, or else what was said
+    or can be said so far. `rows_planned` is how many rows it has in all, None before they are staged. `rows_unreadable`
+    is how many of those that have a result are left out, as far as that is known.
     """
 
     folder: RunFolder
@@ -59,6 +63,7 @@ class ReportedRun:
     state: RunState
     verdict: Verdict
     rows_planned: int | None
+    rows_unreadable: int
     session: Session
 
     @classmethod
@@ -69,19 +74,26 @@ class ReportedRun:
             said: how the call that ran it says that it ended, which also counts rows that are only journaled.
 
         Raises:
-            IntegrityError, StoreError: it cannot be read.
+            IntegrityError, StoreError: it cannot be read, or its results are not those that were counted.
         """
-        record, verdict = folder.load_run(), folder.read_verdict()
+        # One look for all that changes while a run goes on: rows of a later one would be missing.
+        [line] = _objects(session.query("select * from runs"))
+        counted = Counts(**{name: line[name] for name in Counts.__struct_fields__})
+        record, state = folder.load_run(), RunState(line["state"])
+        verdict = folder.read_verdict() if state is RunState.FINISHED else None
         plan = None if verdict else read_plan(folder.storage, folder.run_id)
         planned = plan.rows if plan else None
-        return cls(
+        reported = cls(
             folder=folder,
             record=record,
-            state=run_state(folder, record, datetime.now(UTC)),
-            verdict=verdict or said or _verdict_so_far(folder, record),
+            state=state,
+            verdict=verdict or said or _verdict_so_far(record, counted, session),
             rows_planned=verdict.counts.rows if verdict else planned,
+            rows_unreadable=line["rows_unreadable"],
             session=session,
         )
+        reported._need_agreement(counted)
+        return reported
 
     @property
     def run_id(self) -> str:
@@ -89,25 +101,30 @@ class ReportedRun:
         return self.record.run_id
 
     @property
-    def is_complete(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether all its rows have a verdict that changes no more."""
         return self.state is RunState.FINISHED
 
     @property
+    def is_complete(self) -> bool:
+        """Whether it is finished, and nothing of its results is left out."""
+        return self.is_finished and not self.problems
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
-        """Warnings about files that are left out since they cannot be read."""
+        """What is left out, since it is not what was written."""
         return self.session.problems
 
     @cached_property
     def rows_not_passed(self) -> int:
         """How many rows did not pass."""
-        return self._count("where status <> 'passed'")
+        return self.rows_readable - self.rows_by_status[Status.PASSED]
 
     @cached_property
     def journaled_failures(self) -> tuple[Failure, ...]:
         """Those of the verdict that have no result yet, since their shard is not committed."""
         failures = self.verdict.failures
-        if self.is_complete or not failures:
+        if self.is_finished or not failures:
             return ()
         numbers = ", ".join(str(failure.row_index) for failure in failures)
         found = {
@@ -116,9 +133,15 @@ class ReportedRun:
         return tuple(failure for failure in failures if failure.row_index not in found)
 
     @cached_property
+    def rows_by_status(self) -> Mapping[Status, int]:
+        """How many rows ended how, of those whose result can be read."""
+        found = {line["status"]: line["rows"] for line in self._ask(_ROWS_BY_STATUS)}
+        return {status: int(found.get(status.value, 0)) for status in Status}
+
+    @property
     def rows_readable(self) -> int:
         """How many rows have a result that can be read."""
-        return self._count("")
+        return sum(self.rows_by_status.values())
 
     def rows(self, limit: int) -> list[Line]:
         """The first `limit` rows, in order."""
@@ -187,25 +210,37 @@ class ReportedRun:
         file, _, line = place.rpartition(":")
         return (file, int(line)) if file and line.isdecimal() else None
 
-    def _count(self, condition: str) -> int:
-        [line] = self._ask(f"select count(*) as number from results {condition}")
-        return int(line["number"])
+    def _need_agreement(self, counted: Counts) -> None:
+        """Refuse results that do not hold the rows that were counted, unless these are known to be left out."""
+        missing = {status: getattr(counted, status.value) - rows for status, rows in self.rows_by_status.items()}
+        if min(missing.values()) >= 0 and sum(missing.values()) == self.rows_unreadable:
+            return
+        status = max(missing, key=lambda status: abs(missing[status]))
+        told = (
+            f"{getattr(counted, status.value)} rows as {status.value}; the results have {self.rows_by_status[status]}"
+        )
+        raise IntegrityError(
+            f"the results of run `{self.run_id}` are not those that were counted",
+            code="results_differ",
+            cause=f"{layout.VERDICT if self.is_finished else layout.COMMITS} counts {told}",
+            hint=f"`reqflo-ray verify {self.run_id}` lists all damage",
+        )
 
     def _ask(self, sql: str) -> list[Line]:
-        answer = self.session.query(sql)
-        return [dict(zip(answer.columns, values, strict=True)) for values in answer.rows()]
+        return _objects(self.session.query(sql))
 
 
-def _verdict_so_far(folder: RunFolder, record: RunRecord) -> Verdict:
-    counts, ended_us = Counts(), 0
-    for commit in folder.commits():
-        counts = counts.plus(commit.summary.counts)
-        ended_us = max(ended_us, commit.summary.finished_at_us)
+def _objects(answer: QueryResult) -> list[Line]:
+    return [dict(zip(answer.columns, values, strict=True)) for values in answer.rows()]
+
+
+def _verdict_so_far(record: RunRecord, counts: Counts, session: Session) -> Verdict:
+    [line] = _objects(session.query(_LAST_END))
     limit = record.options.max_failures
     enough = limit is not None and counts.rows - counts.passed >= limit
     worst = worst_status(counts)
     began = datetime.fromisoformat(record.created_at)
-    ended = max(began, datetime.fromtimestamp(ended_us / 1e6, UTC))
+    ended = max(began, line["ended_at"].replace(tzinfo=UTC)) if line["ended_at"] else began
     return Verdict(
         run_id=record.run_id,
         journey=record.journey,

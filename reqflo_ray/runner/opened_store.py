@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from reqflo_ray.analysis.session import QueryResult, Session, open_session
-from reqflo_ray.errors import ReqfloError, UsageError
+from reqflo_ray.errors import Problem, ReqfloError, UsageError
+from reqflo_ray.model.results import Damaged
 from reqflo_ray.store.history import RunSummary, list_runs, resolve_run, summarize
 from reqflo_ray.store.pruning import Pruned, prune
 from reqflo_ray.store.storage import Storage
@@ -22,10 +23,12 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowView:
-    """One row of a run: its line of `results`, and its lines of `steps` in order, by column name."""
+    """One row of a run: its line of `results`, and its lines of `steps` in order, by column name. `problems` say what
+    of the run is left out, which may be steps of this row."""
 
     result: Mapping[str, Any]
     steps: tuple[Mapping[str, Any], ...]
+    problems: tuple[Problem, ...] = ()
 
 
 class Store:
@@ -47,32 +50,45 @@ class Store:
         """The run of that id, unique beginning, or `latest`. Raises `UsageError` with the candidates."""
         return summarize(resolve_run(self._storage, run), datetime.now(UTC))
 
-    def query(self, sql: str, runs: Sequence[str] = ()) -> QueryResult:
+    def query(self, sql: str, runs: Sequence[str] = (), *, damaged: str = Damaged.REFUSE) -> QueryResult:
         """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all. A run that
         is deleted meanwhile takes no part.
+
+        Every file is checked against its SHA-256 before it is believed. Of all runs, one that cannot be read at all is
+        left out; `problems` of the answer say so.
+
+        Args:
+            damaged: `skip` leaves files of results out that are not what was written, and `problems` of the answer say
+                so; else they refuse the question.
 
         Raises:
             QueryError: it cannot be answered.
             UsageError: no such run.
+            IntegrityError: `damaged_file`, which names the files.
+            StoreError: a run is removed while it is asked.
         """
-        return self._asking(lambda session: session.query(sql), list(runs) or None)
+        return self._asking(lambda session: session.query(sql), list(runs) or None, damaged)
 
-    def row(self, run: str, row: str, step: str | None = None) -> RowView:
+    def row(self, run: str, row: str, step: str | None = None, *, damaged: str = Damaged.REFUSE) -> RowView:
         """One row, by its key or else its number, and its steps (or only `step`).
+
+        Args:
+            damaged: see `query`.
 
         Raises:
             UsageError: `unknown_run`, `unknown_row` or `unknown_step`.
+            IntegrityError, StoreError: as for `query`.
         """
-        return self._asking(lambda session: _row(session, row, step), [run])
+        return self._asking(lambda session: _row(session, row, step), [run], damaged)
 
     def verify(self, run: str) -> VerifyReport:
         """Check every file of a finished run against its digest. Raises `UsageError`."""
         return verify_run(resolve_run(self._storage, run))
 
-    def _asking(self, ask: Callable[[Session], _Answer], runs: Sequence[str] | None) -> _Answer:
+    def _asking(self, ask: Callable[[Session], _Answer], runs: Sequence[str] | None, damaged: str) -> _Answer:
         while True:
             try:
-                with open_session(self._storage, runs) as session:
+                with open_session(self._storage, runs, damaged=Damaged(damaged)) as session:
                     return ask(session)
             except ReqfloError as problem:
                 # Each time at least one run less is there: of those that are asked by name, it is then said.
@@ -99,6 +115,10 @@ class Store:
         )
 
 
+def _may_be_left_out(problems: tuple[Problem, ...]) -> str:
+    return "".join(f"it may be in what is left out: {problem.message}" for problem in problems)
+
+
 def _objects(result: QueryResult) -> list[dict[str, Any]]:
     return [dict(zip(result.columns, values, strict=True)) for values in result.rows()]
 
@@ -115,6 +135,7 @@ def _row(session: Session, row: str, step: str | None) -> RowView:
         raise UsageError(
             f"run `{session.run_ids[0]}` has no finished row `{row}`",
             code="unknown_row",
+            cause=_may_be_left_out(session.problems),
             hint='give its key or its number; `reqflo-ray sql "select row_index, row_key from results"` lists',
         )
     index = int(found[0]["row_index"])
@@ -122,5 +143,10 @@ def _row(session: Session, row: str, step: str | None) -> RowView:
     chosen = [entry for entry in steps if step is None or entry["step_id"] == step]
     if not chosen and step is not None:
         known = ", ".join(dict.fromkeys(str(entry["step_id"]) for entry in steps))
-        raise UsageError(f"the row has no step `{step}`", code="unknown_step", hint=f"there are: {known}")
-    return RowView(result=found[0], steps=tuple(chosen))
+        raise UsageError(
+            f"the row has no step `{step}`",
+            code="unknown_step",
+            cause=_may_be_left_out(session.problems),
+            hint=f"there are: {known}" if known else "",
+        )
+    return RowView(result=found[0], steps=tuple(chosen), problems=session.problems)

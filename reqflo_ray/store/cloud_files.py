@@ -46,7 +46,7 @@ def open_file(address: str) -> BinaryIO:
     if is_object_address(address):
         bucket, key = _bucket(address)
         with _as_os_errors():
-            raw = RangeFile(bucket.size(key), lambda start, end: _read(bucket, key, start, end))
+            raw = RangeFile(bucket.stat(key).size, lambda start, end: _read(bucket, key, start, end))
         return cast(BinaryIO, io.BufferedReader(raw, _READ_AHEAD))
     system, path = _arrow(address)
     return cast(BinaryIO, system.open_input_file(path))
@@ -57,7 +57,7 @@ def size_in_bytes(address: str) -> int:
     if is_object_address(address):
         bucket, key = _bucket(address)
         with _as_os_errors():
-            return bucket.size(key)
+            return bucket.stat(key).size
     system, path = _arrow(address)
     size = system.get_file_info(path).size
     if size is None:

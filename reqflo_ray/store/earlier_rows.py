@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 from reqflo_ray.model.plan import Row
-from reqflo_ray.model.results import Status
+from reqflo_ray.model.results import Commit, FileDigest, Status
 from reqflo_ray.store import layout
+from reqflo_ray.store.checked_files import read_checked
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import need_plan, read_rows
 
@@ -26,8 +28,8 @@ def count_chosen(earlier: RunFolder, statuses: Collection[Status] | None) -> arr
     if statuses is None:
         return array("q", (line.rows for line in plan))
     counts = array("q", bytes(8 * len(plan)))
-    for commit in earlier.commits():
-        counts[commit.shard] = sum(getattr(commit.summary.counts, status.value) for status in statuses)
+    for commit in earlier.storage.each(partial(_read_commit, earlier), _listed_commits(earlier)):
+        counts[commit.shard] = _counted(commit, statuses)
     return counts
 
 
@@ -46,15 +48,32 @@ def read_chosen(earlier: RunFolder, statuses: Collection[Status] | None, *, firs
                     yield row
 
 
+def _listed_commits(earlier: RunFolder) -> Iterator[FileDigest]:
+    """The commits as the manifest lists them: one that was changed could hide rows."""
+    manifest = earlier.read_manifest()
+    files = manifest.files if manifest is not None else ()
+    return (file for file in files if file.path.startswith(f"{layout.COMMITS}/"))
+
+
+def _read_commit(earlier: RunFolder, promised: FileDigest) -> Commit:
+    return earlier.decode(promised.path, read_checked(earlier, promised), Commit)
+
+
 def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) -> set[int]:
     import pyarrow as pa
     from pyarrow import parquet
 
     commit = earlier.read_commit(shard)
     # What is counted need not be looked for: most shards of most runs have no such row.
-    if commit is None or not any(getattr(commit.summary.counts, status.value) for status in statuses):
+    if commit is None or not _counted(commit, statuses):
         return set()
-    data = earlier.read_file(layout.results(shard, commit.attempt))
+    name = layout.results(shard, commit.attempt)
+    promised = next(file for file in commit.files if file.path == name)
+    data = read_checked(earlier, promised)
     table = parquet.ParquetFile(pa.BufferReader(data)).read(columns=["row_index", "status"], use_threads=False)
     lines: list[dict[str, Any]] = table.to_pylist()
     return {line["row_index"] for line in lines if line["status"] in statuses}
+
+
+def _counted(commit: Commit, statuses: Collection[Status]) -> int:
+    return sum(getattr(commit.summary.counts, status.value) for status in statuses)

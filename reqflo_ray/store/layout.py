@@ -21,6 +21,7 @@ SEALING_KEY: Final = "sealing.key"
 PLAN: Final = "plan.parquet"
 VERDICT: Final = "verdict.json"
 MANIFEST: Final = "manifest.json"
+CHECKED: Final = "checked.json"
 EPOCHS: Final = "epochs"
 STOPS: Final = "stop"
 ROWS: Final = "rows"
@@ -69,6 +70,11 @@ def place_of(name: str) -> tuple[int, str] | None:
     """The number and run of a name in the folder `ORDER`; None for a name of another kind."""
     found = _PLACE.fullmatch(name)
     return (int(found[1]), found[2]) if found and is_run_id(found[2]) else None
+
+
+def run_of(path: str) -> str:
+    """The id of the run in whose folder `path`, within the store, lies."""
+    return path.split("/")[1]
 
 
 def epoch(number: int) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from reqflo_ray.errors import StoreError
+from reqflo_ray.store.file_stat import FileStat
 
 if TYPE_CHECKING:
     from reqflo_ray.store.storage import LogFile
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 _TEMPORARY = ".tmp"
+_PIECE: Final = 2**20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -60,6 +62,11 @@ class LocalStorage:
     def read(self, path: str) -> bytes:
         return _guard(path, "read", lambda: _read_file(self._resolve(path)))
 
+    def pieces(self, path: str) -> Iterator[bytes]:
+        with _guard(path, "read", lambda: open(self._resolve(path), "rb", buffering=0, opener=_open_to_read)) as file:
+            while piece := _guard(path, "read", lambda: file.read(_PIECE)):
+                yield piece
+
     def exists(self, path: str) -> bool:
         # Not os.path.exists: it says False for any trouble, and then a fence would be seen as open.
         try:
@@ -70,8 +77,15 @@ class LocalStorage:
             _refuse(problem, path, "look at")
         return True
 
-    def size(self, path: str) -> int:
-        return _guard(path, "look at", lambda: os.stat(self._resolve(path)).st_size)
+    def stat(self, path: str) -> FileStat:
+        found = _guard(path, "look at", lambda: os.stat(self._resolve(path)))
+        # `utime` can put the modification time back, but not the change time. Not the device: a store that several
+        # machines mount has another on each.
+        return FileStat(
+            size=found.st_size,
+            identity=f"{found.st_size}-{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}",
+            changed_at=max(found.st_mtime, found.st_ctime),
+        )
 
     def each(self, action: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
         return map(action, items)

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from reqflo_ray.errors import StoreError
+from reqflo_ray.store.file_stat import FileStat
 from reqflo_ray.store.object_address import ObjectAddress
 from reqflo_ray.store.object_client import connect, raise_store_error
 
@@ -26,6 +27,7 @@ _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 
 _AT_A_TIME: Final = 16
+_PIECE: Final = 2**20
 # Metadata of each object that was created: whose it is, if the answer to its put was lost.
 _TOKEN: Final = "reqflo-put"
 # Losers see who has won; only a winner that is removed at once shows them nothing, and then there is room again.
@@ -80,6 +82,13 @@ class ObjectStorage:
 
         return self._ask(path, "read", lambda: obstore.get(self._client, path).bytes().to_bytes())
 
+    def pieces(self, path: str) -> Iterator[bytes]:
+        import obstore
+
+        stream = iter(self._ask(path, "read", lambda: obstore.get(self._client, path).stream(min_chunk_size=_PIECE)))
+        while (piece := self._ask(path, "read", lambda: next(stream, None))) is not None:
+            yield bytes(piece)
+
     def read_range(self, path: str, start: int, end: int) -> bytes:
         """The bytes of a file from `start` to before `end`, which must lie within it. Raises `FileNotFoundError`."""
         import obstore
@@ -88,15 +97,21 @@ class ObjectStorage:
 
     def exists(self, path: str) -> bool:
         try:
-            self.size(path)
+            self.stat(path)
         except FileNotFoundError:
             return False
         return True
 
-    def size(self, path: str) -> int:
+    def stat(self, path: str) -> FileStat:
         import obstore
 
-        return self._ask(path, "look at", lambda: obstore.head(self._client, path)["size"])
+        found = self._ask(path, "look at", lambda: obstore.head(self._client, path))
+        changed_at = found["last_modified"].timestamp()
+        return FileStat(
+            size=found["size"],
+            identity=f"{found['size']}-{found['e_tag'] or ''}-{found['version'] or ''}-{changed_at}",
+            changed_at=changed_at,
+        )
 
     def etag(self, path: str) -> str:
         """The entity tag of a file, "" if the service gives none. Raises `FileNotFoundError`."""

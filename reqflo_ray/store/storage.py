@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from reqflo_ray.errors import UsageError
+from reqflo_ray.store.file_stat import FileStat
 from reqflo_ray.store.local_storage import LocalStorage
 from reqflo_ray.store.object_address import SCHEMES, parse_address
 
@@ -79,12 +80,16 @@ class Storage(Protocol):
         """All bytes of a file. Raises `FileNotFoundError` if it does not exist."""
         ...
 
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file piece by piece, a megabyte or so at a time. Raises `FileNotFoundError`."""
+        ...
+
     def exists(self, path: str) -> bool:
         """Whether there is such a file. It never takes trouble for absence."""
         ...
 
-    def size(self, path: str) -> int:
-        """The size of a file in bytes. Raises `FileNotFoundError` if it does not exist."""
+    def stat(self, path: str) -> FileStat:
+        """Size and identity of a file, which is not read. Raises `FileNotFoundError` if it does not exist."""
         ...
 
     def each(self, action: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:

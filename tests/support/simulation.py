@@ -180,9 +180,6 @@ class SimulatedStorage:
     def _visible_logs(self) -> list[str]:
         return [path for path in self._disk.logs if not self._disk.is_far or self._disk.synced[path]]
 
-    def size(self, path: str) -> int:
-        return len(self.read(path))
-
     def read_log(self, path: str, *, synced: bool) -> bytes:
         data = self._disk.logs.get(path)
         if data is None:

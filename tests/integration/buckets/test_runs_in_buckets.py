@@ -8,7 +8,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import DatasetError, IntegrityError, QueryError, RunConflictError, UsageError
 from reqflo_ray.model.plan import Plan
-from reqflo_ray.model.results import Commit, Counts, ShardOutcome, ShardSummary, Status
+from reqflo_ray.model.results import Commit, Counts, Damaged, ShardOutcome, ShardSummary, Status
 from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.reports.formats import FORMATS
 from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
 from reqflo_ray.runner.shard import run_shard
 from reqflo_ray.runner.worker import open_worker
+from reqflo_ray.store import checked_files
 from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.object_storage import ObjectStorage
 from reqflo_ray.store.owner import Owner
@@ -191,6 +192,8 @@ def test_a_question_reaches_the_tables_of_its_store_and_nothing_else(
     open_storage(other).write("runs/r1/x.txt", b"canary")
     open_storage(bucket.uri).write("x.txt", b"canary")
     open_storage(bucket.uri).write("runs/r1/x.txt", b"canary")
+    open_storage(bucket.uri).write("runs/r1/sealing.key", b"canary")
+    open_storage(bucket.uri).write("runs/r1/results/shard-00000.a0009.parquet", b"canary")
     (tmp_path / "x.txt").write_text("canary")
     [table, *_] = open_storage(bucket.uri).list("runs/r1/steps")
     places = (
@@ -198,6 +201,11 @@ def test_a_question_reaches_the_tables_of_its_store_and_nothing_else(
         f"{bucket.uri}/runs/../x.txt",
         f"{bucket.uri}/runs/r1/x.txt",
         f"{bucket.uri}/runs/r1/*.txt",
+        f"{bucket.uri}/runs/r1/sealing.key",
+        f"{bucket.uri}/runs/r1/run.json",
+        f"{bucket.uri}/runs/r1/results/../sealing.key",
+        f"{bucket.uri}/runs/r1/results/shard-00000.a0009.parquet",
+        f"{bucket.uri}/runs/r1/results/*",
         f"{other}/runs/r1/x.txt",
         f"{bucket.scheme}://other/x.txt",
         f"{tmp_path}/x.txt",
@@ -220,13 +228,37 @@ def test_a_question_reads_the_columns_it_needs_and_of_the_run_it_names_only(
 ) -> None:
     for run_id in ("r1", "r2"):
         api.run(_request(workspace, gs_bucket.uri, str(orders), run_id=run_id))
-    store = api.open_store(gs_bucket.uri)
-    del gcs_server.requests[:]
-    assert list(store.query("select count(*) from steps where run_id = 'r2'", runs=["r1", "r2"]).rows()) == [
-        (3 * ROWS,)
-    ]
+    with open_session(open_storage(gs_bucket.uri), ["r1", "r2"]) as session:
+        del gcs_server.requests[:]  # the files are checked
+        assert list(session.query("select count(*) from steps where run_id = 'r2'").rows()) == [(3 * ROWS,)]
     read = {key for method, key in gcs_server.requests if method == "GET" and "/r1/steps/" in key}
     assert len(read) <= 1, "one file of the other run tells the columns; the rest is not opened"
+
+
+def test_a_damaged_table_is_refused_or_left_out_and_what_was_whole_is_remembered(
+    bucket: Bucket, workspace: Path, orders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked_files, "_WORTH_REMEMBERING", 0)
+    api.run(_request(workspace, bucket.uri, str(orders)))
+    storage, later = open_storage(bucket.uri), datetime.now(UTC) + timedelta(minutes=1)
+    read: list[str] = []
+    pieces = ObjectStorage.pieces
+    monkeypatch.setattr(ObjectStorage, "pieces", lambda self, path: (read.append(path), pieces(self, path))[1])
+    for _ in range(2):
+        with open_session(storage, now=later) as session:
+            assert list(session.query("select count(*) from results").rows()) == [(ROWS,)]
+    assert len(read) == len(set(read)), "each is read as a whole once"
+    [table, *_] = storage.list("runs/r1/results")
+    data = bytearray(storage.read(f"runs/r1/results/{table}"))
+    data[len(data) // 2] ^= 1
+    storage.write(f"runs/r1/results/{table}", bytes(data))
+    with pytest.raises(IntegrityError, match=f"`results/{table}` of run `r1`"):
+        open_session(storage, now=later)
+    with open_session(storage, damaged=Damaged.SKIP, now=later) as session:
+        assert "1 damaged file is left out" in session.query("select 1 from results").left_out
+    storage.remove(f"runs/r1/results/{table}")
+    with pytest.raises(IntegrityError, match=f"`results/{table}` of run `r1`"):
+        open_session(storage, now=later)
 
 
 # Who may commit

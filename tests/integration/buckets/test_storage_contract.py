@@ -17,7 +17,7 @@ def test_a_written_file_reads_back_and_is_replaced_as_a_whole(storage: Storage) 
     storage.write("a/b/c.json", b"\0\xff, and longer")
     storage.write("a/b/c.json", b"\0\xff")
     assert storage.read("a/b/c.json") == b"\0\xff"
-    assert storage.size("a/b/c.json") == 2
+    assert storage.stat("a/b/c.json").size == 2
     assert storage.exists("a/b/c.json") and not storage.exists("a/b/c")
 
 
@@ -25,6 +25,19 @@ def test_a_file_of_some_megabytes_is_written_as_one(storage: Storage) -> None:
     data = bytes(range(256)) * (6 * 4096)
     storage.write("large", data)
     assert storage.read("large") == data
+
+
+def test_a_file_is_read_in_pieces_and_known_by_its_identity(storage: Storage) -> None:
+    data = bytes(range(256)) * (12 * 1024)
+    storage.write("large", data)
+    assert b"".join(storage.pieces("large")) == data
+    before = storage.stat("large")
+    assert storage.stat("large") == before and before.size == len(data)
+    storage.write("large", data[::-1])
+    assert storage.stat("large").identity != before.identity
+    for action in (lambda: storage.stat("nothing"), lambda: list(storage.pieces("nothing"))):
+        with pytest.raises(FileNotFoundError):
+            action()
 
 
 def test_create_does_not_touch_what_exists(storage: Storage) -> None:
@@ -74,7 +87,7 @@ def test_of_many_who_create_one_file_exactly_one_does(storage: Storage) -> None:
 def test_what_is_not_there_is_its_own_signal(storage: Storage) -> None:
     assert not storage.exists("x")
     assert storage.list("nothing") == []
-    for action in (storage.read, storage.size, lambda path: storage.read_log(path, synced=True)):
+    for action in (storage.read, storage.stat, lambda path: storage.read_log(path, synced=True)):
         with pytest.raises(FileNotFoundError):
             action("x")
     storage.remove("x")
@@ -151,7 +164,7 @@ def test_something_is_done_for_each_of_many_in_order_also_within_each_other(stor
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "a\0b"])
 def test_a_path_that_leads_out_of_the_store_is_refused(storage: Storage, path: str) -> None:
-    for action in (storage.read, storage.size, storage.list, storage.remove, storage.open_log, storage.remove_tree):
+    for action in (storage.read, storage.stat, storage.list, storage.remove, storage.open_log, storage.remove_tree):
         with pytest.raises(StoreError) as caught:
             action(path)
         assert caught.value.code == "unsafe_path"

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reqflo_ray.analysis.export import Format, export
+from reqflo_ray.analysis.export import LEFT_OUT, Format, export
 from reqflo_ray.analysis.session import QueryResult, Session, open_session
+from reqflo_ray.errors import Problem
 from reqflo_ray.store.storage import LocalStorage
 
 
@@ -163,3 +164,45 @@ def test_parquet_reads_back(session: Session) -> None:
 def test_not_a_number_in_a_list_is_null(session: Session) -> None:
     assert as_json(session, "[1.0::DOUBLE, 'NaN'::DOUBLE]") == [1.0, None]
     assert not math.isnan(1.0)
+
+
+# What an answer leaves out
+
+NOTE = "run `r1`: 1 damaged file is left out, with 5 rows"
+TYPES = (
+    "1 AS a, 'x' AS b, [1, 2] AS c, {'d': 1.5} AS d, MAP {'k': 1} AS e, now() AS f, 1.5::DECIMAL(5, 2) AS g, NULL AS h"
+)
+
+
+def without_some(result: QueryResult) -> QueryResult:
+    return QueryResult(result.table, result.types, (Problem(code="damaged_file", message=NOTE),))
+
+
+@pytest.mark.parametrize("lines", [0, 1, 3])
+def test_every_format_says_in_itself_what_an_answer_leaves_out(session: Session, lines: int) -> None:
+    result = without_some(session.query(f"SELECT {TYPES} FROM range({lines})"))
+    shown = max(lines, 1)  # who counts lines must not take none for good news
+    found = json.loads(export(result, Format.JSON))
+    assert [line[LEFT_OUT] for line in found] == [NOTE] * shown and [*found[0]] == [*"abcdefgh", LEFT_OUT]
+    assert [line["a"] for line in found] == ([1] * lines or [None])
+    header, *cells = csv.reader(io.StringIO(export(result, Format.CSV).decode()))
+    assert header[-1] == LEFT_OUT and [row[-1] for row in cells] == [NOTE] * shown
+    assert [row[0] for row in cells] == (["1"] * lines or [""])
+    table = pq.read_table(io.BytesIO(export(result, Format.PARQUET)))
+    assert table[LEFT_OUT].to_pylist() == [NOTE] * shown and table.schema.names[:-1] == [*"abcdefgh"]
+    assert table["a"].to_pylist() == ([1] * lines or [None])
+    assert export(result, Format.TABLE).decode().splitlines()[-2:] == [
+        f"({lines} row{'' if lines == 1 else 's'})",
+        f"{LEFT_OUT}: {NOTE}",
+    ]
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_an_answer_that_leaves_nothing_out_says_nothing_of_it(session: Session, kind: Format) -> None:
+    for lines in (0, 2):
+        assert LEFT_OUT.encode() not in export(session.query(f"SELECT 1 AS a FROM range({lines})"), kind)
+
+
+def test_a_column_of_that_name_keeps_its_own(session: Session) -> None:
+    result = without_some(session.query(f"SELECT 1 AS {LEFT_OUT}"))
+    assert json.loads(export(result, Format.JSON)) == [{LEFT_OUT: 1, f"{LEFT_OUT}_": NOTE}]

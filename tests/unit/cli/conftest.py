@@ -162,12 +162,12 @@ class FakeStore:
         self.asked.append(("find", (run,), {}))
         return next(summary for summary in self.summaries if summary.run_id.startswith(run))
 
-    def query(self, sql: str, runs: Sequence[str] = ()) -> Any:
-        self.asked.append(("query", (sql, tuple(runs)), {}))
+    def query(self, sql: str, runs: Sequence[str] = (), *, damaged: str = "refuse") -> Any:
+        self.asked.append(("query", (sql, tuple(runs)), {} if damaged == "refuse" else {"damaged": damaged}))
         return next(answer for words, answer in self.answers if words in sql)
 
-    def row(self, run: str, row: str, step: str | None = None) -> Any:
-        self.asked.append(("row", (run, row), {"step": step}))
+    def row(self, run: str, row: str, step: str | None = None, *, damaged: str = "refuse") -> Any:
+        self.asked.append(("row", (run, row), {"step": step} | ({} if damaged == "refuse" else {"damaged": damaged})))
         return self.rows[row]
 
     def verify(self, run: str) -> Any:
@@ -188,6 +188,7 @@ class FakeApi:
     during_run: Callable[[Any], None] = lambda listener: None
     reports: list[tuple[str, list[tuple[str, Path]], str | None]] = field(default_factory=list)
     unwritten: ReqfloError | None = None
+    skipped_damaged: bool = False
 
     def request(self) -> Any:
         """The one run request."""
@@ -201,8 +202,10 @@ class FakeApi:
         *,
         store: str | None = None,
         verdict: Verdict | None = None,
+        damaged: str = "refuse",
     ) -> None:
         self.reports.append((run, list(reports), store))
+        self.skipped_damaged = damaged == "skip"
         if self.unwritten is not None:
             raise self.unwritten
 

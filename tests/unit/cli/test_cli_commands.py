@@ -28,6 +28,7 @@ from reqflo_ray.errors import (
     ReqfloError,
     RunConflictError,
     SecretError,
+    Severity,
     StoreError,
 )
 from reqflo_ray.model.plan import Durability, Evidence
@@ -544,6 +545,7 @@ def test_show_of_a_row_as_json_holds_result_and_steps(command_line, api) -> None
         "k1": SimpleNamespace(
             result={"row_index": 0, "started_at": datetime(2026, 1, 2, 3, 4, 5)},
             steps=[{"step_id": "token", "http_response_body_binary": b"\x00\xff"}],
+            problems=(),
         )
     }
     answer = command_line("show", "r1", "--row", "k1", "--step", "token", "--json")
@@ -559,6 +561,32 @@ def test_a_step_without_its_row_is_refused(command_line, api, option) -> None:
     answer = command_line("show", "r1", *option)
     assert answer.code == 2
     assert "error[step_without_row]" in answer.err
+
+
+LEFT_OUT = Problem(code="damaged_file", message="run `r1`: 1 file\x1b is left out", severity=Severity.WARNING)
+
+
+@pytest.mark.parametrize("arguments", [("sql", "select 1"), ("show", "r1"), ("show", "r1", "--row", "k1")])
+def test_what_an_answer_leaves_out_stands_in_it(command_line, api, arguments) -> None:
+    answer = table("row_index row_key", (1, "k1"))
+    answer.problems = (LEFT_OUT,)
+    api.store.summaries, api.store.answers = [summary("r1")], [("select", answer)]
+    result = {"row_index": 0, "status": "passed"}
+    api.store.rows = {"k1": SimpleNamespace(result=result, steps=[], problems=(LEFT_OUT,))}
+    shown = command_line(*arguments, "--damaged=skip")
+    assert "left out     run `r1`: 1 file\\x1b is left out" in shown.out.splitlines()
+    assert api.store.asked[-1][2]["damaged"] == "skip"
+    if arguments[0] == "show":
+        assert command_line(*arguments, "--damaged=skip", "--json").json["left_out"] == [LEFT_OUT.message]
+
+
+def test_report_leaves_out_what_is_damaged_only_when_it_is_told_to(command_line, api, tmp_path) -> None:
+    command_line("report", "r1", f"junit={tmp_path / 'j.xml'}")
+    assert not api.skipped_damaged
+    command_line("report", "r1", f"junit={tmp_path / 'j.xml'}", "--damaged", "skip")
+    assert api.skipped_damaged
+    answer = command_line("report", "r1", f"junit={tmp_path / 'j.xml'}", "--damaged", "ignore")
+    assert answer.code == 2 and "'refuse', 'skip'" in answer.err
 
 
 def test_sql_prints_a_table_and_does_not_cut_it_when_piped(command_line, api) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
-from reqflo_ray.errors import ReqfloError, StoreError, UsageError
+from reqflo_ray.errors import ReqfloError, UsageError
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict
 from reqflo_ray.reports import cases, formats
 from reqflo_ray.reports.formats import FORMATS, Report, check_reports, write_reports
 from reqflo_ray.reports.source import ReportedRun
-from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
@@ -83,31 +81,10 @@ def test_failures_in_shards_that_are_not_committed_are_cases_as_well(
     assert "4 of 12 rows have a result" in text
 
 
-@pytest.mark.parametrize("format_", sorted(set(FORMATS) - {"json"}))
-def test_rows_that_cannot_be_read_are_told(format_: str, runs: Any, written: Written) -> None:
-    folder = runs.finish("done", shards=2, rows=5)
-    path = Path(folder.storage.uri, folder.path(layout.results(1, 1)))
-    os.truncate(path, path.stat().st_size - 1)
-    assert "5 rows are left out" in written(format_, "done").decode().replace("&#45;", "-")
-
-
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_run_without_any_result_has_a_report(format_: str, runs: Any, written: Written) -> None:
     runs.begin("begun")
     assert b"begun" in written(format_, "begun")
-
-
-def test_a_damaged_file_is_an_error_of_the_store_that_names_the_remedy(runs: Any, tmp_path: Path) -> None:
-    folder = runs.finish("done", shards=1, rows=50, fail_every=2)
-    path = Path(folder.storage.uri, folder.path(layout.results(0, 1)))
-    data = bytearray(path.read_bytes())
-    data[20:400] = bytes(380)
-    path.write_bytes(data)
-    with pytest.raises(StoreError, match="cannot be read") as caught:
-        write_reports(runs.storage, "done", [Report("json", tmp_path / "r.json")])
-    assert (caught.value.code, caught.value.exit_code) == ("unreadable_results", 3)
-    assert "reqflo-ray verify done" in caught.value.hint
-    assert not (tmp_path / "r.json").exists()
 
 
 def test_a_report_that_breaks_is_named_and_keeps_no_other_away(

@@ -115,8 +115,13 @@ def test_without_a_row_that_ended_so_there_is_nothing_to_do(runs: Any) -> None:
         _staged(runs, folder, "again", failed=True)
 
 
-def test_results_that_do_not_hold_what_the_commits_count_are_not_believed(runs: Any, earlier: RunFolder) -> None:
-    earlier.write_file(layout.results(4, 1), earlier.read_file(layout.results(3, 1)))
-    with pytest.raises(StoreError, match="`results` of run `earlier` is damaged"):
+@pytest.mark.parametrize("name", [layout.results(4, 1), layout.commit(4)])
+def test_results_and_commits_that_are_not_what_was_written_are_not_believed(
+    runs: Any, earlier: RunFolder, name: str
+) -> None:
+    """Either could hide a row that failed."""
+    data = earlier.read_file(name).replace(b'"failed":2', b'"failed":0')
+    earlier.write_file(name, data if name == layout.commit(4) else earlier.read_file(layout.results(3, 1)))
+    with pytest.raises(StoreError, match=f"`{name}` of run `earlier` is not what was written"):
         _staged(runs, earlier, "again", failed=True)
     assert read_plan(runs.storage, "again") is None

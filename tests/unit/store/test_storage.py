@@ -52,7 +52,7 @@ def files(storage: LocalStorage) -> list[str]:
 def test_a_written_file_reads_back(storage: LocalStorage) -> None:
     storage.write("a/b/c.json", b"\0\xff")
     assert storage.read("a/b/c.json") == b"\0\xff"
-    assert storage.size("a/b/c.json") == 2
+    assert storage.stat("a/b/c.json").size == 2
     assert storage.exists("a/b/c.json")
 
 
@@ -74,13 +74,50 @@ def test_write_replaces(storage: LocalStorage) -> None:
     assert storage.read("x") == b"second"
 
 
+def test_a_file_is_read_in_pieces(storage: LocalStorage) -> None:
+    data = os.urandom(2_500_000)
+    storage.write("x", data)
+    pieces = list(storage.pieces("x"))
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) <= 2**20
+    storage.write("empty", b"")
+    assert list(storage.pieces("empty")) == []
+
+
+def test_every_change_of_a_file_gives_it_another_identity(storage: LocalStorage) -> None:
+    storage.write("x", b"first")
+    path, seen = storage.root / "x", {storage.stat("x").identity}
+    before = path.stat()
+
+    def changed() -> str:
+        # What the tick of its clock hides is for who asks to know: see `FileStat.changed_at`.
+        while storage.stat("x").identity in seen:
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return storage.stat("x").identity
+
+    assert storage.stat("x").identity in seen, "looking changes nothing"
+    with path.open("r+b") as file:
+        file.write(b"f")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    seen.add(changed())
+    storage.write("x", b"first")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    seen.add(changed())
+    assert len(seen) == 3
+    assert storage.stat("x").size == 5
+    assert storage.stat("x").changed_at >= before.st_ctime
+
+
 def test_what_is_not_there_is_its_own_signal(storage: LocalStorage) -> None:
     assert not storage.exists("x")
     assert storage.list("nothing") == []
     with pytest.raises(FileNotFoundError):
         storage.read("x")
     with pytest.raises(FileNotFoundError):
-        storage.size("x")
+        storage.stat("x")
+    with pytest.raises(FileNotFoundError):
+        list(storage.pieces("x"))
     storage.remove("x")
     storage.remove_tree("x")
     storage.sweep("x")
@@ -145,7 +182,7 @@ def test_a_tree_that_cannot_be_removed_is_an_error(storage: LocalStorage, monkey
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", "a\0b"])
 def test_a_path_that_leads_out_of_the_store_is_refused(storage: LocalStorage, path: str) -> None:
-    for action in (storage.read, storage.size, storage.list, storage.remove, storage.open_log, storage.remove_tree):
+    for action in (storage.read, storage.stat, storage.list, storage.remove, storage.open_log, storage.remove_tree):
         with pytest.raises(StoreError) as caught:
             action(path)
         assert caught.value.code == "unsafe_path"
