@@ -15,6 +15,8 @@ from reqflo_ray.cli.terminal import Terminal, display_width, escape, shorten
 
 _GAP: Final = "  "
 _NARROWEST: Final = 6
+# A longer cell moves what follows on its own line: else one long answer would make every line of a table as long.
+_WIDEST_PADDING: Final = 500
 _NUMBERS: Final = (int, float, Decimal)
 
 
@@ -32,6 +34,10 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], terminal:
     ]
     if terminal.out_is_terminal:
         widths = _fitting(widths, terminal.columns, whole)
+        cells = [[shorten(text, width) for text, width in zip(row, widths, strict=True)] for row in cells]
+        titles = [shorten(title, width) for title, width in zip(titles, widths, strict=True)]
+    else:
+        widths = [min(width, _WIDEST_PADDING) for width in widths]
     right = [_is_number_column(rows, index) for index in range(len(columns))]
     # Each cell is padded before it is painted: colour codes take no room on the screen.
     heading = _GAP.join(_cell(title, width, right=False) for title, width in zip(titles, widths, strict=True))
@@ -66,9 +72,8 @@ def _lines(cells: list[list[str]], widths: list[int], right: list[bool]) -> Iter
 
 
 def _cell(text: str, width: int, *, right: bool) -> str:
-    shown = shorten(text, width)
-    padding = " " * (width - display_width(shown))
-    return padding + shown if right else shown + padding
+    padding = " " * (width - display_width(text))
+    return padding + text if right else text + padding
 
 
 def _is_number_column(rows: Sequence[Sequence[Any]], index: int) -> bool:

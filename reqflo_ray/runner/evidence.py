@@ -19,7 +19,7 @@ from reqflo_ray.model.exchange import Exchange, Headers, TransportRequest
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
-from reqflo_ray.secrets.redactor import Redactor, mask_credentials, text_of
+from reqflo_ray.secrets.redactor import Redactor, mask_credentials, still_json, text_of
 
 # Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
 _SEPARATOR: Final = "\x00"
@@ -104,7 +104,8 @@ class EvidenceBuilder:
             received = tuple([(take(), take()) for _ in received])
         if told_masked is not told:
             take = iter(told_masked).__next__
-            error_message, outputs = take(), take()
+            error_message, shown = take(), take()
+            outputs = outputs if shown == outputs else still_json(shown)
             assertions = tuple([_with_texts(result, take(), take(), take()) for result in assertions])
             events = tuple([LogEvent(event.at_us, event.kind, take()) for event in events])
         failure = exchange.failure if exchange else None
@@ -200,4 +201,8 @@ def _parted(masked: bytes, texts: list[str], redactor: Redactor) -> list[str]:
 def _with_texts(result: AssertionResult, expected: str, actual: str, message: str) -> AssertionResult:
     if expected == result.expected and actual == result.actual and message == result.message:
         return result
+    if expected != result.expected:
+        expected = still_json(expected)
+    if actual != result.actual:
+        actual = still_json(actual)
     return msgspec.structs.replace(result, expected=expected, actual=actual, message=message)

@@ -17,6 +17,7 @@ from reqflo_ray.compiler.workspace import Workspace, load_workspace
 from reqflo_ray.errors import DatasetError, DefinitionError, Problem, Severity, UsageError
 from reqflo_ray.model import artifact as artifacts
 from reqflo_ray.model.artifact import Artifact
+from reqflo_ray.model.json_text import well_formed
 from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, Plan, RunOptions, RunRecord
 from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
@@ -262,8 +263,9 @@ def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: 
             max_failures=1 if request.fail_fast else request.max_failures,
         ),
         dataset=dataset,
-        user=checked.me["user"],
-        host=checked.me["host"],
+        # For people only; as values they stay what they are.
+        user=well_formed(checked.me["user"]),
+        host=well_formed(checked.me["host"]),
         versions={name: found for name in _RECORDED_PACKAGES if (found := _version(name))},
         sources=prepared.sources,
         row_required=tuple(sorted(checked.row_required)),

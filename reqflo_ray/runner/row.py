@@ -31,6 +31,7 @@ from reqflo_ray.runner.row_context import (
     cookies_of,
 )
 from reqflo_ray.runner.worker import Worker
+from reqflo_ray.secrets.redactor import still_json
 
 # A row ends with the worst status of its steps, in this order.
 _WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
@@ -285,8 +286,7 @@ class RowRunner:
         started_at_us = self._history.started_at_us or started_at_us
         inputs = json_text.describe(context.scope.inputs())
         context.register_sensitive()
-        if not context.knows_all_sensitive:
-            inputs = "{}"
+        shown = context.redactor.text(inputs) if context.knows_all_sensitive else "{}"
         return RowOutcome(
             result=RowResult(
                 row_index=row.index,
@@ -295,7 +295,7 @@ class RowRunner:
                 error_code=ended.code,
                 error_message=json_text.well_formed(context.redactor.text(ended.message)) if ended.message else "",
                 failed_step=failed_step,
-                inputs=context.redactor.text(inputs),
+                inputs=inputs if shown is inputs else still_json(shown),
                 started_at_us=started_at_us,
                 duration_ms=duration_ms,
                 resumed=self._history.last_attempt > 0,

@@ -20,6 +20,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from reqflo_ray.errors import SecretError
 from reqflo_ray.model.exchange import Headers
+from reqflo_ray.model.json_text import NotJson, decode, encode_text
 from reqflo_ray.secrets.forms import Form, forms_of, sent_as, short_forms_of, unescaped
 
 _Bytes: TypeAlias = bytes  # inside the class, `bytes` is its method
@@ -32,6 +33,10 @@ _CREDENTIAL_HEADERS: Final = frozenset(
 )
 _MASKED_HEADERS: Final = _CREDENTIAL_HEADERS | {"cookie", "set-cookie"}
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,19} ")
+# In JSON text: a string, which is left alone, or anything else with markers in it.
+_STRING_OR_MARKED: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*"|(?:[^\s,:{}\[\]"]*\[(?:secret|sensitive):[^][\s"]*\])+[^\s,:{}\[\]"]*', re.DOTALL
+)
 _KNOWN_CREDENTIAL: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,19} )?\[(?:secret|sensitive):[^][\s]*\]")
 
 # Many long needles are looked for at once by sampling: whatever holds a needle of n bytes holds one of the first words
@@ -178,6 +183,23 @@ def text_of(masked: bytes) -> str:
         return masked.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:  # a value in Latin-1 bytes ended within a character
         return masked.decode("utf-8", "replace")
+
+
+def still_json(masked: str) -> str:
+    """JSON text after masking, as JSON text again: a number or literal with a marker in it becomes text. What a value
+    has torn, since it held quotes itself, is one text as a whole."""
+    if _is_json(masked):
+        return masked
+    quoted = _STRING_OR_MARKED.sub(lambda found: found[0] if found[0][0] == '"' else encode_text(found[0]), masked)
+    return quoted if _is_json(quoted) else encode_text(masked)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        decode(text)
+    except NotJson:
+        return False
+    return True
 
 
 def mask_credentials(headers: Headers) -> Headers:

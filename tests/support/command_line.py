@@ -1,0 +1,41 @@
+"""The command line in this process: what a person would type, what it answers and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from reqflo_ray.cli.main import run_command_line
+from reqflo_ray.cli.terminal import Terminal
+
+# What of the tester's own environment would steer a command.
+STEERING = ("REQFLO_STORE", "FORCE_COLOR", "CI", "GITHUB_ACTIONS", "TF_BUILD", "RAY_JOB_CONFIG_JSON_ENV_VAR")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def run_here(*arguments: str) -> Ended:
+    """Run `reqflo-ray` with these arguments in this process, its output piped."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    code = run_command_line(arguments, Terminal(out=out, err=err, environment=os.environ))
+    return Ended(code, _written(out), _written(err))
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()
