@@ -98,6 +98,9 @@ class AiohttpEngine:
         finally:
             CURRENT_WATCH.reset(token)
 
+    def close_idle(self) -> None:
+        """Leave that to the library."""
+
     async def close(self) -> None:
         """See `Engine.close`."""
         self._closed = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from reqflo_ray.errors import DefinitionError
@@ -17,8 +17,11 @@ _PROXY_SCHEMES = {
 }
 
 
-def create_transport(settings: HttpSettings, *, limit: int) -> Transport:
-    """A transport with at most `limit` connections at a time; requests beyond it wait for one.
+def create_transport(
+    settings: HttpSettings, *, limit: int, short: Callable[[int], None] = lambda possible: None
+) -> Transport:
+    """A transport with at most `limit` connections at a time; requests beyond it wait for one. `short` is called with
+    the number of requests that this machine can carry at once, whenever that turns out to be less than there are.
 
     Needs no running event loop, but serves only the loop of its first request. Raises `DefinitionError` for an unknown
     engine, a proxy that the engine cannot use, or unusable TLS files.
@@ -30,7 +33,7 @@ def create_transport(settings: HttpSettings, *, limit: int) -> Transport:
             hint=f"set http.engine to one of: {', '.join(_PROXY_SCHEMES)}",
         )
     _check_proxy(settings)
-    return EngineTransport(_create_engine(settings, _affordable(limit)), settings)
+    return EngineTransport(_create_engine(settings, max(1, limit)), settings, short)
 
 
 def _create_engine(settings: HttpSettings, limit: int) -> Engine:
@@ -46,13 +49,6 @@ def _create_engine(settings: HttpSettings, limit: int) -> Engine:
     from reqflo_ray.http.httpx_engine import HttpxEngine
 
     return HttpxEngine(settings, limit=limit)
-
-
-def _affordable(limit: int) -> int:
-    # Out of descriptors, requests would fail; with fewer connections they wait. The journal and results need some too.
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = limit if soft == resource.RLIM_INFINITY else max(1, soft // 2)
-    return max(1, min(limit, most))
 
 
 def _check_proxy(settings: HttpSettings) -> None:

@@ -4,10 +4,12 @@ not those of an HTTP library; never quotes a header, a body, a path or a query."
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Final
 
+from reqflo_ray.descriptors import NONE_FREE
 from reqflo_ray.model.exchange import FailureKind
 
 
@@ -24,7 +26,7 @@ _UNREACHABLE: Final = frozenset(
     {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETDOWN, errno.EHOSTDOWN}
 )
 _CLOSED: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ESHUTDOWN, errno.ENOTCONN})
-_NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
+_NO_BUFFER: Final = frozenset({errno.ENOBUFS, errno.ENOMEM})
 
 # OpenSSL's X509_V_ERR_* numbers.
 _CERTIFICATE_REASONS: Final = {
@@ -80,8 +82,12 @@ def connect_failure(error: BaseException, authority: str) -> ExchangeError:
     numbers = {cause.errno for cause in causes(error) if isinstance(cause, OSError)}
     if errno.ECONNREFUSED in numbers or any(isinstance(cause, ConnectionRefusedError) for cause in causes(error)):
         return ExchangeError(FailureKind.REFUSED, f"{authority} refused the connection")
-    if numbers & _NO_DESCRIPTOR:
-        return ExchangeError(FailureKind.UNREACHABLE, "this machine has no free file descriptor for a connection")
+    if numbers & NONE_FREE:
+        return no_descriptor_failure()
+    if numbers & _NO_BUFFER:
+        return ExchangeError(FailureKind.NO_BUFFER, "this machine has no memory left for a connection")
+    if errno.EADDRNOTAVAIL in numbers and _no_port_is_free():
+        return ExchangeError(FailureKind.NO_PORT, "this machine has no free port for a connection")
     if numbers & _CLOSED:
         return ExchangeError(FailureKind.CLOSED, f"{authority} closed the connection while it was being opened")
     if errno.ETIMEDOUT in numbers:
@@ -89,6 +95,21 @@ def connect_failure(error: BaseException, authority: str) -> ExchangeError:
     if numbers & _UNREACHABLE:
         return ExchangeError(FailureKind.UNREACHABLE, f"there is no route to {authority}")
     return ExchangeError(FailureKind.UNREACHABLE, f"{authority} cannot be reached")
+
+
+def no_descriptor_failure() -> ExchangeError:
+    """This process may open no more files."""
+    return ExchangeError(FailureKind.NO_DESCRIPTOR, "this machine has no free file descriptor for a connection")
+
+
+def _no_port_is_free() -> bool:
+    # The same number tells of an address that cannot be used here, such as that of IPv6 where there is none.
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("", 0))
+    except OSError as problem:
+        return problem.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+    return False
 
 
 def dns_failure(host: str) -> ExchangeError:

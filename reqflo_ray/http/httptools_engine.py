@@ -65,6 +65,13 @@ class HttptoolsEngine:
                 connection.close()
             return response
 
+    def close_idle(self) -> None:
+        """See `Engine.close_idle`."""
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
+
     async def close(self) -> None:
         """See `Engine.close`."""
         self._closed = True

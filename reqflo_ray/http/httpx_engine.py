@@ -54,8 +54,9 @@ class HttpxEngine:
         self._guard = AddressGuard(allow_link_local=settings.allow_link_local)
         self._behind_proxy = bool(settings.proxy)
         self._max_body_bytes = settings.max_body_bytes
+        self._transport = PoolTransport(settings, self._guard, limit=limit)
         self._client = httpx.AsyncClient(
-            transport=PoolTransport(settings, self._guard, limit=limit),
+            transport=self._transport,
             follow_redirects=False,
             trust_env=False,
             cookies=_NoCookies(),
@@ -81,6 +82,10 @@ class HttpxEngine:
             raise _failure(error, outgoing, request, watch, behind_proxy=self._behind_proxy) from None
         finally:
             CURRENT_WATCH.reset(token)
+
+    def close_idle(self) -> None:
+        """See `Engine.close_idle`."""
+        self._transport.close_idle()
 
     async def close(self) -> None:
         """See `Engine.close`."""

@@ -49,11 +49,15 @@ class ConnectionPool:
             self._discard(connection)
         self._slots.release()
 
-    async def close(self) -> None:
-        """Close all idle connections, and wait for those that are closing."""
+    def close_idle(self) -> None:
+        """Begin to close all idle connections."""
         for _, connection in self._idle:
             self._discard(connection)
         self._idle.clear()
+
+    async def close(self) -> None:
+        """Close all idle connections, and wait for those that are closing."""
+        self.close_idle()
         while self._closing:
             await asyncio.wait(self._closing)
 

@@ -68,6 +68,10 @@ class PoolTransport(httpx.AsyncBaseTransport):
         body = _Body(answer, lambda: self._pool.release(origin, connection, keep=keep))
         return _Answer(answer.status, headers=answer.headers, stream=body, extensions=dict(answer.extensions))
 
+    def close_idle(self) -> None:
+        """Close the connections that carry nothing."""
+        self._pool.close_idle()
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._pool.close()

@@ -4,13 +4,15 @@ engine is here; an engine carries out single hops and knows its HTTP library."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter
 from typing import Final, Protocol
 
+from reqflo_ray.descriptors import descriptors_are_scarce
 from reqflo_ray.http.addresses import is_blocked, is_blocked_name
 from reqflo_ray.http.deadline import Deadline
-from reqflo_ray.http.failures import ExchangeError, blocked_failure
+from reqflo_ray.http.failures import ExchangeError, blocked_failure, no_descriptor_failure
 from reqflo_ray.http.outgoing import RESENDABLE, Outgoing, prepare
 from reqflo_ray.http.redirects import is_redirect, next_hop
 from reqflo_ray.http.target import Target
@@ -35,16 +37,28 @@ class Engine(Protocol):
         nothing is sent twice. Raises `ExchangeError`, and no error of the library."""
         ...
 
+    def close_idle(self) -> None:
+        """Close the connections that are kept alive and carry nothing."""
+        ...
+
     async def close(self) -> None:
         """Close all connections."""
         ...
 
 
 class EngineTransport:
-    """The `Transport` over an engine. Safe to use from many tasks of one event loop."""
+    """The `Transport` over an engine. Safe to use from many tasks of one event loop.
 
-    def __init__(self, engine: Engine, settings: HttpSettings) -> None:
+    When this machine cannot open a connection (no descriptor, port or memory is left), nothing is known of the target:
+    the request waits, and tries again until its time is over. `short` hears how many requests are possible at once.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: HttpSettings, short: Callable[[int], None] = lambda possible: None
+    ) -> None:
         self._engine = engine
+        self._short = short
+        self._under_way = 0
         self._max_redirects = settings.max_redirects
         self._user_agent = settings.user_agent
         self._allow_link_local = settings.allow_link_local
@@ -64,6 +78,8 @@ class EngineTransport:
         except ExchangeError as error:
             return exchange.failed(error)
         except TimeoutError:
+            if exchange.lacking is not None and not exchange.watch.writing:
+                return exchange.failed(exchange.lacking)
             phase = exchange.watch.phase()
             text = f"the exchange did not end within {request.total_ms} ms; the time ran out {phase}"
             return exchange.failed(ExchangeError(FailureKind.DEADLINE, text))
@@ -78,7 +94,7 @@ class EngineTransport:
         while True:
             exchange.start_hop(outgoing)
             self._check_target(outgoing.target, request)
-            response = await self._hop(outgoing, request, exchange)
+            response = await self._hop_when_possible(outgoing, request, exchange)
             if not self._max_redirects or not is_redirect(response):
                 return response
             if hops == self._max_redirects:
@@ -86,6 +102,28 @@ class EngineTransport:
             hops += 1
             outgoing = next_hop(outgoing, response, request, self._user_agent)
             exchange.note("redirect", f"{response.status} to {outgoing.target.scheme}://{outgoing.target.place}")
+
+    async def _hop_when_possible(
+        self, outgoing: Outgoing, request: TransportRequest, exchange: _Exchange
+    ) -> TransportResponse:
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            self._under_way += 1
+            try:
+                response = await self._hop(outgoing, request, exchange)
+                exchange.lacking = None
+                return response
+            except ExchangeError as error:
+                exchange.lacking = _lack(error, exchange.watch)
+                if exchange.lacking is None:
+                    raise
+            finally:
+                self._under_way -= 1
+            self._engine.close_idle()
+            self._short(max(1, self._under_way))
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+            exchange.start_hop(outgoing)
 
     async def _hop(self, outgoing: Outgoing, request: TransportRequest, exchange: _Exchange) -> TransportResponse:
         watch = exchange.watch
@@ -108,6 +146,17 @@ class EngineTransport:
             raise blocked_failure(target.host)
 
 
+def _lack(error: ExchangeError, watch: Watch) -> ExchangeError | None:
+    """What this machine lacked, if that is why there is no connection."""
+    if watch.writing:
+        return None
+    if error.kind.is_of_this_machine:
+        return error
+    if error.kind in _SAID_FOR_WANT_OF_DESCRIPTORS and descriptors_are_scarce():
+        return no_descriptor_failure()
+    return None
+
+
 @lru_cache(maxsize=1024)
 def _is_blocked_host(host: str) -> bool:
     if is_blocked_name(host):
@@ -120,6 +169,11 @@ def _is_blocked_host(host: str) -> bool:
         return False
 
 
+_FIRST_WAIT_SECONDS: Final = 0.02
+_LONGEST_WAIT_SECONDS: Final = 0.5
+# Libraries that cannot open a file say that a name has no address, or that nobody has signed a certificate.
+_SAID_FOR_WANT_OF_DESCRIPTORS: Final = frozenset({FailureKind.DNS, FailureKind.TLS, FailureKind.UNREACHABLE})
+
 # Where nothing has happened yet.
 _NO_HOP: Final = Watch((), 0.0)
 
@@ -127,7 +181,7 @@ _NO_HOP: Final = Watch((), 0.0)
 class _Exchange:
     """What is known of one exchange so far."""
 
-    __slots__ = ("began", "events", "outgoing", "request", "sent", "watch")
+    __slots__ = ("began", "events", "lacking", "outgoing", "request", "sent", "watch")
 
     def __init__(self, request: TransportRequest) -> None:
         self.began = perf_counter()
@@ -136,6 +190,7 @@ class _Exchange:
         self.watch = _NO_HOP
         self.events: tuple[TransportEvent, ...] = ()
         self.sent = False
+        self.lacking: ExchangeError | None = None  # what this machine could not give, since the last hop that it could
 
     def start_hop(self, outgoing: Outgoing, *, fresh: bool = False) -> None:
         self.sent = self.sent or self.watch.writing

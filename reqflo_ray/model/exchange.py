@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -15,6 +15,9 @@ class FailureKind(StrEnum):
 
     REFUSED = "connection_refused"
     UNREACHABLE = "host_unreachable"
+    NO_DESCRIPTOR = "too_many_open_files"
+    NO_PORT = "no_free_port"
+    NO_BUFFER = "no_buffer_space"
     DNS = "dns_failure"
     TLS = "tls_failure"
     CONNECT_TIMEOUT = "connect_timeout"
@@ -27,6 +30,14 @@ class FailureKind(StrEnum):
     BLOCKED = "target_blocked"
     REDIRECTS = "too_many_redirects"
     INVALID_REQUEST = "invalid_request"
+
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Whether this machine could not even try: no verdict on whoever was to be reached."""
+        return self in _OF_THIS_MACHINE
+
+
+_OF_THIS_MACHINE: Final = frozenset({FailureKind.NO_DESCRIPTOR, FailureKind.NO_PORT, FailureKind.NO_BUFFER})
 
 
 class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from reqflo_ray.errors import Problem
 from reqflo_ray.model.artifact import AssertionOrigin, AssertionType, Operator
 from reqflo_ray.model.exchange import Headers, Timings
 
@@ -195,13 +196,15 @@ class ShardSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class ShardProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far an attempt of a shard is: the rows that have ended, which the journal keeps.
 
-    `earlier` is the part of `counts` that ended under an earlier driver. `failures` are the first few.
+    `earlier` is the part of `counts` that ended under an earlier driver. `failures` are the first few. `warnings` are
+    those of the worker that runs it.
     """
 
     shard: int
     counts: Counts = Counts()
     earlier: Counts = Counts()
     failures: tuple[Failure, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 class ShardOutcome(StrEnum):

@@ -15,10 +15,10 @@ from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.render import render_request
 from reqflo_ray.engine.retry import decide_retry
 from reqflo_ray.engine.scope import RowFault
-from reqflo_ray.errors import SecretError
+from reqflo_ray.errors import ReqfloError, SecretError
 from reqflo_ray.http.host_limits import NoRoomError
 from reqflo_ray.model.artifact import HttpStep, OnInterrupt
-from reqflo_ray.model.exchange import TransportRequest
+from reqflo_ray.model.exchange import TransportFailure, TransportRequest
 from reqflo_ray.model.journal import Intent, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status
 from reqflo_ray.runner.containment import end_in_fault, told, without_unmasked
@@ -99,6 +99,7 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
                 outcome.exchange = await worker.transport.send(request)
             finally:
                 meter.requests_in_flight -= 1
+        _need_this_machine(context, intent, outcome.exchange.failure)
         meter.request_ms.add(outcome.exchange.timings.total_ms)
         context.counts.requests += 1
         response = outcome.exchange.response
@@ -143,6 +144,19 @@ async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
     elif intent.resend_reason is ResendReason.SENSITIVE:
         context.counts.resent_sensitive += 1
         context.log("resend", "sent again: a sensitive value of its response is needed and was never stored")
+
+
+def _need_this_machine(context: RowContext, intent: Intent, failure: TransportFailure | None) -> None:
+    """A request that this machine could not send, for all of its time, is no result: the shard is given back."""
+    if failure is None or not failure.kind.is_of_this_machine:
+        return
+    if not failure.sent:
+        context.shard.journal.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
+    raise ReqfloError(
+        f"{failure.message}, for as long as a request may take",
+        code=failure.kind.value,
+        hint="raise the limit (`ulimit -n`) or lower --concurrency, then resume the run",
+    )
 
 
 def _bounded(context: RowContext, request: TransportRequest) -> TransportRequest:

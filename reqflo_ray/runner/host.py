@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import msgspec
+
 from reqflo_ray.errors import StoreError
 from reqflo_ray.model.plan import ShardPlan
 from reqflo_ray.model.results import ShardOutcome, ShardProgress, ShardReport
@@ -47,7 +49,10 @@ class ShardHost:
 
     def progress(self) -> list[ShardProgress]:
         """How far the shards are that run."""
-        return [account.progress() for account in self._worker.accounts.values()]
+        progress = [account.progress() for account in self._worker.accounts.values()]
+        if progress and self._worker.warnings:
+            progress[0] = msgspec.structs.replace(progress[0], warnings=tuple(self._worker.warnings))
+        return progress
 
     async def close(self) -> None:
         """End the watch and whatever still runs."""

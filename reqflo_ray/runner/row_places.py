@@ -20,7 +20,9 @@ class RowPlaces:
     """So many places, used by tasks of one event loop; served in the order of asking, those who come first before."""
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self._free = count
+        self._surplus = 0  # places that are taken, and gone when they are given back
         self._first: _Waiting = deque()
         self._others: _Waiting = deque()
 
@@ -43,9 +45,23 @@ class RowPlaces:
                 self.give_back()  # it came at the same moment
             raise
 
+    def lower(self, count: int) -> bool:
+        """Have no more than `count` places, at least one, from now on. False if there were no more before."""
+        fewer = self.count - max(1, count)
+        if fewer <= 0:
+            return False
+        self.count -= fewer
+        gone = min(self._free, fewer)
+        self._free -= gone
+        self._surplus += fewer - gone
+        return True
+
     def give_back(self) -> None:
         """Give a place to who is next."""
-        self._free += 1
+        if self._surplus:
+            self._surplus -= 1
+        else:
+            self._free += 1
         for queue in (self._first, self._others):
             for place, waiting in tuple(queue):
                 if place.done() or not waiting:

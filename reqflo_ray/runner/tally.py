@@ -45,6 +45,7 @@ class Tally:
         self.counts = Counts()
         self.failures: list[Failure] = []
         self.errors: list[ShardReport] = []
+        self._warned: set[str] = set()
         self.stopped_by_failures = False
 
     @property
@@ -76,6 +77,8 @@ class Tally:
     def progress(self, shards: Sequence[ShardProgress]) -> None:
         """Count how far shards are that run."""
         for progress in shards:
+            for problem in progress.warnings:
+                self._warn_once(problem)
             self._advance(progress)
         self._stop_after_failures()
 
@@ -108,6 +111,12 @@ class Tally:
     def warn(self, problem: Problem) -> None:
         """Pass it on."""
         self._listener.warning(problem)
+
+    def _warn_once(self, problem: Problem) -> None:
+        # Every worker tells it, again and again.
+        if problem.code not in self._warned:
+            self._warned.add(problem.code)
+            self.warn(problem)
 
     def _note(self, shard: int) -> None:
         self._committed.extend(bytes(max(0, shard + 1 - len(self._committed))))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reqflo_ray.engine.program import Program, prepare
+from reqflo_ray.errors import Problem
 from reqflo_ray.http.factory import create_transport
 from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.model.clock import Clock
@@ -24,6 +25,7 @@ from reqflo_ray.runner.evidence import EvidenceBuilder
 from reqflo_ray.runner.meter import Meter
 from reqflo_ray.runner.pacing import AskForTurns, Pacer, choose_pacer
 from reqflo_ray.runner.row_places import RowPlaces
+from reqflo_ray.runner.rows_at_once import fewer_rows, rows_at_once
 from reqflo_ray.secrets.core_dumps import no_core_dumps
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
@@ -44,7 +46,8 @@ def unknown_node(owner: Owner) -> bool:
 class Worker:
     """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
     is set when no new request may be sent. `accounts` tell how far the shards in flight are, by their number. `sealer`
-    opens the sensitive values of staged rows, if there are any."""
+    opens the sensitive values of staged rows, if there are any. `warnings` is what a person should know of this
+    worker."""
 
     folder: RunFolder
     run: RunRecord
@@ -60,6 +63,7 @@ class Worker:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
     accounts: dict[int, ShardAccount] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
     node_lives: Callable[[Owner], bool] = unknown_node
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -69,7 +73,7 @@ class Worker:
         held = 0
         async with self._alone:  # two that each held a part would wait for ever
             try:
-                while held < self.run.options.concurrency:
+                while held < self.rows.count:
                     await self.rows.take(first=True)
                     held += 1
                 yield
@@ -128,7 +132,16 @@ async def open_worker(
     clock = clock or SystemClock()
     redactor = Redactor()
     options = run.options
-    transport = create_transport(run.http, limit=options.concurrency)
+    count, problem = rows_at_once(options.concurrency)
+    rows = RowPlaces(count)
+    warnings = [problem] if problem else []
+
+    def short(possible: int) -> None:
+        if rows.lower(possible):
+            cause = "this machine could not open more connections"
+            warnings[:] = [fewer_rows(rows.count, options.concurrency, cause)]
+
+    transport = create_transport(run.http, limit=count, short=short)
     with no_core_dumps(), _seldom_collected():
         try:
             yield Worker(
@@ -142,7 +155,8 @@ async def open_worker(
                 clock=clock,
                 pacer=choose_pacer(options.rate, ask, clock),
                 hosts=HostLimits(run.http.max_in_flight_per_host),
-                rows=RowPlaces(options.concurrency),
+                rows=rows,
+                warnings=warnings,
                 sealer=sealer,
                 node_lives=node_lives,
             )

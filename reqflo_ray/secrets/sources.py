@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from reqflo_ray.errors import SecretError
+from reqflo_ray.descriptors import NONE_FREE, when_one_is_free
+from reqflo_ray.errors import ReqfloError, SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
 from reqflo_ray.secrets.gcp import GoogleSecretManager
 from reqflo_ray.secrets.value import SecretValue
@@ -65,8 +66,10 @@ class FileSource:
             raise _path_refused(reference, "it leads out of its folder")
         try:
             # Checked on what was opened, so that it cannot be exchanged in between; not blocking, it may be a pipe.
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = when_one_is_free(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
         except OSError as problem:
+            if problem.errno in NONE_FREE:
+                raise _not_now(reference) from None
             raise _unreadable(reference, problem) from None
         try:
             _check_file(reference, os.fstat(descriptor))
@@ -105,6 +108,15 @@ def _path_refused(reference: SecretReference, cause: str) -> SecretError:
         code="secret_path_refused",
         cause=cause,
         hint="name a file that lies in the folder of secrets",
+    )
+
+
+def _not_now(reference: SecretReference) -> ReqfloError:
+    # Not a `SecretError`, with which its row would end.
+    return ReqfloError(
+        f"the file of secret `{reference.name}` cannot be opened: too many files are open",
+        code="too_many_open_files",
+        hint="raise the limit (`ulimit -n`) or lower --concurrency, then resume the run",
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
+from reqflo_ray.descriptors import NONE_FREE, when_one_is_free
 from reqflo_ray.errors import StoreError
 from reqflo_ray.store.file_stat import FileStat
 
@@ -123,13 +124,18 @@ class LocalStorage:
         target = self._resolve(path)
         try:
             self._make_folder(os.path.dirname(target))
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            _sync_folder(os.path.dirname(target))
+            descriptor = _open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         except FileExistsError:
             raise StoreError(f"the log `{path}` exists already", code="log_exists") from None
         except OSError as problem:
             _refuse(problem, path, "create")
-        return _LocalLog(path, descriptor)
+        log = _LocalLog(path, descriptor)
+        try:
+            _sync_folder(os.path.dirname(target))
+        except OSError as problem:
+            log.close()
+            _refuse(problem, path, "create")
+        return log
 
     def read_log(self, path: str, *, synced: bool) -> bytes:
         data = self.read(path)
@@ -170,7 +176,7 @@ class LocalStorage:
                 raise
         _sync_folder(parent)
         if folder == str(self.root):
-            Path(folder, ".gitignore").write_text("*\n", encoding="utf-8")
+            when_one_is_free(lambda: Path(folder, ".gitignore").write_text("*\n", encoding="utf-8"))
 
 
 class _LocalLog:
@@ -229,7 +235,7 @@ def _open_to_read(path: str, flags: int) -> int:
 
 
 def _write_synced(path: str, parts: Iterable[bytes], mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         for part in parts:
             rest = memoryview(part)
@@ -240,8 +246,13 @@ def _write_synced(path: str, parts: Iterable[bytes], mode: int) -> None:
         os.close(descriptor)
 
 
+def _open(path: str, flags: int, mode: int = 0o666) -> int:
+    # Once a file has its name, there is no way back: its folder has to be synced.
+    return when_one_is_free(lambda: os.open(path, flags | os.O_CLOEXEC, mode))
+
+
 def _sync_file(path: str) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = _open(path, os.O_RDWR)
     try:
         os.fdatasync(descriptor)
     finally:
@@ -250,7 +261,7 @@ def _sync_file(path: str) -> None:
 
 def _sync_folder(folder: str) -> None:
     # The name of a file is data of its folder: without this a power cut could undo a rename or a link.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = _open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
@@ -259,7 +270,7 @@ def _sync_folder(folder: str) -> None:
 
 def _guard(path: str, doing: str, action: Callable[[], _T]) -> _T:
     try:
-        return action()
+        return when_one_is_free(action)
     except FileNotFoundError:
         raise
     except OSError as problem:
@@ -272,6 +283,8 @@ def _refuse(problem: OSError, path: str, doing: str, size: int | None = None) ->
     code, hint = "store_error", "look at the disk or the mount, then resume the run"
     if problem.errno in _NO_SPACE:
         code, hint = "disk_full", "free space (`reqflo-ray prune` removes old runs), then resume the run"
+    elif problem.errno in NONE_FREE:
+        code, hint = "too_many_open_files", "raise the limit (`ulimit -n`) or lower --concurrency, then resume the run"
     elif problem.errno in _NO_RIGHT:
         code, hint = "store_not_permitted", "make the folder readable and writable for this user, or choose --store"
     elif problem.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):

@@ -111,8 +111,16 @@ def test_a_run_under_nohup_does_not_hear_of_a_hang_up(make_run: MakeRun) -> None
     assert not list(run.root.glob("stop/*")) and (run.root / "manifest.json").exists()
 
 
-def test_a_terminal_that_closes_drains_the_run(make_run: MakeRun, undisturbed: Undisturbed) -> None:
-    run = make_run(rows=30, in_flight=4)
+@pytest.mark.parametrize(
+    ("where", "workers"),
+    [(("--backend", "local"), 1), pytest.param(("--backend", "ray", "--workers", "2"), 2, marks=pytest.mark.ray)],
+    ids=["local", "ray"],
+)
+def test_a_terminal_that_closes_drains_the_run(
+    make_run: MakeRun, undisturbed: Undisturbed, where: tuple[str, ...], workers: int
+) -> None:
+    # The system tells every process of the terminal's group, those of an embedded cluster too.
+    run = make_run(rows=100, in_flight=4, workers=workers, where=where)
     ours, theirs = pty.openpty()
 
     def control() -> None:

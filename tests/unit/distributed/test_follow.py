@@ -175,6 +175,23 @@ def test_an_interrupt_before_the_following_has_begun_is_not_lost(monkeypatch: py
     assert notices == ["stopping the run on the cluster; once more leaves it there"]
 
 
+def test_a_hang_up_stops_the_job_however_often_it_is_told() -> None:
+    stopped = an_outcome(143, complete=False)
+
+    class HungUp(MadeUpCluster):
+        async def follow_log(self, job: Job) -> AsyncGenerator[str]:
+            import asyncio
+
+            for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM) if not self.stops else ():
+                os.kill(os.getpid(), number)
+            await asyncio.sleep(0 if self.stops else 30)
+            yield LINES
+
+    cluster = HungUp([], [a_job(JobState.STOPPED)], LINES + outcome_line(stopped) + "\n")
+    assert follow(cluster)[0].exit_code == 129
+    assert cluster.stops == 1
+
+
 def test_an_interrupt_that_comes_too_late_leaves_the_verdict_as_it_is() -> None:
     cluster = InterruptedCluster([], [a_job(JobState.STOPPED)], outcome_line(an_outcome(1)) + "\n")
     assert follow(cluster)[0].exit_code == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import ssl
 import subprocess
 import sys
@@ -54,17 +53,6 @@ def test_a_transport_can_be_made_outside_of_an_event_loop(engine: str) -> None:
     assert create_transport(HttpSettings(engine=engine), limit=4) is not None
 
 
-def test_connections_are_bounded_by_the_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reqflo_ray.http import factory
-
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1024))
-    assert factory._affordable(1000) == 128
-    assert factory._affordable(10) == 10
-    assert factory._affordable(0) == 1
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert factory._affordable(1000) == 1000
-
-
 def test_no_http_library_is_imported_before_it_is_chosen() -> None:
     code = (
         "import sys, reqflo_ray.http.factory\n"
@@ -107,7 +95,11 @@ def test_a_client_key_alone_is_refused() -> None:
         (errno.ECONNREFUSED, FailureKind.REFUSED),
         (errno.EHOSTUNREACH, FailureKind.UNREACHABLE),
         (errno.ENETUNREACH, FailureKind.UNREACHABLE),
-        (errno.EMFILE, FailureKind.UNREACHABLE),
+        (errno.EMFILE, FailureKind.NO_DESCRIPTOR),
+        (errno.ENFILE, FailureKind.NO_DESCRIPTOR),
+        (errno.ENOBUFS, FailureKind.NO_BUFFER),
+        (errno.ENOMEM, FailureKind.NO_BUFFER),
+        (errno.EADDRNOTAVAIL, FailureKind.UNREACHABLE),
         (errno.ECONNRESET, FailureKind.CLOSED),
         (errno.ETIMEDOUT, FailureKind.CONNECT_TIMEOUT),
         (errno.EPERM, FailureKind.UNREACHABLE),

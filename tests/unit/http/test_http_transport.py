@@ -46,6 +46,7 @@ class Script:
         self.acts = list(acts)
         self.hops: list[Outgoing] = []
         self.watches: list[Watch] = []
+        self.relieved = 0
 
     async def exchange(self, outgoing: Outgoing, request: TransportRequest, watch: Watch) -> TransportResponse:
         self.hops.append(outgoing)
@@ -53,6 +54,9 @@ class Script:
         if not self.acts:
             await asyncio.Event().wait()
         return self.acts.pop(0)(watch)
+
+    def close_idle(self) -> None:
+        self.relieved += 1
 
     async def close(self) -> None:
         pass
@@ -212,3 +216,70 @@ def test_cancellation_is_not_turned_into_a_failure() -> None:
 def test_an_exchange_error_says_its_kind_and_message() -> None:
     error = ExchangeError(FailureKind.TLS, "no")
     assert (error.kind, error.message, str(error)) == (FailureKind.TLS, "no", "no")
+
+
+def lacking(kind: FailureKind) -> Act:
+    def act(watch: Watch) -> TransportResponse:
+        raise ExchangeError(kind, "said by the engine")
+
+    return act
+
+
+OF_THIS_MACHINE = [kind for kind in FailureKind if kind.is_of_this_machine]
+
+
+@pytest.mark.parametrize("kind", OF_THIS_MACHINE)
+def test_what_this_machine_lacks_is_waited_for(kind: FailureKind) -> None:
+    exchange, script = play(lacking(kind), lacking(kind), ok)
+    assert exchange.response is not None and len(script.hops) == 3
+    assert script.relieved == 2, "connections that carry nothing hold what is lacking"
+
+
+@pytest.mark.parametrize("kind", OF_THIS_MACHINE)
+def test_what_this_machine_lacks_for_all_of_the_time_is_told_as_that_and_nothing_was_sent(kind: FailureKind) -> None:
+    exchange, script = play(*[lacking(kind)] * 1000, total_ms=60)
+    assert failure_of(exchange) is kind and not exchange.failure.sent and len(script.hops) < 10
+
+
+@pytest.mark.parametrize("kind", [FailureKind.DNS, FailureKind.TLS, FailureKind.UNREACHABLE])
+def test_a_verdict_that_may_come_from_a_lack_of_descriptors_is_none(
+    kind: FailureKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scarce = [True, True]
+    monkeypatch.setattr("reqflo_ray.http.transport.descriptors_are_scarce", lambda: bool(scarce and scarce.pop()))
+    assert play(lacking(kind), lacking(kind), ok)[0].response is not None
+    exchange, script = play(lacking(kind), ok)
+    assert failure_of(exchange) is kind and len(script.hops) == 1
+
+
+def test_a_request_that_may_have_arrived_is_not_sent_again_for_a_lack_of_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("reqflo_ray.http.transport.descriptors_are_scarce", lambda: True)
+    exchange, script = play(closed(reused=False), ok, method="POST")
+    assert failure_of(exchange) is FailureKind.CLOSED and len(script.hops) == 1
+
+
+def test_as_many_requests_as_get_through_are_said_to_be_possible() -> None:
+    heard: list[int] = []
+
+    class Narrow(Script):
+        """Carries three requests at a time."""
+
+        busy = 0
+
+        async def exchange(self, outgoing: Outgoing, request: TransportRequest, watch: Watch) -> TransportResponse:
+            if self.busy == 3:
+                raise ExchangeError(FailureKind.NO_DESCRIPTOR, "no more")
+            self.busy += 1
+            await asyncio.sleep(0.05)
+            self.busy -= 1
+            return ok(watch)
+
+    async def main() -> list[Exchange]:
+        transport = EngineTransport(Narrow(()), HttpSettings(), heard.append)
+        request = TransportRequest(method="GET", url="http://h/", total_ms=5000)
+        return await asyncio.gather(*(transport.send(request) for _ in range(8)))
+
+    assert all(exchange.response for exchange in asyncio.run(main()))
+    assert min(heard) == 3

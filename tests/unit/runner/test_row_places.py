@@ -100,3 +100,25 @@ def test_no_more_rows_than_places_are_in_flight_and_every_place_comes_back(
             await places.take()
 
     run(main())
+
+
+@given(count=st.integers(1, 8), lowered=st.lists(st.integers(-1, 9), min_size=1, max_size=4), taken=st.integers(0, 8))
+def test_places_that_are_gone_do_not_come_back(count: int, lowered: list[int], taken: int) -> None:
+    async def main() -> None:
+        places = RowPlaces(count)
+        held = min(count, taken)
+        for _ in range(held):
+            await places.take()
+        fewer = [places.lower(number) for number in lowered]
+        left = max(1, min(count, *lowered))
+        assert places.count == left and any(fewer) == (left < count)
+        for _ in range(held):
+            places.give_back()
+        for _ in range(left):
+            await asyncio.wait_for(places.take(), 1)
+        one_too_many = asyncio.ensure_future(places.take())
+        await settle()
+        assert not one_too_many.done()
+        one_too_many.cancel()
+
+    run(main())

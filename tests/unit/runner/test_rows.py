@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from scripted import Journey, ok, refused, statuses, without_captures
 
+from reqflo_ray.errors import ReqfloError
+from reqflo_ray.model.exchange import FailureKind, TransportFailure
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import ResendReason, Status
 from reqflo_ray.runner.row_context import Suspended
@@ -299,3 +301,23 @@ def test_a_step_that_an_overlay_skips_does_not_fail_the_row(tmp_path: Path) -> N
     outcome, api = Journey(tmp_path, text).run()
     assert api.seen == [] and outcome.result.status is Status.PASSED
     assert {record.error_code for record in outcome.records} == {"skipped_by_overlay"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind.is_of_this_machine])
+def test_what_this_machine_lacks_ends_no_row_and_the_next_attempt_knows_that_nothing_was_sent(
+    tmp_path: Path, kind: FailureKind
+) -> None:
+    journey = Journey(tmp_path, TWO_STEPS)
+    with pytest.raises(ReqfloError, match="no room") as given_up:
+        journey.run(TransportFailure(kind=kind, message="no room", sent=False))
+    assert given_up.value.code == kind.value and given_up.value.exit_code == 3
+    assert journey.history().steps["make"].in_doubt is None
+    outcome, api = journey.run(ok({"id": "i-7"}, status=201), ok(), history=journey.history())
+    assert outcome.result.status is Status.PASSED and len(api.seen) == 2
+
+
+def test_what_this_machine_lacks_after_a_redirect_leaves_the_outcome_unknown(tmp_path: Path) -> None:
+    journey = Journey(tmp_path, TWO_STEPS)
+    with pytest.raises(ReqfloError):
+        journey.run(TransportFailure(kind=FailureKind.NO_DESCRIPTOR, message="no room", sent=True))
+    assert journey.history().steps["make"].in_doubt is not None

@@ -1,0 +1,98 @@
+"""With few file descriptors a run is slower, says so, and ends as ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
+RUN_ORDERS = ("run", "place-order", "--data", "data/orders.csv", "--key", "order_ref", "--backend", "local")
+
+
+@pytest.fixture
+def orders(example: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The orders example, as the folder that commands are typed in."""
+    workspace = example("orders")
+    monkeypatch.chdir(workspace)
+    return workspace
+
+
+def _run_with(soft: int, hard: int, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *RUN_ORDERS, "--json", *options],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
+        check=False,
+    )
+
+
+def test_a_run_with_few_descriptors_takes_fewer_rows_at_once_and_says_so_once(orders: Path) -> None:
+    ended = _run_with(40, 40, "--concurrency", "80")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["counts"]["passed"] == 100
+    assert ended.stderr.count("fewer_rows_at_once") == 1
+    assert "rows at once instead of 80" in ended.stderr and "ulimit -n" in ended.stderr
+
+
+def test_a_low_limit_that_can_be_raised_is_raised_without_a_word(orders: Path) -> None:
+    ended = _run_with(40, 1024, "--concurrency", "80")
+    assert ended.returncode == 0, ended.stderr
+    assert "warning" not in ended.stderr
+
+
+_USED_UP = """
+import os, sys, reqflo_ray
+from reqflo_ray.runner.listener import SilentListener
+
+class Holder(SilentListener):
+    held, told, freed = [], [], 0
+
+    def progress(self, progress):
+        # Rows are in flight: take whatever is left, and give it back much later.
+        if not self.held and not self.freed:
+            try:
+                while True:
+                    self.held.append(os.dup(0))
+            except OSError:
+                pass
+            self.until = progress.elapsed_s + 1.0
+        elif self.held and progress.elapsed_s > self.until:
+            self.freed = len(self.held)
+            while self.held:
+                os.close(self.held.pop())
+
+    def warning(self, problem):
+        self.told.append(problem.code)
+
+listener = Holder()
+request = reqflo_ray.RunRequest(
+    journey="place-order", data=("data/orders.csv",), key="order_ref", backend="local", concurrency=30
+)
+outcome = reqflo_ray.run(request, listener)
+print(outcome.verdict.counts.passed, outcome.exit_code, listener.freed > 0)
+"""
+
+
+def test_descriptors_that_others_use_up_in_the_middle_fail_no_row(orders: Path, command: Callable[..., Any]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _USED_UP],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["100", "0", "True"], ended
+    assert command("verify", "latest").code == 0
