@@ -1,5 +1,5 @@
-"""Keeps sensitive values unreadable at rest: in staged rows and in the run record they lie sealed under a key of the
-run's own. The key goes when the run is complete, and the values with it. It must not know how values are used.
+"""Keeps sensitive values unreadable at rest: in staged rows, the run record and journals they lie sealed under a key of
+the run's own. The key goes when the run is complete, and the values with it. It must not know how values are used.
 
 AES-SIV (RFC 5297, AES-256) is deterministic: two drivers that stage the same rows of one run write the same bytes. What
 is sealed is bound to its place, so equal values do not look equal.
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from reqflo_ray.engine import json_text
 from reqflo_ray.errors import IntegrityError
 from reqflo_ray.model.artifact import Artifact, Input, Variable, VariableSource
+from reqflo_ray.model.journal import SealedValues
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.values import JsonValue, Literal, Node, exact_number
 from reqflo_ray.store import layout
@@ -23,9 +26,12 @@ from reqflo_ray.store.run_folder import RunFolder
 _KEY_BYTES: Final = 64  # AES-SIV with AES-256 takes two keys
 _RECORD: Final = b"run.json"
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-_decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number).decode
-_decode_nodes = msgspec.json.Decoder(dict[str, Node], float_hook=exact_number).decode
+_T = TypeVar("_T")
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_row_values = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
+_record_nodes = msgspec.json.Decoder(dict[str, Node], float_hook=exact_number)
+_step_values = msgspec.json.Decoder(SealedValues, float_hook=exact_number)
 
 
 class Sealer:
@@ -49,7 +55,15 @@ class Sealer:
 
     def open_row(self, index: int, sealed: bytes) -> dict[str, JsonValue]:
         """The values that `seal_row` sealed. Raises `IntegrityError`."""
-        return _decode_values(self.open(sealed, _row(index)))
+        return _decode(self.open(sealed, _row(index)), _row_values)
+
+    def seal_step(self, values: SealedValues, row: int, step: str, attempt: int) -> bytes:
+        """What an attempt of a step brought and nobody may read. Raises `ValueError` if it cannot be written down."""
+        return self.seal(_encode(values), _attempt(row, step, attempt))
+
+    def open_step(self, sealed: bytes, row: int, step: str, attempt: int) -> SealedValues:
+        """The values that `seal_step` sealed for the same attempt. Raises `IntegrityError`."""
+        return _decode(self.open(sealed, _attempt(row, step, attempt)), _step_values)
 
     def seal(self, data: bytes, place: bytes) -> bytes:
         """`data`, readable only with the key and at the same place."""
@@ -62,11 +76,7 @@ class Sealer:
         try:
             return self._cipher.decrypt(sealed, [place])
         except (InvalidTag, ValueError):
-            raise IntegrityError(
-                "sealed values cannot be opened with the key of their run",
-                code="sealed_values_damaged",
-                hint="start a new run: give `--data` and the values again",
-            ) from None
+            raise _damaged() from None
 
     def __repr__(self) -> str:
         return "<Sealer>"
@@ -104,6 +114,14 @@ def gone() -> IntegrityError:
     )
 
 
+def _damaged() -> IntegrityError:
+    return IntegrityError(
+        "sealed values cannot be opened with the key of their run",
+        code="sealed_values_damaged",
+        hint="start a new run: give `--data` and the values again",
+    )
+
+
 def seal_record(record: RunRecord, artifact: Artifact, sealer: Sealer | None) -> RunRecord:
     """`record` with masks in the place of sensitive values, and these sealed; without a sealer they are left out."""
     places = _sensitive_places(artifact)
@@ -129,7 +147,7 @@ def open_record(record: RunRecord, sealer: Sealer | None) -> RunRecord:
         sealed = bytes.fromhex(record.sealed)
     except ValueError:
         sealed = b""
-    return msgspec.structs.replace(_with_nodes(record, _decode_nodes(sealer.open(sealed, _RECORD))), sealed="")
+    return msgspec.structs.replace(_with_nodes(record, _decode(sealer.open(sealed, _RECORD), _record_nodes)), sealed="")
 
 
 def _declared(artifact: Artifact) -> tuple[Input | Variable, ...]:
@@ -191,3 +209,32 @@ def _text(node: Node | None, otherwise: str) -> str:
 
 def _row(index: int) -> bytes:
     return b"row %d" % index
+
+
+def _attempt(row: int, step: str, attempt: int) -> bytes:
+    return f"row {row} attempt {attempt} step {step}".encode()
+
+
+def _encode(value: object) -> bytes:
+    """The JSON of `value`, whatever strings and numbers are in it. Raises `ValueError` if it has none."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:  # half of a surrogate pair has no UTF-8 form, but an escape
+        try:
+            return json_text.encode(msgspec.to_builtins(value, builtin_types=(Decimal,)))
+        except RecursionError:
+            raise ValueError("the value is nested too deeply") from None
+    except RecursionError:
+        raise ValueError("the value is nested too deeply") from None
+
+
+def _decode(data: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
+    """What `_encode` wrote. Raises `IntegrityError`."""
+    try:
+        return decoder.decode(data)
+    except (ValueError, ArithmeticError, RecursionError):
+        pass
+    try:
+        return msgspec.convert(json_text.decode(data).value, decoder.type)
+    except (ValueError, ArithmeticError, RecursionError):
+        raise _damaged() from None

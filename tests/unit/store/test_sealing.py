@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from reqflo_ray.errors import IntegrityError
 from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity, Variable, VariableSource
+from reqflo_ray.model.journal import Cookie, SealedValues
 from reqflo_ray.model.plan import (
     Environment,
     Given,
@@ -120,8 +121,22 @@ def test_whatever_is_not_sealed_is_refused(data: bytes) -> None:
         sealer().open_row(0, data)
 
 
+_text = st.text(st.characters() | st.characters(categories=["Cs"]))
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner, max_size=3)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.sampled_from([2**70, -(10**4000), Decimal("0.10"), Decimal("1e400"), 0.5])
+    | _text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
+)
+_cookies = st.builds(Cookie, _text, st.none() | _text, _text, st.booleans(), _text, st.booleans())
+_step_values = st.builds(
+    SealedValues,
+    captures=st.dictionaries(_text, _json, max_size=3),
+    variables=st.dictionaries(_text, _json, max_size=2),
+    cookies=st.lists(_cookies, max_size=2).map(tuple),
+    outputs=st.lists(st.tuples(_text, _text), max_size=2).map(tuple),
 )
 
 
@@ -130,6 +145,52 @@ def test_any_value_comes_back_as_it_was(index: int, value: Any) -> None:
     shown, sealed = sealer().seal_row(index, {"card": value, "city": "Bern"})
     assert shown == {"city": "Bern"}
     assert sealer().open_row(index, sealed) == {"card": value}
+
+
+@given(_step_values)
+def test_whatever_a_step_brings_comes_back_as_it_was(values: SealedValues) -> None:
+    sealed = sealer().seal_step(values, 3, "login", 1)
+    assert Sealer(KEY).open_step(sealed, 3, "login", 1) == values
+    assert sealer().seal_step(values, 3, "login", 1) == sealed, "it is not deterministic"
+
+
+TOKEN = SealedValues(captures={"outputs.token": CANARY})
+
+
+@pytest.mark.parametrize("place", [(4, "login", 1), (3, "logout", 1), (3, "login", 2)])
+def test_a_value_of_a_step_cannot_be_moved_to_another_attempt(place: tuple[int, str, int]) -> None:
+    sealed = sealer().seal_step(TOKEN, 3, "login", 1)
+    with pytest.raises(IntegrityError):
+        sealer().open_step(sealed, *place)
+
+
+def test_a_value_of_a_step_opens_with_its_own_key_only() -> None:
+    sealed = sealer().seal_step(TOKEN, 3, "login", 1)
+    assert CANARY.encode() not in sealed
+    with pytest.raises(IntegrityError):
+        Sealer(KEY[::-1]).open_step(sealed, 3, "login", 1)
+
+
+@given(st.binary(max_size=80))
+def test_whatever_is_no_sealed_value_of_a_step_is_refused(data: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        sealer().open_step(data, 0, "login", 1)
+
+
+@pytest.mark.parametrize("data", [b"", b"[", b"[1]", b'[{"a": ' + b"[" * 5000, b"\xff"])
+def test_what_was_sealed_but_holds_no_values_is_refused(data: bytes) -> None:
+    sealed = sealer().seal(data, b"row 0 attempt 1 step login")
+    with pytest.raises(IntegrityError):
+        sealer().open_step(sealed, 0, "login", 1)
+
+
+@pytest.mark.parametrize("surrogate", ["", "\ud800"])
+def test_what_cannot_be_written_down_is_told_as_such(surrogate: str) -> None:
+    deep: Any = surrogate
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ValueError):
+        sealer().seal_step(SealedValues(captures={"outputs.deep": deep}), 0, "login", 1)
 
 
 def test_the_record_holds_masks_and_opens_again() -> None:
