@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 Headers = tuple[tuple[str, str], ...]
+
+# In lower case: headers whose value is a credential, whatever it is.
+CREDENTIAL_HEADERS: Final = frozenset(
+    (
+        *("authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "x-amz-security-token"),
+        *("cookie", "set-cookie"),
+    )
+)
 
 
 class FailureKind(StrEnum):

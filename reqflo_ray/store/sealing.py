@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from reqflo_ray.engine import json_text
+from reqflo_ray.engine.reach import hidden_captures
 from reqflo_ray.errors import IntegrityError
-from reqflo_ray.model.artifact import Artifact, Input, Variable, VariableSource
+from reqflo_ray.model.artifact import Artifact, HttpStep, Input, Variable, VariableSource
 from reqflo_ray.model.journal import SealedValues
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.values import JsonValue, Literal, Node, exact_number
@@ -87,28 +89,72 @@ def sensitive_names(artifact: Artifact) -> frozenset[str]:
     return frozenset(entry.name for entry in _declared(artifact) if entry.sensitive)
 
 
-def make_sealer(folder: RunFolder, artifact: Artifact) -> Sealer | None:
-    """The sealer of an unfinished run, its key made if there is none yet. None if nothing is declared sensitive."""
-    names = sensitive_names(artifact)
-    if not names:
+def needs_key(artifact: Artifact, run: RunRecord) -> bool:
+    """Whether the run may meet values that nobody may read: whatever is sensitive, cookies, and secrets, since an API
+    may repeat one in what later steps read."""
+    if artifact.cookies or run.secrets or sensitive_names(artifact):
+        return True
+    steps = [step for step in artifact.steps if isinstance(step, HttpStep)]
+    return any(hidden_captures(step) or any(output.sensitive for output in step.outputs) for step in steps)
+
+
+def make_sealer(folder: RunFolder, artifact: Artifact, run: RunRecord) -> Sealer | None:
+    """The sealer of an unfinished run, its key made if there is none yet. None if it needs none.
+
+    Raises:
+        IntegrityError: the key is damaged.
+    """
+    if not needs_key(artifact, run):
         return None
-    path = folder.path(layout.SEALING_KEY)
-    folder.storage.create(path, os.urandom(_KEY_BYTES), private=True)
-    return Sealer(folder.read_file(layout.SEALING_KEY), names)
+    key = os.urandom(_KEY_BYTES)
+    folder.storage.create(folder.path(layout.SEALING_KEY), key + _checksum(folder, key), private=True)
+    return Sealer(_read_key(folder, folder.read_file(layout.SEALING_KEY)), sensitive_names(artifact))
 
 
 def find_sealer(folder: RunFolder) -> Sealer | None:
-    """The sealer of a run that has a key, for opening."""
+    """The sealer of a run that has a key, for opening. Raises `IntegrityError` if the key is damaged."""
     try:
-        return Sealer(folder.storage.read(folder.path(layout.SEALING_KEY)))
+        data = folder.storage.read(folder.path(layout.SEALING_KEY))
     except FileNotFoundError:
         return None
+    return Sealer(_read_key(folder, data))
+
+
+def keep_sealing(folder: RunFolder, artifact: Artifact, run: RunRecord) -> None:
+    """Before an unfinished run goes on: see to it that workers can seal. A run that was begun by a version which sealed
+    less has no key, and gets one; so does one whose key is lost, if nothing needs that from the start.
+
+    Raises:
+        IntegrityError: the key is damaged, or it is gone and the run cannot go on without (`sealed_values_gone`).
+    """
+    if not sensitive_names(artifact):
+        make_sealer(folder, artifact, run)
+    elif find_sealer(folder) is None and run.sealed:
+        raise gone()
+
+
+def _checksum(folder: RunFolder, key: bytes) -> bytes:
+    return sha256(folder.run_id.encode() + key).digest()
+
+
+def _read_key(folder: RunFolder, data: bytes) -> bytes:
+    """The key in the file `data`, which version 0.1.0 wrote without a checksum."""
+    key, checksum = data[:_KEY_BYTES], data[_KEY_BYTES:]
+    if len(key) < _KEY_BYTES or (checksum and checksum != _checksum(folder, key)):
+        raise IntegrityError(
+            f"`{layout.SEALING_KEY}` of run `{folder.run_id}` is damaged",
+            code="damaged_file",
+            cause="it is not the key that was made for this run",
+            hint="restore it; or remove it, and what lies sealed is lost: steps that are needed for it are sent again "
+            "where `on_interrupt` allows that, other rows end inconclusive",
+        )
+    return key
 
 
 def gone() -> IntegrityError:
     """The error for sealed values whose key does not exist any more."""
     return IntegrityError(
-        "the sensitive values of the run are gone: they were kept sealed while it ran, and its key is removed",
+        f"the sensitive values of the run are gone: they lie sealed, and `{layout.SEALING_KEY}` is removed",
         code="sealed_values_gone",
         hint="start a new run: give `--data` and the values again",
     )
@@ -147,7 +193,8 @@ def open_record(record: RunRecord, sealer: Sealer | None) -> RunRecord:
         sealed = bytes.fromhex(record.sealed)
     except ValueError:
         sealed = b""
-    return msgspec.structs.replace(_with_nodes(record, _decode(sealer.open(sealed, _RECORD), _record_nodes)), sealed="")
+    nodes = _decode(sealer.open(sealed, _RECORD), _record_nodes)
+    return msgspec.structs.replace(_with_nodes(record, nodes), sealed="")
 
 
 def _declared(artifact: Artifact) -> tuple[Input | Variable, ...]:
