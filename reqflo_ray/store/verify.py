@@ -16,6 +16,7 @@ from reqflo_ray.model.results import FileDigest, Status, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.manifest import Manifest
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import find_sealer
 
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
 
@@ -106,6 +107,8 @@ class _Verification:
         if manifest is not None:
             self._find_extra(manifest)
             self._check_verdict()
+        else:
+            self._check_key()
         return VerifyReport(
             run_id=self._folder.run_id,
             complete=manifest is not None,
@@ -194,6 +197,12 @@ class _Verification:
                 self._find(f"../../{layout.artifact(digest)}", "artifact", error.message)
             else:
                 self._find(layout.RECORD, "damaged", error.cause or error.message)
+
+    def _check_key(self) -> None:
+        try:
+            find_sealer(self._folder)
+        except ReqfloError as error:
+            self._find(layout.SEALING_KEY, "damaged", error.cause or error.message)
 
     def _find_extra(self, manifest: Manifest) -> None:
         for folder in _FOLDERS:

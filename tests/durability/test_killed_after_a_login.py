@@ -229,7 +229,10 @@ def test_a_damaged_key_is_refused_before_anything_is_sent_and_the_run_goes_on_wh
     sent = len(bank.logins)
     key = run.root / "sealing.key"
     whole = key.read_bytes()
+    assert reqflo_ray.open_store(str(run.store)).verify("pay-1").ok
     key.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    [finding] = reqflo_ray.open_store(str(run.store)).verify("pay-1").findings
+    assert (finding.path, finding.kind) == ("sealing.key", "damaged")
     with pytest.raises(IntegrityError) as caught:
         run.finish()
     assert caught.value.code == "damaged_file" and "`sealing.key` of run `pay-1`" in caught.value.message
