@@ -29,7 +29,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended.
 
     `outputs` are for people, sensitive ones masked; `captures` are the real values that later steps read, by capture
-    key, and `withheld` those keys among them that must not be stored. Both are empty unless the status is passed.
+    key. Both are empty unless the status is passed.
     `warnings` are sentences for the row's log. Texts may quote what the API answered and are masked by the caller.
     """
 
@@ -39,7 +39,6 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     assertions: tuple[AssertionResult, ...] = ()
     outputs: Mapping[str, JsonValue] = _NONE
     captures: Mapping[str, JsonValue] = _NONE
-    withheld: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -112,7 +111,6 @@ def _of_success(
         assertions=assertions,
         outputs=shown,
         captures=captures,
-        withheld=tuple([key for key in captures if key in step.sensitive_captures]),
         warnings=warnings,
     )
 

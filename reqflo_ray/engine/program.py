@@ -12,7 +12,7 @@ from reqflo_ray.engine.assertions import PreparedAssertion, prepare_assertion
 from reqflo_ray.engine.captures import PreparedCapture, PreparedOutput, prepare_capture, prepare_output
 from reqflo_ray.engine.declarations import sources
 from reqflo_ray.engine.expressions import Renderer, compile_node
-from reqflo_ray.engine.reach import Reach
+from reqflo_ray.engine.reach import Reach, hidden_captures
 from reqflo_ray.engine.request import RequestRenderer
 from reqflo_ray.model.artifact import (
     Artifact,
@@ -75,15 +75,15 @@ class PreparedStep:
 
     `secrets` are the names of all secrets that it may need; `needs` the values of earlier steps that it may read, as
     `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to values of
-    earlier steps outside of the request, and their texts. `sensitive_captures` are keys of captures that must not be
-    stored. `until` is what a poll waits for; it is judged before `assertions`.
+    earlier steps outside of the request, and their texts. `hidden_captures` are keys of captures that nobody may read
+    where they are kept. `until` is what a poll waits for; it is judged before `assertions`.
     """
 
     step: Step
     index: int
     secrets: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    sensitive_captures: frozenset[str] = frozenset()
+    hidden_captures: frozenset[str] = frozenset()
     request: PreparedRequest | None = None
     dependencies: tuple[tuple[AnyReference, str], ...] = ()
     until: tuple[PreparedAssertion, ...] = ()
@@ -164,9 +164,7 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
         index=index,
         secrets=reach.secrets(everything),
         needs=reach.needs(everything),
-        sensitive_captures=frozenset(
-            capture.key for capture in step.captures if f"steps.{step.id}.{capture.key}" in reach.sensitive_captures
-        ),
+        hidden_captures=hidden_captures(step),
         request=PreparedRequest(
             real=RequestRenderer(step.request, base, artifact.files, masked=False),
             masked=(

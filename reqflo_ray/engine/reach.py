@@ -18,6 +18,7 @@ from reqflo_ray.model.artifact import (
     SetVariableStep,
     Variable,
 )
+from reqflo_ray.model.exchange import CREDENTIAL_HEADERS
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.values import AnyReference, Namespace, Node, Reference, StepReference, references
 
@@ -122,6 +123,16 @@ class Reach:
 
     def _is_assigned(self, reference: Reference) -> bool:
         return reference.namespace is Namespace.VARIABLES and reference.name in self._assigned
+
+
+def hidden_captures(step: HttpStep) -> frozenset[str]:
+    """The keys of captures that nobody may read: the sensitive ones, and headers that are masked whatever they hold."""
+    credentials = [
+        capture.key
+        for capture in step.captures
+        if capture.root is CaptureRoot.HEADERS and capture.path and capture.path[0] in CREDENTIAL_HEADERS
+    ]
+    return frozenset((*_sensitive_captures(step), *credentials))
 
 
 def _sensitive_captures(step: HttpStep) -> list[str]:

@@ -6,6 +6,7 @@ It must not know requests or responses. A scope belongs to one row and is droppe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -96,6 +97,20 @@ class Scope:
         self._assigned |= assigned
         # Other variables may be defined by these.
         self.resolved = {label: found for label, found in self.resolved.items() if label.startswith("steps.")}
+
+    def meet_sensitive(self, secrets: Mapping[str, Hidden]) -> None:
+        """Note all sensitive inputs and variables that have a value now, as if they had been read. `secrets` are the
+        values loaded so far."""
+        self.secrets = secrets
+        unset = set(self.unset)
+        for declared in self.program.declared.values():
+            if declared.sensitive:
+                with suppress(RowFault):
+                    self.resolve(Reference(declared.namespace, declared.name), declared.label)
+        # That something has no value is told when it is really read.
+        for label in self.unset - unset:
+            self.resolved.pop(label, None)
+        self.unset = unset
 
     def inputs(self) -> dict[str, JsonValue]:
         """The declared inputs with the values that they have in this row, secret and sensitive ones masked."""

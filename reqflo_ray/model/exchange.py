@@ -9,6 +9,14 @@ import msgspec
 
 Headers = tuple[tuple[str, str], ...]
 
+# In lower case: headers whose value is a credential, whatever it is.
+CREDENTIAL_HEADERS: Final = frozenset(
+    (
+        *("authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "x-amz-security-token"),
+        *("cookie", "set-cookie"),
+    )
+)
+
 
 class FailureKind(StrEnum):
     """Why there is no (complete) response. The value is the `error_code` of the step."""

@@ -36,9 +36,10 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     """Appended when an attempt of a step is over, and durable before the row goes on.
 
     `final`: the step is over (else a retry follows). `captures` are what later steps read, by capture key; a key that
-    is missing was unset. `withheld` are capture keys that are not stored since they are sensitive: if one is needed
-    after a crash, the step is sent again. `variables` are what a `set_variable` step assigned. `record` is the
-    evidence (None when the run keeps none for it).
+    is missing was unset. `variables` are what a `set_variable` step assigned. `record` is the evidence (None when the
+    run keeps none for it). `withheld` are the full names of values that may not be read here. `sealed` holds them, a
+    `SealedValues` that only the run's key opens; b"" if there was no key. If one is needed after a crash and cannot be
+    opened, the step is sent again.
     """
 
     row: int
@@ -52,6 +53,17 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
     variables: dict[str, JsonValue] = {}
     cookies: tuple[Cookie, ...] = ()
     record: StepRecord | None = None
+    sealed: bytes = b""
+
+
+class SealedValues(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What nobody may read of a completion. The first three are as there; `outputs` are the texts of the response's
+    sensitive outputs, each after its label, by which they are masked in what comes later."""
+
+    captures: dict[str, JsonValue] = {}
+    variables: dict[str, JsonValue] = {}
+    cookies: tuple[Cookie, ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
 
 
 class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="withdrawn"):

@@ -143,7 +143,7 @@ async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
         context.log("resend", "sent again: the outcome of the request before the interruption is unknown")
     elif intent.resend_reason is ResendReason.SENSITIVE:
         context.counts.resent_sensitive += 1
-        context.log("resend", "sent again: a sensitive value of its response is needed and was never stored")
+        context.log("resend", "sent again: a sensitive value of its response is needed and cannot be opened")
 
 
 def _need_this_machine(context: RowContext, intent: Intent, failure: TransportFailure | None) -> None:

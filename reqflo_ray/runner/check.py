@@ -19,7 +19,6 @@ from reqflo_ray.model.artifact import (
     Artifact,
     HttpStep,
     Input,
-    OnInterrupt,
     RetryCause,
     SetVariableStep,
     Variable,
@@ -271,10 +270,6 @@ class _Check:
                 message = f"step `{step.id}` retries failed assertions with the same idempotency key"
                 hint = "the server may answer from its memory; consider `causes: [error]`"
                 self._problems.warning("retry_with_key", message, place, hint=hint)
-            if step.on_interrupt is OnInterrupt.FAIL and any(capture.sensitive for capture in step.captures):
-                message = f"step `{step.id}` gives a sensitive value to later steps and may not be sent again"
-                hint = "it is never stored: a row that is interrupted after it ends inconclusive"
-                self._problems.warning("sensitive_capture", message, place, hint=hint)
 
     def _secrets(self) -> dict[str, SecretReference]:
         """Where each secret that the run may need is found, by name."""

@@ -63,7 +63,7 @@ def place_of(fault: BaseException) -> str:
 def without_unmasked(prepared: PreparedStep, exchange: Exchange | None) -> Exchange | None:
     """`exchange` as far as it may be kept of a response that could not be judged: what in it is sensitive is not known
     then."""
-    hidden = bool(prepared.sensitive_captures) or any(output.source.sensitive for output in prepared.outputs)
+    hidden = bool(prepared.hidden_captures) or any(output.source.sensitive for output in prepared.outputs)
     return None if hidden else exchange
 
 

@@ -45,7 +45,7 @@ def dispatch(folder: RunFolder, record: RunRecord, artifact: Artifact, pinner: P
     if not folder.exists():
         make_room(folder.storage, folder.run_id)
         pinned = pin_secrets(record, pinner or GoogleSecretManager())
-        if folder.create_run(seal_record(pinned, artifact, make_sealer(folder, artifact))):
+        if folder.create_run(seal_record(pinned, artifact, make_sealer(folder, artifact, pinned))):
             return True
     _need_same_inputs(folder, record, artifact)
     return False
@@ -87,10 +87,12 @@ def _problem(fault: SecretError) -> Problem:
 
 
 def _need_same_inputs(folder: RunFolder, record: RunRecord, artifact: Artifact) -> None:
-    stored, sealer = folder.load_run(), find_sealer(folder)
+    stored = folder.load_run()
+    # A driver that died right after its manifest has left a key, which counts for nothing.
+    sealer = None if folder.is_complete() else find_sealer(folder)
     if sealer is not None:
         stored, record = open_record(stored, sealer), seal_digests(record, artifact, sealer)
-    else:  # a finished run: its sensitive values cannot be compared any more, and nothing will be sent
+    else:  # its sensitive values cannot be compared any more, and nothing will be sent
         stored, record = msgspec.structs.replace(stored, sealed=""), seal_record(record, artifact, None)
     if differences := record_differences(stored, record):
         raise run_conflict(folder.run_id, differences)

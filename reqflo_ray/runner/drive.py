@@ -34,6 +34,7 @@ from reqflo_ray.store import layout
 from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import keep_sealing
 from reqflo_ray.store.staging import need_plan, no_row
 
 # A shard that came back unfinished without a stop (another attempt had it) is dispatched again this often.
@@ -111,6 +112,7 @@ def _drive_unfinished(
     stop = Stop(folder, epoch)
     with ExitStack() as held:
         held.enter_context(heartbeat(folder, epoch, clock))
+        keep_sealing(folder, folder.load_artifact(record.artifact), record)
         plan = _plan(folder, record, stage)
         tally = Tally(
             listener=listener,

@@ -308,7 +308,7 @@ def staging(
             plan = stage(
                 source,
                 artifact,
-                sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact)),
+                sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact, record)),
                 rows_per_shard=rows_per_shard,
                 required=frozenset(record.row_required),
             ).shards

@@ -62,6 +62,7 @@ class RowRunner:
         self._ended: list[tuple[str, Outcome]] = []
         self._halted_by = ""
         self._withheld: dict[str, PreparedStep] = {}
+        self._restored_secrets: set[str] | None = None
         self._restored_ms = 0.0
         self._goes_on = False
 
@@ -114,6 +115,9 @@ class RowRunner:
             await end_in_fault(self._context, prepared, number, outcome, code, message)
 
     async def _execute(self, prepared: PreparedStep, past: StepHistory) -> Outcome:
+        if self._restored_secrets is not None:
+            await self._context.know_what_was_used(self._restored_secrets)
+            self._restored_secrets = None
         if self._withheld:
             try:
                 await self._regain(prepared)
@@ -152,7 +156,7 @@ class RowRunner:
 
     async def _send(self, prepared: PreparedStep, step: HttpStep, past: StepHistory) -> Outcome:
         """Send the step's request; after an interruption only as far as the step allows it."""
-        self._take_over(past.completions)
+        earlier = self._take_over(past.completions)
         number, resend, doubt = past.attempts_used + 1, FIRST_SEND, past.in_doubt
         if doubt is not None:
             if step.on_interrupt is OnInterrupt.FAIL:
@@ -165,6 +169,11 @@ class RowRunner:
                 ended = (Status.INCONCLUSIVE, "journal_damaged", _JOURNAL_DAMAGED)
                 return await self._end_plainly(prepared, *ended, number=number)
             resend = Resend(reason=ResendReason.UNKNOWN, count=past.resend_count + 1)
+        elif step.on_interrupt is OnInterrupt.FAIL and any(cookies_of(step.id) in done.withheld for done in earlier):
+            message = f"{_lost(cookies_of(step.id), earlier[-1])}, and step `{step.id}` must not be sent again"
+            return await self._end_plainly(
+                prepared, Status.INCONCLUSIVE, "sensitive_value_lost", message, number=number
+            )
         return await send_until_settled(self._context, prepared, step, number, resend)
 
     async def _end_plainly(
@@ -210,20 +219,27 @@ class RowRunner:
 
     def _restore(self, prepared: PreparedStep, past: StepHistory, completion: Completion) -> None:
         """Take a completed step from the journal instead of executing it."""
-        self._take_over((*past.completions, *past.repeats))
-        if completion.variables:
-            self._context.scope.assign(completion.variables)
-        self._withheld.update(dict.fromkeys(completion.withheld, prepared))
+        opened = self._take_over((*past.completions, *past.repeats))
+        attempts, repeats = opened[: len(past.completions)], opened[len(past.completions) :]
+        captures, withheld = attempts[-1].captures, attempts[-1].withheld
+        if any(cookies_of(done.step) in done.withheld for done in attempts):
+            withheld = (*withheld, cookies_of(prepared.step.id))
+        for done in repeats:
+            if done.final and done.status is Status.PASSED and not done.withheld:
+                captures, withheld = done.captures, ()
+        if attempts[-1].variables:
+            self._context.scope.assign(attempts[-1].variables)
+        self._withheld.update(dict.fromkeys(withheld, prepared))
+        self._restored_secrets = {*(self._restored_secrets or ()), *prepared.secrets}
         message = completion.record.error_message if completion.record else ""
-        outcome = Outcome(
-            status=completion.status, code=completion.error_code, message=message, captures=completion.captures
-        )
+        outcome = Outcome(status=completion.status, code=completion.error_code, message=message, captures=captures)
         self._conclude(prepared, outcome)
 
-    def _take_over(self, completions: tuple[Completion, ...]) -> None:
-        """Take over what earlier processes have got: evidence, counts and cookies of the attempts that they made."""
+    def _take_over(self, completions: tuple[Completion, ...]) -> list[Completion]:
+        """Take over what earlier processes have got: evidence, counts and cookies of the attempts that they made.
+        Returns these with what was sealed in them, as far as it can be opened."""
         if not completions:
-            return
+            return []
         context = self._context
         records = [done.record for done in completions if done.record is not None]
         context.records.extend(records)
@@ -233,12 +249,14 @@ class RowRunner:
         context.counts.resent += reasons.count(ResendReason.UNKNOWN)
         context.counts.resent_sensitive += reasons.count(ResendReason.SENSITIVE)
         self._restored_ms += sum(record.duration_ms for record in records)
+        opened = [context.opened(done) for done in completions]
         if context.cookies is not None:
-            for done in completions:
+            for done in opened:
                 context.cookies.restore(done.cookies)
+        return opened
 
     async def _regain(self, prepared: PreparedStep) -> None:
-        """Get back what `prepared` needs and the journal withheld.
+        """Get back what `prepared` needs and the journal does not give: its key is gone, or it was never sealed.
 
         The one exception to never sending a completed step again; only for steps that are safe to send again. Raises
         `RowFault` if a value cannot be had back.
@@ -259,10 +277,10 @@ class RowRunner:
                     await self._send_again(producer, step, need)
 
     async def _send_again(self, producer: PreparedStep, step: HttpStep, need: str) -> None:
-        lost = f"`{need}` is sensitive and was therefore not stored"
+        past = self._history.steps[step.id]
+        lost = _lost(need, past.completions[-1])
         if step.on_interrupt is OnInterrupt.FAIL:
             raise RowFault("sensitive_value_lost", f"{lost}, and step `{step.id}` must not be sent again")
-        past = self._history.steps[step.id]
         resend = Resend(reason=ResendReason.SENSITIVE, count=past.resend_count + 1)
         outcome = await send_until_settled(self._context, producer, step, past.attempts_used, resend)
         if outcome.status is not Status.PASSED:
@@ -331,6 +349,11 @@ def broken_row(
         ),
         records=records,
     )
+
+
+def _lost(need: str, done: Completion) -> str:
+    why = "lies sealed, and there is no `sealing.key` that opens it" if done.sealed else "was not stored"
+    return f"`{need}` is sensitive and {why}"
 
 
 _NO_PAST: Final = StepHistory()

@@ -5,19 +5,24 @@ It is dropped with the row. Nothing in it is shared with another row but the wor
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from reqflo_ray.engine.cookies import CookieJar
 from reqflo_ray.engine.judge import Judgement
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.render import RenderedRequest
 from reqflo_ray.engine.scope import Scope
+from reqflo_ray.errors import IntegrityError, SecretError
+from reqflo_ray.journal.records import UnrecordableError
 from reqflo_ray.journal.writer import JournalWriter
 from reqflo_ray.model import json_text
 from reqflo_ray.model.exchange import Exchange
-from reqflo_ray.model.journal import Completion, Cookie
+from reqflo_ray.model.journal import Completion, Cookie, SealedValues
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
@@ -52,10 +57,11 @@ class Resend:
 
 
 FIRST_SEND: Final = Resend()
+_NOTHING_HIDDEN: Final = SealedValues()
 
 
 def cookies_of(step: str) -> str:
-    """The name of the cookies of `step` where the journal withholds them: any later request may need them."""
+    """The name of the cookies of `step` where a completion says what it withholds: any later request may need them."""
     return f"steps.{step}.cookies"
 
 
@@ -119,43 +125,82 @@ class RowContext:
             self.log("warning", f"`{label}` has no value")
         self._told_unset = set(self.scope.unset)
 
-    def register_sensitive(self) -> None:
-        """Tell the redactor the sensitive values read since the last call. Before anything is built with them."""
-        for label, text in self.scope.take_sensitive():
+    def register_sensitive(self) -> list[tuple[str, str]]:
+        """Tell the redactor the sensitive values read since the last call, and return them, each after its label.
+        Before anything is built with them."""
+        met = self.scope.take_sensitive()
+        for label, text in met:
             # Should this fail, the value is one that nobody can mask any more.
             self.knows_all_sensitive = False
             self.redactor.register(f"sensitive:{label}", text)
             self.knows_all_sensitive = True
+        return met
+
+    async def know_what_was_used(self, secrets: Iterable[str]) -> None:
+        """Tell the redactor what steps have used that are taken from the journal, `secrets` among it: answers to later
+        steps may repeat it."""
+        with suppress(SecretError):  # a step that needs it says so
+            await self.worker.secrets.load(secrets)
+        self.scope.meet_sensitive(self.worker.secrets.values)
+        self.register_sensitive()
 
     async def complete(
         self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND, *, final: bool = True
     ) -> None:
         """Journal the end of an attempt, wait until that is durable, and keep its record."""
-        self.register_sensitive()
+        met = self.register_sensitive()
         record = self.record(prepared, number, outcome, resend)
-        captures, withheld = self._storable(f"steps.{prepared.step.id}.", outcome.captures, prepared.sensitive_captures)
-        variables, withheld_variables = self._storable("variables.", outcome.variables, frozenset())
-        telling = any(self._tells(cookie) for cookie in outcome.cookies)
+        step = prepared.step.id
+        captures, hidden_captures = self._divided(outcome.captures, prepared.hidden_captures)
+        variables, hidden_variables = self._divided(outcome.variables, frozenset())
+        hidden = _NOTHING_HIDDEN
+        if met or hidden_captures or hidden_variables or outcome.cookies:
+            own = f"steps.{step}.outputs."
+            hidden = SealedValues(
+                captures=hidden_captures,
+                variables=hidden_variables,
+                cookies=outcome.cookies,
+                # Inputs and the like can be had again, and secrets in them stay out of the journal altogether.
+                outputs=tuple([(label, text) for label, text in met if label.startswith(own)]),
+            )
         await self.shard.journal.complete(
             Completion(
                 row=self.row.index,
-                step=prepared.step.id,
+                step=step,
                 attempt=number,
                 status=outcome.status,
                 final=final,
                 error_code=outcome.code,
                 captures=captures,
-                withheld=withheld + withheld_variables + ((cookies_of(prepared.step.id),) if telling else ()),
+                withheld=_names(hidden, step) if hidden is not _NOTHING_HIDDEN else (),
                 variables=variables,
-                # All of them or none, so that their order stays.
-                cookies=() if telling else outcome.cookies,
                 record=record,
+                sealed=self._sealed(hidden, step, number) if hidden is not _NOTHING_HIDDEN else b"",
             )
         )
         self.records.append(record)
         # A step that is sent again for a value that was not stored has ended before.
         ends_step = final and resend.reason is not ResendReason.SENSITIVE
         self.worker.meter.attempt_ended(outcome.status, ends_step=ends_step)
+
+    def opened(self, done: Completion) -> Completion:
+        """`done` with what lies sealed in it, the redactor told; as it is, if that cannot be opened."""
+        sealer = self.worker.sealer
+        if not done.sealed or sealer is None:
+            return done
+        try:
+            values = sealer.open_step(done.sealed, self.row.index, done.step, done.attempt)
+        except IntegrityError:
+            return done
+        for label, text in values.outputs:
+            self.redactor.register(f"sensitive:{label}", text)
+        return msgspec.structs.replace(
+            done,
+            captures={**done.captures, **values.captures},
+            variables={**done.variables, **values.variables},
+            cookies=values.cookies,
+            withheld=(),
+        )
 
     def record(self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND) -> StepRecord:
         """The masked evidence of an attempt, with the log lines since the last one."""
@@ -192,21 +237,41 @@ class RowContext:
             self.redactor,
         )
 
-    def _storable(
-        self, prefix: str, values: Mapping[str, JsonValue], sensitive: frozenset[str]
-    ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
-        """Split values into those that may be written down and the full names of those that may not."""
-        if not values:
-            return {}, ()
-        stored = {key: value for key, value in values.items() if key not in sensitive}
-        # Most often there is nothing to hide, and one look at all of them shows it.
-        if stored and self._would_be_masked(list(stored.values())):
-            stored = {key: value for key, value in stored.items() if not self._would_be_masked(value)}
-        return stored, tuple([prefix + key for key in values if key not in stored])
+    def _sealed(self, hidden: SealedValues, step: str, number: int) -> bytes:
+        """`hidden`, sealed; b"" if there is nothing in it, or no key."""
+        if self.worker.sealer is None or hidden == _NOTHING_HIDDEN:
+            return b""
+        try:
+            return self.worker.sealer.seal_step(hidden, self.row.index, step, number)
+        except ValueError as problem:
+            raise UnrecordableError(
+                "a value of this step cannot be journaled", cause=str(problem), hint="do not capture such a value"
+            ) from None
 
-    def _tells(self, cookie: Cookie) -> bool:
-        return self._would_be_masked([cookie.name, cookie.value, cookie.domain, cookie.path])
+    def _divided(
+        self, values: Mapping[str, JsonValue], hidden: frozenset[str]
+    ) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
+        """Divide values into those that everybody may read and those that nobody may: `hidden`, and all in which the
+        redactor would mask something."""
+        if not values:
+            return {}, {}
+        shown = {key: value for key, value in values.items() if key not in hidden}
+        # Most often there is nothing to hide, and one look at all of them shows it.
+        if shown and self._would_be_masked(list(shown.values())):
+            shown = {key: value for key, value in shown.items() if not self._would_be_masked(value)}
+        if len(shown) == len(values):
+            return shown, {}
+        return shown, {key: value for key, value in values.items() if key not in shown}
 
     def _would_be_masked(self, value: JsonValue) -> bool:
         data = json_text.encode_exactly(value)
         return self.redactor.bytes(data) is not data
+
+
+def _names(hidden: SealedValues, step: str) -> tuple[str, ...]:
+    """The full names of what nobody may read of a completion of `step`."""
+    return (
+        *(f"steps.{step}.{key}" for key in hidden.captures),
+        *(f"variables.{name}" for name in hidden.variables),
+        *((cookies_of(step),) if hidden.cookies else ()),
+    )

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
 from reqflo_ray.errors import SecretError
-from reqflo_ray.model.exchange import Headers
+from reqflo_ray.model.exchange import CREDENTIAL_HEADERS, Headers
 from reqflo_ray.model.json_text import NotJson, decode, encode_text
 from reqflo_ray.secrets.forms import Form, forms_of, sent_as, short_forms_of, unescaped
 
@@ -28,10 +28,6 @@ _Bytes: TypeAlias = bytes  # inside the class, `bytes` is its method
 MINIMUM_LENGTH: Final = 6  # characters
 
 MASK: Final = "[masked]"
-_CREDENTIAL_HEADERS: Final = frozenset(
-    ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "x-amz-security-token")
-)
-_MASKED_HEADERS: Final = _CREDENTIAL_HEADERS | {"cookie", "set-cookie"}
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,19} ")
 # In JSON text: a string, which is left alone, or anything else with markers in it.
 _STRING_OR_MARKED: Final = re.compile(
@@ -220,7 +216,7 @@ def mask_credentials(headers: Headers) -> Headers:
 # An API's answers have the same few sets of headers.
 @lru_cache(maxsize=1024)
 def _masked_positions(names: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(at for at, name in enumerate(names) if name.lower() in _MASKED_HEADERS)
+    return tuple(at for at, name in enumerate(names) if name.lower() in CREDENTIAL_HEADERS)
 
 
 def _without_credential(name: str, value: str) -> str:

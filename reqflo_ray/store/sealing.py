@@ -1,5 +1,5 @@
-"""Keeps sensitive values unreadable at rest: in staged rows and in the run record they lie sealed under a key of the
-run's own. The key goes when the run is complete, and the values with it. It must not know how values are used.
+"""Keeps sensitive values unreadable at rest: in staged rows, the run record and journals they lie sealed under a key of
+the run's own. The key goes when the run is complete, and the values with it. It must not know how values are used.
 
 AES-SIV (RFC 5297, AES-256) is deterministic: two drivers that stage the same rows of one run write the same bytes. What
 is sealed is bound to its place, so equal values do not look equal.
@@ -8,14 +8,17 @@ is sealed is bound to its place, so equal values do not look equal.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from reqflo_ray.engine.reach import hidden_captures
 from reqflo_ray.errors import IntegrityError
 from reqflo_ray.model import json_text
-from reqflo_ray.model.artifact import Artifact, Input, Variable, VariableSource
+from reqflo_ray.model.artifact import Artifact, HttpStep, Input, Variable, VariableSource
+from reqflo_ray.model.journal import SealedValues
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.values import JsonValue, Literal, Node
 from reqflo_ray.store import layout
@@ -24,9 +27,12 @@ from reqflo_ray.store.run_folder import RunFolder
 _KEY_BYTES: Final = 64  # AES-SIV with AES-256 takes two keys
 _RECORD: Final = b"run.json"
 
+_T = TypeVar("_T")
+
 _encode = json_text.encode_exactly
-_decode_values = json_text.reader(dict[str, Any])
-_decode_nodes = json_text.reader(dict[str, Node])
+_row_values = json_text.reader(dict[str, Any])
+_record_nodes = json_text.reader(dict[str, Node])
+_step_values = json_text.reader(SealedValues)
 
 
 class Sealer:
@@ -50,7 +56,15 @@ class Sealer:
 
     def open_row(self, index: int, sealed: bytes) -> dict[str, JsonValue]:
         """The values that `seal_row` sealed. Raises `IntegrityError`."""
-        return _decode_values(self.open(sealed, _row(index)))
+        return _decode(self.open(sealed, _row(index)), _row_values)
+
+    def seal_step(self, values: SealedValues, row: int, step: str, attempt: int) -> bytes:
+        """What an attempt of a step brought and nobody may read. Raises `ValueError` if it cannot be written down."""
+        return self.seal(_encode(values), _attempt(row, step, attempt))
+
+    def open_step(self, sealed: bytes, row: int, step: str, attempt: int) -> SealedValues:
+        """The values that `seal_step` sealed for the same attempt. Raises `IntegrityError`."""
+        return _decode(self.open(sealed, _attempt(row, step, attempt)), _step_values)
 
     def seal(self, data: bytes, place: bytes) -> bytes:
         """`data`, readable only with the key and at the same place."""
@@ -63,11 +77,7 @@ class Sealer:
         try:
             return self._cipher.decrypt(sealed, [place])
         except (InvalidTag, ValueError):
-            raise IntegrityError(
-                "sealed values cannot be opened with the key of their run",
-                code="sealed_values_damaged",
-                hint="start a new run: give `--data` and the values again",
-            ) from None
+            raise _damaged() from None
 
     def __repr__(self) -> str:
         return "<Sealer>"
@@ -78,29 +88,81 @@ def sensitive_names(artifact: Artifact) -> frozenset[str]:
     return frozenset(entry.name for entry in _declared(artifact) if entry.sensitive)
 
 
-def make_sealer(folder: RunFolder, artifact: Artifact) -> Sealer | None:
-    """The sealer of an unfinished run, its key made if there is none yet. None if nothing is declared sensitive."""
-    names = sensitive_names(artifact)
-    if not names:
+def needs_key(artifact: Artifact, run: RunRecord) -> bool:
+    """Whether the run may meet values that nobody may read: whatever is sensitive, cookies, and secrets, since an API
+    may repeat one in what later steps read."""
+    if artifact.cookies or run.secrets or sensitive_names(artifact):
+        return True
+    steps = [step for step in artifact.steps if isinstance(step, HttpStep)]
+    return any(hidden_captures(step) or any(output.sensitive for output in step.outputs) for step in steps)
+
+
+def make_sealer(folder: RunFolder, artifact: Artifact, run: RunRecord) -> Sealer | None:
+    """The sealer of an unfinished run, its key made if there is none yet. None if it needs none.
+
+    Raises:
+        IntegrityError: the key is damaged.
+    """
+    if not needs_key(artifact, run):
         return None
-    path = folder.path(layout.SEALING_KEY)
-    folder.storage.create(path, os.urandom(_KEY_BYTES), private=True)
-    return Sealer(folder.read_file(layout.SEALING_KEY), names)
+    key = os.urandom(_KEY_BYTES)
+    folder.storage.create(folder.path(layout.SEALING_KEY), key + _checksum(folder, key), private=True)
+    return Sealer(_read_key(folder, folder.read_file(layout.SEALING_KEY)), sensitive_names(artifact))
 
 
 def find_sealer(folder: RunFolder) -> Sealer | None:
-    """The sealer of a run that has a key, for opening."""
+    """The sealer of a run that has a key, for opening. Raises `IntegrityError` if the key is damaged."""
     try:
-        return Sealer(folder.storage.read(folder.path(layout.SEALING_KEY)))
+        data = folder.storage.read(folder.path(layout.SEALING_KEY))
     except FileNotFoundError:
         return None
+    return Sealer(_read_key(folder, data))
+
+
+def keep_sealing(folder: RunFolder, artifact: Artifact, run: RunRecord) -> None:
+    """Before an unfinished run goes on: see to it that workers can seal. A run that was begun by a version which sealed
+    less has no key, and gets one; so does one whose key is lost, if nothing needs that from the start.
+
+    Raises:
+        IntegrityError: the key is damaged, or it is gone and the run cannot go on without (`sealed_values_gone`).
+    """
+    if not sensitive_names(artifact):
+        make_sealer(folder, artifact, run)
+    elif find_sealer(folder) is None and run.sealed:
+        raise gone()
+
+
+def _checksum(folder: RunFolder, key: bytes) -> bytes:
+    return sha256(folder.run_id.encode() + key).digest()
+
+
+def _read_key(folder: RunFolder, data: bytes) -> bytes:
+    """The key in the file `data`, which version 0.1.0 wrote without a checksum."""
+    key, checksum = data[:_KEY_BYTES], data[_KEY_BYTES:]
+    if len(key) < _KEY_BYTES or (checksum and checksum != _checksum(folder, key)):
+        raise IntegrityError(
+            f"`{layout.SEALING_KEY}` of run `{folder.run_id}` is damaged",
+            code="damaged_file",
+            cause="it is not the key that was made for this run",
+            hint="restore it; or remove it, and what lies sealed is lost: steps that are needed for it are sent again "
+            "where `on_interrupt` allows that, other rows end inconclusive",
+        )
+    return key
 
 
 def gone() -> IntegrityError:
     """The error for sealed values whose key does not exist any more."""
     return IntegrityError(
-        "the sensitive values of the run are gone: they were kept sealed while it ran, and its key is removed",
+        f"the sensitive values of the run are gone: they lie sealed, and `{layout.SEALING_KEY}` is removed",
         code="sealed_values_gone",
+        hint="start a new run: give `--data` and the values again",
+    )
+
+
+def _damaged() -> IntegrityError:
+    return IntegrityError(
+        "sealed values cannot be opened with the key of their run",
+        code="sealed_values_damaged",
         hint="start a new run: give `--data` and the values again",
     )
 
@@ -146,7 +208,8 @@ def open_record(record: RunRecord, sealer: Sealer | None) -> RunRecord:
         sealed = bytes.fromhex(record.sealed)
     except ValueError:
         sealed = b""
-    return msgspec.structs.replace(_with_nodes(record, _decode_nodes(sealer.open(sealed, _RECORD))), sealed="")
+    nodes = _decode(sealer.open(sealed, _RECORD), _record_nodes)
+    return msgspec.structs.replace(_with_nodes(record, nodes), sealed="")
 
 
 def _declared(artifact: Artifact) -> tuple[Input | Variable, ...]:
@@ -212,3 +275,15 @@ def _row(index: int) -> bytes:
 
 def _file(name: str) -> bytes:
     return b"file " + name.encode("utf-8", "surrogateescape")
+
+
+def _attempt(row: int, step: str, attempt: int) -> bytes:
+    return f"row {row} attempt {attempt} step {step}".encode()
+
+
+def _decode(data: bytes, read: Callable[[bytes], _T]) -> _T:
+    """What `_encode` wrote. Raises `IntegrityError`."""
+    try:
+        return read(data)
+    except (ValueError, ArithmeticError, RecursionError):
+        raise _damaged() from None

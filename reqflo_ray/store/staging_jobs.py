@@ -140,7 +140,7 @@ def _write_rows(
     per_shard = job.rows_per_shard
     first_shard = -(-job.first_row // per_shard)
     end = job.first_row + job.rows
-    sink = RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact), first=first_shard)
+    sink = RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact, record), first=first_shard)
     rows = _read(dataset, job.pieces, job.first_row)
     read = sum(1 for _ in islice(rows, first_shard * per_shard - job.first_row))
     digests = bytearray()

@@ -18,6 +18,7 @@ from reqflo_ray.store.deletion import Presence, is_run, presence
 from reqflo_ray.store.manifest import Manifest
 from reqflo_ray.store.recount import Recount, recount
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import find_sealer
 from reqflo_ray.store.staging import read_plan
 
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
@@ -114,6 +115,7 @@ class _Verification:
         if manifest is None:
             self._find_lost_manifest()
             self._check_plan()
+            self._check_key()
         else:
             self._find_extra(manifest)
             self._check_verdict()
@@ -239,6 +241,12 @@ class _Verification:
                 continue
             if found != line.sha256:
                 self._find(name, "damaged", "the file does not have the SHA-256 that the plan says")
+
+    def _check_key(self) -> None:
+        try:
+            find_sealer(self._folder)
+        except ReqfloError as error:
+            self._find(layout.SEALING_KEY, "damaged", error.cause or error.message)
 
     def _find_extra(self, manifest: Manifest) -> None:
         for folder in _FOLDERS:

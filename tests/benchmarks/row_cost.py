@@ -26,6 +26,7 @@ from reqflo_ray.runner.row_context import ShardAttempt
 from reqflo_ray.runner.worker import open_worker
 from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import make_sealer
 from reqflo_ray.store.staging import read_plan, read_rows
 
 _BATCHES = 40
@@ -84,6 +85,9 @@ async def _fastest(folder: RunFolder) -> float:
     rows: list[Row] = []
     for entry in read_plan(folder.storage, folder.run_id) or ():
         rows += read_rows(folder.storage, folder.path(layout.rows(entry.shard)), sha256=entry.sha256)
+    # The run is finished, and its key is gone: the rows of one that is not have their token sealed.
+    record = folder.load_run()
+    make_sealer(folder, folder.load_artifact(record.artifact), record)
     async with open_worker(folder) as opened:
         worker = replace(opened, transport=Memory())
         journal = JournalWriter(folder.storage.open_log("row-cost.log"), durability=Durability.PROCESS)

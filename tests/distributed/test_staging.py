@@ -50,8 +50,8 @@ def _dispatched(storage: LocalStorage, files: tuple[str, ...]) -> RunFolder:
         )
     )
     # Also for the run that is staged alone: the same key seals the same bytes.
-    make_sealer(folder, ARTIFACT)
-    key = storage.read(folder.path(layout.SEALING_KEY))
+    make_sealer(folder, ARTIFACT, folder.load_run())
+    key = storage.read(folder.path(layout.SEALING_KEY))[:64]
     storage.create(f"{layout.run('alone')}/{layout.SEALING_KEY}", key, private=True)
     return folder
 
@@ -111,7 +111,7 @@ def test_a_dataset_is_staged_by_workers_like_by_the_driver_though_one_of_them_di
     assert (found["heard"], found["problems"]) == (["ray"], [])
     record = folder.load_run()
     assert record.dataset is not None
-    sealer = make_sealer(RunFolder(storage, "alone"), ARTIFACT)
+    sealer = make_sealer(RunFolder(storage, "alone"), ARTIFACT, record)
     plan = read_plan(storage, folder.run_id)
     assert plan is not None
     alone = stage(record.dataset, ARTIFACT, sink=RowSink(storage, "alone", sealer), rows_per_shard=plan[0].rows)

@@ -15,6 +15,7 @@ from secret_manager import Manager, serving
 from reqflo_ray import api
 from reqflo_ray.errors import RunConflictError, SecretError, UsageError
 from reqflo_ray.model.results import ShardReport
+from reqflo_ray.runner import shard
 from reqflo_ray.runner.launch import RunRequest
 from reqflo_ray.runner.row import RowRunner
 from reqflo_ray.runner.tally import Tally
@@ -160,15 +161,29 @@ def test_sensitive_rows_cannot_be_run_again_once_they_are_gone(
 
 
 def test_an_error_that_nobody_foresaw_does_not_quote_what_it_met(
-    request_for: Callable[..., RunRequest], monkeypatch: pytest.MonkeyPatch
+    request_for: Callable[..., RunRequest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError(f"met {CANARIES['secret']}")
 
-    reports: list[ShardReport] = []
     monkeypatch.setattr(RowRunner, "run", fail)
+    outcome = api.run(request_for())
+    assert (outcome.exit_code, outcome.complete) == (3, True)
+    assert {failure.code for failure in outcome.verdict.failures} == {"internal_error"}
+    assert "RuntimeError in _run_row (shard.py:" in outcome.verdict.failures[0].message
+    assert files_with_canaries(tmp_path / "store") == []
+
+
+def test_an_error_beside_the_rows_does_not_quote_what_it_met(
+    request_for: Callable[..., RunRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(f"met {CANARIES['secret']}")
+
+    reports: list[ShardReport] = []
+    monkeypatch.setattr(shard, "read_rows", fail)
     monkeypatch.setattr(Tally, "report", lambda _, report: reports.append(report))
     api.run(request_for())
     assert {report.error_code for report in reports} == {"internal_error"}
-    assert "RuntimeError in fail (test_dispatch.py:" in reports[0].message
+    assert "RuntimeError in _read_staged (shard.py:" in reports[0].message
     assert found_in(str(reports)) == []

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
-from protocol_oracle import Attempt, ModelStep, Oracle
+from protocol_oracle import SEALING_KEY, Attempt, ModelStep, Oracle
 from protocol_row import Row
 from simulated_world import Lines, Log, Process, World
 
@@ -38,11 +39,22 @@ class Rules:
     manifest_after_verdict: bool = True
     withdraw_only_unsent: bool = True
     stable_keys: bool = True
+    sealing_key_before_workers: bool = True
+    sealing_key_is_made_once: bool = True
+    sealing_key_lives_until_the_manifest: bool = True
+    completion_removes_the_sealing_key: bool = True
+    finished_run_keeps_no_sealing_key: bool = True
+    sensitive_values_are_sealed: bool = True
+    sealed_values_are_opened: bool = True
+    sealed_values_have_a_place: bool = True
+    nothing_sensitive_without_a_key: bool = True
+    lost_values_respect_the_policy: bool = True
 
 
 @dataclass(frozen=True)
 class Model:
-    """One simulated run: who takes part, and by which rules."""
+    """One simulated run: who takes part, and by which rules. `sealing_luck` is the chance in all that has to do with
+    sealed values, so that the schedules of other journeys do not depend on it."""
 
     world: World
     oracle: Oracle
@@ -50,18 +62,20 @@ class Model:
     journey: tuple[ModelStep, ...]
     shards: int
     rows: int
+    sealing_luck: Random
 
-    def driver(self, name: str) -> Process:
-        """Begin a driver process."""
-        return self.world.start(name, lambda process: Driver(self, name).run())
+    def driver(self, name: str, *, seals: bool = True) -> Process:
+        """Begin a driver process. It does not seal if it is of a version that could not."""
+        return self.world.start(name, lambda process: Driver(self, name, seals).run())
 
 
 class Driver:
     """One driver. It may be a zombie: nothing here assumes that it is the only one."""
 
-    def __init__(self, model: Model, name: str) -> None:
+    def __init__(self, model: Model, name: str, seals: bool) -> None:
         self._model = model
         self._name = name
+        self._seals = seals and any(step.sensitive for step in model.journey)
         self._world = model.world
         self._disk = model.world.disk
         self._epoch = 0
@@ -70,7 +84,14 @@ class Driver:
         disk = self._disk
         yield "is there a manifest?"
         if "manifest" in disk.files:
+            if self._seals and self._model.rules.finished_run_keeps_no_sealing_key:
+                yield "remove the sealing key that a driver left"
+                disk.files.pop(SEALING_KEY, None)
             return
+        if self._seals:
+            yield "is there a run?"
+            if "run" not in disk.files:
+                yield from self._make_sealing_key()
         yield "create run"
         disk.create("run", {"nonce": self._name})
         while not self._epoch:
@@ -79,6 +100,8 @@ class Driver:
             yield f"create epoch {number}"
             if disk.create(f"epochs/{number}", self._name):
                 self._epoch = number
+        # A run of a version that did not seal has no key, and one whose key is lost needs another from here on.
+        yield from self._make_sealing_key()
         yield "is there a plan?"
         if "plan" not in disk.files:
             for shard in range(self._model.shards):
@@ -88,6 +111,22 @@ class Driver:
             disk.create("plan", self._model.shards)
         if (yield from self._dispatch()):
             yield from self._finish()
+        elif not self._model.rules.sealing_key_lives_until_the_manifest:
+            yield "remove the sealing key though the run is unfinished"
+            disk.files.pop(SEALING_KEY, None)
+
+    def _make_sealing_key(self) -> Lines:
+        if not self._seals:
+            return
+        rules, disk = self._model.rules, self._disk
+        if not rules.sealing_key_before_workers and not disk.numbers("attempts/0"):
+            return
+        yield "create the sealing key"
+        key = self._model.sealing_luck.randbytes(64)
+        if rules.sealing_key_is_made_once:
+            disk.create(SEALING_KEY, key)
+        else:
+            disk.write(SEALING_KEY, key)
 
     def _dispatch(self) -> Lines:
         while True:
@@ -106,7 +145,9 @@ class Driver:
 
     def _start_worker(self, shard: int) -> Process:
         name = f"{self._name}.{len(self._world.processes)}(s{shard})"
-        return self._world.start(name, lambda process: Worker(self._model, process, self._epoch, shard).run())
+        return self._world.start(
+            name, lambda process: Worker(self._model, process, self._epoch, shard, self._seals).run()
+        )
 
     def _finish(self) -> Lines:
         disk, rules, shards = self._disk, self._model.rules, range(self._model.shards)
@@ -132,6 +173,9 @@ class Driver:
         yield from self._clean_up(disk.files["manifest"])
 
     def _clean_up(self, kept: dict[str, Any]) -> Lines:
+        if self._seals and self._model.rules.completion_removes_the_sealing_key:
+            yield "remove the sealing key"
+            self._disk.files.pop(SEALING_KEY, None)
         for path in [path for path in self._disk.files if path.startswith("results/") and path not in kept]:
             yield f"remove {path}"
             self._disk.files.pop(path, None)
@@ -149,8 +193,9 @@ def _all_of(processes: list[Process]) -> Callable[[], bool]:
 class Worker:
     """One call of `run_shard`."""
 
-    def __init__(self, model: Model, process: Process, epoch: int, shard: int) -> None:
+    def __init__(self, model: Model, process: Process, epoch: int, shard: int, seals: bool) -> None:
         self.model = model
+        self.sealing_key = b""
         self._process = process
         self._world = model.world
         self._disk = model.world.disk
@@ -158,12 +203,15 @@ class Worker:
         self._shard = shard
         self._commit_path = f"commits/{shard}"
         self._claims = f"attempts/{shard}"
-        self.attempt = Attempt(shard)
+        self.attempt = Attempt(shard, seals=seals)
         self._log = Log()
         self._sequence = 0
 
     def run(self) -> Lines:
         rules = self.model.rules
+        if self.attempt.seals:
+            yield "read the sealing key"
+            self.sealing_key = self._disk.files.get(SEALING_KEY, b"")
         yield "is there a commit?"
         if self._commit_path in self._disk.files:
             return
@@ -250,6 +298,7 @@ class Worker:
     def append(self, record: JournalRecord) -> Lines:
         """One write call. A crash, or a reader, may see a part of it; other tasks of this process do not run."""
         frame = encode(self._sequence, record)
+        self.model.oracle.written(frame)
         frame = frame if self._sequence else file_header() + frame
         self._sequence += 1
         if self._world.random.random() < 0.2:

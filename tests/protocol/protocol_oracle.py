@@ -18,6 +18,13 @@ from reqflo_ray.model.results import ResendReason
 
 NEVER = -1  # the number of a request that was not sent
 RowStep = tuple[int, int, str]  # shard, row, step
+SEALING_KEY = "sealing.key"
+_TOKEN = "token-from-answer-"
+
+
+def token_of(number: int) -> str:
+    """The sensitive value in the API's answer to a request."""
+    return f"{_TOKEN}{number}"
 
 
 @dataclass(frozen=True)
@@ -32,13 +39,16 @@ class ModelStep:
 
 @dataclass(eq=False)
 class Attempt:
-    """What the oracle knows of one attempt of a shard. `seen` are the intents that it read, by older attempt."""
+    """What the oracle knows of one attempt of a shard. `seen` are the intents that it read, by older attempt; `seals`:
+    its version seals; `not_opened` are the completed steps whose sensitive value it could not open, as (row, step)."""
 
     shard: int
     number: int = 0
     claimed_at: int = 0
+    seals: bool = True
     seen: dict[int, frozenset[Intent]] = field(default_factory=dict)
     repeated: set[tuple[int, int, str, int]] = field(default_factory=set)
+    not_opened: set[tuple[int, str]] = field(default_factory=set)
 
 
 class Oracle:
@@ -53,8 +63,13 @@ class Oracle:
         self._sent_intents: list[tuple[Attempt, Intent]] = []
         self._finished: dict[RowStep, list[tuple[int, Attempt]]] = defaultdict(list)
         self._owed: dict[RowStep, int] = {}
+        self._answers: dict[str, RowStep] = {}  # tokens, each with the request that it was the answer to
+        self._kept: dict[tuple[int, bytes], tuple[bytes, bool]] = {}  # by shard and record: the writer's key and kind
+        self.lost_sealing_keys: set[bytes] = set()
+        self.changed_completions: list[Completion] = []
         self.outcomes = {NEVER: "inconclusive"}
         self.resent = 0
+        self.opened = 0
 
     @property
     def repeated(self) -> int:
@@ -78,8 +93,30 @@ class Oracle:
         if f"commits/{attempt.shard}" not in self.world.disk.files:
             attempt.seen[older] = intents
 
-    def sent(self, attempt: Attempt, intent: Intent, *, appended: bool, built_on: list[Completion]) -> int:
-        """A request left, that follows from what is in `built_on`. Returns its number."""
+    def written(self, frame: bytes) -> None:
+        """These bytes are being written to a journal."""
+        if _TOKEN.encode() in frame:
+            raise ProtocolBroken("a sensitive value lies in a journal, and everybody can read it")
+
+    def keeps(self, attempt: Attempt, completion: Completion, *, key: bytes) -> None:
+        """`attempt` is about to write a completion with a sensitive value; it has that sealing key (b"": none)."""
+        self._kept[attempt.shard, msgspec.json.encode(completion)] = (key, attempt.seals)
+
+    def not_opened(self, attempt: Attempt, completion: Completion) -> None:
+        """`attempt` cannot have the sensitive value of a completed step from its journal."""
+        where = (completion.row, completion.step)
+        attempt.not_opened.add(where)
+        complete = "manifest" in self.world.disk.files  # the key is gone, and nothing is sent any more
+        if complete or not attempt.seals or completion in self.changed_completions:
+            return
+        key, sealed = self._kept[attempt.shard, msgspec.json.encode(completion)]
+        if sealed and not (key in self.lost_sealing_keys if key else self.lost_sealing_keys):
+            raise ProtocolBroken(f"the sensitive value of {where} cannot be opened, and no key was lost")
+
+    def sent(
+        self, attempt: Attempt, intent: Intent, *, appended: bool, built_on: list[Completion], token: str = ""
+    ) -> int:
+        """A request left, that follows from what is in `built_on`, with a sensitive value in it. Returns its number."""
         where = (attempt.shard, intent.row, intent.step)
         step = self._steps[intent.step]
         if not appended:
@@ -93,13 +130,17 @@ class Oracle:
             if not self._is_durable(attempt.shard, completion):
                 raise ProtocolBroken(f"{where} was sent, but a power cut may still undo {completion.step}")
         self._check_repetition(attempt, intent, where, step)
+        if step.needs and self._answers.get(token) != (attempt.shard, intent.row, step.needs):
+            raise ProtocolBroken(f"{where} was sent with `{token}`, which is no answer to {step.needs} of its row")
         self._sent_intents.append((attempt, intent))
         number = len(self.outcomes)
         self.outcomes[number] = ""
+        self._answers[token_of(number)] = where
         return number
 
     def _is_durable(self, shard: int, completion: Completion) -> bool:
-        payload = msgspec.json.encode(completion)
+        # Without what is sealed, the last field: that it may be changed on the disk is another matter.
+        payload = msgspec.json.encode(msgspec.structs.replace(completion, sealed=b"")).removesuffix(b'"]')
         if f"commits/{shard}" in self.world.disk.files:
             return True  # the request was under way when another attempt committed; journals may be gone
         journals = (log for path, log in self.world.disk.logs.items() if path.startswith(f"journal/{shard}/"))
@@ -109,7 +150,8 @@ class Oracle:
         again = (*where, intent.attempt)
         known = [at for at, by in self._finished[where] if by is attempt or at < attempt.claimed_at]
         if intent.resend_reason is ResendReason.SENSITIVE:
-            if not step.sensitive or step.on_interrupt is OnInterrupt.FAIL or again in attempt.repeated:
+            lost = (intent.row, intent.step) in attempt.not_opened
+            if not lost or step.on_interrupt is OnInterrupt.FAIL or again in attempt.repeated:
                 raise ProtocolBroken(f"{where} was sent again for its sensitive captures, which is not allowed")
             attempt.repeated.add(again)
         elif known:
@@ -138,6 +180,8 @@ class Oracle:
         """The run has a manifest: it must hold everything, and everything must be as it was listed."""
         files = self.world.disk.files
         manifest = files["manifest"]
+        if files.get(SEALING_KEY) in {key for key, _ in self._kept.values()}:
+            raise ProtocolBroken("the run is finished, and its sensitive values can still be opened")
         for path in ("verdict", "plan", "run", *(f"commits/{shard}" for shard in shards)):
             if path not in manifest:
                 raise ProtocolBroken(f"the manifest does not list {path}")

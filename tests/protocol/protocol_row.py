@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocol_oracle import NEVER, ModelStep
+import msgspec
+from protocol_oracle import NEVER, ModelStep, token_of
 from simulated_world import Lines
 
+from reqflo_ray.errors import IntegrityError
 from reqflo_ray.journal.replay import RowHistory, StepHistory
 from reqflo_ray.model.artifact import OnInterrupt
-from reqflo_ray.model.journal import Completion, Intent, Withdrawn
+from reqflo_ray.model.journal import Completion, Intent, SealedValues, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status
+from reqflo_ray.store.sealing import Sealer
 
 if TYPE_CHECKING:
     from protocol_lines import Worker
+
+_TOKEN = "outputs.token"
 
 
 class Row:
@@ -24,7 +29,7 @@ class Row:
         self._history = history
         self._model = worker.model
         self._rules = worker.model.rules
-        self._known: set[str] = set()  # steps whose captures are at hand
+        self._tokens: dict[str, str] = {}  # the sensitive captures that are at hand, by step
         self._steps: dict[str, tuple[int, str]] = {}
         self._built_on: list[Completion] = []
 
@@ -39,14 +44,52 @@ class Row:
             self._steps[step.id] = (completion.captures["send"], completion.status.value)
             if completion.status is not Status.PASSED:
                 return self._steps
-            if past.final is None or not step.sensitive:
-                self._known.add(step.id)
+            if past.final is not None and step.sensitive:
+                self._open(step, past)
         return self._steps
 
+    def _open(self, step: ModelStep, past: StepHistory) -> None:
+        """Take the sensitive capture of a completed step from the journal: what came last, if it can be opened."""
+        repeats = [done for done in past.repeats if done.final and done.status is Status.PASSED]
+        for done in (*reversed(repeats), past.completions[-1]):
+            token = self._opened(done)
+            if token:
+                self._tokens[step.id] = token
+                return
+
+    def _opened(self, done: Completion) -> str:
+        key, oracle = self._worker.sealing_key, self._model.oracle
+        try:
+            if not key or not done.sealed or not self._rules.sealed_values_are_opened:
+                raise IntegrityError("there is nothing to open, or nothing to open it with")
+            values = Sealer(key).open_step(done.sealed, *self._place(done))
+        except IntegrityError:
+            oracle.not_opened(self._worker.attempt, done)
+            return ""
+        oracle.opened += 1
+        return str(values.captures[_TOKEN])
+
+    def _sealed(self, done: Completion, token: str) -> Completion:
+        """The completion with its sensitive capture, as it may be written."""
+        key = self._worker.sealing_key
+        withheld = msgspec.structs.replace(done, withheld=(_TOKEN,))
+        if not key and not self._rules.nothing_sensitive_without_a_key:
+            return msgspec.structs.replace(done, captures={**done.captures, _TOKEN: token})
+        if not key or not self._rules.sensitive_values_are_sealed:
+            return withheld
+        sealed = Sealer(key).seal_step(SealedValues(captures={_TOKEN: token}), *self._place(done))
+        return msgspec.structs.replace(withheld, sealed=sealed)
+
+    def _place(self, done: Completion) -> tuple[int, str, int]:
+        if not self._rules.sealed_values_have_a_place:
+            return 0, "", 0
+        # Here every shard has a row 0; the product numbers rows over the whole run.
+        return self._worker.attempt.shard * self._model.rows + done.row, done.step, done.attempt
+
     def _execute(self, step: ModelStep, past: StepHistory) -> Lines:
-        if step.needs and step.needs not in self._known:
+        if step.needs and step.needs not in self._tokens:
             lost = next(other for other in self._model.journey if other.id == step.needs)
-            if lost.on_interrupt is OnInterrupt.FAIL:
+            if lost.on_interrupt is OnInterrupt.FAIL and self._rules.lost_values_respect_the_policy:
                 return (yield from self._inconclusive(step, past))
             again = yield from self._attempts(lost, StepHistory(), ResendReason.SENSITIVE)
             if again is None:
@@ -95,8 +138,6 @@ class Row:
             )
             completion = yield from self._attempt(step, intent)
             if completion is None or completion.final:
-                if completion is not None:
-                    self._known.add(step.id)
                 return completion
             number += 1
             reason = reason if reason is ResendReason.SENSITIVE else ResendReason.NONE
@@ -112,13 +153,19 @@ class Row:
         if self._rules.intent_before_looking and not (yield from worker.fence_is_open()):
             if not self._rules.withdraw_only_unsent:
                 yield "send although the fence is closed"
-                oracle.sent(worker.attempt, intent, appended=True, built_on=[])
+                oracle.sent(worker.attempt, intent, appended=True, built_on=[], token=self._tokens.get(step.needs, ""))
             yield "withdraw"
             oracle.withdrawn(worker.attempt, intent)
             yield from worker.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
             return None
         yield f"send {intent.step}{intent.attempt} of row {intent.row} {intent.resend_reason}"
-        number = oracle.sent(worker.attempt, intent, appended=worker.holds(intent), built_on=self._built_on)
+        number = oracle.sent(
+            worker.attempt,
+            intent,
+            appended=worker.holds(intent),
+            built_on=self._built_on,
+            token=self._tokens.get(step.needs, ""),
+        )
         status = random.choices([Status.PASSED, Status.ERROR, Status.FAILED], [8, 1, 1])[0]
         oracle.outcomes[number] = status.value
         completion = Completion(
@@ -128,11 +175,15 @@ class Row:
             status=status,
             final=status is not Status.FAILED or intent.attempt >= 3,
             captures={"send": number},
-            withheld=("outputs.token",) if step.sensitive else (),
         )
+        if step.sensitive:
+            completion = self._sealed(completion, token_of(number))
+            oracle.keeps(worker.attempt, completion, key=worker.sealing_key)
         yield f"append the completion of {intent.step}{intent.attempt} of row {intent.row}: {status}"
         yield from worker.append(completion)
         if self._rules.completion_is_durable:
             yield from worker.sync()
         oracle.acknowledged(worker.attempt, intent.row, intent.step, final=completion.final)
+        if step.sensitive:
+            self._tokens[step.id] = token_of(number)
         return completion

@@ -1,7 +1,8 @@
 """The durability protocol keeps its promises in any order of events, and each of its lines is needed.
 
 Two and more drivers, zombies, several attempts of each shard, kills between any two lines and within a write, power
-cuts on a disk that forgets. Every schedule follows from its seed: a failure names it, and it fails again.
+cuts on a disk that forgets, a key that is lost, sealed values that are damaged, a driver of a version that did not
+seal. Every schedule follows from its seed: a failure names it, and it fails again.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import fields, replace
 from random import Random
 
 import pytest
+from protocol_faults import change_sealed_values, lose_sealing_key
 from protocol_lines import Model, Rules
-from protocol_oracle import ModelStep, Oracle
+from protocol_oracle import SEALING_KEY, ModelStep, Oracle
 from simulated_world import ProtocolBroken, World
 
 from reqflo_ray.model.artifact import OnInterrupt
@@ -40,7 +42,8 @@ def play(seed: int, rules: Rules = PROTOCOL) -> Oracle:
     random = world.random
     steps = journey(random)
     oracle = Oracle(world, steps)
-    model = Model(world, oracle, rules, steps, shards=random.choice([1, 1, 2]), rows=random.choice([1, 2]))
+    shards, rows = random.choice([1, 1, 2]), random.choice([1, 2])
+    model = Model(world, oracle, rules, steps, shards=shards, rows=rows, sealing_luck=Random(f"sealing {seed}"))
     try:
         _turmoil(model)
         for number in range(30):
@@ -64,12 +67,19 @@ def play(seed: int, rules: Rules = PROTOCOL) -> Oracle:
 def _turmoil(model: Model) -> None:
     world, random = model.world, model.world.random
     rate = random.choice([0.005, 0.02, 0.06])
-    model.driver("first")
+    luck = model.sealing_luck
+    model.driver("first", seals=luck.random() < 0.7)
+    sealed_values_are_safe = luck.random() < 0.4 or not any(step.sensitive for step in model.journey)
     drivers = 1
     for _ in range(random.randint(0, TURMOIL)):
         world.step()
+        if {SEALING_KEY, "manifest"} <= world.disk.files.keys() and luck.random() < 0.5:
+            # It would take thousands of worlds until one driver is killed just between its last lines.
+            world.kill(luck.choice(world.processes))
         if random.random() >= rate:
             continue
+        if not sealed_values_are_safe and luck.random() < 0.5:
+            luck.choice([lose_sealing_key, change_sealed_values])(model)
         alive = [process for process in world.processes if not process.ended]
         event = random.random()
         if event < 0.35 and alive:
@@ -125,8 +135,9 @@ def test_the_schedules_are_not_trivial() -> None:
         return sum(text in line for line in trace)
 
     assert sum(oracle.resent for oracle in worlds) > 20
-    assert sum(oracle.repeated for oracle in worlds) > 5
+    assert sum(oracle.repeated for oracle in worlds) > 1 and sum(oracle.opened for oracle in worlds) > 20
     assert happened(" is killed") > 100 and happened("power cut") > 20
+    assert happened("key is lost") > 5 and happened("is changed") > 5
     assert happened("in the middle of a write") > 100 and happened("withdraw") > 100
     assert happened("is inconclusive") > 20 and happened("publish the commit") > 0
     assert max(oracle.most_attempts for oracle in worlds) >= 5

@@ -42,6 +42,7 @@ from reqflo_ray.runner.worker import Worker
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import Sealer
 
 WORKSPACE = """\
 workspace: {name: w, defaults: {environment: local}}
@@ -88,7 +89,7 @@ def refused() -> TransportFailure:
 
 
 class Journey:
-    """A journey compiled from YAML, whose rows can be run."""
+    """A journey compiled from YAML, whose rows can be run. `sealer` is that of the next attempt."""
 
     def __init__(
         self, folder: Path, text: str, *, evidence: Evidence = Evidence.FULL, row_timeout_ms: int = 600_000
@@ -114,6 +115,7 @@ class Journey:
             options=RunOptions(evidence=evidence, row_timeout_ms=row_timeout_ms),
         )
         self.disk = Disk()
+        self.sealer: Sealer | None = Sealer(bytes(range(64)))
         self.clock = SimulatedClock()
         self.meter = Meter()
 
@@ -150,6 +152,7 @@ class Journey:
             hosts=HostLimits(0),
             rows=RowPlaces(1),
             meter=self.meter,
+            sealer=self.sealer,
         )
         log = storage.open_log(f"journal-{len(self.disk.logs) + 1}")
         journal = JournalWriter(log, durability=Durability.PROCESS)

@@ -43,8 +43,10 @@ from reqflo_ray.runner.worker import Worker
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.sources import EnvironmentSource
 from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray.store.layout import SEALING_KEY
 from reqflo_ray.store.owner import Owner, this_process
 from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.sealing import find_sealer, make_sealer
 from reqflo_ray.store.staging import RowSink, read_plan, write_plan
 
 RUN_ID = "simulated"
@@ -60,20 +62,14 @@ def reference_artifact() -> Artifact:
 
 
 @cache
-def artifact_that_must_not_repeat() -> Artifact:
-    """The same, but an order must not be sent again when its outcome is unknown, and the token may be stored."""
+def artifact_that_must_not_repeat(*ids: str) -> Artifact:
+    """The same, but steps `ids` (unless given: the order) must not be sent again when their outcome is unknown."""
     steps = []
     for step in reference_artifact().steps:
         assert isinstance(step, HttpStep)
-        changes: dict[str, Any] = {}
-        if step.id == "create":
-            changes = {"idempotency": None, "on_interrupt": OnInterrupt.FAIL}
-        if step.id == "token":
-            changes = {
-                "outputs": tuple(msgspec.structs.replace(output, sensitive=False) for output in step.outputs),
-                "captures": tuple(msgspec.structs.replace(capture, sensitive=False) for capture in step.captures),
-            }
-        steps.append(msgspec.structs.replace(step, **changes))
+        if step.id in (ids or ("create",)):
+            step = msgspec.structs.replace(step, idempotency=None, on_interrupt=OnInterrupt.FAIL)
+        steps.append(step)
     return msgspec.structs.replace(reference_artifact(), steps=tuple(steps))
 
 
@@ -88,7 +84,8 @@ class FolderOfTheDead(RunFolder):
 @dataclass
 class SimulatedRun:
     """One run whose processes may die, of one shard with `rows` rows, or of several such. `concurrency` and the rest as
-    the run's options. `deaths_known`: later processes know that earlier ones have died."""
+    the run's options. `deaths_known`: later processes know that earlier ones have died. `seals`: it has a sealing
+    key."""
 
     artifact: Artifact = field(default_factory=reference_artifact)
     rows: int = 3
@@ -98,6 +95,7 @@ class SimulatedRun:
     disk: Disk = field(default_factory=Disk)
     shop: Answering = field(default_factory=SimulatedShop)
     deaths_known: bool = False
+    seals: bool = True
 
     def __post_init__(self) -> None:
         storage = SimulatedStorage(self.disk, _NO_BOMB)
@@ -121,6 +119,8 @@ class SimulatedRun:
         )
         folder = RunFolder(storage, RUN_ID)
         folder.create_run(self.record)
+        if self.seals:
+            assert make_sealer(folder, self.artifact, self.record) is not None
         sink = RowSink(storage, RUN_ID)
         rows = [
             Row(
@@ -176,7 +176,12 @@ class SimulatedRun:
             pacer=Unpaced(),
             hosts=HostLimits(0),
             rows=RowPlaces(self.record.options.concurrency),
+            sealer=find_sealer(RunFolder(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)),
         )
+
+    def lose_key(self) -> None:
+        """Somebody removes the sealing key."""
+        RunFolder(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID).storage.remove(f"runs/{RUN_ID}/{SEALING_KEY}")
 
     def process_that_dies_after_a_step(self) -> ShardReport | None:
         """One process that dies when it has finished an attempt of a step: its report if there was none to finish."""
@@ -205,13 +210,12 @@ class SimulatedRun:
         ]
 
     def steps(self) -> list[dict[str, Any]]:
-        """The committed steps likewise, without requests that were repeated for a sensitive value."""
+        """The committed steps likewise."""
         names = (
             *("row_index", "step_id", "attempt", "status", "error_code", "http_request_method", "url_full"),
             *("http_request_body", "http_response_status_code", "http_response_body", "outputs", "idempotency_key"),
         )
-        rows = [row for row in self._committed("steps") if row["resend_reason"] != "sensitive"]
-        return [{name: row[name] for name in names} for row in rows]
+        return [{name: row[name] for name in names} for row in self._committed("steps")]
 
     def _committed(self, table: str) -> list[dict[str, Any]]:
         folder = RunFolder(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)

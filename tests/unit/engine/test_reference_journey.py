@@ -52,7 +52,6 @@ def test_the_token_is_kept_as_sensitive_and_shown_to_nobody(
     verdict = judge(program.steps[0], answer(200, '{"access_token":"tok_0123456789"}'), scope)
     assert verdict.status is Status.PASSED
     assert verdict.captures == {"outputs.access_token": "tok_0123456789"}
-    assert verdict.withheld == ("outputs.access_token",)
     assert verdict.outputs == {"access_token": "[sensitive:steps.token.outputs.access_token]"}
     assert ("steps.token.outputs.access_token", "tok_0123456789") in scope.take_sensitive()
 
@@ -132,7 +131,8 @@ def test_a_step_that_needs_a_step_which_did_not_pass_is_an_unresolved_dependency
 def test_the_program_says_what_each_step_needs(program: Program) -> None:
     token, create, read = program.steps
     assert token.secrets == ("SHOP_CLIENT_SECRET",)
-    assert token.sensitive_captures == frozenset({"outputs.access_token"})
+    assert token.hidden_captures == frozenset({"outputs.access_token"})
+    assert create.hidden_captures == frozenset()
     assert create.secrets == ()
     assert create.needs == ("steps.token.outputs.access_token",)
     assert read.needs == ("steps.create.outputs.order_id", "steps.token.outputs.access_token")

@@ -454,8 +454,7 @@ def test_a_source_of_secrets_that_is_not_set_up_is_an_error(check: Checker, secr
         ("idempotency: true, retry: {count: 1}", "retry_with_key"),
         ("idempotency: true, retry: {count: 1, causes: [error]}", None),
         ("retry: {count: 1, causes: [failed]}", None),
-        ("outputs: {o: {path: body, sensitive: true}}", "sensitive_capture"),
-        ("outputs: {o: {path: body, sensitive: true}}, on_interrupt: resend", None),
+        ("outputs: {o: {path: body, sensitive: true}}", None),
     ],
 )
 def test_risky_steps_are_warned_of(check: Checker, step: str, code: str | None) -> None:

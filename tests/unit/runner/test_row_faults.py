@@ -66,7 +66,7 @@ STAGES = {
     "masking, always": Stage(evidence, "_mask_all", 0, "token", 1),
     "building the record": Stage(RowContext, "record", 2, "create", 2, answered=True),
     "building every record": Stage(RowContext, "record", 0, "token", 1),
-    "choosing what to store": Stage(RowContext, "_storable", 3, "create", 2, answered=True),
+    "choosing what to store": Stage(RowContext, "_divided", 3, "create", 2, answered=True),
     "journaling, always": Stage(RowContext, "complete", 0, "token", 1),
     "showing the step to the rest": Stage(scope.Scope, "conclude", 2, "create", 2, answered=True),
     "finishing the row": Stage(row.RowRunner, "_finished", 1, "", 3, answered=True),

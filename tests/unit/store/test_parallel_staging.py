@@ -75,7 +75,7 @@ class Bench:
 
     def alone(self, rows_per_shard: int, key: str = "id", required: Sequence[str] = ("id",)) -> Plan:
         folder = self.run("alone", key, required)
-        sink = RowSink(self.storage, "alone", make_sealer(folder, self.artifact))
+        sink = RowSink(self.storage, "alone", make_sealer(folder, self.artifact, folder.load_run()))
         staged = stage(
             self.source(key), self.artifact, sink=sink, rows_per_shard=rows_per_shard, required=frozenset(required)
         )
@@ -290,7 +290,7 @@ def test_sensitive_values_are_sealed_by_the_jobs_and_quoted_by_nobody(tmp_path: 
     shards = bench.together(Hands(), 4)
     assert not any(b"very-secret" in data for data in bench.shards("together"))
     folder = RunFolder(bench.storage, "together")
-    sealer = make_sealer(folder, bench.artifact)
+    sealer = make_sealer(folder, bench.artifact, folder.load_run())
     rows = [
         row
         for shard in shards

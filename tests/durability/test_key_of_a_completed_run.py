@@ -1,0 +1,85 @@
+"""The sealing key of a run is there until its manifest is, and goes with the completion, wherever that is cut off."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+from simulated_run import RUN_ID, SimulatedRun
+from simulation import Bomb, Crash, SimulatedStorage
+
+from reqflo_ray.model.results import Counts, Failure, Status, Verdict
+from reqflo_ray.runner.clock import SystemClock
+from reqflo_ray.runner.drive import drive
+from reqflo_ray.runner.listener import SilentListener
+from reqflo_ray.store import layout
+from reqflo_ray.store.artifacts import save_artifact
+from reqflo_ray.store.completion import clean_up, complete
+from reqflo_ray.store.run_folder import RunFolder
+
+
+def _judge(counts: Counts, failures: list[Failure]) -> Verdict:
+    return Verdict(
+        run_id=RUN_ID,
+        journey="place-order",
+        artifact="",
+        environment="local",
+        status=Status.PASSED,
+        exit_code=0,
+        counts=counts,
+        started_at="2026-01-01T00:00:00Z",
+        finished_at="2026-01-01T00:00:01Z",
+        duration_ms=1000.0,
+    )
+
+
+def _folder(run: SimulatedRun, bomb: Bomb | None = None) -> RunFolder:
+    return RunFolder(SimulatedStorage(run.disk, bomb or Bomb()), RUN_ID)
+
+
+def _finish(run: SimulatedRun, bomb: Bomb) -> None:
+    """What a driver does when all shards are committed, as far as it gets."""
+    folder = _folder(run, bomb)
+    try:
+        complete(folder, _judge, 1)
+        clean_up(folder)
+    except Crash:
+        pass
+
+
+def _never(*_: object) -> NoReturn:
+    raise AssertionError("a finished run is not driven")
+
+
+def _committed() -> SimulatedRun:
+    run = SimulatedRun()
+    save_artifact(SimulatedStorage(run.disk, Bomb()), run.artifact)
+    assert run.process() is not None
+    return run
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_wherever_a_completion_is_cut_off_the_next_command_leaves_no_key(after: bool) -> None:
+    whole = Bomb()
+    _finish(_committed(), whole)
+    left_behind = 0
+    for at in range(whole.count):
+        run = _committed()
+        _finish(run, Bomb(at=at, after=after))
+        folder = _folder(run)
+        has_key = folder.storage.exists(folder.path(layout.SEALING_KEY))
+        assert has_key or folder.is_complete(), f"operation {at}: the key went before the run was complete"
+        if folder.is_complete():
+            left_behind += has_key
+            drive(
+                folder,
+                choose_backend=_never,
+                stage=_never,
+                listener=SilentListener(),
+                clock=SystemClock(),
+                resumed=True,
+            )
+        else:
+            _finish(run, Bomb())
+        assert not folder.storage.exists(folder.path(layout.SEALING_KEY)), f"operation {at}: the key is still there"
+    assert left_behind > 0, "no crash came between the manifest and the end of the key: this test has tested nothing"
