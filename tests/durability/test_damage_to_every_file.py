@@ -43,9 +43,9 @@ from reqflo_ray.runner import ownership
 pytestmark = pytest.mark.timeout(60)
 
 # What is random in a fault is tried so often.
-_SEEDS: Final = {"bit": 3, "bit in a token": 3, "cut": 2, SWAPPED: 2}
+_SEEDS: Final = {"bit": 2, "bit in a token": 2, SWAPPED: 2}
 # One in so many combinations runs with all tests.
-_SAMPLED: Final = 50
+_SAMPLED: Final = 70
 
 
 def _faults(kind: str, *, neighbour_has_it: bool) -> list[Fault]:
@@ -243,7 +243,6 @@ def _answers_alike(laboratory: Laboratory, command: Command, code: int) -> None:
     [
         ("finished", "results/shard-00000.a0001.parquet", ("sql", "select status from results", "--run", RUN)),
         ("killed", "commits/00001.json", ("resume", RUN, "--backend", "local")),
-        ("killed", "run.json", ("show", RUN)),
     ],
 )
 def test_a_command_of_the_shell_refuses_a_damaged_file_by_name(

@@ -12,11 +12,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-from damaged_runs import ROWS_OF_SHARD, RUN, Original
+from damaged_runs import COMMITTED_ROWS, ROWS_OF_SHARD, RUN, Original
 from gated_shop import Arrival
 from pyarrow import parquet
 
@@ -83,7 +84,7 @@ def command_line(*arguments: str) -> Answer:
     terminal = Terminal(out=out, err=err, environment={"NO_COLOR": "1"}, columns=200)
     code = run_command_line(arguments, terminal)
     shown = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
-    return Answer(code, shown[0], "\n".join(shown))
+    return Answer(code, shown[0], "\n".join(reversed(shown)))
 
 
 # The law
@@ -98,14 +99,16 @@ def judge(before: Answer, after: Answer, name: str) -> str:
         return REFUSED if not after.left else f"refused, and yet it wrote {after.left}"
     if (after.code, after.data) == (before.code, before.data):
         return SAME
-    return refusal
+    if after.code == _REFUSED_WITH:
+        return refusal
+    return f"exit {after.code} and another answer: {_excerpt(after)} ({_first_difference(before, after)})"
 
 
 def judge_listing(before: Answer, after: Answer, name: str) -> str:
     """As `judge`. A list of many runs goes on: the damaged one is marked, and nothing is said of the others but what is
     true."""
     end = judge(before, after, name)
-    if end in ENDS or after.code not in (0, _REFUSED_WITH) or not _names(after, name):
+    if end in ENDS or not _may_be_told(after, name):
         return end
     try:
         then, now = ({line["run_id"]: line for line in json.loads(answer.data)} for answer in (before, after))
@@ -119,13 +122,16 @@ def judge_listing(before: Answer, after: Answer, name: str) -> str:
 
 def judge_pruning(before: Answer, after: Answer, name: str) -> str:
     """As `judge`; data is what is left of the store. To keep a run that cannot be read, and say so, is a refusal."""
+    gone = set(before.data.split()) - set(after.data.split())
+    if gone:
+        return f"it deleted {gone}, which it keeps of an undamaged store"
     end = judge(before, after, name)
-    if end in ENDS:
-        return end
-    kept, gone = set(before.data.split()), set(after.data.split())
-    if kept - gone:
-        return f"it deleted {kept - gone}, which it keeps of an undamaged store"
-    return REFUSED if after.code in (0, _REFUSED_WITH) and _names(after, name) else end
+    return REFUSED if end not in ENDS and _may_be_told(after, name) else end
+
+
+def _may_be_told(answer: Answer, name: str) -> bool:
+    """Whether a command over many runs went on as it should, and names the file."""
+    return answer.code in (0, _REFUSED_WITH) and _names(answer, name) and not _FAULT_OF_OURS.search(answer.said)
 
 
 def judge_verification(before: Answer, after: Answer, name: str) -> str:
@@ -157,7 +163,9 @@ def judge_resume(before: Answer, after: Answer, name: str) -> str:
     if more:
         return f"it sent again {_some(more)} and ended with {after.code}: {_excerpt(after)}"
     if end == REFUSED:
-        wrong = [row for row, ended in after.rows.items() if before.rows[row] != ended]
+        # What was committed before is not its doing, and may be what is damaged.
+        ended = [row for row in after.rows if row not in COMMITTED_ROWS]
+        wrong = [row for row in ended if before.rows[row] != after.rows[row]]
         return f"refused, and yet rows {wrong} ended otherwise: {_difference(before, after)}" if wrong else REFUSED
     if end == SAME and (after.sent != before.sent or after.rows != before.rows):
         return _difference(before, after)
@@ -213,7 +221,7 @@ def _completions(data: bytes) -> list[tuple[str, str]]:
 
 def _refusal(answer: Answer, name: str) -> str:
     if answer.code != _REFUSED_WITH:
-        return f"exit {answer.code} and another answer: {_excerpt(answer)}"
+        return "no refusal"
     return REFUSED if _names(answer, name) else f"refused without the file's name: {_excerpt(answer)}"
 
 
@@ -222,7 +230,12 @@ def _names(answer: Answer, name: str) -> bool:
 
 
 def _excerpt(answer: Answer) -> str:
-    return " ".join(answer.said.split())[:600]
+    return " ".join(answer.said.split())[:400]
+
+
+def _first_difference(before: Answer, after: Answer) -> str:
+    lines = zip_longest(before.data.splitlines(), after.data.splitlines())
+    return next((f"{then!r:.200} became {now!r:.200}" for then, now in lines if then != now), "the same data")
 
 
 def _some(sent: Counter[Arrival]) -> list[Arrival]:
@@ -275,6 +288,8 @@ def _with_python(ask: Callable[[api.Store], object]) -> Callable[[Place], Answer
         except ReqfloError as error:
             told = (error.message, error.cause, error.hint, *(problem.message for problem in error.problems))
             return Answer(error.exit_code, "", "\n".join(filter(None, told)))
+        except Exception as error:
+            return Answer(1, "", f"Traceback: {error!r}")
         return Answer(0, data, data)
 
     return call
@@ -306,7 +321,7 @@ def _resume(place: Place) -> Answer:
         answer,
         data=_PRESENT.sub("", answer.data),
         sent=+place.original.shop.arrived,
-        rows=committed_rows(place.store / "runs" / RUN),
+        rows={} if place.original.finished else committed_rows(place.store / "runs" / RUN),
     )
 
 

@@ -12,7 +12,8 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from reqflo_ray.model.journal import Completion
 
 RUN, NEIGHBOUR_RUN = "nightly-1", "nightly-2"
 ROWS, ROWS_OF_SHARD = 16, 2
+COMMITTED_ROWS = range(6)  # of a killed run
 WRONG, BUSY = ("ref-00", "ref-12"), ("ref-01", "ref-14")
 
 # What a store holds, by the path within it.
@@ -149,119 +151,111 @@ def contents(folder: Path) -> dict[str, bytes]:
 def make_finished(folder: Path, shop: GatedShop, twins: GatedShop) -> Original:
     """Runs from beginning to end: two rows failed, two were tried again."""
     folder.mkdir()
-    for place, owner, its in (
-        ((folder / "store", RUN), "anna", shop),
-        ((folder / "store", NEIGHBOUR_RUN), "bert", shop),
-        ((folder / "twin", RUN), "carl", twins),
+    for store, run_id, owner, its in (
+        ("store", RUN, "anna", shop),
+        ("store", NEIGHBOUR_RUN, "bert", shop),
+        ("twin", RUN, "carl", twins),
     ):
-        _finish(place, its, *_workspace(folder / owner, its, sensitive=False))
+        its.reset()
+        outcome = api.run(_request(folder, store, run_id, owner, its, sensitive=False))
+        assert outcome.complete and outcome.exit_code == 1, outcome
     return Original(folder / "store", folder / "twin", shop, finished=True)
 
 
 def make_killed(folder: Path, shop: GatedShop, twins: GatedShop, finished: Original) -> Original:
-    """Runs that were stopped, gone on with, and killed, and a finished one as their neighbour.
+    """A run that was stopped, gone on with, and killed; a finished one as its neighbour. The twin was stopped twice.
 
     Shards 0 and 1 are committed by the first driver, 2 by the second in a second attempt; 3 and 4 have two journals,
     5 has one; 6 and 7 have not begun. Every journal without a commit has a row in flight and one that has ended.
     """
     folder.mkdir()
-    works = [
-        ((folder / name, RUN), its, *_workspace(folder / owner, its, sensitive=True))
-        for name, owner, its in (("store", "dora", shop), ("twin", "emil", twins))
-    ]
-    with ThreadPoolExecutor(len(works)) as pool:
-        for done in [pool.submit(_interrupt, *work) for work in works]:
-            done.result()
+    for store, owner, its in (("store", "dora", shop), ("twin", "emil", twins)):
+        root = folder / store / "runs" / RUN
+        its.reset()
+        first = _StandingStill(its, root, frozenset({("ref-04", "create"), ("ref-06", "pay"), ("ref-08", "token")}), 2)
+        request = _request(folder, store, RUN, owner, its, sensitive=True)
+        _stop(first, lambda request=request: api.run(request), "0001")  # type: ignore[misc]
+        held = frozenset({("ref-06", "read"), ("ref-08", "create"), ("ref-10", "create")})
+        second = _StandingStill(its, root, held, 3)
+        if its is twins:
+            _stop(second, lambda place=root.parents[1]: api.resume(RUN, store=str(place), backend="local"), "0002")  # type: ignore[misc]
+        else:
+            _kill(second, [COMMAND, "resume", RUN, "--store", str(root.parents[1]), "--backend", "local", "--quiet"])
     shutil.copytree(finished.store, folder / "store", dirs_exist_ok=True, ignore=lambda *_: {RUN, ".gitignore"})
     return Original(folder / "store", folder / "twin", shop, finished=False)
 
 
-_Place = tuple[Path, str]
-
-
-def _workspace(folder: Path, shop: GatedShop, *, sensitive: bool) -> tuple[Path, Path]:
-    """A workspace that calls the shop, and its dataset, which nobody else has."""
-    write_orders_workspace(folder, shop.url, sensitive=sensitive)
-    return folder, write_orders(folder / "orders.csv", ROWS, folder.name)
-
-
-def _finish(place: _Place, shop: GatedShop, workspace: Path, data: Path) -> None:
-    store, run_id = place
-    shop.reset()
-    outcome = api.run(
-        api.RunRequest(
-            journey="order",
-            workspace=workspace,
-            data=(str(data),),
-            key="ref",
-            store=str(store),
-            run_id=run_id,
-            backend="local",
-            workers=1,
-        )
+def _request(folder: Path, store: str, run_id: str, owner: str, shop: GatedShop, *, sensitive: bool) -> api.RunRequest:
+    """A run of the journey over data that nobody else has."""
+    workspace = write_orders_workspace(folder / owner, shop.url, sensitive=sensitive)
+    data = write_orders(workspace / "orders.csv", ROWS, owner)
+    return api.RunRequest(
+        journey="order",
+        workspace=workspace,
+        data=(str(data),),
+        key="ref",
+        store=str(folder / store),
+        run_id=run_id,
+        backend="local",
+        workers=1,
     )
-    assert outcome.complete and outcome.exit_code == 1, outcome
 
 
-def _interrupt(place: _Place, shop: GatedShop, workspace: Path, data: Path) -> None:
-    store, run_id = place
-    where = ("--store", str(store), "--backend", "local", "--workers", "1", "--quiet")
-    run = (COMMAND, "run", "order", "--workspace", str(workspace), "--data", str(data), "--key", "ref")
-    root = store / "runs" / run_id
+@dataclass(frozen=True)
+class _StandingStill:
+    """A run that goes on until it waits for the held steps and for nothing else: so many shards are committed then, and
+    of each shard in flight the other row has ended."""
 
-    # Stopped: what is in flight ends, nothing else begins.
-    held = {("ref-04", "create"), ("ref-06", "pay"), ("ref-08", "token")}
-    with _standing_still(shop, held, root, {0, 1}, {5, 7, 9}, (*run, "--run-id", run_id, *where)) as driver:
-        driver.send_signal(signal.SIGTERM)
-        eventually((root / "stop" / "0001").exists, "the stop marker", 30)
-        shop.release()
-        _, said = driver.communicate(timeout=60)
-        assert driver.returncode == 143, said
-    # Killed: what is in flight stays unknown.
-    held = {("ref-06", "read"), ("ref-08", "create"), ("ref-10", "create")}
-    with _standing_still(shop, held, root, {0, 1, 2}, {5, 7, 9, 11}, (COMMAND, "resume", run_id, *where)) as driver:
-        driver.kill()
-        driver.communicate(timeout=60)
-        shop.release()
+    shop: GatedShop
+    root: Path
+    held: frozenset[tuple[str, str]]
+    committed: int
 
-
-class _standing_still:
-    """A driver from its start until it waits for the held steps and nothing else goes on: these shards are committed,
-    these rows are journaled as ended."""
-
-    def __init__(
-        self,
-        shop: GatedShop,
-        held: set[tuple[str, str]],
-        root: Path,
-        committed: set[int],
-        ended: set[int],
-        command: tuple[str, ...],
-    ) -> None:
-        shop.hold(held)
-        self._held, self._shop, self._root, self._committed, self._ended = held, shop, root, committed, ended
-        self._driver = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=child_environment()
-        )
-
-    def __enter__(self) -> subprocess.Popen[str]:
-        eventually(self._is_reached, f"a run that stands still in {self._root}", 60)
-        return self._driver
-
-    def __exit__(self, *_: object) -> None:
-        self._shop.release()
-        if self._driver.poll() is None:
-            self._driver.kill()
-            self._driver.communicate()
+    def wait(self) -> None:
+        eventually(self._is_reached, f"a run that stands still in {self.root}", 60)
 
     def _is_reached(self) -> bool:
-        assert self._driver.poll() is None, self._driver.communicate()
-        commits = {int(path.stem) for path in self._root.glob("commits/*.json")}
-        return (
-            self._shop.waiting == self._held
-            and commits == self._committed
-            and self._ended <= _journaled_rows(self._root)
-        )
+        commits = len(list(self.root.glob("commits/*.json")))
+        if self.shop.waiting != self.held or commits != self.committed:
+            return False
+        waiting = {int(ref.removeprefix("ref-")) for ref, _ in self.held}
+        ended = {row ^ 1 for row in waiting}  # shards have two rows
+        return ended <= _journaled_rows(self.root)
+
+
+def _stop(still: _StandingStill, drive: Callable[[], api.RunOutcome], marker: str) -> None:
+    """Drive a run in this process, and stop it by SIGTERM when it stands still: what is in flight ends, nothing else
+    begins."""
+
+    def stop() -> None:
+        try:
+            still.wait()
+            os.kill(os.getpid(), signal.SIGTERM)
+            eventually((still.root / "stop" / marker).exists, "the stop marker", 30)
+        finally:
+            still.shop.release()
+
+    assert threading.current_thread() is threading.main_thread(), "only there a driver hears signals"
+    still.shop.hold(still.held)
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(stop)
+        outcome = drive()
+        stopped.result()
+    assert outcome.exit_code == 143, outcome
+
+
+def _kill(still: _StandingStill, command: list[str]) -> None:
+    """Drive a run in a process of its own, and kill it when it stands still: what is in flight stays unknown."""
+    still.shop.hold(still.held)
+    driver = subprocess.Popen(command, env=child_environment())
+    try:
+        still.wait()
+        assert driver.poll() is None, "it has ended before it could be killed"
+    finally:
+        driver.kill()
+        driver.wait()
+        still.shop.release()
+    assert driver.returncode == -signal.SIGKILL
 
 
 def _journaled_rows(root: Path) -> set[int]:
