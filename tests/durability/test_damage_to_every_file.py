@@ -28,9 +28,11 @@ from damaged_runs import (
     KILLED_KINDS,
     RUN,
     SINGLE_KINDS,
+    UNREAD_KINDS,
     WRONG,
     Original,
     contents,
+    kind_of,
     make_finished,
     make_killed,
 )
@@ -50,6 +52,8 @@ _SAMPLED_RESUMES: Final = 1
 
 
 def _faults(kind: str, *, neighbour_has_it: bool) -> list[Fault]:
+    if kind in UNREAD_KINDS:
+        return [Fault(name) for name in ("missing", "a directory", "bit", "zeros")]
     names = list(OF_PATH)
     names += ["garbage appended"] if kind in EMPTY_KINDS else OF_BYTES
     names += OF_JSON if kind in JSON_KINDS else ()
@@ -211,11 +215,11 @@ def test_a_damaged_file_of_a_killed_run_changes_no_answer(
 
 
 def test_every_kind_of_file_of_a_finished_run_is_damaged(finished: Laboratory) -> None:
-    assert set(finished.original.files()) == set(FINISHED_KINDS)
+    assert set(finished.original.files) == set(FINISHED_KINDS)
 
 
 def test_every_kind_of_file_of_a_killed_run_is_damaged(killed: Laboratory) -> None:
-    assert set(killed.original.files()) == set(KILLED_KINDS)
+    assert set(killed.original.files) == set(KILLED_KINDS)
 
 
 def test_the_killed_run_has_all_that_can_be_damaged(killed: Laboratory) -> None:
@@ -253,6 +257,7 @@ def _answers_alike(laboratory: Laboratory, command: Command, code: int) -> None:
     laboratory.original.renew(laboratory.place.store)
     again = command.call(laboratory.place)
     assert (again.code, again.data, again.rows) == (first.code, first.data, first.rows)
+    assert not [path for path, data in contents(laboratory.place.store).items() if kind_of(path, data) is None]
     assert first.code == code and (first.data or command.name.startswith(("prune", "python verify")))
 
 
@@ -312,7 +317,7 @@ def test_a_bit_in_any_name_or_value_of_a_killed_run_changes_no_answer(
 
 
 def _judge_tokens(laboratory: Laboratory, kind: str, command: Command) -> None:
-    path = laboratory.original.files()[kind][-1]
+    path = laboratory.original.files[kind][-1]
     data = (laboratory.original.store / path).read_bytes()
     tokens, chance, wrong = json_tokens(data), random.Random(kind), []
     for token in tokens[:: max(1, len(tokens) // _TOKENS)]:
