@@ -8,7 +8,7 @@ would make half a run of one that can be read: the question is refused, or answe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -126,11 +126,19 @@ def _look(folder: RunFolder, now: datetime, damaged: Damaged) -> _Found:
     promised = manifest.files if manifest is not None else committed.files()
     believed = (file for file in promised if _is_table(file) or file.path in _DOCUMENTS)
     for file in check_files(folder, believed, now):
-        found.take(file)
+        found.take(file if manifest is not None else _promised_by_commit(file))
     found.left_out += committed.unreadable
     found.line = _line(record, state, verdict, verdict.counts if verdict is not None else committed.counts)
     found.line["rows_unreadable"] = found.rows_left_out
     return found
+
+
+def _promised_by_commit(file: CheckedFile) -> CheckedFile:
+    """A file with who promised it: it may be the commit that is another one's."""
+    if not file.fault:
+        return file
+    shard = layout.shard_of(file.promised.path)
+    return replace(file, fault=f"{file.fault}, as `{layout.commit(shard)}` says")
 
 
 class _Committed:
@@ -144,7 +152,7 @@ class _Committed:
 
     def files(self) -> Iterator[FileDigest]:
         """The files of one commit after another. Raises `IntegrityError` for a damaged one, if it is to be refused."""
-        for shard, commit in self._folder.storage.each(self._read, self._folder.committed()):
+        for shard, commit in self._folder.storage.each(self._read, self._folder.closed()):
             if isinstance(commit, ReqfloError):
                 promised = FileDigest(path=layout.commit(shard), sha256="", size=0)
                 fault = commit.cause or commit.message
@@ -155,7 +163,7 @@ class _Committed:
 
     def _read(self, shard: int) -> tuple[int, Commit | ReqfloError | None]:
         try:
-            return shard, self._folder.read_commit(shard)
+            return shard, self._folder.read_closing(shard)
         except ReqfloError as error:
             if self._damaged is Damaged.REFUSE:
                 raise

@@ -63,6 +63,6 @@ def prune(
         f"deleted: {counted(len(deleted.runs), 'run')}, {counted(len(deleted.artifacts), 'artifact')}{kept_too}"
     )
     failed = any(kept.failed for kept in deleted.kept)
-    if not unfinished and any(kept.reason in (RESUMABLE, DAMAGED) for kept in deleted.kept):
+    if not unfinished and any(kept.reason.startswith((RESUMABLE, DAMAGED)) for kept in deleted.kept):
         terminal.note("hint: `--unfinished` also deletes runs that could be resumed, and damaged ones")
     return StoreError.default_exit_code if failed else 0

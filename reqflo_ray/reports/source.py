@@ -21,7 +21,7 @@ from reqflo_ray.reports.text import visible
 from reqflo_ray.store import layout
 from reqflo_ray.store.history import RunState
 from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import read_plan
+from reqflo_ray.store.staging import planned
 
 Line = Mapping[str, Any]
 
@@ -81,14 +81,14 @@ class ReportedRun:
         counted = Counts(**{name: line[name] for name in Counts.__struct_fields__})
         record, state = folder.load_run(), RunState(line["state"])
         verdict = folder.read_verdict() if state is RunState.FINISHED else None
-        plan = None if verdict else read_plan(folder.storage, folder.run_id)
-        planned = plan.rows if plan else None
+        plan = None if verdict else planned(folder)
+        rows_planned = plan.rows if plan else None
         reported = cls(
             folder=folder,
             record=record,
             state=state,
             verdict=verdict or said or _verdict_so_far(record, counted, session),
-            rows_planned=verdict.counts.rows if verdict else planned,
+            rows_planned=verdict.counts.rows if verdict else rows_planned,
             rows_unreadable=line["rows_unreadable"],
             session=session,
         )

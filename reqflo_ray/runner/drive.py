@@ -35,7 +35,7 @@ from reqflo_ray.store.completion import clean_up, complete
 from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import keep_sealing
-from reqflo_ray.store.staging import need_plan, no_row
+from reqflo_ray.store.staging import need_plan, no_row, planned
 
 # A shard that came back unfinished without a stop (another attempt had it) is dispatched again this often.
 _PASSES: Final = 3
@@ -132,10 +132,10 @@ def _drive_unfinished(
 
 
 def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> Plan:
-    # Where a shard was begun there was a plan: rows that are staged again might be others.
-    if not (folder.is_begun() or folder.storage.exists(folder.path(layout.PLAN))):
+    plan = planned(folder)
+    if plan is None:
         stage(record, folder.load_artifact(record.artifact))
-    plan = need_plan(folder.storage, folder.run_id)
+        plan = need_plan(folder.storage, folder.run_id)
     if not plan:
         raise no_row()
     return plan

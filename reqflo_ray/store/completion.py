@@ -103,7 +103,8 @@ def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary
     encoded = folder.read_file(name)
     commit = folder.decode_commit(shard, encoded)
     if folder.copy_of_commit(shard, commit.attempt) not in (None, commit):
-        raise damaged(folder.run_id, name, "it is not what the claim says that closed the shard")
+        claim = layout.attempt(shard, commit.attempt + 1)
+        raise damaged(folder.run_id, name, f"it is not what `{claim}` says, which closed the shard")
     for promised in commit.files:
         data = folder.read_file(promised.path)
         found = _digest(promised.path, data)

@@ -107,7 +107,7 @@ def run_state(folder: RunFolder, record: RunRecord, now: datetime, patience_s: f
     """Finished if it has its manifest; else running as long as its driver lives, as far as that can be told."""
     if folder.is_complete():
         return RunState.FINISHED
-    claim = folder.latest_epoch()
+    claim = folder.read_latest_epoch()
     beat = folder.read_beat(claim.epoch) if claim else Beat()
     if beat.count < 0:
         return RunState.INTERRUPTED

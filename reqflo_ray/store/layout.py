@@ -39,7 +39,7 @@ LATEST: Final = "latest"
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _NUMBERED: Final = re.compile(r"([0-9]{4,})(?:\.json|\.beat|\.log)?", re.ASCII)
 _PLACE: Final = re.compile(r"([0-9]{8,})-(.+)", re.ASCII)
-_SHARD_FILE: Final = re.compile(r"shard-[0-9]{5,}(?:\.a[0-9]{4,})?\.parquet", re.ASCII)
+_SHARD_FILE: Final = re.compile(r"shard-([0-9]{5,})(?:\.a[0-9]{4,})?\.parquet", re.ASCII)
 # What systems leave in any folder that they show, share or check. Names that begin with a dot are among them.
 _SYSTEM_FILES: Final = frozenset(
     [
@@ -151,6 +151,12 @@ def number_of(name: str) -> int | None:
 def is_shard_file(name: str) -> bool:
     """Whether a file of rows, results or steps may be called so."""
     return _SHARD_FILE.fullmatch(name) is not None
+
+
+def shard_of(path: str) -> int:
+    """The shard of a file of rows, results or steps, named within the run."""
+    found = _SHARD_FILE.fullmatch(path.rpartition("/")[2])
+    return int(found[1]) if found else 0
 
 
 def is_system_file(name: str) -> bool:

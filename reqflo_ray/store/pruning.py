@@ -124,11 +124,11 @@ def _why_kept(storage: Storage, run: RunSummary, now: datetime, *, unfinished: b
     """Why an old run must stay; "" if it may go."""
     if run.state is RunState.FINISHED:
         return ""
+    if run.state is RunState.DAMAGED and not unfinished:
+        return f"{DAMAGED}: {run.problem}"
     if _may_run(RunFolder(storage, run.run_id), run, now):
         return RUNNING
-    if unfinished:
-        return ""
-    return DAMAGED if run.state is RunState.DAMAGED else RESUMABLE
+    return "" if unfinished else RESUMABLE
 
 
 def _may_run(folder: RunFolder, run: RunSummary, now: datetime) -> bool:

@@ -19,7 +19,6 @@ from reqflo_ray.model.results import Commit, Verdict
 from reqflo_ray.store import artifacts, layout
 from reqflo_ray.store.claims import UNREADABLE_ATTEMPT, AttemptClaim, Beat, EpochClaim
 from reqflo_ray.store.deletion import is_run
-from reqflo_ray.store.document import DamagedDocumentError, content_of
 from reqflo_ray.store.manifest import Manifest, ManifestHead
 from reqflo_ray.store.owner import Liveness, Owner, liveness, this_process
 from reqflo_ray.store.run_files import RunFiles, damaged
@@ -79,7 +78,8 @@ class RunFolder(RunFiles):
         if not claimed and (manifest := self.read_manifest()) is not None:
             claimed = manifest.digest_of(layout.RECORD)
         if claimed and claimed != hashlib.sha256(data).hexdigest():
-            raise damaged(self.run_id, layout.RECORD, "it is not the record that the run was started with")
+            proof = layout.epoch(1) if self.numbers(layout.EPOCHS) else layout.MANIFEST
+            raise damaged(self.run_id, layout.RECORD, f"it is not the record that `{proof}` says")
         return record
 
     def record_sha256(self) -> str:
@@ -109,20 +109,32 @@ class RunFolder(RunFiles):
     # Drivers
 
     def latest_epoch(self) -> EpochClaim | None:
-        """The driver that owns the run now, None if there was never one."""
-        # Also by its sign of life: a claim that was lost must not make an earlier driver the latest.
-        number = max(self.numbers(layout.EPOCHS, ".json", ".beat"), default=0)
+        """The driver that owns the run now, None if there was never one. Of a claim that is damaged or lost the owner
+        is unknown, and can still be outwaited."""
+        number = self._latest_epoch()
         return self._epoch_claim(number) if number else None
 
+    def read_latest_epoch(self) -> EpochClaim | None:
+        """As `latest_epoch`, for who tells others of the owner. Raises `IntegrityError` if the claim is damaged."""
+        number = self._latest_epoch()
+        return self._read_epoch(number) if number else None
+
+    def _latest_epoch(self) -> int:
+        # Also by its sign of life: a claim that was lost must not make an earlier driver the latest.
+        return max(self.numbers(layout.EPOCHS, ".json", ".beat"), default=0)
+
     def _epoch_claim(self, number: int) -> EpochClaim:
-        name = layout.epoch(number)
         try:
-            data = self.read_file(name)
-            if content_of(data, self.path(name)) is None:  # as 0.1.0 wrote it
-                return EpochClaim(epoch=number, owner=self.decode(name, data, Owner))
+            return self._read_epoch(number)
+        except IntegrityError:
+            return EpochClaim(epoch=number, owner=Owner())
+
+    def _read_epoch(self, number: int) -> EpochClaim:
+        name = layout.epoch(number)
+        data = self.read_file(name)
+        if self.has_checksum(name, data):
             return self.decode(name, data, EpochClaim)
-        except (IntegrityError, DamagedDocumentError):
-            return EpochClaim(epoch=number, owner=Owner())  # an unknown owner, who can still be outwaited
+        return EpochClaim(epoch=number, owner=self.decode(name, data, Owner))  # as 0.1.0 wrote it
 
     def claim_epoch(self, owner: Owner, *, after: int, record_sha256: str = "") -> int | None:
         """Own the run from now on, as the successor of epoch `after` (0: of none).
@@ -343,7 +355,19 @@ class RunFolder(RunFiles):
 
     def commits(self) -> Iterator[Commit]:
         """All commits, in the order of shards, each read when it is asked for: a run may have a hundred thousand."""
-        return (commit for commit in self.storage.each(self.read_commit, self.committed()) if commit is not None)
+        found = self.storage.each(self.read_closing, self.closed())
+        return (commit for commit in found if commit is not None)
+
+    def closed(self) -> list[int]:
+        """The shards that an attempt has closed, in order: those with a commit, and those whose commit is not published
+        yet, or is lost. Only what is in flight besides is looked at."""
+        committed = self.committed()
+        begun = set(self.numbers(layout.ATTEMPTS)) - set(committed)
+        return sorted([*committed, *(shard for shard in begun if self.copy_of_commit(shard) is not None)])
+
+    def read_closing(self, shard: int) -> Commit | None:
+        """The commit of a closed shard, or its copy. Raises `IntegrityError` if the commit is damaged."""
+        return self.read_commit(shard) or self.copy_of_commit(shard)
 
     def committed(self) -> list[int]:
         """The shards that have a commit, in order; the commits are not read."""
@@ -373,7 +397,7 @@ class RunFolder(RunFiles):
             return None
         data = self.read_file(layout.VERDICT)
         verdict = self.decode(layout.VERDICT, data, Verdict)
-        if content_of(data, self.path(layout.VERDICT)) is None:  # as 0.1.0 wrote it: only the manifest proves it
+        if not self.has_checksum(layout.VERDICT, data):  # as 0.1.0 wrote it: only the manifest proves it
             manifest = self.read_manifest()
             if manifest is not None and manifest.digest_of(layout.VERDICT) != hashlib.sha256(data).hexdigest():
                 raise damaged(self.run_id, layout.VERDICT, "it is not the verdict that the manifest lists")
@@ -387,7 +411,7 @@ class RunFolder(RunFiles):
             return None
         manifest = Manifest(self.decode(layout.MANIFEST, data, ManifestHead), data)
         # One that 0.1.0 wrote has no checksum, but must prove itself: its bytes follow from its content.
-        proven = content_of(data, self.path(layout.MANIFEST)) is not None or manifest.proves_itself()
+        proven = self.has_checksum(layout.MANIFEST, data) or manifest.proves_itself()
         if manifest.head.run_id != self.run_id or not proven:
             raise damaged(self.run_id, layout.MANIFEST, "its bytes are not those that were written")
         return manifest

@@ -161,9 +161,9 @@ def gone() -> IntegrityError:
 
 def _damaged() -> IntegrityError:
     return IntegrityError(
-        "sealed values cannot be opened with the key of their run",
+        f"sealed values cannot be opened with `{layout.SEALING_KEY}` of their run",
         code="sealed_values_damaged",
-        hint="start a new run: give `--data` and the values again",
+        hint=f"restore `{layout.SEALING_KEY}`; or start a new run: give `--data` and the values again",
     )
 
 

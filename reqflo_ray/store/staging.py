@@ -23,6 +23,7 @@ from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import DatasetSource, Plan, Row, ShardPlan
 from reqflo_ray.store import layout
 from reqflo_ray.store.dataset_rows import DatasetRows
+from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import Sealer, gone
 from reqflo_ray.store.storage import Storage
 
@@ -254,6 +255,13 @@ def need_plan(storage: Storage, run_id: str) -> Plan:
     if plan is None:
         raise _damaged(f"{layout.run(run_id)}/{layout.PLAN}", "is missing")
     return plan
+
+
+def planned(folder: RunFolder) -> Plan | None:
+    """The plan of a run, None if its rows are not staged yet. Raises as `need_plan`."""
+    # Where a shard was begun there was a plan.
+    staged = folder.is_begun() or folder.storage.exists(folder.path(layout.PLAN))
+    return need_plan(folder.storage, folder.run_id) if staged else None
 
 
 def _plan_checksum(plan: Plan, place: str) -> str:

@@ -19,7 +19,7 @@ from reqflo_ray.store.manifest import Manifest
 from reqflo_ray.store.recount import Recount, recount
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import find_sealer
-from reqflo_ray.store.staging import read_plan
+from reqflo_ray.store.staging import planned
 
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
 
@@ -138,17 +138,18 @@ class _Verification:
 
     def _committed(self) -> Iterator[FileDigest]:
         """The files that the commits of an unfinished run promise; of damaged commits only that they are damaged."""
-        for shard in self._folder.committed():
+        for shard in self._folder.closed():
             name = layout.commit(shard)
             try:
-                commit = self._folder.read_commit(shard)
+                commit = self._folder.read_closing(shard)
             except ReqfloError as error:
                 self._find(name, "damaged", error.cause or error.message)
                 continue
             if commit is None:
                 continue
             if self._folder.copy_of_commit(shard, commit.attempt) not in (None, commit):
-                self._find(name, "damaged", "it is not what the claim says that closed the shard")
+                claim = layout.attempt(shard, commit.attempt + 1)
+                self._find(name, "damaged", f"it is not what `{claim}` says, which closed the shard")
             self._told |= {file.path: (name, commit.summary.counts) for file in commit.files}
             yield from commit.files
 
@@ -228,7 +229,7 @@ class _Verification:
     def _check_plan(self) -> None:
         """Of an unfinished run: the plan, and the staged rows that it promises."""
         try:
-            plan = read_plan(self._folder.storage, self._folder.run_id) or Plan()
+            plan = planned(self._folder) or Plan()
         except ReqfloError as error:
             self._find(layout.PLAN, "damaged", error.cause or error.message)
             return

@@ -120,6 +120,18 @@ def judge_listing(before: Answer, after: Answer, name: str) -> str:
     return f"it hides or changes {others}" if others else REFUSED
 
 
+def judge_all_runs(before: Answer, after: Answer, name: str) -> str:
+    """As `judge`. An answer over all runs leaves one out that cannot be read, and says so in each of its lines."""
+    end = judge(before, after, name)
+    if end in ENDS or after.code != 0 or not _may_be_told(after, name):
+        return end
+    then, now = ({line["run_id"]: line for line in json.loads(answer.data)} for answer in (before, after))
+    others = [run for run in then if run != RUN and {**then[run], "left_out": now[run].get("left_out")} != now[run]]
+    if RUN in now or others or not all(name in line["left_out"] for line in now.values()):
+        return f"it hides or changes {others or RUN}"
+    return REFUSED
+
+
 def judge_pruning(before: Answer, after: Answer, name: str) -> str:
     """As `judge`; data is what is left of the store. To keep a run that cannot be read, and say so, is a refusal."""
     gone = set(before.data.split()) - set(after.data.split())
@@ -378,7 +390,7 @@ READING: Final = (
     Command("show --row", _read("show", RUN, "--row", _ROW, "--json"), judge),
     Command("sql results", _read("sql", _RESULTS, "--run", RUN, "--format", "json"), judge),
     Command("sql steps", _read("sql", _STEPS, "--run", RUN, "--format", "csv"), judge),
-    Command("sql of all runs", _read("sql", "select * from runs order by run_id", "--format", "json"), judge),
+    Command("sql of all runs", _read("sql", "select * from runs order by run_id", "--format", "json"), judge_all_runs),
     *(Command(f"report {kind}", _report(kind), judge) for kind in FORMATS),
     Command("verify", _read("verify", RUN, "--json"), judge_verification),
     Command("python runs", _list_with_python, judge_listing),

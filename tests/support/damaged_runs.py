@@ -39,6 +39,7 @@ WRONG, BUSY = ("ref-00", "ref-12"), ("ref-01", "ref-14")
 _KINDS: Final[Mapping[str, str]] = {
     "store marker": r"\.gitignore",
     "artifact": r"artifacts/[0-9a-f]{64}\.json",
+    "place in the order": r"order/\d{8}-[^/]+",
     "run record": r"runs/[^/]+/run\.json",
     "epoch": r"runs/[^/]+/epochs/\d+\.json",
     "beat": r"runs/[^/]+/epochs/\d+\.beat",
@@ -53,26 +54,31 @@ _KINDS: Final[Mapping[str, str]] = {
     "commit": r"runs/[^/]+/commits/\d+\.json",
     "verdict": r"runs/[^/]+/verdict\.json",
     "manifest": r"runs/[^/]+/manifest\.json",
+    "checked files": r"runs/[^/]+/checked\.json",  # only of runs that take long to read: see its unit tests
 }
 CLOSING_CLAIM: Final = "closing claim"  # a claim that holds the commit
 KINDS: Final = (*_KINDS, CLOSING_CLAIM)
 FINISHED_KINDS: Final = (
-    *("store marker", "artifact", "run record", "plan", "rows", "results", "steps", "commit", "verdict", "manifest"),
+    *("store marker", "artifact", "place in the order", "run record", "plan", "rows", "results", "steps", "commit"),
+    *("verdict", "manifest"),
 )
 KILLED_KINDS: Final = (
-    *("store marker", "artifact", "run record", "epoch", "beat", "stop marker", "sealing key", "plan", "rows"),
-    *("claim", CLOSING_CLAIM, "journal", "results", "steps", "commit"),
+    *("store marker", "artifact", "place in the order", "run record", "epoch", "beat", "stop marker", "sealing key"),
+    *("plan", "rows", "claim", CLOSING_CLAIM, "journal", "results", "steps", "commit"),
 )
 JSON_KINDS: Final = frozenset(
     ("artifact", "run record", "epoch", "beat", "claim", CLOSING_CLAIM, "commit", "verdict", "manifest")
 )
 # Of these there is one in a run: it cannot be swapped.
 SINGLE_KINDS: Final = frozenset(
-    ("store marker", "artifact", "run record", "sealing key", "plan", "verdict", "manifest", "stop marker")
+    (
+        *("store marker", "artifact", "place in the order", "run record", "sealing key", "plan", "verdict", "manifest"),
+        "stop marker",
+    )
 )
 # These are the same in every run: another one's content is no fault.
-COMMON_KINDS: Final = frozenset(("store marker", "artifact", "stop marker"))
-EMPTY_KINDS: Final = frozenset(("stop marker",))
+COMMON_KINDS: Final = frozenset(("store marker", "artifact", "place in the order", "stop marker"))
+EMPTY_KINDS: Final = frozenset(("stop marker", "place in the order"))
 # Nothing of ours reads these: a few faults show it.
 UNREAD_KINDS: Final = frozenset(("store marker",))
 
@@ -100,7 +106,9 @@ class Original:
         found: dict[str, list[str]] = {}
         artifact = json.loads((self.store / "runs" / RUN / "run.json").read_bytes())["artifact"]
         for path, data in contents(self.store).items():
-            if path.startswith(f"runs/{NEIGHBOUR_RUN}/") or (path.startswith("artifacts/") and artifact not in path):
+            if path.startswith("artifacts/") and artifact not in path:
+                continue
+            if path.startswith(f"runs/{NEIGHBOUR_RUN}/") or path.endswith(f"-{NEIGHBOUR_RUN}"):
                 continue
             kind = kind_of(path, data)
             if kind is None:

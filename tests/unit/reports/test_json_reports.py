@@ -46,7 +46,9 @@ def test_the_document_of_an_unfinished_run_has_a_verdict_so_far(unfinished: RunF
 
 
 def test_what_passed_so_far_is_no_verdict_on_the_rest(runs: Any, written: Written) -> None:
-    runs.commit(runs.begin("begun"), 0, 4)
+    folder = runs.begin("begun")
+    runs.stage(folder, 2)
+    runs.commit(folder, 0, 4)
     assert json.loads(written("json", "begun"))["verdict"]["status"] == "cancelled"
 
 

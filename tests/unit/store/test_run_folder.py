@@ -133,7 +133,7 @@ def test_the_record_of_the_first_driver_is_the_one_that_counts(folder: RunFolder
     assert folder.load_run() == other, "it is whole"
     with pytest.raises(IntegrityError) as caught:
         folder.load_proven_run()
-    assert "`run.json`" in caught.value.message and "was started with" in caught.value.cause
+    assert "`run.json`" in caught.value.message and "`epochs/0001.json` says" in caught.value.cause
     # What a later driver claims changes nothing.
     folder.claim_epoch(Owner(pid=2), after=1, record_sha256=folder.record_sha256())
     with pytest.raises(IntegrityError):
@@ -155,6 +155,15 @@ def test_a_driver_whose_claim_is_lost_is_still_the_latest(folder: RunFolder) -> 
     folder.write_beat(2, Beat(count=4))
     folder.storage.remove(folder.path(layout.epoch(2)))
     assert folder.latest_epoch() == EpochClaim(epoch=2, owner=Owner())
+
+
+def test_who_tells_others_of_an_owner_is_told_that_its_claim_is_damaged(folder: RunFolder) -> None:
+    folder.claim_epoch(Owner(pid=1), after=0)
+    assert folder.read_latest_epoch() == EpochClaim(epoch=1, owner=Owner(pid=1))
+    folder.write_file(layout.epoch(1), b"{")
+    with pytest.raises(IntegrityError) as caught:
+        folder.read_latest_epoch()
+    assert "`epochs/0001.json`" in caught.value.message
 
 
 def test_an_owner_as_0_1_0_wrote_it_is_read(folder: RunFolder) -> None:
@@ -427,6 +436,17 @@ def test_the_claim_that_closed_a_shard_has_a_copy_of_its_commit(folder: RunFolde
     assert copy == commit(0) == folder.copy_of_commit(0, attempt=1) and folder.copy_of_commit(0, attempt=2) is None
     folder.restore_commit(copy)
     assert folder.read_commit(0) == copy
+
+
+def test_a_closed_shard_counts_also_where_its_commit_is_lost(folder: RunFolder) -> None:
+    for shard in (0, 1, 2):
+        folder.claim_attempt(shard, 1)
+    folder.commit(commit(0))
+    folder.commit(commit(2))
+    folder.storage.remove(folder.path(layout.commit(0)))
+    assert folder.committed() == [2]
+    assert folder.closed() == [0, 2]
+    assert list(folder.commits()) == [commit(0), commit(2)]
 
 
 def test_the_files_of_a_lost_attempt_are_dropped(folder: RunFolder, runs: Any) -> None:
