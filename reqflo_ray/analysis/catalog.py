@@ -126,19 +126,19 @@ def _look(folder: RunFolder, now: datetime, damaged: Damaged) -> _Found:
     promised = manifest.files if manifest is not None else committed.files()
     believed = (file for file in promised if _is_table(file) or file.path in _DOCUMENTS)
     for file in check_files(folder, believed, now):
-        found.take(file if manifest is not None else _promised_by_commit(file))
+        found.take(_promised_by(layout.MANIFEST if manifest is not None else None, file))
     found.left_out += committed.unreadable
     found.line = _line(record, state, verdict, verdict.counts if verdict is not None else committed.counts)
     found.line["rows_unreadable"] = found.rows_left_out
     return found
 
 
-def _promised_by_commit(file: CheckedFile) -> CheckedFile:
-    """A file with who promised it: it may be the commit that is another one's."""
+def _promised_by(promising: str | None, file: CheckedFile) -> CheckedFile:
+    """A file with who promised it, its commit unless given: it may be that one which is another run's."""
     if not file.fault:
         return file
-    shard = layout.shard_of(file.promised.path)
-    return replace(file, fault=f"{file.fault}, as `{layout.commit(shard)}` says")
+    name = promising or layout.commit(layout.shard_of(file.promised.path))
+    return replace(file, fault=f"{file.fault} (see `{name}`)")
 
 
 class _Committed:

@@ -115,9 +115,15 @@ class RunFolder(RunFiles):
         return self._epoch_claim(number) if number else None
 
     def read_latest_epoch(self) -> EpochClaim | None:
-        """As `latest_epoch`, for who tells others of the owner. Raises `IntegrityError` if the claim is damaged."""
+        """As `latest_epoch`, for who tells others of the owner. Raises `IntegrityError` if the claim is damaged, or
+        another run's."""
         number = self._latest_epoch()
-        return self._read_epoch(number) if number else None
+        if not number:
+            return None
+        claim = self._read_epoch(number)
+        if claim.record_sha256 and claim.record_sha256 != self.record_sha256():
+            raise damaged(self.run_id, layout.epoch(number), f"it was made for another `{layout.RECORD}`")
+        return claim
 
     def _latest_epoch(self) -> int:
         # Also by its sign of life: a claim that was lost must not make an earlier driver the latest.

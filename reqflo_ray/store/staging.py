@@ -175,7 +175,7 @@ def read_rows(storage: Storage, path: str, *, sha256: str, sealer: Sealer | None
     except FileNotFoundError:
         raise _damaged(path, "is missing") from None
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise _damaged(path, "is not what was staged: its SHA-256 differs from the plan's")
+        raise _damaged(path, f"is not what was staged: its SHA-256 differs from that in `{layout.PLAN}`")
     table, _ = _from_parquet(data, path)
     columns = (table.column(name).to_pylist() for name in ("row_index", "row_key", "values", "location"))
     rows = [

@@ -241,7 +241,7 @@ class _Verification:
                 self._find(name, "missing" if error.code == "damaged_file" else "damaged", error.cause or error.message)
                 continue
             if found != line.sha256:
-                self._find(name, "damaged", "the file does not have the SHA-256 that the plan says")
+                self._find(name, "damaged", f"the file does not have the SHA-256 that `{layout.PLAN}` says")
 
     def _check_key(self) -> None:
         try:

@@ -26,7 +26,7 @@ from reqflo_ray.cli.main import run_command_line
 from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.model.journal import Completion
+from reqflo_ray.model.journal import Completion, Intent
 from reqflo_ray.reports.formats import FORMATS
 
 SAME, REFUSED, TOLD, FORGOTTEN = "same", "refused", "told", "as a crash"
@@ -149,7 +149,8 @@ def _may_be_told(answer: Answer, name: str) -> bool:
 def judge_verification(before: Answer, after: Answer, name: str) -> str:
     """As `judge`, but of a finished run nothing may escape."""
     end = judge(before, after, name)
-    return "it says ok" if end == SAME and before.code == 0 and name != ".gitignore" else end
+    is_of_the_run = name != ".gitignore" and not name.startswith("order/")
+    return "it says ok" if end == SAME and before.code == 0 and is_of_the_run else end
 
 
 def judge_rerun(before: Answer, after: Answer, name: str) -> str:
@@ -222,13 +223,11 @@ class JournalJudge:
         return f"nobody is told, and {end}"
 
     def _lost(self) -> set[tuple[str, str]]:
-        """The steps that were acknowledged in a lost end of the journal; none if what is lost is not its end."""
-        kept, all_of_it = _completions(self.after), _completions(self.before)
-        return set(all_of_it[len(kept) :]) if all_of_it[: len(kept)] == kept else set()
-
-
-def _completions(data: bytes) -> list[tuple[str, str]]:
-    return [(f"ref-{it.row:02d}", it.step) for it in read_journal(data).records if isinstance(it, Completion)]
+        """The steps that a lost end of the journal was about; none if what is lost is not its end."""
+        kept, all_of_it = (read_journal(data).records for data in (self.after, self.before))
+        if all_of_it[: len(kept)] != kept:
+            return set()
+        return {(f"ref-{it.row:02d}", it.step) for it in all_of_it[len(kept) :] if isinstance(it, Intent | Completion)}
 
 
 def _refusal(answer: Answer, name: str) -> str:

@@ -141,8 +141,8 @@ def test_all_damaged_files_are_named_up_to_a_bound(runs: Any) -> None:
     assert caught.value.message == "24 files of run `r1` are damaged, missing or unreadable"
     lines = caught.value.cause.splitlines()
     assert len(lines) == 21 and lines[-1] == "and 4 more"
-    assert "`results/shard-00000.a0001.parquet` of run `r1`: it is missing" in lines
-    assert "`steps/shard-00000.a0001.parquet` of run `r1`: its SHA-256 differs" in lines
+    assert "`results/shard-00000.a0001.parquet` of run `r1`: it is missing (see `manifest.json`)" in lines
+    assert "`steps/shard-00000.a0001.parquet` of run `r1`: its SHA-256 differs (see `manifest.json`)" in lines
     with open_session(runs.storage, damaged=SKIP) as session:
         assert _answers(session, "SELECT count(*) FROM results") == [(0,)]
         assert "24 damaged files are left out, with 12 rows" in session.problems[0].message

@@ -166,6 +166,14 @@ def test_who_tells_others_of_an_owner_is_told_that_its_claim_is_damaged(folder: 
     assert "`epochs/0001.json`" in caught.value.message
 
 
+def test_the_claim_of_a_run_of_the_same_name_in_another_store_is_no_claim_of_this_one(folder: RunFolder) -> None:
+    folder.create_run(RECORD)
+    folder.claim_epoch(Owner(pid=1), after=0, record_sha256="0" * 64)
+    with pytest.raises(IntegrityError) as caught:
+        folder.read_latest_epoch()
+    assert "`epochs/0001.json`" in caught.value.message and "another `run.json`" in caught.value.cause
+
+
 def test_an_owner_as_0_1_0_wrote_it_is_read(folder: RunFolder) -> None:
     folder.write_file(layout.epoch(1), msgspec.json.encode(Owner(pid=7, host="h")))
     assert folder.latest_epoch() == EpochClaim(epoch=1, owner=Owner(pid=7, host="h"))
