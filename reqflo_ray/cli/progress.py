@@ -163,6 +163,11 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "
     ]
     if counts.internal:
         lines += _what_to_report(outcome, store_option)
+    if counts.quarantined:
+        lines.append(
+            f"quarantined: {counted(counts.quarantined, 'journal record')} of before could not be read: steps that they"
+            " may have told of were sent again as `on_interrupt` says; check the disk that holds the store"
+        )
     lines += [f"threshold: {escape(threshold)}" for threshold in verdict.thresholds]
     lines += [
         f"results: {escape(outcome.results_path)}",

@@ -182,7 +182,7 @@ class JournalWriter:
                 known.message if known else "the journal cannot be written",
                 code=known.code if known else "journal_unwritable",
                 cause=known.cause if known else f"{type(problem).__name__}: {problem}",
-                hint=(known.hint if known else "") or "look at the disk of the store, then resume the run",
+                hint=(known.hint if known else "") or "check the disk that holds the store, then resume the run",
             )
         waiting = [*self._writing, *self._waiting]
         self._pending, self._writing, self._waiting = [], [], []

@@ -33,6 +33,9 @@ def headline(run: ReportedRun) -> str:
 def counts(run: ReportedRun) -> dict[str, int]:
     """What was counted, without zeros that say nothing."""
     found = {name: int(getattr(run.verdict.counts, name)) for name in _COUNTED}
+    if run.rows_unreadable:
+        # Beside rows whose end cannot be read stand those whose end can: together they are all.
+        found |= {status.value: number for status, number in run.rows_by_status.items() if status.value in found}
     found["unreadable"] = run.rows_unreadable
     return {name: number for name, number in found.items() if number or name in _ALWAYS}
 

@@ -169,7 +169,7 @@ def _restored(folder: RunFolder, shard: int, problem: IntegrityError) -> Problem
         code="commit_restored",
         message=f"`{layout.commit(shard)}` of run `{folder.run_id}` was damaged, and is restored from its copy",
         cause=problem.cause,
-        hint="look at the disk of the store",
+        hint="check the disk that holds the store",
         severity=Severity.WARNING,
     )
 

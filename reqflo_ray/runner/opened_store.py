@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 from reqflo_ray.analysis.session import QueryResult, Session, open_session
 from reqflo_ray.errors import Problem, ReqfloError, UsageError
 from reqflo_ray.model.results import Damaged
+from reqflo_ray.runner.verification import verify
 from reqflo_ray.store.history import RunSummary, list_runs, resolve_run, summarize
 from reqflo_ray.store.pruning import Pruned, prune
 from reqflo_ray.store.storage import Storage
-from reqflo_ray.store.verify import VerifyReport, verify_run
+from reqflo_ray.store.verify import VerifyReport
 
 _Answer = TypeVar("_Answer")
 
@@ -82,8 +83,8 @@ class Store:
         return self._asking(lambda session: _row(session, row, step), [run], damaged)
 
     def verify(self, run: str) -> VerifyReport:
-        """Check every file of a finished run against its digest. Raises `UsageError`."""
-        return verify_run(resolve_run(self._storage, run))
+        """Check every file of a run against its digest or checksum. Raises `UsageError`."""
+        return verify(resolve_run(self._storage, run))
 
     def _asking(self, ask: Callable[[Session], _Answer], runs: Sequence[str] | None, damaged: str) -> _Answer:
         while True:

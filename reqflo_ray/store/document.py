@@ -55,7 +55,7 @@ def content_of(data: bytes, place: str) -> bytes | None:
         return None
     content = data[:at]
     if checksum_member(hashlib.sha256(_prefix(place) + content)) != data[at:]:
-        raise DamagedDocumentError("its checksum does not hold")
+        raise DamagedDocumentError("its checksum does not hold: it was changed, or is another run's")
     return content + b"\n}"
 
 

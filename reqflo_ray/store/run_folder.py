@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from functools import partial
 
 import msgspec
 
-from reqflo_ray.errors import IntegrityError, UsageError
+from reqflo_ray.errors import IntegrityError, StoreError, UsageError
 from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Commit, Verdict
@@ -208,13 +209,16 @@ class RunFolder(RunFiles):
 
     def _attempt_claim(self, shard: int, number: int) -> AttemptClaim | None:
         """The claim of that number; None if there is none."""
-        name = layout.attempt(shard, number)
         try:
-            return self.decode(name, self.storage.read(self.path(name)), AttemptClaim)
+            return self._read_attempt(shard, number)
         except FileNotFoundError:
             return None
         except IntegrityError:
             return UNREADABLE_ATTEMPT
+
+    def _read_attempt(self, shard: int, number: int) -> AttemptClaim:
+        name = layout.attempt(shard, number)
+        return self.decode(name, self.storage.read(self.path(name)), AttemptClaim)
 
     def _publish(self, commit: Commit) -> Commit:
         """Make the commit of a closed shard known, and return the one that counts."""
@@ -229,6 +233,23 @@ class RunFolder(RunFiles):
     def attempt_exists(self, shard: int, attempt: int) -> bool:
         """Whether attempt number `attempt` of `shard` was begun."""
         return self.storage.exists(self.path(layout.attempt(shard, attempt)))
+
+    def damaged_claims(self) -> Iterator[tuple[str, StoreError]]:
+        """The claims of drivers and of attempts that cannot be read: the name of the file, and why."""
+        checks: list[tuple[str, Callable[[], object]]] = [
+            (layout.epoch(number), partial(self._read_epoch, number)) for number in self.numbers(layout.EPOCHS, ".json")
+        ]
+        for shard in self.numbers(layout.ATTEMPTS):
+            for number in self.numbers(layout.attempts(shard)):
+                checks.append((layout.attempt(shard, number), partial(self._read_attempt, shard, number)))
+        for name, check in checks:
+            try:
+                check()
+            except FileNotFoundError:
+                continue  # the run was completed meanwhile
+            except StoreError as problem:
+                if self.storage.exists(self.path(name)):
+                    yield name, problem
 
     def attempts(self, shard: int) -> list[tuple[int, AttemptClaim]]:
         """All attempts of `shard`, in order, with who made them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import msgspec
 
 from reqflo_ray.errors import RunConflictError
@@ -15,6 +17,7 @@ _CIRCUMSTANCES = frozenset(
 _HANDS = frozenset(("options.workers", "options.concurrency", "options.rows_per_shard"))
 # Compared file by file.
 _CONTENTS = "dataset.contents"
+_FILES = "dataset.files"
 
 
 def record_differences(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
@@ -25,7 +28,21 @@ def record_differences(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
     before, after = deciding_facts(old), deciding_facts(new)
     names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     changed = changed_files(old.dataset, new.dataset) if old.dataset and new.dataset else ()
-    return (*names, *(f"the contents of `{name}`" for name in changed))
+    earlier, now = _file_names(old), _file_names(new)
+    if _FILES in names:
+        names[names.index(_FILES)] = "the list of data files"
+        changed = tuple(name for name in changed if name in earlier and name in now)
+    return (*names, *(_change(name, earlier, now) for name in changed))
+
+
+def _change(name: str, earlier: Set[str], now: Set[str]) -> str:
+    if name in earlier and name in now:
+        return f"the contents of `{name}`"
+    return f"`{name}` was {'added' if name in now else 'removed'}"
+
+
+def _file_names(record: RunRecord) -> Set[str]:
+    return {file.name for file in record.dataset.contents} if record.dataset else set()
 
 
 def run_conflict(run_id: str, differences: tuple[str, ...]) -> RunConflictError:

@@ -114,6 +114,7 @@ class _Verification:
         self._check_artifact()
         if manifest is None:
             self._find_lost_manifest()
+            self._check_claims()
             self._check_plan()
             self._check_key()
         else:
@@ -207,8 +208,11 @@ class _Verification:
 
     def _check_artifact(self) -> None:
         digest = ""
+        # A damaged manifest proves nothing, against the record either.
+        is_proof_lost = any(finding.path == layout.MANIFEST for finding in self._findings)
         try:
-            digest = self._folder.load_proven_run().artifact
+            record = self._folder.load_run() if is_proof_lost else self._folder.load_proven_run()
+            digest = record.artifact
             self._folder.load_artifact(digest)
         except ReqfloError as error:
             if error.code == "unknown_run":
@@ -225,6 +229,10 @@ class _Verification:
             self._folder.is_complete()
         except IntegrityError:
             self._find(layout.MANIFEST, "missing", "the run was finished, and its manifest is missing")
+
+    def _check_claims(self) -> None:
+        for name, problem in self._folder.damaged_claims():
+            self._find(name, "damaged", problem.cause or problem.message)
 
     def _check_plan(self) -> None:
         """Of an unfinished run: the plan, and the staged rows that it promises."""

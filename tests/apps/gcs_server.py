@@ -12,6 +12,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -29,6 +30,7 @@ class Stored:
     data: bytes
     generation: int
     metadata: dict[str, str]
+    modified: str = field(default_factory=partial(formatdate, usegmt=True))
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class GcsServer(ThreadedApi):
         return {
             "etag": f'"{stored.generation}"',
             "x-goog-generation": str(stored.generation),
-            "last-modified": formatdate(usegmt=True),
+            "last-modified": stored.modified,
             **stored.metadata,
         }
 

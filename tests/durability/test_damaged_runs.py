@@ -88,6 +88,25 @@ def copy(originals: dict[bool, Killed], make_run: MakeRun, monkeypatch: pytest.M
     return make
 
 
+def test_verify_finds_a_damaged_journal_and_takes_a_torn_one_for_whole(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(False)
+    path = killed.journals()[0]
+    whole = path.read_bytes()
+
+    def found() -> list[tuple[str, str]]:
+        report = api.open_store(str(killed.run.store)).verify(RUN_ID)
+        return [(finding.path, finding.kind) for finding in report.findings]
+
+    path.write_bytes(whole[:-1])
+    assert found() == []
+    name = path.relative_to(killed.run.root).as_posix()
+    place = FILE_HEADER_SIZE + (len(whole) - FILE_HEADER_SIZE) // 2
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    assert found() == [(name, "damaged")]
+    path.unlink()
+    assert found() == [(name, "damaged")]
+
+
 def _in_doubt(journals: list[Path], step: str) -> set[int]:
     rows: set[int] = set()
     for path in journals:

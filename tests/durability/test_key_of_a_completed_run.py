@@ -15,6 +15,7 @@ from reqflo_ray.runner.listener import SilentListener
 from reqflo_ray.store import layout
 from reqflo_ray.store.artifacts import save_artifact
 from reqflo_ray.store.completion import clean_up, complete
+from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
 
 
@@ -54,6 +55,8 @@ def _never(*_: object) -> NoReturn:
 def _committed() -> SimulatedRun:
     run = SimulatedRun()
     save_artifact(SimulatedStorage(run.disk, Bomb()), run.artifact)
+    folder = _folder(run)
+    assert folder.claim_epoch(this_process(), after=0, record_sha256=folder.record_sha256()) is not None
     assert run.process() is not None
     return run
 

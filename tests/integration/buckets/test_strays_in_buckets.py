@@ -22,6 +22,7 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 def begin(storage: Storage, run_id: str, created_at: str) -> RunFolder:
     folder = RunFolder(storage, run_id)
     assert folder.create_run(RunRecord(run_id=run_id, nonce="00", created_at=created_at, artifact="a", journey="j"))
+    assert folder.claim_epoch(Owner(), after=0) == 1
     folder.write_beat(1, Beat(count=-1))
     return folder
 
@@ -30,7 +31,6 @@ def test_stray_files_hide_no_run_and_are_none(storage: Storage) -> None:
     begin(storage, "future", "2030-01-01T00:00:00Z")
     begin(storage, "past", "1970-01-01T00:00:00Z")
     lost = begin(storage, "lost", "2026-11-22T10:00:00Z")
-    assert lost.claim_epoch(Owner(), after=0) == 1
     storage.remove(lost.path(layout.RECORD))
     for stray in ("runs/.DS_Store", "runs/notes.txt", "runs/r9/readme", "runs/past/.DS_Store", "order/x", "order/.y"):
         storage.write(stray, b"stray")

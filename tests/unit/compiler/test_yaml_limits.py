@@ -33,6 +33,8 @@ MERGE_BOMB = (
     )
 )
 
+HARMLESS = "".join(f"k{n}: 1\n" for n in range(MAX_WRITTEN // 40))  # a key and its value are two
+
 HOSTILE = {
     "too large": "a: 1\n" * (MIB // 4),
     "flow nesting": "[" * MIB,
@@ -54,9 +56,12 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused_in_time_with_its_place(name: str) -> None:
     started = time.process_time()
+    read_documents(HARMLESS.encode(), "x.yaml")
+    harmless = time.process_time() - started
     with pytest.raises(DefinitionError) as caught:
         read_documents(HOSTILE[name].encode(), "x.yaml")
-    assert time.process_time() - started < 2
+    # As a ratio, since machines differ: all that is allowed is twenty times as much, and takes about as many times as long.
+    assert time.process_time() - started - harmless < 60 * harmless
     assert caught.value.code in ("yaml_limit", "yaml_syntax")
     assert caught.value.position is not None
     assert caught.value.position.file == "x.yaml"

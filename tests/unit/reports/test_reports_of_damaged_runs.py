@@ -95,6 +95,8 @@ def test_what_people_read_begins_with_what_is_missing(done: RunFolder, format_: 
     assert f"{title.replace('✅', '⚠️')}incomplete: 5 of 10 rows can be read" in text
     assert "Not all is here" in text and LEFT_OUT in text and RESULTS in text
     assert "✅" not in text and 'class="passed">passed' not in text
+    # Of ten that passed, five can be read: as many as are unreadable.
+    assert re.search(r"passed</dt><dd>5<" if format_ == "html" else r"\| 10 \| 5 \| 0 \| 0 \|.* 5 \|", text)
     assert re.search(r"unreadable</dt><dd>5<" if format_ == "html" else r"\| rows .*\| unreadable \|", text)
 
 

@@ -53,14 +53,25 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         ((a_file(digest="sha256:ab"),), ("d.csv",)),
         ((a_file(digest=""),), ()),  # where no digest is known, the size decides
         ((a_file(digest="", size=4),), ("d.csv",)),
-        ((a_file(), a_file("e.csv")), ("e.csv",)),
-        ((a_file("e.csv"),), ("d.csv", "e.csv")),
     ],
 )
 def test_a_changed_file_is_named(now: tuple[DatasetFile, ...], changed: tuple[str, ...]) -> None:
     assert changed_files(source(a_file()), source(*now)) == changed
     told = tuple(f"the contents of `{name}`" for name in changed)
     assert record_differences(record(source(a_file())), record(source(*now))) == told
+
+
+def test_a_file_that_a_pattern_finds_now_or_finds_no_more_is_told_as_that() -> None:
+    before = record(source(a_file()))
+    assert record_differences(before, record(source(a_file(), a_file("e.csv")))) == ("`e.csv` was added",)
+    renamed = record_differences(before, record(source(a_file("e.csv"))))
+    assert renamed == ("`d.csv` was removed", "`e.csv` was added")
+
+
+def test_other_files_are_told_once_and_not_each_as_changed() -> None:
+    before = record(source(a_file(), a_file("e.csv"), files=("d.csv", "e.csv")))
+    after = record(source(a_file("e.csv", size=9), files=("e.csv",)))
+    assert record_differences(before, after) == ("the list of data files", "the contents of `e.csv`")
 
 
 def test_of_a_run_that_recorded_no_contents_nothing_is_compared() -> None:

@@ -208,6 +208,22 @@ def test_a_damaged_file_of_an_unfinished_run_is_found(runs: Any, name: str) -> N
     assert kinds(folder) == {name: "damaged"}
 
 
+@pytest.mark.parametrize("name", [layout.epoch(1), layout.attempt(0, 1)])
+def test_a_damaged_claim_of_an_unfinished_run_is_found(runs: Any, name: str) -> None:
+    folder = half_done(runs)
+    assert kinds(folder) == {}
+    data = folder.read_file(name)
+    folder.write_file(name, data.replace(b'"epoch":', b'"epocH":', 1))
+    assert kinds(folder) == {name: "damaged"}
+
+
+def test_a_damaged_manifest_is_not_told_as_damage_to_the_record(runs: Any) -> None:
+    folder = runs.finish("r1")
+    data = folder.read_file(layout.MANIFEST)
+    folder.write_file(layout.MANIFEST, data.replace(b"sha256", b"sha257", 1))
+    assert kinds(folder) == {layout.MANIFEST: "damaged"}
+
+
 def test_a_commit_that_its_claim_contradicts_is_found(runs: Any) -> None:
     folder = half_done(runs)
     commit = folder.read_commit(0)

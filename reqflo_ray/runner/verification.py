@@ -1,0 +1,49 @@
+"""Checks a run: its files, as `store.verify` does, and the journals that a resume of it would go by.
+
+It changes nothing, and must not know what the records of a journal mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reqflo_ray.engine.identity import journal_name
+from reqflo_ray.errors import ReqfloError
+from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.store import layout
+from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.store.verify import Finding, VerifyReport, verify_run
+
+
+def verify(folder: RunFolder) -> VerifyReport:
+    """Check every file of a run, of an unfinished one its journals too. Raises as `verify_run`."""
+    report = verify_run(folder)
+    if report.complete or any(finding.path == layout.MANIFEST for finding in report.findings):
+        return report
+    return replace(report, findings=(*report.findings, *_damaged_journals(folder)))
+
+
+def _damaged_journals(folder: RunFolder) -> Iterator[Finding]:
+    """Journals that are not as they were written, of shards that are not closed. A record that a crash cut off is none
+    of that."""
+    try:
+        nonce = folder.load_run().nonce
+    except ReqfloError:
+        return  # it is a finding already, and without it no journal can be told from another's
+    closed = set(folder.closed())
+    for shard in folder.numbers(layout.ATTEMPTS):
+        if shard in closed:
+            continue
+        begun = {attempt for attempt, claim in folder.attempts(shard) if claim.has_journal}
+        last = max((*begun, *folder.numbers(layout.journals(shard), ".log")), default=0)
+        journals = dict.fromkeys(begun, b"") | dict(folder.older_journals(shard, last + 1, synced=False))
+        for attempt, data in sorted(journals.items()):
+            found = read_journal(data, name=journal_name(nonce, shard, attempt), begun=attempt in begun)
+            if found.damage:
+                reasons = ", ".join(f"{part.reason} at byte {part.offset}" for part in found.damage[:3])
+                yield Finding(
+                    path=layout.journal(shard, attempt),
+                    kind="damaged",
+                    message=f"the journal is not as it was written ({reasons})",
+                )
