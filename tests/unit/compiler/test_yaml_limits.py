@@ -60,7 +60,7 @@ def test_a_hostile_file_is_refused_in_time_with_its_place(name: str) -> None:
     harmless = time.process_time() - started
     with pytest.raises(DefinitionError) as caught:
         read_documents(HOSTILE[name].encode(), "x.yaml")
-    # As a ratio, since machines differ: all that is allowed is twenty times as much, and takes about as many times as long.
+    # As a ratio, since machines differ: all that is allowed is twenty times as much, and takes about twenty times.
     assert time.process_time() - started - harmless < 60 * harmless
     assert caught.value.code in ("yaml_limit", "yaml_syntax")
     assert caught.value.position is not None
