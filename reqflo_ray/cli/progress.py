@@ -165,8 +165,8 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "
         lines += _what_to_report(outcome, store_option)
     if counts.quarantined:
         lines.append(
-            f"quarantined: {counted(counts.quarantined, 'journal record')} of before could not be read: steps that they"
-            " may have told of were sent again as `on_interrupt` says; check the disk that holds the store"
+            f"quarantined: {counted(counts.quarantined, 'record')} of earlier journals could not be read: steps that"
+            " these may have completed were treated as `on_interrupt` says; check the disk that holds the store"
         )
     lines += [f"threshold: {escape(threshold)}" for threshold in verdict.thresholds]
     lines += [

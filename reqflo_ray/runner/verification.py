@@ -21,7 +21,10 @@ def verify(folder: RunFolder) -> VerifyReport:
     report = verify_run(folder)
     if report.complete or any(finding.path == layout.MANIFEST for finding in report.findings):
         return report
-    return replace(report, findings=(*report.findings, *_damaged_journals(folder)))
+    damaged = tuple(_damaged_journals(folder))
+    if damaged and folder.storage.exists(folder.path(layout.MANIFEST)):
+        return verify_run(folder)  # completed meanwhile: its journals are gone, and no longer needed
+    return replace(report, findings=(*report.findings, *damaged))
 
 
 def _damaged_journals(folder: RunFolder) -> Iterator[Finding]:

@@ -27,6 +27,11 @@ def failure(**facts) -> Failure:
     return Failure(**{**common, "code": "assertion_failed", "message": "status_code: expected 201, got 500", **facts})
 
 
+def test_journal_records_that_could_not_be_read_are_explained(screen, outcome) -> None:
+    lines = last_lines(outcome(rows=9, passed=9, quarantined=1), screen())
+    assert lines[1].startswith("quarantined: 1 record of earlier journals could not be read")
+
+
 def test_the_last_lines_of_a_passed_run_are_stable(screen, outcome) -> None:
     assert last_lines(outcome(rows=1000, passed=1000), screen()) == [
         "verdict: passed  rows 1000  passed 1000  failed 0  error 0  inconclusive 0  in 12.3 s",
