@@ -145,5 +145,6 @@ def test_a_terminal_that_closes_drains_the_run(
     assert process.wait(100) == 129
     run.faults += 1
     assert not run.oracle.note().in_flight, "a request that was in flight was not let finish"
+    run.where = ("--backend", "local")  # sooner, and whoever goes on need not have a cluster
     assert run.complete(run.resume_command()).code == 0
     run.judge(undisturbed(run.rows), drained=True)
