@@ -34,14 +34,12 @@ def verify(
     Of an unfinished run what is committed is checked; it ends with 3 all the same, since rows have no verdict.
     """
     from reqflo_ray import api
-    from reqflo_ray.store.layout import MANIFEST
 
     terminal: Terminal = context.obj
     report = api.open_store(store).verify(run)
     proven = report.ok and report.complete
     if not report.complete:
-        is_lost = any(finding.path == MANIFEST for finding in report.findings)
-        why = "cannot be checked without its manifest" if is_lost else "is not finished"
+        why = "cannot be checked without its manifest" if report.lost_manifest else "is not finished"
         terminal.note(f"run {escape(report.run_id)} {why}: only what its commits list was checked")
     if report.findings:
         terminal.note(render_problems([_problem(finding) for finding in report.findings], terminal))

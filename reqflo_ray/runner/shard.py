@@ -17,7 +17,7 @@ import msgspec
 
 from reqflo_ray.engine.identity import journal_name
 from reqflo_ray.errors import ClusterError, ReqfloError
-from reqflo_ray.journal.reader import Gap, JournalContents, read_journal
+from reqflo_ray.journal.reader import Gap, JournalContents
 from reqflo_ray.journal.replay import ShardHistory, replay
 from reqflo_ray.journal.writer import JournalWriter
 from reqflo_ray.model.journal import Poisoned, Solo, Takeover
@@ -36,6 +36,7 @@ from reqflo_ray.model.results import (
 from reqflo_ray.runner.account import NAMED_FAILURES, ShardAccount, failure_of
 from reqflo_ray.runner.containment import place_of, told
 from reqflo_ray.runner.fence import Fence
+from reqflo_ray.runner.journals import read_journals
 from reqflo_ray.runner.meter import MeteredLog
 from reqflo_ray.runner.row import RowOutcome, RowRunner, broken_row
 from reqflo_ray.runner.row_context import ShardAttempt, Suspended
@@ -159,14 +160,7 @@ def _read_history(worker: Worker, plan: ShardPlan, number: int, epoch: int) -> t
     """What older attempts left behind, and which of them were made under earlier drivers."""
     synced = worker.run.options.durability is Durability.HOST
     claims = worker.folder.attempts(plan.shard) if number > 1 else []
-    begun = {attempt for attempt, claim in claims if attempt < number and claim.has_journal}
-    journals = dict.fromkeys(begun, b"")
-    journals |= worker.folder.older_journals(plan.shard, number, synced=synced)
-    nonce = worker.run.nonce
-    contents = {
-        attempt: read_journal(data, name=journal_name(nonce, plan.shard, attempt), begun=attempt in begun)
-        for attempt, data in journals.items()
-    }
+    contents = read_journals(worker.folder, worker.run.nonce, plan.shard, claims, before=number, synced=synced)
     history = replay(
         [(attempt, _own_records(found, plan)) for attempt, found in contents.items()],
         steps=[prepared.step.id for prepared in worker.program.steps],

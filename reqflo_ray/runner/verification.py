@@ -5,12 +5,13 @@ It changes nothing, and must not know what the records of a journal mean.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reqflo_ray.engine.identity import journal_name
 from reqflo_ray.errors import ReqfloError
-from reqflo_ray.journal.reader import read_journal
+from reqflo_ray.journal.reader import JournalContents
+from reqflo_ray.runner.journals import read_journals
 from reqflo_ray.store import layout
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.verify import Finding, VerifyReport, verify_run
@@ -19,7 +20,7 @@ from reqflo_ray.store.verify import Finding, VerifyReport, verify_run
 def verify(folder: RunFolder) -> VerifyReport:
     """Check every file of a run, of an unfinished one its journals too. Raises as `verify_run`."""
     report = verify_run(folder)
-    if report.complete or any(finding.path == layout.MANIFEST for finding in report.findings):
+    if report.complete or report.lost_manifest:
         return report
     damaged = tuple(_damaged_journals(folder))
     if damaged and folder.storage.exists(folder.path(layout.MANIFEST)):
@@ -34,15 +35,14 @@ def _damaged_journals(folder: RunFolder) -> Iterator[Finding]:
         nonce = folder.load_run().nonce
     except ReqfloError:
         return  # it is a finding already, and without it no journal can be told from another's
+
+    def read(shard: int) -> tuple[int, dict[int, JournalContents]]:
+        return shard, read_journals(folder, nonce, shard, folder.attempts(shard), before=sys.maxsize, synced=False)
+
     closed = set(folder.closed())
-    for shard in folder.numbers(layout.ATTEMPTS):
-        if shard in closed:
-            continue
-        begun = {attempt for attempt, claim in folder.attempts(shard) if claim.has_journal}
-        last = max((*begun, *folder.numbers(layout.journals(shard), ".log")), default=0)
-        journals = dict.fromkeys(begun, b"") | dict(folder.older_journals(shard, last + 1, synced=False))
-        for attempt, data in sorted(journals.items()):
-            found = read_journal(data, name=journal_name(nonce, shard, attempt), begun=attempt in begun)
+    unclosed = [shard for shard in folder.numbers(layout.ATTEMPTS) if shard not in closed]
+    for shard, journals in folder.storage.each(read, unclosed):
+        for attempt, found in sorted(journals.items()):
             if found.damage:
                 reasons = ", ".join(f"{part.reason} at byte {part.offset}" for part in found.damage[:3])
                 yield Finding(

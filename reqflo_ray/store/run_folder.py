@@ -236,20 +236,20 @@ class RunFolder(RunFiles):
 
     def damaged_claims(self) -> Iterator[tuple[str, StoreError]]:
         """The claims of drivers and of attempts that cannot be read: the name of the file, and why."""
+        shards = self.numbers(layout.ATTEMPTS)
+        attempts = self.storage.each(lambda shard: (shard, self.numbers(layout.attempts(shard))), shards)
         checks: list[tuple[str, Callable[[], object]]] = [
             (layout.epoch(number), partial(self._read_epoch, number)) for number in self.numbers(layout.EPOCHS, ".json")
         ]
-        for shard in self.numbers(layout.ATTEMPTS):
-            for number in self.numbers(layout.attempts(shard)):
-                checks.append((layout.attempt(shard, number), partial(self._read_attempt, shard, number)))
-        for name, check in checks:
-            try:
-                check()
-            except FileNotFoundError:
-                continue  # the run was completed meanwhile
-            except StoreError as problem:
-                if self.storage.exists(self.path(name)):
-                    yield name, problem
+        checks += [
+            (layout.attempt(shard, number), partial(self._read_attempt, shard, number))
+            for shard, numbers in attempts
+            for number in numbers
+        ]
+        for name, problem in self.storage.each(_problem_of, checks):
+            # What is gone by now is no damage: the run was completed meanwhile.
+            if problem is not None and self.storage.exists(self.path(name)):
+                yield name, problem
 
     def attempts(self, shard: int) -> list[tuple[int, AttemptClaim]]:
         """All attempts of `shard`, in order, with who made them."""
@@ -442,3 +442,14 @@ class RunFolder(RunFiles):
         if manifest.head.run_id != self.run_id or not proven:
             raise damaged(self.run_id, layout.MANIFEST, "its bytes are not those that were written")
         return manifest
+
+
+def _problem_of(check: tuple[str, Callable[[], object]]) -> tuple[str, StoreError | None]:
+    name, read = check
+    try:
+        read()
+    except FileNotFoundError:
+        return name, None
+    except StoreError as problem:
+        return name, problem
+    return name, None

@@ -52,6 +52,11 @@ class VerifyReport:
         """Whether nothing is wrong."""
         return not self.findings
 
+    @property
+    def lost_manifest(self) -> bool:
+        """Whether the run was finished, and its manifest is damaged or missing."""
+        return any(finding.path == layout.MANIFEST for finding in self.findings)
+
 
 def verify_run(folder: RunFolder) -> VerifyReport:
     """Check every file of a run. Raises `UsageError` (`unknown_run`) if there is none, or none any more."""
