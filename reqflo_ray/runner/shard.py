@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from reqflo_ray.descriptors import when_one_is_free
 from reqflo_ray.engine.identity import journal_name
 from reqflo_ray.errors import ClusterError, ReqfloError
 from reqflo_ray.journal.reader import Gap, JournalContents
@@ -287,7 +288,8 @@ async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
 def _write_files(worker: Worker, plan: ShardPlan, epoch: int, number: int, ended: _EndedRows) -> Commit:
     folder = worker.folder
     outcomes = sorted(ended.outcomes, key=lambda outcome: outcome.result.row_index)
-    made = encode_files(outcomes, ended.account.counts, plan.shard)
+    # Libraries that write tables open files of their own when they are first used.
+    made = when_one_is_free(lambda: encode_files(outcomes, ended.account.counts, plan.shard))
     records = made.records
     files = (
         _write(folder, layout.results(plan.shard, number), made.results, len(made.outcomes)),

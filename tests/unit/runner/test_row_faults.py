@@ -309,3 +309,19 @@ def test_a_record_that_cannot_be_written_costs_its_row_the_verdict_and_no_other_
     noted = {step["step_id"] for step in run.steps() if step["row_index"] == _ROW and step["url_full"] is None}
     assert noted == steps and len(run.steps()) == 9
     assert _CANARY.encode() not in _everything_kept(run)
+
+
+def test_files_are_written_once_the_process_can_open_what_that_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_steps, tried = shard_files.steps_file, []
+
+    def steps_file(records: Any) -> bytes:
+        tried.append(records)
+        if len(tried) == 1:
+            raise OSError(errno.EMFILE, "Too many open files", "/lib/a-module-that-is-imported-now")
+        return write_steps(records)
+
+    monkeypatch.setattr(shard_files, "steps_file", steps_file)
+    run = SimulatedRun(rows=3)
+    report = run.process()
+    assert report is not None and report.outcome is ShardOutcome.COMMITTED
+    assert [entry["status"] for entry in run.results()] == ["passed"] * 3 and len(tried) == 2
