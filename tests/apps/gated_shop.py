@@ -42,30 +42,22 @@ class GatedShop(ThreadedApi):
                 ref = str(body["ref"])
                 if self.path == "/auth/token":
                     shop.take(Arrival(ref, "token", ""))
-                    self._answer(200, {"access_token": f"token-of-{ref}"})
+                    self.answer(200, {"access_token": f"token-of-{ref}"})
                 elif self.path == "/orders":
                     key = self.headers.get("Idempotency-Key", "")
                     times = shop.take(Arrival(ref, "create", key))
                     if ref in busy and times == 1:
-                        self._answer(503, {"error": "busy"})
+                        self.answer(503, {"error": "busy"})
                     else:
-                        self._answer(201, {"order": {"id": f"order-of-{ref}"}})
+                        self.answer(201, {"order": {"id": f"order-of-{ref}"}})
                 else:
                     shop.take(Arrival(ref, "pay", self.headers.get("Idempotency-Key", "")))
-                    self._answer(201, {"payment": f"payment-of-{ref}"})
+                    self.answer(201, {"payment": f"payment-of-{ref}"})
 
             def do_GET(self) -> None:
                 ref = self.path.removeprefix("/orders/order-of-")
                 shop.take(Arrival(ref, "read", ""))
-                self._answer(200, {"order": {"ref": "somebody-else" if ref in wrong else ref}})
-
-            def _answer(self, status: int, document: object) -> None:
-                data = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                self.answer(200, {"order": {"ref": "somebody-else" if ref in wrong else ref}})
 
         super().__init__(Handler)
 

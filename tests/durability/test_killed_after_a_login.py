@@ -96,20 +96,12 @@ def _handler(bank: Bank) -> type[QuietHandler]:
         def do_POST(self) -> None:
             user = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["user"]
             token, session = bank.log_in(user)
-            self._answer(200, {"token": token}, ("Set-Cookie", f"session={session}; HttpOnly"))
+            self.answer(200, {"token": token}, ("Set-Cookie", f"session={session}; HttpOnly"))
 
         def do_GET(self) -> None:
             token = self.headers["X-Token"] or "" if self.path == "/account" else None
             owner = bank.owner(token, self.headers["Cookie"] or "")
-            self._answer(200 if owner else 403, {"owner": owner})
-
-        def _answer(self, status: int, document: object, *headers: tuple[str, str]) -> None:
-            data = json.dumps(document).encode()
-            self.send_response(status)
-            for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(data))), *headers):
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
+            self.answer(200 if owner else 403, {"owner": owner})
 
     return Handler
 

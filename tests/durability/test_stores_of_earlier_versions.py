@@ -39,21 +39,13 @@ class Shop(ThreadedApi):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if self.path == "/auth/token":
-                    self._answer(200, {"access_token": "made-up-token"})
+                    self.answer(200, {"access_token": "made-up-token"})
                 else:
                     ordered.append(body["customer_id"])
-                    self._answer(201, {"order": {"id": f"order-of-{body['customer_id']}"}})
+                    self.answer(201, {"order": {"id": f"order-of-{body['customer_id']}"}})
 
             def do_GET(self) -> None:
-                self._answer(200, {"order": {"customer_id": "somebody"}})
-
-            def _answer(self, status: int, document: object) -> None:
-                data = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                self.answer(200, {"order": {"customer_id": "somebody"}})
 
         super().__init__(Handler)
 

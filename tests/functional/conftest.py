@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,14 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
     for name in STEERING:
         monkeypatch.delenv(name, raising=False)
     return run_here
+
+
+@pytest.fixture
+def orders(example: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The orders example, as the folder that commands are typed in."""
+    workspace = example("orders")
+    monkeypatch.chdir(workspace)
+    return workspace
 
 
 @pytest.fixture

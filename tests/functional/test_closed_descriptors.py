@@ -12,18 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import PROGRAM
 
-PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
 ONE_ROW = ("run", "place-order", "--case", "Gift order", "--backend", "local")
 SUBSETS = [closed for count in (1, 2, 3) for closed in combinations((0, 1, 2), count)]
-
-
-@pytest.fixture
-def orders(example: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The orders example, as the folder that commands are typed in."""
-    workspace = example("orders")
-    monkeypatch.chdir(workspace)
-    return workspace
 
 
 def _start_without(closed: tuple[int, ...], *line: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,6 @@ import csv
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler
@@ -16,11 +15,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from command_line import STEERING, run_here
+from command_line import PROGRAM, STEERING, run_here
 from pyarrow import parquet
 from threaded_api import QuietHandler, ThreadedApi
 
-PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
 JSON = "application/json"
 _GOOD = b'{"title": "fine", "tags": [{"n": 1, "s": "x"}], "token": "token-of-a-good-row"}'
 

@@ -13,20 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import PROGRAM, RUN_ORDERS
 
 from reqflo_ray.cli.main import COMMANDS
 from reqflo_ray.demo.process import DemoServer, ServerOptions
-
-PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
-RUN_ORDERS = ("run", "place-order", "--data", "data/orders.csv", "--key", "order_ref", "--backend", "local")
-
-
-@pytest.fixture
-def orders(example: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The orders example, as the folder that commands are typed in."""
-    workspace = example("orders")
-    monkeypatch.chdir(workspace)
-    return workspace
 
 
 def _environment(**extra: str) -> dict[str, str]:

@@ -9,17 +9,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+from command_line import PROGRAM
 from echo_api import EchoApi
 from output_formats import answer_formats, commands_with_json, read_parquet_too, report_formats
 
-PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
 SECRET = 'canary-sécret/+&="quoted" 41'
 INPUT = "canary-input/ä+1 17"
 VARIABLE = "canary-variable<&>23"

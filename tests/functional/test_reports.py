@@ -9,19 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import junit_rules
-import pytest
+from command_line import RUN_ORDERS
 
 from reqflo_ray.reports.formats import FORMATS
-
-RUN_ORDERS = ("run", "place-order", "--data", "data/orders.csv", "--key", "order_ref", "--backend", "local")
-
-
-@pytest.fixture
-def orders(example: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The orders example, as the folder that commands are typed in."""
-    workspace = example("orders")
-    monkeypatch.chdir(workspace)
-    return workspace
 
 
 def _expect_418(workspace: Path) -> None:

@@ -11,18 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
-RUN_ORDERS = ("run", "place-order", "--data", "data/orders.csv", "--key", "order_ref", "--backend", "local")
-
-
-@pytest.fixture
-def orders(example: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The orders example, as the folder that commands are typed in."""
-    workspace = example("orders")
-    monkeypatch.chdir(workspace)
-    return workspace
+from command_line import PROGRAM, RUN_ORDERS
 
 
 def _run_with(soft: int, hard: int, *options: str) -> subprocess.CompletedProcess[str]:

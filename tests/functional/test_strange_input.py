@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import PROGRAM
 from echo_api import EchoApi
 
 import reqflo_ray
 
 ROOT = Path(__file__).parent.parent.parent
 NAUGHTY = ROOT.parent / "shared" / "data" / "strings" / "blns.json"
-PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
 # What can steer a terminal or hide text: C0 but line feeds, C1, direction marks, line separators, lone surrogates.
 _UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from reqflo_ray.cli.main import run_command_line
 from reqflo_ray.cli.terminal import Terminal
+
+PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
+RUN_ORDERS = ("run", "place-order", "--data", "data/orders.csv", "--key", "order_ref", "--backend", "local")
 
 # What of the tester's own environment would steer a command.
 STEERING = ("REQFLO_STORE", "FORCE_COLOR", "CI", "GITHUB_ACTIONS", "TF_BUILD", "RAY_JOB_CONFIG_JSON_ENV_VAR")

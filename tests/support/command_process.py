@@ -6,29 +6,16 @@ answers with a line `{"code", "out", "err"}`.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+from command_line import Ended, run_here
 
 
 class CommandProcess:
@@ -69,19 +56,13 @@ class CommandProcess:
 
 
 def _serve() -> None:
-    from reqflo_ray.cli.main import run_command_line
-    from reqflo_ray.cli.terminal import Terminal
-
     # Whatever else is printed, by Ray for example, must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
         asked = json.loads(line)
         os.chdir(asked["folder"])
-        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-        code = run_command_line(asked["arguments"], Terminal(out=out, err=err, environment=os.environ))
-        shown = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
-        answers.write(json.dumps({"code": code, "out": shown[0], "err": shown[1]}) + "\n")
+        answers.write(json.dumps(asdict(run_here(*asked["arguments"]))) + "\n")
         answers.flush()
 
 

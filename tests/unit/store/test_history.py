@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
+from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
 
 from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import Environment
@@ -14,32 +13,7 @@ from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.claims import Beat
 from reqflo_ray.store.history import RunState, list_runs, resolve_run, run_ids, summarize
-from reqflo_ray.store.owner import Owner, this_process
 from reqflo_ray.store.run_folder import RunFolder
-
-NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
-NOW_US = int(NOW.timestamp()) * 1_000_000
-
-
-def at(hours: float) -> str:
-    """So many hours before now."""
-    return (NOW - timedelta(hours=hours)).isoformat()
-
-
-def orphan(runs: Any, run_id: str, owner: Owner, **fields: Any) -> RunFolder:
-    """An unfinished run, driven by `owner`."""
-    folder: RunFolder = runs.begin(run_id, **fields)
-    assert folder.claim_epoch(owner, after=1) == 2
-    return folder
-
-
-def elsewhere() -> Owner:
-    return Owner(host="other", boot_id="other", pid=1, process_started=1)
-
-
-def dead() -> Owner:
-    me = this_process()
-    return msgspec.structs.replace(me, process_started=me.process_started - 1)
 
 
 def state(folder: RunFolder) -> RunState:
@@ -77,14 +51,14 @@ def test_a_run_of_a_living_driver_is_running(runs: Any) -> None:
 
 
 def test_a_run_of_a_dead_driver_is_interrupted(runs: Any) -> None:
-    folder = orphan(runs, "r1", dead(), created_at=at(0))
+    folder = driven_by(runs, "r1", dead(), created_at=at(0))
     runs.commit(folder, 0, 4)
     summary = summarize(folder, NOW)
     assert (summary.state, summary.rows, summary.verdict) == (RunState.INTERRUPTED, 4, None)
 
 
 def test_a_run_of_a_driver_elsewhere_is_running_while_it_beats(runs: Any) -> None:
-    folder = orphan(runs, "r1", elsewhere(), created_at=at(5))
+    folder = driven_by(runs, "r1", elsewhere(), created_at=at(5))
     assert state(folder) is RunState.INTERRUPTED
     folder.write_beat(2, Beat(count=9, at_us=NOW_US - 5_000_000))
     assert state(folder) is RunState.RUNNING
@@ -99,11 +73,11 @@ def test_a_run_that_its_living_driver_let_go_is_interrupted(runs: Any) -> None:
 
 
 def test_a_run_that_has_just_begun_is_running(runs: Any) -> None:
-    assert state(orphan(runs, "r1", elsewhere(), created_at=at(0))) is RunState.RUNNING
+    assert state(driven_by(runs, "r1", elsewhere(), created_at=at(0))) is RunState.RUNNING
 
 
 def test_a_sign_of_life_from_the_future_is_none(runs: Any) -> None:
-    folder = orphan(runs, "r1", elsewhere(), created_at=at(-40_000))
+    folder = driven_by(runs, "r1", elsewhere(), created_at=at(-40_000))
     assert state(folder) is RunState.INTERRUPTED
     folder.write_beat(2, Beat(count=9, at_us=NOW_US + 10**15))
     assert state(folder) is RunState.INTERRUPTED

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
 
 from reqflo_ray.errors import ReqfloError, StoreError, UsageError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
@@ -27,30 +27,11 @@ from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.storage import LocalStorage
 from reqflo_ray.store.verify import verify_run
 
-NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
-NOW_US = int(NOW.timestamp()) * 1_000_000
 IN_2030, IN_1970 = "2030-01-01T00:00:00Z", "1970-01-01T00:00:03Z"
 
 
-def at(hours: float) -> str:
-    """So many hours before now."""
-    return (NOW - timedelta(hours=hours)).isoformat()
-
-
-def driven_by(runs: Any, run_id: str, owner: Owner, **fields: Any) -> RunFolder:
-    """An unfinished run, driven by `owner`."""
-    folder: RunFolder = runs.begin(run_id, **fields)
-    assert folder.claim_epoch(owner, after=1) == 2
-    return folder
-
-
 def interrupted(runs: Any, run_id: str, **fields: Any) -> RunFolder:
-    me = this_process()
-    return driven_by(runs, run_id, msgspec.structs.replace(me, process_started=me.process_started - 1), **fields)
-
-
-def elsewhere() -> Owner:
-    return Owner(host="other", boot_id="other", pid=1, process_started=1)
+    return driven_by(runs, run_id, dead(), **fields)
 
 
 @pytest.fixture
