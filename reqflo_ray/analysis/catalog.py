@@ -152,7 +152,7 @@ class _Committed:
 
     def files(self) -> Iterator[FileDigest]:
         """The files of one commit after another. Raises `IntegrityError` for a damaged one, if it is to be refused."""
-        for shard, commit in self._folder.storage.each(self._read, self._folder.closed()):
+        for shard, commit in self._folder.storage.each(self._read, self._folder.begun()):
             if isinstance(commit, ReqfloError):
                 promised = FileDigest(path=layout.commit(shard), sha256="", size=0)
                 fault = commit.cause or commit.message

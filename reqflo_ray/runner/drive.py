@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from reqflo_ray.errors import (
@@ -112,8 +113,9 @@ def _drive_unfinished(
     stop = Stop(folder, epoch)
     with ExitStack() as held:
         held.enter_context(heartbeat(folder, epoch, clock))
-        keep_sealing(folder, folder.load_artifact(record.artifact), record)
-        plan = _plan(folder, record, stage)
+        artifact = folder.load_artifact(record.artifact)
+        keep_sealing(folder, artifact, record)
+        plan = _plan(folder, record, artifact, stage)
         tally = Tally(
             listener=listener,
             clock=clock,
@@ -131,10 +133,12 @@ def _drive_unfinished(
     return _finish(folder, record, plan, tally, stop.exit_code)
 
 
-def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Artifact], None]) -> Plan:
+def _plan(
+    folder: RunFolder, record: RunRecord, artifact: Artifact, stage: Callable[[RunRecord, Artifact], None]
+) -> Plan:
     plan = planned(folder)
     if plan is None:
-        stage(record, folder.load_artifact(record.artifact))
+        stage(record, artifact)
         plan = need_plan(folder.storage, folder.run_id)
     if not plan:
         raise no_row()
@@ -144,24 +148,26 @@ def _plan(folder: RunFolder, record: RunRecord, stage: Callable[[RunRecord, Arti
 def _to_do(folder: RunFolder, plan: Plan, tally: Tally) -> Plan:
     """The shards without a commit; what is committed is counted as done."""
     committed = set[int]()
-    for commit in folder.storage.each(lambda shard: _commit(folder, shard, tally), folder.committed()):
+    for commit, restored in folder.storage.each(partial(_commit, folder), folder.committed()):
+        if restored is not None:
+            tally.warn(restored)
         if commit is not None:
             tally.add_earlier(commit.summary)
             committed.add(commit.shard)
     return plan.without(committed) if committed else plan
 
 
-def _commit(folder: RunFolder, shard: int, tally: Tally) -> Commit | None:
-    """The commit of a shard; of one that is damaged, the copy in the claim that closed the shard takes its place."""
+def _commit(folder: RunFolder, shard: int) -> tuple[Commit | None, Problem | None]:
+    """The commit of a shard; of one that is damaged, the copy in the claim that closed the shard takes its place, and
+    what is to be told of that."""
     try:
-        return folder.read_commit(shard)
+        return folder.read_commit(shard), None
     except IntegrityError as problem:
         copy = folder.copy_of_commit(shard)
         if copy is None:
             raise
         folder.restore_commit(copy)
-        tally.warn(_restored(folder, shard, problem))
-        return copy
+        return copy, _restored(folder, shard, problem)
 
 
 def _restored(folder: RunFolder, shard: int, problem: IntegrityError) -> Problem:

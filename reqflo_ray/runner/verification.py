@@ -37,11 +37,13 @@ def _damaged_journals(folder: RunFolder) -> Iterator[Finding]:
         return  # it is a finding already, and without it no journal can be told from another's
 
     def read(shard: int) -> tuple[int, dict[int, JournalContents]]:
+        if folder.copy_of_commit(shard) is not None:
+            return shard, {}
         return shard, read_journals(folder, nonce, shard, folder.attempts(shard), before=sys.maxsize, synced=False)
 
-    closed = set(folder.closed())
-    unclosed = [shard for shard in folder.numbers(layout.ATTEMPTS) if shard not in closed]
-    for shard, journals in folder.storage.each(read, unclosed):
+    committed = set(folder.committed())
+    uncommitted = [shard for shard in folder.begun() if shard not in committed]
+    for shard, journals in folder.storage.each(read, uncommitted):
         for attempt, found in sorted(journals.items()):
             if found.damage:
                 reasons = ", ".join(f"{part.reason} at byte {part.offset}" for part in found.damage[:3])

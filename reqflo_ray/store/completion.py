@@ -102,9 +102,8 @@ def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary
     name = layout.commit(shard)
     encoded = folder.read_file(name)
     commit = folder.decode_commit(shard, encoded)
-    if folder.copy_of_commit(shard, commit.attempt) not in (None, commit):
-        claim = layout.attempt(shard, commit.attempt + 1)
-        raise damaged(folder.run_id, name, f"it is not what `{claim}` says, which closed the shard")
+    if why := folder.contradiction(commit):
+        raise damaged(folder.run_id, name, why)
     for promised in commit.files:
         data = folder.read_file(promised.path)
         found = _digest(promised.path, data)

@@ -56,11 +56,10 @@ class RunFiles:
     def __init__(self, storage: Storage, run_id: str) -> None:
         self.storage = storage
         self.run_id = layout.check_run_id(run_id)
-        self.folder = layout.run(run_id)
 
     def path(self, name: str) -> str:
         """The path within the store of a file that is named within the run."""
-        return f"{self.folder}/{name}"
+        return f"{layout.run(self.run_id)}/{name}"
 
     def read_file(self, name: str) -> bytes:
         """All bytes of a file that must be there. Raises `IntegrityError` if it is missing."""

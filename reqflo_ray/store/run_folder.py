@@ -19,7 +19,7 @@ from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Commit, Verdict
 from reqflo_ray.store import artifacts, layout
 from reqflo_ray.store.claims import UNREADABLE_ATTEMPT, AttemptClaim, Beat, EpochClaim
-from reqflo_ray.store.deletion import is_run
+from reqflo_ray.store.deletion import delete_run, is_run
 from reqflo_ray.store.manifest import Manifest, ManifestHead
 from reqflo_ray.store.owner import Liveness, Owner, liveness, this_process
 from reqflo_ray.store.run_files import RunFiles, damaged
@@ -54,7 +54,7 @@ class RunFolder(RunFiles):
 
     def discard(self) -> None:
         """Remove the run, of which nothing was sent, with everything in it."""
-        self.storage.remove_tree(self.folder)
+        delete_run(self.storage, self.run_id)
 
     def exists(self) -> bool:
         """Whether the run was dispatched."""
@@ -382,19 +382,23 @@ class RunFolder(RunFiles):
 
     def commits(self) -> Iterator[Commit]:
         """All commits, in the order of shards, each read when it is asked for: a run may have a hundred thousand."""
-        found = self.storage.each(self.read_closing, self.closed())
+        found = self.storage.each(self.read_closing, self.begun())
         return (commit for commit in found if commit is not None)
 
-    def closed(self) -> list[int]:
-        """The shards that an attempt has closed, in order: those with a commit, and those whose commit is not published
-        yet, or is lost. Only what is in flight besides is looked at."""
-        committed = self.committed()
-        begun = set(self.numbers(layout.ATTEMPTS)) - set(committed)
-        return sorted([*committed, *(shard for shard in begun if self.copy_of_commit(shard) is not None)])
+    def begun(self) -> list[int]:
+        """The shards that have a claim or a commit, in order; `read_closing` tells which of them are closed."""
+        return sorted({*self.committed(), *self.numbers(layout.ATTEMPTS)})
 
     def read_closing(self, shard: int) -> Commit | None:
-        """The commit of a closed shard, or its copy. Raises `IntegrityError` if the commit is damaged."""
+        """The commit of a shard, or its copy where it is not published yet, or lost; None if no attempt has closed the
+        shard. Raises `IntegrityError` if the commit is damaged."""
         return self.read_commit(shard) or self.copy_of_commit(shard)
+
+    def contradiction(self, commit: Commit) -> str:
+        """How a commit is not what the claim says that closed its shard, "" if it is."""
+        if self.copy_of_commit(commit.shard, commit.attempt) in (None, commit):
+            return ""
+        return f"it is not what `{layout.attempt(commit.shard, commit.attempt + 1)}` says, which closed the shard"
 
     def committed(self) -> list[int]:
         """The shards that have a commit, in order; the commits are not read."""

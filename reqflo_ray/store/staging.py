@@ -259,9 +259,11 @@ def need_plan(storage: Storage, run_id: str) -> Plan:
 
 def planned(folder: RunFolder) -> Plan | None:
     """The plan of a run, None if its rows are not staged yet. Raises as `need_plan`."""
-    # Where a shard was begun there was a plan.
-    staged = folder.is_begun() or folder.storage.exists(folder.path(layout.PLAN))
-    return need_plan(folder.storage, folder.run_id) if staged else None
+    plan = read_plan(folder.storage, folder.run_id)
+    if plan is None and folder.is_begun():
+        # Where a shard was begun there was a plan; looked for again, since it may have been written meanwhile.
+        return need_plan(folder.storage, folder.run_id)
+    return plan
 
 
 def _plan_checksum(plan: Plan, place: str) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reqflo_ray.errors import IntegrityError, ReqfloError, UsageError
-from reqflo_ray.model.plan import Plan
-from reqflo_ray.model.results import Counts, FileDigest, Verdict
+from reqflo_ray.model.plan import Plan, ShardPlan
+from reqflo_ray.model.results import Commit, Counts, FileDigest, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.deletion import Presence, is_run, presence
 from reqflo_ray.store.manifest import Manifest
@@ -144,20 +144,21 @@ class _Verification:
 
     def _committed(self) -> Iterator[FileDigest]:
         """The files that the commits of an unfinished run promise; of damaged commits only that they are damaged."""
-        for shard in self._folder.closed():
-            name = layout.commit(shard)
-            try:
-                commit = self._folder.read_closing(shard)
-            except ReqfloError as error:
-                self._find(name, "damaged", error.cause or error.message)
-                continue
-            if commit is None:
-                continue
-            if self._folder.copy_of_commit(shard, commit.attempt) not in (None, commit):
-                claim = layout.attempt(shard, commit.attempt + 1)
-                self._find(name, "damaged", f"it is not what `{claim}` says, which closed the shard")
-            self._told |= {file.path: (name, commit.summary.counts) for file in commit.files}
-            yield from commit.files
+        for name, commit, why in self._folder.storage.each(self._closing, self._folder.begun()):
+            if why:
+                self._find(name, "damaged", why)
+            if commit is not None:
+                self._told |= {file.path: (name, commit.summary.counts) for file in commit.files}
+                yield from commit.files
+
+    def _closing(self, shard: int) -> tuple[str, Commit | None, str]:
+        """The name of a commit, the commit if it can be read, and what is wrong with it."""
+        name = layout.commit(shard)
+        try:
+            commit = self._folder.read_closing(shard)
+        except ReqfloError as error:
+            return name, None, error.cause or error.message
+        return name, commit, self._folder.contradiction(commit) if commit is not None else ""
 
     def _read(self, promised: FileDigest) -> tuple[FileDigest, bytes | ReqfloError | None]:
         try:
@@ -246,15 +247,20 @@ class _Verification:
         except ReqfloError as error:
             self._find(layout.PLAN, "damaged", error.cause or error.message)
             return
-        for line in plan:
-            name = layout.rows(line.shard)
-            try:
-                found = hashlib.sha256(self._folder.read_file(name)).hexdigest()
-            except ReqfloError as error:
-                self._find(name, "missing" if error.code == "damaged_file" else "damaged", error.cause or error.message)
-                continue
-            if found != line.sha256:
-                self._find(name, "damaged", f"the file does not have the SHA-256 that `{layout.PLAN}` says")
+        for name, kind, why in self._folder.storage.each(self._staged, plan):
+            if why:
+                self._find(name, kind, why)
+
+    def _staged(self, line: ShardPlan) -> tuple[str, str, str]:
+        """The name of a file of staged rows, and the kind and text of what is wrong with it."""
+        name = layout.rows(line.shard)
+        try:
+            found = hashlib.sha256(self._folder.read_file(name)).hexdigest()
+        except ReqfloError as error:
+            return name, "missing" if error.code == "damaged_file" else "damaged", error.cause or error.message
+        if found == line.sha256:
+            return name, "", ""
+        return name, "damaged", f"the file does not have the SHA-256 that `{layout.PLAN}` says"
 
     def _check_key(self) -> None:
         try:
