@@ -126,8 +126,7 @@ class SharedPacer:
         """Ask until nobody waits; never far ahead, so that little is lost if this worker dies."""
         try:
             while self._waiting:
-                # What was needed lately is likely to be needed again: few requests must not mean a question for each.
-                last = self._share_out(await self._ask(len(self._waiting), len(self._taken)))
+                last = self._share_out(await self._ask(len(self._waiting), self._sent_lately()))
                 if self._waiting:
                     await self._clock.sleep(last - _ASK_AHEAD_SECONDS - self._clock.monotonic())
         except Exception as error:
@@ -135,6 +134,12 @@ class SharedPacer:
                 _answer(self._waiting.popleft(), error)
         finally:
             self._asking = None
+
+    def _sent_lately(self) -> int:
+        """So many requests are likely to come again soon, so that few of them do not mean a question for each. One that
+        still waits for its instant will not: what was asked for on its behalf would be lost."""
+        now = self._clock.monotonic()
+        return sum(instant <= now for instant in self._taken)
 
     def _share_out(self, grant: Grant) -> float:
         """Give the instants of a grant to who waits, and keep the others; the last of them, on our clock."""

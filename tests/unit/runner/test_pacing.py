@@ -83,6 +83,7 @@ def test_a_process_alone_keeps_to_its_rate(rate: float) -> None:
     seed=st.integers(0, 2**32),
 )
 @example(rate=92.0, workers=[(11, 0.125, 0.0), (17, 0.4375, 0.0), (17, 0.0625, 0.0)], seed=0)
+@example(rate=88.0, workers=[(16, 0.5, 0.0), (16, 0.5, 0.0), (20, 0.0625, 0.0)], seed=0)
 def test_workers_together_are_never_above_the_rate_and_close_to_it_when_there_is_work(
     rate: float, workers: list[tuple[int, float, float]], seed: int
 ) -> None:
@@ -97,7 +98,7 @@ def test_workers_together_are_never_above_the_rate_and_close_to_it_when_there_is
         assert most_in_a_second(all_workers.sent) <= rate * 1.1 + 2
         able = sum(rows / (answer + 0.1) for rows, answer, _ in workers)
         if able > 2 * rate:
-            assert all_workers.within(1, 3) >= 0.9 * rate * 2 - 2
+            assert all_workers.within(1, 3) >= 0.95 * rate * 2 - 2
         # Not a question for each request, however many workers there are.
         assert all_workers.questions <= 3 * 25 * len(workers)
 
