@@ -51,7 +51,6 @@ def prune(
     terminal: Terminal = context.obj
     age = None if older_than is None else options.parse_age(older_than)
     from reqflo_ray import api
-    from reqflo_ray.store.pruning import DAMAGED, RESUMABLE
 
     deleted = api.open_store(store).prune(keep=keep, older_than_s=age, unfinished=unfinished)
     for run_id in deleted.runs:
@@ -63,6 +62,6 @@ def prune(
         f"deleted: {counted(len(deleted.runs), 'run')}, {counted(len(deleted.artifacts), 'artifact')}{kept_too}"
     )
     failed = any(kept.failed for kept in deleted.kept)
-    if not unfinished and any(kept.reason.startswith((RESUMABLE, DAMAGED)) for kept in deleted.kept):
+    if any(kept.spared for kept in deleted.kept):
         terminal.note("hint: `--unfinished` also deletes runs that could be resumed, and damaged ones")
     return StoreError.default_exit_code if failed else 0

@@ -5,7 +5,7 @@ It knows runs by their summaries. How one is deleted is `deletion`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -32,11 +32,13 @@ RUNNING: Final = "it may be running"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A run that was to be deleted and is still there. `failed`: it should have gone, and could not be deleted."""
+    """A run that was to be deleted and is still there. `failed`: it should have gone, and could not be deleted.
+    `spared`: it goes if unfinished runs are to go too."""
 
     run_id: str
     reason: str
     failed: bool = False
+    spared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +83,13 @@ def prune(
         and (older_than_s is None or (now - made[run.run_id]).total_seconds() > older_than_s)
     ]
     why = {run.run_id: _why_kept(storage, run, now, unfinished=unfinished) for run in old}
-    kept = [Kept(run_id=run_id, reason=reason) for run_id, reason in why.items() if reason]
+    kept = [Kept(run_id=run_id, reason=reason, spared=reason != RUNNING) for run_id, reason in why.items() if reason]
     doomed = [run for run in old if not why[run.run_id]]
     if not dry_run:
         refused = [refusal for run in doomed if (refusal := _delete(storage, run))]
-        kept += refused
-        doomed = [run for run in doomed if run.run_id not in {refusal.run_id for refusal in refused}]
-        _finish_earlier_deletions(storage)
+        still_there = {refusal.run_id for refusal in refused}
+        doomed = [run for run in doomed if run.run_id not in still_there]
+        kept += [*refused, *_finish_earlier_deletions(storage, still_there)]
         forget(storage, [run.run_id for run in doomed])
     gone = {run.run_id for run in doomed}
     # Read again: a run may have begun meanwhile.
@@ -150,13 +152,22 @@ def _delete(storage: Storage, run: RunSummary) -> Kept | None:
                 return Kept(run_id=run.run_id, reason=RUNNING)
         delete_run(storage, run.run_id)
     except StoreError as problem:
-        cause = f" ({problem.cause})" if problem.cause else ""
-        return Kept(run_id=run.run_id, reason=f"{problem.message}{cause}", failed=True)
+        return _not_deleted(run.run_id, problem)
     return None
 
 
-def _finish_earlier_deletions(storage: Storage) -> None:
-    """Remove what a process that was killed while it deleted has left."""
+def _finish_earlier_deletions(storage: Storage, refused: Set[str]) -> Iterator[Kept]:
+    """Remove what a process that was killed while it deleted has left; which of it could not be removed. What was
+    `refused` just now is not tried again."""
     for name in storage.list(layout.RUNS):
-        if presence(storage, name) is Presence.DELETED:
+        if name in refused or presence(storage, name) is not Presence.DELETED:
+            continue
+        try:
             delete_run(storage, name)
+        except StoreError as problem:
+            yield _not_deleted(name, problem)
+
+
+def _not_deleted(run_id: str, problem: StoreError) -> Kept:
+    cause = f" ({problem.cause})" if problem.cause else ""
+    return Kept(run_id=run_id, reason=f"{problem.message}{cause}", failed=True)

@@ -710,17 +710,21 @@ def test_prune_deletes_and_names_what_it_deleted(command_line, api, arguments, l
 
 
 def test_prune_says_which_runs_it_kept_and_how_they_would_go(command_line, api) -> None:
-    kept = (Kept(run_id="r2", reason="it is unfinished and can be resumed"), Kept(run_id="r3", reason="it is damaged"))
+    kept = (
+        Kept(run_id="r2", reason="it is unfinished and can be resumed", spared=True),
+        Kept(run_id="r3", reason="it may be running"),
+    )
     api.store.deleted = Pruned(runs=("r1",), kept=kept)
     answer = command_line("prune", "--keep", "0")
     assert (answer.code, answer.out) == (0, "r1\n")
     assert answer.err.splitlines() == [
         "kept: r2: it is unfinished and can be resumed",
-        "kept: r3: it is damaged",
+        "kept: r3: it may be running",
         "deleted: 1 run, 0 artifacts; kept all the same: 2 runs",
         "hint: `--unfinished` also deletes runs that could be resumed, and damaged ones",
     ]
-    assert "hint" not in command_line("prune", "--keep", "0", "--unfinished").err
+    api.store.deleted = Pruned(runs=("r1",), kept=kept[1:])
+    assert "hint" not in command_line("prune", "--keep", "0").err
 
 
 def test_prune_ends_with_3_if_a_run_could_not_be_deleted(command_line, api) -> None:

@@ -117,7 +117,7 @@ def test_a_run_that_could_be_resumed_is_kept_unless_it_is_asked_for(runs: Any, m
     for limits in ({"keep": 0}, {"older_than_s": 3600.0}):
         pruned = prune(runs.storage, NOW, dry_run=True, **limits)
         assert pruned.runs == ("r2",)
-        assert pruned.kept == (Kept(run_id="r1", reason=RESUMABLE),)
+        assert pruned.kept == (Kept(run_id="r1", reason=RESUMABLE, spared=True),)
     assert prune(runs.storage, NOW, keep=0).runs == ("r2",)
     assert run_ids(runs.storage) == ["r1"]
     assert prune(runs.storage, NOW, keep=0, unfinished=True).runs == ("r1",)
@@ -188,6 +188,31 @@ def test_a_run_that_cannot_be_deleted_keeps_no_other(runs: Any, monkeypatch: pyt
     assert pruned.runs == ("c", "a")
     assert pruned.kept == (Kept(run_id="b", reason="cannot create it (Permission denied)", failed=True),)
     assert run_ids(runs.storage) == ["b"]
+
+
+@pytest.mark.parametrize("begun", ["now", "earlier"])
+def test_a_deletion_that_cannot_be_finished_keeps_no_other(
+    runs: Any, monkeypatch: pytest.MonkeyPatch, begun: str
+) -> None:
+    for run_id in ("a", "b", "c"):
+        runs.finish(run_id, shards=1, rows=1)
+    remove_tree = LocalStorage.remove_tree
+
+    def refuse(self: LocalStorage, path: str) -> None:
+        if path.startswith("runs/b/"):
+            raise StoreError("cannot remove it", cause=os.strerror(errno.EACCES))
+        remove_tree(self, path)
+
+    monkeypatch.setattr(LocalStorage, "remove_tree", refuse)
+    if begun == "earlier":
+        with pytest.raises(StoreError):
+            delete_run(runs.storage, "b")
+    pruned = prune(runs.storage, NOW, keep=0)
+    assert pruned.runs == ("c", "a")
+    assert pruned.kept == (Kept(run_id="b", reason="cannot remove it (Permission denied)", failed=True),)
+    monkeypatch.undo()
+    assert prune(runs.storage, NOW, keep=0).kept == ()
+    assert runs.storage.list(layout.RUNS) == []
 
 
 # Clocks that were wrong
