@@ -16,8 +16,8 @@ from reqflo_ray.compiler import authoring_workspace
 from reqflo_ray.compiler.compile import Compilation
 from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.errors import DatasetError, DefinitionError, Problem, UsageError
-from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.model.results import Damaged, Verdict
+from reqflo_ray.model.plan import Damaged, RunRecord
+from reqflo_ray.model.results import Verdict
 from reqflo_ray.model.workers import parse_workers
 from reqflo_ray.places import backend_chooser, chosen_store, crew_of, opened
 from reqflo_ray.remote import run_submitted, submit

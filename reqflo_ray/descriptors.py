@@ -15,6 +15,9 @@ from typing import Final, TypeVar
 _T = TypeVar("_T")
 
 NONE_FREE: Final = frozenset({errno.EMFILE, errno.ENFILE})
+# What is told where waiting did not help.
+TOO_MANY_OPEN_FILES: Final = "too_many_open_files"
+MORE_DESCRIPTORS: Final = "raise the limit (`ulimit -n`) or lower --concurrency, then resume the run"
 _UNLIMITED: Final = 1_000_000
 _SCARCE: Final = 4
 _PATIENCE_SECONDS: Final = 10.0

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from reqflo_ray.errors import Problem, ReqfloError, Severity
-from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.model.results import Commit, Counts, Damaged, FileDigest, Verdict
+from reqflo_ray.model.plan import Damaged, RunRecord
+from reqflo_ray.model.results import Commit, Counts, FileDigest, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.checked_files import CheckedFile, check_files, damaged_files
 from reqflo_ray.store.deletion import is_run

@@ -8,7 +8,7 @@ transactions.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from reqflo_ray.analysis.catalog import Catalog, read_catalog
 from reqflo_ray.analysis.explanation import explain
 from reqflo_ray.errors import Problem, QueryError
-from reqflo_ray.model.results import Damaged
+from reqflo_ray.model.plan import Damaged
 from reqflo_ray.store.object_storage import ObjectStorage
 from reqflo_ray.store.storage import Storage
 
@@ -53,6 +53,10 @@ class QueryResult:
         """The lines as Python values. A map is a list of pairs."""
         for batch in self.table.to_batches(max_chunksize=1000):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def objects(self) -> list[Mapping[str, Any]]:
+        """The lines as mappings by column."""
+        return [dict(zip(self.columns, values, strict=True)) for values in self.rows()]
 
 
 class Session:

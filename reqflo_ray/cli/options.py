@@ -17,8 +17,7 @@ import typer
 
 from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import UsageError
-from reqflo_ray.model.plan import Durability, Evidence
-from reqflo_ray.model.results import Damaged
+from reqflo_ray.model.plan import Damaged, Durability, Evidence
 from reqflo_ray.model.workers import parse_workers
 
 WHAT: Final = "What to run"

@@ -13,7 +13,6 @@ from reqflo_ray.cli.options import workspace_store_option
 from reqflo_ray.cli.render_errors import render_problem
 from reqflo_ray.cli.terminal import Terminal, escape
 from reqflo_ray.cli.wording import counted, describe, describe_failure
-from reqflo_ray.model.results import INTERNAL_ERROR
 
 if TYPE_CHECKING:
     from reqflo_ray.api import Progress, RunOutcome
@@ -186,6 +185,8 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "
 def _what_to_report(outcome: RunOutcome, store_option: str) -> list[str]:
     """That rows met an error which is ours, and all that its report needs."""
     from importlib.metadata import version
+
+    from reqflo_ray.model.results import INTERNAL_ERROR
 
     counts = outcome.verdict.counts
     named = next((failure for failure in outcome.verdict.failures if failure.code == INTERNAL_ERROR), None)

@@ -9,7 +9,7 @@ import typer
 from reqflo_ray.cli import options
 from reqflo_ray.cli.deliver import asked_reports, tell_written
 from reqflo_ray.cli.terminal import Terminal
-from reqflo_ray.model.results import Damaged
+from reqflo_ray.model.plan import Damaged
 
 EXAMPLES: Final = """\
 reqflo-ray report latest html=report.html

@@ -17,7 +17,7 @@ from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape
 from reqflo_ray.cli.wording import left_out
 from reqflo_ray.errors import Problem, UsageError
-from reqflo_ray.model.results import Damaged
+from reqflo_ray.model.plan import Damaged
 
 EXAMPLES: Final = """\
 reqflo-ray show latest

@@ -15,7 +15,7 @@ from reqflo_ray.cli.tables import write_table
 from reqflo_ray.cli.terminal import Terminal, escape, escape_json, neutralize_ci_commands
 from reqflo_ray.cli.wording import counted, left_out
 from reqflo_ray.errors import UsageError
-from reqflo_ray.model.results import Damaged
+from reqflo_ray.model.plan import Damaged
 from reqflo_ray.reports.output_file import whole_file
 
 EXAMPLES: Final = """\

@@ -6,7 +6,7 @@ import logging
 import re
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -28,7 +28,13 @@ def connect(**options: Any) -> Any:
     auto_init_hook.enable_auto_connect = False
     # The other half of `log_to_driver`, which has no option: what raylets say of dead workers goes to standard output.
     worker._worker_logs_enabled = False
-    with _command_line_withheld(), _no_handler_installed(), _hang_ups_held_back():
+    with (
+        # Ray keeps the driver's command line in its table of jobs, for everyone on the cluster: `--set` may be in it.
+        _replaced("get_entrypoint_name", lambda: _ENTRYPOINT),
+        # Ray's own handler of SIGTERM would end a driver with the number of the signal, 15, and undo nothing.
+        _replaced("set_sigterm_handler", lambda handler: None),
+        _hang_ups_held_back(),
+    ):
         return ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
 
 
@@ -115,29 +121,16 @@ def quiet_data_context() -> Any:
 
 
 @contextmanager
-def _command_line_withheld() -> Iterator[None]:
-    """Ray keeps the driver's command line in its table of jobs, for everyone on the cluster: `--set` may be in it."""
+def _replaced(name: str, stand_in: Callable[..., Any]) -> Iterator[None]:
+    """A function of Ray's own, with another in its place until the block ends."""
     from ray._private import utils
 
-    real = utils.get_entrypoint_name
-    utils.get_entrypoint_name = lambda: _ENTRYPOINT
+    real = getattr(utils, name)
+    setattr(utils, name, stand_in)
     try:
         yield
     finally:
-        utils.get_entrypoint_name = real
-
-
-@contextmanager
-def _no_handler_installed() -> Iterator[None]:
-    """Ray's own handler of SIGTERM would end a driver with the number of the signal, 15, and undo nothing."""
-    from ray._private import utils
-
-    real = utils.set_sigterm_handler
-    utils.set_sigterm_handler = lambda handler: None
-    try:
-        yield
-    finally:
-        utils.set_sigterm_handler = real
+        setattr(utils, name, real)
 
 
 @contextmanager

@@ -135,6 +135,11 @@ def hidden_captures(step: HttpStep) -> frozenset[str]:
     return frozenset((*_sensitive_captures(step), *credentials))
 
 
+def brings_hidden(step: HttpStep) -> bool:
+    """Whether a step may bring what nobody may read."""
+    return bool(hidden_captures(step)) or any(output.sensitive for output in step.outputs)
+
+
 def _sensitive_captures(step: HttpStep) -> list[str]:
     outputs = {output.name for output in step.outputs if output.sensitive}
     return [

@@ -114,11 +114,7 @@ def encode(value: JsonValue) -> bytes:
     Raises:
         ValueError: it is nested too deeply, or holds what JSON has no form for: NaN, an infinity.
     """
-    data = encode_exactly(value)
-    # Looked for in the text, which costs next to nothing; texts that only speak of NaN are written once more.
-    if b"NaN" in data or b"Infinity" in data:
-        return _escaped(value, _refuse).encode()
-    return data
+    return _written(value, _refuse)
 
 
 def encode_exactly(value: Any) -> bytes:
@@ -156,10 +152,7 @@ def describe(value: JsonValue) -> str:
     It never raises for a value.
     """
     try:
-        data = encode_exactly(value)
-        if b"NaN" in data or b"Infinity" in data:
-            return _escaped(value, lambda number: f'"{number}"')
-        return data.decode()
+        return _written(value, lambda number: f'"{number}"').decode()
     except (ValueError, RecursionError) as problem:
         return f'"<{problem}>"' if isinstance(problem, ValueError) else '"<the value is nested too deeply>"'
 
@@ -175,6 +168,13 @@ def well_formed(text: str) -> str:
     if text.isascii() or not _SURROGATE.search(text):
         return text
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _written(value: JsonValue, odd: Callable[[float | Decimal], str]) -> bytes:
+    """The JSON of `value`, with what `odd` gives for NaN and the infinities."""
+    data = encode_exactly(value)
+    # Looked for in the text, which costs next to nothing; texts that only speak of NaN are written once more.
+    return _escaped(value, odd).encode() if b"NaN" in data or b"Infinity" in data else data
 
 
 def _decode_leniently(text: str) -> JsonValue:

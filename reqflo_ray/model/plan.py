@@ -18,6 +18,14 @@ READABLE_FORMATS: Final = (1, FORMAT)
 _DIGEST_BYTES: Final = 32
 
 
+class Damaged(StrEnum):
+    """What becomes of a question when files of results are not what was written: it is refused, or answered without
+    them, which the answer says."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+
+
 class Evidence(StrEnum):
     """How much of requests and responses the results keep: of every row, of rows that did not pass, of none."""
 

@@ -37,14 +37,6 @@ class ResendReason(StrEnum):
     SENSITIVE = "sensitive"
 
 
-class Damaged(StrEnum):
-    """What becomes of a question when files of results are not what was written: it is refused, or answered without
-    them, which the answer says."""
-
-    REFUSE = "refuse"
-    SKIP = "skip"
-
-
 class AssertionResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One judged assertion. `expected` and `actual` are JSON text, "" where there is none; `message` says in one
     sentence why it does not hold, "" when it does."""

@@ -11,7 +11,8 @@ from typing import BinaryIO, Final
 
 from reqflo_ray.analysis.session import open_session
 from reqflo_ray.errors import QueryError, ReqfloError, StoreError, UsageError
-from reqflo_ray.model.results import Damaged, Verdict
+from reqflo_ray.model.plan import Damaged
+from reqflo_ray.model.results import Verdict
 from reqflo_ray.reports import ctrf, html, junit, markdown, result_document
 from reqflo_ray.reports.output_file import need_writable_place, whole_file
 from reqflo_ray.reports.source import ReportedRun

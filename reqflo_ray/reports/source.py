@@ -77,7 +77,7 @@ class ReportedRun:
             IntegrityError, StoreError: it cannot be read, or its results are not those that were counted.
         """
         # One look for all that changes while a run goes on: rows of a later one would be missing.
-        [line] = _objects(session.query("select * from runs"))
+        [line] = session.query("select * from runs").objects()
         counted = Counts(**{name: line[name] for name in Counts.__struct_fields__})
         record, state = folder.load_run(), RunState(line["state"])
         verdict = folder.read_verdict() if state is RunState.FINISHED else None
@@ -227,15 +227,11 @@ class ReportedRun:
         )
 
     def _ask(self, sql: str) -> list[Line]:
-        return _objects(self.session.query(sql))
-
-
-def _objects(answer: QueryResult) -> list[Line]:
-    return [dict(zip(answer.columns, values, strict=True)) for values in answer.rows()]
+        return self.session.query(sql).objects()
 
 
 def _verdict_so_far(record: RunRecord, counts: Counts, session: Session) -> Verdict:
-    [line] = _objects(session.query(_LAST_END))
+    [line] = session.query(_LAST_END).objects()
     limit = record.options.max_failures
     enough = limit is not None and counts.rows - counts.passed >= limit
     worst = worst_status(counts)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import msgspec
 
+from reqflo_ray.descriptors import MORE_DESCRIPTORS
 from reqflo_ray.engine.identity import idempotency_key
 from reqflo_ray.engine.judge import judge, poll_holds
 from reqflo_ray.engine.program import PreparedStep
@@ -119,7 +120,7 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
     except BaseException as fault:
         outcome.code, outcome.message = told(fault)
         outcome.status, outcome.judgement = Status.ERROR, None
-        outcome.exchange = without_unmasked(prepared, outcome.exchange)
+        outcome.exchange = without_unmasked(step, outcome.exchange)
     outcome.duration_ms = (clock.monotonic() - started) * 1000
     return outcome
 
@@ -155,7 +156,7 @@ def _need_this_machine(context: RowContext, intent: Intent, failure: TransportFa
     raise ReqfloError(
         f"{failure.message}, for as long as a request may take",
         code=failure.kind.value,
-        hint="raise the limit (`ulimit -n`) or lower --concurrency, then resume the run",
+        hint=MORE_DESCRIPTORS,
     )
 
 

@@ -12,18 +12,21 @@ from typing import Final
 
 import msgspec
 
+from reqflo_ray.descriptors import NONE_FREE
 from reqflo_ray.engine.faults import RowFault
 from reqflo_ray.engine.program import PreparedStep
+from reqflo_ray.engine.reach import brings_hidden
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.journal.records import UnrecordableError
+from reqflo_ray.model.artifact import HttpStep
 from reqflo_ray.model.exchange import Exchange
 from reqflo_ray.model.journal import Completion
 from reqflo_ray.model.results import INTERNAL_ERROR, ResendReason, Status, StepRecord
 from reqflo_ray.runner.row_context import FIRST_SEND, Outcome, Resend, RowContext, Suspended
 
 # What the machine has run out of, or cannot do, is nothing that a row has done: the run can be resumed elsewhere.
-_OF_THE_MACHINE: Final = frozenset(
-    (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.ENOMEM)
+_OF_THE_MACHINE: Final = NONE_FREE.union(
+    (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.ENOMEM)
 )
 _OWN_ROOT: Final = Path(__file__).parent.parent
 
@@ -60,11 +63,10 @@ def place_of(fault: BaseException) -> str:
     return type(fault).__name__
 
 
-def without_unmasked(prepared: PreparedStep, exchange: Exchange | None) -> Exchange | None:
+def without_unmasked(step: HttpStep, exchange: Exchange | None) -> Exchange | None:
     """`exchange` as far as it may be kept of a response that could not be judged: what in it is sensitive is not known
     then."""
-    hidden = bool(prepared.hidden_captures) or any(output.source.sensitive for output in prepared.outputs)
-    return None if hidden else exchange
+    return None if brings_hidden(step) else exchange
 
 
 def bare_record(context: RowContext, prepared: PreparedStep, number: int, outcome: Outcome) -> StepRecord:

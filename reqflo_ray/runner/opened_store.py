@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from reqflo_ray.analysis.session import QueryResult, Session, open_session
 from reqflo_ray.errors import Problem, ReqfloError, UsageError
-from reqflo_ray.model.results import Damaged
+from reqflo_ray.model.plan import Damaged
 from reqflo_ray.runner.verification import verify
 from reqflo_ray.store.history import RunSummary, list_runs, resolve_run, summarize
 from reqflo_ray.store.pruning import Pruned, prune
@@ -120,18 +120,12 @@ def _may_be_left_out(problems: tuple[Problem, ...]) -> str:
     return "".join(f"it may be in what is left out: {problem.message}" for problem in problems)
 
 
-def _objects(result: QueryResult) -> list[dict[str, Any]]:
-    return [dict(zip(result.columns, values, strict=True)) for values in result.rows()]
-
-
 def _row(session: Session, row: str, step: str | None) -> RowView:
     number = f"or row_index = {int(row)}" if row.isascii() and row.isdigit() and len(row) < 19 else ""
     key = row.replace("'", "''")
-    found = _objects(
-        session.query(
-            f"select * from results where row_key = '{key}' {number} order by row_key = '{key}' desc nulls last"
-        )
-    )
+    found = session.query(
+        f"select * from results where row_key = '{key}' {number} order by row_key = '{key}' desc nulls last"
+    ).objects()
     if not found:
         raise UsageError(
             f"run `{session.run_ids[0]}` has no finished row `{row}`",
@@ -140,7 +134,7 @@ def _row(session: Session, row: str, step: str | None) -> RowView:
             hint='give its key or its number; `reqflo-ray sql "select row_index, row_key from results"` lists',
         )
     index = int(found[0]["row_index"])
-    steps = _objects(session.query(f"select * from steps where row_index = {index} order by step_index, attempt"))
+    steps = session.query(f"select * from steps where row_index = {index} order by step_index, attempt").objects()
     chosen = [entry for entry in steps if step is None or entry["step_id"] == step]
     if not chosen and step is not None:
         known = ", ".join(dict.fromkeys(str(entry["step_id"]) for entry in steps))

@@ -57,7 +57,6 @@ class Resend:
 
 
 FIRST_SEND: Final = Resend()
-_NOTHING_HIDDEN: Final = SealedValues()
 
 
 def cookies_of(step: str) -> str:
@@ -153,16 +152,15 @@ class RowContext:
         step = prepared.step.id
         captures, hidden_captures = self._divided(outcome.captures, prepared.hidden_captures)
         variables, hidden_variables = self._divided(outcome.variables, frozenset())
-        hidden = _NOTHING_HIDDEN
-        if met or hidden_captures or hidden_variables or outcome.cookies:
-            own = f"steps.{step}.outputs."
+        own = f"steps.{step}.outputs."
+        # Inputs and the like can be had again, and secrets in them stay out of the journal altogether.
+        outputs = tuple([(label, text) for label, text in met if label.startswith(own)]) if met else ()
+        withheld, sealed = tuple[str, ...](), b""
+        if hidden_captures or hidden_variables or outcome.cookies or outputs:
             hidden = SealedValues(
-                captures=hidden_captures,
-                variables=hidden_variables,
-                cookies=outcome.cookies,
-                # Inputs and the like can be had again, and secrets in them stay out of the journal altogether.
-                outputs=tuple([(label, text) for label, text in met if label.startswith(own)]),
+                captures=hidden_captures, variables=hidden_variables, cookies=outcome.cookies, outputs=outputs
             )
+            withheld, sealed = _names(hidden, step), self._sealed(hidden, step, number)
         await self.shard.journal.complete(
             Completion(
                 row=self.row.index,
@@ -172,10 +170,10 @@ class RowContext:
                 final=final,
                 error_code=outcome.code,
                 captures=captures,
-                withheld=_names(hidden, step) if hidden is not _NOTHING_HIDDEN else (),
+                withheld=withheld,
                 variables=variables,
                 record=record,
-                sealed=self._sealed(hidden, step, number) if hidden is not _NOTHING_HIDDEN else b"",
+                sealed=sealed,
             )
         )
         self.records.append(record)
@@ -238,8 +236,8 @@ class RowContext:
         )
 
     def _sealed(self, hidden: SealedValues, step: str, number: int) -> bytes:
-        """`hidden`, sealed; b"" if there is nothing in it, or no key."""
-        if self.worker.sealer is None or hidden == _NOTHING_HIDDEN:
+        """`hidden`, sealed; b"" if there is no key."""
+        if self.worker.sealer is None:
             return b""
         try:
             return self.worker.sealer.seal_step(hidden, self.row.index, step, number)

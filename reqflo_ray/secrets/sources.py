@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from reqflo_ray.descriptors import NONE_FREE, when_one_is_free
+from reqflo_ray.descriptors import MORE_DESCRIPTORS, NONE_FREE, TOO_MANY_OPEN_FILES, when_one_is_free
 from reqflo_ray.errors import ReqfloError, SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
 from reqflo_ray.secrets.gcp import GoogleSecretManager
@@ -115,8 +115,8 @@ def _not_now(reference: SecretReference) -> ReqfloError:
     # Not a `SecretError`, with which its row would end.
     return ReqfloError(
         f"the file of secret `{reference.name}` cannot be opened: too many files are open",
-        code="too_many_open_files",
-        hint="raise the limit (`ulimit -n`) or lower --concurrency, then resume the run",
+        code=TOO_MANY_OPEN_FILES,
+        hint=MORE_DESCRIPTORS,
     )
 
 

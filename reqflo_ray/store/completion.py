@@ -10,7 +10,7 @@ from reqflo_ray.errors import StoreError
 from reqflo_ray.model.results import NAMED_FAILURES, Counts, Failure, FileDigest, ShardSummary, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.manifest import manifest_parts
-from reqflo_ray.store.recount import recount
+from reqflo_ray.store.recount import difference, recount
 from reqflo_ray.store.run_files import damaged
 from reqflo_ray.store.run_folder import RunFolder
 
@@ -109,7 +109,9 @@ def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary
         found = _digest(promised.path, data)
         if (found.sha256, found.size) != (promised.sha256, promised.size):
             raise damaged(folder.run_id, promised.path, "it is not what was committed")
-        if promised.path.startswith(f"{layout.RESULTS}/") and (why := recount(data).difference(commit.summary.counts)):
+        if promised.path.startswith(f"{layout.RESULTS}/") and (
+            why := difference(commit.summary.counts, recount(data).counts)
+        ):
             raise damaged(folder.run_id, name, why)
     rows = layout.rows(shard)
     return [_digest(rows, folder.read_file(rows)), _digest(name, encoded), *commit.files], commit.summary

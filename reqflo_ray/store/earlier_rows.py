@@ -14,6 +14,7 @@ from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Commit, FileDigest, Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.checked_files import read_checked
+from reqflo_ray.store.recount import read_columns
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.staging import need_plan, read_rows
 
@@ -60,9 +61,6 @@ def _read_commit(earlier: RunFolder, promised: FileDigest) -> Commit:
 
 
 def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) -> set[int]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
     commit = earlier.read_commit(shard)
     # What is counted need not be looked for: most shards of most runs have no such row.
     if commit is None or not _counted(commit, statuses):
@@ -70,8 +68,7 @@ def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) ->
     name = layout.results(shard, commit.attempt)
     promised = next(file for file in commit.files if file.path == name)
     data = read_checked(earlier, promised)
-    table = parquet.ParquetFile(pa.BufferReader(data)).read(columns=["row_index", "status"], use_threads=False)
-    lines: list[dict[str, Any]] = table.to_pylist()
+    lines: list[dict[str, Any]] = read_columns(data, ["row_index", "status"]).to_pylist()
     return {line["row_index"] for line in lines if line["status"] in statuses}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from reqflo_ray.descriptors import NONE_FREE, when_one_is_free
+from reqflo_ray.descriptors import MORE_DESCRIPTORS, NONE_FREE, TOO_MANY_OPEN_FILES, when_one_is_free
 from reqflo_ray.errors import StoreError
 from reqflo_ray.store.file_stat import FileStat
 
@@ -284,7 +284,7 @@ def _refuse(problem: OSError, path: str, doing: str, size: int | None = None) ->
     if problem.errno in _NO_SPACE:
         code, hint = "disk_full", "free space (`reqflo-ray prune` removes old runs), then resume the run"
     elif problem.errno in NONE_FREE:
-        code, hint = "too_many_open_files", "raise the limit (`ulimit -n`) or lower --concurrency, then resume the run"
+        code, hint = TOO_MANY_OPEN_FILES, MORE_DESCRIPTORS
     elif problem.errno in _NO_RIGHT:
         code, hint = "store_not_permitted", "make the folder readable and writable for this user, or choose --store"
     elif problem.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,13 +21,24 @@ class Recount:
     rows: list[int]
     counts: Counts
 
-    def difference(self, told: Counts) -> str:
-        """Where `told` says something else, "" if it does not. What results do not tell (steps) is not compared."""
-        for name in _COUNTED:
-            claimed, found = getattr(told, name), getattr(self.counts, name)
-            if claimed != found:
-                return f"it counts {claimed} {name}, and the results {found}"
-        return ""
+
+def difference(told: Counts, counted: Counts) -> str:
+    """Where `told` says something else than results do, "" if it does not. What these do not tell (steps) is not
+    compared."""
+    for name in _COUNTED:
+        claimed, found = getattr(told, name), getattr(counted, name)
+        if claimed != found:
+            return f"it counts {claimed} {name}, and the results {found}"
+    return ""
+
+
+def read_columns(data: bytes, names: Sequence[str]) -> Any:
+    """The Arrow table of some columns of a Parquet file, all pages of which are read."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
+    return parquet.ParquetFile(pa.BufferReader(data)).read(columns=list(names), use_threads=False)
 
 
 def recount(data: bytes) -> Recount:
@@ -35,11 +47,7 @@ def recount(data: bytes) -> Recount:
     Raises:
         ValueError, OSError: the bytes are no results file.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
-    table: Any = parquet.ParquetFile(pa.BufferReader(data)).read(columns=list(_COLUMNS), use_threads=False)
+    table = read_columns(data, _COLUMNS)
     columns = {name: table[name].to_pylist() for name in _COLUMNS}
     counts = Counter({status: count for status, count in Counter(columns["status"]).items() if status in _COUNTED})
     counts.update({name: sum(columns[name]) for name in _SUMS})

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from reqflo_ray.engine.reach import hidden_captures
+from reqflo_ray.engine.reach import brings_hidden
 from reqflo_ray.errors import IntegrityError
 from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Artifact, HttpStep, Input, Variable, VariableSource
@@ -93,8 +93,7 @@ def needs_key(artifact: Artifact, run: RunRecord) -> bool:
     may repeat one in what later steps read."""
     if artifact.cookies or run.secrets or sensitive_names(artifact):
         return True
-    steps = [step for step in artifact.steps if isinstance(step, HttpStep)]
-    return any(hidden_captures(step) or any(output.sensitive for output in step.outputs) for step in steps)
+    return any(brings_hidden(step) for step in artifact.steps if isinstance(step, HttpStep))
 
 
 def make_sealer(folder: RunFolder, artifact: Artifact, run: RunRecord) -> Sealer | None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from reqflo_ray.errors import IntegrityError, ReqfloError, UsageError
+from reqflo_ray.model.json_text import well_formed
 from reqflo_ray.model.plan import Plan, ShardPlan
 from reqflo_ray.model.results import Commit, Counts, FileDigest, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.deletion import Presence, is_run, presence
 from reqflo_ray.store.manifest import Manifest
-from reqflo_ray.store.recount import Recount, recount
+from reqflo_ray.store.recount import difference, read_columns, recount
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import find_sealer
 from reqflo_ray.store.staging import planned
@@ -188,14 +188,14 @@ class _Verification:
 
     def _check_table(self, promised: FileDigest, data: bytes) -> None:
         if promised.path.startswith(f"{layout.STEPS}/"):
-            rows = _lines(data)
+            rows = len(read_columns(data, ["row_index"]))
         else:
             counted = recount(data)
             rows = counted.counts.rows
             self._rows.add(counted.rows)
             self._counts = self._counts.plus(counted.counts)
             name, told = self._told.pop(promised.path, ("", Counts()))
-            if name and (why := counted.difference(told)):
+            if name and (why := difference(told, counted.counts)):
                 self._find(name, "counts", why)
         if rows != promised.rows:
             self._find(promised.path, "row_count", f"the file has {rows} rows instead of {promised.rows}")
@@ -274,26 +274,15 @@ class _Verification:
             for name in self._folder.storage.list(self._folder.path(folder)):
                 if name not in promised and not layout.is_system_file(name):
                     # A name need not be text.
-                    shown = name.encode("utf-8", "backslashreplace").decode()
-                    self._find(f"{folder}/{shown}", "extra", "the manifest does not list this file")
+                    self._find(f"{folder}/{well_formed(name)}", "extra", "the manifest does not list this file")
 
     def _check_verdict(self) -> None:
         if self._findings:
             return
         data = self._folder.read_file(layout.VERDICT)
         verdict = self._folder.decode(layout.VERDICT, data, Verdict)
-        if why := Recount([], self._counts).difference(verdict.counts):
+        if why := difference(verdict.counts, self._counts):
             self._find(layout.VERDICT, "counts", why)
 
     def _find(self, path: str, kind: str, message: str) -> None:
         self._findings[Finding(path=path, kind=kind, message=message)] = None
-
-
-def _lines(data: bytes) -> int:
-    """How many lines a table has, every page of which can be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
-    table: Any = pq.ParquetFile(pa.BufferReader(data)).read(columns=["row_index"], use_threads=False)
-    return len(table)

@@ -24,8 +24,8 @@ from reqflo_ray.cli.main import run_command_line
 from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import DatasetError, IntegrityError, QueryError, RunConflictError, UsageError
-from reqflo_ray.model.plan import Plan
-from reqflo_ray.model.results import Commit, Counts, Damaged, ShardOutcome, ShardSummary, Status
+from reqflo_ray.model.plan import Damaged, Plan
+from reqflo_ray.model.results import Commit, Counts, ShardOutcome, ShardSummary, Status
 from reqflo_ray.model.workers import WorkerRange
 from reqflo_ray.reports.formats import FORMATS
 from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging

@@ -14,7 +14,7 @@ import pytest
 
 from reqflo_ray.analysis.session import Session, open_session
 from reqflo_ray.errors import IntegrityError, QueryError, StoreError
-from reqflo_ray.model.results import Damaged
+from reqflo_ray.model.plan import Damaged
 from reqflo_ray.store import checked_files, layout
 from reqflo_ray.store.local_storage import LocalStorage
 

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from reqflo_ray.errors import IntegrityError
-from reqflo_ray.model.results import Counts, Damaged
+from reqflo_ray.model.plan import Damaged
+from reqflo_ray.model.results import Counts
 from reqflo_ray.reports import formats
 from reqflo_ray.reports.formats import FORMATS, Report, write_reports
 from reqflo_ray.store import layout
