@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from reqflo_ray.demo.process import DemoServer
 # How long an example takes says how busy the machine is, and nothing about the law that it is an example of.
 settings.register_profile("reqflo-ray", deadline=None)
 settings.load_profile("reqflo-ray")
+
+# A signal that is ignored stays so in all children, and under nohup the commands under test must hear of a hang-up too.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 class _OneCluster(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
