@@ -30,7 +30,9 @@ class NewerDocumentError(ValueError):
 def with_checksum(document: bytes, place: str) -> bytes:
     """`document`, a JSON object that is not empty, with its checksum for `place`."""
     content = document.rstrip().removesuffix(b"}").rstrip()
-    return content + checksum_member(hashlib.sha256(_prefix(place) + content))
+    digest = started_digest(place)
+    digest.update(content)
+    return content + checksum_member(digest)
 
 
 def checksum_member(digest: hashlib._Hash) -> bytes:
@@ -41,7 +43,12 @@ def checksum_member(digest: hashlib._Hash) -> bytes:
 
 def started_digest(place: str) -> hashlib._Hash:
     """What the pieces of a document for `place` are fed to."""
-    return hashlib.sha256(_prefix(place))
+    return hashlib.sha256(place.encode() + b"\0")
+
+
+def has_checksum(data: bytes) -> bool:
+    """Whether a document ends with a checksum, as all but those that 0.1.0 wrote; not whether it holds."""
+    return data.startswith(_MEMBER, _content_end(data)) and data.endswith(_END)
 
 
 def content_of(data: bytes, place: str) -> bytes | None:
@@ -50,13 +57,15 @@ def content_of(data: bytes, place: str) -> bytes | None:
     Raises:
         DamagedDocumentError: the checksum does not hold.
     """
-    at = len(data) - len(_MEMBER) - _DIGITS - len(_END)
-    if at < 0 or not data.startswith(_MEMBER, at) or not data.endswith(_END):
+    if not has_checksum(data):
         return None
-    content = data[:at]
-    if checksum_member(hashlib.sha256(_prefix(place) + content)) != data[at:]:
+    at = _content_end(data)
+    content = memoryview(data)[:at]  # it may be large
+    digest = started_digest(place)
+    digest.update(content)
+    if not data.startswith(checksum_member(digest), at):
         raise DamagedDocumentError("its checksum does not hold: it was changed, or is another run's")
-    return content + b"\n}"
+    return b"".join((content, b"\n}"))
 
 
 def read_document(data: bytes, place: str, decode: Callable[[bytes], _T]) -> _T:
@@ -75,5 +84,5 @@ def read_document(data: bytes, place: str, decode: Callable[[bytes], _T]) -> _T:
         raise DamagedDocumentError(str(problem)) from None
 
 
-def _prefix(place: str) -> bytes:
-    return place.encode() + b"\0"
+def _content_end(data: bytes) -> int:
+    return max(0, len(data) - len(_MEMBER) - _DIGITS - len(_END))

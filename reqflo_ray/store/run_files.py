@@ -17,13 +17,7 @@ from reqflo_ray.model.results import Commit, Verdict
 from reqflo_ray.store import layout
 from reqflo_ray.store.claims import AttemptClaim, Beat, EpochClaim
 from reqflo_ray.store.dataset_faults import Findings
-from reqflo_ray.store.document import (
-    DamagedDocumentError,
-    NewerDocumentError,
-    content_of,
-    read_document,
-    with_checksum,
-)
+from reqflo_ray.store.document import DamagedDocumentError, NewerDocumentError, read_document, with_checksum
 from reqflo_ray.store.manifest import ManifestHead
 from reqflo_ray.store.owner import Owner
 from reqflo_ray.store.storage import Storage
@@ -98,14 +92,6 @@ class RunFiles:
             known = " and ".join(map(str, readable))
             raise self._newer(name, f"it has format {found}; this version reads {known}")
         return document
-
-    def has_checksum(self, name: str, data: bytes) -> bool:
-        """Whether a document has a checksum, as all but those that 0.1.0 wrote. Raises `IntegrityError` if it does not
-        hold."""
-        try:
-            return content_of(data, self.path(name)) is not None
-        except DamagedDocumentError as problem:
-            raise damaged(self.run_id, name, str(problem)) from None
 
     def numbers(self, folder: str, *endings: str) -> list[int]:
         """The numbers that files of a folder of the run are named after, in order; of all, or those with an ending."""

@@ -20,6 +20,7 @@ from reqflo_ray.model.results import Commit, Verdict
 from reqflo_ray.store import artifacts, layout
 from reqflo_ray.store.claims import UNREADABLE_ATTEMPT, AttemptClaim, Beat, EpochClaim
 from reqflo_ray.store.deletion import delete_run, is_run
+from reqflo_ray.store.document import has_checksum
 from reqflo_ray.store.manifest import Manifest, ManifestHead
 from reqflo_ray.store.owner import Liveness, Owner, liveness, this_process
 from reqflo_ray.store.run_files import RunFiles, damaged
@@ -139,7 +140,7 @@ class RunFolder(RunFiles):
     def _read_epoch(self, number: int) -> EpochClaim:
         name = layout.epoch(number)
         data = self.read_file(name)
-        if self.has_checksum(name, data):
+        if has_checksum(data):
             return self.decode(name, data, EpochClaim)
         return EpochClaim(epoch=number, owner=self.decode(name, data, Owner))  # as 0.1.0 wrote it
 
@@ -428,7 +429,7 @@ class RunFolder(RunFiles):
             return None
         data = self.read_file(layout.VERDICT)
         verdict = self.decode(layout.VERDICT, data, Verdict)
-        if not self.has_checksum(layout.VERDICT, data):  # as 0.1.0 wrote it: only the manifest proves it
+        if not has_checksum(data):  # as 0.1.0 wrote it: only the manifest proves it
             manifest = self.read_manifest()
             if manifest is not None and manifest.digest_of(layout.VERDICT) != hashlib.sha256(data).hexdigest():
                 raise damaged(self.run_id, layout.VERDICT, "it is not the verdict that the manifest lists")
@@ -442,7 +443,7 @@ class RunFolder(RunFiles):
             return None
         manifest = Manifest(self.decode(layout.MANIFEST, data, ManifestHead), data)
         # One that 0.1.0 wrote has no checksum, but must prove itself: its bytes follow from its content.
-        proven = self.has_checksum(layout.MANIFEST, data) or manifest.proves_itself()
+        proven = has_checksum(data) or manifest.proves_itself()
         if manifest.head.run_id != self.run_id or not proven:
             raise damaged(self.run_id, layout.MANIFEST, "its bytes are not those that were written")
         return manifest

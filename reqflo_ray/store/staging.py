@@ -23,6 +23,7 @@ from reqflo_ray.model.artifact import Artifact
 from reqflo_ray.model.plan import DatasetSource, Plan, Row, ShardPlan
 from reqflo_ray.store import layout
 from reqflo_ray.store.dataset_rows import DatasetRows
+from reqflo_ray.store.document import started_digest
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import Sealer, gone
 from reqflo_ray.store.storage import Storage
@@ -268,7 +269,7 @@ def planned(folder: RunFolder) -> Plan | None:
 
 def _plan_checksum(plan: Plan, place: str) -> str:
     """What proves the lines of a plan, in the place where it lies."""
-    digest = hashlib.sha256(place.encode() + b"\0")
+    digest = started_digest(place)
     for line in plan:
         digest.update(b"%d %d %d %b\n" % (line.shard, line.first_row, line.rows, line.sha256.encode()))
     return digest.hexdigest()
