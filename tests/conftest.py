@@ -18,9 +18,11 @@ from reqflo_ray.demo.process import DemoServer
 settings.register_profile("reqflo-ray", deadline=None)
 settings.load_profile("reqflo-ray")
 
-# A signal that is ignored stays so in all children, and under nohup the commands under test must hear of a hang-up too.
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, lambda number, frame: None)
+# A signal that is ignored stays so in all children: the commands under test must hear of both, also where the tests run
+# under nohup (no SIGHUP) or in the background of a script (no SIGINT).
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda number, frame: None)
 
 
 class _OneCluster(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
