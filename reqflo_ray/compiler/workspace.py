@@ -147,12 +147,13 @@ class _Loading:
                 self._passed_over.append(name)
                 self._warn_if_misspelt(data, name)
             return
-        for document in documents:
-            if is_marker or _is_ours(document):
+        ours = [_is_ours(document) for document in documents]
+        for document, is_ours in zip(documents, ours, strict=True):
+            if is_marker or is_ours:
                 _enter(self._workspace, document, self._problems)
             else:
                 self._warn_if_mixed(document)
-        if not any(map(_is_ours, documents)):
+        if not any(ours):
             self._warn_if_misspelt(data, name)
 
     def _refuse(self, name: str, why: str) -> None:
@@ -185,13 +186,17 @@ def _is_ours(document: YamlNode) -> bool:
     `environment: {sdk: …}` stands in many a file that is none of ours."""
     if not isinstance(document, YamlMapping):
         return False
-    version = child(document, "apiVersion")
-    if isinstance(version, YamlScalar) and str(version.value).startswith(_BUNDLE):
+    if _is_bundle(document):
         return True
     mine = document.entries.keys() & set(ROOT_KEYS)
     if not mine or "journey" in mine or len(mine) == len(document.entries):
         return bool(mine)
     return any(_has_name(document.entries[key]) for key in mine)
+
+
+def _is_bundle(document: YamlMapping) -> bool:
+    version = child(document, "apiVersion")
+    return isinstance(version, YamlScalar) and str(version.value).startswith(_BUNDLE)
 
 
 def _has_name(node: YamlNode) -> bool:
@@ -255,8 +260,7 @@ def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None
     if not isinstance(document, YamlMapping):
         problems.error("wrong_type", "a document must be a mapping", document, hint=f"begin it with one of {_KINDS}")
         return
-    version = child(document, "apiVersion")
-    if isinstance(version, YamlScalar) and str(version.value).startswith(_BUNDLE):
+    if _is_bundle(document):
         message = "a portable bundle is not part of a workspace"
         problems.error("bundle_not_supported", message, document, hint="write it as journey and templates")
         return

@@ -132,10 +132,9 @@ def misspelt_key(data: bytes) -> tuple[int, str, str] | None:
     text = _text(data)
     for found in _FIRST_KEY.finditer(text):
         key = found[1]
-        lowered = {name.lower(): name for name in ROOT_KEYS}
-        close = difflib.get_close_matches(key.lower(), lowered, n=1, cutoff=_MISSPELT)
+        close = difflib.get_close_matches(key.lower(), ROOT_KEYS, n=1, cutoff=_MISSPELT)
         if close and key not in ROOT_KEYS:
-            return text.count("\n", 0, found.start(1)) + 1, key, lowered[close[0]]
+            return text.count("\n", 0, found.start(1)) + 1, key, close[0]
     return None
 
 
