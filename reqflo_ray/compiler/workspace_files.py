@@ -26,6 +26,7 @@ _MAY_HOLD: Final = re.compile(rf"\b(?:{_KEYS})[\"']?\s*:|\?\s+[\"']?(?:{_KEYS})\
 # A line that a person writes to begin a document of ours, for files that cannot be parsed.
 _MEANT: Final = re.compile(
     rf"^(?:---[ \t]+)?(?:\{{\s*)?([\"']?)(?:{_KEYS})\1[ \t]*:(?=\s|$)"
+    rf"|^\?[ \t]+([\"']?)(?:{_KEYS})\2[ \t]*$"
     r"|^apiVersion:[ \t]*[\"']?reqflo\.dev/",
     re.MULTILINE,
 )
@@ -145,7 +146,8 @@ def shown(name: str) -> str:
 
 def _text(data: bytes) -> str:
     # Also of a file in UTF-16, which a person may well mean: between its NULs our keys stand as they are.
-    return data.replace(b"\0", b"").decode("utf-8", "replace").lstrip("\ufeff\ufffd")
+    text = data.replace(b"\0", b"").decode("utf-8", "replace").lstrip("\ufeff\ufffd")
+    return text.replace("\r\n", "\n").replace("\r", "\n")  # YAML takes each for the end of a line
 
 
 def _need_regular(status: os.stat_result) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from reqflo_ray.errors import Problem
 from reqflo_ray.model.plan import Plan
 from reqflo_ray.model.results import ShardProgress, ShardReport
+from reqflo_ray.runner.rows_at_once import need_descriptors
 from reqflo_ray.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class LocalBackend:
     def run(self, work: Work, observer: Observer) -> None:
         import uvloop
 
+        need_descriptors()
         uvloop.run(_run_all(work, observer))
 
 

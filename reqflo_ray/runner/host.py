@@ -30,11 +30,19 @@ class ShardHost:
     def __init__(self, worker: Worker, epoch: int) -> None:
         self._worker = worker
         self._epoch = epoch
+        self._one_at_a_time = asyncio.Lock()
         self._running: set[asyncio.Task[ShardReport]] = set()
         self._watch: asyncio.Task[None] | None = None
 
     async def run(self, plan: ShardPlan) -> ShardReport:
         """Run one shard. After a stop it returns within the grace time, suspended."""
+        if self._worker.rows.count == self._worker.run.options.concurrency:
+            return await self._run(plan)
+        # There are few descriptors, and each shard holds files open of its own.
+        async with self._one_at_a_time:
+            return await self._run(plan)
+
+    async def _run(self, plan: ShardPlan) -> ShardReport:
         if self._worker.stopping.is_set():
             return ShardReport(shard=plan.shard, outcome=ShardOutcome.SUSPENDED)
         if self._watch is None:

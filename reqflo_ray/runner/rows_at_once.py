@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from reqflo_ray.descriptors import free_descriptors, raise_descriptor_limit
-from reqflo_ray.errors import Problem, Severity
+from reqflo_ray.descriptors import TOO_MANY_OPEN_FILES, free_descriptors, raise_descriptor_limit
+from reqflo_ray.errors import Problem, ReqfloError, Severity
 
 # Journals, result files and name look-ups of the rows in flight, and what libraries open.
 _RESERVE: Final = 48
+# The event loop, a journal, a connection, a look at a file: with less nothing can be done.
+_FEWEST: Final = 16
 _HINT: Final = "raise the limit (`ulimit -n`), or ask for less with --concurrency"
+
+
+def need_descriptors() -> None:
+    """See that there are descriptors for one row at a time, before an event loop is made.
+
+    Raises:
+        ReqfloError: `too_many_open_files`.
+    """
+    raise_descriptor_limit(_FEWEST)
+    free = free_descriptors()
+    if free < _FEWEST:
+        raise ReqfloError(
+            f"this process may open only {free} more files, and needs {_FEWEST}",
+            code=TOO_MANY_OPEN_FILES,
+            hint="raise the limit (`ulimit -n`), then resume the run",
+        )
 
 
 def rows_at_once(wanted: int) -> tuple[int, Problem | None]:

@@ -11,12 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from command_line import PROGRAM, RUN_ORDERS
 
 
 def _run_with(soft: int, hard: int, *options: str) -> subprocess.CompletedProcess[str]:
+    return _call_with(soft, hard, *RUN_ORDERS, "--json", *options)
+
+
+def _call_with(soft: int, hard: int, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PROGRAM, *RUN_ORDERS, "--json", *options],
+        [PROGRAM, *words],
         capture_output=True,
         text=True,
         timeout=100,
@@ -25,12 +30,33 @@ def _run_with(soft: int, hard: int, *options: str) -> subprocess.CompletedProces
     )
 
 
-def test_a_run_with_few_descriptors_takes_fewer_rows_at_once_and_says_so_once(orders: Path) -> None:
-    ended = _run_with(40, 40, "--concurrency", "80")
+@pytest.mark.parametrize("limit", [22, 40])
+def test_a_run_with_few_descriptors_takes_fewer_rows_at_once_and_says_so_once(orders: Path, limit: int) -> None:
+    ended = _run_with(limit, limit, "--concurrency", "80")
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["counts"]["passed"] == 100
     assert ended.stderr.count("fewer_rows_at_once") == 1
     assert "rows at once instead of 80" in ended.stderr and "ulimit -n" in ended.stderr
+
+
+@pytest.mark.parametrize("limit", [6, 12])
+def test_a_run_that_cannot_even_take_one_row_at_a_time_is_refused_and_can_be_resumed(
+    orders: Path, command: Callable[..., Any], limit: int
+) -> None:
+    ended = _run_with(limit, limit, "--run-id", "r1")
+    assert ended.returncode == 3, ended
+    assert "error[too_many_open_files]" in ended.stderr and "bug" not in ended.stderr
+    assert command("resume", "r1").code == 0
+
+
+def test_a_question_that_too_few_files_may_be_opened_for_is_not_called_wrong(
+    orders: Path, command: Callable[..., Any]
+) -> None:
+    assert command(*RUN_ORDERS, "--run-id", "r1").code == 0
+    ends = [_call_with(limit, limit, "sql", "select count(*) from steps") for limit in (5, 6, 7, 8, 10)]
+    assert {ended.returncode for ended in ends} <= {0, 3}, ends
+    refused = [ended.stderr for ended in ends if ended.returncode]
+    assert refused and all("error[too_many_open_files]" in said for said in refused), refused
 
 
 def test_a_low_limit_that_can_be_raised_is_raised_without_a_word(orders: Path) -> None:

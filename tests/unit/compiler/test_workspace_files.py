@@ -362,6 +362,12 @@ def test_text_with_a_root_key_is_always_parsed(key: str, form: str, begin: str) 
     assert may_hold_ours((begin + form.format(key)).encode())
 
 
+@pytest.mark.parametrize("form", ["# c\r{}:\r  name: q\r  steps: [\r", "? {}\n: {{name: x, steps: [\n", '"{}" : [\r\n'])
+def test_a_root_key_means_us_however_lines_end_and_keys_are_written(form: str) -> None:
+    assert was_meant(form.format("journey").encode())
+    assert not was_meant(form.format("journal").encode())
+
+
 @given(key=KEYS, rest=st.text(max_size=40))
 def test_a_line_that_begins_with_a_root_key_means_us_whatever_follows(key: str, rest: str) -> None:
     assert was_meant(f"{key}: {rest}".encode("utf-8", "surrogatepass"))
