@@ -103,6 +103,11 @@ class ReqfloError(Exception):
             problems=problems,
         )
 
+    @property
+    def in_one_line(self) -> str:
+        """What is wrong and why, where there is one line to say it."""
+        return f"{self.message} ({self.cause})" if self.cause else self.message
+
     def all_problems(self) -> tuple[Problem, ...]:
         """The findings that it carries, or else itself as one."""
         if self.problems:

@@ -228,9 +228,10 @@ def _left_out(folder: RunFolder, found: _Found) -> Problem:
 
 
 def _unreadable_run(folder: RunFolder, error: ReqfloError) -> Problem:
-    return _warning("unreadable_run", f"run `{folder.run_id}` is left out: {error.message}", folder, error.cause)
+    # The cause too: it may be the damaged file that it names.
+    return _warning("unreadable_run", f"run `{folder.run_id}` is left out: {error.in_one_line}", folder)
 
 
-def _warning(code: str, message: str, folder: RunFolder, cause: str = "") -> Problem:
+def _warning(code: str, message: str, folder: RunFolder) -> Problem:
     hint = f"`reqflo-ray verify {folder.run_id}` says more"
-    return Problem(code=code, message=message, severity=Severity.WARNING, cause=cause, hint=hint)
+    return Problem(code=code, message=message, severity=Severity.WARNING, hint=hint)

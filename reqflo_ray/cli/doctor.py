@@ -93,8 +93,7 @@ def _examine(workspace: Path | None, address: str | None, store: str | None) -> 
 def _failed(subject: str, problem: ReqfloError) -> Finding:
     from reqflo_ray.runner.doctor import Finding, Level
 
-    cause = f" ({problem.cause})" if problem.cause else ""
-    return Finding(subject=subject, level=Level.FAIL, message=problem.message + cause, hint=problem.hint)
+    return Finding(subject=subject, level=Level.FAIL, message=problem.in_one_line, hint=problem.hint)
 
 
 def _show(finding: Finding, terminal: Terminal) -> None:

@@ -77,8 +77,7 @@ def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
         finally:
             storage.remove_tree(folder)
     except ReqfloError as problem:
-        cause = f" ({problem.cause})" if problem.cause else ""
-        return [_store(Level.FAIL, f"`{uri}`: {problem.message}{cause}", problem.hint)]
+        return [_store(Level.FAIL, f"`{uri}`: {problem.in_one_line}", problem.hint)]
     if wrong:
         return [_store(Level.FAIL, f"`{uri}`: {what}", "choose another --store") for what in wrong]
     return [_store(Level.OK, f"`{uri}`: exclusive create, replace, append and sync work")]

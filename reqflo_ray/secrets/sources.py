@@ -155,5 +155,5 @@ def secret_available(reference: SecretReference, environment: Mapping[str, str] 
     try:
         default_sources(environment)[reference.source].read(reference)
     except SecretError as problem:
-        return f"{problem.message} ({problem.cause})" if problem.cause else problem.message
+        return problem.in_one_line
     return None

@@ -152,7 +152,7 @@ def _delete(storage: Storage, run: RunSummary) -> Kept | None:
                 return Kept(run_id=run.run_id, reason=RUNNING)
         delete_run(storage, run.run_id)
     except StoreError as problem:
-        return _not_deleted(run.run_id, problem)
+        return Kept(run_id=run.run_id, reason=problem.in_one_line, failed=True)
     return None
 
 
@@ -165,9 +165,4 @@ def _finish_earlier_deletions(storage: Storage, refused: Set[str]) -> Iterator[K
         try:
             delete_run(storage, name)
         except StoreError as problem:
-            yield _not_deleted(name, problem)
-
-
-def _not_deleted(run_id: str, problem: StoreError) -> Kept:
-    cause = f" ({problem.cause})" if problem.cause else ""
-    return Kept(run_id=run_id, reason=f"{problem.message}{cause}", failed=True)
+            yield Kept(run_id=name, reason=problem.in_one_line, failed=True)

@@ -111,10 +111,12 @@ class RunFolder(RunFiles):
     # Drivers
 
     def latest_epoch(self) -> EpochClaim | None:
-        """The driver that owns the run now, None if there was never one. Of a claim that is damaged or lost the owner
-        is unknown, and can still be outwaited."""
-        number = self._latest_epoch()
-        return self._epoch_claim(number) if number else None
+        """The driver that owns the run now, None if there was never one. Of a claim that is damaged, lost, or another
+        run's the owner is unknown, and can still be outwaited."""
+        try:
+            return self.read_latest_epoch()
+        except IntegrityError:
+            return EpochClaim(epoch=self._latest_epoch(), owner=Owner())
 
     def read_latest_epoch(self) -> EpochClaim | None:
         """As `latest_epoch`, for who tells others of the owner. Raises `IntegrityError` if the claim is damaged, or

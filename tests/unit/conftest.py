@@ -239,7 +239,7 @@ class RunMaker:
             status=worst_status(counts),
             exit_code=exit_code(counts),
             counts=counts,
-            started_at="2026-11-22T10:45:01Z",
+            started_at=record.created_at,
             finished_at="2026-11-22T10:45:02.5Z",
             duration_ms=1500.0,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from reqflo_ray.model.results import Status
 from reqflo_ray.store import layout
 from reqflo_ray.store.claims import Beat
 from reqflo_ray.store.history import RunState, list_runs, resolve_run, run_ids, summarize
+from reqflo_ray.store.local_storage import LocalStorage
+from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
 
 
@@ -89,6 +92,30 @@ def test_a_damaged_run_is_listed_as_such(runs: Any) -> None:
     summary = summarize(folder, NOW)
     assert summary.state is RunState.DAMAGED
     assert "`run.json`" in summary.problem
+
+
+@pytest.mark.parametrize("name", [layout.VERDICT, layout.RECORD])
+def test_what_is_of_a_run_with_the_same_id_in_another_store_is_not_believed(
+    runs: Any, run_maker: Any, tmp_path: Path, name: str
+) -> None:
+    folder = runs.finish("r1", rows=5)
+    twin = run_maker(LocalStorage(tmp_path / "another")).finish("r1", rows=3, created_at=at(5))
+    folder.write_file(name, twin.read_file(name))
+    summary = summarize(RunFolder(folder.storage, "r1"), NOW)
+    assert (summary.state, summary.verdict) == (RunState.DAMAGED, None)
+    assert f"`{name}`" in summary.problem
+
+
+def test_a_claim_of_a_run_with_the_same_id_in_another_store_is_told_with_the_record(
+    runs: Any, run_maker: Any, tmp_path: Path
+) -> None:
+    folder = runs.begin("r1", created_at=at(1))
+    folder.claim_epoch(this_process(), after=1, record_sha256=folder.record_sha256())
+    twin = run_maker(LocalStorage(tmp_path / "another")).begin("r1", created_at=at(5))
+    folder.write_file(layout.RECORD, twin.read_file(layout.RECORD))
+    summary = summarize(RunFolder(folder.storage, "r1"), NOW)
+    assert summary.state is RunState.DAMAGED
+    assert f"`{layout.RECORD}`" in summary.problem and f"`{layout.epoch(2)}`" in summary.problem
 
 
 # In which order they were made

@@ -172,6 +172,7 @@ def test_the_claim_of_a_run_of_the_same_name_in_another_store_is_no_claim_of_thi
     with pytest.raises(IntegrityError) as caught:
         folder.read_latest_epoch()
     assert "`epochs/0001.json`" in caught.value.message and "another `run.json`" in caught.value.cause
+    assert folder.latest_epoch() == EpochClaim(epoch=1, owner=Owner()), "that driver may live, and has another run"
 
 
 def test_an_owner_as_0_1_0_wrote_it_is_read(folder: RunFolder) -> None:
