@@ -11,6 +11,7 @@ import datetime
 import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pyarrow import parquet
 
 _BATCH_ROWS: Final = 4096
+_PER_SECOND: Final = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
+_SECONDS_OF_A_DAY: Final = 86_400
 
 
 class ParquetReader:
@@ -145,11 +148,40 @@ class _Odd(NamedTuple):
 def _values(batch: pa.RecordBatch, converters: list[_Converter | None]) -> tuple[list[Any], list[_Converter | None]]:
     """The values of a batch by column, and how they become JSON. A cell that has no value does not cost the others
     theirs: its converter says what is wrong with it."""
+    cells = [_countable(column) for column in batch.columns]
     try:
-        return [column.to_pylist() for column in batch.columns], converters
+        return [column.to_pylist() for column in cells], converters
     except (ValueError, ArithmeticError):
-        columns = [[_value(column, at) for at in range(len(column))] for column in batch.columns]
+        columns = [[_value(column, at) for at in range(len(column))] for column in cells]
         return columns, [_refusing(converter) for converter in converters]
+
+
+def _countable(column: pa.Array[Any]) -> pa.Array[Any]:
+    """`column` with numbers for times: Python's own end at microseconds, and wrap around at midnight."""
+    from pyarrow import types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    counted = _counted(kind)
+    return column if counted == kind else column.cast(kind).cast(counted)
+
+
+def _counted(kind: pa.DataType) -> Any:
+    """The type that `kind` is then."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_time(kind):
+        return pa.int32() if types.is_time32(kind) else pa.int64()
+    if types.is_map(kind):
+        return pa.map_(kind.key_type, _counted(kind.item_type))
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_counted(kind.value_type), kind.list_size)
+    if types.is_list(kind) or types.is_large_list(kind):
+        item = kind.value_field.with_type(_counted(kind.value_type))
+        return pa.large_list(item) if types.is_large_list(kind) else pa.list_(item)
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_counted(field.type)) for field in kind])
+    return kind
 
 
 def _value(column: pa.Array[Any], at: int) -> Any:
@@ -158,7 +190,9 @@ def _value(column: pa.Array[Any], at: int) -> Any:
     except UnicodeDecodeError:
         return _Odd("its bytes are not UTF-8")
     except (ValueError, ArithmeticError):
-        return _Odd("it is no date or time of the years 1 to 9999")
+        zone = getattr(column.type, "tz", None)
+        where = f" in the time zone `{zone}`" if zone else ""
+        return _Odd(f"it is no date or time of the years 1 to 9999{where}")
 
 
 def _refusing(converter: _Converter | None) -> _Converter:
@@ -196,23 +230,42 @@ def _converter(kind: pa.DataType) -> _Converter | None:
     """How a value that Arrow gives becomes JSON; None where it is JSON already."""
     from pyarrow import types
 
+    if types.is_dictionary(kind):
+        return _converter(kind.value_type)
+    if types.is_time(kind):
+        return partial(_time, per_second=_PER_SECOND[kind.unit])
     if types.is_map(kind):
-        return lambda pairs: {key: _json(value) for key, value in pairs}
+        convert = _converter(kind.item_type) or _json
+        return lambda pairs: {key: None if value is None else convert(value) for key, value in pairs}
+    if types.is_struct(kind):
+        converters = {field.name: _converter(field.type) or _json for field in kind}
+        return lambda cell: {name: None if value is None else converters[name](value) for name, value in cell.items()}
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        convert_item = _converter(kind.value_type) or _json
+        return lambda items: [None if item is None else convert_item(item) for item in items]
     if types.is_boolean(kind) or types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind):
         return None
     return _json
+
+
+def _time(count: int, per_second: int) -> str:
+    """As `datetime.time.isoformat`, with nanoseconds where there are any."""
+    seconds, part = divmod(count, per_second)
+    if not 0 <= seconds < _SECONDS_OF_A_DAY:
+        raise ValueError("it is no time of a day")
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    nanoseconds = part * (1_000_000_000 // per_second)
+    if not nanoseconds:
+        return text
+    return f"{text}.{nanoseconds:09}" if nanoseconds % 1000 else f"{text}.{nanoseconds // 1000:06}"
 
 
 def _json(value: Any) -> JsonValue:
     match value:
         case float() if not math.isfinite(value):
             raise ValueError(f"{value} is no JSON number")
-        case datetime.datetime() | datetime.date() | datetime.time():
+        case datetime.datetime() | datetime.date():
             return value.isoformat()
-        case dict():
-            return {key: _json(item) for key, item in value.items()}
-        case list():
-            return [_json(item) for item in value]
         case Decimal() if not value.is_finite():
             raise ValueError(f"{value} is no JSON number")
         case _:

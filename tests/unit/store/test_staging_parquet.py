@@ -39,6 +39,10 @@ def value(array: pa.Array) -> Any:
     return rows[0][1]["x"]
 
 
+def raw(kind: pa.DataType, *numbers: int) -> pa.Array:
+    return pa.array(numbers, pa.int32() if kind.bit_width == 32 else pa.int64()).view(kind)
+
+
 def test_rows_are_numbered_from_one_and_a_null_is_not_supplied() -> None:
     columns, rows, codes = read(parquet_bytes({"id": pa.array([1, None]), "name": pa.array(["a", "b"])}))
     assert columns == ("id", "name")
@@ -58,6 +62,17 @@ def test_rows_are_numbered_from_one_and_a_null_is_not_supplied() -> None:
         (pa.array([Decimal("1.10")], pa.decimal128(30, 2)), Decimal("1.10")),
         (pa.array([datetime.date(2026, 11, 22)]), "2026-11-22"),
         (pa.array([datetime.time(10, 45, 0, 5)]), "10:45:00.000005"),
+        (raw(pa.time64("ns"), 123456789), "00:00:00.123456789"),
+        (raw(pa.time64("ns"), 86_399_999_999_000), "23:59:59.999999"),
+        (raw(pa.time32("ms"), 1_500), "00:00:01.500000"),
+        (raw(pa.time32("s"), 3_600), "01:00:00"),
+        (raw(pa.time64("ns"), 1).dictionary_encode(), "00:00:00.000000001"),
+        (
+            pa.array([[{"at": 1}, None]], pa.list_(pa.struct({"at": pa.time64("ns")}))),
+            [{"at": "00:00:00.000000001"}, None],
+        ),
+        (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.time64("ns"))), {"k": "00:00:00.000000001"}),
+        (pa.array([[[("k", 1.5)]]], pa.list_(pa.map_(pa.string(), pa.float64()))), [{"k": 1.5}]),
         (pa.array([datetime.datetime(2026, 11, 22, 10, 45)], pa.timestamp("s")), "2026-11-22T10:45:00"),
         (
             pa.array([datetime.datetime(2026, 11, 22, 10, 45, 0, 5)], pa.timestamp("us", "UTC")),
@@ -117,22 +132,34 @@ def test_a_number_that_json_does_not_have_is_a_fault_of_its_row(odd: pa.Array) -
     assert problem.position.line == 2
 
 
-def _raw(kind: pa.DataType, *numbers: int) -> pa.Array:
-    return pa.array(numbers, pa.int32() if kind == pa.date32() else pa.int64()).view(kind)
-
-
 @pytest.mark.parametrize(
     "odd",
     [
-        _raw(pa.timestamp("us"), 0, 2**63 - 1),  # how PostgreSQL's `infinity` is exported
-        _raw(pa.timestamp("us"), 0, -(2**63) + 1),
-        _raw(pa.timestamp("ms", tz="UTC"), 0, 253402300800000),  # the year 10000
-        _raw(pa.date32(), 0, -719529),  # the year 0
-        _raw(pa.date32(), 0, 2**31 - 1),
+        raw(pa.timestamp("us"), 0, 2**63 - 1),  # how PostgreSQL's `infinity` is exported
+        raw(pa.timestamp("us"), 0, -(2**63) + 1),
+        raw(pa.timestamp("ms", tz="UTC"), 0, 253402300800000),  # the year 10000
+        raw(pa.date32(), 0, -719529),  # the year 0
+        raw(pa.date32(), 0, 2**31 - 1),
+        raw(pa.time64("us"), 0, 86_400_000_000),
+        raw(pa.time64("ns"), 0, -1),
+        raw(pa.time32("ms"), 0, 2**31 - 1),
+        raw(pa.timestamp("ms", tz="Mars/Base"), None, 0),
         pa.array([[0], [253402300800000]]).cast(pa.list_(pa.timestamp("ms"))),
         pa.array([b"good", b"\xed\xa0\xbd"]).view(pa.string()),
     ],
-    ids=["infinity", "-infinity", "year 10000", "year 0", "last day", "in a list", "no utf-8"],
+    ids=[
+        "infinity",
+        "-infinity",
+        "year 10000",
+        "year 0",
+        "last day",
+        "24:00",
+        "before midnight",
+        "596 hours",
+        "unknown zone",
+        "in a list",
+        "no utf-8",
+    ],
 )
 def test_a_cell_that_python_cannot_hold_is_a_fault_of_its_row_and_costs_no_other(odd: pa.Array) -> None:
     faults = Faults(show_text=True)
