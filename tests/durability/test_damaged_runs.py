@@ -22,7 +22,7 @@ from reqflo_ray import api
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import IntegrityError
 from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.journal.records import FILE_HEADER_SIZE
+from reqflo_ray.journal.records import FILE_HEADER_SIZE, FORMAT, magic
 from reqflo_ray.model.journal import Completion, Intent
 
 pytestmark = pytest.mark.timeout(300)
@@ -136,7 +136,7 @@ def test_a_flipped_bit_is_reported_and_no_order_is_placed_twice_for_it(
     path, chance = killed.journals()[0], random.Random(seed)
     data = bytearray(path.read_bytes())
     # Not in the last record: what is cut or broken at the end is what a crash leaves behind.
-    place = chance.randrange(FILE_HEADER_SIZE, len(data) - 8_000)
+    place = chance.randrange(FILE_HEADER_SIZE, data.rindex(magic(FORMAT)))
     data[place] ^= 1 << chance.randrange(8)
     path.write_bytes(data)
     rows_of_shard = set(range(_ROWS)) - _rows_elsewhere(killed, path)
@@ -183,6 +183,14 @@ def test_a_journal_that_is_missing_costs_no_more_than_sending_again_under_the_sa
     killed = copy(False)
     for path in killed.journals():
         path.unlink()
+    _goes_on_with_the_same_keys(killed)
+
+
+def test_journals_whose_claims_are_all_lost_are_read_and_their_shard_is_finished(
+    copy: Callable[[bool], Killed],
+) -> None:
+    killed = copy(False)
+    shutil.rmtree(killed.run.root / "attempts" / killed.journals()[0].parent.name)
     _goes_on_with_the_same_keys(killed)
 
 
