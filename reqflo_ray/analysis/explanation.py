@@ -5,12 +5,11 @@ checked. Knows no SQL.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from typing import Final
 
 from reqflo_ray.analysis.catalog import Catalog
-from reqflo_ray.descriptors import TOO_MANY_OPEN_FILES
+from reqflo_ray.descriptors import NONE_FREE, TOO_MANY_OPEN_FILES
 from reqflo_ray.errors import IntegrityError, QueryError, ReqfloError, StoreError
 from reqflo_ray.store.checked_files import fault_of
 from reqflo_ray.store.layout import run_of
@@ -25,7 +24,8 @@ def explain(problem: Exception, storage: Storage, catalog: Catalog) -> ReqfloErr
     import duckdb
 
     hint = ""
-    if os.strerror(errno.EMFILE) in str(problem) or os.strerror(errno.ENFILE) in str(problem):
+    # DuckDB gives no number. The text of a question may say the same.
+    if isinstance(problem, OSError | duckdb.IOException) and any(os.strerror(one) in str(problem) for one in NONE_FREE):
         return StoreError(
             "too many files are open to answer this", code=TOO_MANY_OPEN_FILES, hint="raise the limit (`ulimit -n`)"
         )

@@ -356,6 +356,7 @@ def test_one_statement_at_a_time(session: Session, sql: str) -> None:
         ("SELECT statuss FROM results", "statuss"),
         ("SELECT * FROM result", "result"),
         ("SELECT nope(1)", "nope"),
+        ("SELECT nope('Too many open files')", "nope"),  # what the system says of another thing
     ],
 )
 def test_a_wrong_question_says_what_there_is(session: Session, sql: str, says: str) -> None:
