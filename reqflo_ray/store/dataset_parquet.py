@@ -158,11 +158,8 @@ def _values(batch: pa.RecordBatch, converters: list[_Converter | None]) -> tuple
 
 def _countable(column: pa.Array[Any]) -> pa.Array[Any]:
     """`column` with numbers for times: Python's own end at microseconds, and wrap around at midnight."""
-    from pyarrow import types
-
-    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    counted = _counted(kind)
-    return column if counted == kind else column.cast(kind).cast(counted)
+    counted = _counted(column.type)
+    return column if counted == column.type else column.cast(counted)
 
 
 def _counted(kind: pa.DataType) -> Any:
@@ -230,22 +227,26 @@ def _converter(kind: pa.DataType) -> _Converter | None:
     """How a value that Arrow gives becomes JSON; None where it is JSON already."""
     from pyarrow import types
 
-    if types.is_dictionary(kind):
-        return _converter(kind.value_type)
     if types.is_time(kind):
         return partial(_time, per_second=_PER_SECOND[kind.unit])
     if types.is_map(kind):
-        convert = _converter(kind.item_type) or _json
-        return lambda pairs: {key: None if value is None else convert(value) for key, value in pairs}
+        of_item = _converter_within(kind.item_type)
+        return lambda pairs: {key: of_item(value) for key, value in pairs}
     if types.is_struct(kind):
-        converters = {field.name: _converter(field.type) or _json for field in kind}
-        return lambda cell: {name: None if value is None else converters[name](value) for name, value in cell.items()}
+        of_field = {field.name: _converter_within(field.type) for field in kind}
+        return lambda cell: {name: of_field[name](value) for name, value in cell.items()}
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        convert_item = _converter(kind.value_type) or _json
-        return lambda items: [None if item is None else convert_item(item) for item in items]
+        of_element = _converter_within(kind.value_type)
+        return lambda elements: [of_element(element) for element in elements]
     if types.is_boolean(kind) or types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind):
         return None
     return _json
+
+
+def _converter_within(kind: pa.DataType) -> _Converter:
+    """As `_converter`, for what lies in a list, struct or map, where it may be null."""
+    convert = _converter(kind) or _json
+    return lambda value: None if value is None else convert(value)
 
 
 def _time(count: int, per_second: int) -> str:
