@@ -17,7 +17,7 @@ import msgspec
 
 from reqflo_ray.descriptors import when_one_is_free
 from reqflo_ray.engine.identity import journal_name
-from reqflo_ray.errors import ClusterError, ReqfloError, StoreError
+from reqflo_ray.errors import ClusterError, ReqfloError
 from reqflo_ray.journal.reader import Gap, JournalContents
 from reqflo_ray.journal.replay import ShardHistory, replay
 from reqflo_ray.journal.writer import JournalWriter
@@ -111,13 +111,7 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     rows = await asyncio.to_thread(_read_staged, worker, plan)
     ended = _EndedRows(ShardAccount(plan.shard, quarantined=history.quarantined), history, earlier)
     worker.accounts[plan.shard] = ended.account
-    try:
-        log = await asyncio.to_thread(folder.open_journal, plan.shard, number)
-    except StoreError as error:
-        if error.code != "log_exists":
-            raise
-        # All claims of the shard were lost, but not its journals: the next claim passes them by.
-        return await _run_shard(worker, plan, epoch)
+    log = await asyncio.to_thread(folder.open_journal, plan.shard, number)
     metered = MeteredLog(log, worker.meter, worker.clock)
     name = journal_name(worker.run.nonce, plan.shard, number)
     journal = JournalWriter(metered, durability=worker.run.options.durability, name=name)

@@ -193,7 +193,7 @@ class RunFolder(RunFiles):
         """
         claim = AttemptClaim(epoch=epoch, owner=owner or this_process())
         number = max(self.numbers(layout.attempts(shard)), default=0)
-        begun = self.numbers(layout.journals(shard), ".log") if number else []
+        begun = self.numbers(layout.journals(shard), ".log")
         while True:
             closing = self._attempt_claim(shard, number)
             if closing is not None and closing.commit is not None:

@@ -46,6 +46,18 @@ def test_stray_files_hide_no_run_and_are_none(storage: Storage) -> None:
     assert storage.exists("runs/r9/readme")
 
 
+def test_journals_keep_their_numbers_where_all_claims_are_lost(storage: Storage) -> None:
+    folder = begin(storage, "r1", "2026-11-22T10:00:00Z")
+    for number in (1, 2):
+        assert folder.claim_attempt(0, 1) == number
+        log = folder.open_journal(0, number)
+        log.append(b"begun")
+        log.sync()
+        log.close()
+    storage.remove_tree(folder.path(layout.attempts(0)))
+    assert folder.claim_attempt(0, 1) == 3
+
+
 def test_an_object_that_stands_for_a_folder_is_nothing_in_it(s3_bucket: Bucket, s3_url: str) -> None:
     storage = open_storage(s3_bucket.uri)
     begin(storage, "r1", "2026-11-22T10:00:00Z")

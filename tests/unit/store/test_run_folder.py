@@ -358,6 +358,14 @@ def test_the_number_of_a_lost_claim_is_not_given_to_another_attempt(folder: RunF
     assert not folder.fence_open(1, 0, 1), "its place is filled, so that the one before finds its fence closed"
 
 
+def test_where_all_claims_of_a_shard_are_lost_its_journals_keep_their_numbers(folder: RunFolder) -> None:
+    for number in (1, 2):
+        folder.claim_attempt(0, 1)
+        folder.open_journal(0, number).close()
+    folder.storage.remove_tree(folder.path(layout.attempts(0)))
+    assert folder.claim_attempt(0, 1) == 3
+
+
 def test_a_worker_that_slept_until_the_claims_were_removed_leaves_none_behind(folder: RunFolder) -> None:
     folder.note_journal(0, 1)
     assert folder.attempts(0) == []
