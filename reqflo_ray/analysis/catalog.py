@@ -121,12 +121,13 @@ def _look(folder: RunFolder, now: datetime, damaged: Damaged) -> _Found:
     record = folder.load_run()
     state = run_state(folder, record, now)
     manifest = folder.read_manifest() if state is RunState.FINISHED else None
-    verdict = folder.read_verdict() if manifest is not None else None
     committed = _Committed(folder, damaged)
     promised = manifest.files if manifest is not None else committed.files()
     believed = (file for file in promised if _is_table(file) or file.path in _DOCUMENTS)
     for file in check_files(folder, believed, now):
         found.take(_promised_by(layout.MANIFEST if manifest is not None else None, file))
+    # After its file and that of the record, so that the damaged one of them is named.
+    verdict = folder.read_verdict(record) if manifest is not None else None
     found.left_out += committed.unreadable
     found.line = _line(record, state, verdict, verdict.counts if verdict is not None else committed.counts)
     found.line["rows_unreadable"] = found.rows_left_out

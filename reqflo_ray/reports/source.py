@@ -80,7 +80,7 @@ class ReportedRun:
         [line] = session.query("select * from runs").objects()
         counted = Counts(**{name: line[name] for name in Counts.__struct_fields__})
         record, state = folder.load_run(), RunState(line["state"])
-        verdict = folder.read_verdict() if state is RunState.FINISHED else None
+        verdict = folder.read_verdict(record) if state is RunState.FINISHED else None
         plan = None if verdict else planned(folder)
         rows_planned = plan.rows if plan else None
         reported = cls(

@@ -68,7 +68,7 @@ def drive(
     """
     fill_standard_descriptors()  # those of a program that calls us are its own affair, but for what we open from here
     record = folder.load_proven_run()
-    finished = folder.read_verdict()
+    finished = folder.read_verdict(record)
     if finished is None:
         try:
             finished, code, journaled = _drive_unfinished(

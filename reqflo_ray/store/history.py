@@ -19,7 +19,6 @@ from reqflo_ray.store import layout
 from reqflo_ray.store.claims import Beat
 from reqflo_ray.store.deletion import is_run
 from reqflo_ray.store.owner import Liveness, liveness
-from reqflo_ray.store.run_files import damaged
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.run_order import places
 from reqflo_ray.store.storage import Storage
@@ -82,7 +81,7 @@ def summarize(folder: RunFolder, now: datetime) -> RunSummary:
     try:
         record = folder.load_run()
         state, problem = run_state(folder, record, now), ""
-        verdict = _verdict_of(record, folder)
+        verdict = folder.read_verdict(record)
         counts = verdict.counts if verdict else _committed(folder)
     except ReqfloError as error:
         state, problem = RunState.DAMAGED, error.in_one_line
@@ -102,13 +101,6 @@ def summarize(folder: RunFolder, now: datetime) -> RunSummary:
         verdict=verdict,
         problem=problem,
     )
-
-
-def _verdict_of(record: RunRecord, folder: RunFolder) -> Verdict | None:
-    verdict = folder.read_verdict()
-    if verdict is not None and (verdict.artifact, verdict.started_at) != (record.artifact, record.created_at):
-        raise damaged(folder.run_id, layout.VERDICT, f"it is of another run than `{layout.RECORD}`")
-    return verdict
 
 
 def run_state(folder: RunFolder, record: RunRecord, now: datetime, patience_s: float = SILENT_AFTER_S) -> RunState:

@@ -425,12 +425,15 @@ class RunFolder(RunFiles):
             return True
         return False
 
-    def read_verdict(self) -> Verdict | None:
-        """The verdict of a finished run, None while it is unfinished. Raises `IntegrityError` if it is damaged."""
+    def read_verdict(self, record: RunRecord) -> Verdict | None:
+        """The verdict of a finished run, None while it is unfinished. Raises `IntegrityError` if it is damaged, or not
+        of the run of `record`."""
         if not self.is_complete():
             return None
         data = self.read_file(layout.VERDICT)
         verdict = self.decode(layout.VERDICT, data, Verdict)
+        if (verdict.artifact, verdict.started_at) != (record.artifact, record.created_at):
+            raise damaged(self.run_id, layout.VERDICT, f"it is of another run than `{layout.RECORD}`")
         if not has_checksum(data):  # as 0.1.0 wrote it: only the manifest proves it
             manifest = self.read_manifest()
             if manifest is not None and manifest.digest_of(layout.VERDICT) != hashlib.sha256(data).hexdigest():

@@ -40,7 +40,8 @@ def _most_in_a_second(arrivals: list[float]) -> int:
 
 
 def _counts(run: DisturbedRun) -> Any:
-    verdict = RunFolder(run.oracle.folder.storage, RUN_ID).read_verdict()
+    folder = RunFolder(run.oracle.folder.storage, RUN_ID)
+    verdict = folder.read_verdict(folder.load_run())
     assert verdict is not None
     return verdict.counts
 

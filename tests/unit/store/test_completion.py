@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -75,7 +77,7 @@ def test_a_complete_run_lists_every_file(runs: Any) -> None:
     folder = ready(runs)
     verdict = runs.verdict(folder)
     assert not folder.is_complete()
-    assert folder.read_verdict() is None
+    assert folder.read_verdict(folder.load_run()) is None
     assert folder.read_manifest() is None
     judged = list[Counts]()
 
@@ -87,7 +89,7 @@ def test_a_complete_run_lists_every_file(runs: Any) -> None:
     assert complete(folder, judge, 2) == verdict
     assert judged == [verdict.counts]
     assert folder.is_complete()
-    assert folder.read_verdict() == verdict
+    assert folder.read_verdict(folder.load_run()) == verdict
     manifest = folder.read_manifest()
     assert manifest is not None
     assert manifest.rows == 6
@@ -181,7 +183,7 @@ def test_a_verdict_that_was_there_before_and_counts_otherwise_is_not_believed(ru
 def test_a_finished_run_that_lost_its_manifest_is_no_unfinished_one(runs: Any) -> None:
     folder = runs.finish("r1")
     folder.storage.remove(folder.path(layout.MANIFEST))
-    for look in (folder.is_complete, folder.read_verdict):
+    for look in (folder.is_complete, partial(folder.read_verdict, folder.load_run())):
         with pytest.raises(IntegrityError) as caught:
             look()
         assert f"`{layout.MANIFEST}`" in caught.value.message
@@ -198,7 +200,18 @@ def test_a_changed_verdict_of_a_finished_run_is_not_believed(runs: Any) -> None:
     data = folder.read_file(layout.VERDICT)
     folder.write_file(layout.VERDICT, data.replace(b'"exit_code": 0', b'"exit_code": 1'))
     with pytest.raises(IntegrityError):
-        folder.read_verdict()
+        folder.read_verdict(folder.load_run())
+
+
+def test_a_verdict_of_a_run_with_the_same_id_in_another_store_is_not_believed(
+    runs: Any, run_maker: Any, tmp_path: Path
+) -> None:
+    folder = runs.finish("r1", fail_every=2)
+    twin = run_maker(LocalStorage(tmp_path / "another")).finish("r1", created_at="2026-11-22T11:00:00Z")
+    folder.write_file(layout.VERDICT, twin.read_file(layout.VERDICT))
+    with pytest.raises(IntegrityError) as caught:
+        folder.read_verdict(folder.load_run())
+    assert f"`{layout.VERDICT}`" in caught.value.message and f"`{layout.RECORD}`" in caught.value.cause
 
 
 def test_a_changed_verdict_that_0_1_0_wrote_is_not_believed(runs: Any) -> None:
@@ -206,10 +219,10 @@ def test_a_changed_verdict_that_0_1_0_wrote_is_not_believed(runs: Any) -> None:
     verdict = runs.verdict(folder)
     folder.write_file(layout.VERDICT, msgspec.json.encode(verdict))
     complete(folder, lambda *_: verdict, 2)
-    assert folder.read_verdict() == verdict
+    assert folder.read_verdict(folder.load_run()) == verdict
     folder.write_file(layout.VERDICT, folder.read_file(layout.VERDICT).replace(b'"exit_code":0', b'"exit_code":1'))
     with pytest.raises(IntegrityError):
-        folder.read_verdict()
+        folder.read_verdict(folder.load_run())
 
 
 def test_clean_up_leaves_what_the_manifest_lists(runs: Any) -> None:
@@ -253,7 +266,7 @@ def test_a_death_at_any_instant_leaves_an_unfinished_run_or_a_whole_one(runs: An
         except Died:
             seen = RunFolder(storage, "r1")
             if seen.is_complete():
-                assert seen.read_verdict() is not None
+                assert seen.read_verdict(seen.load_run()) is not None
                 assert {finding.kind for finding in verify_run(seen).findings} <= {"extra"}
             continue
         assert verify_run(RunFolder(storage, "r1")).ok
@@ -284,7 +297,7 @@ def test_a_full_disk_while_completing_can_be_tried_again(runs: Any, monkeypatch:
         with pytest.raises(StoreError):
             complete(folder, lambda *_: runs.verdict(folder), 2)
     assert not folder.is_complete()
-    assert folder.read_verdict() is None, "without its manifest a verdict does not count"
+    assert folder.read_verdict(folder.load_run()) is None, "without its manifest a verdict does not count"
     complete(folder, lambda *_: runs.verdict(folder), 2)
     assert verify_run(folder).rows == 6
 
