@@ -134,7 +134,7 @@ def resume(
     take_over: bool = False,
     listener: Listener | None = None,
 ) -> RunOutcome:
-    """Go on with an unfinished run, as it was recorded: neither the workspace nor the dataset is looked at again.
+    """Resume an unfinished run, as it was recorded: neither the workspace nor the dataset is looked at again.
 
     A finished run sends nothing; its outcome is that of its verdict.
 

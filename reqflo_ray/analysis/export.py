@@ -64,7 +64,7 @@ def export(result: QueryResult, kind: Format, *, raw: bool = False) -> bytes:
 def records(result: QueryResult) -> Iterator[tuple[Any, ...]]:
     """The lines of an answer as JSON has values: numbers, texts, booleans, null, lists and objects.
 
-    Numbers keep all their digits (`Decimal` where a float cannot); what is no number is null.
+    Numbers keep all their digits (`Decimal` where a float cannot); NaN and the infinities become null.
     """
     converters = [_converter(kind) for kind in result.table.schema.types]
     for row in result.rows():

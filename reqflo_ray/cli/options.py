@@ -134,7 +134,8 @@ TakeOver: TypeAlias = Annotated[
 ]
 
 Concurrency: TypeAlias = Annotated[
-    int | None, typer.Option("--concurrency", metavar="N", min=1, rich_help_panel=HOW, help="Rows in flight a worker.")
+    int | None,
+    typer.Option("--concurrency", metavar="N", min=1, rich_help_panel=HOW, help="Rows in flight per worker."),
 ]
 Rate: TypeAlias = Annotated[
     float | None,

@@ -30,7 +30,7 @@ def resume(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Go on with an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
+    """Resume an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
     options.need_one_place(backend, address)
     reports = asked_reports(report, output)
     from reqflo_ray import api

@@ -27,7 +27,7 @@ def status(
     allow_unauthenticated: options.AllowUnauthenticated = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Tell how a submitted run is: its last job, when it began and ended, and how."""
+    """Show the state of a submitted run: its last job, when it began and ended, and how."""
     from reqflo_ray.distributed.cluster_address import find_cluster
     from reqflo_ray.distributed.jobs import Jobs
     from reqflo_ray.distributed.submit import exit_code_of, outcome_of

@@ -26,7 +26,7 @@ def stop(
     address: options.Cluster = None,
     allow_unauthenticated: options.AllowUnauthenticated = False,
 ) -> None:
-    """Stop a submitted run: requests in flight end, what is finished is kept, and it can be gone on with."""
+    """Stop a submitted run: requests in flight end, what is finished is kept, and the run can be resumed."""
     from reqflo_ray.distributed.cluster_address import find_cluster
     from reqflo_ray.distributed.jobs import Jobs
     from reqflo_ray.distributed.submit import stop_and_wait

@@ -253,7 +253,7 @@ def _time(count: int, per_second: int) -> str:
     """As `datetime.time.isoformat`, with nanoseconds where there are any."""
     seconds, part = divmod(count, per_second)
     if not 0 <= seconds < _SECONDS_OF_A_DAY:
-        raise ValueError("it is no time of a day")
+        raise ValueError("it is not a time of day")
     text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     nanoseconds = part * (1_000_000_000 // per_second)
     if not nanoseconds:

@@ -433,7 +433,7 @@ class RunFolder(RunFiles):
         data = self.read_file(layout.VERDICT)
         verdict = self.decode(layout.VERDICT, data, Verdict)
         if (verdict.artifact, verdict.started_at) != (record.artifact, record.created_at):
-            raise damaged(self.run_id, layout.VERDICT, f"it is of another run than `{layout.RECORD}`")
+            raise damaged(self.run_id, layout.VERDICT, f"it belongs to another run than `{layout.RECORD}`")
         if not has_checksum(data):  # as 0.1.0 wrote it: only the manifest proves it
             manifest = self.read_manifest()
             if manifest is not None and manifest.digest_of(layout.VERDICT) != hashlib.sha256(data).hexdigest():
