@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NoReturn
 
 import pytest
 from simulated_run import RUN_ID, SimulatedRun
 from simulation import Bomb, Crash, SimulatedStorage
 
+from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.drive import drive
@@ -19,16 +21,16 @@ from reqflo_ray.store.owner import this_process
 from reqflo_ray.store.run_folder import RunFolder
 
 
-def _judge(counts: Counts, failures: list[Failure]) -> Verdict:
+def _judgement(record: RunRecord, counts: Counts, failures: list[Failure]) -> Verdict:
     return Verdict(
-        run_id=RUN_ID,
-        journey="place-order",
-        artifact="",
-        environment="local",
+        run_id=record.run_id,
+        journey=record.journey,
+        artifact=record.artifact,
+        environment=record.environment.name,
         status=Status.PASSED,
         exit_code=0,
         counts=counts,
-        started_at="2026-01-01T00:00:00Z",
+        started_at=record.created_at,
         finished_at="2026-01-01T00:00:01Z",
         duration_ms=1000.0,
     )
@@ -42,7 +44,7 @@ def _finish(run: SimulatedRun, bomb: Bomb) -> None:
     """What a driver does when all shards are committed, as far as it gets."""
     folder = _folder(run, bomb)
     try:
-        complete(folder, _judge, 1)
+        complete(folder, partial(_judgement, run.record), 1)
         clean_up(folder)
     except Crash:
         pass
