@@ -1,7 +1,8 @@
 """Reads the bytes of a journal, whatever happened to them, and says exactly what cannot be trusted.
 
-A crash may cut the last record: that is a torn tail, and harmless. Everything else that is not as it was written is
-damage. This module must not know what records mean for a row; that is replay's.
+A crash may cut the last record, or leave zeros where its end should be: that is a torn tail, and harmless. All else
+that is not as it was written is damage, at the end too. This module must not know what records mean for a row; that is
+replay's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from reqflo_ray.journal.records import (
     Frame,
     decode,
     is_foreign,
+    is_torn,
     magic,
     read_file_header,
     read_frame,
@@ -131,6 +133,10 @@ def read_journal(data: bytes, *, name: bytes | None = None, begun: bool = False)
         damage.append(Damage(read_to, len(data) - read_to, DamageReason.FOREIGN))
         read_to = len(data)
         written += 1  # they stand where there was at least one of ours
+    elif header is not None and not is_torn(data[read_to:], seed):
+        damage.append(Damage(read_to, len(data) - read_to, DamageReason.UNREADABLE))
+        read_to = len(data)
+        written = max(written, highest + 1) + 1  # at least the record that was here
     order = sorted(records)
     gaps = tuple(_gaps(order, written))
     explained = {part.offset + part.length for part in damage}

@@ -143,7 +143,22 @@ def is_foreign(data: bytes, offset: int) -> bool:
     if start > len(data):
         return False
     *_, length = _header.unpack(data[offset : start - CRC_SIZE])
-    return _read_payload(data, start, length)[0] is not None
+    return length > 0 and _read_payload(data, start, length)[0] is not None
+
+
+def is_torn(tail: bytes, seed: int) -> bool:
+    """Whether `tail`, with which a journal ends and no frame begins, is what a write that was cut leaves: the beginning
+    of frames, and zeros at most where the rest should be. Payloads are JSON text, which holds no zero byte."""
+    written = len(tail.rstrip(b"\0"))
+    if written < HEADER_SIZE:
+        return True
+    frame = read_frame(tail, 0, seed)
+    if frame is None:
+        return False
+    end = len(tail) - CRC_SIZE
+    *_, length = _header.unpack(tail[: HEADER_SIZE - CRC_SIZE])
+    payload_end = HEADER_SIZE + length
+    return payload_end > end or written <= payload_end or b"\0" in tail[HEADER_SIZE:payload_end]
 
 
 def _read_payload(data: bytes, start: int, length: int) -> tuple[bytes | None, int]:

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reqflo_ray.journal.reader import Damage, DamageReason, Gap, read_journal
-from reqflo_ray.journal.records import FILE_HEADER_SIZE, MAGIC, NAME_SIZE, NO_NAME, encode, file_header, seed_of
+from reqflo_ray.journal.records import (
+    CRC_SIZE,
+    FILE_HEADER_SIZE,
+    MAGIC,
+    NAME_SIZE,
+    NO_NAME,
+    encode,
+    file_header,
+    seed_of,
+)
 from reqflo_ray.model.journal import Completion, Intent
 from reqflo_ray.model.results import Status
 
@@ -57,21 +66,32 @@ def test_every_flipped_bit_of_a_record_in_the_middle_is_found_and_the_other_reco
             assert contents.gaps == (Gap(index, 1),) and contents.lost == 1 and contents.torn_bytes == 0
 
 
-def test_every_flipped_bit_of_the_last_record_reads_as_a_torn_tail_or_as_a_record_of_another_journal(
-    sample: Any,
-) -> None:
+def test_every_flipped_bit_of_the_last_record_is_damage_and_no_torn_tail(sample: Any) -> None:
     start = sample.offset(len(sample.records) - 1)
     for bit in range(8 * len(sample.frames[-1])):
         data = bytearray(sample.journal)
         data[start + bit // 8] ^= 1 << bit % 8
         contents = read_journal(bytes(data))
         assert contents.records == sample.records[:-1]
-        # Number and kind: all the rest fits together, so that no write was cut here.
-        if len(MAGIC) <= bit // 8 < len(MAGIC) + 5:
-            assert contents.torn_bytes == 0 and contents.lost == 1
-            assert contents.damage == (Damage(start, len(sample.frames[-1]), DamageReason.FOREIGN),)
-        else:
-            assert contents.torn_bytes == len(sample.frames[-1]) and contents.lost == 0
+        assert contents.torn_bytes == 0 and contents.lost == 1
+        # Number and kind: all the rest fits together, as in a record of another journal.
+        foreign = len(MAGIC) <= bit // 8 < len(MAGIC) + 5
+        reason = DamageReason.FOREIGN if foreign else DamageReason.UNREADABLE
+        assert contents.damage == (Damage(start, len(sample.frames[-1]), reason),)
+
+
+def test_a_last_record_of_whose_seal_nothing_was_written_was_cut(sample: Any) -> None:
+    frame = sample.frames[-1]
+    for written in range(len(frame) - CRC_SIZE + 1):
+        contents = read_journal(joined(*sample.frames[:-1], frame[:written], bytes(len(frame) - written)))
+        assert contents.damage == () and contents.lost == 0 and contents.torn_bytes == len(frame), written
+
+
+def test_a_changed_record_before_a_torn_one_of_few_bytes_is_damage(sample: Any) -> None:
+    changed = bytearray(sample.frames[-2])
+    changed[30] ^= 1
+    contents = read_journal(joined(*sample.frames[:-2], bytes(changed), sample.frames[-1][:5]))
+    assert contents.lost == 1 and [part.reason for part in contents.damage] == [DamageReason.UNREADABLE]
 
 
 def test_every_flipped_bit_of_the_file_header_is_damage_that_costs_no_record(sample: Any) -> None:
