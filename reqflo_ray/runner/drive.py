@@ -109,6 +109,8 @@ def _drive_unfinished(
     take_over: bool,
 ) -> tuple[Verdict, int, int]:
     """The verdict, of what is finished if the run is not; the exit code; the rows that are only journaled."""
+    for name, problem in folder.damaged_epochs():
+        listener.warning(_unreadable(folder, name, problem))
     epoch = claim_run(folder, this_process(), take_over=take_over, clock=clock, wait=time.sleep)
     stop = Stop(folder, epoch)
     with ExitStack() as held:
@@ -168,6 +170,16 @@ def _commit(folder: RunFolder, shard: int) -> tuple[Commit | None, Problem | Non
             raise
         folder.restore_commit(copy)
         return copy, _restored(folder, shard, problem)
+
+
+def _unreadable(folder: RunFolder, name: str, problem: StoreError) -> Problem:
+    return Problem(
+        code="claim_damaged",
+        message=f"`{name}` of run `{folder.run_id}` is damaged: which process drove the run is unknown",
+        cause=problem.cause,
+        hint="if it was the last to drive the run, this waits until it has shown no sign of life for 30 s",
+        severity=Severity.WARNING,
+    )
 
 
 def _restored(folder: RunFolder, shard: int, problem: IntegrityError) -> Problem:

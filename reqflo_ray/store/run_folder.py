@@ -144,7 +144,10 @@ class RunFolder(RunFiles):
         data = self.read_file(name)
         if has_checksum(data):
             return self.decode(name, data, EpochClaim)
-        return EpochClaim(epoch=number, owner=self.decode(name, data, Owner))  # as 0.1.0 wrote it
+        try:
+            return EpochClaim(epoch=number, owner=self.decode(name, data, Owner))  # as 0.1.0 wrote it
+        except IntegrityError:
+            raise damaged(self.run_id, name, "it has no checksum that could be read") from None
 
     def claim_epoch(self, owner: Owner, *, after: int, record_sha256: str = "") -> int | None:
         """Own the run from now on, as the successor of epoch `after` (0: of none).
@@ -236,6 +239,13 @@ class RunFolder(RunFiles):
     def attempt_exists(self, shard: int, attempt: int) -> bool:
         """Whether attempt number `attempt` of `shard` was begun."""
         return self.storage.exists(self.path(layout.attempt(shard, attempt)))
+
+    def damaged_epochs(self) -> Iterator[tuple[str, StoreError]]:
+        """The claims of drivers that cannot be read: the name of the file, and why."""
+        for number in self.numbers(layout.EPOCHS, ".json"):
+            name, problem = _problem_of((layout.epoch(number), partial(self._read_epoch, number)))
+            if problem is not None:
+                yield name, problem
 
     def damaged_claims(self) -> Iterator[tuple[str, StoreError]]:
         """The claims of drivers and of attempts that cannot be read: the name of the file, and why."""

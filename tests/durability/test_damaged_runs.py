@@ -317,6 +317,15 @@ def test_a_damaged_commit_is_restored_from_the_claim_that_closed_its_shard(copy:
     assert path.read_bytes() == written and api.open_store(str(killed.run.store)).verify(RUN_ID).ok
 
 
+def test_a_damaged_claim_of_the_driver_is_named_before_anything_is_waited_for(copy: Callable[[bool], Killed]) -> None:
+    killed = copy(False)
+    (path,) = killed.run.root.glob("epochs/*.json")
+    path.write_bytes(path.read_bytes()[:10])
+    ended = killed.run.complete([*killed.run.resume_command(), "--take-over"])
+    assert ended.code == 0, ended
+    assert f"warning[claim_damaged]: `epochs/{path.name}`" in ended.stderr
+
+
 def test_a_record_that_is_not_the_one_of_the_first_driver_sends_nothing(copy: Callable[[bool], Killed]) -> None:
     killed = copy(False)
     folder = killed.run.oracle.folder
