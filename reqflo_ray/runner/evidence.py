@@ -19,10 +19,15 @@ from reqflo_ray.model.exchange import Exchange, Headers, TransportRequest
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
-from reqflo_ray.secrets.redactor import Redactor, mask_credentials, still_json, text_of
+from reqflo_ray.secrets.redactor import Redactor, body_still_json, mask_credentials, still_json, text_of
 
 # Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
-_SEPARATOR: Final = "\x00"
+_SEPARATOR: Final = "\x1e"
+
+# Longer bodies are masked and hashed piece by piece.
+_LONG_BODY: Final = 2**20  # bytes
+# After so many escapes the digest of a long body is given up: they take about a second and a half.
+_MOST_ESCAPES: Final = 1_000_000
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,11 +97,12 @@ class EvidenceBuilder:
             exchanged_masked, told_masked, _, _ = _mask_all(exchanged, told, None, None, redactor)
         else:
             # The whole bodies are redacted before they are cut: a secret across the cut must not survive in part.
+            small_request, small_response = _unless_long(request_content), _unless_long(response_content)
             exchanged_masked, told_masked, request_masked, response_masked = _mask_all(
-                exchanged, told, request_content, response_content, redactor
+                exchanged, told, small_request, small_response, redactor
             )
-            request_body = self._body(request_content, request_masked)
-            response_body = self._body(response_content, response_masked)
+            request_body = self._body(request_content, request_masked, redactor)
+            response_body = self._body(response_content, response_masked, redactor)
         if exchanged_masked is not exchanged:
             take = iter(exchanged_masked).__next__
             url, reason = take(), take()
@@ -145,12 +151,30 @@ class EvidenceBuilder:
             resumed=attempt.resumed,
         )
 
-    def _body(self, body: bytes | None, redacted: bytes) -> _KeptBody:
+    def _body(self, body: bytes | None, redacted: bytes, redactor: Redactor) -> _KeptBody:
         if body is None:
             return _NO_BODY
+        if len(body) > _LONG_BODY:
+            return self._long_body(body, redactor)
+        if redacted is not body:
+            redacted = body_still_json(redacted, body)
         if len(redacted) <= self._body_bytes:
             return _KeptBody(redacted, len(body), "", False)
         return _KeptBody(redacted[: self._body_bytes], len(body), hashlib.sha256(redacted).hexdigest(), True)
+
+    def _long_body(self, body: bytes, redactor: Redactor) -> _KeptBody:
+        """The same, with little memory, and with work that no answer can make boundless: of a body with very many
+        escapes behind what is kept, there is no digest."""
+        kept, size, escapes, digest = bytearray(), 0, 0, hashlib.sha256()
+        for piece, looked_through in redactor.windows(body):
+            kept += piece[: max(0, self._body_bytes - size)]
+            size += len(piece)
+            escapes += looked_through
+            if escapes > _MOST_ESCAPES and size > self._body_bytes:
+                return _KeptBody(bytes(kept), len(body), "", True)
+            digest.update(piece)
+        cut = size > self._body_bytes
+        return _KeptBody(bytes(kept), len(body), digest.hexdigest() if cut else "", cut)
 
 
 def without_exchange(record: StepRecord) -> StepRecord:
@@ -168,6 +192,10 @@ class _KeptBody(NamedTuple):
 
 
 _NO_BODY: Final = _KeptBody(None, 0, "", False)
+
+
+def _unless_long(body: bytes | None) -> bytes | None:
+    return None if body is None or len(body) > _LONG_BODY else body
 
 
 def _only_size(body: bytes | None) -> _KeptBody:

@@ -1,33 +1,31 @@
 """Replaces secret and sensitive values by their names in everything that is kept or shown.
 
 It must be told a value before anyone can use it, works on bytes, once, and never shows what it knows. It does not
-know HTTP, files or where values come from.
-
-A value of six characters and more is found raw, percent-encoded, JSON-escaped, with HTML entities (each also nested
-once), in base64 and base64url at any alignment, also broken into lines, and in hex. Not found: parts of a value,
-changed letter case, compressed or encrypted text. A secret of fewer than six characters is refused, since it would be
-found everywhere; a sensitive value that short is masked only where it is a whole value between delimiters
-(`"cvv": "123"`, `cvv=123&`), raw or escaped.
+know HTTP, files or where values come from. What is found of a value, and what is not, is told in the README.
 """
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
 from reqflo_ray.errors import SecretError
 from reqflo_ray.model.exchange import CREDENTIAL_HEADERS, Headers
 from reqflo_ray.model.json_text import NotJson, decode, encode_text
-from reqflo_ray.secrets.forms import Form, forms_of, sent_as, short_forms_of, unescaped
+from reqflo_ray.secrets.escapes import count_signs, may_be_escaped, unescaped
+from reqflo_ray.secrets.forms import MINIMUM_LENGTH, Form, forms_of, lines_of, sent_as, short_forms_of
+from reqflo_ray.secrets.needles import Needles
 
 _Bytes: TypeAlias = bytes  # inside the class, `bytes` is its method
-
-MINIMUM_LENGTH: Final = 6  # characters
+_Span: TypeAlias = tuple[int, int, bytes]
 
 MASK: Final = "[masked]"
+# A row that has more sensitive values than these is one whose answers are sensitive as a whole.
+MAX_VALUES: Final = 256
+WITHHELD: Final = f"[withheld: more than {MAX_VALUES} sensitive values]"
+
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,19} ")
 # In JSON text: a string, which is left alone, or anything else with markers in it.
 _STRING_OR_MARKED: Final = re.compile(
@@ -35,14 +33,12 @@ _STRING_OR_MARKED: Final = re.compile(
 )
 _KNOWN_CREDENTIAL: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,19} )?\[(?:secret|sensitive):[^][\s]*\]")
 
-# Many long needles are looked for at once by sampling: whatever holds a needle of n bytes holds one of the first words
-# of it at a multiple of any stride up to n - 3. One lookup per stride in a set of these words of all needles costs less
-# than a search per needle.
-_WORD: Final = 4
-_SAMPLED_LENGTH: Final = 5 * _WORD - 1  # shorter ones would need a look at nearly every word
-_LONGEST_STRIDE: Final = 16 * _WORD
+_BETWEEN: Final = b"\x1e"  # parts that are searched as one; it belongs to no escape and to no base64
 
-_BETWEEN: Final = b"\0"  # parts that are searched as one; it belongs to no escape and to no base64
+# What is longer is masked a window at a time, with as much around it as a value may take with all its escapes.
+_WINDOW: Final = 2**18
+_MARGIN: Final = 2**16
+_LONGEST_ESCAPE: Final = 8  # bytes for one, about, over all levels
 
 
 class Redactor:
@@ -51,15 +47,13 @@ class Redactor:
     A redactor lives as long as a worker; `child()` makes a layer for one row, which is dropped with its row.
     """
 
-    __slots__ = ("_forms", "_parent", "_registered", "_short", "_stride", "_words")
+    __slots__ = ("_needles", "_parent", "_registered", "_withholds")
 
     def __init__(self, parent: Redactor | None = None) -> None:
         self._parent = parent
         self._registered: set[str] = set()
-        self._forms: dict[_Bytes, Form] = {}
-        self._short: list[_Bytes] = []
-        self._words: dict[int, list[Form]] = {}
-        self._stride = _LONGEST_STRIDE
+        self._needles: Needles | None = None
+        self._withholds = False
 
     def child(self) -> Redactor:
         """A layer over this one: it masks what this one knows, and what is registered with it alone."""
@@ -68,19 +62,27 @@ class Redactor:
     def register(self, label: str, value: str) -> None:
         """Mask `value` as `[label]` from now on; `label` is as in `secret:SHOP_TOKEN` or `sensitive:inputs.card`.
 
+        A layer that is told more than `MAX_VALUES` masks everything as a whole, as `WITHHELD`.
+
         Raises:
             SecretError: `secret_too_short` if a secret (a label that begins with `secret:`) has fewer than six
                 characters.
         """
-        if value in self._registered:
+        if value in self._registered or self._withholds:
             return
-        marker = f"[{label}]".encode()
+        if self._parent is not None and len(self._registered) >= MAX_VALUES:
+            self._withholds = True
+            return
+        marker, thorough = f"[{label}]".encode(), self._parent is None
         if len(value) >= MINIMUM_LENGTH:
-            self._add(forms_of(value, marker))
-            self._add(sent_as(value, marker))
+            self._add(forms_of(value, marker, thorough=thorough))
+            self._add(sent_as(value, marker, thorough=thorough))
             stripped = value.strip()
             if stripped != value and len(stripped) >= MINIMUM_LENGTH:
-                self._add(forms_of(stripped, marker))  # a header loses the blanks around its value
+                # A header loses the blanks around its value.
+                self._add(forms_of(stripped, marker, thorough=thorough))
+            for line in lines_of(stripped):
+                self._add(forms_of(line, marker, thorough=thorough))
         elif label.startswith("secret:"):
             raise SecretError(
                 f"the value of `{label.removeprefix('secret:')}` is too short to be masked",
@@ -93,24 +95,16 @@ class Redactor:
         self._registered.add(value)
 
     def _add(self, forms: Iterable[Form]) -> None:
-        for form in forms:
-            needle = form.needle
-            if needle in self._forms:
-                continue
-            self._forms[needle] = form
+        if self._needles is None:
             # A row's few values are not worth a set of words.
-            if self._parent is None and len(needle) >= _SAMPLED_LENGTH:
-                self._sample(form)
-            else:
-                self._short.append(needle)
+            self._needles = Needles(sampled=self._parent is None)
+        for form in forms:
+            self._needles.add(form)
 
-    def _sample(self, form: Form) -> None:
-        needle = form.needle
-        # It only ever shrinks, so the words of earlier needles remain enough.
-        self._stride = min(self._stride, (len(needle) - _WORD + 1) // _WORD * _WORD)
-        for at in range(self._stride):
-            word = int.from_bytes(needle[at : at + _WORD], sys.byteorder)
-            self._words.setdefault(word, []).append(form)
+    @property
+    def withholds(self) -> bool:
+        """Whether this layer has been told more values than it can mask, and so shows nothing."""
+        return self._withholds
 
     def text(self, text: str) -> str:
         """`text` with every known value masked; the same object if there is none."""
@@ -128,43 +122,82 @@ class Redactor:
     def each(self, parts: Sequence[_Bytes]) -> Sequence[_Bytes]:
         """Each of `parts` as `bytes` masks it, by one search through all of them; `parts` itself if there is nothing
         to mask."""
+        if self._withholds:
+            return [part and WITHHELD.encode() for part in parts]
+        if self._knows_nothing():
+            return parts
         whole = _BETWEEN.join(parts)
-        spans = [
-            (start, end, form.marker) for form in self._found(whole) for start, end in form.spans(whole)
-        ] + self._escaped_spans(parts, whole)
+        spans = self._spans(whole)
+        if may_be_escaped(whole):
+            first = 0
+            for part in parts:
+                if may_be_escaped(part):
+                    spans += self._escaped_spans(part, first)
+                first += len(part) + len(_BETWEEN)
         if not spans:
             return parts
         spans.sort()
         return _masked(parts, whole, _merged(spans))
 
-    def _escaped_spans(self, parts: Sequence[_Bytes], whole: _Bytes) -> list[tuple[int, int, _Bytes]]:
-        """The places in `whole` of values that are written with escapes in one of `parts`."""
-        if not (b"%" in whole or b"\\" in whole or b"&" in whole or b"\n" in whole):
-            return []
-        spans: list[tuple[int, int, _Bytes]] = []
-        first = 0
-        for part in parts:
-            for view in unescaped(part):
-                for form in self._found(view.data):
-                    places = view.original(form.spans(view.data))
-                    spans += [(first + start, first + end, form.marker) for start, end in places]
-            first += len(part) + len(_BETWEEN)
+    def windows(self, data: _Bytes) -> Iterator[tuple[_Bytes, int]]:
+        """The pieces of what `bytes(data)` is, of long data, each with little memory, and each with the number of
+        escapes at most that were looked through for it."""
+        if self._withholds:
+            yield WITHHELD.encode(), 0
+            return
+        margin = max(_MARGIN, _LONGEST_ESCAPE * self._longest())
+        size = max(_WINDOW, margin)
+        pending: list[_Span] = []
+        position = 0
+        for core in range(0, len(data), size):
+            first, end = max(0, core - margin), min(core + size, len(data))
+            window = data[first : end + margin]
+            spans = self._spans(window)
+            escapes = count_signs(window)
+            if escapes:
+                spans += self._escaped_spans(window, 0)
+            pending += [(first + begin, first + last, marker) for begin, last, marker in spans if first + begin < end]
+            pending = _merged(sorted(pending))
+            masked: list[_Bytes] = []
+            # One that reaches over the end may grow in the next window.
+            while pending and (pending[0][1] <= end or end == len(data)):
+                begin, last, marker = pending.pop(0)
+                if last > position:
+                    masked += (data[position:begin], marker) if begin >= position else (marker,)
+                    position = last
+            until = min(end, pending[0][0]) if pending else end
+            if until > position:
+                masked.append(data[position:until])
+                position = until
+            yield b"".join(masked), escapes
+
+    def _knows_nothing(self) -> bool:
+        return self._needles is None and (self._parent is None or self._parent._knows_nothing())
+
+    def _longest(self) -> int:
+        above = self._parent._longest() if self._parent is not None else 0
+        return max(self._needles.longest if self._needles is not None else 0, above)
+
+    def _escaped_spans(self, data: _Bytes, offset: int) -> list[_Span]:
+        """The places of values that are written with escapes in `data`, which begins at `offset`."""
+        spans: list[_Span] = []
+        for view in unescaped(data):
+            for start, end, marker in self._spans(view.data):
+                spans += [(offset + first, offset + last, marker) for first, last in view.original([(start, end)])]
         return spans
 
-    def _found(self, data: _Bytes) -> list[Form]:
-        """The forms that may occur in `data`."""
-        found: list[Form] = []
+    def _spans(self, data: _Bytes) -> list[_Span]:
+        """Every place of a known value in `data`."""
+        spans: list[_Span] = []
+        small = data.lower()
         layer: Redactor | None = self
         while layer is not None:
-            for needle in layer._short:
-                if needle in data:
-                    found.append(layer._forms[needle])
-            if layer._words and len(data) >= _SAMPLED_LENGTH:
-                sampled = memoryview(data)[: len(data) & -_WORD].cast("I")[:: layer._stride // _WORD]
-                for word in layer._words.keys() & sampled:
-                    found += [form for form in layer._words[word] if form not in found]
+            if layer._needles is not None:
+                for form in layer._needles.found_in(small):
+                    places = form.spans(small if form.caseless else data)
+                    spans += [(start, end, form.marker) for start, end in places]
             layer = layer._parent
-        return found
+        return spans
 
     def __repr__(self) -> str:
         return "<Redactor>"
@@ -190,7 +223,14 @@ def still_json(masked: str) -> str:
     return quoted if _is_json(quoted) else encode_text(masked)
 
 
-def _is_json(text: str) -> bool:
+def body_still_json(masked: bytes, body: bytes) -> bytes:
+    """`masked`, which is `body` after masking, as JSON text if `body` is an object or array in JSON text."""
+    if body.lstrip()[:1] not in (b"{", b"[") or _is_json(masked) or not _is_json(body):
+        return masked
+    return still_json(text_of(masked)).encode("utf-8", "surrogatepass")
+
+
+def _is_json(text: str | bytes) -> bool:
     try:
         decode(text)
     except NotJson:

@@ -102,13 +102,13 @@ def test_what_is_no_entity_and_no_broken_base64_stays(redactor: Redactor, text: 
     assert redactor.text(text) is text
 
 
-def test_parts_are_masked_in_one_search_and_a_value_with_a_nul_ends_with_its_part() -> None:
+def test_parts_are_masked_in_one_search_and_a_value_with_a_control_ends_with_its_part() -> None:
     redactor = Redactor()
-    redactor.register("secret:NUL", "abc\0def")
+    redactor.register("secret:RS", "abc\x1edef")
     same = (b"abc", b"xyz")
     assert redactor.each(same) is same
-    assert redactor.each((b"<abc\0def>", b"x", b"")) == [b"<[secret:NUL]>", b"x", b""]
-    assert redactor.each((b"1abc", b"def2")) == [b"1[secret:NUL]", b"[secret:NUL]2"]
+    assert redactor.each((b"<abc\x1edef>", b"x", b"")) == [b"<[secret:RS]>", b"x", b""]
+    assert redactor.each((b"1abc", b"def2")) == [b"1[secret:RS]", b"[secret:RS]2"]
 
 
 def test_base64_within_a_url_is_found(redactor: Redactor) -> None:
