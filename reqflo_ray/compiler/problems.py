@@ -37,10 +37,13 @@ class Problems:
         position = at.position if isinstance(at, YamlNode) else at
         self.add(Problem(code=code, message=message, position=position, cause=cause, hint=hint))
 
-    def warning(self, code: str, message: str, at: YamlNode | Position | None, *, hint: str = "") -> None:
+    def warning(
+        self, code: str, message: str, at: YamlNode | Position | None, *, cause: str = "", hint: str = ""
+    ) -> None:
         """Add a finding that does not block."""
         position = at.position if isinstance(at, YamlNode) else at
-        self.add(Problem(code=code, message=message, position=position, hint=hint, severity=Severity.WARNING))
+        warning = Severity.WARNING
+        self.add(Problem(code=code, message=message, position=position, cause=cause, hint=hint, severity=warning))
 
     def add(self, *problems: Problem) -> None:
         """Add findings made elsewhere."""

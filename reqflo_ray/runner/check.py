@@ -1,7 +1,7 @@
 """The run check: an artifact against all that a run will really use, before anything is sent.
 
 All findings at once; errors block. What it settles (environment, given values, where secrets are) goes into the run
-record as it is. It sends nothing and reads no secret value.
+record as it is. It sends nothing and is told no secret value.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from reqflo_ray.compiler.compile import Compilation
 from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.workspace import Workspace
 from reqflo_ray.engine.conversion import ConversionError, convert
+from reqflo_ray.engine.expressions import to_text
 from reqflo_ray.errors import DefinitionError, Position, Problem, Severity
 from reqflo_ray.model.artifact import (
     Artifact,
@@ -43,11 +44,13 @@ from reqflo_ray.runner.check_sources import (
     secret_reference,
 )
 from reqflo_ray.runner.check_text import references_in_text
+from reqflo_ray.secrets.forms import likeness
+from reqflo_ray.secrets.sources import SecretLook
 
 __all__ = ["CheckedRun", "RunSelection", "check_run"]
 
-SecretProbe = Callable[[SecretReference], str | None]
-"""Why a secret cannot be had here; None if it can."""
+SecretProbe = Callable[[SecretReference], SecretLook]
+"""Looks at a secret from here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +87,18 @@ def check_run(
     selection: RunSelection,
     *,
     me: Mapping[str, str] | None = None,
-    secret_available: SecretProbe | None = None,
+    look_at_secret: SecretProbe | None = None,
 ) -> CheckedRun:
     """Check a run of `source`. A compilation gives problems their places; an artifact alone has none.
 
     Args:
         me: the identity of who runs, by key.
-        secret_available: looks for a secret where workers will; None if that cannot be done from here.
+        look_at_secret: looks at a secret where workers will; None if that cannot be done from here.
     """
     artifact = source.artifact if isinstance(source, Compilation) else source
     places = source.places if isinstance(source, Compilation) else {}
     uses = source.uses if isinstance(source, Compilation) else {}
-    return _Check(artifact, places, uses, workspace, selection, dict(me or {}), secret_available).run()
+    return _Check(artifact, places, uses, workspace, selection, dict(me or {}), look_at_secret).run()
 
 
 class _Check:
@@ -107,7 +110,7 @@ class _Check:
         workspace: Workspace | None,
         selection: RunSelection,
         me: dict[str, str],
-        secret_available: SecretProbe | None,
+        look_at_secret: SecretProbe | None,
     ) -> None:
         self._artifact = artifact
         self._places = places
@@ -115,7 +118,7 @@ class _Check:
         self._workspace = workspace
         self._selection = selection
         self._me = me
-        self._secret_available = secret_available
+        self._look_at_secret = look_at_secret
         self._problems = Problems()
         self._values = OuterValues(self._problems)
         declared: list[Input | Variable] = [*artifact.inputs, *artifact.variables]
@@ -136,6 +139,7 @@ class _Check:
         self._check_me()
         self._check_unset_in_text()
         self._check_steps()
+        self._check_given()
         secrets = self._secrets()
         return CheckedRun(
             problems=self._problems.all(),
@@ -279,12 +283,29 @@ class _Check:
         for name in sorted(names):
             reference = secret_reference(name, self._workspace, self._problems)
             found[name] = reference
-            reason = self._secret_available(reference) if self._secret_available else None
-            if reason is not None:
-                place = self._uses.get(f"secrets.{name}") or self._values.places.get(f"secrets.{name}")
-                message = f"the secret `{name}` cannot be had"
-                self._problems.error("missing_secret", message, place, cause=reason)
+            look = self._look_at_secret(reference) if self._look_at_secret else SecretLook()
+            place = self._uses.get(f"secrets.{name}") or self._values.places.get(f"secrets.{name}")
+            if look.reason is not None:
+                message = f"the secret `{name}` cannot be used"
+                self._problems.error("missing_secret", message, place, cause=look.reason)
+            elif look.likeness:
+                self._warn_of_common_value(f"the value of the secret `{name}`", look.likeness, place)
         return found
+
+    def _check_given(self) -> None:
+        """Values that are masked wherever they stand should stand nowhere else."""
+        for name, given in self._given.items():
+            entry = self._declared[name]
+            if entry.sensitive and isinstance(given.node, Literal):
+                like = likeness(to_text(given.node.value))
+                if like:
+                    self._warn_of_common_value(f"the sensitive value of `{name}`", like, self._place_of(entry))
+
+    def _warn_of_common_value(self, what: str, like: str, place: Position | None) -> None:
+        message = f"{what} looks like {like}"
+        cause = "it is masked wherever it stands in requests and answers, also where it means something else"
+        hint = "give a longer value that is not used elsewhere"
+        self._problems.warning("common_value", message, place, cause=cause, hint=hint)
 
     def _outer_references(self) -> Iterator[Reference]:
         """What the used parts of the environment and the given values refer to."""

@@ -22,7 +22,7 @@ from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, Plan, Run
 from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
 from reqflo_ray.runner.listener import Listener, SilentListener
-from reqflo_ray.secrets.sources import secret_available
+from reqflo_ray.secrets.sources import look_at_secret
 from reqflo_ray.store.artifacts import read_given
 from reqflo_ray.store.dataset_contents import changed_files, dataset_changed, with_contents
 from reqflo_ray.store.dataset_pieces import split_dataset
@@ -120,7 +120,7 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
         workspace,
         selection,
         me=identity(),
-        secret_available=secret_available if workers_are_local else None,
+        look_at_secret=look_at_secret if workers_are_local else None,
     )
     problems = _worst_of_each(
         (*(compilation.problems if compilation else ()), *_from_here(checked.problems, workspace))

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from reqflo_ray.errors import SecretError
 from reqflo_ray.model.json_text import encode_text
 from reqflo_ray.secrets.escapes import readings
 
@@ -32,7 +33,30 @@ _URL: Final = re.compile(r"(https?)://([^/?#\s]+)([^#]*)", re.IGNORECASE)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _PATH_LENGTH: Final = 12  # a shorter path of a URL is found in other URLs too: `/orders`
 _NEVER_ESCAPED: Final = re.compile(r"[A-Za-z0-9._~-]*")
+_WORD: Final = re.compile(r"[A-Za-z]?[a-z]{1,9}|[A-Z]{2,10}")
+_SMALL_NUMBER: Final = re.compile(r"-?[0-9]{1,8}(?:\.[0-9]{1,2})?")
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,253}")
+
+
+def need_maskable(name: str, value: str) -> None:
+    """Refuse a secret that could not be masked. Raises SecretError `secret_too_short`."""
+    if len(value) < MINIMUM_LENGTH:
+        raise SecretError(
+            f"the value of `{name}` is too short to be masked",
+            code="secret_too_short",
+            cause=f"a value of fewer than {MINIMUM_LENGTH} characters would be found by chance everywhere",
+            hint="use a longer secret, or an input if it is not secret",
+        )
+
+
+def likeness(value: str) -> str:
+    """What else `value` may well be where it stands in an answer: "an ordinary word", "a small number", or "".
+
+    By its looks: ten letters at most, in the case of a word; eight digits at most.
+    """
+    if _WORD.fullmatch(value):
+        return "an ordinary word"
+    return "a small number" if _SMALL_NUMBER.fullmatch(value) else ""
 
 
 class Form(msgspec.Struct, frozen=True, gc=False):

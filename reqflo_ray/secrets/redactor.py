@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
-from reqflo_ray.errors import SecretError
 from reqflo_ray.model.exchange import CREDENTIAL_HEADERS, Headers
 from reqflo_ray.model.json_text import NotJson, decode, encode_text
 from reqflo_ray.secrets.escapes import count_signs, may_be_escaped, unescaped
-from reqflo_ray.secrets.forms import MINIMUM_LENGTH, Form, forms_of, lines_of, sent_as, short_forms_of
+from reqflo_ray.secrets.forms import MINIMUM_LENGTH, Form, forms_of, lines_of, need_maskable, sent_as, short_forms_of
 from reqflo_ray.secrets.needles import Needles
 
 _Bytes: TypeAlias = bytes  # inside the class, `bytes` is its method
@@ -84,12 +83,7 @@ class Redactor:
             for line in lines_of(stripped):
                 self._add(forms_of(line, marker, thorough=thorough))
         elif label.startswith("secret:"):
-            raise SecretError(
-                f"the value of `{label.removeprefix('secret:')}` is too short to be masked",
-                code="secret_too_short",
-                cause=f"a value of fewer than {MINIMUM_LENGTH} characters would be found by chance everywhere",
-                hint="use a longer secret, or an input if it is not secret",
-            )
+            need_maskable(label.removeprefix("secret:"), value)
         elif value:
             self._add(short_forms_of(value, marker))
         self._registered.add(value)

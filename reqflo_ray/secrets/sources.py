@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from reqflo_ray.descriptors import MORE_DESCRIPTORS, NONE_FREE, TOO_MANY_OPEN_FILES, when_one_is_free
 from reqflo_ray.errors import ReqfloError, SecretError
@@ -144,16 +144,25 @@ def default_sources(environment: Mapping[str, str] | None = None) -> dict[Secret
     }
 
 
-def secret_available(reference: SecretReference, environment: Mapping[str, str] | None = None) -> str | None:
-    """Why this process could not read the value of `reference`, in one sentence, or None if it could.
+class SecretLook(NamedTuple):
+    """What is found when a secret is looked at from here: why its value could not be used, in one sentence (None if it
+    could), and what else it looks like, as `forms.likeness`."""
+
+    reason: str | None = None
+    likeness: str = ""
+
+
+def look_at_secret(reference: SecretReference, environment: Mapping[str, str] | None = None) -> SecretLook:
+    """Look at the secret of `reference` as this process would read it.
 
     Looks at `env` and `file` only; a secret of Google Secret Manager is taken to be there, since looking needs the
     network and the worker's own rights.
     """
     if reference.source is SecretSource.GCP:
-        return None
+        return SecretLook()
     try:
-        default_sources(environment)[reference.source].read(reference)
+        value = default_sources(environment)[reference.source].read(reference)
+        value.need_maskable()
     except SecretError as problem:
-        return problem.in_one_line
-    return None
+        return SecretLook(problem.in_one_line)
+    return SecretLook(likeness=value.likeness())

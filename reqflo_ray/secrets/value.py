@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NoReturn, Self
 
 from reqflo_ray.errors import SecretError
+from reqflo_ray.secrets.forms import likeness, need_maskable
 
 
 class SecretValue:
@@ -42,6 +43,14 @@ class SecretValue:
     def reveal(self) -> str:
         """The text itself: for the redactor, which must know it, and for the request that it is sent with."""
         return self._text
+
+    def need_maskable(self) -> None:
+        """Refuse a value that could not be masked. Raises SecretError `secret_too_short`."""
+        need_maskable(self._name, self._text)
+
+    def likeness(self) -> str:
+        """What else the value looks like, as `forms.likeness`."""
+        return likeness(self._text)
 
     def __repr__(self) -> str:
         return f"<SecretValue {self._name}>"

@@ -15,6 +15,7 @@ from reqflo_ray.errors import DefinitionError, Problem, Severity
 from reqflo_ray.model.plan import Given, GivenSource, SecretReference, SecretSource
 from reqflo_ray.model.values import Literal, Namespace, Reference, Text
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
+from reqflo_ray.secrets.sources import SecretLook
 
 ORDERS = Path(__file__).parents[3] / "examples" / "orders"
 COLUMNS = ("order_ref", "customer_id", "total", "sku", "qty")
@@ -62,7 +63,7 @@ class Checker:
         for name, text in (defaults | dict(files or {})).items():
             (self.folder / name).write_text(dedent(text))
         compilation = compile_journey(load_workspace(self.folder), "j")
-        return check_run(compilation, compilation.workspace, RunSelection(**selection), me=me, secret_available=probe)
+        return check_run(compilation, compilation.workspace, RunSelection(**selection), me=me, look_at_secret=probe)
 
 
 @pytest.fixture
@@ -384,15 +385,38 @@ def test_an_unknown_key_of_the_identity_is_an_error(check: Checker) -> None:
 def test_a_missing_secret_is_an_error_where_it_can_be_told() -> None:
     compilation = orders()
 
-    def probe(reference: SecretReference) -> str | None:
-        return f"`{reference.key}` is not set"
+    def probe(reference: SecretReference) -> SecretLook:
+        return SecretLook(f"`{reference.key}` is not set")
 
-    checked = check_run(compilation, compilation.workspace, RunSelection(columns=COLUMNS), secret_available=probe)
+    checked = check_run(compilation, compilation.workspace, RunSelection(columns=COLUMNS), look_at_secret=probe)
     problem = only(checked)
     assert (problem.code, problem.cause) == ("missing_secret", "`SHOP_CLIENT_SECRET` is not set")
     assert str(problem.position) == "journeys/place-order.yaml:26:25"
     with pytest.raises(DefinitionError):
         checked.raise_errors()
+
+
+def test_a_secret_that_looks_like_what_answers_are_full_of_is_warned_of() -> None:
+    compilation = orders()
+
+    def probe(reference: SecretReference) -> SecretLook:
+        return SecretLook(likeness="an ordinary word")
+
+    checked = check_run(compilation, compilation.workspace, RunSelection(columns=COLUMNS), look_at_secret=probe)
+    problem = only(checked)
+    assert (problem.code, problem.severity) == ("common_value", Severity.WARNING)
+    assert problem.message == "the value of the secret `SHOP_CLIENT_SECRET` looks like an ordinary word"
+    assert str(problem.position) == "journeys/place-order.yaml:26:25"
+
+
+@pytest.mark.parametrize(
+    ("value", "warned"), [("1", True), ("pending", True), ("4111111111111111", False), ("", False)]
+)
+def test_a_given_sensitive_value_that_may_stand_anywhere_is_warned_of(check: Checker, value: str, warned: bool) -> None:
+    declared = "  inputs: [{name: pin, type: string, sensitive: true}]\n" + uses("inputs.pin")
+    problems = check(declared, sets={"pin": value}).problems
+    assert [problem.code for problem in problems] == (["common_value"] if warned else [])
+    assert all("pin" in problem.message and problem.severity is Severity.WARNING for problem in problems)
 
 
 @pytest.mark.parametrize(

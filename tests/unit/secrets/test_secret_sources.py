@@ -10,7 +10,7 @@ import pytest
 
 from reqflo_ray.errors import SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.secrets.sources import EnvironmentSource, FileSource, default_sources, secret_available
+from reqflo_ray.secrets.sources import EnvironmentSource, FileSource, SecretLook, default_sources, look_at_secret
 
 Reference = Callable[..., SecretReference]
 VALUE = b"canary-value-1"
@@ -132,21 +132,44 @@ def test_there_is_a_source_of_each_kind() -> None:
     assert set(default_sources({})) == set(SecretSource)
 
 
-def test_what_is_there_is_available(folder: Path, reference: Reference) -> None:
-    assert secret_available(reference(), {"TOKEN": "canary-value-1"}) is None
-    assert secret_available(reference(key=put(folder / "T"), source=SecretSource.FILE)) is None
+def test_what_is_there_can_be_used(folder: Path, reference: Reference) -> None:
+    assert look_at_secret(reference(), {"TOKEN": "canary-value-1"}) == SecretLook()
+    assert look_at_secret(reference(key=put(folder / "T"), source=SecretSource.FILE)).reason is None
 
 
-def test_what_is_not_there_has_a_reason(folder: Path, reference: Reference) -> None:
-    missing = secret_available(reference(), {})
+def test_what_cannot_be_used_has_a_reason(folder: Path, reference: Reference) -> None:
+    missing = look_at_secret(reference(), {}).reason
     assert missing is not None
     assert "TOKEN" in missing
-    open_to_all = secret_available(reference(key=put(folder / "T", mode=0o644), source=SecretSource.FILE))
+    open_to_all = look_at_secret(reference(key=put(folder / "T", mode=0o644), source=SecretSource.FILE)).reason
     assert open_to_all is not None
     assert "0644" in open_to_all
     assert "canary" not in open_to_all
-    assert secret_available(reference(), {"TOKEN": ""}) == "the value of secret `TOKEN` is empty"
+    assert look_at_secret(reference(), {"TOKEN": ""}).reason == "the value of secret `TOKEN` is empty"
+    too_short = look_at_secret(reference(), {"TOKEN": "12345"}).reason
+    assert too_short is not None
+    assert "too short to be masked" in too_short
+    assert "12345" not in too_short
+
+
+@pytest.mark.parametrize(
+    ("value", "like"),
+    [
+        ("created", "an ordinary word"),
+        ("Production", "an ordinary word"),
+        ("PENDING", "an ordinary word"),
+        ("123456", "a small number"),
+        ("hunter2", ""),
+        ("passWord", ""),
+        ("correcthorsebattery", ""),
+        ("4111111111111111", ""),
+        ("2f1d6c", ""),
+    ],
+)
+def test_what_a_value_looks_like_besides_is_told(reference: Reference, value: str, like: str) -> None:
+    assert look_at_secret(reference(), {"TOKEN": value}) == SecretLook(None, like)
 
 
 def test_a_secret_of_google_is_taken_to_be_there(reference: Reference) -> None:
-    assert secret_available(reference(key="projects/p/secrets/s", source=SecretSource.GCP, version="1")) is None
+    look = look_at_secret(reference(key="projects/p/secrets/s", source=SecretSource.GCP, version="1"))
+    assert look == SecretLook()
