@@ -6,8 +6,9 @@ record as it is. It sends nothing and is told no secret value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from reqflo_ray.compiler.authoring_workspace import HttpModel, RunnerModel
 from reqflo_ray.compiler.compile import Compilation
@@ -27,6 +28,7 @@ from reqflo_ray.model.artifact import (
 )
 from reqflo_ray.model.plan import Environment, Given, HttpSettings, SecretReference
 from reqflo_ray.model.values import (
+    JsonValue,
     Literal,
     Namespace,
     Node,
@@ -139,7 +141,7 @@ class _Check:
         self._check_me()
         self._check_unset_in_text()
         self._check_steps()
-        self._check_given()
+        self._check_hidden_values()
         secrets = self._secrets()
         return CheckedRun(
             problems=self._problems.all(),
@@ -292,14 +294,20 @@ class _Check:
                 self._warn_of_common_value(f"the value of the secret `{name}`", look.likeness, place)
         return found
 
-    def _check_given(self) -> None:
+    def _check_hidden_values(self) -> None:
         """Values that are masked wherever they stand should stand nowhere else."""
-        for name, given in self._given.items():
-            entry = self._declared[name]
-            if entry.sensitive and isinstance(given.node, Literal):
-                like = likeness(to_text(given.node.value))
-                if like:
-                    self._warn_of_common_value(f"the sensitive value of `{name}`", like, self._place_of(entry))
+        for name, entry in self._declared.items():
+            node = self._given[name].node if name in self._given else entry.default
+            if entry.sensitive and isinstance(node, Literal):
+                self._check_hidden(name, f"the sensitive value of `{name}`", [node.value])
+        for name, values in self._selection.sampled.items():
+            self._check_hidden(name, f"a value in the sensitive column `{name}`", values)
+
+    def _check_hidden(self, name: str, what: str, values: Iterable[JsonValue]) -> None:
+        texts = {to_text(value) for value in values if isinstance(value, str | int | float | Decimal)}
+        like = next((like for text in sorted(texts) if (like := likeness(text))), "")
+        if like:
+            self._warn_of_common_value(what, like, self._place_of(self._declared[name]))
 
     def _warn_of_common_value(self, what: str, like: str, place: Position | None) -> None:
         message = f"{what} looks like {like}"

@@ -3,7 +3,7 @@ record holds. Whether they suit the artifact is judged in `check`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reqflo_ray.compiler.authoring_workspace import CaseModel, EnvironmentModel, SecretNameModel, SecretsModel
@@ -16,20 +16,21 @@ from reqflo_ray.engine.conversion import ConversionError, convert
 from reqflo_ray.errors import Position
 from reqflo_ray.model.artifact import Input, Variable
 from reqflo_ray.model.plan import Environment, Given, GivenSource, SecretReference, SecretSource, Service
-from reqflo_ray.model.values import Literal, Namespace, Node, Reference, references
+from reqflo_ray.model.values import JsonValue, Literal, Namespace, Node, Reference, references
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSelection:
     """What a run is to use. None for `environment` means the workspace's default; `columns` are those of the dataset,
-    None if there is none, () if only its rows can tell; `key` is the column that names the rows. With `strict`, a
-    column that nothing declares is an error."""
+    None if there is none, () if only its rows can tell; `key` is the column that names the rows. `sampled` are values
+    of its sensitive columns, of the first rows. With `strict`, a column that nothing declares is an error."""
 
     environment: str | None = None
     case: str | None = None
     presets: tuple[str, ...] = ()
     sets: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[str, ...] | None = None
+    sampled: Mapping[str, Sequence[JsonValue]] = field(default_factory=dict)
     key: str = ""
     strict: bool = False
 

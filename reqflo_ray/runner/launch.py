@@ -26,7 +26,7 @@ from reqflo_ray.secrets.sources import look_at_secret
 from reqflo_ray.store.artifacts import read_given
 from reqflo_ray.store.dataset_contents import changed_files, dataset_changed, with_contents
 from reqflo_ray.store.dataset_pieces import split_dataset
-from reqflo_ray.store.dataset_preview import estimate_rows, read_columns
+from reqflo_ray.store.dataset_preview import estimate_rows, read_columns, sample_values
 from reqflo_ray.store.parallel_staging import Crew, OutOfSight, stage_with
 from reqflo_ray.store.run_folder import RunFolder
 from reqflo_ray.store.sealing import find_sealer, make_sealer, seal_digests, sensitive_names
@@ -106,12 +106,15 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
         columns = read_columns(request.data, encoding=request.encoding) if request.data else None
     except DatasetError as error:
         columns, unreadable = (), error
+    artifact = source.artifact if isinstance(source, Compilation) else source
+    hidden = sensitive_names(artifact) & set(columns or ())
     selection = RunSelection(
         environment=request.environment,
         case=request.case,
         presets=request.presets,
         sets=request.sets,
         columns=columns,
+        sampled=sample_values(request.data, hidden, encoding=request.encoding) if hidden else {},
         key=request.key,
         strict=request.strict,
     )
@@ -130,7 +133,7 @@ def prepare(request: RunRequest, *, workers_are_local: bool) -> Prepared:
     if unreadable is not None or (compilation is not None and compilation.blocked):
         raise DefinitionError.of((*problems, *(unreadable.all_problems() if unreadable else ())))
     return Prepared(
-        artifact=source.artifact if isinstance(source, Compilation) else source,
+        artifact=artifact,
         workspace=workspace,
         checked=checked,
         sources=compilation.sources if compilation else {},

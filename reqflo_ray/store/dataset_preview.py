@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from reqflo_ray.model.values import JsonValue
 from reqflo_ray.store.dataset_faults import DataFile, Faults
 from reqflo_ray.store.dataset_files import READ_ERRORS, find_files, is_packed, size_in_bytes
 from reqflo_ray.store.dataset_parquet import ParquetReader
@@ -53,6 +54,28 @@ def _hold_nothing(files: Iterable[DataFile]) -> bool:
         return all(size_in_bytes(file) == 0 for file in files)
     except READ_ERRORS:
         return False
+
+
+def sample_values(
+    files: tuple[str, ...], names: frozenset[str], *, encoding: str = "utf-8"
+) -> dict[str, list[JsonValue]]:
+    """Of the first `SAMPLED_ROWS` rows of each file, every value of the columns `names`, after its column, as it is
+    written. What cannot be read is left out; staging says why.
+
+    Raises:
+        DatasetError: `unknown_encoding`.
+    """
+    check_encoding(encoding)
+    faults = Faults(show_text=False)
+    found: dict[str, list[JsonValue]] = {name: [] for name in names}
+    for file in find_files(files, faults):
+        with open_reader(file, encoding, faults) as reader:
+            if reader is not None:
+                reader.header()
+                for _, values, _ in islice(reader.records(), SAMPLED_ROWS):
+                    for name in names & values.keys():
+                        found[name].append(values[name])
+    return found
 
 
 def estimate_rows(files: tuple[str, ...], *, encoding: str = "utf-8") -> int:

@@ -415,6 +415,8 @@ def test_a_secret_that_looks_like_what_answers_are_full_of_is_warned_of() -> Non
 def test_a_given_sensitive_value_that_may_stand_anywhere_is_warned_of(check: Checker, value: str, warned: bool) -> None:
     declared = "  inputs: [{name: pin, type: string, sensitive: true}]\n" + uses("inputs.pin")
     problems = check(declared, sets={"pin": value}).problems
+    in_rows = check(declared, columns=("pin",), sampled={"pin": ["4111111111111111", value, value]}).problems
+    assert [problem.code for problem in in_rows] == [problem.code for problem in problems]
     assert [problem.code for problem in problems] == (["common_value"] if warned else [])
     assert all("pin" in problem.message and problem.severity is Severity.WARNING for problem in problems)
 
