@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,7 +18,8 @@ from reqflo_ray.engine.faults import RowFault
 from reqflo_ray.engine.jsonpath import PathError, compile_path
 from reqflo_ray.engine.patterns import Pattern, PatternError
 from reqflo_ray.engine.response import ResponseView
-from reqflo_ray.engine.schemas import SchemaError, compile_schema
+from reqflo_ray.engine.schemas import SchemaError, Validate, compile_schema
+from reqflo_ray.engine.work import Unjudged, Work
 from reqflo_ray.errors import DefinitionError
 from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Assertion, AssertionType, Operator
@@ -28,6 +29,7 @@ from reqflo_ray.model.values import UNSET, JsonValue, Literal, ValueType
 
 _LONGEST_SHOWN: Final = 4096
 _LONGEST_QUOTED: Final = 60
+_STEPS_TO_COMPILE_A_RULE: Final = 100
 
 # With these, a path that may give many values stands for the list of them.
 _ABOUT_LISTS: Final = frozenset({Operator.CONTAINS, Operator.NOT_CONTAINS, Operator.LENGTH})
@@ -106,9 +108,20 @@ def _at_status(assertion: Assertion, literal: JsonValue, shown: str | None) -> t
 
 
 def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> AssertionResult:
-    """Judge one assertion. What goes wrong with it makes it fail; it never raises for what an API has answered."""
+    """Judge one assertion. What goes wrong with it makes it fail.
+
+    Raises:
+        Unjudged: it takes more work than `view` allows.
+    """
     if prepared.at_status is not None and prepared.at_status[0] == view.response.status:
         return prepared.at_status[1]
+    try:
+        return _assessed(prepared, view, values)
+    except Unjudged as limit:
+        raise Unjudged(limit.code, f"{_subject(prepared.source)}: {limit.message}") from None
+
+
+def _assessed(prepared: PreparedAssertion, view: ResponseView, values: Values) -> AssertionResult:
     source = prepared.source
     expected: JsonValue = None
     shown = prepared.shown
@@ -130,7 +143,7 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
         # Others' texts may quote values.
         finding = Finding(holds=False, reason="the value is nested too deeply, or out of all range, to be judged")
     shown = shown or ""
-    actual = "" if finding.actual is UNSET else _shown(finding.actual)
+    actual = "" if finding.actual is UNSET else _shown_paid(finding.actual, view.work)
     if finding.holds:
         return _result(source, shown, actual)
     return _result(source, shown, actual, Status.FAILED, _message(source, shown, actual, finding.reason))
@@ -158,15 +171,19 @@ def _evaluator(assertion: Assertion, literal: JsonValue) -> Callable[[ResponseVi
     pattern = Pattern(literal) if operator is Operator.MATCHES and isinstance(literal, str) else None
     match assertion.type:
         case AssertionType.STATUS_CODE:
-            return lambda view, expected: _status_code(operator, view.response.status, expected)
+            return lambda view, expected: _status_code(operator, view.response.status, expected, view.work)
         case AssertionType.JSON_PATH:
             path = compile_path(assertion.target)
             if path.singular:
-                return lambda view, expected: _value(operator, path.first(view.json()), expected, pattern)
-            return lambda view, expected: _matches_of(operator, path.find(view.json()), expected, pattern)
+                return lambda view, expected: _value(
+                    operator, path.first(view.json(), view.work), expected, view.work, pattern
+                )
+            return lambda view, expected: _matches_of(
+                operator, path.find(view.json(), view.work), expected, view.work, pattern
+            )
         case AssertionType.HEADER:
             name = assertion.target.lower()
-            return lambda view, expected: _header(operator, view.header(name), expected, pattern)
+            return lambda view, expected: _header(operator, view.header(name), expected, view.work, pattern)
         case AssertionType.BODY_CONTAINS:
             negated = operator in NEGATED
             return lambda view, expected: Finding(holds=view.contains(to_text(expected)) is not negated)
@@ -174,50 +191,52 @@ def _evaluator(assertion: Assertion, literal: JsonValue) -> Callable[[ResponseVi
             return lambda view, expected: _body_equals(operator, view, expected)
         case AssertionType.JSON_SCHEMA:
             fixed = compile_schema(literal) if literal is not UNSET else None
-            return lambda view, expected: _schema(fixed or compile_schema(expected), view.json())
+            return lambda view, expected: _schema(fixed or _schema_met(expected, view.work), view)
         case AssertionType.RESPONSE_TIME:
             limit = operator if operator in ORDERINGS else Operator.LESS_THAN_OR_EQUAL
             return lambda view, expected: Finding(
-                holds=holds(limit, view.timings.total_ms, expected), actual=view.timings.total_ms
+                holds=holds(limit, view.timings.total_ms, expected, view.work), actual=view.timings.total_ms
             )
 
 
-def _value(operator: Operator, actual: JsonValue, expected: JsonValue, pattern: Pattern | None) -> Finding:
+def _value(operator: Operator, actual: JsonValue, expected: JsonValue, work: Work, pattern: Pattern | None) -> Finding:
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
         return Finding(holds=(actual is not UNSET) is (operator is Operator.EXISTS), actual=actual)
     if actual is UNSET:
         return Finding(holds=False, reason="found nothing")
     try:
-        return Finding(holds=holds(operator, actual, expected, pattern), actual=actual)
+        return Finding(holds=holds(operator, actual, expected, work, pattern), actual=actual)
     except (Incomparable, PatternError) as problem:
         return Finding(holds=False, actual=actual, reason=str(problem))
 
 
-def _matches_of(operator: Operator, found: list[JsonValue], expected: JsonValue, pattern: Pattern | None) -> Finding:
+def _matches_of(
+    operator: Operator, found: list[JsonValue], expected: JsonValue, work: Work, pattern: Pattern | None
+) -> Finding:
     """A path that may give many values: about their list where the operator is about lists, else about the only one."""
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
         return Finding(holds=bool(found) is (operator is Operator.EXISTS), actual=found if found else UNSET)
     if operator in _ABOUT_LISTS:
-        return _value(operator, found, expected, pattern)
+        return _value(operator, found, expected, work, pattern)
     if operator in (Operator.EQUALS, Operator.NOT_EQUALS):
-        same = equal(found, expected) or (len(found) == 1 and equal(found[0], expected))
+        same = equal(found, expected, work) or (len(found) == 1 and equal(found[0], expected, work))
         return Finding(holds=same is (operator is Operator.EQUALS), actual=found)
     if len(found) != 1:
         return Finding(holds=False, actual=found, reason=f"found {len(found)} values, and `{operator}` is about one")
-    return _value(operator, found[0], expected, pattern)
+    return _value(operator, found[0], expected, work, pattern)
 
 
-def _status_code(operator: Operator, status: int, expected: JsonValue) -> Finding:
+def _status_code(operator: Operator, status: int, expected: JsonValue, work: Work) -> Finding:
     if operator in (Operator.EQUALS, Operator.IN, Operator.NOT_EQUALS, Operator.NOT_IN):
-        return Finding(holds=_is_status(status, expected) is not (operator in NEGATED), actual=status)
-    return _value(operator, status, expected, None)
+        return Finding(holds=_is_status(status, expected, work) is not (operator in NEGATED), actual=status)
+    return _value(operator, status, expected, work, None)
 
 
-def _is_status(status: int, expected: JsonValue) -> bool:
+def _is_status(status: int, expected: JsonValue, work: Work) -> bool:
     """`expected`: an integer, "2xx", "200-299", or a list of these."""
     match expected:
         case list():
-            return any(_is_status(status, item) for item in expected)
+            return any(_is_status(status, item, work) for item in expected)
         case str() if len(expected) == 3 and expected[0].isdigit() and expected[1:].lower() == "xx":
             return status // 100 == int(expected[0])
         case str() if "-" in expected:
@@ -227,11 +246,11 @@ def _is_status(status: int, expected: JsonValue) -> bool:
         case str() if expected.isdecimal():
             return status == int(expected)
         case _ if is_number(expected):
-            return equal(status, expected)
+            return equal(status, expected, work)
     raise Incomparable('a status is expected as an integer, "2xx", "200-299", or a list of these')
 
 
-def _header(operator: Operator, found: list[str], expected: JsonValue, pattern: Pattern | None) -> Finding:
+def _header(operator: Operator, found: list[str], expected: JsonValue, work: Work, pattern: Pattern | None) -> Finding:
     """It holds if any value of a repeated header does; a negated operator if its opposite holds for none."""
     actual: JsonValue = UNSET if not found else found[0] if len(found) == 1 else found
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
@@ -240,7 +259,7 @@ def _header(operator: Operator, found: list[str], expected: JsonValue, pattern: 
         return Finding(holds=False, reason="the header is missing")
     positive = NEGATED.get(operator, operator)
     wanted = expected if operator in ORDERINGS or operator is Operator.LENGTH else _texts(expected)
-    any_holds = any(holds(positive, _as_number(value, operator), wanted, pattern) for value in found)
+    any_holds = any(holds(positive, _as_number(value, operator), wanted, work, pattern) for value in found)
     return Finding(holds=any_holds is (positive is operator), actual=actual)
 
 
@@ -259,12 +278,22 @@ def _as_number(value: str, operator: Operator) -> JsonValue:
 
 
 def _body_equals(operator: Operator, view: ResponseView, expected: JsonValue) -> Finding:
-    same = equal(view.json(), expected) if isinstance(expected, dict | list) else view.text() == to_text(expected)
+    same = (
+        equal(view.json(), expected, view.work)
+        if isinstance(expected, dict | list)
+        else view.text() == to_text(expected)
+    )
     return Finding(holds=same is not (operator in NEGATED), actual=view.text())
 
 
-def _schema(validate: Callable[[Any], str], document: JsonValue) -> Finding:
-    problem = validate(document)
+def _schema_met(schema: JsonValue, work: Work) -> Validate:
+    """A schema that comes from data."""
+    work.spend_uncounted(work.weigh(schema) * _STEPS_TO_COMPILE_A_RULE)
+    return compile_schema(schema)
+
+
+def _schema(validate: Validate, view: ResponseView) -> Finding:
+    problem = validate(view.json(), view.work)
     return Finding(holds=not problem, reason=problem)
 
 
@@ -282,8 +311,15 @@ def _shown(value: JsonValue) -> str:
     return json_text.describe(f"<{kind_of(value).split()[-1]}, {len(text)} characters of JSON>")
 
 
+def _shown_paid(value: JsonValue, work: Work) -> str:
+    """`_shown` of what an answer holds. Paths may find the same parts of a document again and again."""
+    if isinstance(value, dict | list):
+        work.weigh(value)
+    return _shown(value)
+
+
 def _message(source: Assertion, expected: str, actual: str, reason: str) -> str:
-    subject = source.type if not source.target else f"{source.type} `{source.target}`"
+    subject = _subject(source)
     if reason:
         return f"{subject}: {reason}"
     if source.operator is Operator.EXISTS:
@@ -294,6 +330,10 @@ def _message(source: Assertion, expected: str, actual: str, reason: str) -> str:
         return f"{subject}: expected the body {_WORDS[_containing(source.operator)]} {_quoted(expected)}"
     words = "to be at most" if source.type is AssertionType.RESPONSE_TIME else _WORDS[source.operator]
     return f"{subject}: expected {_quoted(actual)} {words} {_quoted(expected)}"
+
+
+def _subject(source: Assertion) -> str:
+    return source.type if not source.target else f"{source.type} `{source.target}`"
 
 
 def _containing(operator: Operator) -> Operator:

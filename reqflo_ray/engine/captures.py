@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reqflo_ray.engine.jsonpath import PathError, compile_path, walk
+from reqflo_ray.engine.jsonpath import PathError, compile_path
+from reqflo_ray.engine.jsonpath_query import walk
 from reqflo_ray.engine.response import ResponseView
 from reqflo_ray.errors import DefinitionError
 from reqflo_ray.model.artifact import Capture, CaptureRoot, Output
@@ -73,8 +74,8 @@ def _output_taker(output: Output, step_id: str) -> Callable[[ResponseView], Json
                     f"output `{output.name}` of step `{step_id}` cannot be used: {problem}", code="invalid_output"
                 ) from None
             if path.singular:
-                return lambda view: path.first(view.json())
-            return lambda view: path.find(view.json()) or UNSET
+                return lambda view: path.first(view.json(), view.work)
+            return lambda view: path.find(view.json(), view.work) or UNSET
         case CaptureRoot.OUTPUTS:
             raise DefinitionError(
                 f"output `{output.name}` of step `{step_id}` must come from body, headers or status",

@@ -5,12 +5,13 @@ It must not know what is compared: no responses, no paths, no messages about the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
 
 from reqflo_ray.engine.conversion import kind_of
 from reqflo_ray.engine.patterns import Pattern
+from reqflo_ray.engine.work import Work
 from reqflo_ray.model.artifact import Operator
 from reqflo_ray.model.values import JsonValue
 
@@ -33,42 +34,54 @@ ORDERINGS: Final = frozenset(
     {Operator.GREATER_THAN, Operator.GREATER_THAN_OR_EQUAL, Operator.LESS_THAN, Operator.LESS_THAN_OR_EQUAL}
 )
 
+# The comparison of shorter texts costs no more than counting it.
+_SHORT: Final = 64
+
 _TYPE_NAMES: Final = ("null", "boolean", "number", "integer", "string", "array", "object")
 
 
-def holds(operator: Operator, actual: JsonValue, expected: JsonValue, pattern: Pattern | None = None) -> bool:
+def holds(
+    operator: Operator, actual: JsonValue, expected: JsonValue, work: Work, pattern: Pattern | None = None
+) -> bool:
     """Whether `actual <operator> expected`. `pattern` is `expected` compiled, where that was done before.
 
     Raises:
         Incomparable: the operator does not apply to such values.
-        PatternError: `matches` could not be decided.
+        PatternError: `expected` is no pattern.
+        Unjudged: it takes more than `work` has left.
     """
     positive = NEGATED.get(operator)
     if positive is not None:
-        return not _HOLDS[positive](actual, expected)
+        return not _HOLDS[positive](actual, expected, work)
     if operator is Operator.MATCHES and pattern is not None:
-        return pattern.found_in(_text(actual, "matches"))
-    return _HOLDS[operator](actual, expected)
+        return pattern.found_in(_text(actual, "matches"), work)
+    return _HOLDS[operator](actual, expected, work)
 
 
-def equal(left: JsonValue, right: JsonValue) -> bool:
-    """Whether two JSON values are the same: numbers by value (`287.00` is `287`), booleans are no numbers."""
+def equal(left: JsonValue, right: JsonValue, work: Work) -> bool:
+    """Whether two JSON values are the same: numbers by value (`287.00` is `287`), booleans are no numbers.
+
+    Raises:
+        Unjudged: it takes more than `work` has left.
+    """
     if isinstance(left, str):
-        return isinstance(right, str) and left == right
+        if not isinstance(right, str) or len(left) != len(right):
+            return False
+        if len(left) > _SHORT:
+            work.spend_on_text(len(left))
+        return left == right
     if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict):
-        return (
-            isinstance(right, dict)
-            and len(left) == len(right)
-            and all(name in right and equal(value, right[name]) for name, value in left.items())
-        )
+        if not isinstance(right, dict) or len(left) != len(right):
+            return False
+        work.spend(1 + len(left))
+        return all(name in right and equal(value, right[name], work) for name, value in left.items())
     if isinstance(left, list | tuple):
-        return (
-            isinstance(right, list | tuple)
-            and len(left) == len(right)
-            and all(equal(one, other) for one, other in zip(left, right, strict=True))
-        )
+        if not isinstance(right, list | tuple) or len(left) != len(right):
+            return False
+        work.spend(1 + len(left))
+        return all(equal(one, other, work) for one, other in zip(left, right, strict=True))
     if isinstance(right, str | dict | list | tuple):
         return False
     one, other = alike(left, right)
@@ -105,25 +118,31 @@ def alike(left: Number, right: Number) -> tuple[Number, Number]:
     return left, right
 
 
-def _contains(actual: JsonValue, expected: JsonValue) -> bool:
+def _contains(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
     match actual:
         case str():
+            work.spend_on_text(len(actual))
             return _text(expected, "contains") in actual
         case list() | tuple():
-            return any(equal(item, expected) for item in actual)
+            return _is_among(expected, actual, work)
         case dict():
             return _text(expected, "contains") in actual
         case _:
             raise Incomparable(f"`contains` looks into text, an array or an object, not into {kind_of(actual)}")
 
 
-def _is_in(actual: JsonValue, expected: JsonValue) -> bool:
+def _is_in(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
     if not isinstance(expected, list | tuple):
         raise Incomparable(f"`in` expects an array, not {kind_of(expected)}")
-    return any(equal(actual, item) for item in expected)
+    return _is_among(actual, expected, work)
 
 
-def _has_type(actual: JsonValue, expected: JsonValue) -> bool:
+def _is_among(value: JsonValue, items: Sequence[JsonValue], work: Work) -> bool:
+    work.spend(len(items))
+    return any(equal(item, value, work) for item in items)
+
+
+def _has_type(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
     match expected:
         case "null":
             return actual is None
@@ -148,16 +167,24 @@ def _is_whole(number: Number) -> bool:
     return exact.is_finite() and exact == exact.to_integral_value()
 
 
-def _has_length(actual: JsonValue, expected: JsonValue) -> bool:
+def _has_length(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
     if not is_number(expected):
         raise Incomparable(f"`length` expects a number, not {kind_of(expected)}")
     if not isinstance(actual, str | list | tuple | dict):
         raise Incomparable(f"`length` is that of text, an array or an object, not of {kind_of(actual)}")
-    return equal(len(actual), expected)
+    return equal(len(actual), expected, work)
 
 
-def _matches(actual: JsonValue, expected: JsonValue) -> bool:
-    return Pattern(_text(expected, "matches")).found_in(_text(actual, "matches"))
+def _matches(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
+    return Pattern.met(_text(expected, "matches"), work).found_in(_text(actual, "matches"), work)
+
+
+def _starts_with(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
+    return _text(actual, "starts_with").startswith(_text(expected, "starts_with"))
+
+
+def _ends_with(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
+    return _text(actual, "ends_with").endswith(_text(expected, "ends_with"))
 
 
 def _text(value: JsonValue, operator: str) -> str:
@@ -166,19 +193,17 @@ def _text(value: JsonValue, operator: str) -> str:
     return value
 
 
-_HOLDS: Final[Mapping[Operator, Callable[[JsonValue, JsonValue], bool]]] = {
-    Operator.EXISTS: lambda actual, expected: True,
+_HOLDS: Final[Mapping[Operator, Callable[[JsonValue, JsonValue, Work], bool]]] = {
+    Operator.EXISTS: lambda actual, expected, work: True,
     Operator.EQUALS: equal,
     Operator.CONTAINS: _contains,
-    Operator.GREATER_THAN: lambda actual, expected: less(expected, actual),
-    Operator.GREATER_THAN_OR_EQUAL: lambda actual, expected: not less(actual, expected),
-    Operator.LESS_THAN: less,
-    Operator.LESS_THAN_OR_EQUAL: lambda actual, expected: not less(expected, actual),
+    Operator.GREATER_THAN: lambda actual, expected, work: less(expected, actual),
+    Operator.GREATER_THAN_OR_EQUAL: lambda actual, expected, work: not less(actual, expected),
+    Operator.LESS_THAN: lambda actual, expected, work: less(actual, expected),
+    Operator.LESS_THAN_OR_EQUAL: lambda actual, expected, work: not less(expected, actual),
     Operator.MATCHES: _matches,
-    Operator.STARTS_WITH: lambda actual, expected: _text(actual, "starts_with").startswith(
-        _text(expected, "starts_with")
-    ),
-    Operator.ENDS_WITH: lambda actual, expected: _text(actual, "ends_with").endswith(_text(expected, "ends_with")),
+    Operator.STARTS_WITH: _starts_with,
+    Operator.ENDS_WITH: _ends_with,
     Operator.IN: _is_in,
     Operator.TYPE: _has_type,
     Operator.LENGTH: _has_length,

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import regex
 from iregexp_check import check as is_iregexp
 from jsonpath_rfc9535.function_extensions._pattern import map_re
 
-MAX_SECONDS: Final = 1.0
+from reqflo_ray.engine.work import Unjudged, Work
+
 MAX_CHARACTERS: Final = 2**20
+# A pattern that comes from data. Compiling one cannot be stopped.
+_LONGEST_MET: Final = 1000
+_MOST_STEPS_TO_COMPILE: Final = 1_000_000
+_CHARACTERS_A_STEP: Final = 8
 
 # What `re` takes literally and `regex` does not: braces that are no quantifier (`regex` has fuzzy matching), and
 # brackets and doubled `&`, `|`, `~` inside of a character class (sets).
@@ -29,7 +35,7 @@ _UNESCAPED: Final = re.compile(r"\\.|[\[&|~]", re.DOTALL)
 
 
 class PatternError(ValueError):
-    """A pattern is none, or takes too long on a text."""
+    """A pattern is none."""
 
 
 class Pattern:
@@ -50,38 +56,69 @@ class Pattern:
         except (re.error, regex.error, OverflowError, RecursionError) as problem:
             raise PatternError(f"the pattern is not a regular expression: {problem}") from None
 
-    def found_in(self, text: str) -> bool:
+    @classmethod
+    def met(cls, text: str, work: Work) -> Pattern:
+        """One that comes from data: of the row, or of an earlier answer.
+
+        Raises:
+            PatternError: `text` is not a regular expression.
+            Unjudged: it is too long, or `work` does not allow to compile it.
+        """
+        _pay_for_compiling(text, work)
+        return cls(text)
+
+    def found_in(self, text: str, work: Work) -> bool:
         """Whether the pattern matches anywhere in `text`.
 
         Raises:
-            PatternError: the text is longer than 1 Mi characters, or matching takes longer than a second.
+            Unjudged: the text is longer than 1 Mi characters, or matching takes longer than `work` allows.
         """
-        return _bounded(self._compiled.search, text)
+        return _bounded(self._compiled.search, text, work)
 
 
-def iregexp(pattern: str, text: str, *, whole: bool) -> bool:
-    """Whether the I-Regexp (RFC 9485) `pattern` matches all of `text`, or somewhere in it. What is no pattern matches
-    nothing.
+class IRegexp:
+    """An I-Regexp (RFC 9485), which matches all of a text (`whole`) or somewhere in it. What is no pattern matches
+    nothing."""
 
-    Raises:
-        PatternError: as `Pattern.found_in`.
-    """
-    if not is_iregexp(pattern):
-        return False
-    try:
-        compiled = regex.compile(map_re(pattern), regex.VERSION1)
-    except (regex.error, OverflowError):
-        return False
-    return _bounded(compiled.fullmatch if whole else compiled.search, text)
+    __slots__ = ("_match",)
+
+    def __init__(self, pattern: str, *, whole: bool) -> None:
+        self._match: Callable[..., object] | None = None
+        if is_iregexp(pattern):
+            with suppress(regex.error, OverflowError):
+                compiled = regex.compile(map_re(pattern), regex.VERSION1)
+                self._match = compiled.fullmatch if whole else compiled.search
+
+    @classmethod
+    def met(cls, pattern: str, work: Work, *, whole: bool) -> IRegexp:
+        """One that an answer brought along.
+
+        Raises:
+            Unjudged: it is too long, or `work` does not allow to compile it.
+        """
+        _pay_for_compiling(pattern, work)
+        return cls(pattern, whole=whole)
+
+    def found_in(self, text: str, work: Work) -> bool:
+        """Whether `text` fits. Raises as `Pattern.found_in`."""
+        return self._match is not None and _bounded(self._match, text, work)
 
 
-def _bounded(match: Callable[..., object], text: str) -> bool:
+def _pay_for_compiling(pattern: str, work: Work) -> None:
+    if len(pattern) > _LONGEST_MET:
+        raise Unjudged("work_limit", f"the pattern is longer than {_LONGEST_MET:,} characters, too long to be compiled")
+    work.spend(len(pattern))
+    work.spend_uncounted(_MOST_STEPS_TO_COMPILE)
+
+
+def _bounded(match: Callable[..., object], text: str, work: Work) -> bool:
     if len(text) > MAX_CHARACTERS:
-        raise PatternError(f"the text is longer than {MAX_CHARACTERS} characters, too long to be matched")
+        raise Unjudged("work_limit", f"the text is longer than {MAX_CHARACTERS:,} characters, too long to be matched")
+    work.spend(1 + len(text) // _CHARACTERS_A_STEP)
     try:
-        return match(text, timeout=MAX_SECONDS) is not None
+        return match(text, timeout=work.pattern_seconds) is not None
     except TimeoutError:
-        raise PatternError(f"matching took longer than {MAX_SECONDS:g} s") from None
+        raise Unjudged("pattern_timeout", f"matching took longer than {work.pattern_seconds:g} s") from None
 
 
 def _spelled_out(piece: re.Match[str]) -> str:

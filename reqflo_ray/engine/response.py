@@ -1,4 +1,7 @@
-"""A response as assertions and outputs look at it: JSON decoded once, text, headers by name. It judges nothing."""
+"""A response as assertions and outputs look at it: JSON decoded once, text, headers by name; each look is paid for.
+
+It judges nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import codecs
 import re
 from typing import Final
 
+from reqflo_ray.engine.work import Work
 from reqflo_ray.model import json_text
 from reqflo_ray.model.exchange import Timings, TransportResponse
 from reqflo_ray.model.values import JsonValue
@@ -17,13 +21,17 @@ _UNDECODED: Final = object()
 
 
 class ResponseView:
-    """One response. Nothing is decoded before it is asked for, and nothing twice."""
+    """One response, and what may be spent on judging it. Nothing is decoded before it is asked for, and no JSON twice.
 
-    __slots__ = ("_document", "_problem", "response", "standard_json", "timings")
+    `json`, `text` and `contains` raise `Unjudged` if `work` has not enough left for the size of the body.
+    """
 
-    def __init__(self, response: TransportResponse, timings: Timings) -> None:
+    __slots__ = ("_document", "_problem", "response", "standard_json", "timings", "work")
+
+    def __init__(self, response: TransportResponse, timings: Timings, work: Work) -> None:
         self.response = response
         self.timings = timings
+        self.work = work
         self.standard_json = True
         self._document: JsonValue = _UNDECODED
         self._problem = ""
@@ -37,6 +45,7 @@ class ResponseView:
         if self._problem:
             raise json_text.NotJson(self._problem)
         if self._document is _UNDECODED:
+            self.work.spend_on_json(len(self.response.body))
             try:
                 self._document, self.standard_json = json_text.decode(self.response.body)
             except json_text.NotJson as problem:
@@ -47,6 +56,7 @@ class ResponseView:
     def text(self) -> str:
         """The body as text, by the charset that the response names (else UTF-8); what cannot be read is replaced."""
         body = self.response.body
+        self.work.spend_on_text(len(body))
         try:
             charset = codecs.lookup(self._charset()).name
             return body.decode("utf-8" if charset in _NO_CHARSETS else charset, errors="replace")
@@ -56,6 +66,7 @@ class ResponseView:
     def contains(self, text: str) -> bool:
         """Whether `text` is somewhere in the body."""
         if self._charset() == "utf-8":
+            self.work.spend_on_text(len(self.response.body))
             return text.encode(errors="replace") in self.response.body
         return text in self.text()
 

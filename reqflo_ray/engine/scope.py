@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from reqflo_ray.engine.conversion import ConversionError, convert
 from reqflo_ray.engine.expressions import Resolved, to_text
 from reqflo_ray.engine.faults import RowFault
-from reqflo_ray.engine.jsonpath import walk
+from reqflo_ray.engine.jsonpath_query import walk
 from reqflo_ray.engine.program import Declared, Program, Source
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Status

@@ -11,11 +11,12 @@ import msgspec
 
 from reqflo_ray.descriptors import MORE_DESCRIPTORS
 from reqflo_ray.engine.identity import idempotency_key
-from reqflo_ray.engine.judge import judge, poll_holds
+from reqflo_ray.engine.judge import judge
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.render import render_request
 from reqflo_ray.engine.retry import decide_retry
 from reqflo_ray.engine.scope import RowFault
+from reqflo_ray.engine.work import Unjudged, Work
 from reqflo_ray.errors import ReqfloError, SecretError
 from reqflo_ray.http.host_limits import NoRoomError
 from reqflo_ray.model.artifact import HttpStep, OnInterrupt
@@ -106,7 +107,7 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
         response = outcome.exchange.response
         if context.cookies is not None and response is not None:
             outcome.cookies = context.cookies.store(outcome.exchange.url, response.headers)
-        verdict = outcome.judgement = judge(prepared, outcome.exchange, context.scope)
+        verdict = outcome.judgement = judge(prepared, outcome.exchange, context.scope, Work())
         outcome.status, outcome.code, outcome.message = verdict.status, verdict.error_code, verdict.error_message
         outcome.captures = verdict.captures
         for warning in verdict.warnings:
@@ -117,6 +118,9 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
         outcome.code, outcome.message = "no_room_at_host", str(error)
     except SecretError as error:
         outcome.code, outcome.message = error.code, error.message
+    except Unjudged as limit:
+        outcome.status, outcome.code, outcome.message = Status.ERROR, limit.code, limit.message
+        outcome.exchange = without_unmasked(step, outcome.exchange)
     except BaseException as fault:
         outcome.code, outcome.message = told(fault)
         outcome.status, outcome.judgement = Status.ERROR, None
@@ -180,7 +184,7 @@ def _wait_before_next(
     if outcome.judgement is None or outcome.exchange is None:
         return None
     if step.poll is not None:
-        if poll_holds(prepared, outcome.exchange, context.scope):
+        if outcome.judgement.until_holds:
             return None
         interval = step.poll.interval_ms
         if context.worker.clock.monotonic() + interval / 1000 < poll_ends and interval < context.remaining_ms:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reqflo_ray.engine.compare import Incomparable, equal, holds
 from reqflo_ray.engine.patterns import PatternError
+from reqflo_ray.engine.work import Work
 from reqflo_ray.model.artifact import Operator
 from reqflo_ray.model.values import exact_number
 
@@ -58,7 +59,7 @@ Op = Operator
     ],
 )
 def test_an_operator_that_holds(operator: Operator, actual: Any, expected: Any) -> None:
-    assert holds(operator, actual, expected)
+    assert holds(operator, actual, expected, Work())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_an_operator_that_holds(operator: Operator, actual: Any, expected: Any) 
     ],
 )
 def test_an_operator_that_does_not_hold(operator: Operator, actual: Any, expected: Any) -> None:
-    assert not holds(operator, actual, expected)
+    assert not holds(operator, actual, expected, Work())
 
 
 @pytest.mark.parametrize(
@@ -111,25 +112,27 @@ def test_an_operator_that_does_not_apply_says_so_and_quotes_no_value(
     operator: Operator, actual: Any, expected: Any
 ) -> None:
     with pytest.raises(Incomparable) as caught:
-        holds(operator, actual, expected)
+        holds(operator, actual, expected, Work())
     assert str(caught.value)
 
 
 def test_a_pattern_that_is_none_is_refused() -> None:
     with pytest.raises(PatternError):
-        holds(Operator.MATCHES, "a", "(")
+        holds(Operator.MATCHES, "a", "(", Work())
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False), st.integers(0, 5))
 def test_zeros_after_the_point_change_nothing(number: Decimal, zeros: int) -> None:
     text = format(number, "f")
     longer = text + ("" if "." in text else ".") + "0" * (zeros + ("." not in text))
-    assert equal(exact_number(longer), exact_number(text if "." in text else text + ".0"))
+    assert equal(exact_number(longer), exact_number(text if "." in text else text + ".0"), Work())
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False))
 def test_the_orderings_agree_with_each_other(one: float, other: float) -> None:
     exact = Decimal(repr(other))
-    assert holds(Op.LESS_THAN, one, exact) is not holds(Op.GREATER_THAN_OR_EQUAL, one, exact)
-    assert holds(Op.LESS_THAN_OR_EQUAL, one, exact) is (holds(Op.LESS_THAN, one, exact) or equal(one, exact))
-    assert holds(Op.LESS_THAN, one, exact) is (one < other)
+    assert holds(Op.LESS_THAN, one, exact, Work()) is not holds(Op.GREATER_THAN_OR_EQUAL, one, exact, Work())
+    assert holds(Op.LESS_THAN_OR_EQUAL, one, exact, Work()) is (
+        holds(Op.LESS_THAN, one, exact, Work()) or equal(one, exact, Work())
+    )
+    assert holds(Op.LESS_THAN, one, exact, Work()) is (one < other)

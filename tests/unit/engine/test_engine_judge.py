@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.engine.judge import Judgement, judge, poll_holds
+from reqflo_ray.engine.judge import Judgement, judge
 from reqflo_ray.engine.scope import Scope
+from reqflo_ray.engine.work import Work
 from reqflo_ray.errors import DefinitionError
 from reqflo_ray.model.artifact import (
     Assertion,
@@ -41,7 +42,7 @@ def judged(make_scope: MakeScope, make_step: MakeStep) -> Callable[..., Judgemen
 
     def make(exchange: Exchange, **fields: Any) -> Judgement:
         scope = make_scope(make_step(**fields))
-        return judge(scope.program.steps[0], exchange, scope)
+        return judge(scope.program.steps[0], exchange, scope, Work())
 
     return make
 
@@ -274,7 +275,7 @@ def test_a_pattern_that_comes_from_data_and_is_none_fails_the_assertion(
         assertions=(Assertion(type=Kind.JSON_PATH, target="$", operator=Op.MATCHES, expected=ref("inputs.pattern")),)
     )
     scope = make_scope(step, inputs=(Input(name="pattern"),), row={"pattern": "("})
-    verdict = judge(scope.program.steps[0], answer(body='"x"'), scope)
+    verdict = judge(scope.program.steps[0], answer(body='"x"'), scope, Work())
     assert verdict.status is Status.FAILED
     assert "not a regular expression" in verdict.error_message
 
@@ -284,8 +285,8 @@ def test_what_is_expected_and_unset_is_compared_as_null(
 ) -> None:
     step = make_step(assertions=(Assertion(type=Kind.JSON_PATH, target="$.a", expected=ref("inputs.a")),))
     scope = make_scope(step, inputs=(Input(name="a"),))
-    assert judge(scope.program.steps[0], answer(body='{"a": null}'), scope).status is Status.PASSED
-    assert judge(scope.program.steps[0], answer(body='{"a": 1}'), scope).status is Status.FAILED
+    assert judge(scope.program.steps[0], answer(body='{"a": null}'), scope, Work()).status is Status.PASSED
+    assert judge(scope.program.steps[0], answer(body='{"a": 1}'), scope, Work()).status is Status.FAILED
 
 
 def test_a_secret_that_is_expected_is_never_shown(
@@ -294,8 +295,8 @@ def test_a_secret_that_is_expected_is_never_shown(
     step = make_step(assertions=(Assertion(type=Kind.JSON_PATH, target="$.a", expected=node_of("x-{{ secrets.S }}")),))
     scope = make_scope(step, secrets={})
     scope.secrets = {"S": SecretValue("S", "hunter2")}
-    good = judge(scope.program.steps[0], answer(body='{"a": "x-hunter2"}'), scope)
-    bad = judge(scope.program.steps[0], answer(body='{"a": "other"}'), scope)
+    good = judge(scope.program.steps[0], answer(body='{"a": "x-hunter2"}'), scope, Work())
+    bad = judge(scope.program.steps[0], answer(body='{"a": "other"}'), scope, Work())
     assert good.status is Status.PASSED
     assert good.assertions[0].expected == '"x-{{ secrets.S }}"'
     assert bad.error_message == 'json_path `$.a`: expected "other" to equal "x-{{ secrets.S }}"'
@@ -416,7 +417,7 @@ def test_a_failed_step_has_no_outputs_and_its_sensitive_ones_are_known_for_maski
         captures=(Capture(key="body.pin", root=CaptureRoot.BODY, path=("pin",)),),
     )
     scope = make_scope(step)
-    verdict = judge(scope.program.steps[0], answer(200, '{"pin": {"code": 90210}}'), scope)
+    verdict = judge(scope.program.steps[0], answer(200, '{"pin": {"code": 90210}}'), scope, Work())
     assert (verdict.status, verdict.outputs, verdict.captures) == (Status.FAILED, {}, {})
     assert scope.take_sensitive() == [("steps.s.outputs.pin.code", "90210")]
 
@@ -484,10 +485,10 @@ def test_a_poll_holds_when_all_it_waits_for_holds(make_scope: MakeScope, make_st
     )
     scope = make_scope(make_step(poll=Poll(interval_ms=10, timeout_ms=100, until=until)))
     step = scope.program.steps[0]
-    assert poll_holds(step, answer(200, '{"state": "done"}'), scope)
-    assert not poll_holds(step, answer(200, '{"state": "busy"}'), scope)
-    assert not poll_holds(step, answer(503, '{"state": "done"}'), scope)
+    assert judge(step, answer(200, '{"state": "done"}'), scope, Work()).until_holds
+    assert not judge(step, answer(200, '{"state": "busy"}'), scope, Work()).until_holds
+    assert not judge(step, answer(503, '{"state": "done"}'), scope, Work()).until_holds
     broken = Exchange(request_headers=(), url="http://h/", timings=Timings(total_ms=1))
-    assert not poll_holds(step, broken, scope)
-    assert judge(step, answer(503, '{"state": "done"}'), scope).status is Status.FAILED
-    assert len(judge(step, answer(200, '{"state": "done"}'), scope).assertions) == 2
+    assert not judge(step, broken, scope, Work()).until_holds
+    assert judge(step, answer(503, '{"state": "done"}'), scope, Work()).status is Status.FAILED
+    assert len(judge(step, answer(200, '{"state": "done"}'), scope, Work()).assertions) == 2

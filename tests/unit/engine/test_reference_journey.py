@@ -12,6 +12,7 @@ from reqflo_ray.engine.judge import judge
 from reqflo_ray.engine.program import Program
 from reqflo_ray.engine.render import render_request
 from reqflo_ray.engine.scope import RowFault, Scope
+from reqflo_ray.engine.work import Work
 from reqflo_ray.model.exchange import Exchange
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Status
@@ -49,7 +50,7 @@ def test_the_token_request_carries_the_secret_and_its_fingerprint_does_not(progr
 def test_the_token_is_kept_as_sensitive_and_shown_to_nobody(
     program: Program, scope: Scope, answer: Callable[..., Exchange]
 ) -> None:
-    verdict = judge(program.steps[0], answer(200, '{"access_token":"tok_0123456789"}'), scope)
+    verdict = judge(program.steps[0], answer(200, '{"access_token":"tok_0123456789"}'), scope, Work())
     assert verdict.status is Status.PASSED
     assert verdict.captures == {"outputs.access_token": "tok_0123456789"}
     assert verdict.outputs == {"access_token": "[sensitive:steps.token.outputs.access_token]"}
@@ -88,7 +89,7 @@ def test_the_fingerprint_depends_on_the_row(program: Program, scope: Scope) -> N
 def test_a_created_order_passes_and_gives_its_id(
     program: Program, scope: Scope, answer: Callable[..., Exchange]
 ) -> None:
-    verdict = judge(program.steps[1], answer(201, CREATED), with_token(scope))
+    verdict = judge(program.steps[1], answer(201, CREATED), with_token(scope), Work())
     assert verdict.status is Status.PASSED
     assert verdict.captures == {"outputs.order_id": "ord-1"}
     assert [result.status for result in verdict.assertions] == [Status.PASSED] * 3
@@ -97,7 +98,7 @@ def test_a_created_order_passes_and_gives_its_id(
 def test_an_order_of_somebody_else_fails_and_says_so(
     program: Program, scope: Scope, answer: Callable[..., Exchange]
 ) -> None:
-    verdict = judge(program.steps[1], answer(201, CREATED.replace("cus-331", "cus-9")), with_token(scope))
+    verdict = judge(program.steps[1], answer(201, CREATED.replace("cus-331", "cus-9")), with_token(scope), Work())
     assert verdict.status is Status.FAILED
     assert verdict.error_code == "assertion_failed"
     assert verdict.error_message == 'json_path `$.order.customer_id`: expected "cus-9" to equal "cus-331"'
@@ -112,7 +113,7 @@ def test_reading_back_puts_the_id_in_the_path_and_compares_by_value(
     scope.conclude("create", Status.PASSED, {"outputs.order_id": "ord/1 ä"})
     rendered = render_request(program.steps[2], scope, {})
     assert rendered.request.url == "http://127.0.0.1:8480/orders/ord%2F1%20%C3%A4"
-    verdict = judge(program.steps[2], answer(200, '{"order":{"total":287}}', total_ms=2500.0), scope)
+    verdict = judge(program.steps[2], answer(200, '{"order":{"total":287}}', total_ms=2500.0), scope, Work())
     assert verdict.status is Status.PASSED  # the response time is soft
     assert verdict.assertions[3].status is Status.FAILED
 

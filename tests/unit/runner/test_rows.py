@@ -104,6 +104,25 @@ def test_a_failed_assertion_is_not_tried_again_where_only_errors_are(tmp_path: P
     assert len(api.seen) == 1 and outcome.result.status is Status.FAILED
 
 
+@pytest.mark.parametrize("sensitive", [False, True])
+@pytest.mark.parametrize(
+    "more",
+    ["      retry: {count: 3, causes: [error, failed]}", "      poll: {until: [{type: status_code, expected: 201}]}"],
+)
+def test_an_answer_that_cannot_be_judged_is_an_error_and_is_not_asked_for_again(
+    tmp_path: Path, sensitive: bool, more: str
+) -> None:
+    outputs = f"      outputs: [{{name: all, path: $.body, sensitive: {str(sensitive).lower()}}}]"
+    outcome, api = Journey(tmp_path, one_step(f"{outputs}\n{more}")).run(ok(["many-words" for _ in range(100_000)]))
+    assert len(api.seen) == 1
+    assert (outcome.result.status, outcome.result.error_code) == (Status.ERROR, "value_too_large")
+    record = outcome.records[0]
+    assert record.error_message.startswith("output `all`: the value is larger than 1,048,576 bytes")
+    # What is sensitive in it is not known, so it is not kept.
+    assert (record.response_body is None) is sensitive
+    assert b"many-words" not in msgspec.msgpack.encode(record) or not sensitive
+
+
 def test_a_poll_repeats_until_its_condition_holds(tmp_path: Path) -> None:
     text = one_step(
         "      poll: {interval: 1s, timeout: 10s,\n"
