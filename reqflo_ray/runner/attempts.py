@@ -11,12 +11,11 @@ import msgspec
 
 from reqflo_ray.descriptors import MORE_DESCRIPTORS
 from reqflo_ray.engine.identity import idempotency_key
-from reqflo_ray.engine.judge import judge
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.render import render_request
 from reqflo_ray.engine.retry import decide_retry
 from reqflo_ray.engine.scope import RowFault
-from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.engine.work import Unjudged
 from reqflo_ray.errors import ReqfloError, SecretError
 from reqflo_ray.http.host_limits import NoRoomError
 from reqflo_ray.model.artifact import HttpStep, OnInterrupt
@@ -107,7 +106,7 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
         response = outcome.exchange.response
         if context.cookies is not None and response is not None:
             outcome.cookies = context.cookies.store(outcome.exchange.url, response.headers)
-        verdict = outcome.judgement = judge(prepared, outcome.exchange, context.scope, Work())
+        verdict = outcome.judgement = await worker.judging.judge(prepared, outcome.exchange, context.scope)
         outcome.status, outcome.code, outcome.message = verdict.status, verdict.error_code, verdict.error_message
         outcome.captures = verdict.captures
         for warning in verdict.warnings:

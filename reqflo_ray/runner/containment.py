@@ -6,8 +6,6 @@ It decides which errors are a row's own and which end more than a row. It must n
 from __future__ import annotations
 
 import errno
-import traceback
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -22,13 +20,13 @@ from reqflo_ray.model.artifact import HttpStep
 from reqflo_ray.model.exchange import Exchange
 from reqflo_ray.model.journal import Completion
 from reqflo_ray.model.results import INTERNAL_ERROR, ResendReason, Status, StepRecord
+from reqflo_ray.runner.fault_place import place_of
 from reqflo_ray.runner.row_context import FIRST_SEND, Outcome, Resend, RowContext, Suspended
 
 # What the machine has run out of, or cannot do, is nothing that a row has done: the run can be resumed elsewhere.
 _OF_THE_MACHINE: Final = NONE_FREE.union(
     (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.ENOMEM)
 )
-_OWN_ROOT: Final = Path(__file__).parent.parent
 
 
 def told(fault: BaseException) -> tuple[str, str]:
@@ -51,16 +49,6 @@ def told(fault: BaseException) -> tuple[str, str]:
             return INTERNAL_ERROR, f"reqflo-ray failed with {place_of(fault)}"
         case _:
             raise fault
-
-
-def place_of(fault: BaseException) -> str:
-    """The kind of an error and the place in our code from which it came: `KeyError in take (captures.py:77)`."""
-    frames = traceback.extract_tb(fault.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_OWN_ROOT)]
-    # The deepest of ours says most; below it there are only libraries.
-    for frame in (own or frames)[-1:]:
-        return f"{type(fault).__name__} in {frame.name} ({Path(frame.filename).name}:{frame.lineno})"
-    return type(fault).__name__
 
 
 def without_unmasked(step: HttpStep, exchange: Exchange | None) -> Exchange | None:

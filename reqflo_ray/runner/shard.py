@@ -35,7 +35,8 @@ from reqflo_ray.model.results import (
     Status,
 )
 from reqflo_ray.runner.account import NAMED_FAILURES, ShardAccount, failure_of
-from reqflo_ray.runner.containment import place_of, told
+from reqflo_ray.runner.containment import told
+from reqflo_ray.runner.fault_place import place_of
 from reqflo_ray.runner.fence import Fence
 from reqflo_ray.runner.journals import read_journals
 from reqflo_ray.runner.meter import MeteredLog

@@ -10,18 +10,21 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
-from reqflo_ray.engine.program import Program, prepare
+from reqflo_ray.engine.judge import Judgement
+from reqflo_ray.engine.program import PreparedStep, Program, prepare
+from reqflo_ray.engine.scope import Scope
 from reqflo_ray.errors import Problem
 from reqflo_ray.http.factory import create_transport
 from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.model.clock import Clock
-from reqflo_ray.model.exchange import Transport
+from reqflo_ray.model.exchange import Exchange, Transport
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.account import ShardAccount
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.runner.judging import Judging
 from reqflo_ray.runner.meter import Meter
 from reqflo_ray.runner.pacing import AskForTurns, Pacer, choose_pacer
 from reqflo_ray.runner.row_places import RowPlaces
@@ -42,6 +45,14 @@ def unknown_node(owner: Owner) -> bool:
     return False
 
 
+class Judges(Protocol):
+    """Judges the answers to the steps of the run."""
+
+    async def judge(self, step: PreparedStep, exchange: Exchange, scope: Scope) -> Judgement:
+        """See `Judging.judge`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
@@ -60,6 +71,7 @@ class Worker:
     pacer: Pacer
     hosts: HostLimits
     rows: RowPlaces
+    judging: Judges
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
     accounts: dict[int, ShardAccount] = field(default_factory=dict)
@@ -142,12 +154,14 @@ async def open_worker(
             warnings[:] = [fewer_rows(rows.count, options.concurrency, cause)]
 
     transport = create_transport(run.http, limit=count, short=short)
+    program = prepare(artifact, run)
+    judging = Judging(program)
     with no_core_dumps(), _seldom_collected():
         try:
             yield Worker(
                 folder=folder,
                 run=run,
-                program=prepare(artifact, run),
+                program=program,
                 transport=transport,
                 secrets=SecretStore(run.secrets, redactor),
                 redactor=redactor,
@@ -156,9 +170,11 @@ async def open_worker(
                 pacer=choose_pacer(options.rate, ask, clock),
                 hosts=HostLimits(run.http.max_in_flight_per_host),
                 rows=rows,
+                judging=judging,
                 warnings=warnings,
                 sealer=sealer,
                 node_lives=node_lives,
             )
         finally:
+            await judging.close()
             await transport.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from simulation import Bomb, Disk, SimulatedClock, SimulatedStorage
+from simulation import Bomb, Disk, JudgedHere, SimulatedClock, SimulatedStorage
 
 from reqflo_ray.compiler.compile import compile_journey
 from reqflo_ray.compiler.workspace import load_workspace
@@ -151,6 +151,7 @@ class Journey:
             pacer=Unpaced(),
             hosts=HostLimits(0),
             rows=RowPlaces(1),
+            judging=JudgedHere(),
             meter=self.meter,
             sealer=self.sealer,
         )

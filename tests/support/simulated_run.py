@@ -11,7 +11,17 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 from pyarrow import parquet
-from simulation import Answering, Bomb, Crash, Disk, OneStepBomb, SimulatedClock, SimulatedShop, SimulatedStorage
+from simulation import (
+    Answering,
+    Bomb,
+    Crash,
+    Disk,
+    JudgedHere,
+    OneStepBomb,
+    SimulatedClock,
+    SimulatedShop,
+    SimulatedStorage,
+)
 
 from reqflo_ray.compiler.compile import compile_journey
 from reqflo_ray.compiler.workspace import load_workspace
@@ -176,6 +186,7 @@ class SimulatedRun:
             pacer=Unpaced(),
             hosts=HostLimits(0),
             rows=RowPlaces(self.record.options.concurrency),
+            judging=JudgedHere(),
             sealer=find_sealer(RunFolder(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)),
         )
 

@@ -19,6 +19,10 @@ from reqflo_ray.demo.api import DemoApi
 from reqflo_ray.demo.ledger import Ledger
 from reqflo_ray.demo.messages import Request
 from reqflo_ray.demo.shop import Shop
+from reqflo_ray.engine.judge import Judgement, judge
+from reqflo_ray.engine.program import PreparedStep
+from reqflo_ray.engine.scope import Scope
+from reqflo_ray.engine.work import Work
 from reqflo_ray.errors import StoreError
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 
@@ -347,6 +351,13 @@ class SimulatedClock:
     async def sleep(self, seconds: float) -> None:
         self._seconds += seconds
         await asyncio.sleep(0)
+
+
+class JudgedHere:
+    """Judges every answer where it is, with the whole budget: no processes."""
+
+    async def judge(self, step: PreparedStep, exchange: Exchange, scope: Scope) -> Judgement:
+        return judge(step, exchange, scope, Work())
 
 
 def _json(status: int, body: Any) -> TransportResponse:

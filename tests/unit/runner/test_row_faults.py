@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import simulation
 from simulated_run import SimulatedRun, artifact_that_must_not_repeat
 from simulation import Bomb, Crash, SimulatedTransport
 
@@ -57,8 +58,8 @@ STAGES = {
     "the idempotency key": Stage(attempts, "idempotency_key", 1, "create", 1),
     "waiting for room": Stage(attempts, "_bounded", 2, "create", 1),
     "sending": Stage(SimulatedTransport, "send", 2, "create", 1),
-    "judging": Stage(attempts, "judge", 2, "create", 2, answered=True),
-    "judging what is sensitive": Stage(attempts, "judge", 1, "token", 1),
+    "judging": Stage(simulation, "judge", 2, "create", 2, answered=True),
+    "judging what is sensitive": Stage(simulation, "judge", 1, "token", 1),
     "deciding on a retry": Stage(attempts, "decide_retry", 2, "create", 2, answered=True),
     "telling the redactor": Stage(RowContext, "register_sensitive", 4, "create", 2),
     "registering a sensitive value": Stage(Redactor, "register", 1, "token", 1),

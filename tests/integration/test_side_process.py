@@ -1,0 +1,294 @@
+"""Answers that are too much for the event loop are judged in a real process beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reqflo_ray.engine.judge import Judgement, judge
+from reqflo_ray.engine.program import Program, prepare
+from reqflo_ray.engine.scope import Scope
+from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.model.artifact import (
+    Artifact,
+    Assertion,
+    AssertionType,
+    Capture,
+    CaptureRoot,
+    HttpStep,
+    Input,
+    JourneyIdentity,
+    Operator,
+    Output,
+    Poll,
+    RequestTemplate,
+)
+from reqflo_ray.model.exchange import Exchange, Timings, TransportResponse
+from reqflo_ray.model.plan import Environment, Row, RunRecord, Service
+from reqflo_ray.model.results import Status
+from reqflo_ray.model.values import Literal, Namespace, Reference
+from reqflo_ray.runner.judging import STEPS_HERE, Judging
+
+MANY = json.dumps({"a": [{"k": number, "d": 1.50} for number in range(20_000)]}).encode()
+FOUND = Assertion(type=AssertionType.JSON_PATH, target="$.a[?@.k == 19999].k", operator=Operator.EXISTS)
+NOT_FOUND = Assertion(type=AssertionType.JSON_PATH, target="$.a[?@.k == -1].k", operator=Operator.EXISTS)
+SLOW = Assertion(type=AssertionType.JSON_PATH, target="$..[?@..[?@..x]]", operator=Operator.NOT_EXISTS)
+# What takes long: everything within everything within everything.
+DEEP = b"[" * 350 + b"]" * 350
+LESS_DEEP = b"[" * 180 + b"]" * 180
+
+
+def program_of(*assertions: Assertion, inputs: tuple[Input, ...] = (), **fields: Any) -> Program:
+    step = HttpStep(
+        id="s",
+        request=RequestTemplate(method="GET", service="a", path=("/",)),
+        assertions=assertions,
+        **fields,
+    )
+    run = RunRecord(
+        run_id="r",
+        nonce="00" * 16,
+        created_at="2026-01-01T00:00:00Z",
+        artifact="ab" * 32,
+        journey="j",
+        environment=Environment(name="e", services={"a": Service(base_url=Literal("http://127.0.0.1:1"))}),
+    )
+    return prepare(Artifact(journey=JourneyIdentity(name="j"), steps=(step,), inputs=inputs), run)
+
+
+def answer(body: bytes, status: int = 200) -> Exchange:
+    response = TransportResponse(
+        status=status, reason="", headers=(("X-A", "ä"),), body=body, wire_size=len(body), peer="[::1]:1"
+    )
+    return Exchange(request_headers=(), url="http://127.0.0.1:1/", timings=Timings(total_ms=1.5), response=response)
+
+
+def scope_of(program: Program, row: Mapping[str, Any] | None = None) -> Scope:
+    return Scope(program, Row(index=0, key="k", values=dict(row or {})))
+
+
+def children() -> set[int]:
+    mine = os.getpid()
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == mine:
+                found.add(int(folder.name))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    before = children()
+    yield
+    assert children() <= before
+
+
+def with_judging(program: Program, use: Callable[[Judging], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        judging = Judging(program)
+        try:
+            return await use(judging)
+        finally:
+            await judging.close()
+
+    return asyncio.run(run())
+
+
+def judged(program: Program, exchange: Exchange, scope: Scope) -> Judgement:
+    return with_judging(program, lambda judging: judging.judge(program.steps[0], exchange, scope))
+
+
+SENSITIVE = Output(name="pin", root=CaptureRoot.BODY, path="$.a[1].k", sensitive=True)
+
+
+@pytest.mark.parametrize(
+    ("assertions", "body", "fields"),
+    [
+        ((FOUND, NOT_FOUND), MANY, {}),
+        ((FOUND,), MANY, {"outputs": (SENSITIVE, Output(name="d", root=CaptureRoot.BODY, path="$.a[0].d"))}),
+        ((FOUND,), MANY, {"captures": (Capture(key="body.a", root=CaptureRoot.BODY, path=("a", 0)),)}),
+        ((FOUND,), MANY, {"poll": Poll(until=(FOUND,), interval_ms=1, timeout_ms=1)}),
+        ((FOUND,), MANY, {"poll": Poll(until=(NOT_FOUND,), interval_ms=1, timeout_ms=1)}),
+        ((FOUND,), b'{"a": [NaN, "\\ud800", 1.00, 123456789012345678901234567890.5' + b', "x"' * 20_000 + b"]}", {}),
+        ((FOUND,), b"\xff" * 500_000, {"outputs": (Output(name="x", root=CaptureRoot.BODY, path="$"),)}),
+    ],
+)  # fmt: skip
+def test_a_judgement_is_the_same_wherever_it_was_made(
+    assertions: tuple[Assertion, ...], body: bytes, fields: Any
+) -> None:
+    program = program_of(*assertions, **fields)
+    here, aside = scope_of(program), scope_of(program)
+    with pytest.raises(Unjudged):  # or this would not be judged aside
+        judge(program.steps[0], answer(body), scope_of(program), Work(STEPS_HERE))
+    assert judged(program, answer(body), aside) == judge(program.steps[0], answer(body), here, Work())
+    assert aside.take_sensitive() == here.take_sensitive()
+
+
+def test_the_values_of_the_row_are_known_there_too() -> None:
+    expected = Reference(Namespace.INPUTS, "n")
+    last = Assertion(type=AssertionType.JSON_PATH, target="$.a[?@.k == 19999].k", expected=expected)
+    program = program_of(last, inputs=(Input(name="n", required=True, sensitive=True),))
+
+    async def use(judging: Judging) -> list[Judgement]:
+        return [
+            await judging.judge(program.steps[0], answer(MANY), scope_of(program, row))
+            for row in ({"n": 19_999}, {"n": 7}, {})
+        ]
+
+    right, wrong, missing = with_judging(program, use)
+    assert [right.status, wrong.status, missing.status] == [Status.PASSED, Status.FAILED, Status.FAILED]
+    assert right.assertions[0].expected == wrong.assertions[0].expected == '"[sensitive:inputs.n]"'
+    assert "the expected value cannot be had: `inputs.n` has no value" in missing.error_message
+
+
+def test_what_takes_too_many_steps_is_an_error_there_and_the_process_goes_on() -> None:
+    same = Assertion(type=AssertionType.JSON_PATH, target="$.a[?$.b != $.c]", operator=Operator.NOT_EXISTS)
+    program = program_of(same)
+
+    def text(items: int) -> bytes:  # each item compares two texts that are long, and the same
+        return json.dumps({"a": [0] * items, "b": "x" * 2**20, "c": "x" * 2**20}).encode()
+
+    async def use(judging: Judging) -> None:
+        with pytest.raises(Unjudged, match="more than 50,000,000 steps") as refused:
+            await judging.judge(program.steps[0], answer(text(4000)), scope_of(program))
+        assert refused.value.code == "work_limit"
+        before = children()
+        assert (await judging.judge(program.steps[0], answer(text(2000)), scope_of(program))).status is Status.PASSED
+        assert children() == before
+
+    with_judging(program, use)
+
+
+def test_the_event_loop_goes_on_while_an_answer_is_judged() -> None:
+    program = program_of(SLOW)
+    pauses: list[float] = []
+
+    async def use(judging: Judging) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(judging.judge(program.steps[0], answer(LESS_DEEP), scope_of(program)))
+        last = loop.time()
+        while not task.done():
+            await asyncio.sleep(0.001)
+            now = loop.time()
+            pauses.append(now - last)
+            last = now
+        await task
+
+    with_judging(program, use)
+    assert sum(pauses) > 0.5  # it took long enough to tell
+    assert max(pauses) < 0.5
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGPROF, "judging_timeout"), (signal.SIGKILL, "judging_killed")])
+def test_a_process_that_is_killed_at_a_job_is_an_error_of_that_row_and_is_replaced(number: int, code: str) -> None:
+    program = program_of(SLOW)
+
+    async def use(judging: Judging) -> None:
+        before = children()
+        task = asyncio.ensure_future(judging.judge(program.steps[0], answer(DEEP), scope_of(program)))
+        await asyncio.sleep(1)
+        os.kill((children() - before).pop(), number)
+        with pytest.raises(Unjudged) as refused:
+            await task
+        assert refused.value.code == code
+        short = answer(b"[" * 120 + b"]" * 120)
+        assert (await judging.judge(program.steps[0], short, scope_of(program))).status is Status.PASSED
+
+    with_judging(program, use)
+
+
+def test_a_process_that_died_between_two_jobs_is_replaced_and_nobody_notices() -> None:
+    program = program_of(FOUND)
+
+    async def use(judging: Judging) -> None:
+        for _ in range(2):
+            before = children()
+            assert (await judging.judge(program.steps[0], answer(MANY), scope_of(program))).status is Status.PASSED
+            for process in children() - before:
+                os.kill(process, signal.SIGKILL)
+            await asyncio.sleep(0.05)
+
+    with_judging(program, use)
+
+
+def test_a_row_that_is_given_up_takes_its_job_along_and_the_next_one_is_served() -> None:
+    program = program_of(SLOW)
+
+    async def use(judging: Judging) -> None:
+        long = asyncio.ensure_future(judging.judge(program.steps[0], answer(DEEP), scope_of(program)))
+        await asyncio.sleep(0.3)
+        waiting = asyncio.ensure_future(
+            judging.judge(program.steps[0], answer(b"[" * 120 + b"]" * 120), scope_of(program))
+        )
+        long.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await long
+        assert (await waiting).status is Status.PASSED
+
+    with_judging(program, use)
+
+
+def test_it_works_on_a_loop_in_another_thread_with_uvloop() -> None:
+    import uvloop
+
+    program, results = program_of(FOUND), list[Status]()
+
+    async def use() -> None:
+        judging = Judging(program)
+        results.append((await judging.judge(program.steps[0], answer(MANY), scope_of(program))).status)
+        await judging.close()
+
+    thread = threading.Thread(target=lambda: uvloop.new_event_loop().run_until_complete(use()))
+    thread.start()
+    thread.join()
+    assert results == [Status.PASSED]
+
+
+def test_the_process_ends_with_its_worker_also_while_it_is_at_a_job(tmp_path: Path) -> None:
+    # A program without a `__main__` guard: nothing of it runs in the side process.
+    script = tmp_path / "program.py"
+    script.write_text(
+        textwrap.dedent(f"""\
+        import asyncio, os, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        print("begun", flush=True)
+        from test_side_process import SLOW, DEEP, Judging, answer, children, program_of, scope_of
+
+        async def main():
+            program = program_of(SLOW)
+            asyncio.ensure_future(Judging(program).judge(program.steps[0], answer(DEEP), scope_of(program)))
+            while not children():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
+            print(*children(), flush=True)
+            await asyncio.sleep(60)
+
+        asyncio.run(main())
+        """)
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        begun, side = worker.stdout.readline(), int(worker.stdout.readline())
+        worker.kill()
+        assert worker.stdout.read() == ""
+    assert begun == "begun\n"
+    for _ in range(100):
+        state = Path(f"/proc/{side}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        threading.Event().wait(0.05)
+    os.kill(side, signal.SIGKILL)
+    pytest.fail("the side process outlived its worker")
