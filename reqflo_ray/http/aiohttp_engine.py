@@ -138,6 +138,7 @@ class AiohttpEngine:
             reader = BodyReader(encodings, self._max_body_bytes)
             while not content.at_eof() and (chunk := await content.readany()):
                 reader.feed(chunk)
+                await reader.decode_all()
             if watch.broken:
                 raise short_body_failure(place)
             body = reader.finish()

@@ -1,18 +1,23 @@
-"""Collects a response body, undoing its content encoding piece by piece so that no small answer can fill the memory.
+"""Collects a response body, undoing its content encoding piece by piece so that no small answer can fill the memory or
+hold up an event loop.
 
 Bounded by the decoded size, at every stage of a stacked encoding. Knows nothing of connections.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 MAX_ENCODINGS: Final = 3
 _PIECE: Final = 64 * 1024
+# About a millisecond.
+_PIECES_A_TURN: Final = 4
 # RFC 9659: a zstd window of more than 8 MiB is not for the web.
 _ZSTD_WINDOW_LOG_MAX: Final = 23
 
@@ -23,6 +28,9 @@ class BodyTooLargeError(Exception):
 
 class CorruptBodyError(Exception):
     """The bytes are not what the content encoding says, or end before it does."""
+
+
+_NO_MORE: Final = object()
 
 
 class _Stage(Protocol):
@@ -36,7 +44,8 @@ class _Stage(Protocol):
 
 
 class BodyReader:
-    """Feed it what came over the wire; `finish` gives the decoded body. `wire_size` counts bytes before decoding.
+    """Feed it what came over the wire, and let it decode that in turns; `finish` gives the decoded body when there is
+    nothing left to decode. `wire_size` counts bytes before decoding.
 
     `encodings` are the values of the Content-Encoding headers in order; if one of them is unknown, the body stays as
     received. Raises `CorruptBodyError` if there are more than three, `BodyTooLargeError` beyond `limit` bytes.
@@ -47,6 +56,11 @@ class BodyReader:
         self._limit = limit
         self._size = 0
         self._stages = _stages(encodings) if encodings else []
+        # What is encoded still is hardly larger than what it holds, unless it is made to keep us busy.
+        self._encoded_limit = limit + limit // 100 + _PIECE
+        self._encoded_sizes = [0] * len(self._stages)
+        self._fed: deque[bytes] = deque()
+        self._turns: Iterator[None] | None = None
         self._first = b""
         self._rest: io.BytesIO | None = None
 
@@ -54,9 +68,26 @@ class BodyReader:
         """Take the next bytes of the wire."""
         self.wire_size += len(chunk)
         if self._stages:
-            self._decode(chunk, 0)
+            self._fed.append(chunk)
         else:
             self._keep(chunk)
+
+    def decode(self) -> bool:
+        """Decode for one turn, about a millisecond; whether all that was fed is decoded."""
+        if self._turns is None:
+            if not self._fed:
+                return True
+            self._turns = self._decode_fed()
+        for _ in range(_PIECES_A_TURN):
+            if next(self._turns, _NO_MORE) is _NO_MORE:
+                self._turns = None
+                return True
+        return False
+
+    async def decode_all(self) -> None:
+        """Decode all that was fed, and let others come in between the turns."""
+        while not self.decode():  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
     def finish(self) -> bytes:
         """The whole decoded body."""
@@ -66,12 +97,21 @@ class BodyReader:
         # BytesIO hands its buffer out without a copy, which bounds the peak.
         return self._first if self._rest is None else self._rest.getvalue()
 
-    def _decode(self, data: bytes, depth: int) -> None:
+    def _decode_fed(self) -> Iterator[None]:
+        while self._fed:
+            yield from self._decode(self._fed.popleft(), 0)
+
+    def _decode(self, data: bytes, depth: int) -> Iterator[None]:
+        """Decode `data` at that stage and all after it, with a stop after every piece."""
         if depth == len(self._stages):
             self._keep(data)
             return
+        self._encoded_sizes[depth] += len(data)
+        if self._encoded_sizes[depth] > self._encoded_limit:
+            raise BodyTooLargeError
         for piece in self._stages[depth].feed(data):
-            self._decode(piece, depth + 1)
+            yield from self._decode(piece, depth + 1)
+            yield
 
     def _keep(self, data: bytes) -> None:
         self._size += len(data)

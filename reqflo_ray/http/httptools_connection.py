@@ -34,7 +34,8 @@ _CONTINUE_SECONDS: Final = 1.0
 _IDLE: Final = 0
 _HEAD: Final = 1
 _BODY: Final = 2
-_DONE: Final = 3
+_DECODING: Final = 3  # all of the body is there
+_DONE: Final = 4
 
 
 class Connection(asyncio.Protocol):
@@ -93,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._reason = b""
         self._headers: list[tuple[str, str]] = []
         self._head_end = 0
+        self._decoding = False
         self._state = _HEAD
         watch.peer = self.peer
         watch.writing = True
@@ -154,7 +156,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, error: ExchangeError) -> None:
         self._usable = False
-        if self._state in (_HEAD, _BODY):
+        if self._state in (_HEAD, _BODY, _DECODING):
             self._state = _DONE
             if not self._answered.done():
                 self._answered.set_exception(error)
@@ -273,11 +275,38 @@ class Connection(asyncio.Protocol):
         self._head_end = self._watch.received
         try:
             self._reader.feed(data)
+            if self._decoding or self._reader.decode():
+                return
         except BodyTooLargeError:
-            text = f"the body of {self._place} is larger than {self._max_body_bytes} bytes"
-            self._fail(ExchangeError(FailureKind.TOO_LARGE, text))
+            self._too_large()
         except CorruptBodyError:
             self._corrupt()
+        else:
+            # A small piece may hold megabytes. Nothing more is read until they are decoded, and others come in between.
+            self._decoding = True
+            self._transport.pause_reading()
+            self._loop.call_soon(self._decode_on)
+
+    def _decode_on(self) -> None:
+        if self._state not in (_BODY, _DECODING):
+            return
+        self._heard = perf_counter()  # it is not the server that is slow
+        try:
+            if self._reader.decode():
+                self._decoded()
+            else:
+                self._loop.call_soon(self._decode_on)
+        except BodyTooLargeError:
+            self._too_large()
+        except CorruptBodyError:
+            self._corrupt()
+
+    def _decoded(self) -> None:
+        self._decoding = False
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+        if self._state == _DECODING:
+            self._finish()
 
     def on_message_complete(self) -> None:
         """The answer is complete, or an interim one is."""
@@ -288,14 +317,20 @@ class Connection(asyncio.Protocol):
             return
         if self._state != _BODY:
             return
+        self._watch.ended = perf_counter()
+        self._usable = self._usable and self._parser.should_keep_alive()
+        if self._decoding:
+            self._state = _DECODING
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
         try:
             body = self._reader.finish()
         except CorruptBodyError:
             self._corrupt()
             return
         self._state = _DONE
-        self._watch.ended = perf_counter()
-        self._usable = self._usable and self._parser.should_keep_alive()
         self._response = TransportResponse(
             status=self._status,
             reason=self._reason.decode("latin-1"),
@@ -307,6 +342,10 @@ class Connection(asyncio.Protocol):
         )
         if not self._answered.done():
             self._answered.set_result(None)
+
+    def _too_large(self) -> None:
+        text = f"the body of {self._place} is larger than {self._max_body_bytes} bytes"
+        self._fail(ExchangeError(FailureKind.TOO_LARGE, text))
 
     def _corrupt(self) -> None:
         self._fail(protocol_failure(self._place, "has a body that its Content-Encoding does not fit"))

@@ -102,6 +102,7 @@ class HttpxEngine:
             reader = BodyReader(tuple(v for n, v in headers if n.lower() == "content-encoding"), self._max_body_bytes)
             async for chunk in response.aiter_raw():
                 reader.feed(chunk)
+                await reader.decode_all()
             body = reader.finish()
         except BodyTooLargeError:
             limit = self._max_body_bytes

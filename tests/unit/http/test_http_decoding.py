@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -35,6 +36,8 @@ def decoded(wire: bytes, *encodings: str, limit: int = MIB, step: int = 1000) ->
     reader = BodyReader(encodings, limit)
     for start in range(0, len(wire), step):
         reader.feed(wire[start : start + step])
+        while not reader.decode():
+            pass
     assert reader.wire_size == len(wire)
     return reader.finish()
 
@@ -131,3 +134,26 @@ def test_a_zstd_window_that_is_not_for_the_web_is_refused() -> None:
     wire = compressor.compress(bytes(MIB)) + compressor.flush()
     with pytest.raises(CorruptBodyError):
         decoded(wire, "zstd", limit=2 * MIB)
+
+
+@pytest.mark.parametrize("encodings", [("gzip",), ("deflate",), ("br",), ("zstd",), ("gzip", "gzip")])
+def test_one_turn_decodes_little_however_much_is_in_a_piece(encodings: tuple[str, ...]) -> None:
+    body = wire = bytes(8 * MIB)
+    for encoding in encodings:
+        wire = ENCODERS[encoding](wire)
+    reader = BodyReader(encodings, len(body))
+    reader.feed(wire)
+    sizes = [0]
+    while not reader.decode():
+        sizes.append(reader._size)
+    assert reader.finish() == body
+    assert max(later - earlier for earlier, later in itertools.pairwise(sizes)) <= MIB // 2
+
+
+@pytest.mark.parametrize("outer", ["gzip", "br", "zstd"])
+def test_a_stage_that_gives_nothing_for_all_that_it_takes_is_stopped_too(outer: str) -> None:
+    empty_blocks = gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * (8 * MIB // 5)
+    with pytest.raises(BodyTooLargeError):
+        decoded(ENCODERS[outer](empty_blocks), "gzip", outer, limit=MIB)
+    with pytest.raises(BodyTooLargeError):
+        decoded(empty_blocks, "gzip", limit=MIB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 from collections.abc import Callable
 from typing import Any, cast
@@ -29,6 +30,7 @@ class Remembering:
     def __init__(self) -> None:
         self.written = b""
         self.closed = False
+        self.reads = True
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -38,6 +40,14 @@ class Remembering:
 
     def abort(self) -> None:
         self.closed = True
+
+    def pause_reading(self) -> None:
+        assert self.reads
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        assert not self.reads
+        self.reads = True
 
     def is_closing(self) -> bool:
         return self.closed
@@ -52,9 +62,9 @@ class Remembering:
 class Line:
     """A connection and the hand that feeds it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self.transport = Remembering()
-        self.connection = Connection(asyncio.get_running_loop(), LIMIT, lambda connection: None)
+        self.connection = Connection(asyncio.get_running_loop(), limit, lambda connection: None)
         self.connection.connection_made(cast("asyncio.Transport", self.transport))
 
     async def exchange(
@@ -220,3 +230,59 @@ def test_what_comes_while_nobody_asks_closes_the_connection() -> None:
         assert not line.connection.usable and line.transport.closed
 
     run(scenario)
+
+
+LARGE = 4 * 2**20
+SMALL = gzip.compress(bytes(LARGE))
+GZIPPED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+WITH_LENGTH = GZIPPED + b"Content-Length: %d\r\n\r\n%b" % (len(SMALL), SMALL)
+
+
+def test_others_come_in_between_while_a_small_piece_is_decoded_that_holds_much() -> None:
+    async def scenario() -> None:
+        line, turns = Line(LARGE), 0
+
+        async def other() -> None:
+            nonlocal turns
+            while not task.done():
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.ensure_future(line.exchange([WITH_LENGTH]))
+        await asyncio.sleep(0)
+        await other()
+        assert (await task).body == bytes(LARGE)
+        assert turns >= LARGE // 2**18
+        assert line.connection.usable and line.transport.reads
+        assert (await line.exchange([WITH_LENGTH])).body == bytes(LARGE)
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_ends_with_its_connection_is_decoded_to_its_end_and_a_broken_one_is_not() -> None:
+    async def scenario() -> None:
+        whole = await Line(LARGE).exchange([GZIPPED + b"\r\n" + SMALL], ends=True)
+        assert whole.body == bytes(LARGE)
+        with pytest.raises(ExchangeError) as short:
+            await Line(LARGE).exchange([WITH_LENGTH[:-1]], ends=True)
+        assert short.value.kind is FailureKind.SHORT_BODY
+        with pytest.raises(ExchangeError) as large:
+            await Line(LARGE - 1).exchange([WITH_LENGTH])
+        assert large.value.kind is FailureKind.TOO_LARGE
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_behind_an_answer_that_is_still_decoded_is_taken_for_no_other() -> None:
+    async def scenario() -> None:
+        for more in (
+            [WITH_LENGTH + WITH_LENGTH],
+            [WITH_LENGTH + b"no HTTP"],
+            [WITH_LENGTH, b"x"],
+            [WITH_LENGTH, WITH_LENGTH],
+        ):
+            line = Line(LARGE)
+            assert (await line.exchange(more)).body == bytes(LARGE)
+            assert not line.connection.usable
+
+    asyncio.run(scenario())
