@@ -24,8 +24,8 @@ from reqflo_ray.secrets.redactor import Redactor, body_still_json, mask_credenti
 # Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
 _SEPARATOR: Final = "\x1e"
 
-# Longer bodies are masked and hashed piece by piece.
-_LONG_BODY: Final = 2**20  # bytes
+# What is longer takes more than a millisecond or two to mask and to hash, and is a matter of `masking`.
+LONG_BODY: Final = 2**17  # bytes
 # After so many escapes the digest of a long body is given up: they take about a second and a half.
 _MOST_ESCAPES: Final = 1_000_000
 
@@ -55,6 +55,27 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     resumed: bool = False
 
 
+class KeptBody(NamedTuple):
+    """A masked body as evidence holds it: `size` bytes before it was masked; `sha256` of all of what was masked, where
+    it is `truncated`."""
+
+    kept: bytes | None
+    size: int
+    sha256: str
+    truncated: bool
+
+
+class LongBodies(NamedTuple):
+    """Bodies of a request and its response that were masked before all else; None where there is no such body."""
+
+    request: KeptBody | None = None
+    response: KeptBody | None = None
+
+
+NO_LONG_BODIES: Final = LongBodies()
+_NO_BODY: Final = KeptBody(None, 0, "", False)
+
+
 class EvidenceBuilder:
     """Builds `StepRecord`s for one run.
 
@@ -65,10 +86,11 @@ class EvidenceBuilder:
 
     def __init__(self, evidence: Evidence, body_bytes: int) -> None:
         self._with_exchange = evidence is not Evidence.NONE
-        self._body_bytes = body_bytes
+        self.body_bytes = body_bytes
 
-    def record(self, attempt: Attempt, redactor: Redactor) -> StepRecord:
-        """The masked record of `attempt`. `redactor` knows all values that the row has used."""
+    def record(self, attempt: Attempt, redactor: Redactor, long: LongBodies = NO_LONG_BODIES) -> StepRecord:
+        """The masked record of `attempt`. `redactor` knows all values that the row has used; `long` are the bodies of
+        more than `LONG_BODY` bytes, masked before."""
         request, exchange = attempt.request, attempt.exchange
         method = request.method if request else ""
         url = exchange.url if exchange else request.url if request else ""
@@ -101,8 +123,8 @@ class EvidenceBuilder:
             exchanged_masked, told_masked, request_masked, response_masked = _mask_all(
                 exchanged, told, small_request, small_response, redactor
             )
-            request_body = self._body(request_content, request_masked, redactor)
-            response_body = self._body(response_content, response_masked, redactor)
+            request_body = long.request or self._body(request_content, request_masked)
+            response_body = long.response or self._body(response_content, response_masked)
         if exchanged_masked is not exchanged:
             take = iter(exchanged_masked).__next__
             url, reason = take(), take()
@@ -151,30 +173,39 @@ class EvidenceBuilder:
             resumed=attempt.resumed,
         )
 
-    def _body(self, body: bytes | None, redacted: bytes, redactor: Redactor) -> _KeptBody:
+    def long_bodies(
+        self, request: TransportRequest | None, exchange: Exchange | None
+    ) -> tuple[bytes | None, bytes | None]:
+        """The bodies, of request and response, that have to be masked before `record`; None for all others."""
+        if not self._with_exchange:
+            return None, None
+        response = exchange.response if exchange else None
+        return _if_long(request.body if request else None), _if_long(response.body if response else None)
+
+    def _body(self, body: bytes | None, redacted: bytes) -> KeptBody:
         if body is None:
             return _NO_BODY
-        if len(body) > _LONG_BODY:
-            return self._long_body(body, redactor)
         if redacted is not body:
             redacted = body_still_json(redacted, body)
-        if len(redacted) <= self._body_bytes:
-            return _KeptBody(redacted, len(body), "", False)
-        return _KeptBody(redacted[: self._body_bytes], len(body), hashlib.sha256(redacted).hexdigest(), True)
+        if len(redacted) <= self.body_bytes:
+            return KeptBody(redacted, len(body), "", False)
+        return KeptBody(redacted[: self.body_bytes], len(body), hashlib.sha256(redacted).hexdigest(), True)
 
-    def _long_body(self, body: bytes, redactor: Redactor) -> _KeptBody:
-        """The same, with little memory, and with work that no answer can make boundless: of a body with very many
-        escapes behind what is kept, there is no digest."""
-        kept, size, escapes, digest = bytearray(), 0, 0, hashlib.sha256()
-        for piece, looked_through in redactor.windows(body):
-            kept += piece[: max(0, self._body_bytes - size)]
-            size += len(piece)
-            escapes += looked_through
-            if escapes > _MOST_ESCAPES and size > self._body_bytes:
-                return _KeptBody(bytes(kept), len(body), "", True)
-            digest.update(piece)
-        cut = size > self._body_bytes
-        return _KeptBody(bytes(kept), len(body), digest.hexdigest() if cut else "", cut)
+
+def keep_long(body: bytes, redactor: Redactor, most: int) -> KeptBody:
+    """What is kept of a long body, `most` bytes of it: the same as of a short one, but with little memory, and with
+    work that no answer can make boundless. Of a body with very many escapes behind what is kept, there is no digest."""
+    kept, size, escapes, digest = bytearray(), 0, 0, hashlib.sha256()
+    for piece, looked_through in redactor.windows(body):
+        kept += piece[: max(0, most - size)]
+        size += len(piece)
+        escapes += looked_through
+        if escapes > _MOST_ESCAPES and size > most:
+            return KeptBody(bytes(kept), len(body), "", True)
+        digest.update(piece)
+    if size > most:
+        return KeptBody(bytes(kept), len(body), digest.hexdigest(), True)
+    return KeptBody(body_still_json(bytes(kept), body) if kept != body else body, len(body), "", False)
 
 
 def without_exchange(record: StepRecord) -> StepRecord:
@@ -184,22 +215,16 @@ def without_exchange(record: StepRecord) -> StepRecord:
     )
 
 
-class _KeptBody(NamedTuple):
-    kept: bytes | None
-    size: int
-    sha256: str
-    truncated: bool
-
-
-_NO_BODY: Final = _KeptBody(None, 0, "", False)
+def _if_long(body: bytes | None) -> bytes | None:
+    return body if body is not None and len(body) > LONG_BODY else None
 
 
 def _unless_long(body: bytes | None) -> bytes | None:
-    return None if body is None or len(body) > _LONG_BODY else body
+    return None if body is None or len(body) > LONG_BODY else body
 
 
-def _only_size(body: bytes | None) -> _KeptBody:
-    return _NO_BODY if body is None else _KeptBody(None, len(body), "", False)
+def _only_size(body: bytes | None) -> KeptBody:
+    return _NO_BODY if body is None else KeptBody(None, len(body), "", False)
 
 
 def _mask_all(

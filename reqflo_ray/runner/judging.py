@@ -13,7 +13,7 @@ import msgspec
 from reqflo_ray.engine.expressions import Resolved
 from reqflo_ray.engine.faults import RowFault
 from reqflo_ray.engine.judge import Judgement, judge
-from reqflo_ray.engine.program import PreparedStep, Program
+from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.scope import Scope
 from reqflo_ray.engine.work import Unjudged, Work
 from reqflo_ray.model import json_text
@@ -21,7 +21,7 @@ from reqflo_ray.model.artifact import HttpStep
 from reqflo_ray.model.exchange import Exchange, TransportResponse
 from reqflo_ray.model.results import INTERNAL_ERROR
 from reqflo_ray.model.values import references
-from reqflo_ray.runner.side_jobs import Judged, JudgeJob, first_message, handed, read_reply
+from reqflo_ray.runner.side_jobs import Judged, JudgeJob, NotJudged, handed, read_reply
 from reqflo_ray.runner.side_main import SECONDS
 from reqflo_ray.runner.side_process import SideProcess, SideProcessDied
 
@@ -34,10 +34,10 @@ _FINAL: Final = frozenset({"value_too_large"})
 
 
 class Judging:
-    """Judges the answers to the steps of `program`. To be closed by who made it."""
+    """Judges the answers to the steps of the run whose program `side` was given."""
 
-    def __init__(self, program: Program) -> None:
-        self._side = SideProcess(lambda: first_message(program.artifact, program.run))
+    def __init__(self, side: SideProcess) -> None:
+        self._side = side
 
     async def judge(self, step: PreparedStep, exchange: Exchange, scope: Scope) -> Judgement:
         """See `engine.judge`.
@@ -52,10 +52,6 @@ class Judging:
                 raise
             return await self._judge_aside(step, exchange, exchange.response, scope)
 
-    async def close(self) -> None:
-        """End the side process."""
-        await self._side.close()
-
     async def _judge_aside(
         self, step: PreparedStep, exchange: Exchange, response: TransportResponse, scope: Scope
     ) -> Judgement:
@@ -66,16 +62,18 @@ class Judging:
             values=handed(_expected(step, scope)),
         )
         try:
-            reply = read_reply(await self._side.ask(json_text.encode_exactly(job), response.body))
+            head, _ = await self._side.ask(json_text.encode_exactly(job), response.body)
         except SideProcessDied as death:
             raise _death(death) from None
+        reply = read_reply(head)
         if isinstance(reply, Judged):
             for label, value in reply.sensitive:
                 scope.keep_secret(label, value)
             return reply.judgement
-        if reply.fault:
-            raise Unjudged(INTERNAL_ERROR, f"reqflo-ray failed with {reply.fault}")
-        raise Unjudged(reply.code, reply.message)
+        if isinstance(reply, NotJudged) and not reply.fault:
+            raise Unjudged(reply.code, reply.message)
+        fault = reply.fault if isinstance(reply, NotJudged) else "a reply to another job"
+        raise Unjudged(INTERNAL_ERROR, f"reqflo-ray failed with {fault}")
 
 
 def _expected(step: PreparedStep, scope: Scope) -> dict[str, Resolved | RowFault]:

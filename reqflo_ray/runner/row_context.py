@@ -26,7 +26,7 @@ from reqflo_ray.model.journal import Completion, Cookie, SealedValues
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
-from reqflo_ray.runner.evidence import Attempt
+from reqflo_ray.runner.evidence import NO_LONG_BODIES, Attempt, LongBodies
 from reqflo_ray.runner.worker import Worker
 
 
@@ -148,7 +148,7 @@ class RowContext:
     ) -> None:
         """Journal the end of an attempt, wait until that is durable, and keep its record."""
         met = self.register_sensitive()
-        record = self.record(prepared, number, outcome, resend)
+        record = self.record(prepared, number, outcome, resend, await self._long_bodies(outcome))
         step = prepared.step.id
         captures, hidden_captures = self._divided(outcome.captures, prepared.hidden_captures)
         variables, hidden_variables = self._divided(outcome.variables, frozenset())
@@ -200,7 +200,21 @@ class RowContext:
             withheld=(),
         )
 
-    def record(self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND) -> StepRecord:
+    async def _long_bodies(self, outcome: Outcome) -> LongBodies:
+        request = outcome.rendered.request if outcome.rendered else None
+        sent, received = self.worker.evidence.long_bodies(request, outcome.exchange)
+        if sent is None and received is None:
+            return NO_LONG_BODIES
+        return await self.worker.masking.long_bodies(sent, received, self.redactor)
+
+    def record(
+        self,
+        prepared: PreparedStep,
+        number: int,
+        outcome: Outcome,
+        resend: Resend = FIRST_SEND,
+        long: LongBodies = NO_LONG_BODIES,
+    ) -> StepRecord:
         """The masked evidence of an attempt, with the log lines since the last one."""
         events = tuple(self._events)
         self._events.clear()
@@ -233,6 +247,7 @@ class RowContext:
                 resumed=self.shard.takes_over,
             ),
             self.redactor,
+            long,
         )
 
     def _sealed(self, hidden: SealedValues, step: str, number: int) -> bytes:

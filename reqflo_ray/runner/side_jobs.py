@@ -1,7 +1,7 @@
 """What a worker and its side process say to each other, and how the side process carries a job out.
 
 A message is two lengths (8 bytes each), a head in JSON and a body as it is. The first one holds the run record and the
-artifact, each later one a job; a reply has no body. It must not know how the process is started, nor who waits.
+artifact, each later one a job, and so does a reply. It must not know how the process is started, nor who waits.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from reqflo_ray.model.artifact import Artifact, canonical_bytes, decode
 from reqflo_ray.model.exchange import Exchange, Timings, TransportResponse
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.values import UNSET, AnyReference, JsonValue
+from reqflo_ray.runner.evidence import keep_long
+from reqflo_ray.secrets.redactor import knowing
 
 LENGTHS: Final = struct.Struct(">QQ")
 
@@ -46,6 +48,14 @@ class JudgeJob(msgspec.Struct, frozen=True, kw_only=True, tag="judge"):
     values: tuple[HandedValue, ...] = ()
 
 
+class MaskJob(msgspec.Struct, frozen=True, kw_only=True, tag="mask"):
+    """Mask a body, that of the message, and keep `most` bytes of it. `known` is what the redactor knows, as
+    `Redactor.known`."""
+
+    most: int
+    known: tuple[dict[str, str], ...] = ()
+
+
 class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
     """`sensitive` are the values that must not be shown, after their labels."""
 
@@ -61,9 +71,17 @@ class NotJudged(msgspec.Struct, frozen=True, kw_only=True, tag="not_judged"):
     fault: str = ""
 
 
-Reply: TypeAlias = Judged | NotJudged
+class Masked(msgspec.Struct, frozen=True, kw_only=True, tag="masked"):
+    """What is kept of a body is that of the message; `sha256` and `truncated` as in `evidence.KeptBody`."""
 
-read_job = json_text.reader(JudgeJob)
+    sha256: str
+    truncated: bool
+
+
+Job: TypeAlias = JudgeJob | MaskJob
+Reply: TypeAlias = Judged | NotJudged | Masked
+
+read_job: Callable[[bytes | str], Job] = json_text.reader(Job)  # type: ignore[arg-type]
 read_reply: Callable[[bytes | str], Reply] = json_text.reader(Reply)  # type: ignore[arg-type]
 _read_record = json_text.reader(RunRecord)
 
@@ -88,9 +106,16 @@ def handed(values: Mapping[str, Resolved | RowFault]) -> tuple[HandedValue, ...]
     return tuple(_handed(label, found) for label, found in values.items())
 
 
-def carry_out(program: Program, head: bytes, body: bytes) -> bytes:
-    """The reply to a job. It raises for nothing that an answer may hold."""
+def carry_out(program: Program, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """Head and body of the reply to a job. It raises for nothing that an answer may hold."""
     job = read_job(head)
+    if isinstance(job, MaskJob):
+        kept = keep_long(body, knowing(job.known), job.most)
+        return json_text.encode_exactly(Masked(sha256=kept.sha256, truncated=kept.truncated)), kept.kept or b""
+    return _judged(program, job, body), b""
+
+
+def _judged(program: Program, job: JudgeJob, body: bytes) -> bytes:
     row = _HandedRow(job.values)
     response = msgspec.structs.replace(job.response, body=body)
     exchange = Exchange(request_headers=(), url="", timings=job.timings, response=response)

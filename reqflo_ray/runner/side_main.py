@@ -19,6 +19,7 @@ from typing import Final
 from reqflo_ray.model import json_text
 from reqflo_ray.runner.fault_place import place_of
 from reqflo_ray.runner.side_jobs import LENGTHS, NotJudged, carry_out, message, read_program
+from reqflo_ray.secrets.core_dumps import no_core_dumps
 
 # The last resort, far above what the budget of steps takes. Time of the processor: it does not depend on the load.
 SECONDS: Final = 300
@@ -34,13 +35,14 @@ def main(descriptor: int) -> None:
     _give_way()
     threading.Thread(target=_end_with_worker, args=(descriptor,), daemon=True).start()
     gc.disable()  # looking for cycles in a document of millions of nodes takes longer than reading it
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError), no_core_dumps():
         program = read_program(*_receive(connection))
         while True:
             head, body = _receive(connection)
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            kept = b""
             try:
-                reply = carry_out(program, head, body)
+                reply, kept = carry_out(program, head, body)
             except MemoryError:
                 text = f"it takes more than {MOST_MEMORY // 2**30} GiB of memory to judge this answer"
                 reply = json_text.encode_exactly(NotJudged(code="work_limit", message=text))
@@ -49,7 +51,7 @@ def main(descriptor: int) -> None:
             finally:
                 signal.setitimer(signal.ITIMER_PROF, 0)
             del head, body
-            connection.sendall(message(reply))
+            connection.sendall(message(reply, kept) + kept)
             gc.collect()
 
 

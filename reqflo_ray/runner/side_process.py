@@ -48,8 +48,9 @@ class SideProcess:
         self._turn = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def ask(self, head: bytes, body: bytes) -> bytes:
-        """The reply to a job. A job that is given up, as its task is cancelled, takes the process along.
+    async def ask(self, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+        """Head and body of the reply to a job. A job that is given up, as its task is cancelled, takes the process
+        along.
 
         Raises:
             SideProcessDied: there is none.
@@ -63,8 +64,8 @@ class SideProcess:
                 if new:
                     await self._send(*self._first())
                 await self._send(head, body)
-                size, _ = LENGTHS.unpack(await self._reader.readexactly(LENGTHS.size))
-                return await self._reader.readexactly(size)
+                head_size, body_size = LENGTHS.unpack(await self._reader.readexactly(LENGTHS.size))
+                return await self._reader.readexactly(head_size), await self._reader.readexactly(body_size)
             except (OSError, EOFError):
                 raise SideProcessDied(await self._end(died=True)) from None
             except BaseException:

@@ -23,12 +23,15 @@ from reqflo_ray.model.exchange import Exchange, Transport
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.account import ShardAccount
 from reqflo_ray.runner.clock import SystemClock
-from reqflo_ray.runner.evidence import EvidenceBuilder
+from reqflo_ray.runner.evidence import EvidenceBuilder, LongBodies
 from reqflo_ray.runner.judging import Judging
+from reqflo_ray.runner.masking import Masking
 from reqflo_ray.runner.meter import Meter
 from reqflo_ray.runner.pacing import AskForTurns, Pacer, choose_pacer
 from reqflo_ray.runner.row_places import RowPlaces
 from reqflo_ray.runner.rows_at_once import fewer_rows, rows_at_once
+from reqflo_ray.runner.side_jobs import first_message
+from reqflo_ray.runner.side_process import SideProcess
 from reqflo_ray.secrets.core_dumps import no_core_dumps
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
@@ -53,6 +56,14 @@ class Judges(Protocol):
         ...
 
 
+class Masks(Protocol):
+    """Masks long bodies."""
+
+    async def long_bodies(self, request: bytes | None, response: bytes | None, redactor: Redactor) -> LongBodies:
+        """See `Masking.long_bodies`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
@@ -72,6 +83,7 @@ class Worker:
     hosts: HostLimits
     rows: RowPlaces
     judging: Judges
+    masking: Masks
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
     accounts: dict[int, ShardAccount] = field(default_factory=dict)
@@ -155,7 +167,7 @@ async def open_worker(
 
     transport = create_transport(run.http, limit=count, short=short)
     program = prepare(artifact, run)
-    judging = Judging(program)
+    side = SideProcess(lambda: first_message(artifact, run))
     with no_core_dumps(), _seldom_collected():
         try:
             yield Worker(
@@ -170,11 +182,12 @@ async def open_worker(
                 pacer=choose_pacer(options.rate, ask, clock),
                 hosts=HostLimits(run.http.max_in_flight_per_host),
                 rows=rows,
-                judging=judging,
+                judging=Judging(side),
+                masking=Masking(side, run.http.evidence_body_bytes),
                 warnings=warnings,
                 sealer=sealer,
                 node_lives=node_lives,
             )
         finally:
-            await judging.close()
+            await side.close()
             await transport.close()

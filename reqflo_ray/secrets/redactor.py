@@ -7,7 +7,7 @@ know HTTP, files or where values come from. What is found of a value, and what i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
@@ -50,7 +50,7 @@ class Redactor:
 
     def __init__(self, parent: Redactor | None = None) -> None:
         self._parent = parent
-        self._registered: set[str] = set()
+        self._registered: dict[str, str] = {}  # labels, by their values
         self._needles: Needles | None = None
         self._withholds = False
 
@@ -86,7 +86,7 @@ class Redactor:
             need_maskable(label.removeprefix("secret:"), value)
         elif value:
             self._add(short_forms_of(value, marker))
-        self._registered.add(value)
+        self._registered[value] = label
 
     def _add(self, forms: Iterable[Form]) -> None:
         if self._needles is None:
@@ -94,6 +94,12 @@ class Redactor:
             self._needles = Needles(sampled=self._parent is None)
         for form in forms:
             self._needles.add(form)
+
+    def known(self) -> tuple[Mapping[str, str], ...]:
+        """The labels of all values, by these, a layer each, the first one first: for a process that masks for this
+        one, and for nobody else."""
+        above = self._parent.known() if self._parent is not None else ()
+        return (*above, self._registered)
 
     @property
     def withholds(self) -> bool:
@@ -198,6 +204,16 @@ class Redactor:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a redactor knows secret values and cannot be pickled or copied")
+
+
+def knowing(layers: Iterable[Mapping[str, str]]) -> Redactor:
+    """A redactor that knows what another one told of itself (`known`)."""
+    redactor: Redactor | None = None
+    for layer in layers:
+        redactor = Redactor() if redactor is None else redactor.child()
+        for value, label in layer.items():
+            redactor.register(label, value)
+    return redactor or Redactor()
 
 
 def text_of(masked: bytes) -> str:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -39,7 +39,12 @@ from reqflo_ray.model.exchange import Exchange, Timings, TransportResponse
 from reqflo_ray.model.plan import Environment, Row, RunRecord, Service
 from reqflo_ray.model.results import Status
 from reqflo_ray.model.values import Literal, Namespace, Reference
+from reqflo_ray.runner.evidence import keep_long
 from reqflo_ray.runner.judging import STEPS_HERE, Judging
+from reqflo_ray.runner.masking import NOT_MASKED, Masking
+from reqflo_ray.runner.side_jobs import first_message
+from reqflo_ray.runner.side_process import SideProcess, SideProcessDied
+from reqflo_ray.secrets.redactor import Redactor
 
 MANY = json.dumps({"a": [{"k": number, "d": 1.50} for number in range(20_000)]}).encode()
 FOUND = Assertion(type=AssertionType.JSON_PATH, target="$.a[?@.k == 19999].k", operator=Operator.EXISTS)
@@ -96,13 +101,17 @@ def no_process_is_left() -> Iterator[None]:
     assert children() <= before
 
 
+def side_of(program: Program) -> SideProcess:
+    return SideProcess(lambda: first_message(program.artifact, program.run))
+
+
 def with_judging(program: Program, use: Callable[[Judging], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        judging = Judging(program)
+        side = side_of(program)
         try:
-            return await use(judging)
+            return await use(Judging(side))
         finally:
-            await judging.close()
+            await side.close()
 
     return asyncio.run(run())
 
@@ -247,9 +256,9 @@ def test_it_works_on_a_loop_in_another_thread_with_uvloop() -> None:
     program, results = program_of(FOUND), list[Status]()
 
     async def use() -> None:
-        judging = Judging(program)
-        results.append((await judging.judge(program.steps[0], answer(MANY), scope_of(program))).status)
-        await judging.close()
+        side = side_of(program)
+        results.append((await Judging(side).judge(program.steps[0], answer(MANY), scope_of(program))).status)
+        await side.close()
 
     thread = threading.Thread(target=lambda: uvloop.new_event_loop().run_until_complete(use()))
     thread.start()
@@ -265,11 +274,11 @@ def test_the_process_ends_with_its_worker_also_while_it_is_at_a_job(tmp_path: Pa
         import asyncio, os, sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         print("begun", flush=True)
-        from test_side_process import SLOW, DEEP, Judging, answer, children, program_of, scope_of
+        from test_side_process import SLOW, DEEP, answer, children, program_of, scope_of, side_of, Judging
 
         async def main():
             program = program_of(SLOW)
-            asyncio.ensure_future(Judging(program).judge(program.steps[0], answer(DEEP), scope_of(program)))
+            asyncio.ensure_future(Judging(side_of(program)).judge(program.steps[0], answer(DEEP), scope_of(program)))
             while not children():
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.5)
@@ -292,3 +301,40 @@ def test_the_process_ends_with_its_worker_also_while_it_is_at_a_job(tmp_path: Pa
         threading.Event().wait(0.05)
     os.kill(side, signal.SIGKILL)
     pytest.fail("the side process outlived its worker")
+
+
+def masked(body: bytes, redactor: Redactor, *, most: int = 1000) -> Any:
+    program = program_of()
+
+    async def run() -> Any:
+        side = side_of(program)
+        try:
+            return await Masking(side, most).long_bodies(None, body, redactor)
+        finally:
+            await side.close()
+
+    return asyncio.run(run())
+
+
+def test_a_long_body_is_masked_there_as_it_would_be_here() -> None:
+    redactor = Redactor()
+    redactor.register("secret:TOKEN", "k8Jq2mZx5Lw9Tt41")
+    row = redactor.child()
+    row.register("sensitive:inputs.card", "4111111111111111")
+    row.register("sensitive:inputs.cvv", "123")
+    body = b'[{"t": "k8Jq2mZx5Lw9Tt41", "card": "411111\\u0031111111111", "cvv": 123}, "x"]' * 10_000
+    for most in (1000, 2**21):
+        kept = masked(body, row, most=most)
+        assert kept.request is None
+        assert kept.response == keep_long(body, row, most)
+    assert b"[secret:TOKEN]" in kept.response.kept and b"[sensitive:inputs.card]" in kept.response.kept
+    assert b"k8Jq" not in kept.response.kept and b"411111" not in kept.response.kept
+
+
+def test_a_body_that_could_not_be_masked_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def died(*_: object) -> NoReturn:
+        raise SideProcessDied(9)
+
+    monkeypatch.setattr(SideProcess, "ask", died)
+    kept = masked(b"k8Jq2mZx5Lw9Tt41" * 100_000, Redactor()).response
+    assert (kept.kept, kept.size, kept.sha256, kept.truncated) == (NOT_MASKED, 1_600_000, "", True)

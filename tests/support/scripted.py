@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from simulation import Bomb, Disk, JudgedHere, SimulatedClock, SimulatedStorage
+from simulation import Bomb, Disk, JudgedHere, MaskedHere, SimulatedClock, SimulatedStorage
 
 from reqflo_ray.compiler.compile import compile_journey
 from reqflo_ray.compiler.workspace import load_workspace
@@ -152,6 +152,7 @@ class Journey:
             hosts=HostLimits(0),
             rows=RowPlaces(1),
             judging=JudgedHere(),
+            masking=MaskedHere(),
             meter=self.meter,
             sealer=self.sealer,
         )

@@ -17,6 +17,7 @@ from simulation import (
     Crash,
     Disk,
     JudgedHere,
+    MaskedHere,
     OneStepBomb,
     SimulatedClock,
     SimulatedShop,
@@ -187,6 +188,7 @@ class SimulatedRun:
             hosts=HostLimits(0),
             rows=RowPlaces(self.record.options.concurrency),
             judging=JudgedHere(),
+            masking=MaskedHere(),
             sealer=find_sealer(RunFolder(SimulatedStorage(self.disk, _NO_BOMB), RUN_ID)),
         )
 

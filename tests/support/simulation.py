@@ -25,6 +25,8 @@ from reqflo_ray.engine.scope import Scope
 from reqflo_ray.engine.work import Work
 from reqflo_ray.errors import StoreError
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray.runner.evidence import LongBodies, keep_long
+from reqflo_ray.secrets.redactor import Redactor
 
 
 class Crash(BaseException):
@@ -358,6 +360,16 @@ class JudgedHere:
 
     async def judge(self, step: PreparedStep, exchange: Exchange, scope: Scope) -> Judgement:
         return judge(step, exchange, scope, Work())
+
+
+class MaskedHere:
+    """Masks long bodies where it is: no processes."""
+
+    async def long_bodies(self, request: bytes | None, response: bytes | None, redactor: Redactor) -> LongBodies:
+        request_body, response_body = (
+            keep_long(body, redactor, 64 * 1024) if body is not None else None for body in (request, response)
+        )
+        return LongBodies(request_body, response_body)
 
 
 def _json(status: int, body: Any) -> TransportResponse:

@@ -12,7 +12,7 @@ from reqflo_ray.model.artifact import HttpStep, RequestTemplate
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import Status, StepRecord
-from reqflo_ray.runner.evidence import Attempt, EvidenceBuilder
+from reqflo_ray.runner.evidence import NO_LONG_BODIES, Attempt, EvidenceBuilder, LongBodies, keep_long
 from reqflo_ray.secrets.redactor import WITHHELD, Redactor
 
 TOKEN = "k8Jq2mZx5Lw9Tt41"
@@ -31,7 +31,10 @@ def record(body: bytes, redactor: Redactor, *, kept: int = 64 * 1024) -> StepRec
         request=request,
         exchange=Exchange(request_headers=(), url=request.url, timings=Timings(total_ms=1.0), response=response),
     )
-    return EvidenceBuilder(Evidence.FULL, kept).record(attempt, redactor)
+    builder = EvidenceBuilder(Evidence.FULL, kept)
+    _, long = builder.long_bodies(request, attempt.exchange)
+    masked = LongBodies(None, keep_long(long, redactor, kept)) if long is not None else NO_LONG_BODIES
+    return builder.record(attempt, redactor, masked)
 
 
 def knowing(**values: str) -> Redactor:
