@@ -24,6 +24,7 @@ from reqflo_ray.remote import run_submitted, submit
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.dispatch import dispatch
 from reqflo_ray.runner.drive import drive
+from reqflo_ray.runner.files_read import files_of_request, files_of_run, files_of_runs, need_unread
 from reqflo_ray.runner.launch import (
     RunRequest,
     check_rows,
@@ -96,17 +97,19 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
 
     Raises:
         DefinitionError, DatasetError, NothingSelectedError, SecretError: nothing was sent.
+        UsageError: an output is a file that the run reads; nothing was sent.
         RunConflictError: the run exists with other inputs, or another driver owns it.
         StoreError, ClusterError: it could not go on; it can be resumed.
     """
     listener = listener or SilentListener()
     prepared = prepare(request, workers_are_local=request.address is None)
+    chosen = chosen_store(request.store, prepared)
+    need_unread(request.outputs, files_of_request(request, prepared.workspace), chosen)
     now = datetime.now(UTC)
     run_id = request.run_id or new_run_id(now, secrets.token_bytes(8))
     record = make_record(request, prepared, run_id=run_id, nonce=secrets.token_hex(16), now=now)
     for problem in prepared.problems:
         listener.warning(problem)
-    chosen = chosen_store(request.store, prepared)
     storage = opened(chosen)
     folder = RunFolder(storage, run_id)
     save_artifact(storage, prepared.artifact)
@@ -132,6 +135,7 @@ def resume(
     address: str | None = None,
     workers: int | str | None = None,
     take_over: bool = False,
+    outputs: Iterable[Path] = (),
     listener: Listener | None = None,
 ) -> RunOutcome:
     """Resume an unfinished run, as it was recorded: neither the workspace nor the dataset is looked at again.
@@ -140,9 +144,10 @@ def resume(
 
     Args:
         run: the run's id, a unique beginning of it, or `latest`.
+        outputs: files that will be written from what comes of it.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such run, or it has read an output.
         RunConflictError: another driver owns it, or its dataset has changed before it was staged.
         StoreError, ClusterError: it could not go on.
     """
@@ -150,6 +155,7 @@ def resume(
     storage = opened(chosen)
     folder = resolve_run(storage, run)
     record = folder.load_run()
+    need_unread(outputs, files_of_run(record), chosen)
     hands = parse_workers(workers or record.options.workers)
     listener = listener or SilentListener()
     return drive(
@@ -172,6 +178,7 @@ def rerun(
     backend: str = "auto",
     address: str | None = None,
     workers: int | str | None = None,
+    outputs: Iterable[Path] = (),
     listener: Listener | None = None,
 ) -> RunOutcome:
     """A new run of an earlier one's rows, all or only those that failed: the same artifact, environment and values.
@@ -179,14 +186,19 @@ def rerun(
     Idempotency keys are new, so requests take effect again; rows with an unknown outcome are included only when that
     is asked for.
 
+    Args:
+        outputs: files that will be written from what comes of it.
+
     Raises:
-        UsageError: there is no such run, it is not finished, or it had sensitive values, which are gone.
+        UsageError: there is no such run, it is not finished, it had sensitive values, which are gone, or it has read an
+            output.
         NothingSelectedError: no row ended so.
         StoreError, ClusterError: it could not go on.
     """
     chosen = chosen_store(store)
     storage = opened(chosen)
     earlier = resolve_run(storage, run)
+    need_unread(outputs, files_of_runs(storage, [earlier.run_id]), chosen)
     if not earlier.is_complete():
         raise UsageError(
             f"run `{earlier.run_id}` is not finished",
@@ -237,15 +249,18 @@ def write_reports(
             refuse all reports.
 
     Raises:
-        UsageError: there is no such run or format, or a file cannot be there.
+        UsageError: there is no such run or format, or a file cannot be there, or the run has read it.
         IntegrityError: `damaged_file`, which names the files.
         StoreError: the run cannot be read.
         ReqfloError: a file could not be written; the others are.
     """
     from reqflo_ray.reports import formats
 
-    asked = [formats.Report(format_, Path(path)) for format_, path in reports]
-    formats.write_reports(opened(chosen_store(store)), run, asked, verdict, Damaged(damaged))
+    asked = formats.check_reports(formats.Report(format_, Path(path)) for format_, path in reports)
+    chosen = chosen_store(store)
+    storage = opened(chosen)
+    need_unread([report.path for report in asked], files_of_runs(storage, [run]), chosen)
+    formats.write_reports(storage, run, asked, verdict, Damaged(damaged))
 
 
 def schema() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from reqflo_ray.cli import options
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.terminal import Terminal, escape
 from reqflo_ray.reports.output_file import whole_file
+from reqflo_ray.reports.output_place import find_place
 
 EXAMPLES: Final = """\
 reqflo-ray compile place-order -o place-order.json
@@ -35,6 +36,8 @@ def compile(
     from reqflo_ray.model.artifact import canonical_bytes
 
     terminal: Terminal = context.obj
+    if output is not None:
+        _need_free(output, workspace, journey)
     compilation = api.compile(journey, workspace=workspace, overlays=tuple(overlay or ()))
     if compilation.problems:
         terminal.note(render_problems(compilation.problems, terminal))
@@ -43,3 +46,11 @@ def compile(
             file.write(canonical_bytes(compilation.artifact))
         terminal.note(f"written: {escape(str(output))}")
     terminal.data(compilation.digest + "\n")
+
+
+def _need_free(output: Path, workspace: Path, journey: str) -> None:
+    """Refuse a file that could not be written, or that belongs to the workspace, before anything is compiled."""
+    from reqflo_ray.runner.files_read import files_of_workspace, need_unread
+
+    find_place(output)
+    need_unread([output], files_of_workspace(workspace, journey))

@@ -43,6 +43,10 @@ def asked_reports(given: Sequence[str] | None, output: Path | None = None) -> tu
                 code="invalid_report",
                 hint=f"write FORMAT=PATH, such as `junit=junit.xml`; formats are {', '.join(FORMATS)}",
             )
+        if path.endswith("/"):
+            raise UsageError(
+                f"`{path}` cannot be written: it is a folder", code="output_not_writable", hint="name a file in it"
+            )
         reports.append(Report(name, Path(path)))
     return check_reports(reports)
 

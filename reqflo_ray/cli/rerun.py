@@ -62,6 +62,7 @@ def rerun(
             backend=backend.value,
             address=address,
             workers=options.checked_workers(workers),
+            outputs=[each.path for each in reports],
             listener=reporter,
         )
     return deliver(outcome, terminal, reports=reports, as_json=as_json)

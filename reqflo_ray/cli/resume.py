@@ -44,6 +44,7 @@ def resume(
             address=address,
             workers=options.checked_workers(workers),
             take_over=take_over,
+            outputs=[each.path for each in reports],
             listener=reporter,
         )
     return deliver(outcome, terminal, reports=reports, as_json=as_json)

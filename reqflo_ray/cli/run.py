@@ -85,6 +85,7 @@ def run(
         fail_fast=fail_fast,
         max_failures=max_failures,
         take_over=take_over,
+        outputs=tuple(each.path for each in reports),
     )
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=options.store_option(store, terminal)) as reporter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,6 +18,7 @@ from reqflo_ray.cli.wording import counted, left_out
 from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import Damaged
 from reqflo_ray.reports.output_file import whole_file
+from reqflo_ray.reports.output_place import find_place
 
 EXAMPLES: Final = """\
 reqflo-ray sql "select status, count(*) from results group by status" --run latest
@@ -81,6 +83,8 @@ def sql(
         )
     if raw and chosen is not Format.CSV:
         raise UsageError("`--raw` is about CSV", code="raw_without_csv", hint="add `--format csv`, or leave it out")
+    if output is not None:
+        _need_free(output, store, run or ())
     question = sys.stdin.read() if query == "-" else query
     answer = api.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged)
     if answer.problems:
@@ -108,6 +112,16 @@ def sql(
         # A cell may hold a line of its own, which a CI system would obey like any other line of its log.
         text = written.decode()
         terminal.data(neutralize_ci_commands(text) if terminal.in_ci and not raw else text)
+
+
+def _need_free(output: Path, store: str | None, runs: Sequence[str]) -> None:
+    """Refuse a file that could not be written, or that these runs have read, before the question is asked."""
+    from reqflo_ray.places import chosen_store, opened
+    from reqflo_ray.runner.files_read import files_of_runs, need_unread
+
+    find_place(output)
+    chosen = chosen_store(store)
+    need_unread([output], files_of_runs(opened(chosen), runs), chosen)
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:

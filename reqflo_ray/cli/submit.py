@@ -112,6 +112,7 @@ def submit(
         fail_fast=fail_fast,
         max_failures=max_failures,
         take_over=take_over,
+        outputs=tuple(each.path for each in reports),
     )
     terminal: Terminal = context.obj
     jobs, started = api.submit(

@@ -52,7 +52,7 @@ class Definition(Generic[Held]):
 @dataclass(slots=True, kw_only=True)
 class Workspace:
     """All definitions of a workspace folder. `problems` are those of the files themselves; each definition has its
-    own besides. `passed_over` are files that are no YAML and do not look like ours."""
+    own besides. `passed_over` are files that are no YAML and do not look like ours; `files` all that were looked at."""
 
     root: Path
     settings: WorkspaceModel = field(default_factory=WorkspaceModel)
@@ -64,6 +64,7 @@ class Workspace:
     overlays: list[Definition[OverlayModel]] = field(default_factory=list)
     problems: tuple[Problem, ...] = ()
     passed_over: tuple[str, ...] = ()
+    files: list[Path] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -119,6 +120,7 @@ class _Loading:
 
     def _read(self, file: Path) -> None:
         root = self._workspace.root
+        self._workspace.files.append(file)
         name = shown(file.relative_to(root).as_posix())
         is_marker = name == MARKER
         try:

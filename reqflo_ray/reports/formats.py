@@ -14,7 +14,8 @@ from reqflo_ray.errors import QueryError, ReqfloError, StoreError, UsageError
 from reqflo_ray.model.plan import Damaged
 from reqflo_ray.model.results import Verdict
 from reqflo_ray.reports import ctrf, html, junit, markdown, result_document
-from reqflo_ray.reports.output_file import need_writable_place, whole_file
+from reqflo_ray.reports.output_file import whole_file
+from reqflo_ray.reports.output_place import OutputPlace, find_place
 from reqflo_ray.reports.source import ReportedRun
 from reqflo_ray.store.history import resolve_run
 from reqflo_ray.store.storage import Storage
@@ -44,19 +45,20 @@ def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
     Raises:
         UsageError: `unknown_format`, `output_not_writable`, or `repeated_path`.
     """
-    found: dict[Path, Report] = {}
-    for report in reports:
+    asked = tuple(reports)
+    found = list[OutputPlace]()
+    for report in asked:
         if report.format not in FORMATS:
             close = difflib.get_close_matches(report.format, FORMATS, n=1)
             hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(FORMATS)}"
             raise UsageError(f"there is no report format `{report.format}`", code="unknown_format", hint=hint)
-        need_writable_place(report.path)
-        if (place := report.path.resolve()) in found:
+        place = find_place(report.path)
+        if any(map(place.excludes, found)):
             raise UsageError(
                 f"`{report.path}` is named for two files", code="repeated_path", hint="give each a name of its own"
             )
-        found[place] = report
-    return tuple(found.values())
+        found.append(place)
+    return asked
 
 
 def write_reports(

@@ -42,7 +42,8 @@ class RunRequest:
 
     Exactly one of `journey` (a name, or the path of its YAML file) and `artifact` (a compiled one). None means "as the
     workspace says, else the default". `data` are paths or globs of CSV, JSON, JSON Lines or Parquet; without, one row
-    runs. `workers` is a number, `MIN:MAX` or `auto`; `rate` is requests per second over the whole run.
+    runs. `workers` is a number, `MIN:MAX` or `auto`; `rate` is requests per second over the whole run. `outputs` are
+    files that will be written from what comes of it: none of them may be one that the run reads.
     """
 
     journey: str = ""
@@ -69,6 +70,7 @@ class RunRequest:
     fail_fast: bool = False
     max_failures: int | None = None
     take_over: bool = False
+    outputs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

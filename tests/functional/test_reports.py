@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import junit_rules
+import pytest
 from command_line import RUN_ORDERS
 
+from reqflo_ray.errors import UsageError
 from reqflo_ray.reports.formats import FORMATS
+
+DATA = "data/orders.csv"
 
 
 def _expect_418(workspace: Path) -> None:
@@ -59,3 +63,43 @@ def test_a_run_that_stopped_early_is_reported_as_unfinished(orders: Path, comman
     assert 0 < int(root.get("failures", "0")) < 100
     [error] = root.iter("error")
     assert "of 100 rows have a result" in error.get("message", "")
+
+
+def test_no_command_writes_over_what_a_run_reads(orders: Path, command: Callable[..., Any]) -> None:
+    assert command(*RUN_ORDERS, "--run-id", "r1").code == 0
+    (orders / "link.xml").symlink_to(DATA)
+    record = orders / ".reqflo" / "runs" / "r1" / "run.json"
+    body = next(path for path in orders.rglob("*.yaml") if path.name != "reqflo.yaml")
+    held = {path: path.read_bytes() for path in orders.rglob("*") if path.is_file()}
+    for words in (
+        (*RUN_ORDERS, "--report", f"junit={DATA}"),
+        (*RUN_ORDERS, "--report", "junit=link.xml"),
+        (*RUN_ORDERS, "--output", "reqflo.yaml"),
+        ("resume", "r1", "--report", "html=link.xml"),
+        ("rerun", "r1", "--report", f"html=./{DATA}"),
+        ("report", "r1", "ctrf=link.xml"),
+        ("report", "r1", f"json={record}"),
+        ("sql", "select 1", "--output", "link.xml", "--run", "r1", "--format", "csv"),
+        ("sql", "select 1", "--output", str(record), "--format", "csv"),
+        ("compile", "place-order", "-o", str(body)),
+    ):
+        ended = command(*words)
+        assert ended.code == 2, words
+        assert "error[output_is_input]" in ended.err, words
+    assert {path: path.read_bytes() for path in orders.rglob("*") if path.is_file()} == held
+
+
+def test_reports_for_python_are_not_written_over_what_a_run_has_read(orders: Path, command: Callable[..., Any]) -> None:
+    import reqflo_ray
+
+    assert command(*RUN_ORDERS, "--run-id", "r1").code == 0
+    request = reqflo_ray.RunRequest(journey="place-order", data=(DATA,), outputs=(Path(DATA),))
+    for refused in (
+        lambda: reqflo_ray.write_reports("r1", [("junit", DATA)]),
+        lambda: reqflo_ray.run(request),
+        lambda: reqflo_ray.resume("r1", outputs=[Path(DATA)]),
+        lambda: reqflo_ray.rerun("r1", outputs=[Path(DATA)]),
+    ):
+        with pytest.raises(UsageError, match="it is a data file"):
+            refused()
+    assert [summary.run_id for summary in reqflo_ray.open_store().runs()] == ["r1"]

@@ -99,7 +99,7 @@ def test_run_passes_every_option_on(command_line, api, outcome, tmp_path: Path) 
             "0.5",
         ),
         *("--evidence", "failures", "--durability", "process", "--strict", "--max-failures", "3"),
-        *("--store", "/s", "--run-id", "nightly"),
+        *("--store", "/s", "--run-id", "nightly", "--report", f"junit={tmp_path / 'j.xml'}"),
     )
     assert answer.code == 0
     assert vars(api.request()) == {
@@ -127,6 +127,7 @@ def test_run_passes_every_option_on(command_line, api, outcome, tmp_path: Path) 
         "max_failures": 3,
         "store": "/s",
         "run_id": "nightly",
+        "outputs": (tmp_path / "j.xml",),
     }
 
 
@@ -221,8 +222,9 @@ def test_a_report_that_is_not_written_never_hides_how_the_run_ended(
         (("junit=",), "invalid_report", "FORMAT=PATH"),
         (("jnuit=j.xml",), "unknown_format", "did you mean `junit`?"),
         (("allure=a",), "unknown_format", "there are: junit, html, markdown, json, ctrf"),
-        (("html=no/such/folder/x.html",), "output_not_writable", "mkdir -p"),
-        (("html=/dev/null",), "output_not_writable", "it is a device or a pipe"),
+        (("html=file/x.html",), "output_not_writable", "is no folder"),
+        (("html=pages/",), "output_not_writable", "it is a folder"),
+        (("html=s3://bucket/x.html",), "output_not_writable", "it is an address"),
         (("html=x", "junit=./x"), "repeated_path", "a name of its own"),
         (("json=r.json",), "repeated_path", "a name of its own"),
     ],
@@ -231,6 +233,7 @@ def test_reports_that_cannot_be_written_are_refused_before_anything_is_sent(
     command_line, api, tmp_path: Path, monkeypatch, reports: tuple[str, ...], code: str, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     options = [word for report in reports for word in ("--report", report)]
     answer = command_line("run", "place-order", "--output", "r.json", *options)
     assert answer.code == 2
@@ -259,10 +262,11 @@ def test_the_help_names_every_format(command_line, capsys) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(command_line, api, tmp_path: Path) -> None:
-    answer = command_line("run", "place-order", "--output", str(tmp_path / "missing" / "r.json"))
+    (tmp_path / "file").touch()
+    answer = command_line("run", "place-order", "--output", str(tmp_path / "file" / "r.json"))
     assert answer.code == 2
     assert "error[output_not_writable]" in answer.err
-    assert "mkdir -p" in answer.err
+    assert "is no folder" in answer.err
     assert api.calls == []
 
 
@@ -441,13 +445,15 @@ def test_compile_needs_a_journey(command_line, api) -> None:
     assert "JOURNEY" in answer.err
 
 
-def test_resume_passes_its_options_on(command_line, api, outcome) -> None:
+def test_resume_passes_its_options_on(command_line, api, outcome, tmp_path: Path) -> None:
     api.answer = outcome(exit_code=1, status=Status.FAILED)
-    answer = command_line("resume", "latest", "--store", "/s", "--backend", "local", "--workers", "2", "--take-over")
+    options = ("--backend", "local", "--workers", "2", "--take-over", "--output", str(tmp_path / "r.json"))
+    answer = command_line("resume", "latest", "--store", "/s", *options)
     assert answer.code == 1
     [(name, arguments, facts)] = api.calls
     facts.pop("listener")
     assert (name, arguments) == ("resume", ("latest",))
+    assert facts.pop("outputs") == [tmp_path / "r.json"]
     assert facts == {"store": "/s", "backend": "local", "address": None, "workers": 2, "take_over": True}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -121,11 +122,15 @@ def test_all_reports_that_could_not_be_written_are_told(
 
 
 def test_what_could_not_be_written_is_refused_before(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.link(tmp_path / "file", tmp_path / "hard")
     for reports, code in (
         ([Report("jnuit", tmp_path / "x")], "unknown_format"),
-        ([Report("junit", tmp_path / "no" / "x")], "output_not_writable"),
+        ([Report("junit", tmp_path / "file" / "x")], "output_not_writable"),
         ([Report("junit", tmp_path)], "output_not_writable"),
         ([Report("junit", tmp_path / "x"), Report("html", tmp_path / "." / "x")], "repeated_path"),
+        ([Report("junit", tmp_path / "file"), Report("html", tmp_path / "hard")], "repeated_path"),
+        ([Report("junit", tmp_path / "x"), Report("html", tmp_path / "x" / "y")], "repeated_path"),
     ):
         with pytest.raises(UsageError) as caught:
             check_reports(reports)

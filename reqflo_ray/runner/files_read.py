@@ -1,0 +1,196 @@
+"""Which files of this machine a run reads, and that none of them is also what a command is to write. It compares what
+names lead to, not names. It must not know what is written, or how."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from reqflo_ray.compiler.workspace import Workspace, load_workspace
+from reqflo_ray.compiler.workspace_files import MARKER
+from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlNode, YamlScalar, YamlSequence
+from reqflo_ray.errors import UsageError
+from reqflo_ray.model.plan import RunRecord, SecretSource
+from reqflo_ray.runner.launch import RunRequest
+from reqflo_ray.store import layout
+from reqflo_ray.store.history import resolve_run
+from reqflo_ray.store.storage import Storage
+
+# A file, and what it is to the run.
+FileRead: TypeAlias = tuple[str | Path, str]
+
+# The keys of a journey or template that name a file of the workspace.
+_BODY_KEYS: Final = ("file",)
+_VARIABLES: Final = ("GOOGLE_APPLICATION_CREDENTIALS", "AWS_WEB_IDENTITY_TOKEN_FILE", "SSL_CERT_FILE")
+_OF_STORE: Final = ((layout.RUNS,), (layout.ARTIFACTS,), (layout.ORDER,))
+_WORKSPACE_FILE: Final = "a file of a workspace"
+_STANDARD_INPUT: Final = ("/dev/stdin", "what standard input reads")
+
+
+def need_unread(outputs: Iterable[Path], reads: Iterable[FileRead], store: str | None = None) -> None:
+    """Refuse to write to a file that is read, whatever names lead to it, and to the store's own files.
+
+    Args:
+        reads: looked at only if something lies where an output would be.
+        store: a folder; an address is none.
+
+    Raises:
+        UsageError: `output_is_input`.
+    """
+    there: dict[tuple[int, int], Path] = {}
+    for output in outputs:
+        output = Path(os.path.expanduser(output))
+        status = _status(output)
+        if status is not None and stat.S_ISREG(status.st_mode):
+            there[status.st_dev, status.st_ino] = output
+            if _is_in_workspace(output):
+                raise _refused(output, output, _WORKSPACE_FILE)
+        if store is not None and _is_in_store(output, status, store):
+            raise _refused(output, output, f"a file of the store `{store}`")
+    if not there:
+        return
+    for file, what in chain([_STANDARD_INPUT], reads):
+        status = _status(file)
+        if status is not None and (output_there := there.get((status.st_dev, status.st_ino))) is not None:
+            raise _refused(output_there, file, what)
+
+
+def files_of_request(request: RunRequest, workspace: Workspace | None) -> Iterator[FileRead]:
+    """The files that a run which is asked for reads: its data, a compiled journey, and what its workspace names."""
+    yield from _data_files(request.data)
+    if request.artifact is not None:
+        yield request.artifact, "the compiled journey"
+    for name in _VARIABLES:
+        if file := os.environ.get(name):
+            yield file, f"the file that {name} names"
+    if workspace is not None:
+        yield from _files_of(workspace)
+
+
+def files_of_workspace(path: Path, journey: str) -> Iterator[FileRead]:
+    """The files that the workspace at `path` holds and names; nothing is looked at before the first is asked for.
+
+    Raises:
+        UsageError: `no_workspace`.
+    """
+    yield from _files_of(load_workspace(path, journey))
+
+
+def files_of_run(record: RunRecord) -> Iterator[FileRead]:
+    """The files that a recorded run has read, or will read when it goes on."""
+    if record.dataset is not None:
+        yield from _data_files(record.dataset.files)
+    for reference in record.secrets.values():
+        if reference.source is SecretSource.FILE:
+            yield reference.key, "the file of a secret"
+    http = record.http
+    for certificate in (http.ca_file, http.client_certificate, http.client_key):
+        if certificate:
+            yield certificate, "a certificate or its key"
+
+
+def files_of_runs(storage: Storage, runs: Iterable[str]) -> Iterator[FileRead]:
+    """`files_of_run` of runs of a store, by id, the beginning of one, or `latest`."""
+    for run in runs:
+        yield from files_of_run(resolve_run(storage, run).load_run())
+
+
+def _data_files(patterns: Iterable[str]) -> Iterator[FileRead]:
+    for pattern in patterns:
+        if "://" in pattern:
+            continue
+        names = [pattern] if os.path.exists(pattern) else glob.iglob(pattern, recursive=True)
+        for name in names:
+            yield name, "a data file"
+
+
+def _files_of(workspace: Workspace) -> Iterator[FileRead]:
+    for file in workspace.files:
+        yield file, _WORKSPACE_FILE
+    for definition in workspace.definitions():
+        for name in _named_files(definition.node):
+            yield workspace.root / name, "a file that a journey or template names"
+    http, secrets = workspace.settings.http, workspace.settings.secrets
+    for certificate in (http.ca_file, http.client_certificate, http.client_key):
+        if certificate:
+            yield certificate, "a certificate or its key"
+    if secrets.source is SecretSource.FILE and secrets.folder:
+        yield from _secret_files(workspace.root / secrets.folder)
+
+
+def _secret_files(folder: Path) -> Iterator[FileRead]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        yield folder / name, "the file of a secret"
+
+
+def _named_files(node: YamlNode) -> Iterator[str]:
+    """All that a document names as a file, also where it is not valid otherwise."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, YamlSequence):
+            waiting += node.items
+        elif isinstance(node, YamlMapping):
+            waiting += node.entries.values()
+            for key in _BODY_KEYS:
+                value = node.entries.get(key)
+                if isinstance(value, YamlScalar) and isinstance(value.value, str):
+                    yield value.value
+
+
+def _is_in_workspace(output: Path) -> bool:
+    """Whether it is YAML that a workspace holds, also where it is not known which one is used."""
+    real = Path(os.path.realpath(output))
+    return real.suffix in (".yaml", ".yml") and any((folder / MARKER).is_file() for folder in real.parents)
+
+
+def _is_in_store(output: Path, status: os.stat_result | None, store: str) -> bool:
+    """Whether it is one of the store's own files, or would be among them. A report beside these is no such file."""
+    if "://" in store:
+        return False
+    root = Path(os.path.realpath(os.path.expanduser(store)))
+    real = Path(os.path.realpath(output))
+    if real.is_relative_to(root) and real.relative_to(root).parts[:1] in _OF_STORE:
+        return True
+    if status is None or status.st_nlink == 1 or not stat.S_ISREG(status.st_mode):
+        return False
+    # It has other names: one of them may be there.
+    own = (status.st_dev, status.st_ino)
+    return any(_identity(file) == own for file in _store_files(root))
+
+
+def _store_files(root: Path) -> Iterator[str]:
+    for (name,) in _OF_STORE:
+        for folder, _, names in os.walk(root / name):
+            for file in names:
+                yield os.path.join(folder, file)
+
+
+def _identity(file: str | Path) -> tuple[int, int] | None:
+    status = _status(file)
+    return None if status is None else (status.st_dev, status.st_ino)
+
+
+def _status(file: str | Path) -> os.stat_result | None:
+    try:
+        return os.stat(file)
+    except (OSError, ValueError):
+        return None
+
+
+def _refused(output: Path, file: str | Path, what: str) -> UsageError:
+    called = "" if os.path.abspath(output) == os.path.abspath(file) else f"`{file}`, "
+    return UsageError(
+        f"`{output}` cannot be written: it is {called}{what}",
+        code="output_is_input",
+        hint="name another file: what is read is not written over",
+    )

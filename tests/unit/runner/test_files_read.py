@@ -1,0 +1,144 @@
+"""No file that a run reads may be one that is written from it, whatever names lead to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.errors import UsageError
+from reqflo_ray.runner.files_read import files_of_request, files_of_workspace, need_unread
+from reqflo_ray.runner.launch import RunRequest
+
+REQFLO = """\
+workspace:
+  name: t
+  include: [journeys]
+  secrets: {source: file, folder: keys}
+  http: {ca_file: FOLDER/ca.pem, client_certificate: FOLDER/me.pem, client_key: FOLDER/key.pem}
+"""
+JOURNEY = """\
+journey:
+  name: a
+  steps:
+    - id: one
+      request: {method: POST, url: "http://127.0.0.1/", body: {file: bodies/order.xml}}
+    - id: two
+      request:
+        method: POST
+        url: "http://127.0.0.1/"
+        body: {multipart: {picture: {file: bodies/picture.png}, text: {value: notes.txt}}}
+---
+template: {key: x, method: POST, body: {file: bodies/template.bin}}
+"""
+READ = (
+    *("reqflo.yaml", "journeys/a.yaml", "journeys/broken.yml", "bodies/order.xml", "bodies/picture.png"),
+    *("bodies/template.bin", "keys/TOKEN", "ca.pem", "me.pem", "key.pem", "rows.csv", "more/1.csv", "given.json"),
+)
+FREE = ("notes.txt", "keys.txt", "more/1.txt", "junit.xml", ".reqflo/report.html", "bodies/other.xml")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace, as the current folder, with all kinds of files that a run reads, and some that it does not."""
+    monkeypatch.chdir(tmp_path)
+    texts = {"reqflo.yaml": REQFLO.replace("FOLDER", str(tmp_path)), "journeys/a.yaml": JOURNEY}
+    texts["journeys/broken.yml"] = "journey: {{\n"
+    for name in (*READ, *FREE, ".reqflo/runs/r1/run.json", ".reqflo/artifacts/x.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(texts.get(name, "held"))
+    return tmp_path
+
+
+def need(output: Path | str) -> None:
+    request = RunRequest(data=("rows.csv", "more/*.csv", "gs://bucket/x.csv"), artifact=Path("given.json"))
+    need_unread([Path(output)], files_of_request(request, load_workspace(Path("."))), ".reqflo")
+
+
+def as_it_is(folder: Path, name: str) -> Path:
+    return Path(name)
+
+
+def absolute(folder: Path, name: str) -> Path:
+    return folder / "bodies" / ".." / name
+
+
+def linked(folder: Path, name: str) -> Path:
+    (folder / "out").symlink_to(folder / name)
+    return folder / "out"
+
+
+def linked_folder(folder: Path, name: str) -> Path:
+    (folder / "elsewhere").symlink_to(folder)
+    return folder / "elsewhere" / name
+
+
+def hard_linked(folder: Path, name: str) -> Path:
+    os.link(folder / name, folder / "out")
+    return Path("out")
+
+
+@pytest.mark.parametrize("spelling", [as_it_is, absolute, linked, linked_folder, hard_linked])
+@pytest.mark.parametrize("name", [*READ, ".reqflo/runs/r1/run.json", ".reqflo/artifacts/x.json"])
+def test_what_a_run_reads_is_refused_whatever_it_is_called(
+    workspace: Path, name: str, spelling: Callable[[Path, str], Path]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        need(spelling(workspace, name))
+    assert (caught.value.code, caught.value.exit_code) == ("output_is_input", 2)
+    assert (workspace / name).exists()
+
+
+@pytest.mark.parametrize("name", [*FREE, "new.xml", "missing/new.xml", "junit.yaml"])
+def test_what_a_run_does_not_read_may_be_written(workspace: Path, name: str) -> None:
+    need(name)
+
+
+@pytest.mark.parametrize("name", [".reqflo/runs/r1/new.xml", ".reqflo/order/x", "./.reqflo/../.reqflo/runs/x.xml"])
+def test_nothing_new_is_made_among_the_files_of_a_store(workspace: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="a file of the store"):
+        need(name)
+
+
+def test_a_file_that_a_link_of_the_workspace_leads_to_is_read(workspace: Path) -> None:
+    (workspace / "kept.txt").write_text("journey: {name: b, steps: []}\n")
+    (workspace / "journeys" / "b.yaml").symlink_to("../kept.txt")
+    with pytest.raises(UsageError, match=r"b\.yaml"):
+        need("kept.txt")
+
+
+@pytest.mark.parametrize("variable", ["GOOGLE_APPLICATION_CREDENTIALS", "SSL_CERT_FILE"])
+def test_a_file_that_the_environment_names_is_read(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, str(workspace / "notes.txt"))
+    with pytest.raises(UsageError, match=f"the file that {variable} names"):
+        need("notes.txt")
+
+
+def test_yaml_of_a_workspace_is_never_written_whichever_is_used(workspace: Path) -> None:
+    for name in ("reqflo.yaml", "journeys/a.yaml"):
+        with pytest.raises(UsageError, match="a file of a workspace"):
+            need_unread([workspace / name], ())
+
+
+def test_the_workspace_is_not_looked_at_for_a_file_that_is_new(workspace: Path) -> None:
+    need_unread([workspace / "new.json"], files_of_workspace(workspace / "no such folder", "a"))
+    with pytest.raises(UsageError, match="is no workspace"):
+        need_unread([workspace / "notes.txt"], files_of_workspace(Path("/proc/self/fdinfo"), "a"))
+
+
+def test_what_standard_input_reads_is_read(workspace: Path) -> None:
+    kept = os.dup(0)
+    try:
+        with (workspace / "notes.txt").open("rb") as question:
+            os.dup2(question.fileno(), 0)
+        with pytest.raises(UsageError, match="standard input"):
+            need_unread([workspace / "notes.txt"], ())
+        need_unread([workspace / "junit.xml"], ())
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
