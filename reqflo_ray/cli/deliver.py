@@ -1,7 +1,7 @@
 """What a command that runs something hands over besides its last lines: reports, and the verdict on standard output.
 
 A report that cannot be written afterwards never hides how the run ended: the exit code of the run stays, and only a run
-that passed ends with 3 for it, since CI would take it for reported.
+that passed ends with 3 for it, since CI would take it for reported. One of an earlier run does not stay in its place.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from reqflo_ray.cli.earlier_reports import EarlierReports, give_way
 from reqflo_ray.cli.json_text import readable_json
 from reqflo_ray.cli.render_errors import render_error
 from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray.errors import ReqfloError, UsageError
+from reqflo_ray.reports.output_file import NOT_WRITTEN
 
 if TYPE_CHECKING:
     from reqflo_ray.api import RunOutcome
@@ -57,12 +59,16 @@ def deliver(outcome: RunOutcome, terminal: Terminal, *, reports: Sequence[Report
     if reports:
         from reqflo_ray import api
 
+        earlier = EarlierReports(reports)
         try:
             asked = [(each.format, each.path) for each in reports]
             api.write_reports(outcome.run_id, asked, store=outcome.store, verdict=outcome.verdict)
             tell_written(reports, terminal)
         except ReqfloError as error:
             code = tell_not_written(error, terminal, code)
+            # What could not be written keeps what it holds. What could not be made has told its reason.
+            if all(problem.code != NOT_WRITTEN for problem in error.all_problems()):
+                give_way(earlier.still_there(), error, outcome.run_id, terminal)
     if as_json:
         show_verdict(outcome.verdict, terminal)
     return code

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from reqflo_ray.cli.earlier_reports import ReportingCommand
 from reqflo_ray.cli.help import GroupedCommand, GroupedCommands
 from reqflo_ray.cli.render_errors import render_error
 from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
@@ -72,6 +73,9 @@ COMMANDS: Final = (
     Entry(name="demo-api", group=_KEEP, summary="Serve the small shop API that the examples use."),
 )
 
+# What carries out a run, and may be asked for reports of it.
+_REPORTING: Final = ("run", "resume", "rerun", "submit")
+
 
 def main() -> int:
     """Run the command line of this process; returns its exit code."""
@@ -130,7 +134,7 @@ def _application(named: Collection[str]) -> typer.Typer:
             examples = module.EXAMPLES
         application.command(
             entry.name,
-            cls=GroupedCommand,
+            cls=ReportingCommand if entry.name in _REPORTING else GroupedCommand,
             short_help=entry.summary,
             epilog=examples,
             rich_help_panel=entry.group,

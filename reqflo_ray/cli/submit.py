@@ -12,11 +12,12 @@ import typer
 
 from reqflo_ray.cli import options
 from reqflo_ray.cli.deliver import asked_reports, show_verdict, tell_not_written, tell_written
+from reqflo_ray.cli.earlier_reports import EarlierReports, give_way
 from reqflo_ray.cli.progress import RunReporter
 from reqflo_ray.cli.terminal import Terminal, escape
 from reqflo_ray.errors import ClusterError, ReqfloError, UsageError
 from reqflo_ray.model.plan import Durability, Evidence
-from reqflo_ray.reports.output_file import whole_file
+from reqflo_ray.reports.output_file import NOT_WRITTEN, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,8 +146,11 @@ def _greeting(started: Started, url: str) -> str:
 
 def _deliver(followed: Followed, terminal: Terminal, *, reports: Sequence[Report], as_json: bool) -> int:
     outcome, run_id, code = followed.outcome, followed.job.run_id, followed.exit_code
+    earlier = EarlierReports(reports)
     if outcome is None:
-        terminal.note(f"the job ended without a verdict: {escape(followed.reason or followed.job.state.value)}")
+        reason = followed.reason or followed.job.state.value
+        terminal.note(f"the job ended without a verdict: {escape(reason)}")
+        give_way(earlier.still_there(), _without_verdict(reason, code), run_id, terminal)
     if outcome is None or not outcome.complete:
         terminal.note(f"go on: the same `reqflo-ray submit` command with --run-id {run_id}")
     for report in reports if outcome is not None else ():
@@ -155,9 +159,15 @@ def _deliver(followed: Followed, terminal: Terminal, *, reports: Sequence[Report
             tell_written([report], terminal)
         except ReqfloError as error:
             code = tell_not_written(error, terminal, code)
+            if error.code != NOT_WRITTEN:
+                give_way([each for each in earlier.still_there() if each == report], error, run_id, terminal)
     if as_json and outcome is not None:
         show_verdict(outcome.verdict, terminal)
     return code
+
+
+def _without_verdict(reason: str, code: int) -> ClusterError:
+    return ClusterError("the job ended without a verdict", code="no_verdict", cause=reason, exit_code=code)
 
 
 def _write(report: Report, followed: Followed) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from reqflo_ray.model.results import Status
 from reqflo_ray.reports.cases import Case, cases, remainders, suite_name
+from reqflo_ray.reports.refusal import CASE, Refusal
 from reqflo_ray.reports.source import ReportedRun
 from reqflo_ray.reports.text import one_line
 
@@ -25,10 +26,10 @@ _OTHER: Final = "other"
 
 def write(run: ReportedRun, file: BinaryIO) -> None:
     """Write the report of `run` to `file`."""
-    head = {"tool": {"name": "reqflo-ray", "version": version("reqflo-ray")}, "summary": _summary(run)}
+    head = {"tool": _tool(), "summary": _summary(run)}
     if run.record.environment.name:
         head["environment"] = {"testEnvironment": one_line(run.record.environment.name)}
-    outside = {"reportFormat": "CTRF", "specVersion": _SPECIFICATION, "runId": run.run_id, "generatedBy": "reqflo-ray"}
+    outside = {**_document(), "runId": run.run_id}
     file.write(_encode(outside)[:-1] + b',"results":' + _encode(head)[:-1] + b',"tests":[')
     suite, separator, listed, not_passed = [suite_name(run)], b"\n", 0, 0
     for case in cases(run):
@@ -44,6 +45,34 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
         )
         separator = b",\n"
     file.write(b"\n]}}\n")
+
+
+def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
+    """Write to `file` that there is no result: one test that has failed."""
+    at = _milliseconds(refusal.instant)
+    counts = {"tests": 1, "passed": 0, "failed": 1, "skipped": 0, "pending": 0, "other": 0}
+    extra = {"verdict": Status.ERROR.value, "exitCode": refusal.exit_code, "complete": False, "leftOut": []}
+    test = {
+        "name": CASE,
+        "status": "failed",
+        "rawStatus": Status.ERROR.value,
+        "duration": 0,
+        "suite": [refusal.subject or "reqflo-ray"],
+        "type": "api",
+        "message": refusal.headline,
+        "trace": "\n".join(refusal.lines()),
+    }
+    summary = {**counts, "start": at, "stop": at, "duration": 0, "extra": extra}
+    results = {"tool": _tool(), "summary": summary, "tests": [test]}
+    file.write(_encode({**_document(), "results": results}) + b"\n")
+
+
+def _document() -> dict[str, Any]:
+    return {"reportFormat": "CTRF", "specVersion": _SPECIFICATION, "generatedBy": "reqflo-ray"}
+
+
+def _tool() -> dict[str, Any]:
+    return {"name": "reqflo-ray", "version": version("reqflo-ray")}
 
 
 def _test(case: Case, suite: list[str]) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from reqflo_ray.model.results import Verdict
 from reqflo_ray.reports import ctrf, html, junit, markdown, result_document
 from reqflo_ray.reports.output_file import whole_file
 from reqflo_ray.reports.output_place import OutputPlace, find_place
+from reqflo_ray.reports.refusal import Refusal
 from reqflo_ray.reports.source import ReportedRun
 from reqflo_ray.store.history import resolve_run
 from reqflo_ray.store.storage import Storage
 
 Writer = Callable[[ReportedRun, BinaryIO], None]
+RefusalWriter = Callable[[Refusal, BinaryIO], None]
 
 FORMATS: Final[Mapping[str, Writer]] = {
     "junit": junit.write,
@@ -28,6 +30,13 @@ FORMATS: Final[Mapping[str, Writer]] = {
     "markdown": markdown.write,
     "json": result_document.write,
     "ctrf": ctrf.write,
+}
+_REFUSALS: Final[Mapping[str, RefusalWriter]] = {
+    "junit": junit.write_refusal,
+    "html": html.write_refusal,
+    "markdown": markdown.write_refusal,
+    "json": result_document.write_refusal,
+    "ctrf": ctrf.write_refusal,
 }
 
 
@@ -96,6 +105,16 @@ def write_reports(
         raise failed[0]
     if failed:
         raise ReqfloError.of(tuple(problem for error in failed for problem in error.all_problems()))
+
+
+def write_refusal(report: Report, refusal: Refusal) -> None:
+    """Write, in the place of a report, that there is none and why; no reader takes it for a run that passed.
+
+    Raises:
+        UsageError, ReqfloError: see `whole_file`.
+    """
+    with whole_file(report.path) as file:
+        _REFUSALS[report.format](refusal, file)
 
 
 def _failure_of(report: Report, run: ReportedRun) -> ReqfloError | None:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 from reqflo_ray.reports import overview
 from reqflo_ray.reports.cases import assertion_line, failure_message, step_error, step_line
+from reqflo_ray.reports.refusal import Refusal
 from reqflo_ray.reports.source import Line, ReportedRun
 from reqflo_ray.reports.text import shorten, visible
 
@@ -31,6 +32,35 @@ _MOST_CHARACTERS: Final = 4_000_000
 
 def write(run: ReportedRun, file: BinaryIO) -> None:
     """Write the report of `run` to `file`."""
+    _write_page(
+        file,
+        "report.html",
+        run=run,
+        headline=overview.headline(run),
+        status=run.verdict.status.value if run.is_complete else "incomplete",
+        counts=overview.counts(run),
+        facts=overview.facts(run),
+        problems=run.problems,
+        kinds=run.failure_kinds(_MOST_KINDS),
+        steps=run.step_statistics(_MOST_STEPS),
+        failures=_failures(run),
+    )
+
+
+def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
+    """Write to `file` a page that says that there is no result, and why."""
+    _write_page(
+        file,
+        "refusal.html",
+        subject=refusal.subject or "reqflo-ray",
+        headline=refusal.headline,
+        exit_code=refusal.exit_code,
+        instant=refusal.instant,
+        reasons=list(refusal.lines()),
+    )
+
+
+def _write_page(file: BinaryIO, template: str, **values: Any) -> None:
     import jinja2
 
     environment = jinja2.Environment(
@@ -43,18 +73,10 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
     )
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    page = environment.get_template("report.html").generate(
+    page = environment.get_template(template).generate(
         style=_OwnText(style),
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
-        run=run,
-        headline=overview.headline(run),
-        status=run.verdict.status.value if run.is_complete else "incomplete",
-        counts=overview.counts(run),
-        facts=overview.facts(run),
-        problems=run.problems,
-        kinds=run.failure_kinds(_MOST_KINDS),
-        steps=run.step_statistics(_MOST_STEPS),
-        failures=_failures(run),
+        **values,
     )
     file.writelines(piece.encode() for piece in page)
 

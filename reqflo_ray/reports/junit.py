@@ -5,12 +5,13 @@ Bounded, since GitLab refuses a report of more than 30 MB: see `cases`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
 from xml.sax.saxutils import escape, quoteattr
 
 from reqflo_ray.reports.cases import Case, Remainder, cases, remainders, suite_name
+from reqflo_ray.reports.refusal import CASE, Refusal
 from reqflo_ray.reports.source import ReportedRun
 from reqflo_ray.reports.text import one_line
 
@@ -49,10 +50,28 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
         time=f"{run.verdict.duration_ms / 1000:.3f}",
         timestamp=_timestamp(run.verdict.started_at),
     )
+    _write_suite(file, suite, counted, _properties(run), elements)
+
+
+def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
+    """Write to `file` that there is no result: one test case that is an error."""
+    suite = refusal.subject or "reqflo-ray"
+    counted = _attributes(
+        tests="1", failures="0", errors="1", skipped="0", time="0.000", timestamp=_timestamp(refusal.instant)
+    )
+    case = Remainder(name=CASE, status="error", message=refusal.headline)
+    kind = one_line(refusal.problems[0].code, 100)
+    element = _element(suite, case.name, case.status, kind, case.message, "\n".join(refusal.lines()), case)
+    _write_suite(file, suite, counted, [("verdict", "error"), ("exit_code", str(refusal.exit_code))], [element])
+
+
+def _write_suite(
+    file: BinaryIO, suite: str, counted: str, properties: Iterable[tuple[str, str]], elements: Iterable[str]
+) -> None:
     file.write(b'<?xml version="1.0" encoding="UTF-8"?>\n')
     file.write(f"<testsuites{_attributes(name=suite)}{counted}>\n".encode())
     file.write(f"<testsuite{_attributes(name=suite)}{counted}>\n<properties>\n".encode())
-    for name, value in _properties(run):
+    for name, value in properties:
         file.write(f"<property{_attributes(name=name, value=value)}/>\n".encode())
     file.write(b"</properties>\n")
     file.writelines(element.encode() for element in elements)

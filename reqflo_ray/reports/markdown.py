@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from reqflo_ray.reports import overview
 from reqflo_ray.reports.cases import failure_message
+from reqflo_ray.reports.refusal import Refusal
 from reqflo_ray.reports.source import ReportedRun
 from reqflo_ray.reports.text import one_line
 
@@ -26,6 +27,15 @@ _MARKS: Final = {"passed": "✅", "failed": "❌", "error": "❌", "inconclusive
 def write(run: ReportedRun, file: BinaryIO) -> None:
     """Write the report of `run` to `file`."""
     file.writelines(f"{line}\n".encode() for line in _lines(run))
+
+
+def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
+    """Write to `file` that there is no result, and why."""
+    title = f"{code(refusal.subject)}: no result" if refusal.subject else "no result"
+    lines = [f"## ❌ {title}", "", f"The command ended with exit code {refusal.exit_code}.", ""]
+    for line in refusal.lines():
+        lines += [code(line), ""]
+    file.writelines(f"{line}\n".encode() for line in lines)
 
 
 def code(value: object) -> str:

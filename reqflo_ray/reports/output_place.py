@@ -100,7 +100,7 @@ def _place(path: Path) -> OutputPlace:
     if stat.S_ISBLK(mode):
         raise _refused(path, "it is a disk or another block device", "name a file")
     if not may(path, os.W_OK):
-        raise _refused(path, "you may not write it", "choose another place, or make it writable")
+        raise _refused(path, "it is not writable", "choose another place, or make it writable")
     if stat.S_ISREG(mode):
         kind = Kind.SUMMARY if _is_summary(real) else Kind.FILE
     else:
@@ -120,7 +120,7 @@ def _need_room_for_new(path: Path, real: Path) -> None:
     if any(len(os.fsencode(name)) > longest for name in missing):
         raise _refused(path, f"a name in it is longer than {longest} bytes", "choose a shorter name")
     if not may(folder, os.W_OK | os.X_OK):
-        raise _refused(path, f"you may not write to the folder `{folder}`", "choose another place")
+        raise _refused(path, f"the folder `{folder}` is not writable", "choose another place")
 
 
 def _longest_name(folder: Path) -> int:

@@ -8,7 +8,10 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from reqflo_ray.analysis.export import records
+from reqflo_ray.model.results import Counts, Status, Verdict
+from reqflo_ray.reports.refusal import Refusal
 from reqflo_ray.reports.source import ReportedRun
+from reqflo_ray.reports.text import visible
 
 SCHEMA: Final = "reqflo-ray/run-result/1"
 
@@ -36,6 +39,45 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
             file.write(separator + _encode(_row(dict(zip(piece.columns, values, strict=True)))))
             separator = b",\n"
     file.write(b"\n]}\n")
+
+
+def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
+    """Write to `file` that there is no result: the same document without rows, and with
+    `problems`, which say why.
+
+    Its verdict counts one row that is an error, so that who looks at nothing but counts is not told of success.
+    """
+    document = {
+        "schema": SCHEMA,
+        "run_id": "",
+        "results": "",
+        "complete": False,
+        "left_out": [refusal.headline],
+        "verdict": Verdict(
+            run_id="",
+            journey=refusal.subject,
+            artifact="",
+            environment="",
+            status=Status.ERROR,
+            exit_code=refusal.exit_code,
+            counts=Counts(rows=1, error=1),
+            started_at=refusal.instant,
+            finished_at=refusal.instant,
+            duration_ms=0.0,
+        ),
+        "rows": [],
+        "problems": [
+            {
+                "code": problem.code,
+                "message": visible(problem.message),
+                "place": visible(str(problem.position)) if problem.position else None,
+                "cause": visible(problem.cause),
+                "hint": visible(problem.hint),
+            }
+            for problem in refusal.problems
+        ],
+    }
+    file.write(_encode(document) + b"\n")
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

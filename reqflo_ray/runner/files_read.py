@@ -7,6 +7,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -120,15 +121,13 @@ def _files_of(workspace: Workspace) -> Iterator[FileRead]:
         if certificate:
             yield certificate, "a certificate or its key"
     if secrets.source is SecretSource.FILE and secrets.folder:
-        yield from _secret_files(workspace.root / secrets.folder)
+        yield from _secret_files(workspace.root / secrets.folder, [own.file for own in secrets.names.values()])
 
 
-def _secret_files(folder: Path) -> Iterator[FileRead]:
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    for name in names:
+def _secret_files(folder: Path, named: Iterable[str]) -> Iterator[FileRead]:
+    with suppress(OSError):
+        named = [*named, *os.listdir(folder)]
+    for name in named:
         yield folder / name, "the file of a secret"
 
 

@@ -65,6 +65,26 @@ def test_a_run_that_stopped_early_is_reported_as_unfinished(orders: Path, comman
     assert "of 100 rows have a result" in error.get("message", "")
 
 
+def test_a_refused_run_leaves_no_report_of_the_run_that_passed(orders: Path, command: Callable[..., Any]) -> None:
+    options = [word for report in _asked("r") for word in ("--report", report)]
+    assert command(*RUN_ORDERS, "--run-id", "r1", *options).code == 0
+    passed = {name: (orders / f"r.{name}").read_bytes() for name in FORMATS}
+    (orders / "broken.csv").write_text("order_ref;total\n1;2\n")
+    (orders / "none.csv").write_text("order_ref,customer_id,total\n")
+    for data, code in (("broken.csv", 2), ("none.csv", 5)):
+        ended = command("run", "place-order", "--data", data, *options)
+        assert ended.code == code, ended.err
+        root = junit_rules.read((orders / "r.junit").read_bytes())
+        assert junit_rules.problems(root) == []
+        assert (root.get("tests"), root.get("errors")) == ("1", "1")
+        assert json.loads((orders / "r.json").read_text())["verdict"]["exit_code"] == code
+        assert json.loads((orders / "r.ctrf").read_text())["results"]["summary"]["failed"] == 1
+        for name in FORMATS:
+            assert b"no result" in (orders / f"r.{name}").read_bytes()
+    assert command("report", "r1", *_asked("r")).code == 0
+    assert {name: (orders / f"r.{name}").read_bytes() for name in FORMATS} == passed
+
+
 def test_no_command_writes_over_what_a_run_reads(orders: Path, command: Callable[..., Any]) -> None:
     assert command(*RUN_ORDERS, "--run-id", "r1").code == 0
     (orders / "link.xml").symlink_to(DATA)

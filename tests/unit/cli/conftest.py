@@ -228,7 +228,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """Stands where the commands import the API from: a unit test sends nothing and stores nothing."""
     fake = FakeApi(FakeStore())
     module = ModuleType("reqflo_ray.api")
-    for name in ("run", "resume", "rerun", "check", "compile", "schema"):
+    for name in ("run", "resume", "rerun", "submit", "check", "compile", "schema"):
         setattr(module, name, fake.called(name))
 
     def open_store(location: str | None = None) -> FakeStore:

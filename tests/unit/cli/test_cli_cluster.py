@@ -166,6 +166,30 @@ def test_a_report_that_did_not_come_back_is_an_error_and_keeps_no_other_away(
     assert [path.name for path in tmp_path.iterdir()] == ["j.xml"]
 
 
+def test_a_job_without_a_verdict_leaves_no_report_of_an_earlier_run(
+    command_line: Any, cluster: FakeCluster, tmp_path: Path
+) -> None:
+    (tmp_path / "j.xml").write_text("<testsuites tests='1'/>")
+    cluster.followed = followed(None, 2, reason="runtime_env setup failed")
+    answer = command_line("submit", "place-order", "--report", f"junit={tmp_path / 'j.xml'}", "--output", "new.json")
+    assert answer.code == 2
+    text = (tmp_path / "j.xml").read_text()
+    assert 'type="no_verdict"' in text and "runtime_env setup failed" in text and 'value="2"' in text
+    assert not Path("new.json").exists()
+
+
+def test_a_report_that_did_not_come_back_leaves_none_of_an_earlier_run(
+    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+) -> None:
+    for name in ("j.xml", "p.html"):
+        (tmp_path / name).write_text("earlier")
+    cluster.followed = followed(job_outcome(exit_code=0), 0, reports={"junit": b"<x/>"})
+    asked = ("--report", f"html={tmp_path / 'p.html'}", "--report", f"junit={tmp_path / 'j.xml'}")
+    assert command_line("submit", "place-order", *asked).code == 3
+    assert (tmp_path / "j.xml").read_bytes() == b"<x/>"
+    assert "no result: the html report did not come back" in (tmp_path / "p.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [

@@ -17,7 +17,7 @@ REQFLO = """\
 workspace:
   name: t
   include: [journeys]
-  secrets: {source: file, folder: keys}
+  secrets: {source: file, folder: keys, names: {DEEP: {file: deep/KEY}}}
   http: {ca_file: FOLDER/ca.pem, client_certificate: FOLDER/me.pem, client_key: FOLDER/key.pem}
 """
 JOURNEY = """\
@@ -36,7 +36,17 @@ template: {key: x, method: POST, body: {file: bodies/template.bin}}
 """
 READ = (
     *("reqflo.yaml", "journeys/a.yaml", "journeys/broken.yml", "bodies/order.xml", "bodies/picture.png"),
-    *("bodies/template.bin", "keys/TOKEN", "ca.pem", "me.pem", "key.pem", "rows.csv", "more/1.csv", "given.json"),
+    *(
+        "bodies/template.bin",
+        "keys/TOKEN",
+        "keys/deep/KEY",
+        "ca.pem",
+        "me.pem",
+        "key.pem",
+        "rows.csv",
+        "more/1.csv",
+        "given.json",
+    ),
 )
 FREE = ("notes.txt", "keys.txt", "more/1.txt", "junit.xml", ".reqflo/report.html", "bodies/other.xml")
 
