@@ -24,7 +24,7 @@ from reqflo_ray.remote import run_submitted, submit
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.dispatch import dispatch
 from reqflo_ray.runner.drive import drive
-from reqflo_ray.runner.files_read import files_of_request, files_of_run, files_of_runs, need_unread
+from reqflo_ray.runner.files_read import files_of_request, files_of_run, files_of_runs, need_free
 from reqflo_ray.runner.launch import (
     RunRequest,
     check_rows,
@@ -97,14 +97,14 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
 
     Raises:
         DefinitionError, DatasetError, NothingSelectedError, SecretError: nothing was sent.
-        UsageError: an output is a file that the run reads; nothing was sent.
+        UsageError: an output cannot be written, or is a file that the run reads; nothing was sent.
         RunConflictError: the run exists with other inputs, or another driver owns it.
         StoreError, ClusterError: it could not go on; it can be resumed.
     """
     listener = listener or SilentListener()
     prepared = prepare(request, workers_are_local=request.address is None)
     chosen = chosen_store(request.store, prepared)
-    need_unread(request.outputs, files_of_request(request, prepared.workspace), chosen)
+    need_free(request.outputs, files_of_request(request, prepared.workspace), chosen)
     now = datetime.now(UTC)
     run_id = request.run_id or new_run_id(now, secrets.token_bytes(8))
     record = make_record(request, prepared, run_id=run_id, nonce=secrets.token_hex(16), now=now)
@@ -155,7 +155,7 @@ def resume(
     storage = opened(chosen)
     folder = resolve_run(storage, run)
     record = folder.load_run()
-    need_unread(outputs, files_of_run(record), chosen)
+    need_free(outputs, files_of_run(record), chosen)
     hands = parse_workers(workers or record.options.workers)
     listener = listener or SilentListener()
     return drive(
@@ -198,7 +198,7 @@ def rerun(
     chosen = chosen_store(store)
     storage = opened(chosen)
     earlier = resolve_run(storage, run)
-    need_unread(outputs, files_of_runs(storage, [earlier.run_id]), chosen)
+    need_free(outputs, files_of_runs(storage, [earlier.run_id]), chosen)
     if not earlier.is_complete():
         raise UsageError(
             f"run `{earlier.run_id}` is not finished",
@@ -259,7 +259,7 @@ def write_reports(
     asked = formats.check_reports(formats.Report(format_, Path(path)) for format_, path in reports)
     chosen = chosen_store(store)
     storage = opened(chosen)
-    need_unread([report.path for report in asked], files_of_runs(storage, [run]), chosen)
+    need_free([report.path for report in asked], files_of_runs(storage, [run]), chosen)
     formats.write_reports(storage, run, asked, verdict, Damaged(damaged))
 
 

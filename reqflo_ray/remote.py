@@ -13,7 +13,7 @@ from reqflo_ray.places import backend_chooser, chosen_store, crew_of, opened, st
 from reqflo_ray.runner.clock import SystemClock
 from reqflo_ray.runner.dispatch import dispatch
 from reqflo_ray.runner.drive import drive
-from reqflo_ray.runner.files_read import files_of_request, need_unread
+from reqflo_ray.runner.files_read import files_of_request, need_free
 from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
 from reqflo_ray.runner.listener import Listener, RunOutcome, SilentListener
 from reqflo_ray.store.artifacts import save_artifact
@@ -59,7 +59,7 @@ def submit(
     cluster = find_cluster(request.address, allow_unauthenticated=allow_unauthenticated)
     prepared = prepare(request, workers_are_local=False)
     store = store_of_cluster(request.store, prepared)
-    need_unread(request.outputs, files_of_request(request, prepared.workspace), store)
+    need_free(request.outputs, files_of_request(request, prepared.workspace), store)
     now = datetime.now(UTC)
     run_id = check_run_id(request.run_id) if request.run_id else new_run_id(now, secrets.token_bytes(8))
     record = make_record(request, prepared, run_id=run_id, nonce=secrets.token_hex(16), now=now)

@@ -11,7 +11,6 @@ from reqflo_ray.cli import options
 from reqflo_ray.cli.render_errors import render_problems
 from reqflo_ray.cli.terminal import Terminal, escape
 from reqflo_ray.reports.output_file import whole_file
-from reqflo_ray.reports.output_place import find_place
 
 EXAMPLES: Final = """\
 reqflo-ray compile place-order -o place-order.json
@@ -50,7 +49,6 @@ def compile(
 
 def _need_free(output: Path, workspace: Path, journey: str) -> None:
     """Refuse a file that could not be written, or that belongs to the workspace, before anything is compiled."""
-    from reqflo_ray.runner.files_read import files_of_workspace, need_unread
+    from reqflo_ray.runner.files_read import files_of_workspace, need_free
 
-    find_place(output)
-    need_unread([output], files_of_workspace(workspace, journey))
+    need_free([output], files_of_workspace(workspace, journey))

@@ -19,6 +19,7 @@ import typer
 from reqflo_ray.cli.help import GroupedCommand
 from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray.errors import ReqfloError, UsageError
+from reqflo_ray.process import is_unwinding
 
 if TYPE_CHECKING:
     from reqflo_ray.reports.formats import Report
@@ -104,7 +105,7 @@ def _asked(given: Mapping[str, Any]) -> Iterator[Report]:
     if not texts:
         return
     from reqflo_ray.reports.formats import FORMATS, Report
-    from reqflo_ray.reports.output_place import Identity, Kind, find_place
+    from reqflo_ray.reports.output_place import Identity, find_place
 
     seen = set[Identity]()
     for text in texts:
@@ -112,7 +113,7 @@ def _asked(given: Mapping[str, Any]) -> Iterator[Report]:
         meant = difflib.get_close_matches(name, FORMATS, n=1)
         with suppress(UsageError):
             place = find_place(Path(path)) if path and meant else None
-            if place is not None and place.kind in (Kind.FILE, Kind.SUMMARY) and place.identity not in seen:
+            if place is not None and place.is_regular and place.identity not in seen:
                 seen.add(place.identity)
                 yield Report(meant[0], place.path)
 
@@ -142,10 +143,10 @@ def _read_by(given: Mapping[str, Any]) -> tuple[list[FileRead], str | None]:
 
 
 def _is_free(report: Report, reads: list[FileRead], store: str | None) -> bool:
-    from reqflo_ray.runner.files_read import need_unread
+    from reqflo_ray.runner.files_read import need_free
 
     try:
-        need_unread([report.path], reads, store)
+        need_free([report.path], reads, store)
     except UsageError:
         return False
     return True
@@ -166,7 +167,7 @@ def _as_error(problem: BaseException) -> ReqfloError:
         return problem
     if isinstance(problem, typer.TyperException):
         return UsageError(problem.format_message().rstrip("."))
-    if isinstance(problem, KeyboardInterrupt | typer.Abort | SystemExit):
+    if isinstance(problem, KeyboardInterrupt | typer.Abort | SystemExit) or is_unwinding():
         code = problem.code if isinstance(problem, SystemExit) and isinstance(problem.code, int) else 130
         return ReqfloError("the command was interrupted", code="interrupted", exit_code=code)
     # Its text may quote anything, a secret too.

@@ -18,7 +18,6 @@ from reqflo_ray.cli.wording import counted, left_out
 from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import Damaged
 from reqflo_ray.reports.output_file import whole_file
-from reqflo_ray.reports.output_place import find_place
 
 EXAMPLES: Final = """\
 reqflo-ray sql "select status, count(*) from results group by status" --run latest
@@ -117,11 +116,10 @@ def sql(
 def _need_free(output: Path, store: str | None, runs: Sequence[str]) -> None:
     """Refuse a file that could not be written, or that these runs have read, before the question is asked."""
     from reqflo_ray.places import chosen_store, opened
-    from reqflo_ray.runner.files_read import files_of_runs, need_unread
+    from reqflo_ray.runner.files_read import files_of_runs, need_free
 
-    find_place(output)
     chosen = chosen_store(store)
-    need_unread([output], files_of_runs(opened(chosen), runs), chosen)
+    need_free([output], files_of_runs(opened(chosen), runs), chosen)
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:

@@ -51,6 +51,11 @@ class OutputPlace:
         """Two names of one file have one identity."""
         return str(self.real) if self.status is None else identity_of(self.status)
 
+    @property
+    def is_regular(self) -> bool:
+        """Whether a regular file lies there, which would be written over or added to."""
+        return self.status is not None and self.kind in (Kind.FILE, Kind.SUMMARY)
+
     def excludes(self, other: OutputPlace) -> bool:
         """Whether not both can be written: they are one file, or one would be a folder on the way to the other. A
         device takes whatever it is given."""

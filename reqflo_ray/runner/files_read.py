@@ -1,11 +1,10 @@
-"""Which files of this machine a run reads, and that none of them is also what a command is to write. It compares what
-names lead to, not names. It must not know what is written, or how."""
+"""Which files of this machine a run reads, and that none of them is what a command is to write. It compares what names
+lead to, not names. It must not know what is written, or how."""
 
 from __future__ import annotations
 
 import glob
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -17,6 +16,7 @@ from reqflo_ray.compiler.workspace_files import MARKER
 from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlNode, YamlScalar, YamlSequence
 from reqflo_ray.errors import UsageError
 from reqflo_ray.model.plan import RunRecord, SecretSource
+from reqflo_ray.reports.output_place import Identity, OutputPlace, find_place, identity_of
 from reqflo_ray.runner.launch import RunRequest
 from reqflo_ray.store import layout
 from reqflo_ray.store.history import resolve_run
@@ -33,32 +33,30 @@ _WORKSPACE_FILE: Final = "a file of a workspace"
 _STANDARD_INPUT: Final = ("/dev/stdin", "what standard input reads")
 
 
-def need_unread(outputs: Iterable[Path], reads: Iterable[FileRead], store: str | None = None) -> None:
-    """Refuse to write to a file that is read, whatever names lead to it, and to the store's own files.
+def need_free(outputs: Iterable[Path], reads: Iterable[FileRead], store: str | None = None) -> None:
+    """Refuse to write what could not be written, to a file that is read, whatever names lead to it, and to the store's
+    own files.
 
     Args:
-        reads: looked at only if something lies where an output would be.
+        reads: looked at only if a file lies where an output would be.
         store: a folder; an address is none.
 
     Raises:
-        UsageError: `output_is_input`.
+        UsageError: `output_not_writable`, `output_is_input`.
     """
-    there: dict[tuple[int, int], Path] = {}
-    for output in outputs:
-        output = Path(os.path.expanduser(output))
-        status = _status(output)
-        if status is not None and stat.S_ISREG(status.st_mode):
-            there[status.st_dev, status.st_ino] = output
-            if _is_in_workspace(output):
-                raise _refused(output, output, _WORKSPACE_FILE)
-        if store is not None and _is_in_store(output, status, store):
-            raise _refused(output, output, f"a file of the store `{store}`")
+    there: dict[Identity, Path] = {}
+    for place in map(find_place, outputs):
+        if place.is_regular:
+            there[place.identity] = place.path
+            if _is_in_workspace(place.real):
+                raise _refused(place.path, place.path, _WORKSPACE_FILE)
+        if store is not None and _is_in_store(place, store):
+            raise _refused(place.path, place.path, f"a file of the store `{store}`")
     if not there:
         return
     for file, what in chain([_STANDARD_INPUT], reads):
-        status = _status(file)
-        if status is not None and (output_there := there.get((status.st_dev, status.st_ino))) is not None:
-            raise _refused(output_there, file, what)
+        if (output := there.get(_identity(file) or "")) is not None:
+            raise _refused(output, file, what)
 
 
 def files_of_request(request: RunRequest, workspace: Workspace | None) -> Iterator[FileRead]:
@@ -146,25 +144,22 @@ def _named_files(node: YamlNode) -> Iterator[str]:
                     yield value.value
 
 
-def _is_in_workspace(output: Path) -> bool:
+def _is_in_workspace(real: Path) -> bool:
     """Whether it is YAML that a workspace holds, also where it is not known which one is used."""
-    real = Path(os.path.realpath(output))
     return real.suffix in (".yaml", ".yml") and any((folder / MARKER).is_file() for folder in real.parents)
 
 
-def _is_in_store(output: Path, status: os.stat_result | None, store: str) -> bool:
+def _is_in_store(place: OutputPlace, store: str) -> bool:
     """Whether it is one of the store's own files, or would be among them. A report beside these is no such file."""
     if "://" in store:
         return False
     root = Path(os.path.realpath(os.path.expanduser(store)))
-    real = Path(os.path.realpath(output))
-    if real.is_relative_to(root) and real.relative_to(root).parts[:1] in _OF_STORE:
+    if place.real.is_relative_to(root) and place.real.relative_to(root).parts[:1] in _OF_STORE:
         return True
-    if status is None or status.st_nlink == 1 or not stat.S_ISREG(status.st_mode):
+    if not place.is_regular or place.status is None or place.status.st_nlink == 1:
         return False
     # It has other names: one of them may be there.
-    own = (status.st_dev, status.st_ino)
-    return any(_identity(file) == own for file in _store_files(root))
+    return any(_identity(file) == place.identity for file in _store_files(root))
 
 
 def _store_files(root: Path) -> Iterator[str]:
@@ -174,14 +169,9 @@ def _store_files(root: Path) -> Iterator[str]:
                 yield os.path.join(folder, file)
 
 
-def _identity(file: str | Path) -> tuple[int, int] | None:
-    status = _status(file)
-    return None if status is None else (status.st_dev, status.st_ino)
-
-
-def _status(file: str | Path) -> os.stat_result | None:
+def _identity(file: str | Path) -> Identity | None:
     try:
-        return os.stat(file)
+        return identity_of(os.stat(file))
     except (OSError, ValueError):
         return None
 

@@ -43,7 +43,8 @@ class RunRequest:
     Exactly one of `journey` (a name, or the path of its YAML file) and `artifact` (a compiled one). None means "as the
     workspace says, else the default". `data` are paths or globs of CSV, JSON, JSON Lines or Parquet; without, one row
     runs. `workers` is a number, `MIN:MAX` or `auto`; `rate` is requests per second over the whole run. `outputs` are
-    files that will be written from what comes of it: none of them may be one that the run reads.
+    files that will be written from what comes of it: each must be one that can be written, and that the run does not
+    read.
     """
 
     journey: str = ""

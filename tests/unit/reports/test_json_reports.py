@@ -11,6 +11,9 @@ import jsonschema_rs
 import pytest
 
 from reqflo_ray.analysis import session
+from reqflo_ray.errors import UsageError
+from reqflo_ray.reports.formats import Report, write_refusal
+from reqflo_ray.reports.refusal import Refusal
 from reqflo_ray.store.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
@@ -61,12 +64,14 @@ def schema() -> Any:
 
 
 def test_ctrf_keeps_its_schema(
-    schema: Any, runs: Any, hostile: RunFolder, unfinished: RunFolder, written: Written
+    schema: Any, runs: Any, hostile: RunFolder, unfinished: RunFolder, written: Written, tmp_path: Path
 ) -> None:
     runs.finish("done", fail_every=2)
     for run_id in ("done", hostile.run_id, unfinished.run_id):
         document = json.loads(written("ctrf", run_id))
         assert [str(error) for error in schema.iter_errors(document)] == []
+    write_refusal(Report("ctrf", tmp_path / "refused"), Refusal.of(UsageError("refused"), "place-order"))
+    assert [str(error) for error in schema.iter_errors(json.loads((tmp_path / "refused").read_text()))] == []
     assert list(schema.iter_errors({**document, "results": {}})), "the schema refuses something"
 
 

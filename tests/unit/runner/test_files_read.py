@@ -10,7 +10,7 @@ import pytest
 
 from reqflo_ray.compiler.workspace import load_workspace
 from reqflo_ray.errors import UsageError
-from reqflo_ray.runner.files_read import files_of_request, files_of_workspace, need_unread
+from reqflo_ray.runner.files_read import files_of_request, files_of_workspace, need_free
 from reqflo_ray.runner.launch import RunRequest
 
 REQFLO = """\
@@ -65,7 +65,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def need(output: Path | str) -> None:
     request = RunRequest(data=("rows.csv", "more/*.csv", "gs://bucket/x.csv"), artifact=Path("given.json"))
-    need_unread([Path(output)], files_of_request(request, load_workspace(Path("."))), ".reqflo")
+    need_free([Path(output)], files_of_request(request, load_workspace(Path("."))), ".reqflo")
 
 
 def as_it_is(folder: Path, name: str) -> Path:
@@ -132,13 +132,13 @@ def test_a_file_that_the_environment_names_is_read(
 def test_yaml_of_a_workspace_is_never_written_whichever_is_used(workspace: Path) -> None:
     for name in ("reqflo.yaml", "journeys/a.yaml"):
         with pytest.raises(UsageError, match="a file of a workspace"):
-            need_unread([workspace / name], ())
+            need_free([workspace / name], ())
 
 
 def test_the_workspace_is_not_looked_at_for_a_file_that_is_new(workspace: Path) -> None:
-    need_unread([workspace / "new.json"], files_of_workspace(workspace / "no such folder", "a"))
+    need_free([workspace / "new.json"], files_of_workspace(workspace / "no such folder", "a"))
     with pytest.raises(UsageError, match="is no workspace"):
-        need_unread([workspace / "notes.txt"], files_of_workspace(Path("/proc/self/fdinfo"), "a"))
+        need_free([workspace / "notes.txt"], files_of_workspace(Path("/proc"), "a"))
 
 
 def test_what_standard_input_reads_is_read(workspace: Path) -> None:
@@ -147,8 +147,14 @@ def test_what_standard_input_reads_is_read(workspace: Path) -> None:
         with (workspace / "notes.txt").open("rb") as question:
             os.dup2(question.fileno(), 0)
         with pytest.raises(UsageError, match="standard input"):
-            need_unread([workspace / "notes.txt"], ())
-        need_unread([workspace / "junit.xml"], ())
+            need_free([workspace / "notes.txt"], ())
+        need_free([workspace / "junit.xml"], ())
     finally:
         os.dup2(kept, 0)
         os.close(kept)
+
+
+def test_what_could_not_be_written_is_refused_as_well(workspace: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        need(workspace / "notes.txt" / "junit.xml")
+    assert caught.value.code == "output_not_writable"
