@@ -73,13 +73,14 @@ class ReportingCommand(GroupedCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Carry out the command."""
-        earlier = EarlierReports(_asked(ctx.params))
+        earlier: EarlierReports | None = None
         try:
+            earlier = EarlierReports(_asked(ctx.params))  # what this loads takes time, in which a signal may come
             return super().invoke(ctx)
         except (typer.Exit, OutputClosedError):
             raise
         except BaseException as problem:
-            _give_way(ctx, earlier, problem)
+            _give_way(ctx, EarlierReports(_asked(ctx.params)) if earlier is None else earlier, problem)
             raise
 
 

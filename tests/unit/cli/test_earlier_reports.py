@@ -73,6 +73,23 @@ def test_what_terminates_a_command_is_told_in_the_report(command_line, api, gree
     assert '<property name="exit_code" value="143"/>' in green.read_text()
 
 
+def test_an_interruption_while_the_program_is_loaded_is_told_too(command_line, api, green: Path, monkeypatch) -> None:
+    from reqflo_ray.reports import output_place
+
+    looked, find_place = [], output_place.find_place
+
+    def interrupted_once(path: Path) -> Any:
+        looked.append(path)
+        if len(looked) == 1:
+            raise KeyboardInterrupt
+        return find_place(path)
+
+    monkeypatch.setattr(output_place, "find_place", interrupted_once)
+    assert command_line("run", "place-order", "--report", f"junit={green}").code == 130
+    assert errors_in(green) == ["interrupted"]
+    assert api.calls == []
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import stat
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -85,6 +86,26 @@ def test_an_existing_file_keeps_its_attributes(tmp_path: Path) -> None:
         pytest.skip("this file system has no attributes")
     write(path)
     assert (path.read_bytes(), os.getxattr(path, "user.reqflo")) == (b"new", b"kept")
+
+
+def test_who_may_read_an_existing_file_stays_as_it_is(tmp_path: Path) -> None:
+    everyone, somebody = 0xFFFFFFFF, 12345
+    entries = ((1, 6, everyone), (2, 4, somebody), (4, 0, everyone), (16, 4, everyone), (32, 0, everyone))
+    access = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    listed, plain = tmp_path / "listed", tmp_path / "plain"
+    listed.write_text("old")
+    plain.write_text("old")
+    plain.chmod(0o600)
+    try:
+        os.setxattr(listed, "system.posix_acl_access", access)
+        os.setxattr(tmp_path, "system.posix_acl_default", access)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    write(listed)
+    write(plain)
+    assert os.getxattr(listed, "system.posix_acl_access") == access
+    assert "system.posix_acl_access" not in os.listxattr(plain)
+    assert stat.S_IMODE(plain.stat().st_mode) == 0o600
 
 
 def test_who_reads_the_old_file_reads_all_of_it(tmp_path: Path) -> None:
