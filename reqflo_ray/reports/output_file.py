@@ -159,9 +159,8 @@ def _reserve(descriptor: int, size: int) -> None:
 
 
 def _append(made: BinaryIO, place: OutputPlace) -> None:
-    place.real.parent.mkdir(parents=True, exist_ok=True)
     line_is_open = place.status is not None and not _ends_a_line(place.path, place.status.st_size)
-    with _opened(place.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as descriptor:
+    with _opened(place.path, os.O_WRONLY | os.O_APPEND) as descriptor:
         before = os.fstat(descriptor).st_size
         try:
             if line_is_open:
@@ -206,7 +205,7 @@ def _feed(made: BinaryIO, path: Path) -> None:
 @contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
     # A terminal that is written to must not become the one that signals come from.
-    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         yield descriptor
     finally:

@@ -96,7 +96,7 @@ def _place(path: Path) -> OutputPlace:
         status = os.stat(path)
     except FileNotFoundError:
         _need_room_for_new(path, real)
-        return OutputPlace(path=path, real=real, kind=Kind.SUMMARY if _is_summary(real) else Kind.NEW)
+        return OutputPlace(path=path, real=real, kind=Kind.NEW)
     mode = status.st_mode
     if stat.S_ISDIR(mode):
         raise _refused(path, "it is a folder", "name a file in it")
@@ -107,7 +107,7 @@ def _place(path: Path) -> OutputPlace:
     if not may(path, os.W_OK):
         raise _refused(path, "it is not writable", "choose another place, or make it writable")
     if stat.S_ISREG(mode):
-        kind = Kind.SUMMARY if _is_summary(real) else Kind.FILE
+        kind = Kind.SUMMARY if _is_summary(status) else Kind.FILE
     else:
         kind = Kind.FIFO if stat.S_ISFIFO(mode) else Kind.DEVICE
     return OutputPlace(path=path, real=real, kind=kind, status=status)
@@ -166,15 +166,12 @@ def _descriptor_place(path: Path, number: int) -> OutputPlace:
     return OutputPlace(path=path, real=path, kind=Kind.DESCRIPTOR, status=status, descriptor=number)
 
 
-def _is_summary(real: Path) -> bool:
+def _is_summary(status: os.stat_result) -> bool:
     """Whether this is the file that GitHub gives to a step for its part of the job's summary."""
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not summary:
-        return False
     try:
-        return os.path.samefile(summary, real)
+        return os.path.samestat(os.stat(os.environ.get("GITHUB_STEP_SUMMARY") or ""), status)
     except OSError:
-        return os.path.realpath(summary) == str(real)
+        return False
 
 
 def may(path: Path, mode: int) -> bool:

@@ -193,6 +193,24 @@ def test_a_report_that_could_not_have_been_written_stays(command_line, api, gree
     assert green.is_file()
 
 
+def test_two_reports_in_one_file_leave_one_of_them(command_line, api, green: Path) -> None:
+    answer = command_line("run", "place-order", "--report", "junit=junit.xml", "--report", "html=./junit.xml")
+    assert answer.code == 2
+    assert errors_in(green) == ["repeated_path"]
+
+
+def test_a_file_that_standard_output_goes_to_is_none_of_an_earlier_run(
+    command_line, api, green: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w") as log:
+        log.write("what else was printed\n")
+        log.flush()
+        os.set_inheritable(log.fileno(), True)
+        api.answer = UsageError("refused", code="refused")
+        assert command_line("run", "place-order", "--report", f"junit=/dev/fd/{log.fileno()}").code == 2
+    assert (tmp_path / "log").read_text() == "what else was printed\n"
+
+
 def test_the_summary_of_a_step_keeps_what_it_holds(
     command_line, api, green: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,7 +120,7 @@ def test_very_many_reasons_are_bounded(refused: Any) -> None:
         assert "950 more" in text.decode().replace("&#46;", ".")
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(message=st.text(st.characters()), subject=st.text(st.characters()))
 def test_any_text_makes_a_document(tmp_path_factory: pytest.TempPathFactory, message: str, subject: str) -> None:
     folder = tmp_path_factory.mktemp("any")

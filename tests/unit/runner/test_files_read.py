@@ -113,6 +113,14 @@ def test_nothing_new_is_made_among_the_files_of_a_store(workspace: Path, name: s
         need(name)
 
 
+def test_names_in_a_workspace_are_relative_to_it(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace / "more")
+    reads = list(files_of_request(RunRequest(), load_workspace(workspace)))
+    for name in ("bodies/order.xml", "keys/TOKEN"):
+        with pytest.raises(UsageError, match="it is "):
+            need_free([workspace / name], reads)
+
+
 def test_a_file_that_a_link_of_the_workspace_leads_to_is_read(workspace: Path) -> None:
     (workspace / "kept.txt").write_text("journey: {name: b, steps: []}\n")
     (workspace / "journeys" / "b.yaml").symlink_to("../kept.txt")
