@@ -10,13 +10,16 @@ from typing import Final
 from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel
 from reqflo_ray.compiler.bundled_files import BundledFiles
 from reqflo_ray.compiler.dependencies import Dependencies
+from reqflo_ray.compiler.expansion import ExpansionCounter
 from reqflo_ray.compiler.journeys import JourneyAssembler, outline
 from reqflo_ray.compiler.problems import Problems
 from reqflo_ray.compiler.steps import JourneyLowering
+from reqflo_ray.compiler.templates import TemplateIndex
 from reqflo_ray.compiler.workspace import Definition, Workspace, is_file_name, lookup
 from reqflo_ray.compiler.workspace_files import shown
 from reqflo_ray.errors import DefinitionError, Position, Problem, Severity
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
+from reqflo_ray.model.limits import MAX_PROBLEMS
 
 _NAMED_FILES: Final = 10
 
@@ -66,7 +69,7 @@ def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
     Raises:
         DefinitionError: so much is wrong that there is nothing to go on with.
     """
-    problems = Problems()
+    problems = Problems(MAX_PROBLEMS)
     problems.add(*workspace.problems)
     definition = find_journey(workspace, journey, problems)
     chosen = _find_overlays(workspace, overlays, definition, problems)
@@ -75,8 +78,11 @@ def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
         problems.raise_errors()
         raise AssertionError("what is not there is an error")
     files = BundledFiles(workspace.root, problems)
-    unit = JourneyAssembler(workspace, problems).assemble(definition, chosen)
-    lowered = JourneyLowering(workspace, files, problems).lower(unit)
+    templates = TemplateIndex(workspace)
+    unit = JourneyAssembler(workspace, ExpansionCounter(workspace, templates, problems), problems).assemble(
+        definition, chosen
+    )
+    lowered = JourneyLowering(workspace, templates, files, problems).lower(unit)
     dependencies = Dependencies(lowered.steps, unit.scope.ledger, problems)
     dependencies.check()
     _warn_of_others(workspace, problems)

@@ -3,7 +3,7 @@ step has to keep for later ones, and what a run needs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -11,6 +11,7 @@ from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.scope import Ledger, Use
 from reqflo_ray.errors import Position
 from reqflo_ray.model.artifact import Capture, CaptureRoot, HttpStep, Requirements, Step
+from reqflo_ray.model.limits import MAX_READS
 from reqflo_ray.model.values import Namespace, Reference, StepReference
 
 
@@ -24,14 +25,21 @@ class Dependencies:
         self._indexes = {step.id: index for index, step in enumerate(steps)}
 
     def check(self) -> None:
-        """Report references to later, skipped or unsuitable steps, and declarations that define themselves."""
+        """Report references to later, skipped or unsuitable steps, and declarations that define themselves.
+
+        Raises:
+            DefinitionError: all steps read so much that following it would take too long.
+        """
+        reads = 0
         for index, step in enumerate(self._steps):
             for use in self._of_step(step):
+                reads += 1
+                if reads > MAX_READS:
+                    self._refuse(use)
                 if isinstance(use.reference, StepReference):
                     self._check_step_use(use, use.reference, index)
-        for reader in list(self._ledger.uses):
-            if not reader.startswith("steps."):
-                self._check_cycle(reader)
+        for reader in self._readers_in_cycles():
+            self._check_cycle(reader)
 
     def steps_with_captures(self) -> tuple[Step, ...]:
         """The steps, each with what later ones read of it, sorted by key."""
@@ -105,6 +113,24 @@ class Dependencies:
         if message:
             self._problems.error("unresolved_step_output", message, use.position, hint=hint)
 
+    def _refuse(self, use: Use) -> None:
+        message = f"the steps read more than {MAX_READS:,} values, those counted that declarations read"
+        hint = "let each step read only what it needs, not a declaration that holds all"
+        self._problems.error("journey_limit", message, use.position, hint=hint)
+        self._problems.raise_errors()
+
+    def _readers_in_cycles(self) -> list[str]:
+        """The declarations that may read themselves: all but those that lead nowhere, or that nobody comes from."""
+        reads = {
+            reader: {name for use in uses for name in _declaration(use)}
+            for reader, uses in self._ledger.uses.items()
+            if not reader.startswith("steps.")
+        }
+        for graph in (reads, _reversed(reads)):
+            for reader in _without_end(graph):
+                reads.pop(reader, None)
+        return list(reads)
+
     def _check_cycle(self, start: str) -> None:
         waiting, seen = list(self._ledger.uses[start]), set[str]()
         while waiting:
@@ -124,6 +150,27 @@ def _declaration(use: Use) -> list[str]:
     if isinstance(reference, Reference) and reference.namespace in (Namespace.INPUTS, Namespace.VARIABLES):
         return [f"{reference.namespace.value}.{reference.name}"]
     return []
+
+
+def _reversed(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {name: set() for name in graph}
+    for name, targets in graph.items():
+        for target in targets:
+            found.setdefault(target, set()).add(name)
+    return found
+
+
+def _without_end(graph: Mapping[str, set[str]]) -> list[str]:
+    """What leads nowhere, then what leads only there, and so on; nothing of a cycle is among it."""
+    comes_from = _reversed(graph)
+    left = {name: len(graph.get(name, ())) for name in comes_from}
+    ended = [name for name, number in left.items() if not number]
+    for name in ended:
+        for source in comes_from[name]:
+            left[source] -= 1
+            if not left[source]:
+                ended.append(source)
+    return ended
 
 
 def _with_captures(step: Step, captures: dict[str, Capture]) -> Step:

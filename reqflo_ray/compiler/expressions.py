@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from reqflo_ray.model.limits import MAX_EXPRESSION
+
 _OPENING: Final = re.compile(r"\$?\{\{")
 _BLANKS: Final = re.compile(r"\s*")
 _NAME: Final = re.compile(r"[^\W\d][\w-]*")
@@ -29,6 +31,10 @@ class ExpressionError(ValueError):
         self.hint = hint
 
 
+class LengthError(ExpressionError):
+    """An expression is longer than anyone writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """One path, the text it was `written` as (with its braces), and where in the whole text that begins."""
@@ -42,13 +48,16 @@ Part: TypeAlias = str | Expression
 
 
 def parse_text(text: str) -> tuple[Part, ...]:
-    """Split text into literal parts and expressions. Raises `ExpressionError`."""
+    """Split text into literal parts and expressions. Raises `ExpressionError`, of which `LengthError` is one."""
     parts: list[Part] = []
     position = 0
     while (opening := _OPENING.search(text, position)) is not None:
         if opening.start() > position:
             parts.append(text[position : opening.start()])
         segments, position = _path(text, opening.end(), opening.start())
+        if position - opening.start() > MAX_EXPRESSION:
+            message = f"the expression has more than {MAX_EXPRESSION:,} characters"
+            raise LengthError(message, opening.start(), "shorten it")
         parts.append(Expression(segments, text[opening.start() : position], opening.start()))
     if position < len(text):
         parts.append(text[position:])

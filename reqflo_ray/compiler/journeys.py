@@ -4,10 +4,12 @@ out is ready to be lowered step by step."""
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reqflo_ray.compiler.authoring_journey import InputModel, JourneyModel, OverlayModel, StepModel, VariableModel
+from reqflo_ray.compiler.expansion import ExpansionCounter
 from reqflo_ray.compiler.overlays import apply_overlay, step_id
 from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.scope import JourneyScope, Ledger, StepHead
@@ -65,41 +67,44 @@ class JourneyUnit:
 class JourneyAssembler:
     """Assembles a journey and all journeys that it runs."""
 
-    def __init__(self, workspace: Workspace, problems: Problems) -> None:
+    def __init__(self, workspace: Workspace, expansion: ExpansionCounter, problems: Problems) -> None:
+        self._named: dict[str, list[Definition[JourneyModel]]] = defaultdict(list)
+        for definition in workspace.journeys:
+            self._named[definition.name].append(definition)
         self._workspace = workspace
+        self._expansion = expansion
         self._problems = problems
         self._ledger = Ledger()
 
     def assemble(
         self, definition: Definition[JourneyModel], overlays: Sequence[Definition[OverlayModel]]
     ) -> JourneyUnit:
-        """The journey with the overlays applied, in their order."""
-        return self._unit(definition, overlays, "", ())
+        """The journey with the overlays applied, in their order.
 
-    def _unit(
-        self,
-        definition: Definition[JourneyModel],
-        overlays: Sequence[Definition[OverlayModel]],
-        prefix: str,
-        trail: tuple[str, ...],
-    ) -> JourneyUnit:
+        Raises:
+            DefinitionError: with its sub-journeys and templates it exceeds a limit, or runs itself.
+        """
+        written = nearest(definition.node, ("steps",))
+        steps = with_ids(written, elements(written))
+        for overlay in overlays:
+            steps = apply_overlay(steps, overlay.node, self._problems)
+        self._expansion.check(definition.name, definition.node, steps.items)
+        return self._unit(definition, steps, "")
+
+    def _unit(self, definition: Definition[JourneyModel], steps: YamlSequence, prefix: str) -> JourneyUnit:
         model = definition.model
         assert model is not None
         scope = JourneyScope(
             prefix=prefix,
             problems=self._problems,
             ledger=self._ledger,
-            inputs=tuple(declared.name for declared in model.inputs),
-            variables=tuple(declared.name for declared in model.variables),
+            inputs=frozenset(declared.name for declared in model.inputs),
+            variables=frozenset(declared.name for declared in model.variables),
         )
         self._check_declarations(definition.node)
-        written = nearest(definition.node, ("steps",))
-        steps = with_ids(written, elements(written))
-        for overlay in overlays:
-            steps = apply_overlay(steps, overlay.node, self._problems)
         units: list[StepUnit] = []
         for step in steps.items:
-            unit = self._step(step, prefix, (*trail, definition.name))
+            unit = self._step(step, prefix)
             if unit is None:  # reported; who reads it is not to blame
                 broken = StepHead(id=prefix + step_id(step), name="", type="", node=step, broken=True)
                 scope.steps.setdefault(step_id(step), broken)
@@ -112,7 +117,7 @@ class JourneyAssembler:
             units.append(unit)
         return JourneyUnit(model=model, node=definition.node, scope=scope, steps=units)
 
-    def _step(self, node: YamlNode, prefix: str, trail: tuple[str, ...]) -> StepUnit | None:
+    def _step(self, node: YamlNode, prefix: str) -> StepUnit | None:
         model = validate(StepModel, node, self._problems)
         if model is None or not self._check_type(model, node):
             return None
@@ -125,7 +130,7 @@ class JourneyAssembler:
         )
         unit = StepUnit(model=model, node=node, head=head)
         if model.type == "sub_journey" and not model.skip:
-            unit.inner = self._inner(model, node, head, trail)
+            unit.inner = self._inner(model, node, head)
             head.inner = unit.inner.scope if unit.inner else None
             head.broken = unit.inner is None
         return unit
@@ -147,17 +152,17 @@ class JourneyAssembler:
                 self._problems.error("invalid_step", message, node.keys[name], hint=hint)
         return True
 
-    def _inner(self, model: StepModel, node: YamlNode, head: StepHead, trail: tuple[str, ...]) -> JourneyUnit | None:
+    def _inner(self, model: StepModel, node: YamlNode, head: StepHead) -> JourneyUnit | None:
         place = nearest(node, ("journey",))
         if not model.journey:
             self._problems.error("invalid_step", "a `sub_journey` step names a `journey`", node)
             return None
-        if model.journey in trail:
-            path = " → ".join((*trail, model.journey))
-            self._problems.error("journey_cycle", f"the journey `{model.journey}` runs itself", place, cause=path)
+        known = self._named.get(model.journey, self._workspace.journeys)
+        found = lookup(known, model.journey, "journey", self._problems, place)
+        if found is None:
             return None
-        found = lookup(self._workspace.journeys, model.journey, "journey", self._problems, place)
-        return self._unit(found, (), f"{head.id}.", trail) if found else None
+        written = nearest(found.node, ("steps",))
+        return self._unit(found, with_ids(written, elements(written)), f"{head.id}.")
 
     def _check_declarations(self, journey: YamlNode) -> None:
         """One name is one input or one variable."""

@@ -25,8 +25,9 @@ def apply_overlay(steps: YamlSequence, overlay: YamlNode, problems: Problems) ->
     """The steps with the changes of the overlay written at `overlay`. Steps have ids; an unknown one is a problem."""
     changes = child(overlay, "steps")
     ids = [step_id(step) for step in steps.items]
+    known = frozenset(ids)
     for key, _ in members(changes):
-        if key.value not in ids:
+        if key.value not in known:
             message = f"the journey has no step `{key.value}`"
             problems.error("unknown_step", message, key, hint=suggestion(key.value, ids))
     changed: list[YamlNode] = []

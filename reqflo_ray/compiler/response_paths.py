@@ -9,6 +9,7 @@ from reqflo_ray.compiler.authoring_journey import OutputModel
 from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.yaml_tree import YamlNode, nearest
 from reqflo_ray.model.artifact import CaptureRoot, Output
+from reqflo_ray.model.limits import MAX_EXPRESSION
 
 _PREFIX: Final = re.compile(r"\A(?:\$\.?)?(?:response(?=[.\[])\.?)?")
 _ROOT: Final = re.compile(r"(body|headers|status)(?=$|[.\[])")
@@ -61,6 +62,10 @@ def check_path(path: str, at: YamlNode, problems: Problems) -> str:
     """`path` if it is a JSONPath (RFC 9535); else a problem is reported."""
     if not path:
         return path
+    if len(path) > MAX_EXPRESSION:
+        message = f"the path has more than {MAX_EXPRESSION:,} characters"
+        problems.error("journey_limit", message, at, hint="shorten it")
+        return path
     import jsonpath_rfc9535
 
     try:
@@ -74,5 +79,5 @@ def check_path(path: str, at: YamlNode, problems: Problems) -> str:
         cause = str(problem).splitlines()[0][:200]
         problems.error("invalid_path", f"`{path}` is no JSONPath", at, cause=cause, hint=hint)
     except RecursionError:
-        problems.error("invalid_path", "the JSONPath is nested too deep", at)
+        problems.error("journey_limit", "the JSONPath is nested too deeply", at, hint="use several assertions")
     return path

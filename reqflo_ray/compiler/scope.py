@@ -61,8 +61,8 @@ class JourneyScope:
     prefix: str
     problems: Problems
     ledger: Ledger
-    inputs: tuple[str, ...] = ()
-    variables: tuple[str, ...] = ()
+    inputs: frozenset[str] = frozenset()
+    variables: frozenset[str] = frozenset()
     steps: dict[str, StepHead] = field(default_factory=dict)
 
     def resolver(self, reader: str) -> Resolver:
@@ -103,7 +103,7 @@ class JourneyScope:
                 raise self._wrong("`values` exists in request templates only", position, hint)
         raise self._wrong(f"`{root}` is no source of values", position, suggestion(str(root), _ROOTS))
 
-    def _declared(self, rest: list[str | int], position: Position, names: tuple[str, ...], namespace: Namespace) -> Use:
+    def _declared(self, rest: list[str | int], position: Position, names: frozenset[str], namespace: Namespace) -> Use:
         name = self._name(rest, position, f"{namespace.value}.name")
         if name not in names:
             kind = namespace.value.removesuffix("s")

@@ -13,7 +13,7 @@ from reqflo_ray.compiler.problems import Problems, suggestion
 from reqflo_ray.compiler.request_bodies import BodyCompiler
 from reqflo_ray.compiler.requests import RequestCompiler, give_values
 from reqflo_ray.compiler.response_paths import compile_outputs
-from reqflo_ray.compiler.templates import find_template, only_service
+from reqflo_ray.compiler.templates import TemplateIndex, only_service
 from reqflo_ray.compiler.value_nodes import ValueCompiler
 from reqflo_ray.compiler.workspace import Workspace
 from reqflo_ray.compiler.yaml_tree import YamlNode, child, members, nearest
@@ -56,8 +56,9 @@ class Lowered:
 class JourneyLowering:
     """Lowers one journey and all journeys that it runs."""
 
-    def __init__(self, workspace: Workspace, files: BundledFiles, problems: Problems) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, templates: TemplateIndex, files: BundledFiles, problems: Problems) -> None:
+        self._only_service = only_service(workspace)
+        self._templates = templates
         self._files = files
         self._problems = problems
         self._lowered = Lowered()
@@ -103,7 +104,8 @@ class JourneyLowering:
                 return NoteStep(id=id, name=name, text=values.value(text))
             case "sub_journey":
                 return None  # what is wrong with it was reported when it was assembled
-        return _HttpLowering(self._workspace, self._files, self._problems, values).lower(step, on_failure)
+        http = _HttpLowering(self._only_service, self._templates, self._files, self._problems, values)
+        return http.lower(step, on_failure)
 
     def _assignments(self, step: StepUnit, unit: JourneyUnit, values: ValueCompiler) -> tuple[tuple[str, Node], ...]:
         assigned: list[tuple[str, Node]] = []
@@ -198,8 +200,16 @@ class JourneyLowering:
 class _HttpLowering:
     """Lowers one step that sends a request."""
 
-    def __init__(self, workspace: Workspace, files: BundledFiles, problems: Problems, values: ValueCompiler) -> None:
-        self._workspace = workspace
+    def __init__(
+        self,
+        service: str,
+        templates: TemplateIndex,
+        files: BundledFiles,
+        problems: Problems,
+        values: ValueCompiler,
+    ) -> None:
+        self._service = service
+        self._templates = templates
         self._files = files
         self._problems = problems
         self._values = values
@@ -240,22 +250,21 @@ class _HttpLowering:
             message = "a step that sends a request has either a `template` or a `request`"
             self._problems.error("invalid_step", message, node, hint=hint)
             return None
-        service = only_service(self._workspace)
         if model.request is not None:
             for key, _ in members(child(node, "values")):
                 hint = "write the value into the request"
                 self._problems.error("undeclared_value", "an inline request has no `values`", key, hint=hint)
             compiler = RequestCompiler(self._values, self._bodies(self._values), self._problems)
-            return compiler.compile(model.request, nearest(node, ("request",)), None, service), ()
+            return compiler.compile(model.request, nearest(node, ("request",)), None, self._service), ()
         assert model.template is not None
-        found = find_template(self._workspace, model.template, nearest(node, ("template",)), self._problems)
+        found = self._templates.find(model.template, nearest(node, ("template",)), self._problems)
         if found is None:
             return None
         template, template_node = found
         given = give_values(template, node, self._values, self._values.resolve, self._problems)
         inside = ValueCompiler(given.resolve, self._problems)
         compiler = RequestCompiler(inside, self._bodies(inside), self._problems)
-        request = compiler.compile(template, template_node, given, service)
+        request = compiler.compile(template, template_node, given, self._service)
         inherited = AssertionCompiler(inside, self._problems, AssertionOrigin.TEMPLATE)
         return request, inherited.compile_all(template.assertions, nearest(template_node, ("assertions",)))
 

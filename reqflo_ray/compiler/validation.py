@@ -19,6 +19,7 @@ from reqflo_ray.compiler.yaml_tree import (
     nearest,
     plain,
 )
+from reqflo_ray.model.limits import MAX_PROBLEMS
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -42,7 +43,8 @@ def validate(model: type[Model], node: YamlNode, problems: Problems) -> Model | 
     try:
         return model.model_validate(plain(node))
     except ValidationError as invalid:
-        for complaint in invalid.errors(include_url=False):
+        # Beyond so many, one more thing that is wrong helps nobody, and each takes a while to be told.
+        for complaint in invalid.errors(include_url=False)[:MAX_PROBLEMS]:
             _report(model, node, complaint, problems)
         return None
 

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias, TypeGuard
 
 import msgspec
 
-from reqflo_ray.compiler.expressions import Expression, ExpressionError, Part, parse_text
+from reqflo_ray.compiler.expressions import Expression, ExpressionError, LengthError, parse_text
 from reqflo_ray.compiler.problems import Problems
 from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlNode, YamlScalar, YamlSequence
 from reqflo_ray.errors import Position
@@ -80,15 +80,17 @@ class ValueCompiler:
             parsed = parse_text(text)
         except ExpressionError as problem:
             position = _within(scalar, text, problem.offset)
-            self._problems.error("invalid_expression", str(problem), position, hint=problem.hint)
+            code = "journey_limit" if isinstance(problem, LengthError) else "invalid_expression"
+            self._problems.error(code, str(problem), position, hint=problem.hint)
             raise Unresolved from None
         found: list[str | tuple[Position, Node | None]] = []
         failed = False
-        for index, part in enumerate(parsed):
+        places = scalar.positions_of(part.written for part in parsed if isinstance(part, Expression))
+        for part in parsed:
             if isinstance(part, str):
                 found.append(part)
                 continue
-            position = scalar.position_of(part.written, _occurrence(parsed[:index], part.written))
+            position = next(places)
             try:
                 found.append((position, self.resolve(part, position)))
             except Unresolved:
@@ -152,10 +154,6 @@ def literal_text(value: JsonValue) -> str:
 def is_known(node: Node | None) -> TypeGuard[Literal]:
     """Whether the value can be judged now: a literal that does not stand in for something wrong."""
     return isinstance(node, Literal) and node is not NULL
-
-
-def _occurrence(before: Sequence[Part], written: str) -> int:
-    return sum(isinstance(part, Expression) and part.written == written for part in before)
 
 
 def _within(scalar: YamlScalar, text: str, offset: int) -> Position:

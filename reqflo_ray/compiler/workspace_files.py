@@ -162,11 +162,16 @@ def _names(pattern: str) -> tuple[str, ...]:
 
 def _covers(pattern: Sequence[str], path: Sequence[str]) -> bool:
     """Whether `pattern` matches `path`, or a folder that it is below."""
-    if not pattern:
-        return True
-    if pattern[0] == "**":
-        return any(_covers(pattern[1:], path[start:]) for start in range(len(path) + 1))
-    return bool(path) and fnmatchcase(path[0], pattern[0]) and _covers(pattern[1:], path[1:])
+    # All places of the path that the names so far may have led to: to try one after another can take for ever.
+    reached = {0}
+    for name in pattern:
+        if name == "**":
+            reached = set(range(min(reached), len(path) + 1))
+        else:
+            reached = {place + 1 for place in reached if place < len(path) and fnmatchcase(path[place], name)}
+        if not reached:
+            return False
+    return True
 
 
 def _reaches(pattern: Sequence[str], folder: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ Owns the tree and how to walk it. It knows neither how YAML is read nor what a j
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -52,16 +52,22 @@ class YamlScalar(YamlNode):
     value: JsonValue
     end_line: int = 0
 
-    def position_of(self, snippet: str, occurrence: int = 0) -> Position:
-        """Where `snippet` stands within this scalar as written; the scalar's own place if it cannot be told."""
-        for number in range(self.line, min(max(self.end_line, self.line) + 1, len(self.source.lines))):
-            column = self.column if number == self.line else 0
-            while (column := self.source.lines[number].find(snippet, column)) >= 0:
-                if occurrence == 0:
-                    return self.source.position(number, column)
-                occurrence -= 1
-                column += len(snippet)
-        return self.position
+    def position_of(self, snippet: str) -> Position:
+        """Where `snippet` first stands within this scalar as written; the scalar's own place if it cannot be told."""
+        return next(self.positions_of((snippet,)))
+
+    def positions_of(self, snippets: Iterable[str]) -> Iterator[Position]:
+        """Where each of `snippets`, which follow one another, stands within this scalar as written. From the first one
+        that is written in another way, such as with escapes, on it is the scalar's own place."""
+        number, column, last = self.line, self.column, min(max(self.end_line, self.line) + 1, len(self.source.lines))
+        for snippet in snippets:
+            while number < last and (found := self.source.lines[number].find(snippet, column)) < 0:
+                number, column = number + 1, 0
+            if number < last:
+                yield self.source.position(number, found)
+                column = found + len(snippet)
+            else:
+                yield self.position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -35,6 +35,7 @@ from reqflo_ray.model.values import (
     Reference,
     ValueType,
 )
+from reqflo_ray.runner.check_growth import GrowthCheck
 from reqflo_ray.runner.check_sources import (
     GivenValues,
     OuterValues,
@@ -125,6 +126,9 @@ class _Check:
         self._values = OuterValues(self._problems)
         declared: list[Input | Variable] = [*artifact.inputs, *artifact.variables]
         self._declared = {entry.name: entry for entry in declared}
+        self._assigned = frozenset(
+            name for step in artifact.steps if isinstance(step, SetVariableStep) for name, _ in step.values
+        )
         self._columns = frozenset(selection.columns or ())
         self._environment = Environment()
         self._given: dict[str, Given] = {}
@@ -142,6 +146,8 @@ class _Check:
         self._check_unset_in_text()
         self._check_steps()
         self._check_hidden_values()
+        places = {**self._uses, **self._values.places, **self._places}
+        GrowthCheck(self._artifact, self._environment, self._given, places, self._problems).run()
         secrets = self._secrets()
         return CheckedRun(
             problems=self._problems.all(),
@@ -205,7 +211,7 @@ class _Check:
         for name, entry in self._declared.items():
             place = self._place_of(entry)
             self._check_default(entry, place)
-            if not entry.required or self._has_source(entry) or self._is_assigned(name):
+            if not entry.required or self._has_source(entry) or name in self._assigned:
                 continue
             if name in self._columns or self._selection.columns == ():
                 row_required.add(name)
@@ -241,14 +247,6 @@ class _Check:
                 return True
         return entry.name in self._environment.values
 
-    def _is_assigned(self, name: str) -> bool:
-        return any(
-            name == assigned
-            for step in self._artifact.steps
-            if isinstance(step, SetVariableStep)
-            for assigned, _ in step.values
-        )
-
     def _check_me(self) -> None:
         for key in self._artifact.requires.me_keys:
             if key not in self._me:
@@ -262,7 +260,7 @@ class _Check:
                 entry = self._declared.get(reference.name)
                 if entry is None or entry.required or reference.name in self._columns:
                     continue
-                if not self._has_source(entry) and not self._is_assigned(reference.name):
+                if not self._has_source(entry) and reference.name not in self._assigned:
                     message = f"`{reference}` has no value, and step `{step.id}` uses it inside text"
                     hint = "the step will be an error: give it a value or a default"
                     self._problems.warning("unset_value", message, self._uses.get(str(reference)), hint=hint)

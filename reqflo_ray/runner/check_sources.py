@@ -113,7 +113,8 @@ class GivenValues:
         case = self._case(workspace, selection.case)
         listed = case.model.presets if case and case.model else ()
         names = child(case.node, "presets") if case else None
-        for name in (*listed, *selection.presets):
+        # Of a preset that is named again only the last place counts.
+        for name in reversed(dict.fromkeys(reversed((*listed, *selection.presets)))):
             at = names if name not in selection.presets else None
             self._preset(workspace, name, at)
         if case is not None:

@@ -21,6 +21,7 @@ from reqflo_ray.model.json_text import well_formed
 from reqflo_ray.model.plan import DatasetSource, Durability, Evidence, Plan, RunOptions, RunRecord
 from reqflo_ray.model.workers import WorkerRange, parse_workers
 from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
+from reqflo_ray.runner.check_artifact import check_artifact
 from reqflo_ray.runner.listener import Listener, SilentListener
 from reqflo_ray.secrets.sources import look_at_secret
 from reqflo_ray.store.artifacts import read_given
@@ -207,7 +208,9 @@ def _compiled(request: RunRequest, workspace: Workspace) -> Compilation | Artifa
             cause=problem.strerror or str(problem),
             hint="`reqflo-ray compile JOURNEY -o FILE` writes one",
         ) from None
-    return artifacts.decode(data, file=str(request.artifact))
+    artifact = artifacts.decode(data, file=str(request.artifact))
+    check_artifact(artifact, str(request.artifact))
+    return artifact
 
 
 def check_rows(request: RunRequest, prepared: Prepared) -> None:
