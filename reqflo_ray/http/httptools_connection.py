@@ -6,6 +6,7 @@ HTTP/1.1 messages are read by httptools (Node's parser, strict). Knows nothing o
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final, cast
@@ -29,6 +30,7 @@ from reqflo_ray.model.exchange import FailureKind, TransportResponse
 # A larger body is not copied to follow the head in one piece.
 _ONE_WRITE: Final = 64 * 1024
 _CONTINUE_SECONDS: Final = 1.0
+_LINE_END: Final = b"\r\n"
 
 # What is being read. Between IDLE and IDLE lies one exchange.
 _IDLE: Final = 0
@@ -65,6 +67,10 @@ class Connection(asyncio.Protocol):
         """Whether a next exchange may be carried out here."""
         return self._usable and self._state == _IDLE and not self._paused and not self._transport.is_closing()
 
+    def has_unread(self) -> bool:
+        """Whether bytes that nobody asked for, or the end, have arrived and wait for the loop's next turn."""
+        return bool(self._arrived.poll(0))
+
     def close(self) -> None:
         """Close the connection; whatever is under way on it fails."""
         self._usable = False
@@ -95,6 +101,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[str, str]] = []
         self._head_end = 0
         self._decoding = False
+        self._last_piece = b""
         self._state = _HEAD
         watch.peer = self.peer
         watch.writing = True
@@ -167,7 +174,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(0)  # so that `pause_writing` tells of every byte that is kept back
+        # So that `pause_writing` tells of what is kept back. Not 0: over TLS asyncio takes nothing at all for as much,
+        # and tells of it every other time.
+        self._transport.set_write_buffer_limits(1)
+        self._arrived = select.poll()
+        self._arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         address = transport.get_extra_info("peername")
         if isinstance(address, tuple):
             self.peer = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
@@ -213,6 +224,8 @@ class Connection(asyncio.Protocol):
         except HttpParserError:
             self._usable = False
             self._not_http()
+        if self._state == _DONE and data[-1] in _LINE_END and self._ends_in_more_lines(data):
+            self._usable = False
         # What is neither head nor body: interim answers, sizes of chunks, trailers.
         if self._state in (_HEAD, _BODY) and watch.received - self._head_end > MAX_HEAD_BYTES:
             self._too_much_head()
@@ -273,6 +286,7 @@ class Connection(asyncio.Protocol):
             self._usable = False
             return
         self._head_end = self._watch.received
+        self._last_piece = data
         try:
             self._reader.feed(data)
             if self._decoding or self._reader.decode():
@@ -349,6 +363,17 @@ class Connection(asyncio.Protocol):
 
     def _corrupt(self) -> None:
         self._fail(protocol_failure(self._place, "has a body that its Content-Encoding does not fit"))
+
+    def _ends_in_more_lines(self, data: bytes) -> bool:
+        """Whether line ends follow the answer that `data` completes; the parser passes over them."""
+        trailing = len(data) - len(data.rstrip(b"\r\n"))
+        if self._last_piece and not self._is_chunked():
+            of_body = len(self._last_piece) - len(self._last_piece.rstrip(b"\r\n"))
+            return trailing > of_body + (4 if of_body == len(self._last_piece) else 0)
+        return trailing > 4
+
+    def _is_chunked(self) -> bool:
+        return any(name.lower() == "transfer-encoding" for name, _ in self._headers)
 
     def _ends_with_connection(self) -> bool:
         # RFC 9112, 6.3: neither a length nor chunks.

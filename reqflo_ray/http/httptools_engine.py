@@ -84,7 +84,8 @@ class HttptoolsEngine:
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            if connection.usable and perf_counter() - connection.idle_since < _IDLE_SECONDS:
+            young = perf_counter() - connection.idle_since < _IDLE_SECONDS
+            if connection.usable and young and not connection.has_unread():
                 return connection
             connection.close()
         return None

@@ -1,5 +1,5 @@
 """The second engine: single hops over httpx, for HTTP/2 and SOCKS proxies. The only modules that know httpx are this
-one, its transport, and the pool and the network under that.
+one, its transport, and the pool, the network and the streams under that.
 
 The client is given every request finished, and takes every answer as it came: redirects, cookies and decoding are done
 here for both engines. Known deviations from the aiohttp engine: HTTP/2 is used when the server offers it over TLS (then

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from reqflo_ray.http.guard import AddressGuard
+from reqflo_ray.http.httpx_stream import SocketStream, connect
 from reqflo_ray.http.limits import MAX_HEAD_BYTES
 from reqflo_ray.http.watch import CURRENT_WATCH, Watch
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class _Stream(httpcore.AsyncNetworkStream):
     """A connection; notes on the watch of the exchange that uses it what went out and came in."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream, *, http1: bool) -> None:
+    def __init__(self, stream: SocketStream, *, http1: bool) -> None:
         self._stream = stream
         # Over HTTP/2 whoever reads does it for all streams, and SOCKS has its own handshake.
         self._http1 = http1
@@ -46,7 +47,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         if not watch.writing:
             watch.connected = perf_counter()
             watch.writing = True
-        await self._stream.write(buffer, timeout)
+        await self._stream.write_unless_answered(buffer, timeout, is_http1=self._http1)
         watch.sent = perf_counter()
 
     async def aclose(self) -> None:
@@ -61,7 +62,6 @@ class _Stream(httpcore.AsyncNetworkStream):
         try:
             stream = await self._stream.start_tls(ssl_context, server_hostname, left)
         except BaseException:
-            # httpcore closes the socket after an error, but not after a cancellation.
             with suppress(Exception):
                 await self._stream.aclose()
             raise
@@ -81,7 +81,6 @@ class WatchedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, guard: AddressGuard, *, http1: bool) -> None:
         self._guard = guard
         self._http1 = http1
-        self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -103,7 +102,7 @@ class WatchedBackend(httpcore.AsyncNetworkBackend):
         failure: httpcore.ConnectError | None = None
         for _, address in await self._guard.resolve(host, port):
             try:
-                stream = await self._backend.connect_tcp(address, port)
+                stream = await connect(address, port)
             except httpcore.ConnectError as error:
                 failure = error
             else:

@@ -43,7 +43,7 @@ class ConnectionPool:
     def release(self, origin: httpcore.Origin, connection: Connection, *, keep: bool = True) -> None:
         """Give a connection back, in whatever state it is: only an idle one is kept, if it is to be."""
         self._busy -= 1
-        if keep and connection.is_idle() and not connection.is_closed():
+        if keep and connection.is_idle() and not connection.is_closed() and not _has_more(connection):
             self._idle.append((origin, connection))
         else:
             self._discard(connection)
@@ -76,6 +76,16 @@ class ConnectionPool:
         task = asyncio.ensure_future(_close(connection))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _has_more(connection: Any) -> bool:
+    """Whether bytes were read that do not belong to the answer: they would be taken for the next one. Of HTTP/2, whose
+    frames say what they belong to, there are none."""
+    # httpcore keeps a connection inside of a connection, and tells nothing of what its parser has left over.
+    while (inner := getattr(connection, "_connection", None)) is not None:
+        connection = inner
+    parser = getattr(connection, "_h11_state", None)
+    return parser is not None and bool(parser.trailing_data[0])
 
 
 async def _close(connection: Any) -> None:

@@ -1,0 +1,199 @@
+"""A connection of the httpx engine: what httpcore asks of a network, on asyncio alone.
+
+What comes in is read at once, asked for or not, so that nothing lies unseen in the layers below: an answer that comes
+while a body is still going out, and bytes that nobody asked for. Knows no HTTP but the beginning of an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import select
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import httpcore
+
+# More is not taken from the network before somebody reads it.
+_MOST_UNREAD: Final = 2**18
+_INTERIM: Final = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
+_MAY_BE_INTERIM: Final = re.compile(rb"HTTP/1\.[01] 1(?!01)|(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.|HTTP/1\.[01] ?)?\Z")
+
+
+async def connect(host: str, port: int) -> SocketStream:
+    """A stream to an address. Raises `httpcore.ConnectError`."""
+    with _as(httpcore.ConnectError):
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(_Connection, host, port)
+    return SocketStream(connection)
+
+
+class SocketStream(httpcore.AsyncNetworkStream):
+    """One connection, in clear or with TLS. Errors are httpcore's."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Something of what came in; b"" at its end."""
+        try:
+            with _as(httpcore.ReadError):
+                async with asyncio.timeout(timeout):
+                    return await self._connection.read(max_bytes)
+        except TimeoutError:
+            raise httpcore.ReadTimeout from None
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of `buffer`."""
+        await self.write_unless_answered(buffer, timeout, is_http1=False)
+
+    async def write_unless_answered(self, buffer: bytes, timeout: float | None, *, is_http1: bool) -> None:
+        """Send all of `buffer`; an answer that comes meanwhile ends that with `httpcore.WriteError`, whereupon httpcore
+        reads it."""
+        try:
+            with _as(httpcore.WriteError):
+                async with asyncio.timeout(timeout):
+                    await self._connection.write(buffer, is_http1)
+        except TimeoutError:
+            raise httpcore.WriteTimeout from None
+
+    async def aclose(self) -> None:
+        """Close the connection; what was not sent yet is not sent any more."""
+        self._connection.transport.abort()
+        await asyncio.sleep(0)  # the loop closes the socket in its next turn
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> SocketStream:
+        """The same connection with TLS. On an error it is closed."""
+        try:
+            with _as(httpcore.ConnectError):
+                async with asyncio.timeout(timeout):
+                    return SocketStream(await self._connection.secured(ssl_context, server_hostname))
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
+
+    def get_extra_info(self, info: str) -> Any:
+        """`is_readable`: there are bytes that nobody has read, or the end. Else as httpcore has it."""
+        if info == "is_readable":
+            return self._connection.has_unread()
+        name = {"server_addr": "peername", "client_addr": "sockname"}.get(info, info)
+        return self._connection.transport.get_extra_info(name)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+        self._unread = bytearray()
+        self._changed: asyncio.Future[None] | None = None
+        self._is_full = False
+        self._is_ended = False
+        self._is_reading = True
+        self._failure: Exception | None = None
+
+    async def read(self, max_bytes: int) -> bytes:
+        while not self._unread and not self._is_ended:
+            await self._change()
+        if not self._unread and self._failure is not None:
+            raise self._failure
+        data = bytes(self._unread[:max_bytes])
+        del self._unread[:max_bytes]
+        if not self._is_reading and len(self._unread) < _MOST_UNREAD and not self.transport.is_closing():
+            self._is_reading = True
+            self.transport.resume_reading()
+        return data
+
+    async def write(self, data: bytes, is_http1: bool) -> None:
+        if self._is_ended:
+            raise self._failure or ConnectionResetError
+        self.transport.write(data)
+        while self._is_full:
+            if self._is_ended:
+                raise self._failure or ConnectionResetError
+            if is_http1 and _is_answer(self._unread):
+                raise ConnectionAbortedError
+            await self._change()
+
+    async def secured(self, context: ssl.SSLContext, name: str | None) -> _Connection:
+        inner = _Connection()
+        loop = asyncio.get_running_loop()
+        try:
+            transport = await loop.start_tls(self.transport, inner, context, server_hostname=name)
+        except BaseException:
+            self.transport.abort()
+            raise
+        if transport is None:
+            raise ConnectionAbortedError
+        inner.connection_made(transport)
+        return inner
+
+    def has_unread(self) -> bool:
+        if self._unread or self._is_ended or self.transport.is_closing():
+            return True
+        # What has arrived and waits for the next turn of the event loop.
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    async def _change(self) -> None:
+        self._changed = asyncio.get_running_loop().create_future()
+        try:
+            await self._changed
+        finally:
+            self._changed = None
+
+    def _tell(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        # So that `pause_writing` tells of what is kept back; see `httptools_connection` for why it is not 0.
+        self.transport.set_write_buffer_limits(1)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        if len(self._unread) >= _MOST_UNREAD and self._is_reading:
+            self._is_reading = False
+            self.transport.pause_reading()
+        self._tell()
+
+    def eof_received(self) -> bool:
+        self._is_ended = True
+        self._tell()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_ended = True
+        self._failure = exc
+        self._tell()
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self._tell()
+
+
+def _is_answer(data: bytearray) -> bool:
+    """Whether an answer has begun that is no interim one, such as 100 (Continue); what is no HTTP is one, too."""
+    begin = 0
+    while (interim := _INTERIM.match(data, begin)) is not None:
+        begin = interim.end()
+    return begin < len(data) and _MAY_BE_INTERIM.match(data, begin) is None
+
+
+@contextmanager
+def _as(kind: type[Exception]) -> Iterator[None]:
+    """Errors of the system and of TLS as httpcore's."""
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise kind(str(error)) from error
