@@ -4,9 +4,11 @@ and shows no value. The same examinations run on the workers of a cluster; it mu
 
 from __future__ import annotations
 
+import grp
 import resource
 import secrets
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +20,8 @@ from reqflo_ray.errors import ReqfloError, SecretError
 from reqflo_ray.model.plan import SecretReference, SecretSource
 from reqflo_ray.secrets.gcp import GoogleSecretManager
 from reqflo_ray.secrets.sources import default_sources
+from reqflo_ray.store import layout
+from reqflo_ray.store.local_storage import LocalStorage
 from reqflo_ray.store.storage import Storage, open_storage
 
 _CORE_PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
@@ -80,7 +84,50 @@ def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
         return [_store(Level.FAIL, f"`{uri}`: {problem.in_one_line}", problem.hint)]
     if wrong:
         return [_store(Level.FAIL, f"`{uri}`: {what}", "choose another --store") for what in wrong]
-    return [_store(Level.OK, f"`{uri}`: exclusive create, replace, append and sync work")]
+    works = _store(Level.OK, f"`{uri}`: exclusive create, replace, append and sync work")
+    return [works, *_examine_access(storage)]
+
+
+def _examine_access(storage: Storage) -> Iterator[Finding]:
+    """Who may read what runs keep. A bucket says that in its own way."""
+    if not isinstance(storage, LocalStorage):
+        return
+    status = storage.root.stat()
+    if not storage.access.is_shared:
+        yield _access(Level.OK, f"files that are made in `{storage.uri}` are readable by their owner only")
+    else:
+        group = _group_name(status.st_gid)
+        closed = [
+            folder
+            for folder in (".", layout.RUNS, layout.ORDER, layout.ARTIFACTS)
+            if not _is_group_writable(storage.root / folder)
+        ]
+        if closed:
+            message = f"`{storage.uri}` has the setgid bit, but its group `{group}` may not write to `{closed[0]}`"
+            hint = f"chmod -R g+rwX {storage.uri}; find {storage.uri} -type d -exec chmod g+s {{}} +"
+            yield _access(Level.WARN, message, hint)
+        else:
+            message = f"files that are made in `{storage.uri}` are readable by the group `{group}`, too (setgid bit)"
+            yield _access(Level.OK, message)
+    if status.st_mode & stat.S_IRWXO:
+        message = f"everybody on this machine may look into `{storage.uri}`"
+        yield _access(Level.WARN, message, f"chmod -R o-rwx {storage.uri}")
+
+
+def _access(level: Level, message: str, hint: str = "") -> Finding:
+    return Finding(subject="access", level=level, message=message, hint=hint)
+
+
+def _is_group_writable(folder: Path) -> bool:
+    wanted = stat.S_IRWXG | stat.S_ISGID
+    return not folder.exists() or folder.stat().st_mode & wanted == wanted
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _broken_promises(storage: Storage, folder: str) -> Iterable[str]:

@@ -10,11 +10,13 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from reqflo_ray.descriptors import MORE_DESCRIPTORS, NONE_FREE, TOO_MANY_OPEN_FILES, when_one_is_free
 from reqflo_ray.errors import StoreError
+from reqflo_ray.store.access import Access, access_of, settle_file, settle_folder
 from reqflo_ray.store.file_stat import FileStat
 
 if TYPE_CHECKING:
@@ -47,11 +49,14 @@ class LocalStorage:
     def __repr__(self) -> str:
         return f"LocalStorage({self.uri!r})"
 
-    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
+    @cached_property
+    def access(self) -> Access:
+        """How files and folders are made here."""
+        return access_of(str(self.root))
+
+    def create(self, path: str, data: bytes) -> bool:
         self._resolve(path)
-        if self.exists(path):
-            return False
-        return self._put(path, (data,), _link, 0o600 if private else 0o666)
+        return not self.exists(path) and self._put(path, (data,), _link)
 
     def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
         self._resolve(path)
@@ -124,7 +129,7 @@ class LocalStorage:
         target = self._resolve(path)
         try:
             self._make_folder(os.path.dirname(target))
-            descriptor = _open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+            descriptor = _make(target, os.O_APPEND, self.access)
         except FileExistsError:
             raise StoreError(f"the log `{path}` exists already", code="log_exists") from None
         except OSError as problem:
@@ -148,14 +153,14 @@ class LocalStorage:
             raise StoreError(f"the path {path!r} leads out of the store", code="unsafe_path")
         return self._prefix + path
 
-    def _put(self, path: str, parts: Iterable[bytes], publish: Callable[[str, str], _T], mode: int = 0o666) -> _T:
+    def _put(self, path: str, parts: Iterable[bytes], publish: Callable[[str, str], _T]) -> _T:
         target = self._resolve(path)
         folder, name = os.path.split(target)
         temporary = f"{folder}/.{name}.{os.urandom(8).hex()}{_TEMPORARY}"
         try:
             self._make_folder(folder)
             try:
-                _write_synced(temporary, parts, mode)
+                _write_synced(temporary, parts, self.access)
                 outcome = publish(temporary, target)
             finally:
                 Path(temporary).unlink(missing_ok=True)
@@ -169,14 +174,18 @@ class LocalStorage:
             return
         parent = os.path.dirname(folder)
         self._make_folder(parent)
+        is_ours = f"{folder}/".startswith(self._prefix)
         try:
-            os.mkdir(folder)
+            os.mkdir(folder, self.access.folder if is_ours else 0o777)
         except FileExistsError:
             if not os.path.isdir(folder):
                 raise
+        else:
+            if is_ours:
+                settle_folder(folder, self.access)
+            if folder == str(self.root):
+                _write_synced(f"{folder}/.gitignore", (b"*\n",), self.access)
         _sync_folder(parent)
-        if folder == str(self.root):
-            when_one_is_free(lambda: Path(folder, ".gitignore").write_text("*\n", encoding="utf-8"))
 
 
 class _LocalLog:
@@ -234,8 +243,8 @@ def _open_to_read(path: str, flags: int) -> int:
     return descriptor
 
 
-def _write_synced(path: str, parts: Iterable[bytes], mode: int) -> None:
-    descriptor = _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+def _write_synced(path: str, parts: Iterable[bytes], access: Access) -> None:
+    descriptor = _make(path, 0, access)
     try:
         for part in parts:
             rest = memoryview(part)
@@ -246,13 +255,22 @@ def _write_synced(path: str, parts: Iterable[bytes], mode: int) -> None:
         os.close(descriptor)
 
 
-def _open(path: str, flags: int, mode: int = 0o666) -> int:
+def _make(path: str, flags: int, access: Access) -> int:
+    descriptor = _open(path, flags | os.O_WRONLY | os.O_CREAT | os.O_EXCL, access.file)
+    settle_file(descriptor, access)
+    return descriptor
+
+
+def _open(path: str, flags: int, mode: int = 0o600) -> int:
     # Once a file has its name, there is no way back: its folder has to be synced.
     return when_one_is_free(lambda: os.open(path, flags | os.O_CLOEXEC, mode))
 
 
 def _sync_file(path: str) -> None:
-    descriptor = _open(path, os.O_RDWR)
+    try:
+        descriptor = _open(path, os.O_RDWR)
+    except PermissionError:  # another user's
+        descriptor = _open(path, os.O_RDONLY)
     try:
         os.fdatasync(descriptor)
     finally:
@@ -286,7 +304,8 @@ def _refuse(problem: OSError, path: str, doing: str, size: int | None = None) ->
     elif problem.errno in NONE_FREE:
         code, hint = TOO_MANY_OPEN_FILES, MORE_DESCRIPTORS
     elif problem.errno in _NO_RIGHT:
-        code, hint = "store_not_permitted", "make the folder readable and writable for this user, or choose --store"
+        code = "store_not_permitted"
+        hint = "share the store with a group (`chmod -R g+rwX` and `chmod g+s` for its folders), or choose --store"
     elif problem.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
         code = "not_a_folder"
         hint = "a file lies where the store needs a folder: move it, or choose --store"

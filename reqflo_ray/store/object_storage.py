@@ -54,7 +54,7 @@ class ObjectStorage:
     def __repr__(self) -> str:
         return f"ObjectStorage({self.uri!r})"
 
-    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
+    def create(self, path: str, data: bytes) -> bool:
         token = os.urandom(16).hex()
         for _ in range(_CREATE_TRIES):
             if self._put_new(path, data, token):

@@ -105,7 +105,7 @@ def make_sealer(folder: RunFolder, artifact: Artifact, run: RunRecord) -> Sealer
     if not needs_key(artifact, run):
         return None
     key = os.urandom(_KEY_BYTES)
-    folder.storage.create(folder.path(layout.SEALING_KEY), key + _checksum(folder, key), private=True)
+    folder.storage.create(folder.path(layout.SEALING_KEY), key + _checksum(folder, key))
     return Sealer(_read_key(folder, folder.read_file(layout.SEALING_KEY)), sensitive_names(artifact))
 
 

@@ -59,12 +59,8 @@ class Storage(Protocol):
         """Whether looking at a file takes microseconds, so that it may be done on an event loop."""
         ...
 
-    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
-        """Make a file that does not exist yet, all of it or nothing, durably. Of many callers one gets True.
-
-        Args:
-            private: only the owner may read it, where the place knows owners.
-        """
+    def create(self, path: str, data: bytes) -> bool:
+        """Make a file that does not exist yet, all of it or nothing, durably. Of many callers one gets True."""
         ...
 
     def create_from(self, path: str, parts: Iterable[bytes]) -> bool:

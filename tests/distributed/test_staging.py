@@ -52,7 +52,7 @@ def _dispatched(storage: LocalStorage, files: tuple[str, ...]) -> RunFolder:
     # Also for the run that is staged alone: the same key seals the same bytes.
     make_sealer(folder, ARTIFACT, folder.load_run())
     key = storage.read(folder.path(layout.SEALING_KEY))[:64]
-    storage.create(f"{layout.run('alone')}/{layout.SEALING_KEY}", key, private=True)
+    storage.create(f"{layout.run('alone')}/{layout.SEALING_KEY}", key)
     return folder
 
 

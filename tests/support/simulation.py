@@ -158,7 +158,7 @@ class SimulatedStorage:
     def each(self, action: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         return map(action, items)
 
-    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
+    def create(self, path: str, data: bytes) -> bool:
         def effect() -> bool:
             if self.exists(path):
                 return False

@@ -46,7 +46,7 @@ def test_create_does_not_touch_what_exists(storage: Storage) -> None:
     assert not storage.create("x", b"first"), "the same bytes by somebody else are not ours"
     assert storage.read("x") == b"first"
     storage.remove("x")
-    assert storage.create("x", b"third", private=True)
+    assert storage.create("x", b"third")
 
 
 def test_a_file_that_comes_in_parts_is_made_as_a_whole_or_not_at_all(storage: Storage) -> None:

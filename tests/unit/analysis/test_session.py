@@ -31,7 +31,7 @@ def full(run_maker: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalStora
     runs.stage(folder, 3)
     runs.commit(folder, 1, 4)
     runs.write(folder, 2, 4)  # of an attempt that has not committed
-    folder.storage.create(folder.path("sealing.key"), b"00ff", private=True)
+    folder.storage.create(folder.path("sealing.key"), b"00ff")
     storage: LocalStorage = runs.storage
     return storage
 

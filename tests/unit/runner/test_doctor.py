@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import resource
 from pathlib import Path
 
@@ -21,15 +22,14 @@ def env(name: str) -> SecretReference:
 
 def test_a_good_store_is_ok_and_stays_as_it_was(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    store.mkdir()
+    store.mkdir(mode=0o700)
     (store / "mine").write_text("")
-    [finding] = examine_store(str(store))
-    assert finding.level is Level.OK
+    assert [finding.level for finding in examine_store(str(store))] == [Level.OK, Level.OK]
     assert [path.name for path in store.iterdir()] == ["mine"]
 
 
 def test_a_store_that_two_can_claim_at_once_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def overwrite(self: LocalStorage, path: str, data: bytes, *, private: bool = False) -> bool:
+    def overwrite(self: LocalStorage, path: str, data: bytes) -> bool:
         self.write(path, data)
         return True
 
@@ -38,6 +38,42 @@ def test_a_store_that_two_can_claim_at_once_fails(tmp_path: Path, monkeypatch: p
     assert finding.level is Level.FAIL
     assert "create the same file" in finding.message
     assert finding.hint
+
+
+def access(store: Path, mode: int) -> list[Finding]:
+    store.mkdir(exist_ok=True)
+    store.chmod(mode)
+    return [finding for finding in examine_store(str(store)) if finding.subject == "access"]
+
+
+def test_a_store_of_one_user_says_so(tmp_path: Path) -> None:
+    [finding] = access(tmp_path / "store", 0o700)
+    assert (finding.level, finding.hint) == (Level.OK, "")
+    assert "readable by their owner only" in finding.message
+
+
+def test_a_store_of_a_group_names_it(tmp_path: Path) -> None:
+    [finding] = access(tmp_path / "store", 0o2770)
+    assert finding.level is Level.OK
+    group = grp.getgrgid((tmp_path / "store").stat().st_gid).gr_name
+    assert f"readable by the group `{group}`, too" in finding.message
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o701, 0o704, 0o2775])
+def test_a_store_that_everybody_may_look_into_is_warned_of(tmp_path: Path, mode: int) -> None:
+    first, warning = access(tmp_path / "store", mode)
+    assert first.level is Level.OK
+    assert (warning.level, warning.hint) == (Level.WARN, f"chmod -R o-rwx {tmp_path / 'store'}")
+
+
+@pytest.mark.parametrize("inner", [0o700, 0o2750, 0o770])
+def test_a_store_whose_folders_its_group_may_not_use_is_warned_of(tmp_path: Path, inner: int) -> None:
+    (tmp_path / "store" / "runs").mkdir(parents=True)
+    (tmp_path / "store" / "runs").chmod(inner)
+    [warning] = access(tmp_path / "store", 0o2770)
+    assert warning.level is Level.WARN
+    assert "may not write to `runs`" in warning.message
+    assert warning.hint.startswith(f"chmod -R g+rwX {tmp_path / 'store'}; find ")
 
 
 def test_a_store_that_cannot_be_written_fails_with_the_reason(tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ class DyingStorage(LocalStorage):
         if self.changes == self._dies_at:
             raise Died
 
-    def create(self, path: str, data: bytes, *, private: bool = False) -> bool:
+    def create(self, path: str, data: bytes) -> bool:
         self._change()
-        return super().create(path, data, private=private)
+        return super().create(path, data)
 
     def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
         def dying() -> Iterator[bytes]:

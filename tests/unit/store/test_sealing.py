@@ -372,7 +372,7 @@ def test_the_key_of_another_run_is_none_of_this_one(folder: RunFolder, tmp_path:
 
 
 def test_a_key_without_a_checksum_as_earlier_versions_wrote_it_is_used(folder: RunFolder) -> None:
-    folder.storage.create(folder.path(layout.SEALING_KEY), KEY, private=True)
+    folder.storage.create(folder.path(layout.SEALING_KEY), KEY)
     found = make_sealer(folder, CARD, record())
     assert found is not None
     assert found.open_step(sealer().seal_step(TOKEN, 0, "login", 1), 0, "login", 1) == TOKEN
