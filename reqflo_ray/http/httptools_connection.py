@@ -224,7 +224,7 @@ class Connection(asyncio.Protocol):
         except HttpParserError:
             self._usable = False
             self._not_http()
-        if self._state == _DONE and data[-1] in _LINE_END and self._ends_in_more_lines(data):
+        if self._state in (_DONE, _DECODING) and data[-1] in _LINE_END and self._ends_in_more_lines(data):
             self._usable = False
         # What is neither head nor body: interim answers, sizes of chunks, trailers.
         if self._state in (_HEAD, _BODY) and watch.received - self._head_end > MAX_HEAD_BYTES:
