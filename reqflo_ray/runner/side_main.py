@@ -25,14 +25,11 @@ from reqflo_ray.secrets.core_dumps import no_core_dumps
 SECONDS: Final = 300
 MOST_MEMORY: Final = 3 * 2**30
 
-# Rows that wait for nothing go first.
-_NICENESS: Final = 10
-
 
 def main(descriptor: int) -> None:
     """Serve the worker at the other end of the socket `descriptor` until it closes it or dies."""
     connection = socket.socket(fileno=descriptor)
-    _give_way()
+    _prepare()
     threading.Thread(target=_end_with_worker, args=(descriptor,), daemon=True).start()
     gc.disable()  # looking for cycles in a document of millions of nodes takes longer than reading it
     with suppress(EOFError, OSError), no_core_dumps():
@@ -55,11 +52,10 @@ def main(descriptor: int) -> None:
             gc.collect()
 
 
-def _give_way() -> None:
+def _prepare() -> None:
     for number in (signal.SIGPROF, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICENESS)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or hard > MOST_MEMORY:
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, hard))

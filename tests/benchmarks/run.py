@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import evidence_size
 import first_answer
+import heavy_neighbours
 import journal_cost
 import ray_overhead
 import recovery
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Workbench, int, int], list[Measurement]]] = {
     "submit": submission.measure,
     "row": row_cost.measure,
     "redaction": redaction.measure,
+    "heavy-neighbours": heavy_neighbours.measure,
     "journal": journal_cost.measure,
     "recovery": recovery.measure,
     "staging": staging.measure,

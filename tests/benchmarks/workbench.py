@@ -146,8 +146,9 @@ class Workbench:
         *,
         command: Sequence[str | Path] = (COMMAND,),
         watch: Callable[[int], None] | None = None,
+        codes: Sequence[int] = (0,),
     ) -> resource.struct_rusage:
-        """Run `reqflo-ray` to its end: what its process used. See `run` for the arguments."""
+        """Run `reqflo-ray` to its end, with one of the exit codes: what its process used. See `run` for the others."""
         log = self.folder / "command.log"
         with log.open("wb") as output:
             process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output)
@@ -159,7 +160,7 @@ class Workbench:
                 watch(process.pid)
                 time.sleep(0.1)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if process.returncode not in codes:
             raise RuntimeError(
                 f"`reqflo-ray {' '.join(arguments)}` exited with {process.returncode}:\n{log.read_text()}"
             )
