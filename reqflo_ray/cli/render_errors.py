@@ -14,6 +14,7 @@ from reqflo_ray.errors import Position, Problem, ReqfloError, Severity
 
 _SEVERITY_STYLE: Final = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _TAB: Final = "    "
+_CHARACTERS_A_CELL: Final = 4  # looked at on each side, since some take no cell at all
 
 
 def render_error(error: ReqfloError, terminal: Terminal) -> str:
@@ -102,7 +103,8 @@ def _window(position: Position, width: int) -> tuple[str, int]:
     """The part of the source line around the column that fits in `width` cells, and the caret's cell in it."""
     text = position.text.rstrip("\r\n")
     at = min(max(position.column - 1, 0), len(text))
-    start, end = 0, len(text)
+    # Only what is near is looked at: a line may have a megabyte, and many findings.
+    start, end = max(0, at - _CHARACTERS_A_CELL * width), min(len(text), at + _CHARACTERS_A_CELL * width)
     while display_width(_shown(text, start, end)) > width and end > at + 1:
         end = max(at + 1, end - max(1, (end - at) // 8))
     while display_width(_shown(text, start, end)) > width and start < at:

@@ -14,7 +14,7 @@ from reqflo_ray.compiler.response_paths import check_path
 from reqflo_ray.compiler.value_nodes import ValueCompiler, is_known
 from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlNode, child, nearest
 from reqflo_ray.model.artifact import Assertion, AssertionOrigin, AssertionType, Operator
-from reqflo_ray.model.limits import MAX_EXPRESSION
+from reqflo_ray.model.limits import pattern_excess
 from reqflo_ray.model.values import JsonValue, Literal, Node
 
 _WITHOUT_EXPECTED: Final = (Operator.EXISTS, Operator.NOT_EXISTS)
@@ -147,9 +147,10 @@ class AssertionCompiler:
         expected = self._values.value(written)
         if is_known(expected):
             pattern = expected.value if operator is Operator.MATCHES else None
-            if isinstance(pattern, str) and len(pattern) > MAX_EXPRESSION:
-                message = f"the pattern has more than {MAX_EXPRESSION:,} characters"
-                self._problems.error("journey_limit", message, written, hint="use several assertions")
+            excess = pattern_excess(pattern) if isinstance(pattern, str) else ""
+            if excess:
+                hint = "use several assertions"
+                self._problems.error("journey_limit", f"the pattern {excess}", written, hint=hint)
                 return None
             self._check_literal(operator, expected.value, written)
         return expected

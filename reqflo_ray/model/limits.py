@@ -7,6 +7,7 @@ or two: a hosted pipeline has 500 to 1,000 jobs or steps, and nests 10 to 100 le
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ MAX_READS: Final = 250_000  # what all steps read, also by way of declarations
 MAX_CHAIN: Final = 64  # declarations that are read by one another: each is a few levels of the interpreter's stack
 MAX_RENDERED: Final = 8 * 2**20  # characters of one value or request, as far as definitions say; that of a file
 MAX_EXPRESSION: Final = 10_000  # characters of a path, pattern or `{{ … }}`
+MAX_RANGES: Final = 2_000_000  # characters in the ranges of a pattern, which is compiled one after another
 MAX_SUBSCHEMAS: Final = 10_000  # of a JSON Schema, that judge the same value
 MAX_NODE_DEPTH: Final = 100  # of a value in an artifact; YAML itself may nest 64 levels
 MAX_PROBLEMS: Final = 200  # errors that are told at once
@@ -27,6 +29,22 @@ MAX_PROBLEMS: Final = 200  # errors that are told at once
 _IN_PLACE_LISTS: Final = ("allOf", "anyOf", "oneOf")
 _IN_PLACE: Final = ("not", "if", "then", "else")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+
+_CHARACTER: Final = r"(\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|[^\\\]])"
+_RANGE: Final = re.compile(f"{_CHARACTER}-{_CHARACTER}", re.DOTALL)
+
+
+def pattern_excess(pattern: str) -> str:
+    """What of a pattern exceeds a limit, as a sentence begins: `has more than …`; "" if nothing does."""
+    if len(pattern) > MAX_EXPRESSION:
+        return f"has more than {MAX_EXPRESSION:,} characters"
+    if sum(max(0, _code(last) - _code(first)) for first, last in _RANGE.findall(pattern)) > MAX_RANGES:
+        return f"has ranges of more than {MAX_RANGES:,} characters"
+    return ""
+
+
+def _code(character: str) -> int:
+    return int(character[2:], 16) if len(character) > 1 else ord(character)
 
 
 def subschemas(schema: JsonValue) -> int:

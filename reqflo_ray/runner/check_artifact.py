@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from reqflo_ray.errors import DefinitionError, Position
 from reqflo_ray.model.artifact import Artifact, Assertion, AssertionType, HttpStep, Input, Operator, Step, Variable
-from reqflo_ray.model.limits import MAX_EXPRESSION, MAX_NODE_DEPTH, MAX_STEPS, MAX_SUBSCHEMAS, subschemas
+from reqflo_ray.model.limits import MAX_NODE_DEPTH, MAX_STEPS, MAX_SUBSCHEMAS, pattern_excess, subschemas
 from reqflo_ray.model.values import ArrayNode, Literal, Node, ObjectNode
 from reqflo_ray.runner.check_growth import nodes_of_step
 
@@ -35,8 +35,8 @@ def _excesses(artifact: Artifact) -> Iterator[str]:
             yield f"{what} has a value that is nested more than {MAX_NODE_DEPTH} levels deep"
     for step in artifact.steps:
         for text in _expressions(step):
-            if len(text) > MAX_EXPRESSION:
-                yield f"a path or pattern of step `{step.id}` has more than {MAX_EXPRESSION:,} characters"
+            if excess := pattern_excess(text):
+                yield f"a path or pattern of step `{step.id}` {excess}"
         for assertion in _assertions(step):
             schema = assertion.expected if assertion.type is AssertionType.JSON_SCHEMA else None
             if isinstance(schema, Literal) and subschemas(schema.value) > MAX_SUBSCHEMAS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 
@@ -62,6 +63,18 @@ def test_a_long_source_line_is_shown_around_its_column(screen, column: int) -> N
     text = "".join(chr(ord("a") + index % 26) for index in range(400))
     rendered = render_problem(Problem(code="x", message="m", position=place(text, column)), screen())
     source, caret = rendered.splitlines()[-2:]
+    assert len(source) <= 80
+    assert source[caret.index("^")] == text[column - 1]
+
+
+@pytest.mark.parametrize("column", [1, 500_000, 999_999])
+def test_hundreds_of_findings_on_a_line_of_a_megabyte_are_shown_at_once(screen, column: int) -> None:
+    text = "".join(chr(ord("a") + index % 26) for index in range(1_000_000))
+    started = time.process_time()
+    problems = [Problem(code="x", message=f"m{number}", position=place(text, column)) for number in range(200)]
+    rendered = render_problems(problems, screen())
+    assert time.process_time() - started < 2
+    source, caret = rendered.splitlines()[3:5]
     assert len(source) <= 80
     assert source[caret.index("^")] == text[column - 1]
 

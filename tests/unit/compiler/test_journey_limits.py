@@ -172,6 +172,24 @@ def test_tens_of_thousands_of_expressions_in_one_text_keep_their_places(compiled
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize("ranges", ["[\\u0100-\\uffff]" * 600, "[Ā-\ufffd]" * 1500, "[\\U00000000-\\U0010ffff]" * 3])
+@pytest.mark.parametrize("flag", ["", "(?i)"])
+def test_a_pattern_of_ranges_that_take_for_ever_to_compile_is_refused(
+    only_problem: OnlyProblem, ranges: str, flag: str
+) -> None:
+    assertion = f"{{type: json_path, path: $.a, operator: matches, expected: '{flag}{ranges}'}}"
+    started = time.process_time()
+    problem = only_problem(journey("j", f"{{id: a, request: {{url: /x}}, assertions: [{assertion}]}}"))
+    assert problem.message == "the pattern has ranges of more than 2,000,000 characters"
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("pattern", ["[a-z]" * 1000, "[\\u4e00-\\u9fff]" * 50, "a-z-0-9", "[\\0-\\x7f]"])
+def test_patterns_of_the_ranges_that_people_write_are_taken(compiled: Compiler, pattern: str) -> None:
+    assertion = f"{{type: json_path, path: $.a, operator: matches, expected: '{pattern}'}}"
+    compiled(journey("j", f"{{id: a, request: {{url: /x}}, assertions: [{assertion}]}}"))
+
+
 def schema(text: str) -> str:
     return journey("j", f"{{id: a, request: {{url: /x}}, assertions: [{{type: json_schema, schema: {text}}}]}}")
 

@@ -185,6 +185,10 @@ ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
         {"steps": [request(type="header", target="x", operator="matches", expected=literal("a|" * 9000))]},
         "a path or pattern of step `a` has more than 10,000 characters",
     ),
+    "ranges": (
+        {"steps": [request(type="header", target="x", operator="matches", expected=literal("[Ā-\uffff]" * 500))]},
+        "a path or pattern of step `a` has ranges of more than 2,000,000 characters",
+    ),
     "schema": (
         {
             "steps": [
