@@ -30,6 +30,7 @@ from reqflo_ray.model.values import UNSET, JsonValue, Literal, ValueType
 _LONGEST_SHOWN: Final = 4096
 _LONGEST_QUOTED: Final = 60
 _STEPS_TO_COMPILE_A_RULE: Final = 100
+_CONTAINERS: Final = frozenset({dict, list})
 
 # With these, a path that may give many values stands for the list of them.
 _ABOUT_LISTS: Final = frozenset({Operator.CONTAINS, Operator.NOT_CONTAINS, Operator.LENGTH})
@@ -115,13 +116,6 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
     """
     if prepared.at_status is not None and prepared.at_status[0] == view.response.status:
         return prepared.at_status[1]
-    try:
-        return _assessed(prepared, view, values)
-    except Unjudged as limit:
-        raise Unjudged(limit.code, f"{_subject(prepared.source)}: {limit.message}") from None
-
-
-def _assessed(prepared: PreparedAssertion, view: ResponseView, values: Values) -> AssertionResult:
     source = prepared.source
     expected: JsonValue = None
     shown = prepared.shown
@@ -133,6 +127,10 @@ def _assessed(prepared: PreparedAssertion, view: ResponseView, values: Values) -
                 hidden = prepared.masked
                 shown = _shown(expected if hidden is None else _null_if_unset(hidden(values)))
         finding = prepared.evaluate(view, expected)
+        if type(finding.actual) in _CONTAINERS:
+            view.work.weigh(finding.actual)  # it is to be shown, and paths may find the same parts again and again
+    except Unjudged as limit:
+        raise limit.of(_subject(source)) from None
     except NotJson as problem:
         finding = Finding(holds=False, reason=f"body is not JSON: {problem}")
     except RowFault as fault:
@@ -143,7 +141,7 @@ def _assessed(prepared: PreparedAssertion, view: ResponseView, values: Values) -
         # Others' texts may quote values.
         finding = Finding(holds=False, reason="the value is nested too deeply, or out of all range, to be judged")
     shown = shown or ""
-    actual = "" if finding.actual is UNSET else _shown_paid(finding.actual, view.work)
+    actual = "" if finding.actual is UNSET else _shown(finding.actual)
     if finding.holds:
         return _result(source, shown, actual)
     return _result(source, shown, actual, Status.FAILED, _message(source, shown, actual, finding.reason))
@@ -309,13 +307,6 @@ def _shown(value: JsonValue) -> str:
     if len(text) <= _LONGEST_SHOWN:
         return text
     return json_text.describe(f"<{kind_of(value).split()[-1]}, {len(text)} characters of JSON>")
-
-
-def _shown_paid(value: JsonValue, work: Work) -> str:
-    """`_shown` of what an answer holds. Paths may find the same parts of a document again and again."""
-    if isinstance(value, dict | list):
-        work.weigh(value)
-    return _shown(value)
 
 
 def _message(source: Assertion, expected: str, actual: str, reason: str) -> str:

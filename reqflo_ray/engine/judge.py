@@ -6,7 +6,6 @@ It must not know time, retries or evidence: the same step, exchange, values and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -122,8 +121,10 @@ def _of_success(
 ) -> Judgement:
     captures = {}
     for capture in step.captures:
-        with _about(f"`{capture.source.key}`"):
+        try:
             value = _kept(capture.take(view, outputs), view.work)
+        except Unjudged as limit:
+            raise limit.of(f"`{capture.source.key}`") from None
         if value is not UNSET:
             captures[capture.source.key] = value
     shown: Mapping[str, JsonValue] = outputs
@@ -161,21 +162,13 @@ def _each_output(step: PreparedStep, view: ResponseView) -> Iterator[tuple[Prepa
         name, path = output.source.name, output.source.path
         try:
             problem = ("output_missing", f"output `{name}`: {output.source.root} `{path}` is not in the response")
-            with _about(f"output `{name}`"):
-                value = _kept(output.take(view), view.work)
-            yield output, value, problem
+            yield output, _kept(output.take(view), view.work), problem
+        except Unjudged as limit:
+            raise limit.of(f"output `{name}`") from None
         except NotJson as reason:
             yield output, UNSET, ("not_json", f"output `{name}`: the body is not JSON: {reason}")
         except PathError as reason:
             yield output, UNSET, ("output_missing", f"output `{name}`: {reason}")
-
-
-@contextmanager
-def _about(what: str) -> Iterator[None]:
-    try:
-        yield
-    except Unjudged as limit:
-        raise Unjudged(limit.code, f"{what}: {limit.message}") from None
 
 
 def _kept(value: JsonValue, work: Work) -> JsonValue:

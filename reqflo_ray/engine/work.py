@@ -23,8 +23,7 @@ class Unjudged(Exception):
     """An answer cannot be judged within the limits. That says nothing about the answer: it is an error of the step,
     and never a failed assertion.
 
-    `code` is snake_case and becomes the step's `error_code`; `message` is the rest of a sentence that begins with what
-    was to be judged. Neither holds a value.
+    `code` is snake_case and becomes the step's `error_code`; `message` is one sentence. Neither holds a value.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -34,6 +33,10 @@ class Unjudged(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+    def of(self, subject: str) -> Unjudged:
+        """The same of `subject`, which is what was to be judged."""
+        return Unjudged(self.code, f"{subject}: {self.message}")
 
 
 class Work:
