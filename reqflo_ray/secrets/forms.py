@@ -164,7 +164,8 @@ def _encodings(value: str) -> Iterator[bytes]:
 
 
 def _plain_forms(raw: bytes, marker: bytes) -> list[Form]:
-    found = [Form(reading, marker) for reading in readings(raw) if len(reading) >= MINIMUM_LENGTH]
+    # What a value reads as where it looks escaped itself may be short; the value is not.
+    found = [Form(read, marker, whole=len(read) < MINIMUM_LENGTH) for read in readings(raw) if read]
     if b" " in raw:
         found.append(Form(raw.replace(b" ", b"+"), marker))  # a form field, once its %XX are decoded
     for sign in (b'"', b"'"):

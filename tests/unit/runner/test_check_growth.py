@@ -133,7 +133,7 @@ def test_a_preset_that_is_named_thousands_of_times_is_read_once_and_the_last_one
         "---\npreset: {name: q, values: {v: '{{ secrets.Q }}'}}\n"
     )
     (problem,) = check({"v": "x"}, note("{{ variables.v }}"), more=more, case="c")
-    assert problem.message == "the secret `P` cannot be had"
+    assert problem.message == "the secret `P` cannot be used"
 
 
 # The same of an artifact from a file, which our compiler need not have made.
