@@ -80,4 +80,6 @@ def check_path(path: str, at: YamlNode, problems: Problems) -> str:
         problems.error("invalid_path", f"`{path}` is no JSONPath", at, cause=cause, hint=hint)
     except RecursionError:
         problems.error("journey_limit", "the JSONPath is nested too deeply", at, hint="use several assertions")
+    except (ArithmeticError, ValueError, TypeError, IndexError):  # the library's own, of a number out of all range
+        problems.error("invalid_path", f"`{path}` is no JSONPath", at, cause="it holds a value that cannot be read")
     return path

@@ -9,7 +9,7 @@ import codecs
 import re
 from typing import Final
 
-from reqflo_ray.engine.work import Work
+from reqflo_ray.engine.work import Unjudged, Work
 from reqflo_ray.model import json_text
 from reqflo_ray.model.exchange import Timings, TransportResponse
 from reqflo_ray.model.values import JsonValue
@@ -41,6 +41,7 @@ class ResponseView:
 
         Raises:
             NotJson: it is none.
+            Unjudged: it is nested more deeply than can be read.
         """
         if self._problem:
             raise json_text.NotJson(self._problem)
@@ -48,6 +49,8 @@ class ResponseView:
             self.work.spend_on_json(len(self.response.body))
             try:
                 self._document, self.standard_json = json_text.decode(self.response.body)
+            except json_text.TooDeep:
+                raise Unjudged("work_limit", "the body is JSON that is nested too deeply to be read") from None
             except json_text.NotJson as problem:
                 self._problem = str(problem)
                 raise

@@ -35,6 +35,10 @@ class NotJson(ValueError):
     """A text is not JSON. The message says why in a few words and quotes nothing of the text."""
 
 
+class TooDeep(NotJson):
+    """A text may be JSON, but is nested more deeply than can be read."""
+
+
 class Decoded(NamedTuple):
     """A value, and whether its text was JSON as RFC 8259 has it (else: a BOM, NaN, a lone surrogate, UTF-16 …)."""
 
@@ -214,8 +218,8 @@ def _reason(problem: Exception) -> str:
     return text if text.startswith("JSON") else text[:1].lower() + text[1:]
 
 
-def _too_deep() -> NotJson:
-    return NotJson("it is nested too deeply")
+def _too_deep() -> TooDeep:
+    return TooDeep("it is nested too deeply")
 
 
 def _too_deep_to_write() -> ValueError:

@@ -26,6 +26,8 @@ from reqflo_ray.reports.output_place import Kind, OutputPlace, find_place, may
 NOT_WRITTEN: Final = "output_not_written"
 # A shell waits for the reader of a FIFO for ever, and so would a CI job.
 _FIFO_SECONDS: Final = 10.0
+_CURE: Final = "make room or choose another place"
+_CURES: Final = {Kind.FIFO: "start its reader first"}
 _PIECE: Final = 2**20
 _IN_MEMORY: Final = 16 * 2**20
 _NO_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV)
@@ -53,7 +55,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise ReqfloError(
             f"`{path}` could not be written: {problem.strerror or type(problem).__name__}",
             code=NOT_WRITTEN,
-            hint="make room or choose another place; what the runs hold is not touched by this",
+            hint=f"{_CURES.get(place.kind, _CURE)}; what the runs hold is not touched by this",
         ) from None
 
 

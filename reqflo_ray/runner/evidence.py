@@ -7,32 +7,31 @@ log but through here. It decides nothing about the outcome.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
 
-from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Step
 from reqflo_ray.model.exchange import Exchange, Headers, TransportRequest
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
-from reqflo_ray.model.values import JsonValue
+from reqflo_ray.secrets.escapes import count_signs
 from reqflo_ray.secrets.redactor import Redactor, body_still_json, mask_credentials, still_json, text_of
 
 # Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
 _SEPARATOR: Final = "\x1e"
 
-# What is longer takes more than a millisecond or two to mask and to hash, and is a matter of `masking`.
-LONG_BODY: Final = 2**17  # bytes
+# What is longer, or has more escapes, takes more than some milliseconds to mask, and is a matter of `masking`.
+_MOST_BYTES_HERE: Final = 2**17
+_MOST_ESCAPES_HERE: Final = 2000
 # After so many escapes the digest of a long body is given up: they take about a second and a half.
 _MOST_ESCAPES: Final = 1_000_000
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one attempt once it is over. Nothing in it is masked yet. Times: `started_at_us` since the
-    epoch, `duration_ms` by the monotonic clock."""
+    """What is known of one attempt once it is over. Nothing in it is masked yet; `outputs` is JSON text. Times:
+    `started_at_us` since the epoch, `duration_ms` by the monotonic clock."""
 
     row_index: int
     row_key: str
@@ -45,7 +44,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     request: TransportRequest | None = None
     exchange: Exchange | None = None
     assertions: tuple[AssertionResult, ...] = ()
-    outputs: Mapping[str, JsonValue] | None = None
+    outputs: str = ""
     events: tuple[LogEvent, ...] = ()
     started_at_us: int = 0
     duration_ms: float = 0.0
@@ -65,14 +64,16 @@ class KeptBody(NamedTuple):
     truncated: bool
 
 
-class LongBodies(NamedTuple):
-    """Bodies of a request and its response that were masked before all else; None where there is no such body."""
+class MaskedAside(NamedTuple):
+    """Parts of an attempt that were masked before all else: bodies, and the text of its outputs. None for all that was
+    not."""
 
     request: KeptBody | None = None
     response: KeptBody | None = None
+    outputs: str | None = None
 
 
-NO_LONG_BODIES: Final = LongBodies()
+NOTHING_ASIDE: Final = MaskedAside()
 _NO_BODY: Final = KeptBody(None, 0, "", False)
 
 
@@ -88,9 +89,9 @@ class EvidenceBuilder:
         self._with_exchange = evidence is not Evidence.NONE
         self.body_bytes = body_bytes
 
-    def record(self, attempt: Attempt, redactor: Redactor, long: LongBodies = NO_LONG_BODIES) -> StepRecord:
-        """The masked record of `attempt`. `redactor` knows all values that the row has used; `long` are the bodies of
-        more than `LONG_BODY` bytes, masked before."""
+    def record(self, attempt: Attempt, redactor: Redactor, aside: MaskedAside = NOTHING_ASIDE) -> StepRecord:
+        """The masked record of `attempt`. `redactor` knows all values that the row has used; `aside` is what of it was
+        heavy and was masked before."""
         request, exchange = attempt.request, attempt.exchange
         method = request.method if request else ""
         url = exchange.url if exchange else request.url if request else ""
@@ -102,7 +103,7 @@ class EvidenceBuilder:
                 received = exchange.response.headers
             elif exchange and exchange.failure:
                 received = exchange.failure.headers
-        outputs = json_text.describe(attempt.outputs) if attempt.outputs else ""
+        outputs = attempt.outputs if aside.outputs is None else ""
         error_message, assertions, events = attempt.error_message, attempt.assertions, attempt.events
         response = exchange.response if exchange else None
         reason = response.reason if response else ""
@@ -119,12 +120,15 @@ class EvidenceBuilder:
             exchanged_masked, told_masked, _, _ = _mask_all(exchanged, told, None, None, redactor)
         else:
             # The whole bodies are redacted before they are cut: a secret across the cut must not survive in part.
-            small_request, small_response = _unless_long(request_content), _unless_long(response_content)
             exchanged_masked, told_masked, request_masked, response_masked = _mask_all(
-                exchanged, told, small_request, small_response, redactor
+                exchanged,
+                told,
+                request_content if aside.request is None else None,
+                response_content if aside.response is None else None,
+                redactor,
             )
-            request_body = long.request or self._body(request_content, request_masked)
-            response_body = long.response or self._body(response_content, response_masked)
+            request_body = aside.request or self._body(request_content, request_masked)
+            response_body = aside.response or self._body(response_content, response_masked)
         if exchanged_masked is not exchanged:
             take = iter(exchanged_masked).__next__
             url, reason = take(), take()
@@ -164,7 +168,7 @@ class EvidenceBuilder:
             started_at_us=attempt.started_at_us,
             duration_ms=attempt.duration_ms,
             timings=exchange.timings if exchange else None,
-            outputs=outputs,
+            outputs=outputs if aside.outputs is None else aside.outputs,
             assertions=assertions,
             events=events,
             idempotency_key=attempt.idempotency_key,
@@ -173,14 +177,14 @@ class EvidenceBuilder:
             resumed=attempt.resumed,
         )
 
-    def long_bodies(
+    def heavy_bodies(
         self, request: TransportRequest | None, exchange: Exchange | None
     ) -> tuple[bytes | None, bytes | None]:
         """The bodies, of request and response, that have to be masked before `record`; None for all others."""
         if not self._with_exchange:
             return None, None
         response = exchange.response if exchange else None
-        return _if_long(request.body if request else None), _if_long(response.body if response else None)
+        return _if_heavy(request.body if request else None), _if_heavy(response.body if response else None)
 
     def _body(self, body: bytes | None, redacted: bytes) -> KeptBody:
         if body is None:
@@ -192,8 +196,15 @@ class EvidenceBuilder:
         return KeptBody(redacted[: self.body_bytes], len(body), hashlib.sha256(redacted).hexdigest(), True)
 
 
-def keep_long(body: bytes, redactor: Redactor, most: int) -> KeptBody:
-    """What is kept of a long body, `most` bytes of it: the same as of a short one, but with little memory, and with
+def is_heavy(data: bytes) -> bool:
+    """Whether masking `data` would hold up other rows."""
+    if len(data) <= 2 * _MOST_ESCAPES_HERE:
+        return False
+    return len(data) > _MOST_BYTES_HERE or count_signs(data) > _MOST_ESCAPES_HERE
+
+
+def keep_heavy(body: bytes, redactor: Redactor, most: int) -> KeptBody:
+    """What is kept of a heavy body, `most` bytes of it: the same as of another one, but with little memory, and with
     work that no answer can make boundless. Of a body with very many escapes behind what is kept, there is no digest."""
     kept, size, escapes, digest = bytearray(), 0, 0, hashlib.sha256()
     for piece, looked_through in redactor.windows(body):
@@ -215,12 +226,8 @@ def without_exchange(record: StepRecord) -> StepRecord:
     )
 
 
-def _if_long(body: bytes | None) -> bytes | None:
-    return body if body is not None and len(body) > LONG_BODY else None
-
-
-def _unless_long(body: bytes | None) -> bytes | None:
-    return None if body is None or len(body) > LONG_BODY else body
+def _if_heavy(body: bytes | None) -> bytes | None:
+    return body if body is not None and is_heavy(body) else None
 
 
 def _only_size(body: bytes | None) -> KeptBody:

@@ -1,11 +1,13 @@
-"""Decides where an answer is judged: on the event loop if that takes next to nothing, else in the side process.
+"""Decides where an answer is judged: on the event loop if that takes next to nothing, else in a side process: the quick
+one if that takes a moment, else the patient one.
 
-What is judged is the same in both places, and the verdict never depends on where: what was too much for the event loop
-is judged again from the beginning.
+What is judged is the same in all places, and the verdict never depends on where: what was too much for one of them is
+judged again from the beginning, and the last of them has the whole budget.
 """
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 import msgspec
@@ -15,40 +17,45 @@ from reqflo_ray.engine.faults import RowFault
 from reqflo_ray.engine.judge import Judgement, judge
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.engine.work import MOST_STEPS, PATTERN_SECONDS, Unjudged, Work
 from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import HttpStep
 from reqflo_ray.model.exchange import Exchange, TransportResponse
 from reqflo_ray.model.results import INTERNAL_ERROR
 from reqflo_ray.model.values import references
 from reqflo_ray.runner.side_jobs import Judged, JudgeJob, NotJudged, handed, read_reply
-from reqflo_ray.runner.side_main import SECONDS
-from reqflo_ray.runner.side_process import SideProcess, SideProcessDied
+from reqflo_ray.runner.side_main import MOST_MEMORY
+from reqflo_ray.runner.side_process import SideProcess, SideProcessDied, SideProcesses
 
 # Some milliseconds: an answer of about 80 kB of JSON that is read once, or of a few thousand nodes that are compared.
 STEPS_HERE: Final = 10_000
 _PATTERN_SECONDS_HERE: Final = 0.005
 
-# What the same work would meet again elsewhere.
-_FINAL: Final = frozenset({"value_too_large"})
+# About a second: several megabytes of JSON, or hundreds of thousands of nodes that are compared.
+_QUICK_STEPS: Final = 1_000_000
+_QUICK_PATTERN_SECONDS: Final = 0.2
+
+# What more steps, or more time, may yet decide.
+_LIMITS: Final = frozenset({"work_limit", "pattern_timeout"})
+_TIMEOUT: Final = "judging_timeout"
 
 
 class Judging:
-    """Judges the answers to the steps of the run whose program `side` was given."""
+    """Judges the answers to the steps of the run that `sides` were told of."""
 
-    def __init__(self, side: SideProcess) -> None:
-        self._side = side
+    def __init__(self, sides: SideProcesses) -> None:
+        self._sides = sides
 
     async def judge(self, step: PreparedStep, exchange: Exchange, scope: Scope) -> Judgement:
         """See `engine.judge`.
 
         Raises:
-            Unjudged: also if the side process could not do it: `judging_timeout`, `judging_killed`, `internal_error`.
+            Unjudged: also if no side process could do it: `judging_timeout`, `judging_killed`, `internal_error`.
         """
         try:
             return judge(step, exchange, scope, Work(STEPS_HERE, pattern_seconds=_PATTERN_SECONDS_HERE, alone=False))
         except Unjudged as limit:
-            if limit.code in _FINAL or exchange.response is None:
+            if limit.code not in _LIMITS or exchange.response is None:
                 raise
             return await self._judge_aside(step, exchange, exchange.response, scope)
 
@@ -57,19 +64,31 @@ class Judging:
     ) -> Judgement:
         job = JudgeJob(
             step=step.index,
+            steps=_QUICK_STEPS,
+            pattern_seconds=_QUICK_PATTERN_SECONDS,
             response=msgspec.structs.replace(response, body=b""),
             timings=exchange.timings,
             values=handed(_expected(step, scope)),
         )
         try:
-            head, _ = await self._side.ask(json_text.encode_exactly(job), response.body)
+            judged = await self._ask(self._sides.quick, job, response.body)
+        except Unjudged as limit:
+            if limit.code not in _LIMITS | {_TIMEOUT}:
+                raise
+            job = msgspec.structs.replace(job, steps=MOST_STEPS, pattern_seconds=PATTERN_SECONDS)
+            judged = await self._ask(self._sides.patient, job, response.body)
+        for label, value in judged.sensitive:
+            scope.keep_secret(label, value)
+        return judged.judgement
+
+    async def _ask(self, side: SideProcess, job: JudgeJob, body: bytes) -> Judged:
+        try:
+            head, _ = await side.ask(json_text.encode_exactly(job), body)
         except SideProcessDied as death:
-            raise _death(death) from None
+            raise _death(death, side.seconds) from None
         reply = read_reply(head)
         if isinstance(reply, Judged):
-            for label, value in reply.sensitive:
-                scope.keep_secret(label, value)
-            return reply.judgement
+            return reply
         if isinstance(reply, NotJudged) and not reply.fault:
             raise Unjudged(reply.code, reply.message)
         fault = reply.fault if isinstance(reply, NotJudged) else "a reply to another job"
@@ -90,8 +109,11 @@ def _expected(step: PreparedStep, scope: Scope) -> dict[str, Resolved | RowFault
     return found
 
 
-def _death(death: SideProcessDied) -> Unjudged:
+def _death(death: SideProcessDied, seconds: float) -> Unjudged:
     if death.by_limit:
-        return Unjudged("judging_timeout", f"it takes more than {SECONDS} s of processor time to judge this answer")
+        return Unjudged(_TIMEOUT, f"it takes more than {seconds:g} s of processor time to judge this answer")
+    if death.signal == signal.SIGABRT:  # how a library in Rust ends that is given no more memory
+        text = f"it takes more than {MOST_MEMORY // 2**30} GiB of memory to judge this answer"
+        return Unjudged("judging_memory", text)
     how = f" by signal {death.signal}" if death.signal else ""
     return Unjudged("judging_killed", f"the process that was to judge this answer was killed{how}")

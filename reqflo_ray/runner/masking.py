@@ -1,42 +1,63 @@
-"""Masks long bodies in the side process: on the event loop, all other rows would wait for them."""
+"""Masks what is heavy in the side process: on the event loop, all other rows would wait for it."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from reqflo_ray.model import json_text
-from reqflo_ray.runner.evidence import KeptBody, LongBodies
+from reqflo_ray.runner.evidence import KeptBody, MaskedAside
 from reqflo_ray.runner.side_jobs import Masked, MaskJob, read_reply
-from reqflo_ray.runner.side_process import SideProcess, SideProcessDied
-from reqflo_ray.secrets.redactor import WITHHELD, Redactor
+from reqflo_ray.runner.side_process import SideProcessDied, SideProcesses
+from reqflo_ray.secrets.redactor import WITHHELD, Redactor, still_json, text_of
 
-# What is kept of a body that the side process could not mask.
+# What is kept of what the side process could not mask.
 NOT_MASKED: Final = b"[withheld: it could not be masked]"
+
+
+_QUICK_BYTES: Final = 2**20
 
 
 class Masking:
     """Masks for one worker; `most` is how many bytes of a body are kept."""
 
-    def __init__(self, side: SideProcess, most: int) -> None:
-        self._side = side
+    def __init__(self, sides: SideProcesses, most: int) -> None:
+        self._sides = sides
         self._most = most
 
-    async def long_bodies(self, request: bytes | None, response: bytes | None, redactor: Redactor) -> LongBodies:
-        """What is kept of two bodies, as `evidence.keep_long`."""
-        return LongBodies(
-            await self._kept(request, redactor) if request is not None else None,
-            await self._kept(response, redactor) if response is not None else None,
+    async def aside(
+        self, request: bytes | None, response: bytes | None, outputs: str | None, redactor: Redactor
+    ) -> MaskedAside:
+        """What is kept of two bodies, as `evidence.keep_heavy`, and the text of outputs, which is kept whole."""
+        return MaskedAside(
+            await self._kept(request, self._most, redactor) if request is not None else None,
+            await self._kept(response, self._most, redactor) if response is not None else None,
+            await self._outputs(outputs, redactor) if outputs is not None else None,
         )
 
-    async def _kept(self, body: bytes, redactor: Redactor) -> KeptBody:
+    async def _outputs(self, outputs: str, redactor: Redactor) -> str:
+        data = outputs.encode("utf-8", "surrogatepass")
+        kept = await self._kept(data, len(data) * len(WITHHELD), redactor)
+        return still_json(text_of(kept.kept or b""))
+
+    async def _kept(self, body: bytes, most: int, redactor: Redactor) -> KeptBody:
         if redactor.withholds:
             return KeptBody(WITHHELD.encode(), len(body), "", True)
-        job = MaskJob(most=self._most, known=tuple(dict(layer) for layer in redactor.known()))
+        job = MaskJob(most=most, known=tuple(dict(layer) for layer in redactor.known()))
+        question = json_text.encode_exactly(job)
         try:
-            head, kept = await self._side.ask(json_text.encode_exactly(job), body)
+            head, kept = await self._ask(question, body)
         except SideProcessDied:
             return KeptBody(NOT_MASKED, len(body), "", True)
         reply = read_reply(head)
         if not isinstance(reply, Masked):
             return KeptBody(NOT_MASKED, len(body), "", True)
         return KeptBody(kept, len(body), reply.sha256, reply.truncated)
+
+    async def _ask(self, question: bytes, body: bytes) -> tuple[bytes, bytes]:
+        if len(body) <= _QUICK_BYTES:
+            try:
+                return await self._sides.quick.ask(question, body)
+            except SideProcessDied as death:
+                if not death.by_limit:
+                    raise
+        return await self._sides.patient.ask(question, body)

@@ -26,7 +26,7 @@ from reqflo_ray.model.journal import Completion, Cookie, SealedValues
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
-from reqflo_ray.runner.evidence import NO_LONG_BODIES, Attempt, LongBodies
+from reqflo_ray.runner.evidence import NOTHING_ASIDE, Attempt, MaskedAside, is_heavy
 from reqflo_ray.runner.worker import Worker
 
 
@@ -148,7 +148,9 @@ class RowContext:
     ) -> None:
         """Journal the end of an attempt, wait until that is durable, and keep its record."""
         met = self.register_sensitive()
-        record = self.record(prepared, number, outcome, resend, await self._long_bodies(outcome))
+        verdict = outcome.judgement
+        shown = json_text.describe(verdict.outputs) if verdict and verdict.outputs else ""
+        record = self.record(prepared, number, outcome, resend, shown, await self._masked_aside(outcome, shown))
         step = prepared.step.id
         captures, hidden_captures = self._divided(outcome.captures, prepared.hidden_captures)
         variables, hidden_variables = self._divided(outcome.variables, frozenset())
@@ -200,12 +202,13 @@ class RowContext:
             withheld=(),
         )
 
-    async def _long_bodies(self, outcome: Outcome) -> LongBodies:
+    async def _masked_aside(self, outcome: Outcome, outputs: str) -> MaskedAside:
         request = outcome.rendered.request if outcome.rendered else None
-        sent, received = self.worker.evidence.long_bodies(request, outcome.exchange)
-        if sent is None and received is None:
-            return NO_LONG_BODIES
-        return await self.worker.masking.long_bodies(sent, received, self.redactor)
+        sent, received = self.worker.evidence.heavy_bodies(request, outcome.exchange)
+        heavy = outputs if outputs and is_heavy(outputs.encode("utf-8", "surrogatepass")) else None
+        if sent is None and received is None and heavy is None:
+            return NOTHING_ASIDE
+        return await self.worker.masking.aside(sent, received, heavy, self.redactor)
 
     def record(
         self,
@@ -213,7 +216,8 @@ class RowContext:
         number: int,
         outcome: Outcome,
         resend: Resend = FIRST_SEND,
-        long: LongBodies = NO_LONG_BODIES,
+        outputs: str = "",
+        aside: MaskedAside = NOTHING_ASIDE,
     ) -> StepRecord:
         """The masked evidence of an attempt, with the log lines since the last one."""
         events = tuple(self._events)
@@ -237,7 +241,7 @@ class RowContext:
                 request=outcome.rendered.request if outcome.rendered else None,
                 exchange=outcome.exchange,
                 assertions=verdict.assertions if verdict else (),
-                outputs=verdict.outputs if verdict else None,
+                outputs=outputs,
                 events=events,
                 started_at_us=outcome.started_at_us,
                 duration_ms=outcome.duration_ms,
@@ -247,7 +251,7 @@ class RowContext:
                 resumed=self.shard.takes_over,
             ),
             self.redactor,
-            long,
+            aside,
         )
 
     def _sealed(self, hidden: SealedValues, step: str, number: int) -> bytes:
@@ -277,8 +281,11 @@ class RowContext:
         return shown, {key: value for key, value in values.items() if key not in shown}
 
     def _would_be_masked(self, value: JsonValue) -> bool:
+        if self.redactor.knows_nothing:
+            return False
         data = json_text.encode_exactly(value)
-        return self.redactor.bytes(data) is not data
+        # What it would take long to look at is hidden unseen.
+        return is_heavy(data) or self.redactor.bytes(data) is not data
 
 
 def _names(hidden: SealedValues, step: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from reqflo_ray.model.artifact import Artifact, canonical_bytes, decode
 from reqflo_ray.model.exchange import Exchange, Timings, TransportResponse
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.values import UNSET, AnyReference, JsonValue
-from reqflo_ray.runner.evidence import keep_long
+from reqflo_ray.runner.evidence import keep_heavy
 from reqflo_ray.secrets.redactor import knowing
 
 LENGTHS: Final = struct.Struct(">QQ")
@@ -40,9 +40,12 @@ class HandedValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgeJob(msgspec.Struct, frozen=True, kw_only=True, tag="judge"):
-    """Judge an answer to a step, given by its index. The body of the response is that of the message."""
+    """Judge an answer to a step, given by its index, within `steps` and so many seconds for each pattern. The body of
+    the response is that of the message."""
 
     step: int
+    steps: int
+    pattern_seconds: float
     response: TransportResponse
     timings: Timings
     values: tuple[HandedValue, ...] = ()
@@ -110,7 +113,7 @@ def carry_out(program: Program, head: bytes, body: bytes) -> tuple[bytes, bytes]
     """Head and body of the reply to a job. It raises for nothing that an answer may hold."""
     job = read_job(head)
     if isinstance(job, MaskJob):
-        kept = keep_long(body, knowing(job.known), job.most)
+        kept = keep_heavy(body, knowing(job.known), job.most)
         return json_text.encode_exactly(Masked(sha256=kept.sha256, truncated=kept.truncated)), kept.kept or b""
     return _judged(program, job, body), b""
 
@@ -120,7 +123,7 @@ def _judged(program: Program, job: JudgeJob, body: bytes) -> bytes:
     response = msgspec.structs.replace(job.response, body=body)
     exchange = Exchange(request_headers=(), url="", timings=job.timings, response=response)
     try:
-        judgement = judge(program.steps[job.step], exchange, row, Work())
+        judgement = judge(program.steps[job.step], exchange, row, Work(job.steps, pattern_seconds=job.pattern_seconds))
         # An empty mapping of it may be a proxy, which cannot be written.
         plain = msgspec.structs.replace(judgement, outputs=dict(judgement.outputs), captures=dict(judgement.captures))
         return json_text.encode_exactly(Judged(judgement=plain, sensitive=tuple(row.sensitive)))

@@ -21,13 +21,12 @@ from reqflo_ray.runner.fault_place import place_of
 from reqflo_ray.runner.side_jobs import LENGTHS, NotJudged, carry_out, message, read_program
 from reqflo_ray.secrets.core_dumps import no_core_dumps
 
-# The last resort, far above what the budget of steps takes. Time of the processor: it does not depend on the load.
-SECONDS: Final = 300
 MOST_MEMORY: Final = 3 * 2**30
 
 
-def main(descriptor: int) -> None:
-    """Serve the worker at the other end of the socket `descriptor` until it closes it or dies."""
+def main(descriptor: int, seconds: float) -> None:
+    """Serve the worker at the other end of the socket `descriptor` until it closes it or dies. A job may take so many
+    `seconds` of the processor's time, which do not depend on the load."""
     connection = socket.socket(fileno=descriptor)
     _prepare()
     threading.Thread(target=_end_with_worker, args=(descriptor,), daemon=True).start()
@@ -36,13 +35,13 @@ def main(descriptor: int) -> None:
         program = read_program(*_receive(connection))
         while True:
             head, body = _receive(connection)
-            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, seconds)
             kept = b""
             try:
                 reply, kept = carry_out(program, head, body)
             except MemoryError:
                 text = f"it takes more than {MOST_MEMORY // 2**30} GiB of memory to judge this answer"
-                reply = json_text.encode_exactly(NotJudged(code="work_limit", message=text))
+                reply = json_text.encode_exactly(NotJudged(code="judging_memory", message=text))
             except BaseException as fault:  # a library in Rust raises its own kind for a defect
                 reply = json_text.encode_exactly(NotJudged(fault=place_of(fault)))
             finally:

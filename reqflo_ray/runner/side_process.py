@@ -19,11 +19,14 @@ from typing import Final
 from reqflo_ray.runner.side_jobs import LENGTHS, message
 
 _PIECE: Final = 256 * 1024
+_QUICK_SECONDS: Final = 2.0
+# The last resort, far above what the budget of steps takes.
+_PATIENT_SECONDS: Final = 300.0
 # Started like this, and not by `multiprocessing`, it imports nothing of the user's program. It gives way before it
 # imports anything: the rows that wait for nothing go first.
 _PROGRAM: Final = (
     "import json, os, sys; os.nice(15); sys.path[:] = json.loads(sys.argv[1]); "
-    "from reqflo_ray.runner.side_main import main; main(int(sys.argv[2]))"
+    "from reqflo_ray.runner.side_main import main; main(int(sys.argv[2]), float(sys.argv[3]))"
 )
 
 
@@ -42,10 +45,12 @@ class SideProcess:
 
     Args:
         first: the head and body of the message that a new process is given first.
+        seconds: how much of the processor's time a job may take.
     """
 
-    def __init__(self, first: Callable[[], tuple[bytes, bytes]]) -> None:
+    def __init__(self, first: Callable[[], tuple[bytes, bytes]], seconds: float) -> None:
         self._first = first
+        self.seconds = seconds
         self._turn = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -81,7 +86,7 @@ class SideProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
-            arguments = [json.dumps(sys.path), str(theirs.fileno())]
+            arguments = [json.dumps(sys.path), str(theirs.fileno()), str(self.seconds)]
             try:
                 # It returns as soon as the program is loaded.
                 self._process = subprocess.Popen(  # noqa: ASYNC220
@@ -114,3 +119,17 @@ class SideProcess:
         # It is gone at once: nothing holds up a process that ends, unless it has much memory to give back.
         code = await asyncio.get_running_loop().run_in_executor(None, process.wait)
         return max(0, -code)
+
+
+class SideProcesses:
+    """The two of a worker: `quick` for jobs that end soon, `patient` for those that have shown that they do not. Only
+    what is heavy waits for what is heavy."""
+
+    def __init__(self, first: Callable[[], tuple[bytes, bytes]]) -> None:
+        self.quick = SideProcess(first, _QUICK_SECONDS)
+        self.patient = SideProcess(first, _PATIENT_SECONDS)
+
+    async def close(self) -> None:
+        """End both, whatever they are at."""
+        await self.quick.close()
+        await self.patient.close()

@@ -23,7 +23,7 @@ from reqflo_ray.model.exchange import Exchange, Transport
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.runner.account import ShardAccount
 from reqflo_ray.runner.clock import SystemClock
-from reqflo_ray.runner.evidence import EvidenceBuilder, LongBodies
+from reqflo_ray.runner.evidence import EvidenceBuilder, MaskedAside
 from reqflo_ray.runner.judging import Judging
 from reqflo_ray.runner.masking import Masking
 from reqflo_ray.runner.meter import Meter
@@ -31,7 +31,7 @@ from reqflo_ray.runner.pacing import AskForTurns, Pacer, choose_pacer
 from reqflo_ray.runner.row_places import RowPlaces
 from reqflo_ray.runner.rows_at_once import fewer_rows, rows_at_once
 from reqflo_ray.runner.side_jobs import first_message
-from reqflo_ray.runner.side_process import SideProcess
+from reqflo_ray.runner.side_process import SideProcesses
 from reqflo_ray.secrets.core_dumps import no_core_dumps
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
@@ -57,10 +57,12 @@ class Judges(Protocol):
 
 
 class Masks(Protocol):
-    """Masks long bodies."""
+    """Masks what is heavy."""
 
-    async def long_bodies(self, request: bytes | None, response: bytes | None, redactor: Redactor) -> LongBodies:
-        """See `Masking.long_bodies`."""
+    async def aside(
+        self, request: bytes | None, response: bytes | None, outputs: str | None, redactor: Redactor
+    ) -> MaskedAside:
+        """See `Masking.aside`."""
         ...
 
 
@@ -167,7 +169,7 @@ async def open_worker(
 
     transport = create_transport(run.http, limit=count, short=short)
     program = prepare(artifact, run)
-    side = SideProcess(lambda: first_message(artifact, run))
+    sides = SideProcesses(lambda: first_message(artifact, run))
     with no_core_dumps(), _seldom_collected():
         try:
             yield Worker(
@@ -182,12 +184,12 @@ async def open_worker(
                 pacer=choose_pacer(options.rate, ask, clock),
                 hosts=HostLimits(run.http.max_in_flight_per_host),
                 rows=rows,
-                judging=Judging(side),
-                masking=Masking(side, run.http.evidence_body_bytes),
+                judging=Judging(sides),
+                masking=Masking(sides, run.http.evidence_body_bytes),
                 warnings=warnings,
                 sealer=sealer,
                 node_lives=node_lives,
             )
         finally:
-            await side.close()
+            await sides.close()
             await transport.close()

@@ -140,6 +140,13 @@ def _nothing(_: re.Match[bytes]) -> bytes:
 _BREAK_CRLF: Final = _kind(b"\r\n", rb"\r\n(?<=[A-Za-z0-9+/_-]{32}\r\n)[ \t]*(?=[A-Za-z0-9+/_-])", _nothing)
 _BREAK_LF: Final = _kind(b"\n", rb"\n(?<=[A-Za-z0-9+/_-]{32}\n)[ \t]*(?=[A-Za-z0-9+/_-])", _nothing)
 
+# Halves of a surrogate pair that were escaped one by one, together again.
+_PAIR: Final = _kind(
+    b"\xed",
+    rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]",
+    lambda match: match[0].decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16").encode(),
+)
+
 # UTF-16 and UTF-32 text of ASCII characters is that text between NULs, whichever end comes first.
 _NUL: Final = _kind(b"\0", rb"\0+", _nothing)
 
@@ -155,7 +162,21 @@ def _decode_quoted(match: re.Match[bytes]) -> bytes:
 _QUOTED: Final = _kind(b"=", rb"=(?:([0-9A-F]{2})|[ \t]*\r?\n)", _decode_quoted)
 _IS_QUOTED: Final = re.compile(rb"=(?:3D|\r?\n|[C-F][0-9A-F]=[89AB][0-9A-F])")
 
-_KINDS: Final = (_NUL, _PERCENT, _BACKSLASH, _ENTITY, _BREAK_CRLF, _BREAK_LF)
+# Text in UTF-16 that says so with its first two bytes; a unit is taken for an escape.
+_BYTE_ORDER_MARKS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+
+
+def _units_of(code: str) -> _Escapes:
+    def decode(match: re.Match[bytes]) -> bytes:
+        return match[0].decode(code, "surrogatepass").encode("utf-8", "surrogatepass")
+
+    return _kind(b"", rb"(?s:..)", decode)
+
+
+_UTF_16: Final = {mark: _units_of(code) for mark, code in _BYTE_ORDER_MARKS.items()}
+
+_KINDS: Final = (_NUL, _PERCENT, _BACKSLASH, _ENTITY, _PAIR, _BREAK_CRLF, _BREAK_LF)
+_KINDS_OF_MAIL: Final = (*_KINDS, _QUOTED)
 
 
 class View:
@@ -200,12 +221,21 @@ def _origin(data: bytes, escapes: _Escapes) -> tuple[list[int], list[int], list[
 def may_be_escaped(data: bytes) -> bool:
     """Whether `unescaped` may have anything to tell of `data`: a quick look, and most often not."""
     # Written out, since this is asked of all that is kept.
-    return b"\\" in data or b"%" in data or b"&" in data or b"\n" in data or b"\0" in data or _is_quoted(data)
+    return (
+        b"\\" in data
+        or b"%" in data
+        or b"&" in data
+        or b"\n" in data
+        or b"\0" in data
+        or b"\xed" in data
+        or data[:2] in _UTF_16
+        or _is_quoted(data)
+    )
 
 
 def count_signs(data: bytes) -> int:
-    """How many escapes `data` has, at most, before any is taken away."""
-    return sum(data.count(kind.sign) for kind in _KINDS if kind is not _BREAK_CRLF)
+    """How many escapes `data` has, at most, before any is taken away; its line ends are not counted."""
+    return sum(data.count(kind.sign) for kind in _KINDS_OF_MAIL if kind not in (_BREAK_CRLF, _BREAK_LF))
 
 
 def unescaped(data: bytes) -> Iterator[View]:
@@ -216,23 +246,24 @@ def unescaped(data: bytes) -> Iterator[View]:
     these views.
     """
     whole = View(data)
-    mail = whole if _is_quoted(data) else None
-    for view in _chain(whole):
+    units = _UTF_16.get(data[:2])
+    if units is not None and len(data) % 2 == 0:
+        whole = View(units.decode_all(data), whole, units)
+        yield whole
+    mail = _is_quoted(whole.data)
+    for view in _chain(whole, _KINDS):
         yield view
-        if mail is None and _is_quoted(view.data):
-            mail = view
-    if mail is not None:
+        mail = mail or _is_quoted(view.data)
+    if mail:
         # Apart, since it takes the first characters of a value behind an equals sign for an escape.
-        read = View(_QUOTED.decode_all(mail.data), mail, _QUOTED)
-        yield read
-        yield from _chain(read)
+        yield from _chain(whole, _KINDS_OF_MAIL)
 
 
-def _chain(view: View) -> Iterator[View]:
+def _chain(view: View, kinds: tuple[_Escapes, ...]) -> Iterator[View]:
     for _ in range(MAX_LEVELS):
         before = view
-        for escapes in _KINDS:
-            if escapes.sign in view.data:
+        for escapes in kinds:
+            if escapes.sign in view.data and (escapes is not _QUOTED or _is_quoted(view.data)):
                 plain = escapes.decode_all(view.data)
                 if plain != view.data:
                     view = View(plain, view, escapes)

@@ -114,7 +114,12 @@ def forms_of(value: str, marker: bytes, *, thorough: bool) -> list[Form]:
             found += [Form(raw.hex(separator).encode(), marker, caseless=True) for separator in ":- "]
             found += _rare_forms(raw, marker) if thorough else ()
     if not value.isascii():
-        found += [Form(value.encode(code, "surrogatepass"), marker) for code in ("utf-16-le", "utf-16-be")]
+        for code in ("utf-16-le", "utf-16-be"):
+            units = value.encode(code, "surrogatepass")
+            found.append(Form(units, marker))
+            found += _plain_forms(
+                units.decode("utf-8", "replace").encode(), marker
+            )  # as who reads it as UTF-8 tells it
     if thorough and len(value) <= _LONGEST_IN_RARE_ENCODINGS and not _NEVER_ESCAPED.fullmatch(value):
         for escaped in _escaped(value):
             found += _base64_forms(escaped, marker)

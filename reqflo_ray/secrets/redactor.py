@@ -59,9 +59,10 @@ class Redactor:
         return Redactor(self)
 
     def register(self, label: str, value: str) -> None:
-        """Mask `value` as `[label]` from now on; `label` is as in `secret:SHOP_TOKEN` or `sensitive:inputs.card`.
+        """Mask `value` as `[label]` from now on, each line of several too; `label` is as in `secret:SHOP_TOKEN` or
+        `sensitive:inputs.card`.
 
-        A layer that is told more than `MAX_VALUES` masks everything as a whole, as `WITHHELD`.
+        A row's layer that is told more than `MAX_VALUES` masks everything as a whole, as `WITHHELD`.
 
         Raises:
             SecretError: `secret_too_short` if a secret (a label that begins with `secret:`) has fewer than six
@@ -69,24 +70,26 @@ class Redactor:
         """
         if value in self._registered or self._withholds:
             return
+        if label.startswith("secret:"):
+            need_maskable(label.removeprefix("secret:"), value)
+        if not value:
+            return
         if self._parent is not None and len(self._registered) >= MAX_VALUES:
             self._withholds = True
             return
-        marker, thorough = f"[{label}]".encode(), self._parent is None
-        if len(value) >= MINIMUM_LENGTH:
-            self._add(forms_of(value, marker, thorough=thorough))
-            self._add(sent_as(value, marker, thorough=thorough))
-            stripped = value.strip()
-            if stripped != value and len(stripped) >= MINIMUM_LENGTH:
-                # A header loses the blanks around its value.
-                self._add(forms_of(stripped, marker, thorough=thorough))
-            for line in lines_of(stripped):
-                self._add(forms_of(line, marker, thorough=thorough))
-        elif label.startswith("secret:"):
-            need_maskable(label.removeprefix("secret:"), value)
-        elif value:
-            self._add(short_forms_of(value, marker))
         self._registered[value] = label
+        marker, thorough = f"[{label}]".encode(), self._parent is None
+        if len(value) < MINIMUM_LENGTH:
+            self._add(short_forms_of(value, marker))
+            return
+        stripped = value.strip()
+        for line in lines_of(stripped):
+            self.register(label, line)
+        self._add(forms_of(value, marker, thorough=thorough))
+        self._add(sent_as(value, marker, thorough=thorough))
+        if stripped != value and len(stripped) >= MINIMUM_LENGTH:
+            # A header loses the blanks around its value.
+            self._add(forms_of(stripped, marker, thorough=thorough))
 
     def _add(self, forms: Iterable[Form]) -> None:
         if self._needles is None:
@@ -100,6 +103,11 @@ class Redactor:
         one, and for nobody else."""
         above = self._parent.known() if self._parent is not None else ()
         return (*above, self._registered)
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether there is nothing to mask."""
+        return self._needles is None and (self._parent is None or self._parent.knows_nothing)
 
     @property
     def withholds(self) -> bool:
@@ -124,7 +132,7 @@ class Redactor:
         to mask."""
         if self._withholds:
             return [part and WITHHELD.encode() for part in parts]
-        if self._knows_nothing():
+        if self.knows_nothing:
             return parts
         whole = _BETWEEN.join(parts)
         spans = self._spans(whole)
@@ -154,7 +162,7 @@ class Redactor:
             window = data[first : end + margin]
             spans = self._spans(window)
             escapes = count_signs(window)
-            if escapes:
+            if may_be_escaped(window):
                 spans += self._escaped_spans(window, 0)
             pending += [(first + begin, first + last, marker) for begin, last, marker in spans if first + begin < end]
             pending = _merged(sorted(pending))
@@ -171,9 +179,6 @@ class Redactor:
                 position = until
             yield b"".join(masked), escapes
 
-    def _knows_nothing(self) -> bool:
-        return self._needles is None and (self._parent is None or self._parent._knows_nothing())
-
     def _longest(self) -> int:
         above = self._parent._longest() if self._parent is not None else 0
         return max(self._needles.longest if self._needles is not None else 0, above)
@@ -182,8 +187,12 @@ class Redactor:
         """The places of values that are written with escapes in `data`, which begins at `offset`."""
         spans: list[_Span] = []
         for view in unescaped(data):
-            for start, end, marker in self._spans(view.data):
-                spans += [(offset + first, offset + last, marker) for first, last in view.original([(start, end)])]
+            found = _merged(sorted(self._spans(view.data)))
+            places = view.original([(start, end) for start, end, _ in found])
+            spans += [
+                (offset + first, offset + last, marker)
+                for (first, last), (_, _, marker) in zip(places, found, strict=True)
+            ]
         return spans
 
     def _spans(self, data: _Bytes) -> list[_Span]:

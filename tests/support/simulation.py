@@ -25,7 +25,7 @@ from reqflo_ray.engine.scope import Scope
 from reqflo_ray.engine.work import Work
 from reqflo_ray.errors import StoreError
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
-from reqflo_ray.runner.evidence import LongBodies, keep_long
+from reqflo_ray.runner.evidence import MaskedAside, keep_heavy
 from reqflo_ray.secrets.redactor import Redactor
 
 
@@ -363,13 +363,15 @@ class JudgedHere:
 
 
 class MaskedHere:
-    """Masks long bodies where it is: no processes."""
+    """Masks what is heavy where it is: no processes."""
 
-    async def long_bodies(self, request: bytes | None, response: bytes | None, redactor: Redactor) -> LongBodies:
+    async def aside(
+        self, request: bytes | None, response: bytes | None, outputs: str | None, redactor: Redactor
+    ) -> MaskedAside:
         request_body, response_body = (
-            keep_long(body, redactor, 64 * 1024) if body is not None else None for body in (request, response)
+            keep_heavy(body, redactor, 64 * 1024) if body is not None else None for body in (request, response)
         )
-        return LongBodies(request_body, response_body)
+        return MaskedAside(request_body, response_body, redactor.text(outputs) if outputs is not None else None)
 
 
 def _json(status: int, body: Any) -> TransportResponse:

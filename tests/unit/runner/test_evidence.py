@@ -12,7 +12,7 @@ from reqflo_ray.model.artifact import HttpStep, RequestTemplate
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import Status, StepRecord
-from reqflo_ray.runner.evidence import NO_LONG_BODIES, Attempt, EvidenceBuilder, LongBodies, keep_long
+from reqflo_ray.runner.evidence import NOTHING_ASIDE, Attempt, EvidenceBuilder, MaskedAside, is_heavy, keep_heavy
 from reqflo_ray.secrets.redactor import WITHHELD, Redactor
 
 TOKEN = "k8Jq2mZx5Lw9Tt41"
@@ -32,9 +32,9 @@ def record(body: bytes, redactor: Redactor, *, kept: int = 64 * 1024) -> StepRec
         exchange=Exchange(request_headers=(), url=request.url, timings=Timings(total_ms=1.0), response=response),
     )
     builder = EvidenceBuilder(Evidence.FULL, kept)
-    _, long = builder.long_bodies(request, attempt.exchange)
-    masked = LongBodies(None, keep_long(long, redactor, kept)) if long is not None else NO_LONG_BODIES
-    return builder.record(attempt, redactor, masked)
+    _, heavy = builder.heavy_bodies(request, attempt.exchange)
+    aside = MaskedAside(None, keep_heavy(heavy, redactor, kept)) if heavy is not None else NOTHING_ASIDE
+    return builder.record(attempt, redactor, aside)
 
 
 def knowing(**values: str) -> Redactor:
@@ -87,6 +87,20 @@ def test_of_a_long_body_of_escapes_the_beginning_is_kept_and_no_digest() -> None
     assert kept.response_body is not None and len(kept.response_body) == 1000 and kept.response_body_truncated
     assert kept.response_body.startswith(b'{"t":"[sensitive:token]"}\\u0041')
     assert kept.response_body_sha256 == "" and kept.response_body_size == len(body)
+
+
+@pytest.mark.parametrize(
+    ("data", "heavy"),
+    [
+        (b"a" * 100_000, False),
+        (b"a" * 200_000, True),
+        (b"%41" * 1900, False),
+        (b"%41" * 2100, True),
+        (b"\n" * 9000, False),
+    ],
+)
+def test_what_is_long_or_full_of_escapes_is_heavy(data: bytes, heavy: bool) -> None:
+    assert is_heavy(data) is heavy
 
 
 def test_of_a_row_with_too_many_sensitive_values_nothing_is_shown() -> None:

@@ -94,6 +94,12 @@ _FORMS: dict[str, Callable[[str], str | bytes]] = {
     "UTF-16, big end first": lambda value: value.encode("utf-16-be"),
     "doubled quotes": lambda value: value.replace('"', '""'),
     "doubled apostrophes": lambda value: value.replace("'", "''"),
+    "%u, pairs of surrogates": lambda value: re.sub("....", lambda unit: f"%u{unit[0]}", _units(value)),
+    "entities, pairs of surrogates": lambda value: re.sub("....", lambda unit: f"&#{int(unit[0], 16)};", _units(value)),
+    "quoted-printable in JSON": lambda value: _json(quopri.encodestring(f"token=x: {value}".encode()).decode()),
+    "quoted-printable twice": lambda value: quopri.encodestring(quopri.encodestring(f"a=b {value}".encode())),
+    "UTF-16, read as UTF-8, in JSON": lambda value: _json(value.encode("utf-16-le").decode("utf-8", "replace")),
+    "UTF-16, big end, read as UTF-8": lambda value: value.encode("utf-16-be").decode("utf-8", "replace"),
     "quoted-printable": lambda value: quopri.encodestring(f"token=x: {value}".encode()),
     "lines ended as Windows does": lambda value: value.replace("\n", "\r\n"),
     "lines ended as Windows does, in JSON": lambda value: _json(value.replace("\n", "\r\n")),
@@ -208,9 +214,31 @@ def test_a_value_that_overlaps_itself_a_hundred_thousand_times_is_one_place() ->
     assert redactor.bytes(b"<" + b"a" * 160_000 + b">") == b"<[sensitive:v]>"
 
 
+@pytest.mark.parametrize("code", ["utf-16", "utf-16-le"])
+def test_text_in_utf_16_that_says_so_is_read_with_its_escapes(code: str) -> None:
+    redactor = Redactor()
+    redactor.register("secret:V", 'пароль"42секрет')
+    text = json.dumps({"v": 'пароль"42секрет', "a": 1}, ensure_ascii=False)
+    data = text.encode(code) if code == "utf-16" else b"\xff\xfe" + text.encode(code)
+    masked = redactor.bytes(data)
+    assert b"[secret:V]" in masked
+    assert "секрет".encode("utf-16-le") not in masked
+
+
+def test_a_value_of_tens_of_thousands_of_lines_is_withheld_at_once() -> None:
+    row = Redactor().child()
+    began = time.process_time()
+    row.register("sensitive:v", "\n".join(f"line{number:08d}" for number in range(80_000)))
+    assert row.withholds
+    assert time.process_time() - began < 2
+    same = Redactor().child()
+    same.register("sensitive:v", "\n".join(["the same line"] * 80_000))
+    assert same.text("<the same line>") == "<[sensitive:v]>"
+
+
 def test_views_are_a_chain_and_not_a_tree() -> None:
     data = b"%25255C%26amp;\\u0025 =3D\n" * 50
-    assert len(list(unescaped(data))) <= 2 * 7 * MAX_LEVELS
+    assert len(list(unescaped(data))) <= (7 + 8) * MAX_LEVELS
 
 
 def test_a_row_with_more_values_than_can_be_masked_shows_nothing() -> None:
