@@ -68,6 +68,9 @@ class Redactor:
             SecretError: `secret_too_short` if a secret (a label that begins with `secret:`) has fewer than six
                 characters.
         """
+        self._know(label, value, thorough=self._parent is None)
+
+    def _know(self, label: str, value: str, *, thorough: bool) -> None:
         if value in self._registered or self._withholds:
             return
         if label.startswith("secret:"):
@@ -78,13 +81,13 @@ class Redactor:
             self._withholds = True
             return
         self._registered[value] = label
-        marker, thorough = f"[{label}]".encode(), self._parent is None
+        marker = f"[{label}]".encode()
         if len(value) < MINIMUM_LENGTH:
             self._add(short_forms_of(value, marker))
             return
         stripped = value.strip()
         for line in lines_of(stripped):
-            self.register(label, line)
+            self._know(label, line, thorough=False)
         self._add(forms_of(value, marker, thorough=thorough))
         self._add(sent_as(value, marker, thorough=thorough))
         if stripped != value and len(stripped) >= MINIMUM_LENGTH:
@@ -168,11 +171,12 @@ class Redactor:
             pending = _merged(sorted(pending))
             masked: list[_Bytes] = []
             # One that reaches over the end may grow in the next window.
-            while pending and (pending[0][1] <= end or end == len(data)):
-                begin, last, marker = pending.pop(0)
+            held = [span for span in pending if span[1] > end] if end < len(data) else []
+            for begin, last, marker in pending[: len(pending) - len(held)]:
                 if last > position:
                     masked += (data[position:begin], marker) if begin >= position else (marker,)
                     position = last
+            pending = held
             until = min(end, pending[0][0]) if pending else end
             if until > position:
                 masked.append(data[position:until])
