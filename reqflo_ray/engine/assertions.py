@@ -23,7 +23,7 @@ from reqflo_ray.engine.work import Unjudged, Work
 from reqflo_ray.errors import DefinitionError
 from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import Assertion, AssertionType, Operator
-from reqflo_ray.model.json_text import NotJson
+from reqflo_ray.model.json_text import NotJson, TooDeep
 from reqflo_ray.model.results import AssertionResult, Status
 from reqflo_ray.model.values import UNSET, JsonValue, Literal, ValueType
 
@@ -132,6 +132,8 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
     except Unjudged as limit:
         raise limit.of(_subject(source)) from None
     except NotJson as problem:
+        if isinstance(problem, TooDeep) and not source.soft:  # a soft one ends no step
+            raise Unjudged("work_limit", "the body is JSON that is nested too deeply to be read") from None
         finding = Finding(holds=False, reason=f"body is not JSON: {problem}")
     except RowFault as fault:
         finding = Finding(holds=False, reason=f"the expected value cannot be had: {fault.message}")

@@ -9,7 +9,7 @@ import codecs
 import re
 from typing import Final
 
-from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.engine.work import Work
 from reqflo_ray.model import json_text
 from reqflo_ray.model.exchange import Timings, TransportResponse
 from reqflo_ray.model.values import JsonValue
@@ -34,25 +34,22 @@ class ResponseView:
         self.work = work
         self.standard_json = True
         self._document: JsonValue = _UNDECODED
-        self._problem = ""
+        self._problem: json_text.NotJson | None = None
 
     def json(self) -> JsonValue:
         """The body as JSON.
 
         Raises:
-            NotJson: it is none.
-            Unjudged: it is nested more deeply than can be read.
+            NotJson: it is none; `TooDeep` if it is nested more deeply than can be read.
         """
-        if self._problem:
-            raise json_text.NotJson(self._problem)
+        if self._problem is not None:
+            raise self._problem
         if self._document is _UNDECODED:
             self.work.spend_on_json(len(self.response.body))
             try:
                 self._document, self.standard_json = json_text.decode(self.response.body)
-            except json_text.TooDeep:
-                raise Unjudged("work_limit", "the body is JSON that is nested too deeply to be read") from None
             except json_text.NotJson as problem:
-                self._problem = str(problem)
+                self._problem = problem
                 raise
         return self._document
 

@@ -246,10 +246,15 @@ def unescaped(data: bytes) -> Iterator[View]:
     these views.
     """
     whole = View(data)
+    yield from _less_escaped(whole)
     units = _UTF_16.get(data[:2])
     if units is not None and len(data) % 2 == 0:
-        whole = View(units.decode_all(data), whole, units)
-        yield whole
+        text = View(units.decode_all(data), whole, units)
+        yield text
+        yield from _less_escaped(text)
+
+
+def _less_escaped(whole: View) -> Iterator[View]:
     mail = _is_quoted(whole.data)
     for view in _chain(whole, _KINDS):
         yield view

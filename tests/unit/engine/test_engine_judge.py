@@ -9,7 +9,7 @@ import pytest
 
 from reqflo_ray.engine.judge import Judgement, judge
 from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.work import Work
+from reqflo_ray.engine.work import Unjudged, Work
 from reqflo_ray.errors import DefinitionError
 from reqflo_ray.model.artifact import (
     Assertion,
@@ -492,3 +492,15 @@ def test_a_poll_holds_when_all_it_waits_for_holds(make_scope: MakeScope, make_st
     assert not judge(step, broken, scope, Work()).until_holds
     assert judge(step, answer(503, '{"state": "done"}'), scope, Work()).status is Status.FAILED
     assert len(judge(step, answer(200, '{"state": "done"}'), scope, Work()).assertions) == 2
+
+
+def test_json_that_is_too_deep_to_be_read_fails_no_assertion(judged: Callable[..., Judgement], answer: Answer) -> None:
+    deep = answer(body=b"[" * 100_000 + b"]" * 100_000)
+    asked = Assertion(type=Kind.JSON_PATH, target="$..x", operator=Op.EXISTS)
+    with pytest.raises(Unjudged) as refused:
+        judged(deep, assertions=(asked,))
+    assert refused.value.code == "work_limit"
+    soft = Assertion(type=Kind.JSON_PATH, target="$..x", operator=Op.EXISTS, soft=True)
+    judgement = judged(deep, assertions=(soft,))
+    assert judgement.status is Status.PASSED, "a soft one ends no step"
+    assert judgement.assertions[0].status is Status.FAILED
