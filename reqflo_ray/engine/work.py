@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from reqflo_ray.engine.faults import Fault
 from reqflo_ray.model.values import JsonValue
 
 # For one answer: all its assertions, outputs and captures together. A step is a node of the document that is looked
@@ -19,20 +20,9 @@ _JSON_BYTES_A_STEP: Final = 8
 _TEXT_BYTES_A_STEP: Final = 64
 
 
-class Unjudged(Exception):
+class Unjudged(Fault):
     """An answer cannot be judged within the limits. That says nothing about the answer: it is an error of the step,
-    and never a failed assertion.
-
-    `code` is snake_case and becomes the step's `error_code`; `message` is one sentence. Neither holds a value.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
-        self.code = code
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
+    and never a failed assertion."""
 
     def of(self, subject: str) -> Unjudged:
         """The same of `subject`, which is what was to be judged."""

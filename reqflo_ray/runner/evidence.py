@@ -87,7 +87,7 @@ class EvidenceBuilder:
 
     def __init__(self, evidence: Evidence, body_bytes: int) -> None:
         self._with_exchange = evidence is not Evidence.NONE
-        self.body_bytes = body_bytes
+        self._body_bytes = body_bytes
 
     def record(self, attempt: Attempt, redactor: Redactor, aside: MaskedAside = NOTHING_ASIDE) -> StepRecord:
         """The masked record of `attempt`. `redactor` knows all values that the row has used; `aside` is what of it was
@@ -184,16 +184,16 @@ class EvidenceBuilder:
         if not self._with_exchange:
             return None, None
         response = exchange.response if exchange else None
-        return _if_heavy(request.body if request else None), _if_heavy(response.body if response else None)
+        return if_heavy(request.body if request else None), if_heavy(response.body if response else None)
 
     def _body(self, body: bytes | None, redacted: bytes) -> KeptBody:
         if body is None:
             return _NO_BODY
         if redacted is not body:
             redacted = body_still_json(redacted, body)
-        if len(redacted) <= self.body_bytes:
+        if len(redacted) <= self._body_bytes:
             return KeptBody(redacted, len(body), "", False)
-        return KeptBody(redacted[: self.body_bytes], len(body), hashlib.sha256(redacted).hexdigest(), True)
+        return KeptBody(redacted[: self._body_bytes], len(body), hashlib.sha256(redacted).hexdigest(), True)
 
 
 def is_heavy(data: bytes) -> bool:
@@ -201,6 +201,11 @@ def is_heavy(data: bytes) -> bool:
     if len(data) <= 2 * _MOST_ESCAPES_HERE:
         return False
     return len(data) > _MOST_BYTES_HERE or count_signs(data) > _MOST_ESCAPES_HERE
+
+
+def if_heavy(data: bytes | None) -> bytes | None:
+    """`data` if it has to be masked aside, else None."""
+    return data if data is not None and is_heavy(data) else None
 
 
 def keep_heavy(body: bytes, redactor: Redactor, most: int) -> KeptBody:
@@ -224,10 +229,6 @@ def without_exchange(record: StepRecord) -> StepRecord:
     return msgspec.structs.replace(
         record, request_headers=(), request_body=None, response_headers=(), response_body=None
     )
-
-
-def _if_heavy(body: bytes | None) -> bytes | None:
-    return body if body is not None and is_heavy(body) else None
 
 
 def _only_size(body: bytes | None) -> KeptBody:

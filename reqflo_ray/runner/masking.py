@@ -8,11 +8,10 @@ from reqflo_ray.model import json_text
 from reqflo_ray.runner.evidence import KeptBody, MaskedAside
 from reqflo_ray.runner.side_jobs import Masked, MaskJob, read_reply
 from reqflo_ray.runner.side_process import SideProcessDied, SideProcesses
-from reqflo_ray.secrets.redactor import WITHHELD, Redactor, still_json, text_of
+from reqflo_ray.secrets.redactor import WITHHELD, Redactor, text_of
 
 # What is kept of what the side process could not mask.
 NOT_MASKED: Final = b"[withheld: it could not be masked]"
-
 
 _QUICK_BYTES: Final = 2**20
 
@@ -25,19 +24,20 @@ class Masking:
         self._most = most
 
     async def aside(
-        self, request: bytes | None, response: bytes | None, outputs: str | None, redactor: Redactor
+        self, request: bytes | None, response: bytes | None, outputs: bytes | None, redactor: Redactor
     ) -> MaskedAside:
-        """What is kept of two bodies, as `evidence.keep_heavy`, and the text of outputs, which is kept whole."""
+        """What is kept of two bodies, as `evidence.keep_heavy`, and the JSON text of outputs, which is kept whole."""
         return MaskedAside(
             await self._kept(request, self._most, redactor) if request is not None else None,
             await self._kept(response, self._most, redactor) if response is not None else None,
             await self._outputs(outputs, redactor) if outputs is not None else None,
         )
 
-    async def _outputs(self, outputs: str, redactor: Redactor) -> str:
-        data = outputs.encode("utf-8", "surrogatepass")
-        kept = await self._kept(data, len(data) * len(WITHHELD), redactor)
-        return still_json(text_of(kept.kept or b""))
+    async def _outputs(self, outputs: bytes, redactor: Redactor) -> str:
+        kept = await self._kept(outputs, len(outputs) * len(WITHHELD), redactor)
+        text = text_of(kept.kept or b"")
+        # Only what stands for text that is withheld is cut, and no JSON: the side process sees to all else.
+        return json_text.encode_text(text) if kept.truncated else text
 
     async def _kept(self, body: bytes, most: int, redactor: Redactor) -> KeptBody:
         if redactor.withholds:

@@ -26,7 +26,7 @@ from reqflo_ray.model.journal import Completion, Cookie, SealedValues
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray.model.values import JsonValue
-from reqflo_ray.runner.evidence import NOTHING_ASIDE, Attempt, MaskedAside, is_heavy
+from reqflo_ray.runner.evidence import NOTHING_ASIDE, Attempt, MaskedAside, if_heavy, is_heavy
 from reqflo_ray.runner.worker import Worker
 
 
@@ -205,10 +205,10 @@ class RowContext:
     async def _masked_aside(self, outcome: Outcome, outputs: str) -> MaskedAside:
         request = outcome.rendered.request if outcome.rendered else None
         sent, received = self.worker.evidence.heavy_bodies(request, outcome.exchange)
-        heavy = outputs if outputs and is_heavy(outputs.encode("utf-8", "surrogatepass")) else None
-        if sent is None and received is None and heavy is None:
+        told = if_heavy(outputs.encode("utf-8", "surrogatepass"))
+        if sent is None and received is None and told is None:
             return NOTHING_ASIDE
-        return await self.worker.masking.aside(sent, received, heavy, self.redactor)
+        return await self.worker.masking.aside(sent, received, told, self.redactor)
 
     def record(
         self,

@@ -60,7 +60,7 @@ class Masks(Protocol):
     """Masks what is heavy."""
 
     async def aside(
-        self, request: bytes | None, response: bytes | None, outputs: str | None, redactor: Redactor
+        self, request: bytes | None, response: bytes | None, outputs: bytes | None, redactor: Redactor
     ) -> MaskedAside:
         """See `Masking.aside`."""
         ...

@@ -242,23 +242,23 @@ class RunFolder(RunFiles):
 
     def damaged_epochs(self) -> Iterator[tuple[str, StoreError]]:
         """The claims of drivers that cannot be read: the name of the file, and why."""
-        for number in self.numbers(layout.EPOCHS, ".json"):
-            name, problem = _problem_of((layout.epoch(number), partial(self._read_epoch, number)))
-            if problem is not None:
-                yield name, problem
+        numbers = self.numbers(layout.EPOCHS, ".json")
+        return self._damaged([(layout.epoch(number), partial(self._read_epoch, number)) for number in numbers])
 
     def damaged_claims(self) -> Iterator[tuple[str, StoreError]]:
-        """The claims of drivers and of attempts that cannot be read: the name of the file, and why."""
+        """As `damaged_epochs`, and those of attempts."""
+        yield from self.damaged_epochs()
         shards = self.numbers(layout.ATTEMPTS)
         attempts = self.storage.each(lambda shard: (shard, self.numbers(layout.attempts(shard))), shards)
-        checks: list[tuple[str, Callable[[], object]]] = [
-            (layout.epoch(number), partial(self._read_epoch, number)) for number in self.numbers(layout.EPOCHS, ".json")
-        ]
-        checks += [
-            (layout.attempt(shard, number), partial(self._read_attempt, shard, number))
-            for shard, numbers in attempts
-            for number in numbers
-        ]
+        yield from self._damaged(
+            [
+                (layout.attempt(shard, number), partial(self._read_attempt, shard, number))
+                for shard, numbers in attempts
+                for number in numbers
+            ]
+        )
+
+    def _damaged(self, checks: list[tuple[str, Callable[[], object]]]) -> Iterator[tuple[str, StoreError]]:
         for name, problem in self.storage.each(_problem_of, checks):
             # What is gone by now is no damage: the run was completed meanwhile.
             if problem is not None and self.storage.exists(self.path(name)):

@@ -366,12 +366,14 @@ class MaskedHere:
     """Masks what is heavy where it is: no processes."""
 
     async def aside(
-        self, request: bytes | None, response: bytes | None, outputs: str | None, redactor: Redactor
+        self, request: bytes | None, response: bytes | None, outputs: bytes | None, redactor: Redactor
     ) -> MaskedAside:
         request_body, response_body = (
             keep_heavy(body, redactor, 64 * 1024) if body is not None else None for body in (request, response)
         )
-        return MaskedAside(request_body, response_body, redactor.text(outputs) if outputs is not None else None)
+        return MaskedAside(
+            request_body, response_body, redactor.text(outputs.decode()) if outputs is not None else None
+        )
 
 
 def _json(status: int, body: Any) -> TransportResponse:
