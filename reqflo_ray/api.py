@@ -12,20 +12,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reqflo_ray.compiler import authoring_workspace
+from reqflo_ray.compiler.authoring import workspace as authoring_workspace
 from reqflo_ray.compiler.compile import Compilation
-from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.compiler.workspace.load import load_workspace
+from reqflo_ray.config import backend_chooser, chosen_store, opened, staging_executor
 from reqflo_ray.errors import DatasetError, DefinitionError, Problem, UsageError
 from reqflo_ray.model.plan import Damaged, RunRecord
 from reqflo_ray.model.results import Verdict
 from reqflo_ray.model.workers import parse_workers
-from reqflo_ray.places import backend_chooser, chosen_store, crew_of, opened
+from reqflo_ray.open_store import RowView, Store
 from reqflo_ray.remote import run_submitted, submit
-from reqflo_ray.runner.clock import SystemClock
-from reqflo_ray.runner.dispatch import dispatch
-from reqflo_ray.runner.drive import drive
-from reqflo_ray.runner.files_read import files_of_request, files_of_run, files_of_runs, need_free
-from reqflo_ray.runner.launch import (
+from reqflo_ray.runner.drive.drive import drive
+from reqflo_ray.runner.execute.worker.clock import SystemClock
+from reqflo_ray.runner.prepare.dispatch import dispatch
+from reqflo_ray.runner.prepare.files_read import files_of_request, files_of_run, files_of_runs, need_free
+from reqflo_ray.runner.prepare.launch import (
     RunRequest,
     check_rows,
     compile_from_here,
@@ -33,13 +34,12 @@ from reqflo_ray.runner.launch import (
     prepare,
     staging,
 )
-from reqflo_ray.runner.listener import Listener, Progress, RunOutcome, SilentListener
-from reqflo_ray.runner.opened_store import RowView, Store
-from reqflo_ray.runner.rerun import need_open_rows, staging_again, statuses_to_rerun
-from reqflo_ray.store.artifacts import save_artifact
-from reqflo_ray.store.history import resolve_run
-from reqflo_ray.store.layout import new_run_id
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runner.prepare.rerun import need_open_rows, staging_again, statuses_to_rerun
+from reqflo_ray.runner.progress.listener import Listener, Progress, RunOutcome, SilentListener
+from reqflo_ray.runs.folder.artifacts import save_artifact
+from reqflo_ray.runs.folder.layout import new_run_id
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.upkeep.history import resolve_run
 
 __all__ = [
     "Compilation",
@@ -119,7 +119,7 @@ def run(request: RunRequest, listener: Listener | None = None) -> RunOutcome:
     return drive(
         folder,
         choose_backend=backend_chooser(request.backend, address, workers, chosen),
-        stage=staging(folder, workers, crew=crew_of(request.backend, address), listener=listener),
+        stage=staging(folder, workers, executor=staging_executor(request.backend, address), listener=listener),
         listener=listener,
         clock=SystemClock(),
         resumed=not created,
@@ -156,12 +156,12 @@ def resume(
     folder = resolve_run(storage, run)
     record = folder.load_run()
     need_free(outputs, files_of_run(record), chosen)
-    hands = parse_workers(workers or record.options.workers)
+    worker_range = parse_workers(workers or record.options.workers)
     listener = listener or SilentListener()
     return drive(
         folder,
-        choose_backend=backend_chooser(backend, address, hands, chosen),
-        stage=staging(folder, hands, crew=crew_of(backend, address), listener=listener, later=True),
+        choose_backend=backend_chooser(backend, address, worker_range, chosen),
+        stage=staging(folder, worker_range, executor=staging_executor(backend, address), listener=listener, later=True),
         listener=listener,
         clock=SystemClock(),
         resumed=True,
@@ -210,13 +210,15 @@ def rerun(
     now = datetime.now(UTC)
     folder = RunFolder(storage, new_run_id(now, secrets.token_bytes(8)))
     record = _record_of_rerun(earlier, folder.run_id, now, workers)
-    hands = parse_workers(record.options.workers)
+    worker_range = parse_workers(record.options.workers)
     listener = listener or SilentListener()
     folder.create_run(record)
     return drive(
         folder,
-        choose_backend=backend_chooser(backend, address, hands, chosen),
-        stage=staging_again(folder, earlier, statuses, hands, crew=crew_of(backend, address), listener=listener),
+        choose_backend=backend_chooser(backend, address, worker_range, chosen),
+        stage=staging_again(
+            folder, earlier, statuses, worker_range, executor=staging_executor(backend, address), listener=listener
+        ),
         listener=listener,
         clock=SystemClock(),
         resumed=False,

@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reqflo_ray.config import backend_chooser, chosen_store, opened, staging_executor, store_of_cluster
 from reqflo_ray.model.workers import parse_workers
-from reqflo_ray.places import backend_chooser, chosen_store, crew_of, opened, store_of_cluster
-from reqflo_ray.runner.clock import SystemClock
-from reqflo_ray.runner.dispatch import dispatch
-from reqflo_ray.runner.drive import drive
-from reqflo_ray.runner.files_read import files_of_request, need_free
-from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
-from reqflo_ray.runner.listener import Listener, RunOutcome, SilentListener
-from reqflo_ray.store.artifacts import save_artifact
-from reqflo_ray.store.layout import check_run_id, new_run_id
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runner.drive.drive import drive
+from reqflo_ray.runner.execute.worker.clock import SystemClock
+from reqflo_ray.runner.prepare.dispatch import dispatch
+from reqflo_ray.runner.prepare.files_read import files_of_request, need_free
+from reqflo_ray.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray.runner.progress.listener import Listener, RunOutcome, SilentListener
+from reqflo_ray.runs.folder.artifacts import save_artifact
+from reqflo_ray.runs.folder.layout import check_run_id, new_run_id
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from reqflo_ray.distributed.jobs import Jobs
-    from reqflo_ray.distributed.submit import Started
+    from reqflo_ray.ray_cluster.jobs import Jobs
+    from reqflo_ray.ray_cluster.submit import Started
 
 
 def submit(
@@ -50,10 +50,10 @@ def submit(
         RunConflictError: a job runs under this id with other inputs.
         ClusterError: the cluster cannot be reached, refuses, or runs another version of Ray.
     """
-    from reqflo_ray.distributed.cluster_address import find_cluster
-    from reqflo_ray.distributed.jobs import Jobs
-    from reqflo_ray.distributed.submit import start
-    from reqflo_ray.runner.submission import Order, Submission, own_version
+    from reqflo_ray.ray_cluster.address import find_cluster
+    from reqflo_ray.ray_cluster.jobs import Jobs
+    from reqflo_ray.ray_cluster.submit import start
+    from reqflo_ray.runner.prepare.submission import Order, Submission, own_version
 
     listener = listener or SilentListener()
     cluster = find_cluster(request.address, allow_unauthenticated=allow_unauthenticated)
@@ -84,7 +84,7 @@ def run_submitted(listener: Listener | None = None) -> RunOutcome:
         UsageError: there is none, or another version submitted it.
         DatasetError, NothingSelectedError, RunConflictError, SecretError, StoreError, ClusterError: see `run`.
     """
-    from reqflo_ray.runner.submission import unpack
+    from reqflo_ray.runner.prepare.submission import unpack
 
     submission = unpack(Path("."))
     record = submission.record
@@ -97,7 +97,7 @@ def run_submitted(listener: Listener | None = None) -> RunOutcome:
     return drive(
         folder,
         choose_backend=backend_chooser("ray", "auto", workers, submission.order.store),
-        stage=staging(folder, workers, crew=crew_of("ray", "auto"), listener=listener),
+        stage=staging(folder, workers, executor=staging_executor("ray", "auto"), listener=listener),
         listener=listener,
         clock=SystemClock(),
         resumed=not created,

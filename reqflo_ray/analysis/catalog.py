@@ -15,12 +15,12 @@ from typing import Any, Final
 from reqflo_ray.errors import Problem, ReqfloError, Severity
 from reqflo_ray.model.plan import Damaged, RunRecord
 from reqflo_ray.model.results import Commit, Counts, FileDigest, Verdict
-from reqflo_ray.store import layout
-from reqflo_ray.store.checked_files import CheckedFile, check_files, damaged_files
-from reqflo_ray.store.deletion import is_run
-from reqflo_ray.store.history import RunState, resolve_run, run_ids, run_state
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.storage import Storage
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.deletion import is_run
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.results.checked_files import CheckedFile, check_files, damaged_files
+from reqflo_ray.runs.upkeep.history import RunState, resolve_run, run_ids, run_state
+from reqflo_ray.storage.protocol import Storage
 
 _NAMED: Final = 3
 # What a question believes besides tables, and the manifest lists.

@@ -11,10 +11,10 @@ from typing import Final
 from reqflo_ray.analysis.catalog import Catalog
 from reqflo_ray.descriptors import NONE_FREE, TOO_MANY_OPEN_FILES
 from reqflo_ray.errors import IntegrityError, QueryError, ReqfloError, StoreError
-from reqflo_ray.store.checked_files import fault_of
-from reqflo_ray.store.layout import run_of
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.storage import Storage
+from reqflo_ray.runs.folder.layout import run_of
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.results.checked_files import fault_of
+from reqflo_ray.storage.protocol import Storage
 
 _VIEWS: Final = "runs, results, steps, assertions, logs"
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 from reqflo_ray.errors import ReqfloError
-from reqflo_ray.store.object_storage import ObjectStorage
-from reqflo_ray.store.range_file import RangeFile
+from reqflo_ray.storage.bucket import ObjectStorage
+from reqflo_ray.storage.range_file import RangeFile
 
 # DuckDB begins each file at its end, several times for one question.
 _ENDS_KEPT: Final = 512

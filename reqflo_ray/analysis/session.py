@@ -17,8 +17,8 @@ from reqflo_ray.analysis.catalog import Catalog, read_catalog
 from reqflo_ray.analysis.explanation import explain
 from reqflo_ray.errors import Problem, QueryError
 from reqflo_ray.model.plan import Damaged
-from reqflo_ray.store.object_storage import ObjectStorage
-from reqflo_ray.store.storage import Storage
+from reqflo_ray.storage.bucket import ObjectStorage
+from reqflo_ray.storage.protocol import Storage
 
 if TYPE_CHECKING:
     import duckdb
@@ -188,7 +188,7 @@ def _build(connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Cat
     import pyarrow as pa
 
     from reqflo_ray.analysis import views
-    from reqflo_ray.store import tables
+    from reqflo_ray.runs.results import tables
 
     connection.execute("SET TimeZone = 'UTC'")
     if isinstance(storage, ObjectStorage):

@@ -10,8 +10,8 @@ from typing import Final
 import pyarrow as pa
 
 from reqflo_ray.model.results import Counts
-from reqflo_ray.store import tables
-from reqflo_ray.store.tables import Column
+from reqflo_ray.runs.results import tables
+from reqflo_ray.runs.results.tables import Column
 
 # The variables that hold the lists of files; and the empty tables that stand in where a list is empty.
 RESULTS_FILES: Final = "results_files"

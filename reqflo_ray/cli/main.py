@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from reqflo_ray.cli.earlier_reports import ReportingCommand
-from reqflo_ray.cli.help import GroupedCommand, GroupedCommands
-from reqflo_ray.cli.render_errors import render_error
-from reqflo_ray.cli.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray.cli.display.earlier_reports import ReportingCommand
+from reqflo_ray.cli.display.render_errors import render_error
+from reqflo_ray.cli.display.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray.cli.options.help import GroupedCommand, GroupedCommands
 from reqflo_ray.errors import ReqfloError, UsageError
 from reqflo_ray.process import is_unwinding
 
@@ -31,24 +31,38 @@ Exit codes:
   129, 130, 143  hung up, interrupted, terminated; the run can be resumed"""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A folder of commands, and its title in the help."""
+
+    folder: str
+    title: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A command: its module holds a function of the same name (`demo-api` → `demo_api`) and `EXAMPLES`."""
+    """A command: its module, in the folder of its group, holds a function of the same name (`demo-api` → `demo_api`)
+    and `EXAMPLES`."""
 
     name: str
-    group: str
+    group: Group
     summary: str
 
     @property
     def function(self) -> str:
-        """The name of the module, and of the function in it."""
+        """The name of the function, and of the module that holds it."""
         return self.name.replace("-", "_")
 
+    @property
+    def module(self) -> str:
+        """Where the function is."""
+        return f"reqflo_ray.cli.commands.{self.group.folder}.{self.function}"
 
-_RUN: Final = "Run journeys"
-_CLUSTER: Final = "Run on a remote cluster"
-_LOOK: Final = "Look at what happened"
-_KEEP: Final = "Workspaces and stores"
+
+_RUN: Final = Group("journeys", "Run journeys")
+_CLUSTER: Final = Group("cluster", "Run on a remote cluster")
+_LOOK: Final = Group("results", "Look at what happened")
+_KEEP: Final = Group("workspaces", "Workspaces and stores")
 
 COMMANDS: Final = (
     Entry(name="run", group=_RUN, summary="Run a journey once for every row of a dataset."),
@@ -129,7 +143,7 @@ def _application(named: Collection[str]) -> typer.Typer:
         function: Callable[..., Any] = _not_loaded
         examples = ""
         if entry.name in named:
-            module = import_module(f"reqflo_ray.cli.{entry.function}")
+            module = import_module(entry.module)
             function = getattr(module, entry.function)
             examples = module.EXAMPLES
         application.command(
@@ -137,7 +151,7 @@ def _application(named: Collection[str]) -> typer.Typer:
             cls=ReportingCommand if entry.name in _REPORTING else GroupedCommand,
             short_help=entry.summary,
             epilog=examples,
-            rich_help_panel=entry.group,
+            rich_help_panel=entry.group.title,
         )(function)
     return application
 

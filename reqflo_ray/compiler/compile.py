@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from reqflo_ray.compiler.authoring_journey import JourneyModel, OverlayModel
-from reqflo_ray.compiler.bundled_files import BundledFiles
-from reqflo_ray.compiler.dependencies import Dependencies
-from reqflo_ray.compiler.expansion import ExpansionCounter
-from reqflo_ray.compiler.journeys import JourneyAssembler, outline
-from reqflo_ray.compiler.problems import Problems
-from reqflo_ray.compiler.steps import JourneyLowering
-from reqflo_ray.compiler.templates import TemplateIndex
-from reqflo_ray.compiler.workspace import Definition, Workspace, is_file_name, lookup
-from reqflo_ray.compiler.workspace_files import shown
+from reqflo_ray.compiler.authoring.journey import JourneyModel, OverlayModel
+from reqflo_ray.compiler.journeys.expansion import ExpansionCounter
+from reqflo_ray.compiler.journeys.journey import JourneyAssembler, outline
+from reqflo_ray.compiler.journeys.steps import JourneyLowering
+from reqflo_ray.compiler.journeys.templates import TemplateIndex
+from reqflo_ray.compiler.values.dependencies import Dependencies
+from reqflo_ray.compiler.workspace.bundled_files import BundledFiles
+from reqflo_ray.compiler.workspace.files import shown
+from reqflo_ray.compiler.workspace.load import Definition, Workspace, is_file_name, lookup
+from reqflo_ray.compiler.yaml.problems import Problems
 from reqflo_ray.errors import DefinitionError, Position, Problem, Severity
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
 from reqflo_ray.model.limits import MAX_PROBLEMS

@@ -32,7 +32,7 @@ class Ledger:
         self.total = 0
 
     def record(self, request: Request) -> Entry:
-        """Note that `request` arrived; the caller sets the status of the entry."""
+        """Note that `request` arrived; the caller overrides the status of the entry."""
         self.total += 1
         entry = Entry(
             self.total,

@@ -12,14 +12,14 @@ from typing import Final, Protocol
 
 import msgspec
 
-from reqflo_ray.engine.assertions import assess
-from reqflo_ray.engine.captures import PreparedOutput
-from reqflo_ray.engine.expressions import Values
-from reqflo_ray.engine.jsonpath import PathError
 from reqflo_ray.engine.program import PreparedStep
-from reqflo_ray.engine.response import ResponseView
+from reqflo_ray.engine.responses.assertions import assess
+from reqflo_ray.engine.responses.captures import PreparedOutput
+from reqflo_ray.engine.responses.response import ResponseView
 from reqflo_ray.engine.scope import mask
-from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.engine.values.expressions import Values
+from reqflo_ray.engine.values.jsonpath import PathError
+from reqflo_ray.engine.values.work import Unjudged, Work
 from reqflo_ray.model import json_text
 from reqflo_ray.model.exchange import Exchange, TransportFailure
 from reqflo_ray.model.json_text import NotJson

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reqflo_ray.engine.assertions import PreparedAssertion, prepare_assertion
-from reqflo_ray.engine.captures import PreparedCapture, PreparedOutput, prepare_capture, prepare_output
-from reqflo_ray.engine.declarations import sources
-from reqflo_ray.engine.expressions import Renderer, compile_node
-from reqflo_ray.engine.reach import Reach, hidden_captures
-from reqflo_ray.engine.request import RequestRenderer
+from reqflo_ray.engine.requests.request import RequestRenderer
+from reqflo_ray.engine.responses.assertions import PreparedAssertion, prepare_assertion
+from reqflo_ray.engine.responses.captures import PreparedCapture, PreparedOutput, prepare_capture, prepare_output
+from reqflo_ray.engine.values.declarations import sources
+from reqflo_ray.engine.values.expressions import Renderer, compile_node
+from reqflo_ray.engine.values.reach import Reach, hidden_captures
 from reqflo_ray.model.artifact import (
     Artifact,
     Assertion,

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from reqflo_ray.engine.expressions import compile_node
 from reqflo_ray.engine.program import PreparedStep
-from reqflo_ray.engine.request import Draft
+from reqflo_ray.engine.requests.request import Draft
+from reqflo_ray.engine.requests.urls import host_of
 from reqflo_ray.engine.scope import Hidden, RowFault, Scope
-from reqflo_ray.engine.urls import host_of
+from reqflo_ray.engine.values.expressions import compile_node
 from reqflo_ray.model import json_text
 from reqflo_ray.model.artifact import HttpStep
 from reqflo_ray.model.exchange import Headers, TransportRequest

@@ -10,11 +10,11 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from reqflo_ray.engine.conversion import ConversionError, convert
-from reqflo_ray.engine.expressions import Resolved, to_text
-from reqflo_ray.engine.faults import RowFault
-from reqflo_ray.engine.jsonpath_query import walk
 from reqflo_ray.engine.program import Declared, Program, Source
+from reqflo_ray.engine.values.conversion import ConversionError, convert
+from reqflo_ray.engine.values.expressions import Resolved, to_text
+from reqflo_ray.engine.values.faults import RowFault
+from reqflo_ray.engine.values.jsonpath_query import walk
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Status
 from reqflo_ray.model.values import UNSET, AnyReference, JsonValue, Namespace, Reference, StepReference, ValueType

@@ -39,14 +39,14 @@ def create_transport(
 def _create_engine(settings: HttpSettings, limit: int) -> Engine:
     # httptools reads messages and nothing else: what a proxy needs beyond that, aiohttp has.
     if settings.engine == "httptools" and not settings.proxy:
-        from reqflo_ray.http.httptools_engine import HttptoolsEngine
+        from reqflo_ray.http.engines.httptools_engine import HttptoolsEngine
 
         return HttptoolsEngine(settings, limit=limit)
     if settings.engine in ("httptools", "aiohttp"):
-        from reqflo_ray.http.aiohttp_engine import AiohttpEngine
+        from reqflo_ray.http.engines.aiohttp_engine import AiohttpEngine
 
         return AiohttpEngine(settings, limit=limit)
-    from reqflo_ray.http.httpx_engine import HttpxEngine
+    from reqflo_ray.http.engines.httpx_engine import HttpxEngine
 
     return HttpxEngine(settings, limit=limit)
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import msgspec
 
-from reqflo_ray.http.failures import ExchangeError
-from reqflo_ray.http.target import parse_target
+from reqflo_ray.http.addresses.target import parse_target
+from reqflo_ray.http.exchange.failures import ExchangeError
 from reqflo_ray.model.exchange import TransportRequest
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urljoin
 
-from reqflo_ray.http.failures import ExchangeError
-from reqflo_ray.http.outgoing import Outgoing, complete
-from reqflo_ray.http.target import parse_target
+from reqflo_ray.http.addresses.target import parse_target
+from reqflo_ray.http.engines.outgoing import Outgoing, complete
+from reqflo_ray.http.exchange.failures import ExchangeError
 from reqflo_ray.model.exchange import FailureKind, TransportRequest, TransportResponse
 
 _STATUSES: Final = frozenset({301, 302, 303, 307, 308})

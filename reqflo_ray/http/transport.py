@@ -10,14 +10,15 @@ from time import perf_counter
 from typing import Final, Protocol
 
 from reqflo_ray.descriptors import descriptors_are_scarce
-from reqflo_ray.http.addresses import is_blocked, is_blocked_name
-from reqflo_ray.http.deadline import Deadline
-from reqflo_ray.http.failures import ExchangeError, blocked_failure, no_descriptor_failure
-from reqflo_ray.http.outgoing import RESENDABLE, Outgoing, prepare
+from reqflo_ray.http.addresses.networks import is_blocked, is_blocked_name
+from reqflo_ray.http.addresses.target import Target
+from reqflo_ray.http.engines.outgoing import Outgoing, prepare
+from reqflo_ray.http.exchange.deadline import Deadline
+from reqflo_ray.http.exchange.failures import ExchangeError, blocked_failure, no_descriptor_failure
+from reqflo_ray.http.exchange.watch import Watch
 from reqflo_ray.http.redirects import is_redirect, next_hop
-from reqflo_ray.http.target import Target
-from reqflo_ray.http.watch import Watch
 from reqflo_ray.model.exchange import (
+    IDEMPOTENT_METHODS,
     Exchange,
     FailureKind,
     TransportEvent,
@@ -133,7 +134,7 @@ class EngineTransport:
             # A server may close a kept-alive connection just when it is used again. If it cannot have acted on the
             # request, or acting twice is harmless, that is no failure; at most once, and never after a byte came back.
             stale = error.kind is FailureKind.CLOSED and watch.reused and not watch.received
-            if not stale or (watch.writing and outgoing.method not in RESENDABLE):
+            if not stale or (watch.writing and outgoing.method not in IDEMPOTENT_METHODS):
                 raise
         exchange.note("resend", f"{outgoing.target.place} had closed the kept-alive connection; sent again on another")
         exchange.start_hop(outgoing, fresh=True)

@@ -27,14 +27,14 @@ class Blame:
 
     `poisoned` rows are not run again. `suspects` run first, each alone between two `Solo` records. `all_alone`: two
     workers died without any completion or any common row in flight, so every unfinished row has to run alone.
-    `barren_deaths` is how many deaths there were since anything was completed: a shard whose workers die again and
-    again without any row to blame cannot be helped by running it once more.
+    `deaths_without_progress` is how many deaths there were since anything was completed: a shard whose workers die
+    again and again without any row to blame cannot be helped by running it once more.
     """
 
     poisoned: frozenset[int] = frozenset()
     suspects: tuple[int, ...] = ()
     all_alone: bool = False
-    barren_deaths: int = 0
+    deaths_without_progress: int = 0
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
     alone = _deaths_alone(ends, died)
     poisoned |= {row for row, count in alone.items() if count >= _PROOF}
     suspects = set(alone)
-    barren = min(len(deaths), 1)
+    without_progress = min(len(deaths), 1)
     common: set[int] = set()
     for earlier, later in pairwise(deaths):
         progressed = {row for number, end in ends.items() if earlier < number <= later for row in end.progressed}
@@ -65,17 +65,17 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
         cleared = {row for number, end in ends.items() if number > later for row in end.cleared}
         suspects |= common - cleared
         if ends.get(later, _End()).alone is None:  # else that row is to blame, or will be
-            barren = 1 if progressed else barren + 1
+            without_progress = 1 if progressed else without_progress + 1
         elif progressed:
-            barren = 0
+            without_progress = 0
     if deaths and any(end.progressed for number, end in ends.items() if number > deaths[-1]):
-        barren = 0
+        without_progress = 0
     blamed_last = bool(deaths) and ends.get(deaths[-1], _End()).alone is not None
     return Blame(
         poisoned=frozenset(poisoned),
         suspects=tuple(sorted(suspects - poisoned)),
-        all_alone=barren >= 2 and not common and not blamed_last,
-        barren_deaths=barren,
+        all_alone=without_progress >= 2 and not common and not blamed_last,
+        deaths_without_progress=without_progress,
     )
 
 

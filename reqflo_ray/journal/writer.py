@@ -10,33 +10,13 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from reqflo_ray.errors import StoreError
 from reqflo_ray.journal.records import NO_NAME, encode, file_header, seed_of
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord
 from reqflo_ray.model.plan import Durability
-
-
-class LogFile(Protocol):
-    """A new, empty file that only grows, and whose name is durable already. Its methods raise `StoreError`."""
-
-    @property
-    def outlives_process(self) -> bool:
-        """Whether what is appended outlives this process also without a sync."""
-        ...
-
-    def append(self, data: bytes) -> None:
-        """Take all of `data` in one write, or raise."""
-        ...
-
-    def sync(self) -> None:
-        """Return when everything appended so far is durable. Blocks; called from another thread than `append`."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
-        ...
+from reqflo_ray.storage.protocol import LogFile
 
 
 class JournalWriter:

@@ -338,6 +338,16 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     cookies: bool = False
     files: dict[str, bytes] = {}
 
+    @property
+    def declarations(self) -> tuple[Input | Variable, ...]:
+        """All inputs, then all variables."""
+        return (*self.inputs, *self.variables)
+
+    @property
+    def sensitive_names(self) -> frozenset[str]:
+        """The inputs and variables that are declared sensitive."""
+        return frozenset(entry.name for entry in self.declarations if entry.sensitive)
+
 
 _read = json_text.reader(Artifact)
 

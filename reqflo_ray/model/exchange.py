@@ -9,6 +9,9 @@ import msgspec
 
 Headers = tuple[tuple[str, str], ...]
 
+# What may be sent again though it may have been received (RFC 9110 9.2.2), of the methods that a journey can have.
+IDEMPOTENT_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+
 # In lower case: headers whose value is a credential, whatever it is.
 CREDENTIAL_HEADERS: Final = frozenset(
     (

@@ -91,7 +91,7 @@ class Solo(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="solo
 class Takeover(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="takeover"):
     """The first record of an attempt that found older ones: what it knows of them. `seen` maps the number of an older
     attempt to how many records it had written by then. What that one appends later only fills what is open, or two
-    attempts that both went on for a while could give their successors different accounts of one step."""
+    attempts that both went on for a while could give their successors different counters of one step."""
 
     seen: dict[int, int]
 

@@ -79,7 +79,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     insecure: bool = False
 
 
-class GivenSource(StrEnum):
+class InputSource(StrEnum):
     """Who gave a value for the whole run, highest precedence first."""
 
     SET = "set"
@@ -87,12 +87,12 @@ class GivenSource(StrEnum):
     PRESET = "preset"
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class InputValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A value given to an input or variable for all rows; already converted to the declared type. `source_name` is
     the case's or preset's name."""
 
     node: Node
-    source: GivenSource
+    source: InputSource
     source_name: str = ""
 
 
@@ -174,7 +174,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     case: str = ""
     presets: tuple[str, ...] = ()
     overlays: tuple[str, ...] = ()
-    given: dict[str, Given] = {}
+    inputs: dict[str, InputValue] = msgspec.field(default_factory=dict, name="given")
     me: dict[str, str] = {}
     secrets: dict[str, SecretReference] = {}
     http: HttpSettings = HttpSettings()

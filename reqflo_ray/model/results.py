@@ -234,8 +234,10 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # The code of a row that met an error of ours, which is no answer of its API.
 INTERNAL_ERROR: Final = "internal_error"
 
-# How many rows that did not pass a verdict names: enough for a person to start with.
+# How many rows that did not pass a verdict names: enough for a person to start with. A shard names fewer, since there
+# may be a million shards.
 NAMED_FAILURES: Final = 10
+NAMED_FAILURES_OF_SHARD: Final = 5
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,8 +18,8 @@ from reqflo_ray.reports.output_file import whole_file
 from reqflo_ray.reports.output_place import OutputPlace, find_place
 from reqflo_ray.reports.refusal import Refusal
 from reqflo_ray.reports.source import ReportedRun
-from reqflo_ray.store.history import resolve_run
-from reqflo_ray.store.storage import Storage
+from reqflo_ray.runs.upkeep.history import resolve_run
+from reqflo_ray.storage.protocol import Storage
 
 Writer = Callable[[ReportedRun, BinaryIO], None]
 RefusalWriter = Callable[[Refusal, BinaryIO], None]

@@ -18,10 +18,10 @@ from reqflo_ray.errors import IntegrityError, Problem
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray.reports.text import visible
-from reqflo_ray.store import layout
-from reqflo_ray.store.history import RunState
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import planned
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.staging.rows import planned
+from reqflo_ray.runs.upkeep.history import RunState
 
 Line = Mapping[str, Any]
 

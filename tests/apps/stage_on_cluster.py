@@ -8,14 +8,14 @@ import resource
 import sys
 import time
 
-from reqflo_ray.distributed.driver import RayBackend
-from reqflo_ray.distributed.staging import RayCrew
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.model.workers import WorkerRange
-from reqflo_ray.runner.launch import staging
-from reqflo_ray.runner.listener import SilentListener
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.storage import open_storage
+from reqflo_ray.ray_cluster.backend import RayBackend
+from reqflo_ray.ray_cluster.staging import RayStagingExecutor
+from reqflo_ray.runner.prepare.launch import staging
+from reqflo_ray.runner.progress.listener import SilentListener
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.storage.open import open_storage
 
 
 class Ear(SilentListener):
@@ -31,9 +31,9 @@ def main() -> None:
     store, run_id, address, job_bytes = sys.argv[1:]
     folder, ear = RunFolder(open_storage(store), run_id), Ear()
     cluster = RayBackend(address=address, workers=WorkerRange(2, 2))
-    crew = RayCrew(cluster, least_bytes=0, job_bytes=int(job_bytes)) if address else None
+    executor = RayStagingExecutor(cluster, least_bytes=0, job_bytes=int(job_bytes)) if address else None
     record = folder.load_run()
-    stage = staging(folder, WorkerRange(2, 2), crew=crew, listener=ear)
+    stage = staging(folder, WorkerRange(2, 2), executor=executor, listener=ear)
     began, problems = time.perf_counter(), list[str]()
     try:
         stage(record, folder.load_artifact(record.artifact))

@@ -19,9 +19,9 @@ from workbench import COMMAND, Workbench, median
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.journal.replay import replay
 from reqflo_ray.model.journal import Intent
-from reqflo_ray.store.owner import Liveness, liveness
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import read_plan
+from reqflo_ray.runs.folder.owner import Liveness, liveness
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.staging.rows import read_plan
 
 _PATIENCE = 120.0
 _STEPS = ("token", "create", "read")

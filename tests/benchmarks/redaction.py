@@ -18,7 +18,7 @@ from reqflo_ray.model.artifact import HttpStep, RequestTemplate
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import Status
-from reqflo_ray.runner.evidence import Attempt, EvidenceBuilder
+from reqflo_ray.runner.execute.response.evidence import Attempt, EvidenceBuilder
 from reqflo_ray.secrets.redactor import Redactor
 
 _BATCH = 500

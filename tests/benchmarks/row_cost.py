@@ -20,14 +20,14 @@ from reqflo_ray.journal.replay import RowHistory
 from reqflo_ray.journal.writer import JournalWriter
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray.model.plan import Durability, Row
-from reqflo_ray.runner.fence import Fence
-from reqflo_ray.runner.row import RowRunner
-from reqflo_ray.runner.row_context import ShardAttempt
-from reqflo_ray.runner.worker import open_worker
-from reqflo_ray.store import layout
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.sealing import make_sealer
-from reqflo_ray.store.staging import read_plan, read_rows
+from reqflo_ray.runner.execute.fence import Fence
+from reqflo_ray.runner.execute.row.context import ShardAttempt
+from reqflo_ray.runner.execute.row.row import RowRunner
+from reqflo_ray.runner.execute.worker.worker import open_worker
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.folder.sealing import make_sealer
+from reqflo_ray.runs.staging.rows import read_plan, read_rows
 
 _BATCHES = 40
 _HEADERS = (

@@ -7,10 +7,10 @@ import sys
 import time
 
 from reqflo_ray import api
+from reqflo_ray.datasets.preview import read_columns
 from reqflo_ray.model.plan import DatasetSource
-from reqflo_ray.store.dataset_preview import read_columns
-from reqflo_ray.store.staging import RowSink, choose_rows_per_shard, stage
-from reqflo_ray.store.storage import open_storage
+from reqflo_ray.runs.staging.rows import RowSink, choose_rows_per_shard, stage
+from reqflo_ray.storage.open import open_storage
 
 WORKERS = 2
 

@@ -7,7 +7,7 @@ import sys
 from reqflo_ray.cli.main import main
 from reqflo_ray.journal.writer import JournalWriter
 from reqflo_ray.model.journal import Completion, Intent, JournalRecord
-from reqflo_ray.runner import shard
+from reqflo_ray.runner.execute import shard
 
 
 class NoJournal(JournalWriter):

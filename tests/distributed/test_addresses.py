@@ -15,9 +15,9 @@ from network import CannotMakeNetworks, Network, Place, processes_in
 
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.demo.server import ServerOptions
-from reqflo_ray.store import layout
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.storage import LocalStorage
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.storage.local import LocalStorage
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.timeout(300)]
 

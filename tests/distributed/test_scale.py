@@ -21,7 +21,7 @@ from scaling_cluster import ScalingCluster
 
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.demo.server import ServerOptions
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

@@ -20,12 +20,12 @@ from disturbed_run import eventually
 from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
 from reqflo_ray.model.plan import DatasetSource, RunRecord
 from reqflo_ray.model.values import ValueType
-from reqflo_ray.store import layout
-from reqflo_ray.store.artifacts import save_artifact
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.sealing import make_sealer
-from reqflo_ray.store.staging import RowSink, read_plan, stage
-from reqflo_ray.store.storage import LocalStorage
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.artifacts import save_artifact
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.folder.sealing import make_sealer
+from reqflo_ray.runs.staging.rows import RowSink, read_plan, stage
+from reqflo_ray.storage.local import LocalStorage
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

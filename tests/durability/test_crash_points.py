@@ -15,8 +15,8 @@ from simulation import Bomb, Disk, SimulatedStorage, SleepBomb
 
 from reqflo_ray.model.plan import Durability
 from reqflo_ray.model.results import ShardOutcome, ShardReport
-from reqflo_ray.store.owner import Owner
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runs.folder.owner import Owner
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 pytestmark = pytest.mark.timeout(300)
 

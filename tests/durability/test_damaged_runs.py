@@ -156,7 +156,7 @@ def test_a_flipped_bit_is_reported_and_no_order_is_placed_twice_for_it(
 
 
 def _rows_elsewhere(killed: Killed, path: Path) -> set[int]:
-    from reqflo_ray.store.staging import read_plan
+    from reqflo_ray.runs.staging.rows import read_plan
 
     plan = read_plan(killed.run.oracle.folder.storage, RUN_ID) or ()
     return {

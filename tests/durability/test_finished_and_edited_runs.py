@@ -12,7 +12,7 @@ from example_workspace import CLIENT_SECRET
 
 from reqflo_ray import api
 from reqflo_ray.errors import RunConflictError
-from reqflo_ray.store.history import RunState
+from reqflo_ray.runs.upkeep.history import RunState
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -72,7 +72,7 @@ def test_a_run_id_with_other_inputs_is_refused_with_the_differences(small: Distu
     api.run(_request(small))
     sent = small.oracle.arrived()
     with pytest.raises(RunConflictError) as refused:
-        api.run(_request(small, sets={"sku": "SKU-9"}, environment="staging", key=""))
+        api.run(_request(small, overrides={"sku": "SKU-9"}, environment="staging", key=""))
     assert refused.value.exit_code == 2 and refused.value.code == "run_differs"
     for difference in ("given.sku", "environment.name", "dataset.key_column"):
         assert difference in refused.value.message

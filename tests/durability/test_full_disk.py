@@ -21,8 +21,8 @@ from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.demo.server import ServerOptions
 from reqflo_ray.errors import Problem
 from reqflo_ray.model.results import ShardOutcome
-from reqflo_ray.runner.listener import SilentListener
-from reqflo_ray.store import local_storage
+from reqflo_ray.runner.progress.listener import SilentListener
+from reqflo_ray.storage import local as local_storage
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -11,14 +11,14 @@ from simulation import Bomb, Crash, SimulatedStorage
 
 from reqflo_ray.model.plan import RunRecord
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict
-from reqflo_ray.runner.clock import SystemClock
-from reqflo_ray.runner.drive import drive
-from reqflo_ray.runner.listener import SilentListener
-from reqflo_ray.store import layout
-from reqflo_ray.store.artifacts import save_artifact
-from reqflo_ray.store.completion import clean_up, complete
-from reqflo_ray.store.owner import this_process
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runner.drive.drive import drive
+from reqflo_ray.runner.execute.worker.clock import SystemClock
+from reqflo_ray.runner.progress.listener import SilentListener
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.artifacts import save_artifact
+from reqflo_ray.runs.folder.completion import clean_up, complete
+from reqflo_ray.runs.folder.owner import this_process
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 
 def _judgement(record: RunRecord, counts: Counts, failures: list[Failure]) -> Verdict:

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from reqflo_ray.errors import StoreError
-from reqflo_ray.store import checked_files
-from reqflo_ray.store.local_storage import LocalStorage
+from reqflo_ray.runs.results import checked_files
+from reqflo_ray.storage.local import LocalStorage
 
 STORES = Path(__file__).parents[1] / "data" / "stores" / "v0.1.0"
 RUNS = {"finished": "nightly-1", "interrupted": "nightly-2"}

@@ -110,7 +110,7 @@ def test_a_bar_leaves_a_silent_terminal_in_ci(orders: Path) -> None:
 def test_a_log_gets_a_line_of_progress_now_and_then(
     orders: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reqflo_ray.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("reqflo_ray.cli.display.progress.SECONDS_BETWEEN_LINES", 0.0)
     with DemoServer(ServerOptions(port=0, latency_ms=300)) as slow:
         environments = orders / "environments" / "environments.yaml"
         lines = environments.read_text().splitlines()

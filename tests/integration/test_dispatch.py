@@ -15,10 +15,10 @@ from secret_manager import Manager, serving
 from reqflo_ray import api
 from reqflo_ray.errors import RunConflictError, SecretError, UsageError
 from reqflo_ray.model.results import ShardReport
-from reqflo_ray.runner import shard
-from reqflo_ray.runner.launch import RunRequest
-from reqflo_ray.runner.row import RowRunner
-from reqflo_ray.runner.tally import Tally
+from reqflo_ray.runner.execute import shard
+from reqflo_ray.runner.execute.row.row import RowRunner
+from reqflo_ray.runner.prepare.launch import RunRequest
+from reqflo_ray.runner.progress.run import RunProgress
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def request_for(tmp_path: Path, leaky: LeakyApi, monkeypatch: pytest.MonkeyPatch
             workspace=folder,
             data=(str(folder / "rows.jsonl"),),
             key="ref",
-            sets={"pin": CANARIES["set"], **options.pop("sets", {})},
+            overrides={"pin": CANARIES["set"], **options.pop("sets", {})},
             store=str(tmp_path / "store"),
             backend="local",
             **options,
@@ -140,7 +140,7 @@ def test_the_same_run_with_another_sensitive_value_is_told_while_that_can_be_kno
     request = request_for(run_id="one")
     api.run(request)
     run = tmp_path / "store" / "runs" / "one"
-    again = api.run(request_for(run_id="one", sets={"pin": "another-pin"}))
+    again = api.run(request_for(run_id="one", overrides={"pin": "another-pin"}))
     assert (again.exit_code, again.resumed) == (0, True)  # it is finished: nothing is sent, nothing can be compared
     with pytest.raises(RunConflictError) as caught:
         api.run(request_for(run_id="one", case=None, concurrency=1, strict=True))
@@ -182,7 +182,7 @@ def test_an_error_beside_the_rows_does_not_quote_what_it_met(
 
     reports: list[ShardReport] = []
     monkeypatch.setattr(shard, "read_rows", fail)
-    monkeypatch.setattr(Tally, "report", lambda _, report: reports.append(report))
+    monkeypatch.setattr(RunProgress, "report", lambda _, report: reports.append(report))
     api.run(request_for())
     assert {report.error_code for report in reports} == {"internal_error"}
     assert "RuntimeError in _read_staged (shard.py:" in reports[0].message

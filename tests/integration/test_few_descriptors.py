@@ -53,7 +53,7 @@ asyncio.run(main())
 
 _WRITES = """
 from pathlib import Path
-from reqflo_ray.store.local_storage import LocalStorage
+from reqflo_ray.storage.local import LocalStorage
 storage = LocalStorage(Path(sys.argv[1]))
 storage.write("a", b"before")
 hold(0.3)
@@ -69,7 +69,7 @@ _NEVER = """
 from pathlib import Path
 from reqflo_ray import descriptors
 from reqflo_ray.errors import StoreError
-from reqflo_ray.store.local_storage import LocalStorage
+from reqflo_ray.storage.local import LocalStorage
 descriptors._PATIENCE_SECONDS = 0.2
 storage = LocalStorage(Path(sys.argv[1]))
 storage.write("a", b"before")

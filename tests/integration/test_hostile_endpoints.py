@@ -13,13 +13,13 @@ import pytest
 from peak_memory import forget_peak, peak_kib
 
 from reqflo_ray import api
+from reqflo_ray.cli.display.terminal import Terminal
 from reqflo_ray.cli.main import run_command_line
-from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.http.factory import create_transport
 from reqflo_ray.model.exchange import Exchange, FailureKind, TransportRequest
 from reqflo_ray.model.plan import HttpSettings
-from reqflo_ray.runner.launch import RunRequest
+from reqflo_ray.runner.prepare.launch import RunRequest
 
 MIB = 2**20
 Get = Callable[..., Exchange]
@@ -185,7 +185,7 @@ def test_what_an_api_answers_steers_neither_terminal_nor_ci_nor_spreadsheet(tmp_
     (tmp_path / "reqflo.yaml").write_text(_WORKSPACE.replace("ENGINE", "aiohttp"))
     store = str(tmp_path / "store")
     sets = {"url": f"{shop.url}/hostile/controls"}
-    api.run(RunRequest(journey="hostile", workspace=tmp_path, sets=sets, store=store, backend="local"))
+    api.run(RunRequest(journey="hostile", workspace=tmp_path, overrides=sets, store=store, backend="local"))
     body = "json_extract_string(http_response_body, '$.{}')"
     query = f"select {body.format('ci')} as ci, {body.format('formula')} as formula, {body.format('screen')} as screen"
     shown = {

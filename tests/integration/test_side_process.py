@@ -20,7 +20,7 @@ import pytest
 from reqflo_ray.engine.judge import Judgement, judge
 from reqflo_ray.engine.program import Program, prepare
 from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.engine.values.work import Unjudged, Work
 from reqflo_ray.model.artifact import (
     Artifact,
     Assertion,
@@ -39,11 +39,11 @@ from reqflo_ray.model.exchange import Exchange, Timings, TransportResponse
 from reqflo_ray.model.plan import Environment, Row, RunRecord, Service
 from reqflo_ray.model.results import Status
 from reqflo_ray.model.values import Literal, Namespace, Reference
-from reqflo_ray.runner.evidence import keep_heavy
-from reqflo_ray.runner.judging import STEPS_HERE, Judging
-from reqflo_ray.runner.masking import NOT_MASKED, Masking
-from reqflo_ray.runner.side_jobs import first_message
-from reqflo_ray.runner.side_process import SideProcess, SideProcessDied, SideProcesses
+from reqflo_ray.runner.execute.response.evidence import keep_heavy
+from reqflo_ray.runner.execute.response.judging import STEPS_HERE, Judging
+from reqflo_ray.runner.execute.response.masking import NOT_MASKED, Masking
+from reqflo_ray.runner.execute.response.side_jobs import first_message
+from reqflo_ray.runner.execute.response.side_process import SideProcess, SideProcessDied, SideProcesses
 from reqflo_ray.secrets.redactor import Redactor
 
 MANY = json.dumps({"a": [{"k": number, "d": 1.50} for number in range(20_000)]}).encode()

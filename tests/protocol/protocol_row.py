@@ -13,7 +13,7 @@ from reqflo_ray.journal.replay import RowHistory, StepHistory
 from reqflo_ray.model.artifact import OnInterrupt
 from reqflo_ray.model.journal import Completion, Intent, SealedValues, Withdrawn
 from reqflo_ray.model.results import ResendReason, Status
-from reqflo_ray.store.sealing import Sealer
+from reqflo_ray.runs.folder.sealing import Sealer
 
 if TYPE_CHECKING:
     from protocol_lines import Worker

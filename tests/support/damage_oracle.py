@@ -22,8 +22,8 @@ from gated_shop import Arrival
 from pyarrow import parquet
 
 from reqflo_ray import api
+from reqflo_ray.cli.display.terminal import Terminal
 from reqflo_ray.cli.main import run_command_line
-from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.model.journal import Completion, Intent

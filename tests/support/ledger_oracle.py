@@ -25,11 +25,11 @@ from reqflo_ray.demo.process import DemoServer
 from reqflo_ray.errors import IntegrityError
 from reqflo_ray.journal.reader import read_journal
 from reqflo_ray.model.journal import Completion, Intent, Withdrawn
-from reqflo_ray.store import layout
-from reqflo_ray.store.owner import Owner
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import read_plan
-from reqflo_ray.store.storage import open_storage
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.owner import Owner
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.staging.rows import read_plan
+from reqflo_ray.storage.open import open_storage
 
 STEPS = ("token", "create", "read")
 _RESULT_COLUMNS = ("row_index", "row_key", "status", "error_code", "failed_step", "inputs")

@@ -12,12 +12,12 @@ import msgspec
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
 from reqflo_ray.model.plan import Plan, RunRecord, ShardPlan
 from reqflo_ray.model.results import Commit, Counts, FileDigest, RowResult, ShardSummary, Status
-from reqflo_ray.store import layout
-from reqflo_ray.store.artifacts import save_artifact
-from reqflo_ray.store.local_storage import LocalStorage
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import write_plan
-from reqflo_ray.store.writer import results_file
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.artifacts import save_artifact
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.results.writer import results_file
+from reqflo_ray.runs.staging.rows import write_plan
+from reqflo_ray.storage.local import LocalStorage
 
 ROWS = 1000  # of a shard
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS)

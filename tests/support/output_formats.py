@@ -76,7 +76,7 @@ def commands_with_json() -> set[str]:
     """The names of all commands that have `--json`."""
     found = set()
     for entry in COMMANDS:
-        command = getattr(import_module(f"reqflo_ray.cli.{entry.function}"), entry.function)
+        command = getattr(import_module(entry.module), entry.function)
         annotations = [str(parameter.annotation) for parameter in inspect.signature(command).parameters.values()]
         if any("AsJson" in annotation or "--json" in annotation for annotation in annotations):
             found.add(entry.name)

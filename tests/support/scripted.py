@@ -13,7 +13,7 @@ import msgspec
 from simulation import Bomb, Disk, JudgedHere, MaskedHere, SimulatedClock, SimulatedStorage
 
 from reqflo_ray.compiler.compile import compile_journey
-from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.compiler.workspace.load import load_workspace
 from reqflo_ray.engine.program import prepare
 from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.journal.reader import read_journal
@@ -30,19 +30,19 @@ from reqflo_ray.model.exchange import (
 )
 from reqflo_ray.model.plan import Durability, Evidence, Row, RunOptions, RunRecord
 from reqflo_ray.model.results import StepRecord
-from reqflo_ray.runner.check import RunSelection, check_run
-from reqflo_ray.runner.evidence import EvidenceBuilder
-from reqflo_ray.runner.fence import Fence
-from reqflo_ray.runner.meter import Meter
-from reqflo_ray.runner.pacing import Unpaced
-from reqflo_ray.runner.row import RowOutcome, RowRunner
-from reqflo_ray.runner.row_context import ShardAttempt
-from reqflo_ray.runner.row_places import RowPlaces
-from reqflo_ray.runner.worker import Worker
+from reqflo_ray.runner.execute.fence import Fence
+from reqflo_ray.runner.execute.response.evidence import EvidenceBuilder
+from reqflo_ray.runner.execute.row.context import ShardAttempt
+from reqflo_ray.runner.execute.row.row import RowOutcome, RowRunner
+from reqflo_ray.runner.execute.worker.pacing import Unpaced
+from reqflo_ray.runner.execute.worker.row_places import RowPlaces
+from reqflo_ray.runner.execute.worker.worker import Worker
+from reqflo_ray.runner.prepare.checks.check import RunSelection, check_run
+from reqflo_ray.runner.progress.metrics import WorkerMetrics
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.folder.sealing import Sealer
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.store import SecretStore
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.sealing import Sealer
 
 WORKSPACE = """\
 workspace: {name: w, defaults: {environment: local}}
@@ -117,7 +117,7 @@ class Journey:
         self.disk = Disk()
         self.sealer: Sealer | None = Sealer(bytes(range(64)))
         self.clock = SimulatedClock()
-        self.meter = Meter()
+        self.metrics = WorkerMetrics()
 
     def run(
         self,
@@ -153,7 +153,7 @@ class Journey:
             rows=RowPlaces(1),
             judging=JudgedHere(),
             masking=MaskedHere(),
-            meter=self.meter,
+            metrics=self.metrics,
             sealer=self.sealer,
         )
         log = storage.open_log(f"journal-{len(self.disk.logs) + 1}")

@@ -25,7 +25,7 @@ from simulation import (
 )
 
 from reqflo_ray.compiler.compile import compile_journey
-from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.compiler.workspace.load import load_workspace
 from reqflo_ray.engine.program import prepare
 from reqflo_ray.http.host_limits import HostLimits
 from reqflo_ray.journal.reader import read_journal
@@ -46,19 +46,19 @@ from reqflo_ray.model.plan import (
 )
 from reqflo_ray.model.results import ShardReport
 from reqflo_ray.model.values import Literal
-from reqflo_ray.runner.evidence import EvidenceBuilder
-from reqflo_ray.runner.pacing import Unpaced
-from reqflo_ray.runner.row_places import RowPlaces
-from reqflo_ray.runner.shard import run_shard
-from reqflo_ray.runner.worker import Worker
+from reqflo_ray.runner.execute.response.evidence import EvidenceBuilder
+from reqflo_ray.runner.execute.shard import run_shard
+from reqflo_ray.runner.execute.worker.pacing import Unpaced
+from reqflo_ray.runner.execute.worker.row_places import RowPlaces
+from reqflo_ray.runner.execute.worker.worker import Worker
+from reqflo_ray.runs.folder.layout import SEALING_KEY
+from reqflo_ray.runs.folder.owner import Owner, this_process
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.folder.sealing import find_sealer, make_sealer
+from reqflo_ray.runs.staging.rows import RowSink, read_plan, write_plan
 from reqflo_ray.secrets.redactor import Redactor
 from reqflo_ray.secrets.sources import EnvironmentSource
 from reqflo_ray.secrets.store import SecretStore
-from reqflo_ray.store.layout import SEALING_KEY
-from reqflo_ray.store.owner import Owner, this_process
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.sealing import find_sealer, make_sealer
-from reqflo_ray.store.staging import RowSink, read_plan, write_plan
 
 RUN_ID = "simulated"
 _EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "orders"

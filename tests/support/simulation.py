@@ -22,10 +22,10 @@ from reqflo_ray.demo.shop import Shop
 from reqflo_ray.engine.judge import Judgement, judge
 from reqflo_ray.engine.program import PreparedStep
 from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.work import Work
+from reqflo_ray.engine.values.work import Work
 from reqflo_ray.errors import StoreError
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
-from reqflo_ray.runner.evidence import MaskedAside, keep_heavy
+from reqflo_ray.runner.execute.response.evidence import MaskedAside, keep_heavy
 from reqflo_ray.secrets.redactor import Redactor
 
 

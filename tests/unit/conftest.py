@@ -36,13 +36,13 @@ from reqflo_ray.model.results import (
     exit_code,
     worst_status,
 )
-from reqflo_ray.store import layout
-from reqflo_ray.store.artifacts import save_artifact
-from reqflo_ray.store.completion import clean_up, complete
-from reqflo_ray.store.owner import this_process
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import write_plan
-from reqflo_ray.store.storage import LocalStorage
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.artifacts import save_artifact
+from reqflo_ray.runs.folder.completion import clean_up, complete
+from reqflo_ray.runs.folder.owner import this_process
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.staging.rows import write_plan
+from reqflo_ray.storage.local import LocalStorage
 
 STARTED_US = 1_790_000_000_000_000
 
@@ -203,7 +203,7 @@ class RunMaker:
 
     def write_records(self, folder: RunFolder, shard: int, results: list[RowResult], steps: list[StepRecord]) -> Commit:
         """The same of given records."""
-        from reqflo_ray.store.writer import results_file, steps_file
+        from reqflo_ray.runs.results.writer import results_file, steps_file
 
         attempt = folder.claim_attempt(shard, 1)
         folder.open_journal(shard, attempt).close()

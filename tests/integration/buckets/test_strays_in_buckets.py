@@ -8,13 +8,14 @@ import boto3
 from bucket_fixtures import S3_KEY, S3_SECRET, Bucket
 
 from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.store import layout
-from reqflo_ray.store.history import list_runs, resolve_run, run_ids
-from reqflo_ray.store.owner import Owner
-from reqflo_ray.store.pruning import RESUMABLE, prune
-from reqflo_ray.store.run_folder import Beat, RunFolder
-from reqflo_ray.store.storage import Storage, open_storage
-from reqflo_ray.store.verify import verify_run
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.owner import Owner
+from reqflo_ray.runs.folder.run_folder import Beat, RunFolder
+from reqflo_ray.runs.upkeep.history import list_runs, resolve_run, run_ids
+from reqflo_ray.runs.upkeep.pruning import RESUMABLE, prune
+from reqflo_ray.runs.upkeep.verify import verify_run
+from reqflo_ray.storage.open import open_storage
+from reqflo_ray.storage.protocol import Storage
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

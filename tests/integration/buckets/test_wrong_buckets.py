@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gcs_server import Answer, GcsServer
 
 from reqflo_ray.errors import StoreError, UsageError
-from reqflo_ray.store.storage import Storage, open_storage
+from reqflo_ray.storage.open import open_storage
+from reqflo_ray.storage.protocol import Storage
 
 
 def _refusals(storage: Storage) -> list[StoreError]:

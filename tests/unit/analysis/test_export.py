@@ -16,7 +16,7 @@ import pytest
 from reqflo_ray.analysis.export import LEFT_OUT, Format, export
 from reqflo_ray.analysis.session import QueryResult, Session, open_session
 from reqflo_ray.errors import Problem
-from reqflo_ray.store.storage import LocalStorage
+from reqflo_ray.storage.local import LocalStorage
 
 
 @pytest.fixture(scope="module")

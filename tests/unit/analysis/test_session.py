@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from reqflo_ray.analysis.session import Session, open_session
 from reqflo_ray.errors import IntegrityError, QueryError, UsageError
-from reqflo_ray.store.storage import LocalStorage
+from reqflo_ray.storage.local import LocalStorage
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

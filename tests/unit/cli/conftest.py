@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import reqflo_ray
+from reqflo_ray.cli.display.terminal import Terminal
 from reqflo_ray.cli.main import run_command_line
-from reqflo_ray.cli.terminal import Terminal
 from reqflo_ray.errors import ReqfloError
 from reqflo_ray.model.results import Counts, Failure, Status, Verdict
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.distributed import submit
-from reqflo_ray.distributed.job_log import JobOutcome, outcome_line
-from reqflo_ray.distributed.jobs import Job, Jobs, JobState
-from reqflo_ray.distributed.submit import Followed, Started
+from reqflo_ray.ray_cluster import submit
+from reqflo_ray.ray_cluster.job_log import JobOutcome, outcome_line
+from reqflo_ray.ray_cluster.jobs import Job, Jobs, JobState
+from reqflo_ray.ray_cluster.submit import Followed, Started
 
 URL = "http://127.0.0.1:8265"
 JOB = Job(

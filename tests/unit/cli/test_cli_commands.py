@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.cli import options
-from reqflo_ray.cli.main import COMMANDS
+from reqflo_ray.cli.main import COMMANDS, Entry
+from reqflo_ray.cli.options import options
 from reqflo_ray.errors import (
     ClusterError,
     DatasetError,
@@ -34,9 +34,9 @@ from reqflo_ray.errors import (
 from reqflo_ray.model.plan import Durability, Evidence
 from reqflo_ray.model.results import Counts, Status
 from reqflo_ray.reports.formats import FORMATS
-from reqflo_ray.store.history import RunState, RunSummary
-from reqflo_ray.store.pruning import Kept, Pruned
-from reqflo_ray.store.verify import Finding, VerifyReport
+from reqflo_ray.runs.upkeep.history import RunState, RunSummary
+from reqflo_ray.runs.upkeep.pruning import Kept, Pruned
+from reqflo_ray.runs.upkeep.verify import Finding, VerifyReport
 
 
 def table(columns: str, *rows: tuple[Any, ...]) -> SimpleNamespace:
@@ -113,7 +113,7 @@ def test_run_passes_every_option_on(command_line, api, outcome, tmp_path: Path) 
         "environment": "local",
         "case": "Gift order",
         "presets": ("p1", "p2"),
-        "sets": {"a": "1", "b": "x=y"},
+        "overrides": {"a": "1", "b": "x=y"},
         "backend": "ray",
         "address": "auto",
         "workers": 4,
@@ -136,7 +136,7 @@ def test_a_bare_run_leaves_the_defaults_to_the_api(command_line, api, outcome) -
     command_line("run", "place-order")
     request = api.request()
     assert (request.environment, request.store, request.workers, request.rate) == (None, None, None, None)
-    assert (request.backend, request.data, request.sets) == ("auto", (), {})
+    assert (request.backend, request.data, request.overrides) == ("auto", (), {})
 
 
 def test_the_store_may_be_named_by_the_environment(command_line, api, outcome, monkeypatch) -> None:
@@ -402,7 +402,7 @@ def test_check_says_ok_on_standard_output(command_line, api) -> None:
     api.answer = ()
     answer = command_line("check", "place-order", "--env", "local", "--set", "a=1", "--strict")
     assert (answer.code, answer.out, answer.err) == (0, "ok: place-order can run\n", "")
-    assert (api.request().environment, api.request().sets, api.request().strict) == ("local", {"a": "1"}, True)
+    assert (api.request().environment, api.request().overrides, api.request().strict) == ("local", {"a": "1"}, True)
 
 
 def test_check_with_warnings_only_is_ok(command_line, api) -> None:
@@ -777,7 +777,7 @@ def test_init_makes_a_workspace_and_says_what_to_do_next(command_line, tmp_path:
 def test_the_workspace_of_init_compiles_without_a_warning(command_line, tmp_path: Path) -> None:
     pytest.importorskip("reqflo_ray.compiler.compile", reason="the compiler is not there")
     from reqflo_ray.compiler.compile import compile_journey
-    from reqflo_ray.compiler.workspace import load_workspace
+    from reqflo_ray.compiler.workspace.load import load_workspace
 
     command_line("init", str(tmp_path))
     compilation = compile_journey(load_workspace(tmp_path), "place-order")
@@ -817,8 +817,8 @@ def test_each_command_explains_itself_in_one_sentence_with_examples(command_line
     assert all(len(line) <= 100 for line in shown.splitlines())
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in COMMANDS])
-def test_every_example_is_a_command_line_that_exists(name: str) -> None:
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_every_example_is_a_command_line_that_exists(entry: Entry) -> None:
     import shlex
     from importlib import import_module
 
@@ -826,7 +826,7 @@ def test_every_example_is_a_command_line_that_exists(name: str) -> None:
 
     from reqflo_ray.cli.main import _application
 
-    examples = import_module(f"reqflo_ray.cli.{name.replace('-', '_')}").EXAMPLES.strip().splitlines()
+    examples = import_module(entry.module).EXAMPLES.strip().splitlines()
     assert examples
     for example in examples:
         program, *arguments = shlex.split(example.partition(" > ")[0])
@@ -859,7 +859,9 @@ def test_version_is_told(command_line, capsys) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from reqflo_ray.cli.main import run_command_line; from reqflo_ray.cli.terminal import Terminal\n"
+        "import sys\n"
+        "from reqflo_ray.cli.main import run_command_line\n"
+        "from reqflo_ray.cli.display.terminal import Terminal\n"
         "run_command_line(['run', '--help'], Terminal.of_process())\n"
         "heavy = {'ray', 'duckdb', 'pyarrow', 'google', 'aiohttp', 'httpx', 'jinja2', 'rich', 'ruamel'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"

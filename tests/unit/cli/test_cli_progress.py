@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from reqflo_ray.cli.progress import RunReporter, last_lines
-from reqflo_ray.cli.wording import describe, readable_seconds
+from reqflo_ray.cli.display.progress import RunReporter, last_lines
+from reqflo_ray.cli.display.wording import describe, readable_seconds
 from reqflo_ray.errors import Problem
 from reqflo_ray.model.results import Counts, Failure, Status
 

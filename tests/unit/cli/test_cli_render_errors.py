@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from reqflo_ray.cli.render_errors import count_problems, render_error, render_problem, render_problems
+from reqflo_ray.cli.display.render_errors import count_problems, render_error, render_problem, render_problems
 from reqflo_ray.errors import DefinitionError, Position, Problem, RunConflictError, Severity, StoreError
 
 

@@ -140,7 +140,7 @@ def test_a_report_in_the_home_folder_is_found(command_line, api, outcome, green:
 
 
 def test_trouble_with_earlier_reports_hides_no_error(command_line, api, green: Path, monkeypatch) -> None:
-    from reqflo_ray.runner import files_read
+    from reqflo_ray.runner.prepare import files_read
 
     def breaks(*_: Any) -> None:
         raise RecursionError

@@ -19,6 +19,8 @@ import yaml
 from cluster_files import ROOT, all_manifests, documents
 from deployment_rules import job_spec, pods
 
+from reqflo_ray.cli.main import COMMANDS
+
 _CI = ROOT / "cluster" / "ci"
 _SCRIPT = _CI / "run-journey.sh"
 _STAND_IN = f"""\
@@ -126,7 +128,7 @@ def _command_lines() -> Iterator[tuple[str, str]]:
 
 def _parsed(command_line: str) -> dict[str, Any]:
     name, *arguments = shlex.split(command_line)
-    module = import_module(f"reqflo_ray.cli.{name}")
+    module = import_module(next(entry.module for entry in COMMANDS if entry.name == name))
     application = typer.Typer()
     application.command()(getattr(module, name))
     context = typer.main.get_command(application).make_context(name, arguments)

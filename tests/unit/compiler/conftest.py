@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from reqflo_ray.compiler.compile import Compilation, compile_journey
-from reqflo_ray.compiler.workspace import Workspace, load_workspace
+from reqflo_ray.compiler.workspace.load import Workspace, load_workspace
 from reqflo_ray.errors import DefinitionError, Problem
 
 ENVIRONMENT = """

@@ -9,9 +9,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from reqflo_ray.compiler.authoring_workspace import schema
-from reqflo_ray.compiler.yaml_reader import read_documents
-from reqflo_ray.compiler.yaml_tree import plain
+from reqflo_ray.compiler.authoring.workspace import schema
+from reqflo_ray.compiler.yaml.reader import read_documents
+from reqflo_ray.compiler.yaml.tree import plain
 from reqflo_ray.errors import Problem
 
 Refused = Callable[..., tuple[Problem, ...]]

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from reqflo_ray.compiler.compile import Compilation
-from reqflo_ray.compiler.problems import Problems, suggestion
-from reqflo_ray.compiler.workspace_files import Selection
+from reqflo_ray.compiler.workspace.files import Selection
+from reqflo_ray.compiler.yaml.problems import Problems, suggestion
 from reqflo_ray.errors import DefinitionError, Problem
 from reqflo_ray.model.limits import MAX_EXPRESSION, MAX_NESTING, MAX_PROBLEMS, MAX_STEPS, subschemas
 

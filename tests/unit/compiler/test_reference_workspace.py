@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reqflo_ray.compiler.compile import Compilation, compile_journey
-from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.compiler.workspace.load import load_workspace
 from reqflo_ray.errors import DefinitionError
 from reqflo_ray.model.artifact import Capture, CaptureRoot, HttpStep, NoteStep, OnInterrupt, canonical_bytes, decode
 from reqflo_ray.model.values import Literal, Namespace, Reference, StepReference, Text

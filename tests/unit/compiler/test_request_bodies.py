@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reqflo_ray.compiler.compile import Compilation, compile_journey
-from reqflo_ray.compiler.workspace import Workspace, load_workspace
+from reqflo_ray.compiler.workspace.load import Workspace, load_workspace
 from reqflo_ray.errors import DefinitionError, Problem
 from reqflo_ray.model.artifact import Body, BodyKind, HttpStep, MultipartPart
 from reqflo_ray.model.values import Literal, Namespace, ObjectNode, Reference, Text

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqflo_ray.compiler.compile import compile_journey
-from reqflo_ray.compiler.workspace import Workspace, load_workspace
-from reqflo_ray.compiler.workspace_files import Selection, may_hold_ours, was_meant
+from reqflo_ray.compiler.workspace.files import Selection, may_hold_ours, was_meant
+from reqflo_ray.compiler.workspace.load import Workspace, load_workspace
 from reqflo_ray.errors import DefinitionError, UsageError
 
 Maker = Callable[[Mapping[str, str]], Workspace]

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from reqflo_ray.compiler.yaml_reader import (
+from reqflo_ray.compiler.yaml.reader import (
     MAX_ALIASES,
     MAX_DEPTH,
     MAX_DIRECTIVES,
@@ -72,7 +72,7 @@ def test_a_hostile_file_needs_little_memory(name: str) -> None:
     program = """
 import sys
 from peak_memory import peak_kib
-from reqflo_ray.compiler.yaml_reader import read_documents
+from reqflo_ray.compiler.yaml.reader import read_documents
 from reqflo_ray.errors import DefinitionError
 try:
     read_documents(sys.stdin.buffer.read(), "x.yaml")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.compiler.yaml_reader import read_documents
-from reqflo_ray.compiler.yaml_tree import YamlMapping, YamlScalar, plain
+from reqflo_ray.compiler.yaml.reader import read_documents
+from reqflo_ray.compiler.yaml.tree import YamlMapping, YamlScalar, plain
 from reqflo_ray.errors import DefinitionError
 
 

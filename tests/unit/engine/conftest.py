@@ -33,7 +33,7 @@ from reqflo_ray.model.artifact import (
     VariableSource,
 )
 from reqflo_ray.model.exchange import Exchange, Headers, Timings, TransportResponse
-from reqflo_ray.model.plan import Environment, Row, RunRecord, SecretReference, SecretSource, Service
+from reqflo_ray.model.plan import Environment, InputValue, Row, RunRecord, SecretReference, SecretSource, Service
 from reqflo_ray.model.values import (
     Literal,
     Namespace,
@@ -209,13 +209,18 @@ def make_scope() -> Callable[..., Scope]:
         row: Mapping[str, Any] | None = None,
         secrets: Mapping[str, str] | None = None,
         files: dict[str, bytes] | None = None,
+        given: dict[str, InputValue] | None = None,
         **run: Any,
     ) -> Scope:
         artifact = Artifact(
             journey=JourneyIdentity(name="j"), inputs=inputs, variables=variables, steps=steps, files=files or {}
         )
         values = dict(row or {})
-        return Scope(prepare(artifact, make_run(**run)), Row(index=3, key="k3", values=values), hidden(secrets or {}))
+        return Scope(
+            prepare(artifact, make_run(inputs=given or {}, **run)),
+            Row(index=3, key="k3", values=values),
+            hidden(secrets or {}),
+        )
 
     return make
 

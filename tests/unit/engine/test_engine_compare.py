@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.compare import Incomparable, equal, holds
-from reqflo_ray.engine.patterns import PatternError
-from reqflo_ray.engine.work import Work
+from reqflo_ray.engine.values.compare import Incomparable, equal, holds
+from reqflo_ray.engine.values.patterns import PatternError
+from reqflo_ray.engine.values.work import Work
 from reqflo_ray.model.artifact import Operator
 from reqflo_ray.model.values import exact_number
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.conversion import ConversionError, convert
+from reqflo_ray.engine.values.conversion import ConversionError, convert
 from reqflo_ray.model.values import ValueType
 
 NUMBER, INTEGER, BOOLEAN, STRING, JSON = (

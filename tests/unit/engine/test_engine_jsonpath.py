@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.jsonpath import PathError, compile_path
-from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.engine.values.jsonpath import PathError, compile_path
+from reqflo_ray.engine.values.work import Unjudged, Work
 from reqflo_ray.model import json_text
 from reqflo_ray.model.values import UNSET
 

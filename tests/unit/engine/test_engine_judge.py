@@ -9,7 +9,7 @@ import pytest
 
 from reqflo_ray.engine.judge import Judgement, judge
 from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.engine.values.work import Unjudged, Work
 from reqflo_ray.errors import DefinitionError
 from reqflo_ray.model.artifact import (
     Assertion,

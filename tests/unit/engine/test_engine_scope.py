@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reqflo_ray.engine.scope import RowFault, Scope
 from reqflo_ray.model.artifact import Capture, CaptureRoot, Input, SetVariableStep, Variable, VariableSource
-from reqflo_ray.model.plan import Environment, Given, GivenSource, Service
+from reqflo_ray.model.plan import Environment, InputSource, InputValue, Service
 from reqflo_ray.model.results import Status
 from reqflo_ray.model.values import (
     UNSET,
@@ -28,8 +28,8 @@ NodeOf = Callable[[str], Node]
 Ref = Callable[[str], Reference]
 
 
-def given_value(node: Node) -> Given:
-    return Given(node=node, source=GivenSource.SET)
+def given_value(node: Node) -> InputValue:
+    return InputValue(node=node, source=InputSource.SET)
 
 
 SOURCES = ("row", "given", "own", "default", "environment")

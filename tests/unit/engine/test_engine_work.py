@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.compare import equal
-from reqflo_ray.engine.jsonpath import compile_path
 from reqflo_ray.engine.judge import LARGEST_VALUE, judge
-from reqflo_ray.engine.schemas import compile_schema
+from reqflo_ray.engine.responses.schemas import compile_schema
 from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.work import Unjudged, Work
+from reqflo_ray.engine.values.compare import equal
+from reqflo_ray.engine.values.jsonpath import compile_path
+from reqflo_ray.engine.values.work import Unjudged, Work
 from reqflo_ray.model.artifact import Assertion, AssertionType, Capture, CaptureRoot, HttpStep, Operator, Output
 from reqflo_ray.model.exchange import Exchange
 from reqflo_ray.model.values import Literal

@@ -12,7 +12,7 @@ from reqflo_ray.engine.judge import judge
 from reqflo_ray.engine.program import Program
 from reqflo_ray.engine.render import render_request
 from reqflo_ray.engine.scope import RowFault, Scope
-from reqflo_ray.engine.work import Work
+from reqflo_ray.engine.values.work import Work
 from reqflo_ray.model.exchange import Exchange
 from reqflo_ray.model.plan import Row
 from reqflo_ray.model.results import Status

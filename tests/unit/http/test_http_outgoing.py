@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.http.failures import ExchangeError
-from reqflo_ray.http.outgoing import Outgoing, prepare
+from reqflo_ray.http.engines.outgoing import Outgoing, prepare
+from reqflo_ray.http.exchange.failures import ExchangeError
 from reqflo_ray.model.exchange import FailureKind, Headers, TransportRequest
 
 

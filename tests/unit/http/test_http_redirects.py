@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reqflo_ray.http.failures import ExchangeError
-from reqflo_ray.http.outgoing import Outgoing, prepare
+from reqflo_ray.http.engines.outgoing import Outgoing, prepare
+from reqflo_ray.http.exchange.failures import ExchangeError
 from reqflo_ray.http.redirects import is_redirect, next_hop
 from reqflo_ray.model.exchange import FailureKind, Headers, TransportRequest, TransportResponse
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from reqflo_ray.errors import DefinitionError
+from reqflo_ray.http.addresses.tls import create_context
+from reqflo_ray.http.exchange.failures import causes, connect_failure, tls_failure
+from reqflo_ray.http.exchange.watch import Watch
 from reqflo_ray.http.factory import create_transport
-from reqflo_ray.http.failures import causes, connect_failure, tls_failure
-from reqflo_ray.http.tls import create_context
-from reqflo_ray.http.watch import Watch
 from reqflo_ray.model.exchange import FailureKind
 from reqflo_ray.model.plan import HttpSettings
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.http.failures import ExchangeError
-from reqflo_ray.http.target import parse_target
+from reqflo_ray.http.addresses.target import parse_target
+from reqflo_ray.http.exchange.failures import ExchangeError
 from reqflo_ray.model.exchange import FailureKind
 
 

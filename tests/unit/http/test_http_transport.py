@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from reqflo_ray.http.failures import ExchangeError, closed_failure
-from reqflo_ray.http.outgoing import Outgoing
+from reqflo_ray.http.engines.outgoing import Outgoing
+from reqflo_ray.http.exchange.failures import ExchangeError, closed_failure
+from reqflo_ray.http.exchange.watch import Watch
 from reqflo_ray.http.transport import EngineTransport
-from reqflo_ray.http.watch import Watch
 from reqflo_ray.model.exchange import Exchange, FailureKind, TransportRequest, TransportResponse
 from reqflo_ray.model.plan import HttpSettings
 

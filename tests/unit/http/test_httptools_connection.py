@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.http.failures import ExchangeError
-from reqflo_ray.http.httptools_connection import Connection
-from reqflo_ray.http.outgoing import Outgoing, complete
-from reqflo_ray.http.target import parse_target
-from reqflo_ray.http.watch import Watch
+from reqflo_ray.http.addresses.target import parse_target
+from reqflo_ray.http.engines.httptools_connection import Connection
+from reqflo_ray.http.engines.outgoing import Outgoing, complete
+from reqflo_ray.http.exchange.failures import ExchangeError
+from reqflo_ray.http.exchange.watch import Watch
 from reqflo_ray.model.exchange import FailureKind, TransportResponse
 
 LIMIT = 1000

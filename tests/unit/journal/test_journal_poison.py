@@ -29,7 +29,7 @@ def test_without_deaths_nobody_is_blamed() -> None:
 
 def test_one_death_blames_nobody() -> None:
     found = judge([intent(1)], died={1})
-    assert not found.suspects and not found.poisoned and found.barren_deaths == 1 and not found.all_alone
+    assert not found.suspects and not found.poisoned and found.deaths_without_progress == 1 and not found.all_alone
 
 
 def test_rows_in_flight_at_two_deaths_are_suspects() -> None:
@@ -116,26 +116,26 @@ def test_deaths_without_progress_and_without_a_common_row_make_all_rows_run_alon
 def test_deaths_while_all_rows_of_the_shard_wait_for_a_place_are_not_held_against_it() -> None:
     waiting: list[JournalRecord] = [Takeover(seen={1: 1})]
     found = judge([intent(1)], waiting, waiting, waiting, died={1, 2, 3, 4})
-    assert found.barren_deaths == 1 and not found.all_alone and not found.suspects
+    assert found.deaths_without_progress == 1 and not found.all_alone and not found.suspects
     assert judge([intent(1)], waiting, [intent(1)], died={1, 2, 3}).suspects == (1,)
 
 
 def test_a_shard_whose_workers_always_die_before_any_row_begins_is_not_run_for_ever() -> None:
     waiting: list[JournalRecord] = [Takeover(seen={1: 0})]
-    assert judge([], *[waiting] * 17, died=range(1, 19)).barren_deaths == 6
+    assert judge([], *[waiting] * 17, died=range(1, 19)).deaths_without_progress == 6
 
 
 def test_rows_run_together_again_once_the_culprit_is_found() -> None:
     alone: list[JournalRecord] = [Solo(row=7)]
     found = judge([], [], alone, alone, alone, died={1, 2, 3, 4, 5})
-    assert found.poisoned == {7} and not found.all_alone and found.barren_deaths == 2
+    assert found.poisoned == {7} and not found.all_alone and found.deaths_without_progress == 2
 
 
 def test_deaths_without_progress_are_counted_until_something_is_completed() -> None:
-    assert judge([], [], [], died={1, 2, 3}).barren_deaths == 3
-    assert judge([], [done(1)], [], died={1, 2, 3}).barren_deaths == 2
-    assert judge([], [], [done(1)], died={1, 2}).barren_deaths == 0
+    assert judge([], [], [], died={1, 2, 3}).deaths_without_progress == 3
+    assert judge([], [done(1)], [], died={1, 2, 3}).deaths_without_progress == 2
+    assert judge([], [], [done(1)], died={1, 2}).deaths_without_progress == 0
 
 
 def test_a_worker_that_died_before_its_journal_existed_counts_as_a_death() -> None:
-    assert blame([(2, [intent(1)])], died={1, 2}).barren_deaths == 2
+    assert blame([(2, [intent(1)])], died={1, 2}).deaths_without_progress == 2

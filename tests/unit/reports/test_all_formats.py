@@ -14,7 +14,7 @@ from reqflo_ray.model.results import Counts, Failure, Status, Verdict
 from reqflo_ray.reports import cases, formats
 from reqflo_ray.reports.formats import FORMATS, Report, check_reports, write_reports
 from reqflo_ray.reports.source import ReportedRun
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 

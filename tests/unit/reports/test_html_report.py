@@ -12,7 +12,7 @@ import pytest
 
 from reqflo_ray.reports import html
 from reqflo_ray.reports.text import visible
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 TAGS = {

@@ -14,7 +14,7 @@ from reqflo_ray.analysis import session
 from reqflo_ray.errors import UsageError
 from reqflo_ray.reports.formats import Report, write_refusal
 from reqflo_ray.reports.refusal import Refusal
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 

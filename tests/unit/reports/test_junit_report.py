@@ -11,7 +11,7 @@ import pytest
 
 from reqflo_ray.reports import junit
 from reqflo_ray.reports.text import visible
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 GOOD = """<testsuites name="s" tests="1" failures="1" errors="0" skipped="0" time="1.0">

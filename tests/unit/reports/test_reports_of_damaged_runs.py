@@ -16,9 +16,9 @@ from reqflo_ray.model.plan import Damaged
 from reqflo_ray.model.results import Counts
 from reqflo_ray.reports import formats
 from reqflo_ray.reports.formats import FORMATS, Report, write_reports
-from reqflo_ray.store import layout
-from reqflo_ray.store.completion import complete
-from reqflo_ray.store.run_folder import RunFolder
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.completion import complete
+from reqflo_ray.runs.folder.run_folder import RunFolder
 
 RESULTS, STEPS = layout.results(1, 1), layout.steps(1, 1)
 LEFT_OUT = "1 damaged file is left out, with 5 rows"

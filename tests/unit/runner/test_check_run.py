@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from reqflo_ray.compiler.compile import Compilation, compile_journey
-from reqflo_ray.compiler.workspace import load_workspace
+from reqflo_ray.compiler.workspace.load import load_workspace
 from reqflo_ray.errors import DefinitionError, Problem, Severity
-from reqflo_ray.model.plan import Given, GivenSource, SecretReference, SecretSource
+from reqflo_ray.model.plan import InputSource, InputValue, SecretReference, SecretSource
 from reqflo_ray.model.values import Literal, Namespace, Reference, Text
-from reqflo_ray.runner.check import CheckedRun, RunSelection, check_run
+from reqflo_ray.runner.prepare.checks.check import CheckedRun, RunSelection, check_run
 from reqflo_ray.secrets.sources import SecretLook
 
 ORDERS = Path(__file__).parents[3] / "examples" / "orders"
@@ -98,15 +98,15 @@ def test_the_reference_workspace_checks_clean() -> None:
 
 
 def test_what_is_settled_goes_into_the_run_record() -> None:
-    checked = check_orders(case="Gift order", sets={"qty": "3"})
+    checked = check_orders(case="Gift order", overrides={"qty": "3"})
     assert checked.environment.name == "local"
     assert checked.environment.services["shop-api"].base_url == Literal("http://127.0.0.1:8480")
-    assert checked.given == {
-        "client_id": Given(node=Literal("partner"), source=GivenSource.PRESET, source_name="partner-client"),
-        "order_ref": Given(node=Literal("gift-1"), source=GivenSource.CASE, source_name="Gift order"),
-        "customer_id": Given(node=Literal("cus-gift"), source=GivenSource.CASE, source_name="Gift order"),
-        "total": Given(node=Literal(0.5), source=GivenSource.CASE, source_name="Gift order"),
-        "qty": Given(node=Literal(3), source=GivenSource.SET),
+    assert checked.inputs == {
+        "client_id": InputValue(node=Literal("partner"), source=InputSource.PRESET, source_name="partner-client"),
+        "order_ref": InputValue(node=Literal("gift-1"), source=InputSource.CASE, source_name="Gift order"),
+        "customer_id": InputValue(node=Literal("cus-gift"), source=InputSource.CASE, source_name="Gift order"),
+        "total": InputValue(node=Literal(0.5), source=InputSource.CASE, source_name="Gift order"),
+        "qty": InputValue(node=Literal(3), source=InputSource.SET),
     }
     assert checked.secrets == {
         "SHOP_CLIENT_SECRET": SecretReference(
@@ -194,7 +194,7 @@ def test_later_presets_win_and_chosen_ones_win_over_the_cases(check: Checker) ->
         preset: {name: p3, values: {c: p3, d: p3, unknown: ignored}}
         """
     }
-    given = check(values, files, case="c", presets=("p3",), sets={"d": "set"}).given
+    given = check(values, files, case="c", presets=("p3",), overrides={"d": "set"}).inputs
     assert {name: (entry.node, entry.source_name) for name, entry in given.items()} == {
         "a": (Literal("case"), "c"),
         "b": (Literal("p2"), "p2"),
@@ -204,7 +204,7 @@ def test_later_presets_win_and_chosen_ones_win_over_the_cases(check: Checker) ->
 
 
 def test_a_set_of_something_undeclared_is_an_error_with_a_suggestion() -> None:
-    problem = only(check_orders(columns=COLUMNS, sets={"regionn": "x"}))
+    problem = only(check_orders(columns=COLUMNS, overrides={"regionn": "x"}))
     assert (problem.code, problem.hint) == ("undeclared_value", "did you mean `region`?")
 
 
@@ -226,15 +226,15 @@ def test_a_value_of_a_case_that_the_journey_does_not_declare_is_a_warning(check:
     ],
 )
 def test_a_set_is_converted_to_the_declared_type(check: Checker, type: str, text: str, value: object) -> None:
-    checked = check(f"  inputs: [{{name: x, type: {type}}}]\n" + STEP, sets={"x": text})
-    node = checked.given["x"].node
+    checked = check(f"  inputs: [{{name: x, type: {type}}}]\n" + STEP, overrides={"x": text})
+    node = checked.inputs["x"].node
     assert isinstance(node, Literal)
     assert node.value == value
 
 
 def test_a_set_is_never_read_as_an_expression(check: Checker) -> None:
-    checked = check("  inputs: [{name: x}]\n" + STEP, sets={"x": "{{ secrets.A }}"})
-    assert checked.given["x"].node == Literal("{{ secrets.A }}")
+    checked = check("  inputs: [{name: x}]\n" + STEP, overrides={"x": "{{ secrets.A }}"})
+    assert checked.inputs["x"].node == Literal("{{ secrets.A }}")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_set_is_never_read_as_an_expression(check: Checker) -> None:
 )
 def test_a_value_that_is_not_of_its_type_is_an_error(check: Checker, type: str, text: str) -> None:
     journey = f"  inputs: [{{name: x, type: {type}}}]\n" + STEP
-    assert codes(check(journey, sets={"x": text})) == [("error", "wrong_type")]
+    assert codes(check(journey, overrides={"x": text})) == [("error", "wrong_type")]
     files = {"p.yaml": f"preset: {{name: p, values: {{x: '{text}'}}}}"}
     problem = only(check(journey, files, presets=("p",)))
     assert (problem.code, str(problem.position)) == ("wrong_type", "p.yaml:1:31")
@@ -256,7 +256,7 @@ def test_a_default_that_is_not_of_its_type_is_an_error(check: Checker) -> None:
 def test_a_sensitive_value_is_not_shown(check: Checker) -> None:
     journey = "  inputs: [{name: x, type: integer, sensitive: true}]\n" + STEP
     files = {"p.yaml": "preset: {name: p, values: {x: hush-hush}}"}
-    for checked in (check(journey, files, presets=("p",)), check(journey, sets={"x": "hush-hush"})):
+    for checked in (check(journey, files, presets=("p",)), check(journey, overrides={"x": "hush-hush"})):
         assert "hush" not in str(checked.problems)
 
 
@@ -268,7 +268,7 @@ def test_a_column_that_nothing_declares_warns_and_is_an_error_when_strict() -> N
 
 
 def test_a_set_that_a_column_shadows_is_a_warning() -> None:
-    assert codes(check_orders(columns=COLUMNS, sets={"sku": "x"})) == [("warning", "shadowed_set")]
+    assert codes(check_orders(columns=COLUMNS, overrides={"sku": "x"})) == [("warning", "shadowed_set")]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_the_environments_own_references_are_followed_as_far_as_they_are_used(ch
 def test_a_reference_of_a_case_is_kept_and_its_secret_needed(check: Checker) -> None:
     files = {"c.yaml": 'case: {name: c, journey: j, values: {x: "{{ secrets.CARD }}"}}'}
     checked = check("  inputs: [{name: x, type: integer}]\n" + STEP, files, case="c")
-    assert checked.given["x"].node == Reference(Namespace.SECRETS, "CARD")
+    assert checked.inputs["x"].node == Reference(Namespace.SECRETS, "CARD")
     assert "CARD" in checked.secrets
 
 
@@ -371,7 +371,7 @@ def test_an_optional_value_without_source_inside_of_text_is_a_warning(check: Che
     assert (problem.severity, problem.code, str(problem.position)) == (Severity.WARNING, "unset_value", "j.yaml:4:54")
     assert check(declared + uses("inputs.x")).problems == ()
     assert check(declared + in_text("inputs.x"), columns=("x",)).problems == ()
-    assert check(declared + in_text("inputs.x"), sets={"x": "1"}).problems == ()
+    assert check(declared + in_text("inputs.x"), overrides={"x": "1"}).problems == ()
     path = "  steps: [{id: a, request: {url: '/{{ inputs.x }}'}}]\n"
     assert codes(check(declared + path)) == [("warning", "unset_value")]
 
@@ -414,7 +414,7 @@ def test_a_secret_that_looks_like_what_answers_are_full_of_is_warned_of() -> Non
 )
 def test_a_given_sensitive_value_that_may_stand_anywhere_is_warned_of(check: Checker, value: str, warned: bool) -> None:
     declared = "  inputs: [{name: pin, type: string, sensitive: true}]\n" + uses("inputs.pin")
-    problems = check(declared, sets={"pin": value}).problems
+    problems = check(declared, overrides={"pin": value}).problems
     in_rows = check(declared, columns=("pin",), sampled={"pin": ["4111111111111111", value, value]}).problems
     assert [problem.code for problem in in_rows] == [problem.code for problem in problems]
     assert [problem.code for problem in problems] == (["common_value"] if warned else [])

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.runner import doctor
-from reqflo_ray.runner.doctor import Finding, Level, examine_process, examine_secrets, examine_store
-from reqflo_ray.store.storage import LocalStorage
+from reqflo_ray.runner.prepare import doctor
+from reqflo_ray.runner.prepare.doctor import Finding, Level, examine_process, examine_secrets, examine_store
+from reqflo_ray.storage.local import LocalStorage
 
 CANARY = "canary-4a0e-91bc"
 

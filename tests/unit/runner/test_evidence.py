@@ -12,7 +12,14 @@ from reqflo_ray.model.artifact import HttpStep, RequestTemplate
 from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import Status, StepRecord
-from reqflo_ray.runner.evidence import NOTHING_ASIDE, Attempt, EvidenceBuilder, MaskedAside, is_heavy, keep_heavy
+from reqflo_ray.runner.execute.response.evidence import (
+    NOTHING_ASIDE,
+    Attempt,
+    EvidenceBuilder,
+    MaskedAside,
+    is_heavy,
+    keep_heavy,
+)
 from reqflo_ray.secrets.redactor import WITHHELD, Redactor
 
 TOKEN = "k8Jq2mZx5Lw9Tt41"

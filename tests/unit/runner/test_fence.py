@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from reqflo_ray.errors import StoreError
-from reqflo_ray.runner.fence import Fence
+from reqflo_ray.runner.execute.fence import Fence
 
 
 class Looks:

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 from scripted import WORKSPACE
-from staging_hands import Hands
+from staging_executors import UnorderedExecutor
 
 from reqflo_ray.errors import DefinitionError, UsageError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
 from reqflo_ray.model.plan import DatasetSource, RunRecord
 from reqflo_ray.model.workers import WorkerRange
-from reqflo_ray.runner.launch import RunRequest, make_record, prepare, staging
-from reqflo_ray.runner.listener import SilentListener
-from reqflo_ray.store.artifacts import save_artifact
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import read_plan
-from reqflo_ray.store.staging_jobs import Job, Report
-from reqflo_ray.store.storage import LocalStorage
+from reqflo_ray.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray.runner.progress.listener import SilentListener
+from reqflo_ray.runs.folder.artifacts import save_artifact
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.staging.jobs import Job, Report
+from reqflo_ray.runs.staging.rows import read_plan
+from reqflo_ray.storage.local import LocalStorage
 
 JOURNEY = """\
 journey:
@@ -90,7 +90,9 @@ class Ear(SilentListener):
         self.heard.append((backend, reason))
 
 
-def _staged(folder: Path, run_id: str, files: tuple[str, ...], crew: Hands | None) -> tuple[list[tuple[str, str]], Any]:
+def _staged(
+    folder: Path, run_id: str, files: tuple[str, ...], executor: UnorderedExecutor | None
+) -> tuple[list[tuple[str, str]], Any]:
     """What is said, and the plan, of a run of these files."""
     artifact = Artifact(journey=JourneyIdentity(name="one"))
     source = DatasetSource(files=files, key_column="item")
@@ -104,7 +106,7 @@ def _staged(folder: Path, run_id: str, files: tuple[str, ...], crew: Hands | Non
     )
     run, ear = RunFolder(LocalStorage(folder / "store"), run_id), Ear()
     run.create_run(record)
-    staging(run, workers=WorkerRange(1, 1), crew=crew, listener=ear)(record, artifact)
+    staging(run, workers=WorkerRange(1, 1), executor=executor, listener=ear)(record, artifact)
     return ear.heard, read_plan(run.storage, run_id)
 
 
@@ -116,10 +118,10 @@ def _files(folder: Path, count: int) -> tuple[str, ...]:
 
 
 def test_a_large_dataset_in_pieces_is_staged_by_the_crew_and_that_is_said(tmp_path: Path) -> None:
-    files, crew = _files(tmp_path, 3), Hands()
-    heard, plan = _staged(tmp_path, "together", files, crew)
+    files, executor = _files(tmp_path, 3), UnorderedExecutor()
+    heard, plan = _staged(tmp_path, "together", files, executor)
     assert heard == [("ray", "the dataset has 0 MB in 3 pieces")]
-    assert crew.done
+    assert executor.done
     assert plan == _staged(tmp_path, "alone", files, None)[1]
     assert sum(shard.rows for shard in plan) == 90
 
@@ -128,17 +130,17 @@ def test_a_large_dataset_in_pieces_is_staged_by_the_crew_and_that_is_said(tmp_pa
 def test_a_dataset_that_is_small_or_in_one_piece_is_staged_by_the_driver_without_a_word(
     tmp_path: Path, count: int, least_bytes: int
 ) -> None:
-    crew = Hands()
-    crew.least_bytes = least_bytes
-    heard, plan = _staged(tmp_path, "run", _files(tmp_path, count), crew)
-    assert (heard, crew.done) == ([], [])
+    executor = UnorderedExecutor()
+    executor.least_bytes = least_bytes
+    heard, plan = _staged(tmp_path, "run", _files(tmp_path, count), executor)
+    assert (heard, executor.done) == ([], [])
     assert sum(shard.rows for shard in plan) == 30 * count
 
 
 def test_a_dataset_that_only_the_driver_can_see_is_staged_by_the_driver_and_that_is_said(tmp_path: Path) -> None:
     files = _files(tmp_path, 3)
 
-    class Elsewhere(Hands):
+    class Elsewhere(UnorderedExecutor):
         def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
             (tmp_path / "2.csv").rename(tmp_path / "hidden")
             reports = list(super().carry_out(folder, jobs))

@@ -12,7 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from virtual_time import VirtualClock, run_in_virtual_time
 
-from reqflo_ray.runner.pacing import Grant, LocalPacer, Pacer, Schedule, SharedPacer, Unpaced, choose_pacer
+from reqflo_ray.runner.execute.worker.pacing import (
+    Grant,
+    LocalPacer,
+    Pacer,
+    Schedule,
+    SharedPacer,
+    Unpaced,
+    choose_pacer,
+)
 
 
 class Workers:

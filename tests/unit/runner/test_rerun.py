@@ -7,20 +7,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from staging_hands import Hands
+from staging_executors import UnorderedExecutor
 
 from reqflo_ray.errors import NothingSelectedError, StoreError
 from reqflo_ray.model.artifact import Artifact, JourneyIdentity
 from reqflo_ray.model.plan import Plan, Row
 from reqflo_ray.model.workers import WorkerRange
-from reqflo_ray.runner.listener import SilentListener
-from reqflo_ray.runner.rerun import staging_again, statuses_to_rerun
-from reqflo_ray.store import layout
-from reqflo_ray.store.completion import complete
-from reqflo_ray.store.parallel_staging import BYTES_OF_ROW, Crew
-from reqflo_ray.store.run_folder import RunFolder
-from reqflo_ray.store.staging import RowSink, read_plan, read_rows, write_plan
-from reqflo_ray.store.staging_jobs import Job, Report
+from reqflo_ray.runner.prepare.rerun import staging_again, statuses_to_rerun
+from reqflo_ray.runner.progress.listener import SilentListener
+from reqflo_ray.runs.folder import layout
+from reqflo_ray.runs.folder.completion import complete
+from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray.runs.staging.jobs import Job, Report
+from reqflo_ray.runs.staging.parallel import BYTES_OF_ROW, StagingExecutor
+from reqflo_ray.runs.staging.rows import RowSink, read_plan, read_rows, write_plan
 
 ARTIFACT = Artifact(journey=JourneyIdentity(name="place-order"))
 SHARDS, ROWS, FAIL_EVERY = 5, 6, 4
@@ -54,12 +54,12 @@ def _row(number: int) -> Row:
 
 
 def _staged(
-    runs: Any, earlier: RunFolder, run_id: str, *, failed: bool, crew: Crew | None = None
+    runs: Any, earlier: RunFolder, run_id: str, *, failed: bool, executor: StagingExecutor | None = None
 ) -> tuple[list[Row], list[bytes], list[tuple[str, str]]]:
     """The rows of a rerun, the bytes of their files, and what was said."""
     folder, ear = RunFolder(runs.storage, run_id), Ear()
     statuses = statuses_to_rerun(failed=failed, include_inconclusive=False)
-    stage = staging_again(folder, earlier, statuses, WorkerRange(1, 1), crew=crew, listener=ear)
+    stage = staging_again(folder, earlier, statuses, WorkerRange(1, 1), executor=executor, listener=ear)
     folder.create_run(msgspec.structs.replace(earlier.load_run(), run_id=run_id, rerun_of=earlier.run_id))
     stage(folder.load_run(), ARTIFACT)
     plan = read_plan(folder.storage, run_id) or Plan()
@@ -78,29 +78,29 @@ def test_rows_are_numbered_anew_and_are_the_same_to_the_byte_whoever_stages_them
     chosen = range(0, SHARDS * ROWS, FAIL_EVERY if failed else 1)
     assert alone == [msgspec.structs.replace(_row(number), index=index) for index, number in enumerate(chosen)]
     assert heard == []
-    crew = Hands(job_bytes)
-    assert _staged(runs, earlier, "together", failed=failed, crew=crew)[1] == files
-    assert crew.done
+    executor = UnorderedExecutor(job_bytes)
+    assert _staged(runs, earlier, "together", failed=failed, executor=executor)[1] == files
+    assert executor.done
 
 
 def test_many_rows_are_staged_by_the_crew_and_that_is_said(runs: Any, earlier: RunFolder) -> None:
-    crew = Hands()
-    assert _staged(runs, earlier, "many", failed=True, crew=crew)[2] == [("ray", "8 rows of run `earlier`")]
-    crew = Hands()
-    crew.least_bytes = 9 * BYTES_OF_ROW
-    assert _staged(runs, earlier, "few", failed=True, crew=crew)[2] == []
-    assert not crew.done
+    executor = UnorderedExecutor()
+    assert _staged(runs, earlier, "many", failed=True, executor=executor)[2] == [("ray", "8 rows of run `earlier`")]
+    executor = UnorderedExecutor()
+    executor.least_bytes = 9 * BYTES_OF_ROW
+    assert _staged(runs, earlier, "few", failed=True, executor=executor)[2] == []
+    assert not executor.done
 
 
 def test_a_crew_that_does_not_see_the_store_leaves_it_to_the_driver_and_that_is_said(
     runs: Any, earlier: RunFolder
 ) -> None:
-    class Elsewhere(Hands):
+    class Elsewhere(UnorderedExecutor):
         def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
             yield from list(super().carry_out(folder, jobs))[:1]
             yield Report(number=1, unseen="/elsewhere")
 
-    rows, _, heard = _staged(runs, earlier, "again", failed=False, crew=Elsewhere())
+    rows, _, heard = _staged(runs, earlier, "again", failed=False, executor=Elsewhere())
     assert len(rows) == SHARDS * ROWS
     assert [backend for backend, _ in heard] == ["ray", "local"] and "/elsewhere" in heard[1][1]
 

@@ -22,9 +22,11 @@ from reqflo_ray.errors import StoreError
 from reqflo_ray.journal import writer as journal_writer
 from reqflo_ray.model.journal import Completion
 from reqflo_ray.model.results import ShardOutcome, ShardReport, exit_code
-from reqflo_ray.runner import attempts, evidence, row, shard, shard_files
-from reqflo_ray.runner.containment import told
-from reqflo_ray.runner.row_context import RowContext, Suspended
+from reqflo_ray.runner.execute import shard, shard_files
+from reqflo_ray.runner.execute.response import evidence
+from reqflo_ray.runner.execute.row import attempts, row
+from reqflo_ray.runner.execute.row.containment import told
+from reqflo_ray.runner.execute.row.context import RowContext, Suspended
 from reqflo_ray.secrets.redactor import Redactor
 
 _ROW = 1

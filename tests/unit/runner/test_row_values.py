@@ -10,7 +10,7 @@ from scripted import Journey, ok
 from reqflo_ray.model import json_text
 from reqflo_ray.model.exchange import TransportResponse
 from reqflo_ray.model.results import Status
-from reqflo_ray.runner.row_context import Suspended
+from reqflo_ray.runner.execute.row.context import Suspended
 
 JOURNEY = """\
 journey:

@@ -12,7 +12,7 @@ from reqflo_ray.errors import ReqfloError
 from reqflo_ray.model.exchange import FailureKind, TransportFailure
 from reqflo_ray.model.plan import Evidence
 from reqflo_ray.model.results import ResendReason, Status
-from reqflo_ray.runner.row_context import Suspended
+from reqflo_ray.runner.execute.row.context import Suspended
 
 TWO_STEPS = """\
 journey:

@@ -15,9 +15,9 @@ from scripted import Journey, ok
 
 from reqflo_ray.model.exchange import TransportFailure, TransportResponse
 from reqflo_ray.model.results import ResendReason, Status
-from reqflo_ray.runner.row import RowOutcome
-from reqflo_ray.runner.row_context import Suspended
-from reqflo_ray.store.sealing import Sealer
+from reqflo_ray.runner.execute.row.context import Suspended
+from reqflo_ray.runner.execute.row.row import RowOutcome
+from reqflo_ray.runs.folder.sealing import Sealer
 
 CANARY = 'cnry/token+4gT2~vv"3'
 CARD = "4111-1111-1111"

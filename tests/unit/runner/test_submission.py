@@ -10,10 +10,10 @@ import pytest
 
 from reqflo_ray.errors import DatasetError, UsageError
 from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, Given, GivenSource, RunRecord
+from reqflo_ray.model.plan import DatasetSource, InputSource, InputValue, RunRecord
 from reqflo_ray.model.values import Literal, Namespace, Node, Reference
-from reqflo_ray.runner import submission
-from reqflo_ray.runner.submission import Order, Submission, own_version, pack, unpack
+from reqflo_ray.runner.prepare import submission
+from reqflo_ray.runner.prepare.submission import Order, Submission, own_version, pack, unpack
 
 SENSITIVE = Input(name="password", sensitive=True)
 PLAIN = Input(name="city")
@@ -28,7 +28,7 @@ def a_submission(
         created_at="2026-01-01T00:00:00Z",
         artifact="a",
         journey="j",
-        given={name: Given(node=node, source=GivenSource.SET) for name, node in (given or {}).items()},
+        inputs={name: InputValue(node=node, source=InputSource.SET) for name, node in (given or {}).items()},
         dataset=DatasetSource(files=files, columns=columns) if files else None,
     )
     artifact = Artifact(journey=JourneyIdentity(name="j"), inputs=(SENSITIVE, PLAIN))
@@ -97,7 +97,7 @@ def test_a_sensitive_value_does_not_travel(folder: Path) -> None:
 def test_a_sensitive_value_that_is_a_secret_travels_by_name(folder: Path) -> None:
     reference = Reference(Namespace.SECRETS, "PASSWORD")
     pack(folder, a_submission(given={"password": reference}), ship_data=True)
-    assert unpack(folder).record.given["password"].node == reference
+    assert unpack(folder).record.inputs["password"].node == reference
 
 
 def test_a_sensitive_column_does_not_travel(folder: Path, data: Path) -> None:
