@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.demo.server import ServerOptions
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = 8480

@@ -2,7 +2,7 @@
 
 import sys
 
-from reqflo_ray.cli.door import main
+from reqflo_ray._internal.cli.door import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,7 +12,7 @@ from example_workspace import CLIENT_SECRET, copy_example
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from reqflo_ray.demo.process import DemoServer
+from reqflo_ray._internal.demo.process import DemoServer
 
 # How long an example takes says how busy the machine is, and nothing about the law that it is an example of.
 settings.register_profile("reqflo-ray", deadline=None)

@@ -40,16 +40,16 @@ def _mark_calls(owner: Any, name: str, before: str, after: str) -> None:
 
 def main() -> int:
     """Run; the code that the command exits with."""
-    from reqflo_ray import api
-    from reqflo_ray.cli.main import main as command
-    from reqflo_ray.runner.drive.drive import drive
-    from reqflo_ray.runs.folder.run_folder import RunFolder
-    from reqflo_ray.storage.open import open_storage
+    from reqflo_ray._internal import api
+    from reqflo_ray._internal.cli.main import main as command
+    from reqflo_ray._internal.runner.drive.drive import drive
+    from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+    from reqflo_ray._internal.storage.open import open_storage
 
     _mark_calls(api, "prepare", "interpreter, imports, command line", "compile and check")
     _mark_calls(drive, "_plan", "record, epoch, artifact", "stage")
     if "ray" in sys.argv:
-        from reqflo_ray.ray_cluster.backend import RayBackend
+        from reqflo_ray._internal.ray_cluster.backend import RayBackend
 
         _mark_calls(RayBackend, "_start_embedded", "choose the backend", "import Ray, ray.init")
         _mark_calls(RayBackend, "run", "wait for the cluster's nodes", "")

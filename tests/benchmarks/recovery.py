@@ -16,12 +16,12 @@ from contextlib import suppress
 from measurement import Measurement
 from workbench import COMMAND, Workbench, median
 
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.journal.replay import replay
-from reqflo_ray.model.journal import Intent
-from reqflo_ray.runs.folder.owner import Liveness, liveness
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.staging.rows import read_plan
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.journal.replay import replay
+from reqflo_ray._internal.model.journal import Intent
+from reqflo_ray._internal.runs.folder.owner import Liveness, liveness
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.rows import read_plan
 
 _PATIENCE = 120.0
 _STEPS = ("token", "create", "read")

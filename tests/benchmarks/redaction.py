@@ -14,12 +14,12 @@ import time
 from measurement import Measurement
 from workbench import Workbench
 
-from reqflo_ray.model.artifact import HttpStep, RequestTemplate
-from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
-from reqflo_ray.model.plan import Evidence
-from reqflo_ray.model.results import Status
-from reqflo_ray.runner.execute.response.evidence import Attempt, EvidenceBuilder
-from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray._internal.model.artifact import HttpStep, RequestTemplate
+from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.plan import Evidence
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.runner.execute.response.evidence import Attempt, EvidenceBuilder
+from reqflo_ray._internal.secrets.redactor import Redactor
 
 _BATCH = 500
 _BATCHES = 40

@@ -16,18 +16,18 @@ import msgspec
 from measurement import Measurement
 from workbench import Workbench
 
-from reqflo_ray.journal.replay import RowHistory
-from reqflo_ray.journal.writer import JournalWriter
-from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
-from reqflo_ray.model.plan import Durability, Row
-from reqflo_ray.runner.execute.fence import Fence
-from reqflo_ray.runner.execute.row.context import ShardAttempt
-from reqflo_ray.runner.execute.row.row import RowRunner
-from reqflo_ray.runner.execute.worker.worker import open_worker
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.folder.sealing import make_sealer
-from reqflo_ray.runs.staging.rows import read_plan, read_rows
+from reqflo_ray._internal.journal.replay import RowHistory
+from reqflo_ray._internal.journal.writer import JournalWriter
+from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.plan import Durability, Row
+from reqflo_ray._internal.runner.execute.fence import Fence
+from reqflo_ray._internal.runner.execute.row.context import ShardAttempt
+from reqflo_ray._internal.runner.execute.row.row import RowRunner
+from reqflo_ray._internal.runner.execute.worker.worker import open_worker
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import make_sealer
+from reqflo_ray._internal.runs.staging.rows import read_plan, read_rows
 
 _BATCHES = 40
 _HEADERS = (

@@ -6,11 +6,11 @@ import json
 import sys
 import time
 
-from reqflo_ray import api
-from reqflo_ray.datasets.preview import read_columns
-from reqflo_ray.model.plan import DatasetSource
-from reqflo_ray.runs.staging.rows import RowSink, choose_rows_per_shard, stage
-from reqflo_ray.storage.open import open_storage
+from reqflo_ray._internal import api
+from reqflo_ray._internal.datasets.preview import read_columns
+from reqflo_ray._internal.model.plan import DatasetSource
+from reqflo_ray._internal.runs.staging.rows import RowSink, choose_rows_per_shard, stage
+from reqflo_ray._internal.storage.open import open_storage
 
 WORKERS = 2
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from reqflo_ray.cli.main import main
-from reqflo_ray.journal.writer import JournalWriter
-from reqflo_ray.model.journal import Completion, Intent, JournalRecord
-from reqflo_ray.runner.execute import shard
+from reqflo_ray._internal.cli.main import main
+from reqflo_ray._internal.journal.writer import JournalWriter
+from reqflo_ray._internal.model.journal import Completion, Intent, JournalRecord
+from reqflo_ray._internal.runner.execute import shard
 
 
 class NoJournal(JournalWriter):

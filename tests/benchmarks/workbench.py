@@ -19,10 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.demo.server import ServerOptions
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.storage.open import open_storage
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.storage.open import open_storage
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("reqflo-ray")

@@ -13,11 +13,11 @@ from disturbed_run import COMMAND, DATASET, eventually
 from example_workspace import copy_example
 from network import CannotMakeNetworks, Network, Place, processes_in
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.demo.server import ServerOptions
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.storage.local import LocalStorage
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.timeout(300)]
 

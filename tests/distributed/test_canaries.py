@@ -27,9 +27,9 @@ from leaky_api import LeakyApi
 from output_formats import answer_formats, report_formats
 from secret_manager import Manager, serving
 
-from reqflo_ray.analysis.export import Format
-from reqflo_ray.cli.display.terminal import Terminal
-from reqflo_ray.cli.main import COMMANDS, run_command_line
+from reqflo_ray._internal.analysis.export import Format
+from reqflo_ray._internal.cli.display.terminal import Terminal
+from reqflo_ray._internal.cli.main import COMMANDS, run_command_line
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

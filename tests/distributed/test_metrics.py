@@ -15,7 +15,7 @@ from command_process import CommandProcess
 from disturbed_run import eventually
 from echo_api import EchoApi
 
-from reqflo_ray.ray_cluster.metrics import METRICS, PREFIX
+from reqflo_ray._internal.ray_cluster.metrics import METRICS, PREFIX
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

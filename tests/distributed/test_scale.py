@@ -19,9 +19,9 @@ from disturbed_run import RUN_ID, DisturbedRun, eventually
 from example_workspace import child_environment, copy_example
 from scaling_cluster import ScalingCluster
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.demo.server import ServerOptions
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -129,7 +129,7 @@ def test_a_cluster_without_workers_grows_with_the_pool_and_the_head_stays_free(
 # The command, in a process that waits for seconds where others wait for minutes.
 _IMPATIENT = """
 import sys
-from reqflo_ray.cli.main import main
+from reqflo_ray._internal.cli.main import main
 from reqflo_ray.distributed import pool
 pool._WARN_SECONDS, pool._GIVE_UP_SECONDS = 2.0, 10.0
 sys.exit(main())

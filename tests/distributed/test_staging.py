@@ -17,15 +17,15 @@ import pytest
 from command_process import CommandProcess
 from disturbed_run import eventually
 
-from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, RunRecord
-from reqflo_ray.model.values import ValueType
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.artifacts import save_artifact
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.folder.sealing import make_sealer
-from reqflo_ray.runs.staging.rows import RowSink, read_plan, stage
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity
+from reqflo_ray._internal.model.plan import DatasetSource, RunRecord
+from reqflo_ray._internal.model.values import ValueType
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.artifacts import save_artifact
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import make_sealer
+from reqflo_ray._internal.runs.staging.rows import RowSink, read_plan, stage
+from reqflo_ray._internal.storage.local import LocalStorage
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

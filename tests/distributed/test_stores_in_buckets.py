@@ -10,8 +10,8 @@ from command_process import CommandProcess
 from disturbed_run import DATASET
 from example_workspace import child_environment, copy_example
 
-from reqflo_ray import api
-from reqflo_ray.demo.process import DemoServer
+from reqflo_ray._internal import api
+from reqflo_ray._internal.demo.process import DemoServer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -22,11 +22,11 @@ from cluster_head import ClusterHead
 from disturbed_run import COMMAND, DATASET, eventually
 from example_workspace import CLIENT_SECRET, copy_example
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.owner import Owner
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.storage.open import open_storage
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.owner import Owner
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.storage.open import open_storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

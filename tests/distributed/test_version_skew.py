@@ -13,7 +13,9 @@ from example_workspace import child_environment, copy_example
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 # The command, in a process whose Ray says of itself that it is another one.
-_OTHER_RAY = "import sys, ray; ray.__version__ = '2.1.0'; from reqflo_ray.cli.main import main; sys.exit(main())"
+_OTHER_RAY = (
+    "import sys, ray; ray.__version__ = '2.1.0'; from reqflo_ray._internal.cli.main import main; sys.exit(main())"
+)
 
 
 def test_a_cluster_with_another_ray_is_refused_with_both_versions(cluster: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from disturbed_run import DisturbedRun, eventually, everybody
 
-from reqflo_ray.runs.folder.owner import is_provably_gone
+from reqflo_ray._internal.runs.folder.owner import is_provably_gone
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

@@ -11,7 +11,7 @@ import pytest
 from simulated_example import JOURNEYS, SimulatedExample
 from simulated_run import SimulatedRun, artifact_that_must_not_repeat
 
-from reqflo_ray.model.results import ShardOutcome
+from reqflo_ray._internal.model.results import ShardOutcome
 
 
 def _always_replay(run: SimulatedRun) -> int:

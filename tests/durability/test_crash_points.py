@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from simulated_run import RUN_ID, SimulatedRun, artifact_that_must_not_repeat, reference_artifact
 from simulation import Bomb, Disk, SimulatedStorage, SleepBomb
 
-from reqflo_ray.model.plan import Durability
-from reqflo_ray.model.results import ShardOutcome, ShardReport
-from reqflo_ray.runs.folder.owner import Owner
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.model.plan import Durability
+from reqflo_ray._internal.model.results import ShardOutcome, ShardReport
+from reqflo_ray._internal.runs.folder.owner import Owner
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -18,12 +18,12 @@ from example_workspace import CLIENT_SECRET, child_environment, copy_example
 from simulated_run import SimulatedRun, artifact_that_must_not_repeat
 from simulation import Bomb, Disk, OneStepBomb
 
-from reqflo_ray import api
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.errors import IntegrityError
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.journal.records import FILE_HEADER_SIZE, FORMAT, magic
-from reqflo_ray.model.journal import Completion, Intent
+from reqflo_ray._internal import api
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.errors import IntegrityError
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.journal.records import FILE_HEADER_SIZE, FORMAT, magic
+from reqflo_ray._internal.model.journal import Completion, Intent
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -156,7 +156,7 @@ def test_a_flipped_bit_is_reported_and_no_order_is_placed_twice_for_it(
 
 
 def _rows_elsewhere(killed: Killed, path: Path) -> set[int]:
-    from reqflo_ray.runs.staging.rows import read_plan
+    from reqflo_ray._internal.runs.staging.rows import read_plan
 
     plan = read_plan(killed.run.oracle.folder.storage, RUN_ID) or ()
     return {

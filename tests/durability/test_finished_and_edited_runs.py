@@ -10,9 +10,9 @@ from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from disturbed_run import RUN_ID, DisturbedRun
 from example_workspace import CLIENT_SECRET
 
-from reqflo_ray import api
-from reqflo_ray.errors import RunConflictError
-from reqflo_ray.runs.upkeep.history import RunState
+from reqflo_ray._internal import api
+from reqflo_ray._internal.errors import RunConflictError
+from reqflo_ray._internal.runs.upkeep.history import RunState
 
 pytestmark = pytest.mark.timeout(300)
 

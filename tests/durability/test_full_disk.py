@@ -16,13 +16,13 @@ from example_workspace import CLIENT_SECRET
 from simulated_run import SimulatedRun
 from simulation import Bomb, FullDisk
 
-from reqflo_ray import api
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.demo.server import ServerOptions
-from reqflo_ray.errors import Problem
-from reqflo_ray.model.results import ShardOutcome
-from reqflo_ray.runner.progress.listener import SilentListener
-from reqflo_ray.storage import local as local_storage
+from reqflo_ray._internal import api
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.model.results import ShardOutcome
+from reqflo_ray._internal.runner.progress.listener import SilentListener
+from reqflo_ray._internal.storage import local as local_storage
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,16 +9,16 @@ import pytest
 from simulated_run import RUN_ID, SimulatedRun
 from simulation import Bomb, Crash, SimulatedStorage
 
-from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.model.results import Counts, Failure, Status, Verdict
-from reqflo_ray.runner.drive.drive import drive
-from reqflo_ray.runner.execute.worker.clock import SystemClock
-from reqflo_ray.runner.progress.listener import SilentListener
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.artifacts import save_artifact
-from reqflo_ray.runs.folder.completion import clean_up, complete
-from reqflo_ray.runs.folder.owner import this_process
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict
+from reqflo_ray._internal.runner.drive.drive import drive
+from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
+from reqflo_ray._internal.runner.progress.listener import SilentListener
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.artifacts import save_artifact
+from reqflo_ray._internal.runs.folder.completion import clean_up, complete
+from reqflo_ray._internal.runs.folder.owner import this_process
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 
 def _judgement(record: RunRecord, counts: Counts, failures: list[Failure]) -> Verdict:

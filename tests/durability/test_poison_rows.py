@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from simulated_run import SimulatedRun
 from simulation import Bomb, Crash, Disk, SimulatedShop, SimulatedTransport
 
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.model.exchange import Exchange, TransportRequest
-from reqflo_ray.model.journal import Solo
-from reqflo_ray.model.results import ShardOutcome, ShardReport, exit_code
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.model.exchange import Exchange, TransportRequest
+from reqflo_ray._internal.model.journal import Solo
+from reqflo_ray._internal.model.results import ShardOutcome, ShardReport, exit_code
 
 # Two to suspect it, three to prove it.
 _MOST_DEATHS = 5

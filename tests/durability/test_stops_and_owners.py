@@ -9,8 +9,8 @@ import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from disturbed_run import COMMAND, DisturbedRun, eventually, everybody
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.demo.server import ServerOptions
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
 
 pytestmark = pytest.mark.timeout(300)
 

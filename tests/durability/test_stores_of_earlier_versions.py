@@ -18,10 +18,10 @@ from example_workspace import CLIENT_SECRET
 from threaded_api import QuietHandler, ThreadedApi
 
 import reqflo_ray
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.model.journal import Completion
-from reqflo_ray.model.results import Status
-from reqflo_ray.reports.formats import FORMATS
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.model.journal import Completion
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.reports.formats import FORMATS
 
 STORES = Path(__file__).parents[1] / "data" / "stores"
 VERSIONS = sorted(folder.name for folder in STORES.iterdir())

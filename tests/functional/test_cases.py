@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from echo_api import EchoApi
 
-from reqflo_ray.demo.process import DemoServer
+from reqflo_ray._internal.demo.process import DemoServer
 
 CASES = Path(__file__).parent / "cases"
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"

@@ -53,7 +53,7 @@ import os, sys
 for descriptor in (0, 1, 2):
     os.close(descriptor)
 import reqflo_ray
-from reqflo_ray.runner.progress.listener import SilentListener
+from reqflo_ray._internal.runner.progress.listener import SilentListener
 
 class Look(SilentListener):
     seen = set()

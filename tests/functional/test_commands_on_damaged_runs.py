@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from reqflo_ray.errors import StoreError
-from reqflo_ray.runs.results import checked_files
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.runs.results import checked_files
+from reqflo_ray._internal.storage.local import LocalStorage
 
 STORES = Path(__file__).parents[1] / "data" / "stores" / "v0.1.0"
 RUNS = {"finished": "nightly-1", "interrupted": "nightly-2"}

@@ -12,7 +12,7 @@ import pytest
 # The children send themselves signals: nothing has to be waited for, and nothing comes at another moment.
 _PRELUDE = """
 import os, signal, sys, time
-from reqflo_ray import process
+from reqflo_ray._internal import process
 process._UNWIND_SECONDS = 0.5
 
 def send(*numbers):

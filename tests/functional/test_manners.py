@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from command_line import PROGRAM, RUN_ORDERS
 
-from reqflo_ray.cli.main import COMMANDS
-from reqflo_ray.demo.process import DemoServer, ServerOptions
+from reqflo_ray._internal.cli.main import COMMANDS
+from reqflo_ray._internal.demo.process import DemoServer, ServerOptions
 
 
 def _environment(**extra: str) -> dict[str, str]:
@@ -110,7 +110,7 @@ def test_a_bar_leaves_a_silent_terminal_in_ci(orders: Path) -> None:
 def test_a_log_gets_a_line_of_progress_now_and_then(
     orders: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reqflo_ray.cli.display.progress.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("reqflo_ray._internal.cli.display.progress.SECONDS_BETWEEN_LINES", 0.0)
     with DemoServer(ServerOptions(port=0, latency_ms=300)) as slow:
         environments = orders / "environments" / "environments.yaml"
         lines = environments.read_text().splitlines()

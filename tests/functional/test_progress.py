@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from echo_api import EchoApi
 
-from reqflo_ray import api
-from reqflo_ray.runner.progress.listener import Progress, SilentListener
+from reqflo_ray._internal import api
+from reqflo_ray._internal.runner.progress.listener import Progress, SilentListener
 
 ROWS = 400  # in shards of 100: of 1.5 s or more each, at four rows in flight
 

@@ -11,10 +11,16 @@ from typing import Any
 import pytest
 
 import reqflo_ray
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.errors import DatasetError, DefinitionError, NothingSelectedError, RunConflictError, UsageError
-from reqflo_ray.model.plan import Evidence
-from reqflo_ray.model.results import Status
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.errors import (
+    DatasetError,
+    DefinitionError,
+    NothingSelectedError,
+    RunConflictError,
+    UsageError,
+)
+from reqflo_ray._internal.model.plan import Evidence
+from reqflo_ray._internal.model.results import Status
 
 NAMES = ("RunRequest", "check", "compile", "open_store", "rerun", "resume", "run", "schema", "submit", "write_reports")
 
@@ -178,7 +184,7 @@ def test_a_dataset_without_a_row_selects_nothing(
         ({"workspace": Path("/nowhere")}, UsageError, "no_workspace"),
         ({"environment": "stagin"}, DefinitionError, "unknown_environment"),
         ({"data": ("no.csv",)}, DatasetError, "no_such_file"),
-        ({"sets": {"order_ref": "a", "customer_id": "c", "total": "lots"}}, DefinitionError, "wrong_type"),
+        ({"overrides": {"order_ref": "a", "customer_id": "c", "total": "lots"}}, DefinitionError, "wrong_type"),
         ({"run_id": "../up"}, UsageError, "invalid_run_id"),
         ({"artifact": Path("no.json"), "journey": ""}, UsageError, "unreadable_artifact"),
     ],
@@ -186,14 +192,14 @@ def test_a_dataset_without_a_row_selects_nothing(
 def test_what_cannot_be_run_is_an_error_with_its_code(
     orders: Callable[..., Any], facts: dict[str, Any], error: type[Exception], code: str
 ) -> None:
-    given = {"sets": {"order_ref": "a", "customer_id": "c", "total": "1"}}
+    given = {"overrides": {"order_ref": "a", "customer_id": "c", "total": "1"}}
     with pytest.raises(error) as refused:
         reqflo_ray.run(orders(**{**given, **facts}))
     assert refused.value.code == code  # type: ignore[attr-defined]
 
 
 def test_evidence_of_nothing_keeps_the_verdicts(orders: Callable[..., Any], tmp_path: Path) -> None:
-    facts = {"sets": {"order_ref": "a", "customer_id": "c", "total": "1"}, "evidence": Evidence.NONE}
+    facts = {"overrides": {"order_ref": "a", "customer_id": "c", "total": "1"}, "evidence": Evidence.NONE}
     outcome = reqflo_ray.run(orders(**facts))
     row = reqflo_ray.open_store(outcome.store).row("latest", "0")
     assert [step["status"] for step in row.steps] == ["passed"] * 3
@@ -211,7 +217,7 @@ def test_checking_loads_neither_ray_nor_an_http_library() -> None:
 
 
 def test_the_program_itself_loads_nothing_heavy() -> None:
-    loaded = _modules_after("import reqflo_ray.cli.main")
+    loaded = _modules_after("import reqflo_ray._internal.cli.main")
     assert not loaded & {"ray", "pyarrow", "aiohttp", "httpx", "duckdb", "pydantic", "ruamel"}
 
 
@@ -220,8 +226,12 @@ def test_the_program_itself_loads_nothing_heavy() -> None:
 )
 def test_a_worker_never_sees_the_compiler(module: str) -> None:
     # Ray itself brings pydantic into its workers: only what our own module asks for is looked at.
-    code = f"import sys; sys.modules['ray'] = type(sys)('ray'); import reqflo_ray.{module}"
+    code = f"import sys; sys.modules['ray'] = type(sys)('ray'); import reqflo_ray._internal.{module}"
     loaded = _modules_after(code)
-    assert f"reqflo_ray.{module}" in loaded
-    assert not {name for name in loaded if name.startswith(("reqflo_ray.compiler", "reqflo_ray.api", "reqflo_ray.cli"))}
+    assert f"reqflo_ray._internal.{module}" in loaded
+    assert not {
+        name
+        for name in loaded
+        if name.startswith(("reqflo_ray._internal.compiler", "reqflo_ray._internal.api", "reqflo_ray._internal.cli"))
+    }
     assert not loaded & {"pydantic", "ruamel", "typer", "duckdb"}

@@ -12,8 +12,8 @@ import junit_rules
 import pytest
 from command_line import RUN_ORDERS
 
-from reqflo_ray.errors import UsageError
-from reqflo_ray.reports.formats import FORMATS
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.reports.formats import FORMATS
 
 DATA = "data/orders.csv"
 

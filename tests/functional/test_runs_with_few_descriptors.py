@@ -67,7 +67,7 @@ def test_a_low_limit_that_can_be_raised_is_raised_without_a_word(orders: Path) -
 
 _USED_UP = """
 import os, sys, reqflo_ray
-from reqflo_ray.runner.progress.listener import SilentListener
+from reqflo_ray._internal.runner.progress.listener import SilentListener
 
 class Holder(SilentListener):
     held, told, freed = [], [], 0

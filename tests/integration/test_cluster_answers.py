@@ -10,8 +10,8 @@ from importlib.metadata import version
 
 import pytest
 
-from reqflo_ray.errors import ClusterError
-from reqflo_ray.ray_cluster.address import ClusterAddress, check_cluster
+from reqflo_ray._internal.errors import ClusterError
+from reqflo_ray._internal.ray_cluster.address import ClusterAddress, check_cluster
 
 TOKEN = "made-up-token"
 Serve = Callable[[int, bytes], ClusterAddress]

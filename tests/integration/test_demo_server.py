@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.demo.server import ServerOptions
-from reqflo_ray.errors import ReqfloError
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
+from reqflo_ray._internal.errors import ReqfloError
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def _request_arrived(server: DemoServer) -> bool:
 def test_a_port_in_use_is_told_with_a_hint(server: DemoServer) -> None:
     port = str(urllib.parse.urlsplit(server.url).port)
     ended = subprocess.run(
-        [sys.executable, "-m", "reqflo_ray.demo", "--port", port], capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "reqflo_ray._internal.demo", "--port", port], capture_output=True, text=True, timeout=30
     )
     assert ended.returncode == 2
     assert ended.stdout == ""

@@ -12,13 +12,13 @@ from canaries import CANARIES, CLOUD_KEY, files_with_canaries, found_in, write_w
 from leaky_api import LeakyApi
 from secret_manager import Manager, serving
 
-from reqflo_ray import api
-from reqflo_ray.errors import RunConflictError, SecretError, UsageError
-from reqflo_ray.model.results import ShardReport
-from reqflo_ray.runner.execute import shard
-from reqflo_ray.runner.execute.row.row import RowRunner
-from reqflo_ray.runner.prepare.launch import RunRequest
-from reqflo_ray.runner.progress.run import RunProgress
+from reqflo_ray._internal import api
+from reqflo_ray._internal.errors import RunConflictError, SecretError, UsageError
+from reqflo_ray._internal.model.results import ShardReport
+from reqflo_ray._internal.runner.execute import shard
+from reqflo_ray._internal.runner.execute.row.row import RowRunner
+from reqflo_ray._internal.runner.prepare.launch import RunRequest
+from reqflo_ray._internal.runner.progress.run import RunProgress
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def request_for(tmp_path: Path, leaky: LeakyApi, monkeypatch: pytest.MonkeyPatch
             workspace=folder,
             data=(str(folder / "rows.jsonl"),),
             key="ref",
-            overrides={"pin": CANARIES["set"], **options.pop("sets", {})},
+            overrides={"pin": CANARIES["set"], **options.pop("overrides", {})},
             store=str(tmp_path / "store"),
             backend="local",
             **options,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.demo.process import DemoServer, ServerOptions
+from reqflo_ray._internal.demo.process import DemoServer, ServerOptions
 
 # What the children begin with: `hold()` opens whatever may be opened and gives it back `later` seconds from then.
 _PRELUDE = """
@@ -30,9 +30,9 @@ def hold(later):
 """
 
 _SENDS = """
-from reqflo_ray.http.factory import create_transport
-from reqflo_ray.model.exchange import TransportRequest
-from reqflo_ray.model.plan import HttpSettings
+from reqflo_ray._internal.http.factory import create_transport
+from reqflo_ray._internal.model.exchange import TransportRequest
+from reqflo_ray._internal.model.plan import HttpSettings
 engine, url, later = sys.argv[1], sys.argv[2], float(sys.argv[3])
 
 async def main():
@@ -53,7 +53,7 @@ asyncio.run(main())
 
 _WRITES = """
 from pathlib import Path
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.storage.local import LocalStorage
 storage = LocalStorage(Path(sys.argv[1]))
 storage.write("a", b"before")
 hold(0.3)
@@ -67,9 +67,9 @@ print(storage.read("a"), storage.list("folder"), storage.read("journal/c"))
 
 _NEVER = """
 from pathlib import Path
-from reqflo_ray import descriptors
-from reqflo_ray.errors import StoreError
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal import descriptors
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.storage.local import LocalStorage
 descriptors._PATIENCE_SECONDS = 0.2
 storage = LocalStorage(Path(sys.argv[1]))
 storage.write("a", b"before")
@@ -123,7 +123,7 @@ def test_a_store_that_waits_in_vain_says_why(tmp_path: Path) -> None:
 
 def test_a_low_soft_limit_is_raised_no_further_than_the_hard_one() -> None:
     code = """
-from reqflo_ray.descriptors import free_descriptors, raise_descriptor_limit
+from reqflo_ray._internal.descriptors import free_descriptors, raise_descriptor_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 300))
 raise_descriptor_limit(200)
 print(free_descriptors() >= 200, resource.getrlimit(resource.RLIMIT_NOFILE)[0] <= 300)

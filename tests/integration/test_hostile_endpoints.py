@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from peak_memory import forget_peak, peak_kib
 
-from reqflo_ray import api
-from reqflo_ray.cli.display.terminal import Terminal
-from reqflo_ray.cli.main import run_command_line
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.http.factory import create_transport
-from reqflo_ray.model.exchange import Exchange, FailureKind, TransportRequest
-from reqflo_ray.model.plan import HttpSettings
-from reqflo_ray.runner.prepare.launch import RunRequest
+from reqflo_ray._internal import api
+from reqflo_ray._internal.cli.display.terminal import Terminal
+from reqflo_ray._internal.cli.main import run_command_line
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.http.factory import create_transport
+from reqflo_ray._internal.model.exchange import Exchange, FailureKind, TransportRequest
+from reqflo_ray._internal.model.plan import HttpSettings
+from reqflo_ray._internal.runner.prepare.launch import RunRequest
 
 MIB = 2**20
 Get = Callable[..., Exchange]

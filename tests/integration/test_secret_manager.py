@@ -10,11 +10,11 @@ import grpc
 import pytest
 from secret_manager import CANARY, KEY, Manager, serving
 
-from reqflo_ray.errors import SecretError
-from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.secrets.gcp import GoogleSecretManager, RetryPolicy
-from reqflo_ray.secrets.redactor import Redactor
-from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray._internal.errors import SecretError
+from reqflo_ray._internal.model.plan import SecretReference, SecretSource
+from reqflo_ray._internal.secrets.gcp import GoogleSecretManager, RetryPolicy
+from reqflo_ray._internal.secrets.redactor import Redactor
+from reqflo_ray._internal.secrets.store import SecretStore
 
 _QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.02, call_timeout=5.0)
 

@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 import pytest
 
-from reqflo_ray.engine.judge import Judgement, judge
-from reqflo_ray.engine.program import Program, prepare
-from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.values.work import Unjudged, Work
-from reqflo_ray.model.artifact import (
+from reqflo_ray._internal.engine.judge import Judgement, judge
+from reqflo_ray._internal.engine.program import Program, prepare
+from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.engine.values.work import Unjudged, Work
+from reqflo_ray._internal.model.artifact import (
     Artifact,
     Assertion,
     AssertionType,
@@ -35,16 +35,16 @@ from reqflo_ray.model.artifact import (
     Poll,
     RequestTemplate,
 )
-from reqflo_ray.model.exchange import Exchange, Timings, TransportResponse
-from reqflo_ray.model.plan import Environment, Row, RunRecord, Service
-from reqflo_ray.model.results import Status
-from reqflo_ray.model.values import Literal, Namespace, Reference
-from reqflo_ray.runner.execute.response.evidence import keep_heavy
-from reqflo_ray.runner.execute.response.judging import STEPS_HERE, Judging
-from reqflo_ray.runner.execute.response.masking import NOT_MASKED, Masking
-from reqflo_ray.runner.execute.response.side_jobs import first_message
-from reqflo_ray.runner.execute.response.side_process import SideProcess, SideProcessDied, SideProcesses
-from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportResponse
+from reqflo_ray._internal.model.plan import Environment, Row, RunRecord, Service
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.model.values import Literal, Namespace, Reference
+from reqflo_ray._internal.runner.execute.response.evidence import keep_heavy
+from reqflo_ray._internal.runner.execute.response.judging import STEPS_HERE, Judging
+from reqflo_ray._internal.runner.execute.response.masking import NOT_MASKED, Masking
+from reqflo_ray._internal.runner.execute.response.side_jobs import first_message
+from reqflo_ray._internal.runner.execute.response.side_process import SideProcess, SideProcessDied, SideProcesses
+from reqflo_ray._internal.secrets.redactor import Redactor
 
 MANY = json.dumps({"a": [{"k": number, "d": 1.50} for number in range(20_000)]}).encode()
 FOUND = Assertion(type=AssertionType.JSON_PATH, target="$.a[?@.k == 19999].k", operator=Operator.EXISTS)

@@ -11,8 +11,8 @@ from protocol_lines import Model
 from protocol_oracle import SEALING_KEY
 from simulated_world import Log
 
-from reqflo_ray.journal.records import FILE_HEADER_SIZE, NO_NAME, Frame, decode, encode, read_frame, seed_of
-from reqflo_ray.model.journal import Completion
+from reqflo_ray._internal.journal.records import FILE_HEADER_SIZE, NO_NAME, Frame, decode, encode, read_frame, seed_of
+from reqflo_ray._internal.model.journal import Completion
 
 
 def lose_sealing_key(model: Model) -> None:

@@ -15,10 +15,10 @@ from protocol_oracle import SEALING_KEY, Attempt, ModelStep, Oracle
 from protocol_row import Row
 from simulated_world import Lines, Log, Process, World
 
-from reqflo_ray.journal.reader import JournalContents, read_journal
-from reqflo_ray.journal.records import CRC_SIZE, HEADER_SIZE, encode, file_header
-from reqflo_ray.journal.replay import replay
-from reqflo_ray.model.journal import Intent, JournalRecord
+from reqflo_ray._internal.journal.reader import JournalContents, read_journal
+from reqflo_ray._internal.journal.records import CRC_SIZE, HEADER_SIZE, encode, file_header
+from reqflo_ray._internal.journal.replay import replay
+from reqflo_ray._internal.model.journal import Intent, JournalRecord
 
 
 @dataclass(frozen=True)

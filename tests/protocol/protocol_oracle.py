@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 from simulated_world import ProtocolBroken, World
 
-from reqflo_ray.model.artifact import OnInterrupt
-from reqflo_ray.model.journal import Completion, Intent
-from reqflo_ray.model.results import ResendReason
+from reqflo_ray._internal.model.artifact import OnInterrupt
+from reqflo_ray._internal.model.journal import Completion, Intent
+from reqflo_ray._internal.model.results import ResendReason
 
 NEVER = -1  # the number of a request that was not sent
 RowStep = tuple[int, int, str]  # shard, row, step

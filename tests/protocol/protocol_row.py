@@ -8,12 +8,12 @@ import msgspec
 from protocol_oracle import NEVER, ModelStep, token_of
 from simulated_world import Lines
 
-from reqflo_ray.errors import IntegrityError
-from reqflo_ray.journal.replay import RowHistory, StepHistory
-from reqflo_ray.model.artifact import OnInterrupt
-from reqflo_ray.model.journal import Completion, Intent, SealedValues, Withdrawn
-from reqflo_ray.model.results import ResendReason, Status
-from reqflo_ray.runs.folder.sealing import Sealer
+from reqflo_ray._internal.errors import IntegrityError
+from reqflo_ray._internal.journal.replay import RowHistory, StepHistory
+from reqflo_ray._internal.model.artifact import OnInterrupt
+from reqflo_ray._internal.model.journal import Completion, Intent, SealedValues, Withdrawn
+from reqflo_ray._internal.model.results import ResendReason, Status
+from reqflo_ray._internal.runs.folder.sealing import Sealer
 
 if TYPE_CHECKING:
     from protocol_lines import Worker

@@ -17,7 +17,7 @@ from protocol_lines import Model, Rules
 from protocol_oracle import SEALING_KEY, ModelStep, Oracle
 from simulated_world import ProtocolBroken, World
 
-from reqflo_ray.model.artifact import OnInterrupt
+from reqflo_ray._internal.model.artifact import OnInterrupt
 
 PROTOCOL = Rules()
 TURMOIL = 400

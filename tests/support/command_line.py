@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reqflo_ray.cli.display.terminal import Terminal
-from reqflo_ray.cli.main import run_command_line
+from reqflo_ray._internal.cli.display.terminal import Terminal
+from reqflo_ray._internal.cli.main import run_command_line
 
 PROGRAM = str(Path(sys.executable).with_name("reqflo-ray"))
 RUN_ORDERS = ("run", "place-order", "--data", "data/orders.csv", "--key", "order_ref", "--backend", "local")

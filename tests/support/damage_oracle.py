@@ -21,13 +21,13 @@ from damaged_runs import COMMITTED_ROWS, ROWS_OF_SHARD, RUN, Original
 from gated_shop import Arrival
 from pyarrow import parquet
 
-from reqflo_ray import api
-from reqflo_ray.cli.display.terminal import Terminal
-from reqflo_ray.cli.main import run_command_line
-from reqflo_ray.errors import ReqfloError
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.model.journal import Completion, Intent
-from reqflo_ray.reports.formats import FORMATS
+from reqflo_ray._internal import api
+from reqflo_ray._internal.cli.display.terminal import Terminal
+from reqflo_ray._internal.cli.main import run_command_line
+from reqflo_ray._internal.errors import ReqfloError
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.model.journal import Completion, Intent
+from reqflo_ray._internal.reports.formats import FORMATS
 
 SAME, REFUSED, TOLD, FORGOTTEN = "same", "refused", "told", "as a crash"
 ENDS: Final = (SAME, REFUSED, TOLD, FORGOTTEN)

@@ -26,9 +26,9 @@ from example_workspace import child_environment
 from gated_shop import GatedShop
 from orders_workspace import write_orders, write_orders_workspace
 
-from reqflo_ray import api
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.model.journal import Completion
+from reqflo_ray._internal import api
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.model.journal import Completion
 
 RUN, NEIGHBOUR_RUN = "nightly-1", "nightly-2"
 ROWS, ROWS_OF_SHARD = 16, 2

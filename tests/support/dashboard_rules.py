@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reqflo_ray.ray_cluster.metrics import LABELS, METRICS, PREFIX
+from reqflo_ray._internal.ray_cluster.metrics import LABELS, METRICS, PREFIX
 
 Json = dict[str, Any]
 

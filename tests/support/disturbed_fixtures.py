@@ -11,8 +11,8 @@ from disturbed_run import DisturbedRun
 from example_workspace import child_environment, copy_example
 from ledger_oracle import Contents, Judgement
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.demo.server import ServerOptions
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
 
 MakeRun = Callable[..., DisturbedRun]
 Undisturbed = Callable[[int], Contents]

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ledger_oracle import Contents, Judgement, LedgerOracle, Moment
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.runs.folder.owner import Liveness, Owner, is_provably_gone, liveness
-from reqflo_ray.runs.staging.rows import read_plan
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.runs.folder.owner import Liveness, Owner, is_provably_gone, liveness
+from reqflo_ray._internal.runs.staging.rows import read_plan
 
 COMMAND = str(Path(sys.executable).with_name("reqflo-ray"))
 DATASET = Path(__file__).parent.parent.parent / "datasets" / "orders.csv"

@@ -21,15 +21,15 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.errors import IntegrityError
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.model.journal import Completion, Intent, Withdrawn
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.owner import Owner
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.staging.rows import read_plan
-from reqflo_ray.storage.open import open_storage
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.errors import IntegrityError
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.model.journal import Completion, Intent, Withdrawn
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.owner import Owner
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.rows import read_plan
+from reqflo_ray._internal.storage.open import open_storage
 
 STEPS = ("token", "create", "read")
 _RESULT_COLUMNS = ("row_index", "row_key", "status", "error_code", "failed_step", "inputs")

@@ -9,15 +9,15 @@ import hashlib
 
 import msgspec
 
-from reqflo_ray.model.artifact import Artifact, JourneyIdentity, digest
-from reqflo_ray.model.plan import Plan, RunRecord, ShardPlan
-from reqflo_ray.model.results import Commit, Counts, FileDigest, RowResult, ShardSummary, Status
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.artifacts import save_artifact
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.results.writer import results_file
-from reqflo_ray.runs.staging.rows import write_plan
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity, digest
+from reqflo_ray._internal.model.plan import Plan, RunRecord, ShardPlan
+from reqflo_ray._internal.model.results import Commit, Counts, FileDigest, RowResult, ShardSummary, Status
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.artifacts import save_artifact
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.results.writer import results_file
+from reqflo_ray._internal.runs.staging.rows import write_plan
+from reqflo_ray._internal.storage.local import LocalStorage
 
 ROWS = 1000  # of a shard
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS)

@@ -16,9 +16,9 @@ from typing import Final
 
 from pyarrow import parquet
 
-from reqflo_ray.analysis.export import Format
-from reqflo_ray.cli.main import COMMANDS
-from reqflo_ray.reports.formats import FORMATS
+from reqflo_ray._internal.analysis.export import Format
+from reqflo_ray._internal.cli.main import COMMANDS
+from reqflo_ray._internal.reports.formats import FORMATS
 
 Reader = Callable[[bytes], Iterator[bytes]]
 

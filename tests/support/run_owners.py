@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from reqflo_ray.runs.folder.owner import Owner, this_process
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.owner import Owner, this_process
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000

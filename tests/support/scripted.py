@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 from simulation import Bomb, Disk, JudgedHere, MaskedHere, SimulatedClock, SimulatedStorage
 
-from reqflo_ray.compiler.compile import compile_journey
-from reqflo_ray.compiler.workspace.load import load_workspace
-from reqflo_ray.engine.program import prepare
-from reqflo_ray.http.host_limits import HostLimits
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.journal.replay import RowHistory, replay
-from reqflo_ray.journal.writer import JournalWriter
-from reqflo_ray.model.artifact import digest
-from reqflo_ray.model.exchange import (
+from reqflo_ray._internal.compiler.compile import compile_journey
+from reqflo_ray._internal.compiler.workspace.load import load_workspace
+from reqflo_ray._internal.engine.program import prepare
+from reqflo_ray._internal.http.host_limits import HostLimits
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.journal.replay import RowHistory, replay
+from reqflo_ray._internal.journal.writer import JournalWriter
+from reqflo_ray._internal.model.artifact import digest
+from reqflo_ray._internal.model.exchange import (
     Exchange,
     FailureKind,
     Timings,
@@ -28,21 +28,21 @@ from reqflo_ray.model.exchange import (
     TransportRequest,
     TransportResponse,
 )
-from reqflo_ray.model.plan import Durability, Evidence, Row, RunOptions, RunRecord
-from reqflo_ray.model.results import StepRecord
-from reqflo_ray.runner.execute.fence import Fence
-from reqflo_ray.runner.execute.response.evidence import EvidenceBuilder
-from reqflo_ray.runner.execute.row.context import ShardAttempt
-from reqflo_ray.runner.execute.row.row import RowOutcome, RowRunner
-from reqflo_ray.runner.execute.worker.pacing import Unpaced
-from reqflo_ray.runner.execute.worker.row_places import RowPlaces
-from reqflo_ray.runner.execute.worker.worker import Worker
-from reqflo_ray.runner.prepare.checks.check import RunSelection, check_run
-from reqflo_ray.runner.progress.metrics import WorkerMetrics
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.folder.sealing import Sealer
-from reqflo_ray.secrets.redactor import Redactor
-from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray._internal.model.plan import Durability, Evidence, Row, RunOptions, RunRecord
+from reqflo_ray._internal.model.results import StepRecord
+from reqflo_ray._internal.runner.execute.fence import Fence
+from reqflo_ray._internal.runner.execute.response.evidence import EvidenceBuilder
+from reqflo_ray._internal.runner.execute.row.context import ShardAttempt
+from reqflo_ray._internal.runner.execute.row.row import RowOutcome, RowRunner
+from reqflo_ray._internal.runner.execute.worker.pacing import Unpaced
+from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
+from reqflo_ray._internal.runner.execute.worker.worker import Worker
+from reqflo_ray._internal.runner.prepare.checks.check import RunSelection, check_run
+from reqflo_ray._internal.runner.progress.metrics import WorkerMetrics
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import Sealer
+from reqflo_ray._internal.secrets.redactor import Redactor
+from reqflo_ray._internal.secrets.store import SecretStore
 
 WORKSPACE = """\
 workspace: {name: w, defaults: {environment: local}}

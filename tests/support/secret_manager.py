@@ -10,7 +10,7 @@ from typing import Any, Final
 import grpc
 from google.cloud import secretmanager_v1 as sm
 
-from reqflo_ray.secrets.gcp import crc32c
+from reqflo_ray._internal.secrets.gcp import crc32c
 
 CANARY: Final = "canary-0c9e-4f1b"
 KEY: Final = "projects/p1/secrets/token"

@@ -13,10 +13,10 @@ from example_workspace import EXAMPLES
 from simulated_run import RUN_ID, SimulatedRun
 from simulation import Bomb, SimulatedDemo, SimulatedStorage
 
-from reqflo_ray.compiler.workspace.load import load_workspace
-from reqflo_ray.model.workers import WorkerRange
-from reqflo_ray.runner.prepare.launch import RunRequest, make_record, prepare, staging
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.compiler.workspace.load import load_workspace
+from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 JOURNEYS = [
     (path.parent.name, journey)

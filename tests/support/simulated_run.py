@@ -24,14 +24,14 @@ from simulation import (
     SimulatedStorage,
 )
 
-from reqflo_ray.compiler.compile import compile_journey
-from reqflo_ray.compiler.workspace.load import load_workspace
-from reqflo_ray.engine.program import prepare
-from reqflo_ray.http.host_limits import HostLimits
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.model.artifact import Artifact, HttpStep, OnInterrupt, digest
-from reqflo_ray.model.journal import Completion, Intent
-from reqflo_ray.model.plan import (
+from reqflo_ray._internal.compiler.compile import compile_journey
+from reqflo_ray._internal.compiler.workspace.load import load_workspace
+from reqflo_ray._internal.engine.program import prepare
+from reqflo_ray._internal.http.host_limits import HostLimits
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.model.artifact import Artifact, HttpStep, OnInterrupt, digest
+from reqflo_ray._internal.model.journal import Completion, Intent
+from reqflo_ray._internal.model.plan import (
     Durability,
     Environment,
     Evidence,
@@ -44,21 +44,21 @@ from reqflo_ray.model.plan import (
     Service,
     ShardPlan,
 )
-from reqflo_ray.model.results import ShardReport
-from reqflo_ray.model.values import Literal
-from reqflo_ray.runner.execute.response.evidence import EvidenceBuilder
-from reqflo_ray.runner.execute.shard import run_shard
-from reqflo_ray.runner.execute.worker.pacing import Unpaced
-from reqflo_ray.runner.execute.worker.row_places import RowPlaces
-from reqflo_ray.runner.execute.worker.worker import Worker
-from reqflo_ray.runs.folder.layout import SEALING_KEY
-from reqflo_ray.runs.folder.owner import Owner, this_process
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.folder.sealing import find_sealer, make_sealer
-from reqflo_ray.runs.staging.rows import RowSink, read_plan, write_plan
-from reqflo_ray.secrets.redactor import Redactor
-from reqflo_ray.secrets.sources import EnvironmentSource
-from reqflo_ray.secrets.store import SecretStore
+from reqflo_ray._internal.model.results import ShardReport
+from reqflo_ray._internal.model.values import Literal
+from reqflo_ray._internal.runner.execute.response.evidence import EvidenceBuilder
+from reqflo_ray._internal.runner.execute.shard import run_shard
+from reqflo_ray._internal.runner.execute.worker.pacing import Unpaced
+from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
+from reqflo_ray._internal.runner.execute.worker.worker import Worker
+from reqflo_ray._internal.runs.folder.layout import SEALING_KEY
+from reqflo_ray._internal.runs.folder.owner import Owner, this_process
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import find_sealer, make_sealer
+from reqflo_ray._internal.runs.staging.rows import RowSink, read_plan, write_plan
+from reqflo_ray._internal.secrets.redactor import Redactor
+from reqflo_ray._internal.secrets.sources import EnvironmentSource
+from reqflo_ray._internal.secrets.store import SecretStore
 
 RUN_ID = "simulated"
 _EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "orders"

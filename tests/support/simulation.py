@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from reqflo_ray.demo.api import DemoApi
-from reqflo_ray.demo.ledger import Ledger
-from reqflo_ray.demo.messages import Request
-from reqflo_ray.demo.shop import Shop
-from reqflo_ray.engine.judge import Judgement, judge
-from reqflo_ray.engine.program import PreparedStep
-from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.values.work import Work
-from reqflo_ray.errors import StoreError
-from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
-from reqflo_ray.runner.execute.response.evidence import MaskedAside, keep_heavy
-from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray._internal.demo.api import DemoApi
+from reqflo_ray._internal.demo.ledger import Ledger
+from reqflo_ray._internal.demo.messages import Request
+from reqflo_ray._internal.demo.shop import Shop
+from reqflo_ray._internal.engine.judge import Judgement, judge
+from reqflo_ray._internal.engine.program import PreparedStep
+from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.engine.values.work import Work
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.runner.execute.response.evidence import MaskedAside, keep_heavy
+from reqflo_ray._internal.secrets.redactor import Redactor
 
 
 class Crash(BaseException):

@@ -8,8 +8,8 @@ from typing import Self
 
 import msgspec
 
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.staging.jobs import Job, Report, run_job
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.jobs import Job, Report, run_job
 
 
 class UnorderedExecutor:

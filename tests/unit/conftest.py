@@ -13,16 +13,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from reqflo_ray.model.artifact import (
+from reqflo_ray._internal.model.artifact import (
     Artifact,
     AssertionOrigin,
     AssertionType,
     JourneyIdentity,
     Operator,
 )
-from reqflo_ray.model.exchange import Timings
-from reqflo_ray.model.plan import Plan, RunRecord, ShardPlan
-from reqflo_ray.model.results import (
+from reqflo_ray._internal.model.exchange import Timings
+from reqflo_ray._internal.model.plan import Plan, RunRecord, ShardPlan
+from reqflo_ray._internal.model.results import (
     AssertionResult,
     Commit,
     Counts,
@@ -36,13 +36,13 @@ from reqflo_ray.model.results import (
     exit_code,
     worst_status,
 )
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.artifacts import save_artifact
-from reqflo_ray.runs.folder.completion import clean_up, complete
-from reqflo_ray.runs.folder.owner import this_process
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.staging.rows import write_plan
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.artifacts import save_artifact
+from reqflo_ray._internal.runs.folder.completion import clean_up, complete
+from reqflo_ray._internal.runs.folder.owner import this_process
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.rows import write_plan
+from reqflo_ray._internal.storage.local import LocalStorage
 
 STARTED_US = 1_790_000_000_000_000
 
@@ -203,7 +203,7 @@ class RunMaker:
 
     def write_records(self, folder: RunFolder, shard: int, results: list[RowResult], steps: list[StepRecord]) -> Commit:
         """The same of given records."""
-        from reqflo_ray.runs.results.writer import results_file, steps_file
+        from reqflo_ray._internal.runs.results.writer import results_file, steps_file
 
         attempt = folder.claim_attempt(shard, 1)
         folder.open_journal(shard, attempt).close()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from bucket_fixtures import bucket, cloudless, gcs_server, gs_bucket, s3_bucket, s3_url
 
-from reqflo_ray.storage.open import open_storage
-from reqflo_ray.storage.protocol import Storage
+from reqflo_ray._internal.storage.open import open_storage
+from reqflo_ray._internal.storage.protocol import Storage
 
 __all__ = ["bucket", "cloudless", "gcs_server", "gs_bucket", "s3_bucket", "s3_url"]
 

@@ -18,26 +18,26 @@ from bucket_fixtures import Bucket
 from disturbed_run import DATASET
 from gcs_server import GcsServer
 
-from reqflo_ray import api
-from reqflo_ray.analysis.session import open_session
-from reqflo_ray.cli.display.terminal import Terminal
-from reqflo_ray.cli.main import run_command_line
-from reqflo_ray.demo.process import DemoServer
-from reqflo_ray.errors import DatasetError, IntegrityError, QueryError, RunConflictError, UsageError
-from reqflo_ray.model.plan import Damaged, Plan
-from reqflo_ray.model.results import Commit, Counts, ShardOutcome, ShardSummary, Status
-from reqflo_ray.model.workers import WorkerRange
-from reqflo_ray.reports.formats import FORMATS
-from reqflo_ray.runner.execute.shard import run_shard
-from reqflo_ray.runner.execute.worker.worker import open_worker
-from reqflo_ray.runner.prepare.launch import RunRequest, make_record, prepare, staging
-from reqflo_ray.runs.folder.artifacts import save_artifact
-from reqflo_ray.runs.folder.owner import Owner
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.results import checked_files
-from reqflo_ray.runs.staging.rows import read_plan
-from reqflo_ray.storage.bucket import ObjectStorage
-from reqflo_ray.storage.open import open_storage
+from reqflo_ray._internal import api
+from reqflo_ray._internal.analysis.session import open_session
+from reqflo_ray._internal.cli.display.terminal import Terminal
+from reqflo_ray._internal.cli.main import run_command_line
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.errors import DatasetError, IntegrityError, QueryError, RunConflictError, UsageError
+from reqflo_ray._internal.model.plan import Damaged, Plan
+from reqflo_ray._internal.model.results import Commit, Counts, ShardOutcome, ShardSummary, Status
+from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.reports.formats import FORMATS
+from reqflo_ray._internal.runner.execute.shard import run_shard
+from reqflo_ray._internal.runner.execute.worker.worker import open_worker
+from reqflo_ray._internal.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray._internal.runs.folder.artifacts import save_artifact
+from reqflo_ray._internal.runs.folder.owner import Owner
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.results import checked_files
+from reqflo_ray._internal.runs.staging.rows import read_plan
+from reqflo_ray._internal.storage.bucket import ObjectStorage
+from reqflo_ray._internal.storage.open import open_storage
 
 ROWS = 8
 
@@ -340,7 +340,7 @@ def test_an_attempt_that_was_taken_over_sends_nothing_more_and_commits_nothing(
 
 
 def test_a_run_that_somebody_drives_is_not_taken(s3_bucket: Bucket, workspace: Path, orders: Path) -> None:
-    from reqflo_ray.runs.folder.owner import this_process
+    from reqflo_ray._internal.runs.folder.owner import this_process
 
     folder = _begin(workspace, s3_bucket.uri, orders)
     assert folder.claim_epoch(this_process(), after=1) == 2

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from reqflo_ray.errors import StoreError
-from reqflo_ray.runner.prepare.doctor import Level, examine_store
-from reqflo_ray.storage.open import open_storage
-from reqflo_ray.storage.protocol import Storage
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.runner.prepare.doctor import Level, examine_store
+from reqflo_ray._internal.storage.open import open_storage
+from reqflo_ray._internal.storage.protocol import Storage
 
 
 def test_a_written_file_reads_back_and_is_replaced_as_a_whole(storage: Storage) -> None:

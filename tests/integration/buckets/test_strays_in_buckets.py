@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import boto3
 from bucket_fixtures import S3_KEY, S3_SECRET, Bucket
 
-from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.owner import Owner
-from reqflo_ray.runs.folder.run_folder import Beat, RunFolder
-from reqflo_ray.runs.upkeep.history import list_runs, resolve_run, run_ids
-from reqflo_ray.runs.upkeep.pruning import RESUMABLE, prune
-from reqflo_ray.runs.upkeep.verify import verify_run
-from reqflo_ray.storage.open import open_storage
-from reqflo_ray.storage.protocol import Storage
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.owner import Owner
+from reqflo_ray._internal.runs.folder.run_folder import Beat, RunFolder
+from reqflo_ray._internal.runs.upkeep.history import list_runs, resolve_run, run_ids
+from reqflo_ray._internal.runs.upkeep.pruning import RESUMABLE, prune
+from reqflo_ray._internal.runs.upkeep.verify import verify_run
+from reqflo_ray._internal.storage.open import open_storage
+from reqflo_ray._internal.storage.protocol import Storage
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from gcs_server import Answer, GcsServer
 
-from reqflo_ray.errors import StoreError, UsageError
-from reqflo_ray.storage.open import open_storage
-from reqflo_ray.storage.protocol import Storage
+from reqflo_ray._internal.errors import StoreError, UsageError
+from reqflo_ray._internal.storage.open import open_storage
+from reqflo_ray._internal.storage.protocol import Storage
 
 
 def _refusals(storage: Storage) -> list[StoreError]:

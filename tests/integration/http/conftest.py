@@ -17,9 +17,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reqflo_ray.http.factory import create_transport
-from reqflo_ray.model.exchange import Exchange, FailureKind, Headers, Transport, TransportRequest, TransportResponse
-from reqflo_ray.model.plan import HttpSettings
+from reqflo_ray._internal.http.factory import create_transport
+from reqflo_ray._internal.model.exchange import (
+    Exchange,
+    FailureKind,
+    Headers,
+    Transport,
+    TransportRequest,
+    TransportResponse,
+)
+from reqflo_ray._internal.model.plan import HttpSettings
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "apps"))
 

@@ -14,9 +14,9 @@ import pytest
 from hostile_server import HostileServer
 from proxy_server import ProxyServer
 
-from reqflo_ray.http.factory import create_transport
-from reqflo_ray.model.exchange import Exchange, FailureKind, TransportRequest
-from reqflo_ray.model.plan import HttpSettings
+from reqflo_ray._internal.http.factory import create_transport
+from reqflo_ray._internal.model.exchange import Exchange, FailureKind, TransportRequest
+from reqflo_ray._internal.model.plan import HttpSettings
 
 LABORATORY = Any
 TAKE = Any

@@ -23,7 +23,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import StreamEnded
 
-from reqflo_ray.model.exchange import FailureKind
+from reqflo_ray._internal.model.exchange import FailureKind
 
 LABORATORY = Any
 TAKE = Any

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reqflo_ray.analysis.export import LEFT_OUT, Format, export
-from reqflo_ray.analysis.session import QueryResult, Session, open_session
-from reqflo_ray.errors import Problem
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.analysis.export import LEFT_OUT, Format, export
+from reqflo_ray._internal.analysis.session import QueryResult, Session, open_session
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.storage.local import LocalStorage
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.analysis.session import Session, open_session
-from reqflo_ray.errors import IntegrityError, QueryError, StoreError
-from reqflo_ray.model.plan import Damaged
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.results import checked_files
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.analysis.session import Session, open_session
+from reqflo_ray._internal.errors import IntegrityError, QueryError, StoreError
+from reqflo_ray._internal.model.plan import Damaged
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.results import checked_files
+from reqflo_ray._internal.storage.local import LocalStorage
 
 RESULTS, STEPS = layout.results(1, 1), layout.steps(1, 1)
 SKIP = Damaged.SKIP

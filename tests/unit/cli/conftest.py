@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-import reqflo_ray
-from reqflo_ray.cli.display.terminal import Terminal
-from reqflo_ray.cli.main import run_command_line
-from reqflo_ray.errors import ReqfloError
-from reqflo_ray.model.results import Counts, Failure, Status, Verdict
+from reqflo_ray import _internal
+from reqflo_ray._internal.cli.display.terminal import Terminal
+from reqflo_ray._internal.cli.main import run_command_line
+from reqflo_ray._internal.errors import ReqfloError
+from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict
 
 
 class Stream(io.TextIOWrapper):
@@ -227,7 +227,7 @@ class FakeApi:
 def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """Stands where the commands import the API from: a unit test sends nothing and stores nothing."""
     fake = FakeApi(FakeStore())
-    module = ModuleType("reqflo_ray.api")
+    module = ModuleType("reqflo_ray._internal.api")
     for name in ("run", "resume", "rerun", "submit", "check", "compile", "schema"):
         setattr(module, name, fake.called(name))
 
@@ -238,8 +238,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     module.write_reports = fake.write_reports  # type: ignore[attr-defined]
     module.open_store = open_store  # type: ignore[attr-defined]
     module.RunRequest = lambda **facts: SimpleNamespace(**facts)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "reqflo_ray.api", module)
-    monkeypatch.setattr(reqflo_ray, "api", module, raising=False)
+    monkeypatch.setitem(sys.modules, "reqflo_ray._internal.api", module)
+    monkeypatch.setattr(_internal, "api", module, raising=False)
     return fake
 
 

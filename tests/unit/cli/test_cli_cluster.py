@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.ray_cluster import submit
-from reqflo_ray.ray_cluster.job_log import JobOutcome, outcome_line
-from reqflo_ray.ray_cluster.jobs import Job, Jobs, JobState
-from reqflo_ray.ray_cluster.submit import Followed, Started
+from reqflo_ray._internal.ray_cluster import submit
+from reqflo_ray._internal.ray_cluster.job_log import JobOutcome, outcome_line
+from reqflo_ray._internal.ray_cluster.jobs import Job, Jobs, JobState
+from reqflo_ray._internal.ray_cluster.submit import Followed, Started
 
 URL = "http://127.0.0.1:8265"
 JOB = Job(
@@ -64,7 +64,7 @@ class FakeCluster:
 @pytest.fixture
 def cluster(api: Any, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     fake = FakeCluster()
-    monkeypatch.setattr(sys.modules["reqflo_ray.api"], "submit", fake.submit, raising=False)
+    monkeypatch.setattr(sys.modules["reqflo_ray._internal.api"], "submit", fake.submit, raising=False)
     monkeypatch.setattr(Jobs, "of", lambda cluster: fake)
     monkeypatch.setattr(submit, "follow", lambda jobs, job, show, notice: show("a line \x1b[2J") or fake.followed)
     monkeypatch.setattr(submit, "_POLL_SECONDS", 0.0)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.cli.main import COMMANDS, Entry
-from reqflo_ray.cli.options import options
-from reqflo_ray.errors import (
+from reqflo_ray._internal.cli.main import COMMANDS, Entry
+from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.errors import (
     ClusterError,
     DatasetError,
     DefinitionError,
@@ -31,12 +31,12 @@ from reqflo_ray.errors import (
     Severity,
     StoreError,
 )
-from reqflo_ray.model.plan import Durability, Evidence
-from reqflo_ray.model.results import Counts, Status
-from reqflo_ray.reports.formats import FORMATS
-from reqflo_ray.runs.upkeep.history import RunState, RunSummary
-from reqflo_ray.runs.upkeep.pruning import Kept, Pruned
-from reqflo_ray.runs.upkeep.verify import Finding, VerifyReport
+from reqflo_ray._internal.model.plan import Durability, Evidence
+from reqflo_ray._internal.model.results import Counts, Status
+from reqflo_ray._internal.reports.formats import FORMATS
+from reqflo_ray._internal.runs.upkeep.history import RunState, RunSummary
+from reqflo_ray._internal.runs.upkeep.pruning import Kept, Pruned
+from reqflo_ray._internal.runs.upkeep.verify import Finding, VerifyReport
 
 
 def table(columns: str, *rows: tuple[Any, ...]) -> SimpleNamespace:
@@ -52,7 +52,7 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
         asked.append((str(kind), raw))
         return b"a\n\x1b[2J\n"
 
-    monkeypatch.setattr("reqflo_ray.analysis.export.export", export)
+    monkeypatch.setattr("reqflo_ray._internal.analysis.export.export", export)
     return asked
 
 
@@ -374,9 +374,9 @@ def test_a_reader_that_leaves_is_no_error(command_line, api, closed_stream) -> N
 
 def test_a_pipe_that_closes_early_leaves_no_trace_of_an_error() -> None:
     program = (
-        "import sys, types; from reqflo_ray.cli.main import main\n"
-        "api = types.ModuleType('reqflo_ray.api'); api.schema = lambda: ['x' * 100] * 50_000\n"
-        "import reqflo_ray; reqflo_ray.api = sys.modules['reqflo_ray.api'] = api\n"
+        "import sys, types; from reqflo_ray._internal.cli.main import main\n"
+        "api = types.ModuleType('reqflo_ray._internal.api'); api.schema = lambda: ['x' * 100] * 50_000\n"
+        "import reqflo_ray._internal; reqflo_ray._internal.api = sys.modules['reqflo_ray._internal.api'] = api\n"
         "sys.argv = ['reqflo-ray', 'schema']; sys.exit(main())"
     )
     writer = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -428,7 +428,7 @@ def test_check_as_json_lists_the_problems(command_line, api) -> None:
 
 
 def test_compile_prints_the_digest_and_writes_canonical_bytes(command_line, api, tmp_path: Path) -> None:
-    from reqflo_ray.model.artifact import Artifact, JourneyIdentity, canonical_bytes, digest
+    from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity, canonical_bytes, digest
 
     artifact = Artifact(journey=JourneyIdentity(name="place-order"))
     api.answer = SimpleNamespace(artifact=artifact, digest=digest(artifact), problems=())
@@ -775,9 +775,9 @@ def test_init_makes_a_workspace_and_says_what_to_do_next(command_line, tmp_path:
 
 
 def test_the_workspace_of_init_compiles_without_a_warning(command_line, tmp_path: Path) -> None:
-    pytest.importorskip("reqflo_ray.compiler.compile", reason="the compiler is not there")
-    from reqflo_ray.compiler.compile import compile_journey
-    from reqflo_ray.compiler.workspace.load import load_workspace
+    pytest.importorskip("reqflo_ray._internal.compiler.compile", reason="the compiler is not there")
+    from reqflo_ray._internal.compiler.compile import compile_journey
+    from reqflo_ray._internal.compiler.workspace.load import load_workspace
 
     command_line("init", str(tmp_path))
     compilation = compile_journey(load_workspace(tmp_path), "place-order")
@@ -824,7 +824,7 @@ def test_every_example_is_a_command_line_that_exists(entry: Entry) -> None:
 
     from typer.main import get_command
 
-    from reqflo_ray.cli.main import _application
+    from reqflo_ray._internal.cli.main import _application
 
     examples = import_module(entry.module).EXAMPLES.strip().splitlines()
     assert examples
@@ -860,8 +860,8 @@ def test_version_is_told(command_line, capsys) -> None:
 def test_help_loads_nothing_heavy() -> None:
     program = (
         "import sys\n"
-        "from reqflo_ray.cli.main import run_command_line\n"
-        "from reqflo_ray.cli.display.terminal import Terminal\n"
+        "from reqflo_ray._internal.cli.main import run_command_line\n"
+        "from reqflo_ray._internal.cli.display.terminal import Terminal\n"
         "run_command_line(['run', '--help'], Terminal.of_process())\n"
         "heavy = {'ray', 'duckdb', 'pyarrow', 'google', 'aiohttp', 'httpx', 'jinja2', 'rich', 'ruamel'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
@@ -872,7 +872,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_shown_and_completions_answered(shell: str) -> None:
-    command = [sys.executable, "-c", "import sys; from reqflo_ray.cli.main import main; sys.exit(main())"]
+    command = [sys.executable, "-c", "import sys; from reqflo_ray._internal.cli.main import main; sys.exit(main())"]
     words = {"COMP_WORDS": "reqflo-ray ru", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "reqflo-ray ru"}
     words |= {"_REQFLO_RAY_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     completed = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **words})

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from reqflo_ray.cli.display.progress import RunReporter, last_lines
-from reqflo_ray.cli.display.wording import describe, readable_seconds
-from reqflo_ray.errors import Problem
-from reqflo_ray.model.results import Counts, Failure, Status
+from reqflo_ray._internal.cli.display.progress import RunReporter, last_lines
+from reqflo_ray._internal.cli.display.wording import describe, readable_seconds
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.model.results import Counts, Failure, Status
 
 
 def progress(elapsed_s: float, *, rows: int = 10, total: int = 100, left: float | None = 35.0, **counts: int):

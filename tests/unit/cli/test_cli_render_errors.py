@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from reqflo_ray.cli.display.render_errors import count_problems, render_error, render_problem, render_problems
-from reqflo_ray.errors import DefinitionError, Position, Problem, RunConflictError, Severity, StoreError
+from reqflo_ray._internal.cli.display.render_errors import count_problems, render_error, render_problem, render_problems
+from reqflo_ray._internal.errors import DefinitionError, Position, Problem, RunConflictError, Severity, StoreError
 
 
 def golden(text: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.cli.display.render_row import render_row
-from reqflo_ray.cli.display.tables import show_cell, write_table
+from reqflo_ray._internal.cli.display.render_row import render_row
+from reqflo_ray._internal.cli.display.tables import show_cell, write_table
 
 RESULT: dict[str, Any] = {
     "row_index": 17,

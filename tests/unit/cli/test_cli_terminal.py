@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.cli.display.terminal import (
+from reqflo_ray._internal.cli.display.terminal import (
     OutputClosedError,
     display_width,
     escape,

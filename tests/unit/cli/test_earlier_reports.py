@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.errors import (
+from reqflo_ray._internal.errors import (
     ClusterError,
     DatasetError,
     IntegrityError,
@@ -74,7 +74,7 @@ def test_what_terminates_a_command_is_told_in_the_report(command_line, api, gree
 
 
 def test_an_interruption_while_the_program_is_loaded_is_told_too(command_line, api, green: Path, monkeypatch) -> None:
-    from reqflo_ray.reports import output_place
+    from reqflo_ray._internal.reports import output_place
 
     looked, find_place = [], output_place.find_place
 
@@ -140,7 +140,7 @@ def test_a_report_in_the_home_folder_is_found(command_line, api, outcome, green:
 
 
 def test_trouble_with_earlier_reports_hides_no_error(command_line, api, green: Path, monkeypatch) -> None:
-    from reqflo_ray.runner.prepare import files_read
+    from reqflo_ray._internal.runner.prepare import files_read
 
     def breaks(*_: Any) -> None:
         raise RecursionError
@@ -276,7 +276,7 @@ def test_a_report_that_has_been_written_stays(command_line, api, outcome, green:
 
     import reqflo_ray
 
-    reqflo_ray.api.write_reports = write_one  # type: ignore[attr-defined]
+    reqflo_ray._internal.api.write_reports = write_one  # type: ignore[attr-defined]
     answer = command_line("run", "place-order", "--report", "html=page.html", "--report", "junit=junit.xml")
     assert answer.code == 130
     assert (tmp_path / "page.html").read_text() == "of this run"

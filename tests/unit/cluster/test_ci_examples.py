@@ -19,7 +19,7 @@ import yaml
 from cluster_files import ROOT, all_manifests, documents
 from deployment_rules import job_spec, pods
 
-from reqflo_ray.cli.main import COMMANDS
+from reqflo_ray._internal.cli.main import COMMANDS
 
 _CI = ROOT / "cluster" / "ci"
 _SCRIPT = _CI / "run-journey.sh"

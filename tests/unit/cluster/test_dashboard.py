@@ -11,7 +11,7 @@ import pytest
 from cluster_files import ROOT, all_manifests, manifest
 from dashboard_rules import problems
 
-from reqflo_ray.ray_cluster.metrics import METRICS, PREFIX
+from reqflo_ray._internal.ray_cluster.metrics import METRICS, PREFIX
 
 FOLDER = ROOT / "cluster" / "grafana"
 

@@ -8,9 +8,9 @@ from textwrap import dedent
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation, compile_journey
-from reqflo_ray.compiler.workspace.load import Workspace, load_workspace
-from reqflo_ray.errors import DefinitionError, Problem
+from reqflo_ray._internal.compiler.compile import Compilation, compile_journey
+from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
+from reqflo_ray._internal.errors import DefinitionError, Problem
 
 ENVIRONMENT = """
 environment:

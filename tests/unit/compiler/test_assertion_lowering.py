@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation
-from reqflo_ray.errors import Problem
-from reqflo_ray.model.artifact import Assertion, AssertionType, CaptureRoot, HttpStep, Operator, Output
-from reqflo_ray.model.values import Literal, Namespace, Reference
+from reqflo_ray._internal.compiler.compile import Compilation
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.model.artifact import Assertion, AssertionType, CaptureRoot, HttpStep, Operator, Output
+from reqflo_ray._internal.model.values import Literal, Namespace, Reference
 
 Compiler = Callable[..., Compilation]
 OnlyProblem = Callable[..., Problem]

@@ -9,10 +9,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from reqflo_ray.compiler.authoring.workspace import schema
-from reqflo_ray.compiler.yaml.reader import read_documents
-from reqflo_ray.compiler.yaml.tree import plain
-from reqflo_ray.errors import Problem
+from reqflo_ray._internal.compiler.authoring.workspace import schema
+from reqflo_ray._internal.compiler.yaml.reader import read_documents
+from reqflo_ray._internal.compiler.yaml.tree import plain
+from reqflo_ray._internal.errors import Problem
 
 Refused = Callable[..., tuple[Problem, ...]]
 

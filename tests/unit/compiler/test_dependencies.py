@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation
-from reqflo_ray.errors import Problem, Severity
-from reqflo_ray.model.artifact import Capture, CaptureRoot, HttpStep
-from reqflo_ray.model.values import Namespace, Reference, StepReference
+from reqflo_ray._internal.compiler.compile import Compilation
+from reqflo_ray._internal.errors import Problem, Severity
+from reqflo_ray._internal.model.artifact import Capture, CaptureRoot, HttpStep
+from reqflo_ray._internal.model.values import Namespace, Reference, StepReference
 
 Compiler = Callable[..., Compilation]
 OnlyProblem = Callable[..., Problem]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.compiler.values.expressions import Expression, ExpressionError, parse_text, path_text
+from reqflo_ray._internal.compiler.values.expressions import Expression, ExpressionError, parse_text, path_text
 
 
 def test_text_without_braces_is_one_part() -> None:

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation
-from reqflo_ray.compiler.workspace.files import Selection
-from reqflo_ray.compiler.yaml.problems import Problems, suggestion
-from reqflo_ray.errors import DefinitionError, Problem
-from reqflo_ray.model.limits import MAX_EXPRESSION, MAX_NESTING, MAX_PROBLEMS, MAX_STEPS, subschemas
+from reqflo_ray._internal.compiler.compile import Compilation
+from reqflo_ray._internal.compiler.workspace.files import Selection
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.errors import DefinitionError, Problem
+from reqflo_ray._internal.model.limits import MAX_EXPRESSION, MAX_NESTING, MAX_PROBLEMS, MAX_STEPS, subschemas
 
 Compiler = Callable[..., Compilation]
 Refused = Callable[..., tuple[Problem, ...]]

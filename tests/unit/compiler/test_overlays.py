@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation
-from reqflo_ray.errors import Problem
-from reqflo_ray.model.artifact import HttpStep, NoteStep
-from reqflo_ray.model.values import Literal
+from reqflo_ray._internal.compiler.compile import Compilation
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.model.artifact import HttpStep, NoteStep
+from reqflo_ray._internal.model.values import Literal
 
 Compiler = Callable[..., Compilation]
 OnlyProblem = Callable[..., Problem]

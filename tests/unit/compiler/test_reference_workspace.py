@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation, compile_journey
-from reqflo_ray.compiler.workspace.load import load_workspace
-from reqflo_ray.errors import DefinitionError
-from reqflo_ray.model.artifact import Capture, CaptureRoot, HttpStep, NoteStep, OnInterrupt, canonical_bytes, decode
-from reqflo_ray.model.values import Literal, Namespace, Reference, StepReference, Text
+from reqflo_ray._internal.compiler.compile import Compilation, compile_journey
+from reqflo_ray._internal.compiler.workspace.load import load_workspace
+from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.model.artifact import (
+    Capture,
+    CaptureRoot,
+    HttpStep,
+    NoteStep,
+    OnInterrupt,
+    canonical_bytes,
+    decode,
+)
+from reqflo_ray._internal.model.values import Literal, Namespace, Reference, StepReference, Text
 
 ORDERS = Path(__file__).parents[3] / "examples" / "orders"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation, compile_journey
-from reqflo_ray.compiler.workspace.load import Workspace, load_workspace
-from reqflo_ray.errors import DefinitionError, Problem
-from reqflo_ray.model.artifact import Body, BodyKind, HttpStep, MultipartPart
-from reqflo_ray.model.values import Literal, Namespace, ObjectNode, Reference, Text
+from reqflo_ray._internal.compiler.compile import Compilation, compile_journey
+from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
+from reqflo_ray._internal.errors import DefinitionError, Problem
+from reqflo_ray._internal.model.artifact import Body, BodyKind, HttpStep, MultipartPart
+from reqflo_ray._internal.model.values import Literal, Namespace, ObjectNode, Reference, Text
 
 Compiler = Callable[..., Compilation]
 OnlyProblem = Callable[..., Problem]

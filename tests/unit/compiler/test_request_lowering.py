@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation
-from reqflo_ray.errors import Problem
-from reqflo_ray.model.artifact import HttpStep, RequestTemplate
-from reqflo_ray.model.values import ArrayNode, Literal, Namespace, ObjectNode, Reference, Text
+from reqflo_ray._internal.compiler.compile import Compilation
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.model.artifact import HttpStep, RequestTemplate
+from reqflo_ray._internal.model.values import ArrayNode, Literal, Namespace, ObjectNode, Reference, Text
 
 Compiler = Callable[..., Compilation]
 OnlyProblem = Callable[..., Problem]

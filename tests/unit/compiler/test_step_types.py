@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation
-from reqflo_ray.errors import Problem
-from reqflo_ray.model.artifact import (
+from reqflo_ray._internal.compiler.compile import Compilation
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.model.artifact import (
     Backoff,
     HttpStep,
     Idempotency,
@@ -23,7 +23,7 @@ from reqflo_ray.model.artifact import (
     VariableSource,
     WaitStep,
 )
-from reqflo_ray.model.values import Literal, Namespace, Reference, StepReference, Text, ValueType
+from reqflo_ray._internal.model.values import Literal, Namespace, Reference, StepReference, Text, ValueType
 
 Compiler = Callable[..., Compilation]
 OnlyProblem = Callable[..., Problem]

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.compiler.compile import compile_journey
-from reqflo_ray.compiler.workspace.files import Selection, may_hold_ours, was_meant
-from reqflo_ray.compiler.workspace.load import Workspace, load_workspace
-from reqflo_ray.errors import DefinitionError, UsageError
+from reqflo_ray._internal.compiler.compile import compile_journey
+from reqflo_ray._internal.compiler.workspace.files import Selection, may_hold_ours, was_meant
+from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
+from reqflo_ray._internal.errors import DefinitionError, UsageError
 
 Maker = Callable[[Mapping[str, str]], Workspace]
 

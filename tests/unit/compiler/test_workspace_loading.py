@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.compiler.compile import compile_journey
-from reqflo_ray.compiler.workspace.load import Workspace, load_workspace
-from reqflo_ray.errors import DefinitionError, UsageError
+from reqflo_ray._internal.compiler.compile import compile_journey
+from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
+from reqflo_ray._internal.errors import DefinitionError, UsageError
 
 Maker = Callable[[Mapping[str, str]], Workspace]
 

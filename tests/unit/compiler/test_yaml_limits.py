@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from reqflo_ray.compiler.yaml.reader import (
+from reqflo_ray._internal.compiler.yaml.reader import (
     MAX_ALIASES,
     MAX_DEPTH,
     MAX_DIRECTIVES,
@@ -17,7 +17,7 @@ from reqflo_ray.compiler.yaml.reader import (
     MAX_WRITTEN,
     read_documents,
 )
-from reqflo_ray.errors import DefinitionError
+from reqflo_ray._internal.errors import DefinitionError
 
 MIB = 2**20
 BILLION_LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -72,8 +72,8 @@ def test_a_hostile_file_needs_little_memory(name: str) -> None:
     program = """
 import sys
 from peak_memory import peak_kib
-from reqflo_ray.compiler.yaml.reader import read_documents
-from reqflo_ray.errors import DefinitionError
+from reqflo_ray._internal.compiler.yaml.reader import read_documents
+from reqflo_ray._internal.errors import DefinitionError
 try:
     read_documents(sys.stdin.buffer.read(), "x.yaml")
 except DefinitionError as refusal:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.compiler.yaml.reader import read_documents
-from reqflo_ray.compiler.yaml.tree import YamlMapping, YamlScalar, plain
-from reqflo_ray.errors import DefinitionError
+from reqflo_ray._internal.compiler.yaml.reader import read_documents
+from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlScalar, plain
+from reqflo_ray._internal.errors import DefinitionError
 
 
 def data_of(text: str) -> Any:

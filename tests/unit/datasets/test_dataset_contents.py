@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reqflo_ray.datasets.contents import changed_files, contents_of
-from reqflo_ray.errors import DatasetError
-from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
-from reqflo_ray.model.plan import DatasetFile, DatasetSource, RunRecord
-from reqflo_ray.runs.folder.run_record import record_differences
-from reqflo_ray.runs.folder.sealing import Sealer, seal_digests
+from reqflo_ray._internal.datasets.contents import changed_files, contents_of
+from reqflo_ray._internal.errors import DatasetError
+from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity
+from reqflo_ray._internal.model.plan import DatasetFile, DatasetSource, RunRecord
+from reqflo_ray._internal.runs.folder.run_record import record_differences
+from reqflo_ray._internal.runs.folder.sealing import Sealer, seal_digests
 
 DATA = b"n,want\n1,ok\n"
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.datasets import text as dataset_text
-from reqflo_ray.datasets.csv_rows import CsvReader
-from reqflo_ray.datasets.faults import DataFile, Faults
+from reqflo_ray._internal.datasets import text as dataset_text
+from reqflo_ray._internal.datasets.csv_rows import CsvReader
+from reqflo_ray._internal.datasets.faults import DataFile, Faults
 
 FILE = DataFile(0, "data.csv")
 
@@ -167,7 +167,7 @@ def test_a_header_without_rows_gives_no_rows_and_no_fault() -> None:
 
 
 def test_a_quote_that_stays_open_does_not_pull_the_file_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reqflo_ray.datasets.csv_rows.LONGEST_RECORD", 1000)
+    monkeypatch.setattr("reqflo_ray._internal.datasets.csv_rows.LONGEST_RECORD", 1000)
     read = Read('a,b\n1,"open\n' + "2,x\n" * 1000)
     assert read.faults == [("row_too_long", 2, 1)]
 

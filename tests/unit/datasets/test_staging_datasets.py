@@ -9,11 +9,11 @@ from types import ModuleType
 
 import pytest
 
-from reqflo_ray.datasets.rows import DatasetRows
-from reqflo_ray.errors import DatasetError
-from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, Row
-from reqflo_ray.model.values import ValueType
+from reqflo_ray._internal.datasets.rows import DatasetRows
+from reqflo_ray._internal.errors import DatasetError
+from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity
+from reqflo_ray._internal.model.plan import DatasetSource, Row
+from reqflo_ray._internal.model.values import ValueType
 
 FOLDER = Path(__file__).parents[3] / "datasets"
 

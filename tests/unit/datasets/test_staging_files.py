@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reqflo_ray.datasets.faults import DataFile, Faults
-from reqflo_ray.datasets.files import DataFormat, detect_format, find_files
-from reqflo_ray.datasets.preview import estimate_rows, read_columns
-from reqflo_ray.datasets.rows import DatasetRows
-from reqflo_ray.errors import DatasetError
-from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource
+from reqflo_ray._internal.datasets.faults import DataFile, Faults
+from reqflo_ray._internal.datasets.files import DataFormat, detect_format, find_files
+from reqflo_ray._internal.datasets.preview import estimate_rows, read_columns
+from reqflo_ray._internal.datasets.rows import DatasetRows
+from reqflo_ray._internal.errors import DatasetError
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray._internal.model.plan import DatasetSource
 
 
 def names(*patterns: str) -> tuple[list[str], list[str]]:
@@ -136,7 +136,7 @@ def test_a_file_that_may_not_be_read_is_a_fault(tmp_path: Path, monkeypatch: pyt
     def refuse(name: str) -> Any:
         raise PermissionError(13, "Permission denied", name)
 
-    monkeypatch.setattr("reqflo_ray.datasets.files._opened_raw", refuse)
+    monkeypatch.setattr("reqflo_ray._internal.datasets.files._opened_raw", refuse)
     assert codes(tmp_path / "a.csv") == ["unreadable_file"]
 
 

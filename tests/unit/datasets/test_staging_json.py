@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.datasets import text as dataset_text
-from reqflo_ray.datasets.faults import DataFile, Faults
-from reqflo_ray.datasets.json_rows import JsonArrayReader, JsonLinesReader
+from reqflo_ray._internal.datasets import text as dataset_text
+from reqflo_ray._internal.datasets.faults import DataFile, Faults
+from reqflo_ray._internal.datasets.json_rows import JsonArrayReader, JsonLinesReader
 
 FILE = DataFile(0, "data.json")
 
@@ -142,7 +142,7 @@ def test_a_member_is_located_in_the_lines_of_its_object() -> None:
 
 
 def test_an_element_without_an_end_does_not_pull_the_file_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reqflo_ray.datasets.json_rows.LONGEST_RECORD", 1000)
+    monkeypatch.setattr("reqflo_ray._internal.datasets.json_rows.LONGEST_RECORD", 1000)
     monkeypatch.setattr(dataset_text, "_BLOCK_BYTES", 100)
     read = Read('[{"id": 1},\n {"id": "' + "x" * 100_000)
     assert read.faults == [("row_too_long", 2, 1)]

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from reqflo_ray.datasets.faults import DataFile, Faults
-from reqflo_ray.datasets.parquet_rows import ParquetReader
+from reqflo_ray._internal.datasets.faults import DataFile, Faults
+from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
 
 FILE = DataFile(0, "data.parquet")
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.datasets.faults import SHOWN, DataFile, Faults
-from reqflo_ray.datasets.keys import MOST_PARTS, KeyLedger
-from reqflo_ray.datasets.rows import DatasetRows
-from reqflo_ray.errors import DatasetError, Problem
-from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity, Variable
-from reqflo_ray.model.plan import DatasetSource, Row
-from reqflo_ray.model.values import ValueType
+from reqflo_ray._internal.datasets.faults import SHOWN, DataFile, Faults
+from reqflo_ray._internal.datasets.keys import MOST_PARTS, KeyLedger
+from reqflo_ray._internal.datasets.rows import DatasetRows
+from reqflo_ray._internal.errors import DatasetError, Problem
+from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity, Variable
+from reqflo_ray._internal.model.plan import DatasetSource, Row
+from reqflo_ray._internal.model.values import ValueType
 
 FILE = DataFile(0, "data.csv")
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.demo.api import DemoApi
-from reqflo_ray.demo.ledger import Ledger
-from reqflo_ray.demo.messages import Answer, Request
-from reqflo_ray.demo.server import ServerOptions
-from reqflo_ray.demo.shop import Shop
-from reqflo_ray.errors import UsageError
+from reqflo_ray._internal.demo.api import DemoApi
+from reqflo_ray._internal.demo.ledger import Ledger
+from reqflo_ray._internal.demo.messages import Answer, Request
+from reqflo_ray._internal.demo.server import ServerOptions
+from reqflo_ray._internal.demo.shop import Shop
+from reqflo_ray._internal.errors import UsageError
 
 ORDER = {"customer_id": "cus-1", "total": 12.5, "sku": "SKU-4", "qty": 2}
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.demo.messages import Answer, Request
-from reqflo_ray.demo.wire import HttpConnection
+from reqflo_ray._internal.demo.messages import Answer, Request
+from reqflo_ray._internal.demo.wire import HttpConnection
 
 HOST = b"Host: shop\r\n"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.engine.program import Program, prepare
-from reqflo_ray.engine.scope import Scope
-from reqflo_ray.model.artifact import (
+from reqflo_ray._internal.engine.program import Program, prepare
+from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.model.artifact import (
     Artifact,
     Assertion,
     AssertionOrigin,
@@ -32,9 +32,17 @@ from reqflo_ray.model.artifact import (
     Variable,
     VariableSource,
 )
-from reqflo_ray.model.exchange import Exchange, Headers, Timings, TransportResponse
-from reqflo_ray.model.plan import Environment, InputValue, Row, RunRecord, SecretReference, SecretSource, Service
-from reqflo_ray.model.values import (
+from reqflo_ray._internal.model.exchange import Exchange, Headers, Timings, TransportResponse
+from reqflo_ray._internal.model.plan import (
+    Environment,
+    InputValue,
+    Row,
+    RunRecord,
+    SecretReference,
+    SecretSource,
+    Service,
+)
+from reqflo_ray._internal.model.values import (
     Literal,
     Namespace,
     Node,
@@ -44,7 +52,7 @@ from reqflo_ray.model.values import (
     Text,
     ValueType,
 )
-from reqflo_ray.secrets.value import SecretValue
+from reqflo_ray._internal.secrets.value import SecretValue
 
 
 def reference(text: str) -> Reference:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.values.compare import Incomparable, equal, holds
-from reqflo_ray.engine.values.patterns import PatternError
-from reqflo_ray.engine.values.work import Work
-from reqflo_ray.model.artifact import Operator
-from reqflo_ray.model.values import exact_number
+from reqflo_ray._internal.engine.values.compare import Incomparable, equal, holds
+from reqflo_ray._internal.engine.values.patterns import PatternError
+from reqflo_ray._internal.engine.values.work import Work
+from reqflo_ray._internal.model.artifact import Operator
+from reqflo_ray._internal.model.values import exact_number
 
 Op = Operator
 

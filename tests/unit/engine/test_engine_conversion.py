@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.values.conversion import ConversionError, convert
-from reqflo_ray.model.values import ValueType
+from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
+from reqflo_ray._internal.model.values import ValueType
 
 NUMBER, INTEGER, BOOLEAN, STRING, JSON = (
     ValueType.NUMBER,

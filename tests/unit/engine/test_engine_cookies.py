@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reqflo_ray.engine.requests.cookies import CookieJar
+from reqflo_ray._internal.engine.requests.cookies import CookieJar
 
 URL = "https://api.shop.example/v1/login"
 DATE = ("Date", "Thu, 01 Jan 2026 00:00:00 GMT")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.identity import idempotency_key
+from reqflo_ray._internal.engine.identity import idempotency_key
 
 NONCE, DIGEST = "0f" * 16, "ab" * 32
 TRIPLES = st.tuples(st.text("0123456789abcdef"), st.integers(0, 10**9), st.text(min_size=1))

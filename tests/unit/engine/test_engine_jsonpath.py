@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.values.jsonpath import PathError, compile_path
-from reqflo_ray.engine.values.work import Unjudged, Work
-from reqflo_ray.model import json_text
-from reqflo_ray.model.values import UNSET
+from reqflo_ray._internal.engine.values.jsonpath import PathError, compile_path
+from reqflo_ray._internal.engine.values.work import Unjudged, Work
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.values import UNSET
 
 SUITE = FilePath(__file__).parents[3].parent / "shared" / "data" / "jsonpath" / "cts.json"
 NAMES = st.sampled_from(["a", "b", "c d", "ä", "0", "'"])

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.engine.judge import Judgement, judge
-from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.values.work import Unjudged, Work
-from reqflo_ray.errors import DefinitionError
-from reqflo_ray.model.artifact import (
+from reqflo_ray._internal.engine.judge import Judgement, judge
+from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.engine.values.work import Unjudged, Work
+from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.model.artifact import (
     Assertion,
     AssertionType,
     Capture,
@@ -22,10 +22,10 @@ from reqflo_ray.model.artifact import (
     Output,
     Poll,
 )
-from reqflo_ray.model.exchange import Exchange, FailureKind, Timings, TransportFailure
-from reqflo_ray.model.results import AssertionResult, Status
-from reqflo_ray.model.values import Literal, Node, Reference
-from reqflo_ray.secrets.value import SecretValue
+from reqflo_ray._internal.model.exchange import Exchange, FailureKind, Timings, TransportFailure
+from reqflo_ray._internal.model.results import AssertionResult, Status
+from reqflo_ray._internal.model.values import Literal, Node, Reference
+from reqflo_ray._internal.secrets.value import SecretValue
 
 MakeScope = Callable[..., Scope]
 MakeStep = Callable[..., HttpStep]

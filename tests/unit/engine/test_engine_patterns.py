@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.values.patterns import MAX_CHARACTERS, IRegexp, Pattern, PatternError
-from reqflo_ray.engine.values.work import Unjudged, Work
+from reqflo_ray._internal.engine.values.patterns import MAX_CHARACTERS, IRegexp, Pattern, PatternError
+from reqflo_ray._internal.engine.values.work import Unjudged, Work
 
 TEXTS = ["/users/{id}", "a{e}", "x{i}", "", "a", "aaa", "a-b", "[", "]", ":a", "&", "\n", "x{d}y", "{e<=1}", "1", "Z9"]
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from reqflo_ray.engine.program import prepare
-from reqflo_ray.engine.render import render_request
-from reqflo_ray.engine.scope import Scope
-from reqflo_ray.model.artifact import Artifact, SetVariableStep, Variable, canonical_bytes, decode
-from reqflo_ray.model.plan import Environment, Row, RunRecord
-from reqflo_ray.model.results import Status
-from reqflo_ray.model.values import Literal, Namespace, Node, Reference, StepReference, Text
+from reqflo_ray._internal.engine.program import prepare
+from reqflo_ray._internal.engine.render import render_request
+from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.model.artifact import Artifact, SetVariableStep, Variable, canonical_bytes, decode
+from reqflo_ray._internal.model.plan import Environment, Row, RunRecord
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, StepReference, Text
 
 Ref = Callable[[str], Reference]
 NodeOf = Callable[[str], Node]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.render import RenderedRequest, render_request, render_value
-from reqflo_ray.engine.scope import RowFault, Scope
-from reqflo_ray.errors import DefinitionError
-from reqflo_ray.model.artifact import (
+from reqflo_ray._internal.engine.render import RenderedRequest, render_request, render_value
+from reqflo_ray._internal.engine.scope import RowFault, Scope
+from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.model.artifact import (
     Assertion,
     AssertionType,
     Body,
@@ -27,9 +27,9 @@ from reqflo_ray.model.artifact import (
     Timeouts,
     Variable,
 )
-from reqflo_ray.model.plan import Environment, HttpSettings, SecretReference, SecretSource, Service
-from reqflo_ray.model.results import Status
-from reqflo_ray.model.values import (
+from reqflo_ray._internal.model.plan import Environment, HttpSettings, SecretReference, SecretSource, Service
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.model.values import (
     ArrayNode,
     Literal,
     Node,
@@ -38,7 +38,7 @@ from reqflo_ray.model.values import (
     StepReference,
     Text,
 )
-from reqflo_ray.secrets.value import SecretValue
+from reqflo_ray._internal.secrets.value import SecretValue
 
 MakeScope = Callable[..., Scope]
 MakeStep = Callable[..., HttpStep]

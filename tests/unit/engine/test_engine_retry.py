@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.engine.judge import Judgement
-from reqflo_ray.engine.retry import RetryDecision, decide_retry
-from reqflo_ray.model.artifact import Backoff, HttpStep, Retry, RetryCause
-from reqflo_ray.model.exchange import Exchange, FailureKind, Timings, TransportFailure
-from reqflo_ray.model.results import Status
+from reqflo_ray._internal.engine.judge import Judgement
+from reqflo_ray._internal.engine.retry import RetryDecision, decide_retry
+from reqflo_ray._internal.model.artifact import Backoff, HttpStep, Retry, RetryCause
+from reqflo_ray._internal.model.exchange import Exchange, FailureKind, Timings, TransportFailure
+from reqflo_ray._internal.model.results import Status
 
 Answer = Callable[..., Exchange]
 Decide = Callable[..., RetryDecision]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.scope import RowFault, Scope
-from reqflo_ray.model.artifact import Capture, CaptureRoot, Input, SetVariableStep, Variable, VariableSource
-from reqflo_ray.model.plan import Environment, InputSource, InputValue, Service
-from reqflo_ray.model.results import Status
-from reqflo_ray.model.values import (
+from reqflo_ray._internal.engine.scope import RowFault, Scope
+from reqflo_ray._internal.model.artifact import Capture, CaptureRoot, Input, SetVariableStep, Variable, VariableSource
+from reqflo_ray._internal.model.plan import Environment, InputSource, InputValue, Service
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.model.values import (
     UNSET,
     Literal,
     Namespace,

@@ -9,15 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.engine.judge import LARGEST_VALUE, judge
-from reqflo_ray.engine.responses.schemas import compile_schema
-from reqflo_ray.engine.scope import Scope
-from reqflo_ray.engine.values.compare import equal
-from reqflo_ray.engine.values.jsonpath import compile_path
-from reqflo_ray.engine.values.work import Unjudged, Work
-from reqflo_ray.model.artifact import Assertion, AssertionType, Capture, CaptureRoot, HttpStep, Operator, Output
-from reqflo_ray.model.exchange import Exchange
-from reqflo_ray.model.values import Literal
+from reqflo_ray._internal.engine.judge import LARGEST_VALUE, judge
+from reqflo_ray._internal.engine.responses.schemas import compile_schema
+from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.engine.values.compare import equal
+from reqflo_ray._internal.engine.values.jsonpath import compile_path
+from reqflo_ray._internal.engine.values.work import Unjudged, Work
+from reqflo_ray._internal.model.artifact import (
+    Assertion,
+    AssertionType,
+    Capture,
+    CaptureRoot,
+    HttpStep,
+    Operator,
+    Output,
+)
+from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.values import Literal
 
 MakeScope = Callable[..., Scope]
 MakeStep = Callable[..., HttpStep]

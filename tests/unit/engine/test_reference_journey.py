@@ -8,15 +8,15 @@ from decimal import Decimal
 
 import pytest
 
-from reqflo_ray.engine.judge import judge
-from reqflo_ray.engine.program import Program
-from reqflo_ray.engine.render import render_request
-from reqflo_ray.engine.scope import RowFault, Scope
-from reqflo_ray.engine.values.work import Work
-from reqflo_ray.model.exchange import Exchange
-from reqflo_ray.model.plan import Row
-from reqflo_ray.model.results import Status
-from reqflo_ray.secrets.value import SecretValue
+from reqflo_ray._internal.engine.judge import judge
+from reqflo_ray._internal.engine.program import Program
+from reqflo_ray._internal.engine.render import render_request
+from reqflo_ray._internal.engine.scope import RowFault, Scope
+from reqflo_ray._internal.engine.values.work import Work
+from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.plan import Row
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.secrets.value import SecretValue
 
 SECRETS = {"SHOP_CLIENT_SECRET": SecretValue("SHOP_CLIENT_SECRET", "s3cr3t-of-the-shop")}
 ROW = Row(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from reqflo_ray.http.exchange.deadline import Deadline
+from reqflo_ray._internal.http.exchange.deadline import Deadline
 
 Result = TypeVar("Result")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.http.addresses.networks import is_blocked, is_blocked_name, odd_ipv4
+from reqflo_ray._internal.http.addresses.networks import is_blocked, is_blocked_name, odd_ipv4
 
 
 @pytest.mark.parametrize(

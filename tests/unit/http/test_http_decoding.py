@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.http.exchange.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
+from reqflo_ray._internal.http.exchange.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
 
 zstd = pytest.importorskip("backports.zstd", reason="a newer Python has zstd of its own")
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from reqflo_ray.http.host_limits import HostLimits, NoRoomError
-from reqflo_ray.model.exchange import TransportRequest
+from reqflo_ray._internal.http.host_limits import HostLimits, NoRoomError
+from reqflo_ray._internal.model.exchange import TransportRequest
 
 
 def _request(url: str, total_ms: int = 60_000) -> TransportRequest:

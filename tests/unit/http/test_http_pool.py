@@ -10,7 +10,7 @@ from typing import Any, cast
 import httpcore
 import pytest
 
-from reqflo_ray.http.engines.httpx_pool import ConnectionPool
+from reqflo_ray._internal.http.engines.httpx_pool import ConnectionPool
 
 HERE = httpcore.Origin(b"http", b"here", 80)
 THERE = httpcore.Origin(b"http", b"there", 80)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from reqflo_ray.http.engines.outgoing import Outgoing, prepare
-from reqflo_ray.http.exchange.failures import ExchangeError
-from reqflo_ray.http.redirects import is_redirect, next_hop
-from reqflo_ray.model.exchange import FailureKind, Headers, TransportRequest, TransportResponse
+from reqflo_ray._internal.http.engines.outgoing import Outgoing, prepare
+from reqflo_ray._internal.http.exchange.failures import ExchangeError
+from reqflo_ray._internal.http.redirects import is_redirect, next_hop
+from reqflo_ray._internal.model.exchange import FailureKind, Headers, TransportRequest, TransportResponse
 
 CREDENTIALS: Headers = (
     *(("Authorization", "Bearer x"), ("cookie", "a=b"), ("Proxy-Authorization", "Basic y")),

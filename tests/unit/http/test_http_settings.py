@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.errors import DefinitionError
-from reqflo_ray.http.addresses.tls import create_context
-from reqflo_ray.http.exchange.failures import causes, connect_failure, tls_failure
-from reqflo_ray.http.exchange.watch import Watch
-from reqflo_ray.http.factory import create_transport
-from reqflo_ray.model.exchange import FailureKind
-from reqflo_ray.model.plan import HttpSettings
+from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.http.addresses.tls import create_context
+from reqflo_ray._internal.http.exchange.failures import causes, connect_failure, tls_failure
+from reqflo_ray._internal.http.exchange.watch import Watch
+from reqflo_ray._internal.http.factory import create_transport
+from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.plan import HttpSettings
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
@@ -55,7 +55,7 @@ def test_a_transport_can_be_made_outside_of_an_event_loop(engine: str) -> None:
 
 def test_no_http_library_is_imported_before_it_is_chosen() -> None:
     code = (
-        "import sys, reqflo_ray.http.factory\n"
+        "import sys, reqflo_ray._internal.http.factory\n"
         "print(sorted({'httptools', 'aiohttp', 'httpx', 'httpcore', 'brotli', 'yarl'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

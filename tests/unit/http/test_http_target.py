@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.http.addresses.target import parse_target
-from reqflo_ray.http.exchange.failures import ExchangeError
-from reqflo_ray.model.exchange import FailureKind
+from reqflo_ray._internal.http.addresses.target import parse_target
+from reqflo_ray._internal.http.exchange.failures import ExchangeError
+from reqflo_ray._internal.model.exchange import FailureKind
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from reqflo_ray.http.engines.outgoing import Outgoing
-from reqflo_ray.http.exchange.failures import ExchangeError, closed_failure
-from reqflo_ray.http.exchange.watch import Watch
-from reqflo_ray.http.transport import EngineTransport
-from reqflo_ray.model.exchange import Exchange, FailureKind, TransportRequest, TransportResponse
-from reqflo_ray.model.plan import HttpSettings
+from reqflo_ray._internal.http.engines.outgoing import Outgoing
+from reqflo_ray._internal.http.exchange.failures import ExchangeError, closed_failure
+from reqflo_ray._internal.http.exchange.watch import Watch
+from reqflo_ray._internal.http.transport import EngineTransport
+from reqflo_ray._internal.model.exchange import Exchange, FailureKind, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.plan import HttpSettings
 
 Act = Callable[[Watch], TransportResponse]
 
@@ -246,7 +246,9 @@ def test_a_verdict_that_may_come_from_a_lack_of_descriptors_is_none(
     kind: FailureKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scarce = [True, True]
-    monkeypatch.setattr("reqflo_ray.http.transport.descriptors_are_scarce", lambda: bool(scarce and scarce.pop()))
+    monkeypatch.setattr(
+        "reqflo_ray._internal.http.transport.descriptors_are_scarce", lambda: bool(scarce and scarce.pop())
+    )
     assert play(lacking(kind), lacking(kind), ok)[0].response is not None
     exchange, script = play(lacking(kind), ok)
     assert failure_of(exchange) is kind and len(script.hops) == 1
@@ -255,7 +257,7 @@ def test_a_verdict_that_may_come_from_a_lack_of_descriptors_is_none(
 def test_a_request_that_may_have_arrived_is_not_sent_again_for_a_lack_of_descriptors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("reqflo_ray.http.transport.descriptors_are_scarce", lambda: True)
+    monkeypatch.setattr("reqflo_ray._internal.http.transport.descriptors_are_scarce", lambda: True)
     exchange, script = play(closed(reused=False), ok, method="POST")
     assert failure_of(exchange) is FailureKind.CLOSED and len(script.hops) == 1
 

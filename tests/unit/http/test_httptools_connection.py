@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.http.addresses.target import parse_target
-from reqflo_ray.http.engines.httptools_connection import Connection
-from reqflo_ray.http.engines.outgoing import Outgoing, complete
-from reqflo_ray.http.exchange.failures import ExchangeError
-from reqflo_ray.http.exchange.watch import Watch
-from reqflo_ray.model.exchange import FailureKind, TransportResponse
+from reqflo_ray._internal.http.addresses.target import parse_target
+from reqflo_ray._internal.http.engines.httptools_connection import Connection
+from reqflo_ray._internal.http.engines.outgoing import Outgoing, complete
+from reqflo_ray._internal.http.exchange.failures import ExchangeError
+from reqflo_ray._internal.http.exchange.watch import Watch
+from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
 
 LIMIT = 1000
 TARGET = parse_target("http://api.example/orders")

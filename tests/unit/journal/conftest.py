@@ -8,13 +8,22 @@ from decimal import Decimal
 
 import pytest
 
-from reqflo_ray.errors import StoreError
-from reqflo_ray.journal.reader import JournalContents, read_journal
-from reqflo_ray.journal.records import FILE_HEADER_SIZE, encode, file_header
-from reqflo_ray.model.artifact import AssertionOrigin, AssertionType, Operator
-from reqflo_ray.model.exchange import Timings
-from reqflo_ray.model.journal import Completion, Cookie, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
-from reqflo_ray.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.journal.reader import JournalContents, read_journal
+from reqflo_ray._internal.journal.records import FILE_HEADER_SIZE, encode, file_header
+from reqflo_ray._internal.model.artifact import AssertionOrigin, AssertionType, Operator
+from reqflo_ray._internal.model.exchange import Timings
+from reqflo_ray._internal.model.journal import (
+    Completion,
+    Cookie,
+    Intent,
+    JournalRecord,
+    Poisoned,
+    Solo,
+    Takeover,
+    Withdrawn,
+)
+from reqflo_ray._internal.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
 
 
 def sample_records() -> tuple[JournalRecord, ...]:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.journal.reader import Damage, DamageReason, Gap, read_journal
-from reqflo_ray.journal.records import (
+from reqflo_ray._internal.journal.reader import Damage, DamageReason, Gap, read_journal
+from reqflo_ray._internal.journal.records import (
     CRC_SIZE,
     FILE_HEADER_SIZE,
     MAGIC,
@@ -21,8 +21,8 @@ from reqflo_ray.journal.records import (
     file_header,
     seed_of,
 )
-from reqflo_ray.model.journal import Completion, Intent
-from reqflo_ray.model.results import Status
+from reqflo_ray._internal.model.journal import Completion, Intent
+from reqflo_ray._internal.model.results import Status
 
 
 def intent(row: int) -> Intent:

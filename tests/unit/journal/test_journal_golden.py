@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from reqflo_ray.engine.identity import journal_name
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.journal.replay import replay
+from reqflo_ray._internal.engine.identity import journal_name
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.journal.replay import replay
 
 GOLDEN = Path(__file__).parents[2] / "data" / "journals"
 JOURNALS = sorted(GOLDEN.glob("v*/*.log"))

@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 import pytest
 
-from reqflo_ray.journal.poison import Blame, blame
-from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
-from reqflo_ray.model.results import Status
+from reqflo_ray._internal.journal.poison import Blame, blame
+from reqflo_ray._internal.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
+from reqflo_ray._internal.model.results import Status
 
 
 def intent(row: int, step: str = "a") -> Intent:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.journal.records import Frame, UnrecordableError, decode, encode, file_header
-from reqflo_ray.model.journal import Completion
-from reqflo_ray.model.results import Status
-from reqflo_ray.model.values import exact_number
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.journal.records import Frame, UnrecordableError, decode, encode, file_header
+from reqflo_ray._internal.model.journal import Completion
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.model.values import exact_number
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reqflo_ray.errors import StoreError
-from reqflo_ray.journal.reader import Gap, JournalContents
-from reqflo_ray.journal.replay import RowHistory, ShardHistory, replay
-from reqflo_ray.model.journal import Completion, Intent, JournalRecord, Takeover, Withdrawn
-from reqflo_ray.model.results import ResendReason, Status, StepRecord
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.journal.reader import Gap, JournalContents
+from reqflo_ray._internal.journal.replay import RowHistory, ShardHistory, replay
+from reqflo_ray._internal.model.journal import Completion, Intent, JournalRecord, Takeover, Withdrawn
+from reqflo_ray._internal.model.results import ResendReason, Status, StepRecord
 
 STEPS = ("a", "b", "c", "d")
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import uvloop
 
-from reqflo_ray.errors import StoreError
-from reqflo_ray.journal.reader import read_journal
-from reqflo_ray.journal.records import UnrecordableError
-from reqflo_ray.journal.writer import JournalWriter
-from reqflo_ray.model.journal import Completion, Intent, Solo, Withdrawn
-from reqflo_ray.model.plan import Durability
-from reqflo_ray.model.results import Status
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.journal.reader import read_journal
+from reqflo_ray._internal.journal.records import UnrecordableError
+from reqflo_ray._internal.journal.writer import JournalWriter
+from reqflo_ray._internal.model.journal import Completion, Intent, Solo, Withdrawn
+from reqflo_ray._internal.model.plan import Durability
+from reqflo_ray._internal.model.results import Status
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reqflo_ray.model import json_text
-from reqflo_ray.model.journal import Completion, Cookie
-from reqflo_ray.model.results import Status
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.journal import Completion, Cookie
+from reqflo_ray._internal.model.results import Status
 
 
 def _as_utf16(text: str) -> str:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.model import json_text
-from reqflo_ray.model.json_text import NotJson
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.json_text import NotJson
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reqflo_ray.errors import UsageError
-from reqflo_ray.model.workers import parse_workers
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.workers import parse_workers
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.errors import UsageError
-from reqflo_ray.ray_cluster.address import find_cluster
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.ray_cluster.address import find_cluster
 
 TOKEN = {"RAY_AUTH_TOKEN": "made-up-token"}
 

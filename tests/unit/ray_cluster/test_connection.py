@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reqflo_ray.ray_cluster.connection import refusal
+from reqflo_ray._internal.ray_cluster.connection import refusal
 
 MISMATCH = """\
 Version mismatch: The cluster was started with:

@@ -11,14 +11,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reqflo_ray.errors import ClusterError, InterruptedRunError, RunConflictError
-from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import RunRecord
-from reqflo_ray.model.results import Counts, Status, Verdict
-from reqflo_ray.ray_cluster import submit
-from reqflo_ray.ray_cluster.job_log import JobOutcome, outcome_line, pack_report, report_lines
-from reqflo_ray.ray_cluster.jobs import Job, JobState
-from reqflo_ray.runner.prepare.submission import Order, Submission
+from reqflo_ray._internal.errors import ClusterError, InterruptedRunError, RunConflictError
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.model.results import Counts, Status, Verdict
+from reqflo_ray._internal.ray_cluster import submit
+from reqflo_ray._internal.ray_cluster.job_log import JobOutcome, outcome_line, pack_report, report_lines
+from reqflo_ray._internal.ray_cluster.jobs import Job, JobState
+from reqflo_ray._internal.runner.prepare.submission import Order, Submission
 
 LINES = "".join(f"line {number}\n" for number in range(6))
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.model.results import Counts, Status, Verdict
-from reqflo_ray.ray_cluster.job_log import JobLog, JobOutcome, outcome_line, pack_report, report_lines
+from reqflo_ray._internal.model.results import Counts, Status, Verdict
+from reqflo_ray._internal.ray_cluster.job_log import JobLog, JobOutcome, outcome_line, pack_report, report_lines
 
 OUTCOME = JobOutcome(
     run_id="r",

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.errors import ClusterError, UsageError
-from reqflo_ray.ray_cluster import jobs as module
-from reqflo_ray.ray_cluster.address import ClusterAddress
-from reqflo_ray.ray_cluster.jobs import Jobs, JobState
+from reqflo_ray._internal.errors import ClusterError, UsageError
+from reqflo_ray._internal.ray_cluster import jobs as module
+from reqflo_ray._internal.ray_cluster.address import ClusterAddress
+from reqflo_ray._internal.ray_cluster.jobs import Jobs, JobState
 
 
 def details(name: str, run_id: str | None, start: int = 0, **facts: Any) -> SimpleNamespace:

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from reqflo_ray.model.results import Status
-from reqflo_ray.ray_cluster.metrics import LABELS, METRICS, Metric
-from reqflo_ray.runner.progress.metrics import REQUEST_BOUNDS, SYNC_BOUNDS, WorkerMetrics
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.ray_cluster.metrics import LABELS, METRICS, Metric
+from reqflo_ray._internal.runner.progress.metrics import REQUEST_BOUNDS, SYNC_BOUNDS, WorkerMetrics
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 HISTOGRAMS = sorted(name.removesuffix("_bucket") for name in BY_NAME if name.endswith("_bucket"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reqflo_ray.ray_cluster import nodes
-from reqflo_ray.runs.folder.owner import Owner
+from reqflo_ray._internal.ray_cluster import nodes
+from reqflo_ray._internal.runs.folder.owner import Owner
 
 
 @pytest.mark.parametrize(

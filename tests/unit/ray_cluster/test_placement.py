@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.errors import ClusterError, Problem, Severity
-from reqflo_ray.model.workers import WorkerRange, parse_workers
-from reqflo_ray.ray_cluster.pool import Offer, Placement, PoolWatch, pool_range
+from reqflo_ray._internal.errors import ClusterError, Problem, Severity
+from reqflo_ray._internal.model.workers import WorkerRange, parse_workers
+from reqflo_ray._internal.ray_cluster.pool import Offer, Placement, PoolWatch, pool_range
 
 MEBIBYTE = 2**20
 

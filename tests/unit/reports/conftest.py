@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from reqflo_ray.model.plan import DatasetSource, Environment, Plan, ShardPlan
-from reqflo_ray.model.results import AssertionResult, LogEvent, RowResult, Status, StepRecord
-from reqflo_ray.reports.formats import Report, write_reports
-from reqflo_ray.runs.folder.completion import complete
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.staging.rows import write_plan
+from reqflo_ray._internal.model.plan import DatasetSource, Environment, Plan, ShardPlan
+from reqflo_ray._internal.model.results import AssertionResult, LogEvent, RowResult, Status, StepRecord
+from reqflo_ray._internal.reports.formats import Report, write_reports
+from reqflo_ray._internal.runs.folder.completion import complete
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.rows import write_plan
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from reqflo_ray.errors import ReqfloError, UsageError
-from reqflo_ray.model.results import Counts, Failure, Status, Verdict
-from reqflo_ray.reports import cases, formats
-from reqflo_ray.reports.formats import FORMATS, Report, check_reports, write_reports
-from reqflo_ray.reports.source import ReportedRun
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.errors import ReqfloError, UsageError
+from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict
+from reqflo_ray._internal.reports import cases, formats
+from reqflo_ray._internal.reports.formats import FORMATS, Report, check_reports, write_reports
+from reqflo_ray._internal.reports.source import ReportedRun
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 
@@ -161,7 +161,7 @@ def test_of_a_large_run_only_rows_that_did_not_pass_are_cases(
 
 
 def test_keys_that_look_alike_have_names_of_their_own(hostile: RunFolder) -> None:
-    from reqflo_ray.analysis.session import open_session
+    from reqflo_ray._internal.analysis.session import open_session
 
     with open_session(hostile.storage, [hostile.run_id]) as session:
         found = list(cases.cases(ReportedRun.of(hostile, session)))

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.reports import html
-from reqflo_ray.reports.text import visible
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.reports import html
+from reqflo_ray._internal.reports.text import visible
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 TAGS = {

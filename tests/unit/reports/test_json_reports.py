@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from reqflo_ray.analysis import session
-from reqflo_ray.errors import UsageError
-from reqflo_ray.reports.formats import Report, write_refusal
-from reqflo_ray.reports.refusal import Refusal
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.analysis import session
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.reports.formats import Report, write_refusal
+from reqflo_ray._internal.reports.refusal import Refusal
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 

@@ -9,9 +9,9 @@ from typing import Any
 import junit_rules
 import pytest
 
-from reqflo_ray.reports import junit
-from reqflo_ray.reports.text import visible
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.reports import junit
+from reqflo_ray._internal.reports.text import visible
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 GOOD = """<testsuites name="s" tests="1" failures="1" errors="0" skipped="0" time="1.0">

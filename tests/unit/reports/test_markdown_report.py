@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from reqflo_ray.reports.markdown import code
-from reqflo_ray.reports.text import one_line
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.reports.markdown import code
+from reqflo_ray._internal.reports.text import one_line
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 Written = Callable[[str, str], bytes]
 TAGS = {"h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "code"}

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.errors import UsageError
-from reqflo_ray.reports.output_place import Kind, find_place
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.reports.output_place import Kind, find_place
 
 NOBODY = 65534
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.errors import DefinitionError, NothingSelectedError, Position, Problem, ReqfloError, Severity
-from reqflo_ray.model.results import Verdict
-from reqflo_ray.reports.formats import FORMATS, Report, write_refusal
-from reqflo_ray.reports.refusal import Refusal
+from reqflo_ray._internal.errors import DefinitionError, NothingSelectedError, Position, Problem, ReqfloError, Severity
+from reqflo_ray._internal.model.results import Verdict
+from reqflo_ray._internal.reports.formats import FORMATS, Report, write_refusal
+from reqflo_ray._internal.reports.refusal import Refusal
 
 HOSTILE = "</pre><script>x</script> ]]> &a; \x00\x1b[31m \u202e \ud83d | `x` @all\r\n# heading"
 

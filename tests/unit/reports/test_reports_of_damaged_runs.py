@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from reqflo_ray.errors import IntegrityError
-from reqflo_ray.model.plan import Damaged
-from reqflo_ray.model.results import Counts
-from reqflo_ray.reports import formats
-from reqflo_ray.reports.formats import FORMATS, Report, write_reports
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.completion import complete
-from reqflo_ray.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.errors import IntegrityError
+from reqflo_ray._internal.model.plan import Damaged
+from reqflo_ray._internal.model.results import Counts
+from reqflo_ray._internal.reports import formats
+from reqflo_ray._internal.reports.formats import FORMATS, Report, write_reports
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.completion import complete
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 RESULTS, STEPS = layout.results(1, 1), layout.steps(1, 1)
 LEFT_OUT = "1 damaged file is left out, with 5 rows"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray import api
-from reqflo_ray.errors import DefinitionError, Problem
-from reqflo_ray.model.limits import MAX_CHAIN, MAX_RENDERED, MAX_STEPS
+from reqflo_ray._internal import api
+from reqflo_ray._internal.errors import DefinitionError, Problem
+from reqflo_ray._internal.model.limits import MAX_CHAIN, MAX_RENDERED, MAX_STEPS
 
 Check = Callable[..., tuple[Problem, ...]]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.compiler.compile import Compilation, compile_journey
-from reqflo_ray.compiler.workspace.load import load_workspace
-from reqflo_ray.errors import DefinitionError, Problem, Severity
-from reqflo_ray.model.plan import InputSource, InputValue, SecretReference, SecretSource
-from reqflo_ray.model.values import Literal, Namespace, Reference, Text
-from reqflo_ray.runner.prepare.checks.check import CheckedRun, RunSelection, check_run
-from reqflo_ray.secrets.sources import SecretLook
+from reqflo_ray._internal.compiler.compile import Compilation, compile_journey
+from reqflo_ray._internal.compiler.workspace.load import load_workspace
+from reqflo_ray._internal.errors import DefinitionError, Problem, Severity
+from reqflo_ray._internal.model.plan import InputSource, InputValue, SecretReference, SecretSource
+from reqflo_ray._internal.model.values import Literal, Namespace, Reference, Text
+from reqflo_ray._internal.runner.prepare.checks.check import CheckedRun, RunSelection, check_run
+from reqflo_ray._internal.secrets.sources import SecretLook
 
 ORDERS = Path(__file__).parents[3] / "examples" / "orders"
 COLUMNS = ("order_ref", "customer_id", "total", "sku", "qty")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.runner.prepare import doctor
-from reqflo_ray.runner.prepare.doctor import Finding, Level, examine_process, examine_secrets, examine_store
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.model.plan import SecretReference, SecretSource
+from reqflo_ray._internal.runner.prepare import doctor
+from reqflo_ray._internal.runner.prepare.doctor import Finding, Level, examine_process, examine_secrets, examine_store
+from reqflo_ray._internal.storage.local import LocalStorage
 
 CANARY = "canary-4a0e-91bc"
 

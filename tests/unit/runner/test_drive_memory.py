@@ -7,9 +7,9 @@ from pathlib import Path
 
 from made_up_run import ROWS, MadeUpStorage, made_up_run
 
-from reqflo_ray.runner.drive.drive import drive
-from reqflo_ray.runner.execute.worker.clock import SystemClock
-from reqflo_ray.runner.progress.listener import SilentListener
+from reqflo_ray._internal.runner.drive.drive import drive
+from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
+from reqflo_ray._internal.runner.progress.listener import SilentListener
 
 
 def _peak(folder: Path, shards: int) -> int:

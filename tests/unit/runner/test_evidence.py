@@ -8,11 +8,11 @@ import random
 
 import pytest
 
-from reqflo_ray.model.artifact import HttpStep, RequestTemplate
-from reqflo_ray.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
-from reqflo_ray.model.plan import Evidence
-from reqflo_ray.model.results import Status, StepRecord
-from reqflo_ray.runner.execute.response.evidence import (
+from reqflo_ray._internal.model.artifact import HttpStep, RequestTemplate
+from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.plan import Evidence
+from reqflo_ray._internal.model.results import Status, StepRecord
+from reqflo_ray._internal.runner.execute.response.evidence import (
     NOTHING_ASIDE,
     Attempt,
     EvidenceBuilder,
@@ -20,7 +20,7 @@ from reqflo_ray.runner.execute.response.evidence import (
     is_heavy,
     keep_heavy,
 )
-from reqflo_ray.secrets.redactor import WITHHELD, Redactor
+from reqflo_ray._internal.secrets.redactor import WITHHELD, Redactor
 
 TOKEN = "k8Jq2mZx5Lw9Tt41"
 

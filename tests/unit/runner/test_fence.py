@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from reqflo_ray.errors import StoreError
-from reqflo_ray.runner.execute.fence import Fence
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.runner.execute.fence import Fence
 
 
 class Looks:

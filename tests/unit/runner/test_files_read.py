@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.compiler.workspace.load import load_workspace
-from reqflo_ray.errors import UsageError
-from reqflo_ray.runner.prepare.files_read import files_of_request, files_of_workspace, need_free
-from reqflo_ray.runner.prepare.launch import RunRequest
+from reqflo_ray._internal.compiler.workspace.load import load_workspace
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.runner.prepare.files_read import files_of_request, files_of_workspace, need_free
+from reqflo_ray._internal.runner.prepare.launch import RunRequest
 
 REQFLO = """\
 workspace:

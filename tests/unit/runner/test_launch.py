@@ -11,17 +11,17 @@ import pytest
 from scripted import WORKSPACE
 from staging_executors import UnorderedExecutor
 
-from reqflo_ray.errors import DefinitionError, UsageError
-from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, RunRecord
-from reqflo_ray.model.workers import WorkerRange
-from reqflo_ray.runner.prepare.launch import RunRequest, make_record, prepare, staging
-from reqflo_ray.runner.progress.listener import SilentListener
-from reqflo_ray.runs.folder.artifacts import save_artifact
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.staging.jobs import Job, Report
-from reqflo_ray.runs.staging.rows import read_plan
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.errors import DefinitionError, UsageError
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray._internal.model.plan import DatasetSource, RunRecord
+from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray._internal.runner.progress.listener import SilentListener
+from reqflo_ray._internal.runs.folder.artifacts import save_artifact
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.jobs import Job, Report
+from reqflo_ray._internal.runs.staging.rows import read_plan
+from reqflo_ray._internal.storage.local import LocalStorage
 
 JOURNEY = """\
 journey:

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from virtual_time import VirtualClock, run_in_virtual_time
 
-from reqflo_ray.runner.execute.worker.pacing import (
+from reqflo_ray._internal.runner.execute.worker.pacing import (
     Grant,
     LocalPacer,
     Pacer,

@@ -9,18 +9,18 @@ import msgspec
 import pytest
 from staging_executors import UnorderedExecutor
 
-from reqflo_ray.errors import NothingSelectedError, StoreError
-from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import Plan, Row
-from reqflo_ray.model.workers import WorkerRange
-from reqflo_ray.runner.prepare.rerun import staging_again, statuses_to_rerun
-from reqflo_ray.runner.progress.listener import SilentListener
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.completion import complete
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.staging.jobs import Job, Report
-from reqflo_ray.runs.staging.parallel import BYTES_OF_ROW, StagingExecutor
-from reqflo_ray.runs.staging.rows import RowSink, read_plan, read_rows, write_plan
+from reqflo_ray._internal.errors import NothingSelectedError, StoreError
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray._internal.model.plan import Plan, Row
+from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.runner.prepare.rerun import staging_again, statuses_to_rerun
+from reqflo_ray._internal.runner.progress.listener import SilentListener
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.completion import complete
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.jobs import Job, Report
+from reqflo_ray._internal.runs.staging.parallel import BYTES_OF_ROW, StagingExecutor
+from reqflo_ray._internal.runs.staging.rows import RowSink, read_plan, read_rows, write_plan
 
 ARTIFACT = Artifact(journey=JourneyIdentity(name="place-order"))
 SHARDS, ROWS, FAIL_EVERY = 5, 6, 4

@@ -17,17 +17,17 @@ import simulation
 from simulated_run import SimulatedRun, artifact_that_must_not_repeat
 from simulation import Bomb, Crash, SimulatedTransport
 
-from reqflo_ray.engine import scope
-from reqflo_ray.errors import StoreError
-from reqflo_ray.journal import writer as journal_writer
-from reqflo_ray.model.journal import Completion
-from reqflo_ray.model.results import ShardOutcome, ShardReport, exit_code
-from reqflo_ray.runner.execute import shard, shard_files
-from reqflo_ray.runner.execute.response import evidence
-from reqflo_ray.runner.execute.row import attempts, row
-from reqflo_ray.runner.execute.row.containment import told
-from reqflo_ray.runner.execute.row.context import RowContext, Suspended
-from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray._internal.engine import scope
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.journal import writer as journal_writer
+from reqflo_ray._internal.model.journal import Completion
+from reqflo_ray._internal.model.results import ShardOutcome, ShardReport, exit_code
+from reqflo_ray._internal.runner.execute import shard, shard_files
+from reqflo_ray._internal.runner.execute.response import evidence
+from reqflo_ray._internal.runner.execute.row import attempts, row
+from reqflo_ray._internal.runner.execute.row.containment import told
+from reqflo_ray._internal.runner.execute.row.context import RowContext, Suspended
+from reqflo_ray._internal.secrets.redactor import Redactor
 
 _ROW = 1
 _CANARY = "canary-of-an-exception"

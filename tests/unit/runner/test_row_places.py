@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.runner.execute.worker.row_places import RowPlaces
+from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from scripted import Journey, ok
 
-from reqflo_ray.model import json_text
-from reqflo_ray.model.exchange import TransportResponse
-from reqflo_ray.model.results import Status
-from reqflo_ray.runner.execute.row.context import Suspended
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.exchange import TransportResponse
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.runner.execute.row.context import Suspended
 
 JOURNEY = """\
 journey:

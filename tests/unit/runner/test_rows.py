@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from scripted import Journey, ok, refused, statuses, without_captures
 
-from reqflo_ray.errors import ReqfloError
-from reqflo_ray.model.exchange import FailureKind, TransportFailure
-from reqflo_ray.model.plan import Evidence
-from reqflo_ray.model.results import ResendReason, Status
-from reqflo_ray.runner.execute.row.context import Suspended
+from reqflo_ray._internal.errors import ReqfloError
+from reqflo_ray._internal.model.exchange import FailureKind, TransportFailure
+from reqflo_ray._internal.model.plan import Evidence
+from reqflo_ray._internal.model.results import ResendReason, Status
+from reqflo_ray._internal.runner.execute.row.context import Suspended
 
 TWO_STEPS = """\
 journey:

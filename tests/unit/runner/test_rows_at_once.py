@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.runner.execute.worker import rows_at_once as module
-from reqflo_ray.runner.execute.worker.rows_at_once import rows_at_once
+from reqflo_ray._internal.runner.execute.worker import rows_at_once as module
+from reqflo_ray._internal.runner.execute.worker.rows_at_once import rows_at_once
 
 
 @pytest.fixture(autouse=True)

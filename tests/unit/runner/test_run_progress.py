@@ -8,8 +8,8 @@ import random
 import pytest
 from simulation import SimulatedClock
 
-from reqflo_ray.errors import Problem
-from reqflo_ray.model.results import (
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.model.results import (
     Counts,
     Failure,
     RowResult,
@@ -19,9 +19,9 @@ from reqflo_ray.model.results import (
     ShardSummary,
     Status,
 )
-from reqflo_ray.runner.progress.listener import Progress, SilentListener
-from reqflo_ray.runner.progress.run import RunProgress
-from reqflo_ray.runner.progress.shard import ShardCounter
+from reqflo_ray._internal.runner.progress.listener import Progress, SilentListener
+from reqflo_ray._internal.runner.progress.run import RunProgress
+from reqflo_ray._internal.runner.progress.shard import ShardCounter
 
 
 class Heard(SilentListener):

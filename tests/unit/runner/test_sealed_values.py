@@ -13,11 +13,11 @@ import pytest
 from leaky_api import encodings
 from scripted import Journey, ok
 
-from reqflo_ray.model.exchange import TransportFailure, TransportResponse
-from reqflo_ray.model.results import ResendReason, Status
-from reqflo_ray.runner.execute.row.context import Suspended
-from reqflo_ray.runner.execute.row.row import RowOutcome
-from reqflo_ray.runs.folder.sealing import Sealer
+from reqflo_ray._internal.model.exchange import TransportFailure, TransportResponse
+from reqflo_ray._internal.model.results import ResendReason, Status
+from reqflo_ray._internal.runner.execute.row.context import Suspended
+from reqflo_ray._internal.runner.execute.row.row import RowOutcome
+from reqflo_ray._internal.runs.folder.sealing import Sealer
 
 CANARY = 'cnry/token+4gT2~vv"3'
 CARD = "4111-1111-1111"

@@ -9,9 +9,9 @@ import pytest
 from simulated_run import SimulatedRun
 from simulation import Bomb
 
-from reqflo_ray.model.results import ShardOutcome, ShardReport
-from reqflo_ray.runner.execute.shard import run_shard, suspended
-from reqflo_ray.runner.progress.shard import ShardCounter
+from reqflo_ray._internal.model.results import ShardOutcome, ShardReport
+from reqflo_ray._internal.runner.execute.shard import run_shard, suspended
+from reqflo_ray._internal.runner.progress.shard import ShardCounter
 
 
 def _run_with_one_row_done() -> SimulatedRun:

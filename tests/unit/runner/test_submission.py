@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reqflo_ray.errors import DatasetError, UsageError
-from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, InputSource, InputValue, RunRecord
-from reqflo_ray.model.values import Literal, Namespace, Node, Reference
-from reqflo_ray.runner.prepare import submission
-from reqflo_ray.runner.prepare.submission import Order, Submission, own_version, pack, unpack
+from reqflo_ray._internal.errors import DatasetError, UsageError
+from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity
+from reqflo_ray._internal.model.plan import DatasetSource, InputSource, InputValue, RunRecord
+from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference
+from reqflo_ray._internal.runner.prepare import submission
+from reqflo_ray._internal.runner.prepare.submission import Order, Submission, own_version, pack, unpack
 
 SENSITIVE = Input(name="password", sensitive=True)
 PLAIN = Input(name="city")

@@ -9,9 +9,9 @@ import json
 from simulated_run import SimulatedRun
 from simulation import Bomb, SimulatedTransport
 
-from reqflo_ray.model.exchange import Exchange, TransportRequest
-from reqflo_ray.runner.execute.shard import run_shard
-from reqflo_ray.runner.execute.worker.row_places import RowPlaces
+from reqflo_ray._internal.model.exchange import Exchange, TransportRequest
+from reqflo_ray._internal.runner.execute.shard import run_shard
+from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
 
 
 class _OneOrderAtATime(SimulatedTransport):

@@ -11,11 +11,11 @@ from scripted import Journey, ok, refused
 from simulated_run import SimulatedRun
 from simulation import Bomb, SimulatedClock
 
-from reqflo_ray.errors import StoreError
-from reqflo_ray.model.results import ShardOutcome, Status
-from reqflo_ray.runner.execute.row.context import Suspended
-from reqflo_ray.runner.execute.shard import run_shard
-from reqflo_ray.runner.progress.metrics import Distribution, MeasuredLog, WorkerMetrics
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.model.results import ShardOutcome, Status
+from reqflo_ray._internal.runner.execute.row.context import Suspended
+from reqflo_ray._internal.runner.execute.shard import run_shard
+from reqflo_ray._internal.runner.progress.metrics import Distribution, MeasuredLog, WorkerMetrics
 
 JOURNEY = """\
 journey:

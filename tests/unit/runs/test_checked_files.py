@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from reqflo_ray.errors import IntegrityError, StoreError
-from reqflo_ray.model.results import FileDigest
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.document import with_checksum
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.results import checked_files
-from reqflo_ray.runs.results.checked_files import check_files, damaged_files, fault_of, read_checked
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.errors import IntegrityError, StoreError
+from reqflo_ray._internal.model.results import FileDigest
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.document import with_checksum
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.results import checked_files
+from reqflo_ray._internal.runs.results.checked_files import check_files, damaged_files, fault_of, read_checked
+from reqflo_ray._internal.storage.local import LocalStorage
 
 NAMES = ("results/a.parquet", "steps/a.parquet")
 PLACE = f"runs/r1/{layout.CHECKED}"

@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from reqflo_ray.errors import IntegrityError, StoreError
-from reqflo_ray.model.results import Commit, Counts, Failure, Status, Verdict
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.completion import clean_up, complete
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.upkeep.verify import verify_run
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.errors import IntegrityError, StoreError
+from reqflo_ray._internal.model.results import Commit, Counts, Failure, Status, Verdict
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.completion import clean_up, complete
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.upkeep.verify import verify_run
+from reqflo_ray._internal.storage.local import LocalStorage
 
 
 class Died(Exception):

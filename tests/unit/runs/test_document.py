@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.runs.folder.document import (
+from reqflo_ray._internal.runs.folder.document import (
     DamagedDocumentError,
     NewerDocumentError,
     checksum_member,

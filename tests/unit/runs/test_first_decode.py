@@ -8,7 +8,7 @@ import sys
 _SCRIPT = """
 import sys, threading
 import msgspec
-from reqflo_ray.runs.folder import run_folder
+from reqflo_ray._internal.runs.folder import run_folder
 
 sys.setswitchinterval(1e-6)
 claim = msgspec.json.encode(run_folder.AttemptClaim(epoch=1))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.runs.folder import artifacts
-from reqflo_ray.runs.folder.artifacts import read_given
+from reqflo_ray._internal.runs.folder import artifacts
+from reqflo_ray._internal.runs.folder.artifacts import read_given
 
 
 def test_a_fifo_that_nobody_writes_to_is_empty_and_not_waited_for(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
 
-from reqflo_ray.errors import UsageError
-from reqflo_ray.model.plan import Environment
-from reqflo_ray.model.results import Status
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.claims import Beat
-from reqflo_ray.runs.folder.owner import this_process
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.upkeep.history import RunState, list_runs, resolve_run, run_ids, summarize
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.plan import Environment
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.claims import Beat
+from reqflo_ray._internal.runs.folder.owner import this_process
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.upkeep.history import RunState, list_runs, resolve_run, run_ids, summarize
+from reqflo_ray._internal.storage.local import LocalStorage
 
 
 def state(folder: RunFolder) -> RunState:

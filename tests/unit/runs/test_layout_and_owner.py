@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.errors import UsageError
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.owner import Liveness, Owner, is_provably_gone, liveness, this_process
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.owner import Liveness, Owner, is_provably_gone, liveness, this_process
 
 
 @pytest.mark.parametrize("run_id", ["a", "20261122-104500-x7k2q9", "A.b_c-9", "9", "x" * 64])

@@ -18,21 +18,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from staging_executors import UnorderedExecutor
 
-from reqflo_ray.datasets.faults import SHOWN, DataFile
-from reqflo_ray.datasets.pieces import Piece, split_dataset, unseen
-from reqflo_ray.errors import ClusterError, DatasetError, ReqfloError, StoreError
-from reqflo_ray.model.artifact import Artifact, Input, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, Plan, RunRecord
-from reqflo_ray.model.values import ValueType
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.artifacts import save_artifact
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.folder.sealing import make_sealer
-from reqflo_ray.runs.staging import parallel as parallel_staging
-from reqflo_ray.runs.staging.jobs import Job, Report, RowsJob
-from reqflo_ray.runs.staging.parallel import OutOfSight, stage_with
-from reqflo_ray.runs.staging.rows import RowSink, read_rows, stage
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.datasets.faults import SHOWN, DataFile
+from reqflo_ray._internal.datasets.pieces import Piece, split_dataset, unseen
+from reqflo_ray._internal.errors import ClusterError, DatasetError, ReqfloError, StoreError
+from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity
+from reqflo_ray._internal.model.plan import DatasetSource, Plan, RunRecord
+from reqflo_ray._internal.model.values import ValueType
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.artifacts import save_artifact
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import make_sealer
+from reqflo_ray._internal.runs.staging import parallel as parallel_staging
+from reqflo_ray._internal.runs.staging.jobs import Job, Report, RowsJob
+from reqflo_ray._internal.runs.staging.parallel import OutOfSight, stage_with
+from reqflo_ray._internal.runs.staging.rows import RowSink, read_rows, stage
+from reqflo_ray._internal.storage.local import LocalStorage
 
 INPUTS = (
     Input(name="id", required=True),

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
 
-from reqflo_ray.errors import ReqfloError, StoreError, UsageError
-from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.results import Counts
-from reqflo_ray.open_store import Store
-from reqflo_ray.runner.prepare.dispatch import dispatch
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.claims import Beat
-from reqflo_ray.runs.folder.deletion import delete_run
-from reqflo_ray.runs.folder.owner import Owner, this_process
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.upkeep.history import RunState, RunSummary, list_runs, resolve_run, run_ids, summarize
-from reqflo_ray.runs.upkeep.pruning import DAMAGED, RESUMABLE, RUNNING, Kept, made_at, prune
-from reqflo_ray.runs.upkeep.verify import verify_run
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.errors import ReqfloError, StoreError, UsageError
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray._internal.model.results import Counts
+from reqflo_ray._internal.open_store import Store
+from reqflo_ray._internal.runner.prepare.dispatch import dispatch
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.claims import Beat
+from reqflo_ray._internal.runs.folder.deletion import delete_run
+from reqflo_ray._internal.runs.folder.owner import Owner, this_process
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.upkeep.history import RunState, RunSummary, list_runs, resolve_run, run_ids, summarize
+from reqflo_ray._internal.runs.upkeep.pruning import DAMAGED, RESUMABLE, RUNNING, Kept, made_at, prune
+from reqflo_ray._internal.runs.upkeep.verify import verify_run
+from reqflo_ray._internal.storage.local import LocalStorage
 
 IN_2030, IN_1970 = "2030-01-01T00:00:00Z", "1970-01-01T00:00:03Z"
 
@@ -341,7 +341,7 @@ def test_no_run_may_be_called_as_one_whose_record_is_missing(runs: Any) -> None:
 def test_a_question_is_answered_without_a_run_that_is_deleted_meanwhile(
     runs: Any, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
 ) -> None:
-    from reqflo_ray import open_store
+    from reqflo_ray._internal import open_store
 
     runs.finish("r1", rows=5)
     runs.finish("r2", rows=5)
@@ -363,7 +363,7 @@ def test_a_question_is_answered_without_a_run_that_is_deleted_meanwhile(
 
 
 def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reqflo_ray import open_store
+    from reqflo_ray._internal import open_store
 
     runs.finish("r1")
     opened = open_store.open_session

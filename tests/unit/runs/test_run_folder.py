@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from reqflo_ray.errors import IntegrityError, StoreError, UsageError
-from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import (
+from reqflo_ray._internal.errors import IntegrityError, StoreError, UsageError
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray._internal.model.plan import (
     Environment,
     HttpSettings,
     InputSource,
@@ -22,16 +22,16 @@ from reqflo_ray.model.plan import (
     SecretSource,
     encode_run,
 )
-from reqflo_ray.model.results import Commit, Counts, ShardSummary
-from reqflo_ray.model.values import Literal
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.artifacts import load_artifact, save_artifact
-from reqflo_ray.runs.folder.claims import AttemptClaim, Beat, EpochClaim
-from reqflo_ray.runs.folder.document import content_of, with_checksum
-from reqflo_ray.runs.folder.owner import Owner, this_process
-from reqflo_ray.runs.folder.run_folder import FenceState, RunFolder
-from reqflo_ray.runs.folder.run_record import record_differences, run_conflict
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.model.results import Commit, Counts, ShardSummary
+from reqflo_ray._internal.model.values import Literal
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.artifacts import load_artifact, save_artifact
+from reqflo_ray._internal.runs.folder.claims import AttemptClaim, Beat, EpochClaim
+from reqflo_ray._internal.runs.folder.document import content_of, with_checksum
+from reqflo_ray._internal.runs.folder.owner import Owner, this_process
+from reqflo_ray._internal.runs.folder.run_folder import FenceState, RunFolder
+from reqflo_ray._internal.runs.folder.run_record import record_differences, run_conflict
+from reqflo_ray._internal.storage.local import LocalStorage
 
 RECORD = RunRecord(run_id="r1", nonce="00", created_at="2026-11-22T10:45:00Z", artifact="a" * 64, journey="j")
 

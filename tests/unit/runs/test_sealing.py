@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.errors import IntegrityError
-from reqflo_ray.model.artifact import (
+from reqflo_ray._internal.errors import IntegrityError
+from reqflo_ray._internal.model.artifact import (
     Artifact,
     Capture,
     CaptureRoot,
@@ -26,8 +26,8 @@ from reqflo_ray.model.artifact import (
     Variable,
     VariableSource,
 )
-from reqflo_ray.model.journal import Cookie, SealedValues
-from reqflo_ray.model.plan import (
+from reqflo_ray._internal.model.journal import Cookie, SealedValues
+from reqflo_ray._internal.model.plan import (
     Environment,
     InputSource,
     InputValue,
@@ -38,10 +38,10 @@ from reqflo_ray.model.plan import (
     Service,
     encode_run,
 )
-from reqflo_ray.model.values import Literal, Namespace, Reference, Text
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.folder.sealing import (
+from reqflo_ray._internal.model.values import Literal, Namespace, Reference, Text
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import (
     Sealer,
     find_sealer,
     keep_sealing,
@@ -50,8 +50,8 @@ from reqflo_ray.runs.folder.sealing import (
     open_record,
     seal_record,
 )
-from reqflo_ray.runs.staging.rows import RowSink, encode_rows, read_rows
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.runs.staging.rows import RowSink, encode_rows, read_rows
+from reqflo_ray._internal.storage.local import LocalStorage
 
 CANARY = "canary-7d1f-22aa"
 KEY = bytes(range(64))

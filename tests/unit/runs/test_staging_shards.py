@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.errors import DatasetError, IntegrityError, StoreError
-from reqflo_ray.model.artifact import Artifact, JourneyIdentity
-from reqflo_ray.model.plan import DatasetSource, Plan, Row, ShardPlan
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.staging.rows import (
+from reqflo_ray._internal.errors import DatasetError, IntegrityError, StoreError
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray._internal.model.plan import DatasetSource, Plan, Row, ShardPlan
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.staging.rows import (
     RowSink,
     choose_rows_per_shard,
     encode_rows,
@@ -24,8 +24,8 @@ from reqflo_ray.runs.staging.rows import (
     stage,
     write_plan,
 )
-from reqflo_ray.storage.local import LocalStorage
-from reqflo_ray.storage.protocol import Storage
+from reqflo_ray._internal.storage.local import LocalStorage
+from reqflo_ray._internal.storage.protocol import Storage
 
 ARTIFACT = Artifact(journey=JourneyIdentity(name="j"))
 RUN = "run-1"

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.errors import IntegrityError, UsageError
-from reqflo_ray.model.results import Counts
-from reqflo_ray.open_store import Store
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.completion import clean_up, complete
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.upkeep.history import RunState, list_runs, resolve_run, run_ids, summarize
-from reqflo_ray.runs.upkeep.verify import verify_run
+from reqflo_ray._internal.errors import IntegrityError, UsageError
+from reqflo_ray._internal.model.results import Counts
+from reqflo_ray._internal.open_store import Store
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.completion import clean_up, complete
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.upkeep.history import RunState, list_runs, resolve_run, run_ids, summarize
+from reqflo_ray._internal.runs.upkeep.verify import verify_run
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.errors import UsageError
-from reqflo_ray.model.results import FileDigest
-from reqflo_ray.runs.folder import layout
-from reqflo_ray.runs.folder.manifest import manifest_parts
-from reqflo_ray.runs.folder.owner import this_process
-from reqflo_ray.runs.folder.run_folder import RunFolder
-from reqflo_ray.runs.upkeep.verify import RowNumbers, verify_run
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.results import FileDigest
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.manifest import manifest_parts
+from reqflo_ray._internal.runs.folder.owner import this_process
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.upkeep.verify import RowNumbers, verify_run
 
 
 def place(folder: RunFolder, name: str) -> Path:
@@ -153,7 +153,7 @@ def test_a_verdict_that_miscounts_is_found(runs: Any) -> None:
     folder = runs.begin("r1")
     runs.stage(folder, 1)
     runs.commit(folder, 0, 4)
-    from reqflo_ray.runs.folder.completion import complete
+    from reqflo_ray._internal.runs.folder.completion import complete
 
     verdict = runs.verdict(folder)
     wrong = msgspec.structs.replace(verdict.counts, passed=3, failed=1)

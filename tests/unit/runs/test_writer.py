@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.model.exchange import Timings
-from reqflo_ray.model.results import LogEvent, ResendReason, RowResult, Status, StepRecord
-from reqflo_ray.runs.results import tables
-from reqflo_ray.runs.results.writer import results_file, steps_file
+from reqflo_ray._internal.model.exchange import Timings
+from reqflo_ray._internal.model.results import LogEvent, ResendReason, RowResult, Status, StepRecord
+from reqflo_ray._internal.runs.results import tables
+from reqflo_ray._internal.runs.results.writer import results_file, steps_file
 
 
 def read(data: bytes) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from reqflo_ray.errors import SecretError
-from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.secrets.value import SecretValue
+from reqflo_ray._internal.errors import SecretError
+from reqflo_ray._internal.model.plan import SecretReference, SecretSource
+from reqflo_ray._internal.secrets.value import SecretValue
 
 
 class ListedSource:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.secrets.core_dumps import no_core_dumps
+from reqflo_ray._internal.secrets.core_dumps import no_core_dumps
 
 _FILTER = Path("/proc/self/coredump_filter")
 on_linux = pytest.mark.skipif(not _FILTER.exists(), reason="what a dump holds can be told on Linux only")
@@ -51,7 +51,7 @@ def dumped(folder: Path, block: str) -> bytes:
     folder.mkdir()
     program = (
         "import contextlib, os, resource\n"
-        "from reqflo_ray.secrets.core_dumps import no_core_dumps\n"
+        "from reqflo_ray._internal.secrets.core_dumps import no_core_dumps\n"
         "hard = resource.getrlimit(resource.RLIMIT_CORE)[1]\n"
         "value = 'canary-'.encode() + b'-'.join([b'7f3a'] * 9)\n"
         f"with {block}:\n"

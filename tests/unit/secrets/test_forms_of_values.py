@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.secrets.escapes import MAX_LEVELS, unescaped
-from reqflo_ray.secrets.forms import forms_of
-from reqflo_ray.secrets.redactor import MAX_VALUES, WITHHELD, Redactor
+from reqflo_ray._internal.secrets.escapes import MAX_LEVELS, unescaped
+from reqflo_ray._internal.secrets.forms import forms_of
+from reqflo_ray._internal.secrets.redactor import MAX_VALUES, WITHHELD, Redactor
 
 _KEY_LINES = [base64.b64encode(random.Random(5).randbytes(48)).decode() for _ in range(4)]
 _SHAPES = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.model import json_text
-from reqflo_ray.secrets.redactor import Redactor, still_json
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.secrets.redactor import Redactor, still_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),

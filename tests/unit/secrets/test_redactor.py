@@ -11,8 +11,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from reqflo_ray.errors import SecretError
-from reqflo_ray.secrets.redactor import Redactor, mask_credentials
+from reqflo_ray._internal.errors import SecretError
+from reqflo_ray._internal.secrets.redactor import Redactor, mask_credentials
 
 TOKEN = "Kanarienvogel/7+x=&ä!"
 PLAIN = "k8Jq2mZx5Lw9"

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray.secrets.escapes import _BACKSLASH, _decode_all_backslashes, _decode_backslash
-from reqflo_ray.secrets.redactor import Redactor
+from reqflo_ray._internal.secrets.escapes import _BACKSLASH, _decode_all_backslashes, _decode_backslash
+from reqflo_ray._internal.secrets.redactor import Redactor
 
 CONTEXTS = 1200
 

@@ -11,9 +11,9 @@ import pytest
 from google.api_core import exceptions
 from google.auth import exceptions as auth
 
-from reqflo_ray.errors import SecretError
-from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.secrets.gcp import GoogleSecretManager, RetryPolicy, crc32c
+from reqflo_ray._internal.errors import SecretError
+from reqflo_ray._internal.model.plan import SecretReference, SecretSource
+from reqflo_ray._internal.secrets.gcp import GoogleSecretManager, RetryPolicy, crc32c
 
 Reference = Callable[..., SecretReference]
 KEY = "projects/p1/secrets/token"

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.errors import SecretError
-from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.secrets.sources import EnvironmentSource, FileSource, SecretLook, default_sources, look_at_secret
+from reqflo_ray._internal.errors import SecretError
+from reqflo_ray._internal.model.plan import SecretReference, SecretSource
+from reqflo_ray._internal.secrets.sources import (
+    EnvironmentSource,
+    FileSource,
+    SecretLook,
+    default_sources,
+    look_at_secret,
+)
 
 Reference = Callable[..., SecretReference]
 VALUE = b"canary-value-1"

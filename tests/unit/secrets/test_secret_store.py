@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray.errors import SecretError
-from reqflo_ray.model.plan import SecretReference, SecretSource
-from reqflo_ray.secrets.redactor import Redactor
-from reqflo_ray.secrets.store import SecretStore
-from reqflo_ray.secrets.value import SecretValue
+from reqflo_ray._internal.errors import SecretError
+from reqflo_ray._internal.model.plan import SecretReference, SecretSource
+from reqflo_ray._internal.secrets.redactor import Redactor
+from reqflo_ray._internal.secrets.store import SecretStore
+from reqflo_ray._internal.secrets.value import SecretValue
 
 CANARY = "canary-7f3a9b2c"
 Reference = Callable[..., SecretReference]

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 import reqflo_ray
-from reqflo_ray.errors import SecretError
-from reqflo_ray.secrets.value import SecretValue
+from reqflo_ray._internal.errors import SecretError
+from reqflo_ray._internal.secrets.value import SecretValue
 
 CANARY = "canary-7f3a9b2c"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray.storage.access import GROUP_TOO, OWNER_ONLY, access_of
-from reqflo_ray.storage.local import LocalStorage
+from reqflo_ray._internal.storage.access import GROUP_TOO, OWNER_ONLY, access_of
+from reqflo_ray._internal.storage.local import LocalStorage
 
 
 @pytest.fixture(params=[0o022, 0o000, 0o077, 0o027, 0o777])

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray.errors import StoreError, UsageError
-from reqflo_ray.storage.local import LocalStorage
-from reqflo_ray.storage.open import open_storage
+from reqflo_ray._internal.errors import StoreError, UsageError
+from reqflo_ray._internal.storage.local import LocalStorage
+from reqflo_ray._internal.storage.open import open_storage
 
 CALLS = ("open", "write", "fsync", "link", "replace", "mkdir")
 

@@ -1,0 +1,238 @@
+"""Which files of a store answer questions: those of manifests, and the committed ones of unfinished runs, if they are
+what was written. Each is checked before anything in it is believed. Knows no SQL.
+
+A run that cannot be read at all takes part in no answer: it is left out, unless the question names it. A damaged file
+would make half a run of one that can be read: the question is refused, or answered without the file, as is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from reqflo_ray._internal.errors import Problem, ReqfloError, Severity
+from reqflo_ray._internal.model.plan import Damaged, RunRecord
+from reqflo_ray._internal.model.results import Commit, Counts, FileDigest, Verdict
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.deletion import is_run
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.results.checked_files import CheckedFile, check_files, damaged_files
+from reqflo_ray._internal.runs.upkeep.history import RunState, resolve_run, run_ids, run_state
+from reqflo_ray._internal.storage.protocol import Storage
+
+_NAMED: Final = 3
+# What a question believes besides tables, and the manifest lists.
+_DOCUMENTS: Final = (layout.RECORD, layout.VERDICT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """What a session reads. `runs` are lines of the `runs` view; `results` and `steps` are paths within the store, and
+    `files` what was promised of each of them. `problems` say what is left out."""
+
+    runs: tuple[dict[str, Any], ...]
+    results: tuple[str, ...]
+    steps: tuple[str, ...]
+    files: Mapping[str, FileDigest]
+    problems: tuple[Problem, ...]
+
+
+def read_catalog(
+    storage: Storage, runs: Sequence[str] | None, now: datetime, damaged: Damaged = Damaged.REFUSE
+) -> Catalog:
+    """Look through all runs, or those that `runs` name (ids, prefixes, `latest`).
+
+    Raises:
+        UsageError: `unknown_run` or `ambiguous_run`.
+        IntegrityError: `damaged_file`: files are not what was written, and are not to be left out; or a run that `runs`
+            name cannot be read.
+        StoreError: the store does not answer.
+    """
+    if runs is None:
+        folders = [RunFolder(storage, run_id) for run_id in run_ids(storage)]
+    else:
+        folders = list({folder.run_id: folder for folder in (resolve_run(storage, name) for name in runs)}.values())
+    lines: list[dict[str, Any]] = []
+    results: list[str] = []
+    steps: list[str] = []
+    files: dict[str, FileDigest] = {}
+    problems: list[Problem] = []
+    refused: list[CheckedFile] = []
+    for folder in folders:
+        try:
+            found = _look(folder, now, damaged)
+            if found.left_out:
+                folder.load_run()  # it may have been deleted meanwhile
+        except ReqfloError as error:
+            if runs is not None:
+                raise
+            if is_run(storage, folder.run_id):  # else it was deleted meanwhile
+                problems.append(_unreadable_run(folder, error))
+            continue
+        if found.left_out and damaged is Damaged.REFUSE:
+            refused += found.left_out
+            continue
+        if found.left_out:
+            problems.append(_left_out(folder, found))
+        lines.append(found.line)
+        files |= {folder.path(file.path): file for file in (*found.results, *found.steps)}
+        # In the order of shards, also of those whose number is longer: what is not sorted is read in that of rows.
+        results += sorted((folder.path(file.path) for file in found.results), key=_by_number)
+        steps += sorted((folder.path(file.path) for file in found.steps), key=_by_number)
+    if refused:
+        raise damaged_files(
+            refused,
+            hint=f"`reqflo-ray verify {refused[0].run_id}` lists all damage; `--damaged=skip` leaves such files out and"
+            " says so",
+        )
+    return Catalog(runs=tuple(lines), results=tuple(results), steps=tuple(steps), files=files, problems=tuple(problems))
+
+
+@dataclass(slots=True)
+class _Found:
+    """A run: its line, its files that are what was written, and those that are not. Of commits that cannot be read it
+    is not known how many rows they have."""
+
+    line: dict[str, Any] = field(default_factory=dict)
+    results: list[FileDigest] = field(default_factory=list)
+    steps: list[FileDigest] = field(default_factory=list)
+    left_out: list[CheckedFile] = field(default_factory=list)
+
+    @property
+    def rows_left_out(self) -> int:
+        return sum(file.promised.rows for file in self.left_out if _is_in(layout.RESULTS, file.promised))
+
+    def take(self, file: CheckedFile) -> None:
+        if file.fault and not _is_table(file.promised):
+            raise damaged_files([file])
+        if file.fault:
+            self.left_out.append(file)
+        elif _is_in(layout.RESULTS, file.promised):
+            self.results.append(file.promised)
+        elif _is_in(layout.STEPS, file.promised):
+            self.steps.append(file.promised)
+
+
+def _look(folder: RunFolder, now: datetime, damaged: Damaged) -> _Found:
+    """A run as it is now. Of one that is finished meanwhile, what was committed before."""
+    found = _Found()
+    record = folder.load_run()
+    state = run_state(folder, record, now)
+    manifest = folder.read_manifest() if state is RunState.FINISHED else None
+    committed = _Committed(folder, damaged)
+    promised = manifest.files if manifest is not None else committed.files()
+    believed = (file for file in promised if _is_table(file) or file.path in _DOCUMENTS)
+    for file in check_files(folder, believed, now):
+        found.take(_promised_by(layout.MANIFEST if manifest is not None else None, file))
+    # After its file and that of the record, so that the damaged one of them is named.
+    verdict = folder.read_verdict(record) if manifest is not None else None
+    found.left_out += committed.unreadable
+    found.line = _line(record, state, verdict, verdict.counts if verdict is not None else committed.counts)
+    found.line["rows_unreadable"] = found.rows_left_out
+    return found
+
+
+def _promised_by(promising: str | None, file: CheckedFile) -> CheckedFile:
+    """A file with who promised it, its commit unless given: it may be that one which is another run's."""
+    if not file.fault:
+        return file
+    name = promising or layout.commit(layout.shard_of(file.promised.path))
+    return replace(file, fault=f"{file.fault} (see `{name}`)")
+
+
+class _Committed:
+    """The files that the commits of an unfinished run name, and their counts. Commits are read one by one, once."""
+
+    def __init__(self, folder: RunFolder, damaged: Damaged) -> None:
+        self._folder = folder
+        self._damaged = damaged
+        self.counts = Counts()
+        self.unreadable: list[CheckedFile] = []
+
+    def files(self) -> Iterator[FileDigest]:
+        """The files of one commit after another. Raises `IntegrityError` for a damaged one, if it is to be refused."""
+        for shard, commit in self._folder.storage.each(self._read, self._folder.begun()):
+            if isinstance(commit, ReqfloError):
+                promised = FileDigest(path=layout.commit(shard), sha256="", size=0)
+                fault = commit.cause or commit.message
+                self.unreadable.append(CheckedFile(run_id=self._folder.run_id, promised=promised, fault=fault))
+            elif commit is not None:
+                self.counts = self.counts.plus(commit.summary.counts)
+                yield from commit.files
+
+    def _read(self, shard: int) -> tuple[int, Commit | ReqfloError | None]:
+        try:
+            return shard, self._folder.read_closing(shard)
+        except ReqfloError as error:
+            if self._damaged is Damaged.REFUSE:
+                raise
+            return shard, error
+
+
+def _line(record: RunRecord, state: RunState, verdict: Verdict | None, counts: Counts) -> dict[str, Any]:
+    return {
+        "run_id": record.run_id,
+        "state": state.value,
+        "status": verdict.status.value if verdict else None,
+        "exit_code": verdict.exit_code if verdict else None,
+        "journey": record.journey,
+        "journey_version": record.journey_version or None,
+        "environment": record.environment.name or None,
+        "insecure": record.environment.insecure,
+        "case_name": record.case or None,
+        "presets": list(record.presets),
+        "overlays": list(record.overlays),
+        "artifact": record.artifact,
+        "created_at": _instant(record.created_at),
+        "started_at": _instant(verdict.started_at) if verdict else None,
+        "finished_at": _instant(verdict.finished_at) if verdict else None,
+        "duration_ms": verdict.duration_ms if verdict else None,
+        **{name: getattr(counts, name) for name in Counts.__struct_fields__},
+        "user_name": record.user or None,
+        "host": record.host or None,
+        "backend": record.backend,
+        "rerun_of": record.rerun_of or None,
+    }
+
+
+def _is_table(file: FileDigest) -> bool:
+    return _is_in(layout.RESULTS, file) or _is_in(layout.STEPS, file)
+
+
+def _is_in(part: str, file: FileDigest) -> bool:
+    return file.path.startswith(f"{part}/")
+
+
+def _by_number(path: str) -> tuple[int, str]:
+    return len(path), path
+
+
+def _instant(text: str) -> datetime | None:
+    """An RFC 3339 instant as UTC without a zone, as the views have them."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+    except ValueError:
+        return None
+
+
+def _left_out(folder: RunFolder, found: _Found) -> Problem:
+    files, named = (
+        found.left_out,
+        ", ".join(f"`{file.promised.path}` ({file.fault})" for file in found.left_out[:_NAMED]),
+    )
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    counted = f"{len(files)} damaged {'file is' if len(files) == 1 else 'files are'} left out"
+    message = f"run `{folder.run_id}`: {counted}, with {found.rows_left_out} rows: {named}{more}"
+    return _warning("damaged_file", message, folder)
+
+
+def _unreadable_run(folder: RunFolder, error: ReqfloError) -> Problem:
+    # The cause too: it may be the damaged file that it names.
+    return _warning("unreadable_run", f"run `{folder.run_id}` is left out: {error.in_one_line}", folder)
+
+
+def _warning(code: str, message: str, folder: RunFolder) -> Problem:
+    hint = f"`reqflo-ray verify {folder.run_id}` says more"
+    return Problem(code=code, message=message, severity=Severity.WARNING, hint=hint)

@@ -1,0 +1,224 @@
+"""Asks a store questions in SQL, in a DuckDB that can do nothing else: it reads the store's runs and writes nothing.
+
+Statements come from people and from whatever they pasted, so each of four locks would do alone: no file access but
+the tables that the catalog has checked, a configuration that cannot be changed, SELECT statements only, and read-only
+transactions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from reqflo_ray._internal.analysis.catalog import Catalog, read_catalog
+from reqflo_ray._internal.analysis.explanation import explain
+from reqflo_ray._internal.errors import Problem, QueryError
+from reqflo_ray._internal.model.plan import Damaged
+from reqflo_ray._internal.storage.bucket import ObjectStorage
+from reqflo_ray._internal.storage.protocol import Storage
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_STREAMED_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """The answer to a question, as an Arrow table; `types` are DuckDB's names of the columns' types. `problems` are
+    warnings about runs or files that are left out of it."""
+
+    table: pa.Table
+    types: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, which need not be unique."""
+        return tuple(self.table.column_names)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def left_out(self) -> str:
+        """What is left out of it, on one line; "" for nothing."""
+        return "; ".join(problem.message for problem in self.problems)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The lines as Python values. A map is a list of pairs."""
+        for batch in self.table.to_batches(max_chunksize=1000):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def objects(self) -> list[Mapping[str, Any]]:
+        """The lines as mappings by column."""
+        return [dict(zip(self.columns, values, strict=True)) for values in self.rows()]
+
+
+class Session:
+    """A sandboxed database over the files of a store as they were when it was opened. Close it, or use `with`.
+
+    `problems` are warnings about runs or files that are left out.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Catalog) -> None:
+        self._connection = connection
+        self._storage = storage
+        self._catalog = catalog
+        self.run_ids: tuple[str, ...] = tuple(line["run_id"] for line in catalog.runs)
+        self.problems: tuple[Problem, ...] = catalog.problems
+
+    def query(self, sql: str) -> QueryResult:
+        """Answer one SELECT statement.
+
+        Raises:
+            QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
+            StoreError: a file that it reads was removed or changed meanwhile.
+        """
+        with self._answering(sql) as relation:
+            return QueryResult(relation.to_arrow_table(), tuple(str(kind) for kind in relation.types), self.problems)
+
+    def stream(self, sql: str) -> Iterator[QueryResult]:
+        """Answer one SELECT statement piece by piece, so that an answer larger than memory can be read.
+
+        What is selected from one view, without ORDER BY, comes in the order of rows. The session answers nothing else
+        meanwhile.
+
+        Raises:
+            QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
+            StoreError: a file that it reads was removed or changed meanwhile.
+        """
+        import pyarrow as pa
+
+        with self._answering(sql) as relation:
+            types = tuple(str(kind) for kind in relation.types)
+            for batch in relation.to_arrow_reader(_STREAMED_ROWS):
+                yield QueryResult(pa.Table.from_batches([batch]), types, self.problems)
+
+    @contextlib.contextmanager
+    def _answering(self, sql: str) -> Iterator[duckdb.DuckDBPyRelation]:
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            self._check(self._connection.extract_statements(sql))
+            self._connection.execute("BEGIN TRANSACTION READ ONLY")
+            try:
+                yield self._connection.sql(sql)
+            finally:
+                self._connection.execute("ROLLBACK")
+        # Of an answer that is streamed, Arrow raises what DuckDB says.
+        except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError) as problem:
+            raise explain(problem, self._storage, self._catalog) from None
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @staticmethod
+    def _check(statements: Sequence[Any]) -> None:
+        if len(statements) != 1:
+            raise QueryError(f"give one statement, not {len(statements)}", code="one_statement")
+        kind = statements[0].type.name
+        if kind == "MULTI":
+            raise QueryError(
+                "PIVOT needs to be told its values here", code="select_only", hint="write PIVOT … ON column IN (…)"
+            )
+        if kind != "SELECT":
+            raise QueryError(
+                f"{kind} is not possible: the store is asked, never changed",
+                code="select_only",
+                hint="ask with SELECT, WITH, FROM, DESCRIBE or SUMMARIZE; --output writes the answer to a file",
+            )
+
+
+def open_session(
+    storage: Storage,
+    runs: Sequence[str] | None = None,
+    *,
+    damaged: Damaged = Damaged.REFUSE,
+    now: datetime | None = None,
+) -> Session:
+    """Open the finished runs of a store and the committed part of the others, or only those that `runs` name.
+
+    Args:
+        damaged: what becomes of it if files of results are not what was written.
+        now: the present instant, by which a silent run counts as interrupted; the clock's, unless given.
+
+    Raises:
+        UsageError: `unknown_run` or `ambiguous_run`.
+        IntegrityError: `damaged_file`; see `read_catalog`.
+        StoreError: the store does not answer, or a file was removed or changed meanwhile.
+        QueryError: DuckDB cannot be started.
+    """
+    import duckdb
+
+    catalog = read_catalog(storage, runs, now or datetime.now(UTC), damaged)
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            # Without this a query could read the variables of the Python functions around it.
+            "python_enable_replacements": "false",
+            "temp_directory": "",
+        },
+    )
+    try:
+        _build(connection, storage, catalog)
+        _lock(connection, _files(storage, catalog))
+    except (duckdb.Error, OSError, UnicodeDecodeError) as problem:
+        connection.close()
+        raise explain(problem, storage, catalog) from None
+    return Session(connection, storage, catalog)
+
+
+def _build(connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Catalog) -> None:
+    import pyarrow as pa
+
+    from reqflo_ray._internal.analysis import views
+    from reqflo_ray._internal.runs.results import tables
+
+    connection.execute("SET TimeZone = 'UTC'")
+    if isinstance(storage, ObjectStorage):
+        from reqflo_ray._internal.analysis.object_files import StoreFiles
+
+        connection.register_filesystem(
+            StoreFiles(storage, {path: promised.size for path, promised in catalog.files.items()})
+        )
+    for name, table in (
+        ("runs", pa.Table.from_pylist(list(catalog.runs), schema=views.RUNS)),
+        (views.NO_RESULTS, views.empty_table(tables.RESULTS)),
+        (views.NO_STEPS, views.empty_table(tables.STEPS)),
+    ):
+        connection.register("source", table)
+        connection.execute(f"CREATE TABLE {name} AS FROM source")
+        connection.unregister("source")
+    for variable, files in ((views.RESULTS_FILES, catalog.results), (views.STEPS_FILES, catalog.steps)):
+        connection.execute(f"SET VARIABLE {variable} = ?", [[f"{storage.uri}/{path}" for path in files]])
+    connection.execute(views.results_view(empty=not catalog.results))
+    connection.execute(views.steps_view(empty=not catalog.steps))
+    connection.execute(views.ASSERTIONS)
+    connection.execute(views.LOGS)
+
+
+def _files(storage: Storage, catalog: Catalog) -> list[str]:
+    return [f"{storage.uri}/{path}" for path in catalog.files]
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
+    # Files and no folder: beside them lie the key of an unfinished run, its journals, and what is not proven.
+    connection.execute("SET allowed_paths = ?", [files])
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")

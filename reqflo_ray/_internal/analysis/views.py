@@ -1,0 +1,118 @@
+"""The SQL views, as text: `runs`, `results`, `steps`, `assertions`, `logs`. Knows DuckDB's words, touches no file.
+
+Instants are UTC without a zone and durations are doubles, whatever the files hold, since that is easiest to ask.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+from reqflo_ray._internal.model.results import Counts
+from reqflo_ray._internal.runs.results import tables
+from reqflo_ray._internal.runs.results.tables import Column
+
+# The variables that hold the lists of files; and the empty tables that stand in where a list is empty.
+RESULTS_FILES: Final = "results_files"
+STEPS_FILES: Final = "steps_files"
+NO_RESULTS: Final = "no_results"
+NO_STEPS: Final = "no_steps"
+
+_RUN_COLUMNS: Final[dict[str, pa.DataType]] = {
+    "run_id": pa.string(),
+    "state": pa.string(),
+    "status": pa.string(),
+    "exit_code": pa.int32(),
+    "journey": pa.string(),
+    "journey_version": pa.string(),
+    "environment": pa.string(),
+    "insecure": pa.bool_(),
+    # `case` and `user` would have to be quoted.
+    "case_name": pa.string(),
+    "presets": pa.list_(pa.string()),
+    "overlays": pa.list_(pa.string()),
+    "artifact": pa.string(),
+    "created_at": pa.timestamp("us"),
+    "started_at": pa.timestamp("us"),
+    "finished_at": pa.timestamp("us"),
+    "duration_ms": pa.float64(),
+    **{name: pa.int64() for name in Counts.__struct_fields__},
+    "rows_unreadable": pa.int64(),
+    "user_name": pa.string(),
+    "host": pa.string(),
+    "backend": pa.string(),
+    "rerun_of": pa.string(),
+}
+RUNS: Final = pa.schema(_RUN_COLUMNS)
+
+
+def _readable_json(text: str) -> str:
+    """The expression that makes JSON `text` readable for DuckDB, which fails a whole query for half of a surrogate
+    pair: its escape, which is exact in the files, becomes the text of that escape."""
+    # What is no half is put aside meanwhile, behind characters that no JSON text holds as they are: escaped
+    # backslashes, and both halves of a pair.
+    aside = rf"replace({text}, '\\', chr(1))"
+    pair = r"'\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})'"
+    aside = rf"regexp_replace({aside}, {pair}, chr(2) || '\1' || chr(3) || '\2', 'g')"
+    shown = rf"regexp_replace({aside}, '\\ud[89a-f][0-9a-f][0-9a-f]', '\\\0', 'g')"
+    shown = rf"replace(replace(replace({shown}, chr(3), '\u'), chr(2), '\u'), chr(1), '\\')"
+    return rf"CASE WHEN contains({text}, '\ud') THEN {shown} ELSE {text} END"
+
+
+ASSERTIONS: Final = f"""
+CREATE VIEW assertions AS
+SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, a.type AS type, a.path AS path,
+       a.operator AS operator, {_readable_json("a.expected")} AS expected,
+       {_readable_json("a.actual")} AS actual, a.status AS status, a.soft AS soft,
+       a.origin AS origin, a.id AS id, a.message AS message
+FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
+             unnest(assertions) AS a, generate_subscripts(assertions, 1) AS position FROM steps)
+"""
+
+LOGS: Final = """
+CREATE VIEW logs AS
+SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, e.logged_at AS logged_at,
+       e.kind AS kind, e.text AS text
+FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
+             unnest(events) AS e, generate_subscripts(events, 1) AS position FROM steps)
+"""
+
+
+def results_view(empty: bool) -> str:
+    """The statement that makes `results`; `empty` when there is no file."""
+    return _table_view("results", tables.RESULTS, NO_RESULTS if empty else _files(RESULTS_FILES))
+
+
+def steps_view(empty: bool) -> str:
+    """The statement that makes `steps`; `empty` when there is no file."""
+    return _table_view("steps", tables.STEPS, NO_STEPS if empty else _files(STEPS_FILES))
+
+
+def empty_table(columns: tuple[Column, ...]) -> pa.Table:
+    """What the files would give if there were one without a line."""
+    return tables.schema(columns).append(pa.field("filename", pa.string())).empty_table()
+
+
+def _files(variable: str) -> str:
+    return f"read_parquet(getvariable('{variable}'), filename=true)"
+
+
+def _table_view(name: str, columns: tuple[Column, ...], source: str) -> str:
+    # runs/<run_id>/steps/<file>; DuckDB opens only the files whose name can pass a condition on run_id.
+    chosen = ["split_part(filename, '/', -3) AS run_id", *(_column(column) for column in columns)]
+    return f"CREATE VIEW {name} AS SELECT {', '.join(chosen)} FROM {source}"
+
+
+def _column(column: Column) -> str:
+    name = column.name
+    if column.type == tables.INSTANT:
+        return f"{name}::TIMESTAMP AS {name}"
+    if column.type == tables.MILLISECONDS:
+        return f"{name}::DOUBLE AS {name}"
+    if name in ("inputs", "outputs"):
+        return f"{_readable_json(name)} AS {name}"
+    if name == "events":
+        event = "{'logged_at': e.logged_at::TIMESTAMP, 'kind': e.kind, 'text': e.text}"
+        return f"list_transform(events, lambda e: {event}) AS events"
+    return name

@@ -1,0 +1,60 @@
+"""`reqflo-ray runs`: what runs a store holds, newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from reqflo_ray._internal.cli.display.json_text import readable_json
+from reqflo_ray._internal.cli.display.tables import write_table
+from reqflo_ray._internal.cli.display.terminal import Terminal, escape
+from reqflo_ray._internal.cli.options import options
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.runs.upkeep.history import RunSummary
+
+EXAMPLES: Final = """\
+reqflo-ray runs
+reqflo-ray runs --store /mnt/runs --json
+"""
+_COLUMNS: Final = ("run_id", "journey", "environment", "state", "verdict", "rows", "created_at")
+
+
+def facts_of(run: RunSummary) -> dict[str, Any]:
+    """A run at a glance, by the names that `--json` uses; `verdict` is None until the run is finished."""
+    return {
+        "run_id": run.run_id,
+        "journey": run.journey,
+        "environment": run.environment,
+        "insecure": run.insecure,
+        "state": run.state.value,
+        "verdict": run.verdict.status.value if run.verdict else None,
+        "rows": run.rows,
+        "created_at": run.created_at,
+        "problem": run.problem,
+    }
+
+
+def runs(
+    context: typer.Context,
+    store: options.StoreLocation = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the runs of a store, newest first, with their state and verdict."""
+    from reqflo_ray._internal import api
+
+    terminal: Terminal = context.obj
+    opened = api.open_store(store)
+    found = [facts_of(run) for run in opened.runs()]
+    if as_json:
+        terminal.data(readable_json(found))
+    elif found:
+        # A run without a verdict, or without an environment, has an empty cell: there is nothing to know.
+        rows = [["" if facts[name] is None else facts[name] for name in _COLUMNS] for facts in found]
+        write_table(_COLUMNS, rows, terminal, whole=1)  # an id is there to be copied
+        for facts in found:
+            if facts["problem"]:
+                terminal.note(f"{escape(facts['run_id'])}: {escape(facts['problem'])}")
+    else:
+        terminal.note(f"no runs in {escape(store or './.reqflo')}; `reqflo-ray run JOURNEY` makes one")

@@ -1,0 +1,129 @@
+"""`reqflo-ray sql`: a question in, a table or a file out. What may be asked is the analysis's to decide."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from reqflo_ray._internal.cli.display.render_errors import render_problems
+from reqflo_ray._internal.cli.display.tables import write_table
+from reqflo_ray._internal.cli.display.terminal import Terminal, escape, escape_json, neutralize_ci_commands
+from reqflo_ray._internal.cli.display.wording import counted, left_out
+from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.plan import Damaged
+from reqflo_ray._internal.reports.output_file import whole_file
+
+EXAMPLES: Final = """\
+reqflo-ray sql "select status, count(*) from results group by status" --run latest
+reqflo-ray sql "select step_id, quantile_cont(duration_ms, 0.95) from steps group by step_id"
+reqflo-ray sql "select * from assertions where status = 'failed'" --run latest --format csv
+reqflo-ray sql "select * from steps" --run latest --format parquet --output steps.parquet
+"""
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def sql(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT, or `-` to read it from standard input.")],
+    run: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="RUN", rich_help_panel="Which runs", help="Only this run; may be repeated."),
+    ] = None,
+    format_: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            rich_help_panel=options.OUTPUT,
+            show_default="table, or as the file's name ends",
+            help="How to write the answer.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=options.OUTPUT, help="Write the answer there."),
+    ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", rich_help_panel=options.OUTPUT, help="CSV cells as they are, formulas of spreadsheets too."
+        ),
+    ] = False,
+    damaged: options.DamagedFiles = Damaged.REFUSE,
+    store: options.StoreLocation = None,
+) -> None:
+    """Ask the results with SQL (DuckDB); the tables are runs, results, steps, assertions and logs."""
+    from reqflo_ray._internal import api
+
+    terminal: Terminal = context.obj
+    chosen = _choose(format_, output)
+    if chosen is Format.PARQUET and output is None and terminal.out_is_terminal:
+        raise UsageError(
+            "Parquet is no text for a terminal", code="binary_to_terminal", hint="add `--output FILE.parquet`"
+        )
+    if chosen is Format.TABLE and output is not None:
+        raise UsageError(
+            f"`{output}` does not say which format to write",
+            code="missing_format",
+            hint="end its name with .csv, .json or .parquet, or add `--format csv|json|parquet`",
+        )
+    if raw and chosen is not Format.CSV:
+        raise UsageError("`--raw` is about CSV", code="raw_without_csv", hint="add `--format csv`, or leave it out")
+    if output is not None:
+        _need_free(output, store, run or ())
+    question = sys.stdin.read() if query == "-" else query
+    answer = api.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged)
+    if answer.problems:
+        terminal.note(render_problems(answer.problems, terminal))
+    if chosen is Format.TABLE:
+        rows = list(answer.rows())
+        write_table(answer.columns, rows, terminal)
+        for line in left_out(answer.problems):
+            terminal.text(line)
+        if terminal.out_is_terminal:
+            terminal.note(f"({counted(len(rows), 'row')})")
+        return
+    from reqflo_ray._internal.analysis import export
+
+    written = export.export(answer, export.Format(chosen.value), raw=raw)
+    if output is not None:
+        with whole_file(output) as file:
+            file.write(written)
+        terminal.note(f"written: {escape(str(output))}")
+    elif chosen is Format.PARQUET:
+        terminal.bytes(written)
+    elif chosen is Format.JSON:
+        terminal.data(escape_json(written.decode()))
+    else:
+        # A cell may hold a line of its own, which a CI system would obey like any other line of its log.
+        text = written.decode()
+        terminal.data(neutralize_ci_commands(text) if terminal.in_ci and not raw else text)
+
+
+def _need_free(output: Path, store: str | None, runs: Sequence[str]) -> None:
+    """Refuse a file that could not be written, or that these runs have read, before the question is asked."""
+    from reqflo_ray._internal.config import chosen_store, opened
+    from reqflo_ray._internal.runner.prepare.files_read import files_of_runs, need_free
+
+    chosen = chosen_store(store)
+    need_free([output], files_of_runs(opened(chosen), runs), chosen)
+
+
+def _choose(format_: Format | None, output: Path | None) -> Format:
+    if format_ is not None:
+        return format_
+    ending = output.suffix.removeprefix(".").lower() if output is not None else ""
+    return Format(ending) if ending in list(Format) else Format.TABLE

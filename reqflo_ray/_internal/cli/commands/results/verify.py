@@ -1,0 +1,59 @@
+"""`reqflo-ray verify`: is all of a run there, as it was written? Exit code 3 if not."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from reqflo_ray._internal.cli.display.json_text import readable_json
+from reqflo_ray._internal.cli.display.render_errors import render_problems
+from reqflo_ray._internal.cli.display.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray._internal.cli.display.wording import counted
+from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.errors import IntegrityError, Problem
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.runs.upkeep.verify import Finding
+
+EXAMPLES: Final = """\
+reqflo-ray verify latest
+reqflo-ray verify nightly-0412 --store /mnt/runs --json
+"""
+
+
+def verify(
+    context: typer.Context,
+    run: options.Run,
+    store: options.StoreLocation = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Check every file of a run against the digests in its manifest, and that each row has one verdict.
+
+    Of an unfinished run what is committed is checked; it ends with 3 all the same, since rows have no verdict.
+    """
+    from reqflo_ray._internal import api
+
+    terminal: Terminal = context.obj
+    report = api.open_store(store).verify(run)
+    proven = report.ok and report.complete
+    if not report.complete:
+        why = "cannot be checked without its manifest" if report.lost_manifest else "is not finished"
+        terminal.note(f"run {escape(report.run_id)} {why}: only what its commits list was checked")
+    if report.findings:
+        terminal.note(render_problems([_problem(finding) for finding in report.findings], terminal))
+    if as_json:
+        # The exit code must not be lost because nobody reads the document.
+        with suppress(OutputClosedError):
+            terminal.data(readable_json({"ok": proven, "report": report}))
+    elif report.ok:
+        checked = f"{counted(report.files, 'file')} and {counted(report.rows, 'row')}"
+        terminal.text(f"{'ok' if proven else 'ok so far'}: {escape(report.run_id)}: {checked}")
+    elif report.rows_lost:
+        terminal.note(f"lost: {counted(report.rows_lost, 'row')} of {report.rows + report.rows_lost}")
+    return 0 if proven else IntegrityError.default_exit_code
+
+
+def _problem(finding: Finding) -> Problem:
+    return Problem(code=finding.kind, message=f"`{finding.path}`: {finding.message}")

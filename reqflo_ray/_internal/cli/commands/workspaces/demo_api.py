@@ -1,0 +1,76 @@
+"""`reqflo-ray demo-api`: the shop that the examples talk to. What it answers is the server's own to know."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from reqflo_ray._internal.cli.options import options
+
+EXAMPLES: Final = """\
+reqflo-ray demo-api
+reqflo-ray demo-api --port 0 --latency 20 --error-rate 0.01 --seed 7
+"""
+
+
+def demo_api(
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", rich_help_panel=options.WHERE, help="Where to listen.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", metavar="N", min=0, max=65535, rich_help_panel=options.WHERE, help="0 takes a free port."
+        ),
+    ] = 8480,
+    latency: Annotated[
+        float,
+        typer.Option(
+            "--latency",
+            metavar="MS",
+            min=0,
+            show_default=False,
+            rich_help_panel=options.HOW,
+            help="Wait before each answer.",
+        ),
+    ] = 0.0,
+    error_rate: Annotated[
+        float,
+        typer.Option(
+            "--error-rate",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            show_default=False,
+            rich_help_panel=options.HOW,
+            help="Share answered with 503.",
+        ),
+    ] = 0.0,
+    ledger: Annotated[
+        int,
+        typer.Option(
+            "--ledger",
+            metavar="N",
+            min=0,
+            show_default=False,
+            rich_help_panel=options.HOW,
+            help="How many requests `GET /ledger` remembers.",
+        ),
+    ] = 100_000,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", metavar="N", show_default=False, rich_help_panel=options.HOW, help="Which requests get the 503s."
+        ),
+    ] = 0,
+) -> None:
+    """Serve the small shop API that the examples use, until it is interrupted.
+
+    Besides, `GET /hostile/…` answers as no API should: slow, slow-head, hang, reset, bomb/gzip|deflate|br|zstd, binary,
+    invalid-utf8, deep, controls, huge-header, many-headers, length/short|long|two|bad, redirect/loop|N|to?url=URL,
+    retry/429|503/FORM with Retry-After as now, seconds, far, date, past, fraction, negative, text, empty, two or huge.
+    """
+    from reqflo_ray._internal.demo.server import ServerOptions, serve
+
+    serve(ServerOptions(host=host, port=port, latency_ms=latency, error_rate=error_rate, seed=seed, ledger=ledger))

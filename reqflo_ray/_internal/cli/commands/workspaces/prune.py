@@ -1,0 +1,67 @@
+"""`reqflo-ray prune`: the only command that deletes runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from reqflo_ray._internal.cli.display.terminal import Terminal, escape
+from reqflo_ray._internal.cli.display.wording import counted
+from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.errors import StoreError, UsageError
+
+EXAMPLES: Final = """\
+reqflo-ray prune --keep 20
+reqflo-ray prune --older-than 30d --store /mnt/runs
+reqflo-ray prune --older-than 90d --unfinished
+"""
+
+
+def prune(
+    context: typer.Context,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", metavar="N", min=0, rich_help_panel="What to delete", help="Keep the N newest runs."),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--older-than", metavar="AGE", rich_help_panel="What to delete", help="Delete runs older than 30d, 12h, 2w."
+        ),
+    ] = None,
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished",
+            rich_help_panel="What to delete",
+            help="Also runs that could be resumed, and damaged ones; they are kept otherwise.",
+        ),
+    ] = False,
+    store: options.StoreLocation = None,
+) -> int:
+    """Delete old runs from a store, with their results; a run that is running is never deleted, and one that could be
+    resumed only with --unfinished."""
+    if keep is None and older_than is None:
+        raise UsageError(
+            "nothing says which runs to delete",
+            code="nothing_to_prune_by",
+            hint="give `--keep N`, `--older-than AGE`, or both: then only runs that are both are deleted",
+        )
+    terminal: Terminal = context.obj
+    age = None if older_than is None else options.parse_age(older_than)
+    from reqflo_ray._internal import api
+
+    deleted = api.open_store(store).prune(keep=keep, older_than_s=age, unfinished=unfinished)
+    for run_id in deleted.runs:
+        terminal.text(escape(run_id))
+    for kept in deleted.kept:
+        terminal.note(f"kept: {escape(kept.run_id)}: {escape(kept.reason)}")
+    kept_too = f"; kept all the same: {counted(len(deleted.kept), 'run')}" if deleted.kept else ""
+    terminal.note(
+        f"deleted: {counted(len(deleted.runs), 'run')}, {counted(len(deleted.artifacts), 'artifact')}{kept_too}"
+    )
+    failed = any(kept.failed for kept in deleted.kept)
+    if any(kept.spared for kept in deleted.kept):
+        terminal.note("hint: `--unfinished` also deletes runs that could be resumed, and damaged ones")
+    return StoreError.default_exit_code if failed else 0

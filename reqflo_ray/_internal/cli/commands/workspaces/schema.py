@@ -1,0 +1,22 @@
+"""`reqflo-ray schema`: the JSON Schema of what people write, for editors that complete and check YAML."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from reqflo_ray._internal.cli.display.json_text import readable_json
+from reqflo_ray._internal.cli.display.terminal import Terminal
+
+EXAMPLES: Final = """\
+reqflo-ray schema > reqflo.schema.json
+"""
+
+
+def schema(context: typer.Context) -> None:
+    """Print the JSON Schema of workspace files (journeys, templates, environments, cases, presets, overlays)."""
+    from reqflo_ray._internal import api
+
+    terminal: Terminal = context.obj
+    terminal.data(readable_json(api.schema()))

@@ -1,0 +1,121 @@
+"""How errors and warnings read: what, where with the source line and a caret, why, and what to do.
+
+The one renderer of problems. Knows no command, and shows nothing that it has not escaped.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from reqflo_ray._internal.cli.display.terminal import Terminal, display_width, escape
+from reqflo_ray._internal.errors import Position, Problem, ReqfloError, Severity
+
+_SEVERITY_STYLE: Final = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
+_TAB: Final = "    "
+_CHARACTERS_A_CELL: Final = 4  # looked at on each side, since some take no cell at all
+
+
+def render_error(error: ReqfloError, terminal: Terminal) -> str:
+    """All that `error` carries, errors before warnings, with their number at the end if there are several."""
+    if not error.problems:
+        return render_problem(_as_problem(error), terminal)
+    blocks = [render_problems(error.problems, terminal)]
+    if not _repeats_a_problem(error):
+        blocks.insert(0, render_problem(_as_problem(error), terminal))
+    return "\n\n".join(blocks)
+
+
+def render_problems(problems: Sequence[Problem], terminal: Terminal) -> str:
+    """Each of `problems`, errors first, else as given; several end with a line such as `2 errors, 1 warning`."""
+    ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
+    blocks = [render_problem(problem, terminal) for problem in ordered]
+    if len(blocks) > 1:
+        blocks.append(count_problems(problems))
+    return "\n\n".join(blocks)
+
+
+def count_problems(problems: Iterable[Problem]) -> str:
+    """`2 errors, 1 warning`; what there is none of is left out."""
+    severities = [problem.severity for problem in problems]
+    counted = ((severity, severities.count(severity)) for severity in Severity)
+    return ", ".join(f"{number} {severity}{'s' if number != 1 else ''}" for severity, number in counted if number)
+
+
+def render_problem(problem: Problem, terminal: Terminal) -> str:
+    """One finding, without a line feed at the end."""
+    label = terminal.paint(f"{problem.severity}[{escape(problem.code)}]:", _SEVERITY_STYLE[problem.severity])
+    lines = [f"{label} {_indented(problem.message)}"]
+    if problem.position is not None:
+        lines += _place(problem.position, terminal)
+    if problem.cause:
+        lines.append(_prose("cause: ", problem.cause, "bold", terminal))
+    if problem.hint:
+        lines.append(_prose("hint: ", problem.hint, "bold cyan", terminal))
+    return "\n".join(lines)
+
+
+def _as_problem(error: ReqfloError) -> Problem:
+    return Problem(code=error.code, message=error.message, position=error.position, cause=error.cause, hint=error.hint)
+
+
+def _repeats_a_problem(error: ReqfloError) -> bool:
+    # `ReqfloError.of` takes its own facts from the first problem and appends how many more there are.
+    return any(error.code == problem.code and error.message.startswith(problem.message) for problem in error.problems)
+
+
+def _indented(message: str) -> str:
+    # Only the message's own line breaks count: a long headline stays one line, so that a log can be searched for it.
+    return escape(message.rstrip(), multiline=True).replace("\n", "\n  ")
+
+
+def _prose(label: str, text: str, style: str, terminal: Terminal) -> str:
+    margin = " " * len(label)
+    lines: list[str] = []
+    for line in escape(text.rstrip(), multiline=True).split("\n"):
+        room = terminal.wrap_width - len(label)
+        # A line that fits is left alone: it may be aligned with its neighbour, as a caret below a query is.
+        fits = display_width(line) <= room
+        lines += [line] if fits else textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)
+    return terminal.paint(label.rstrip(), style) + " " + f"\n{margin}".join(lines)
+
+
+def _place(position: Position, terminal: Terminal) -> list[str]:
+    arrow = terminal.paint("-->", "bold blue")
+    shown = f"{escape(position.file)}:{position.line}:{position.column}"
+    if not position.text.strip():
+        return [f"  {arrow} {shown}"]
+    number = str(position.line)
+    margin = " " * len(number)
+    bar = terminal.paint("|", "bold blue")
+    source, caret_at = _window(position, terminal.wrap_width - len(number) - 3)
+    caret = terminal.paint("^", _SEVERITY_STYLE[Severity.ERROR])
+    return [
+        f"{margin} {arrow} {shown}",
+        f"{margin} {bar}",
+        f"{terminal.paint(number, 'bold blue')} {bar} {source}".rstrip(),
+        f"{margin} {bar} {' ' * caret_at}{caret}",
+    ]
+
+
+def _window(position: Position, width: int) -> tuple[str, int]:
+    """The part of the source line around the column that fits in `width` cells, and the caret's cell in it."""
+    text = position.text.rstrip("\r\n")
+    at = min(max(position.column - 1, 0), len(text))
+    # Only what is near is looked at: a line may have a megabyte, and many findings.
+    start, end = max(0, at - _CHARACTERS_A_CELL * width), min(len(text), at + _CHARACTERS_A_CELL * width)
+    while display_width(_shown(text, start, end)) > width and end > at + 1:
+        end = max(at + 1, end - max(1, (end - at) // 8))
+    while display_width(_shown(text, start, end)) > width and start < at:
+        start = min(at, start + max(1, (at - start) // 8))
+    before = ("…" if start else "") + _source(text[start:at])
+    return _shown(text, start, end), display_width(before)
+
+
+def _shown(text: str, start: int, end: int) -> str:
+    return ("…" if start else "") + _source(text[start:end]) + ("…" if end < len(text) else "")
+
+
+def _source(text: str) -> str:
+    return escape(text.replace("\t", _TAB))

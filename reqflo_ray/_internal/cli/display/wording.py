@@ -1,0 +1,82 @@
+"""How the command line words what a run says of itself: how far it is, which row did not pass, counts and times.
+
+Text only: nothing here writes, or knows where a line is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from reqflo_ray._internal.cli.display.terminal import Terminal, escape, shorten
+from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.api import Progress
+    from reqflo_ray._internal.errors import Problem
+    from reqflo_ray._internal.model.results import Counts, Failure
+
+_LONGEST_MESSAGE: Final = 300
+
+
+def describe(progress: Progress) -> str:
+    """How far a run is, in one line: `rows 4200/10000  failed 3  1250 steps/s  left 1 min 35 s`."""
+    parts = [f"rows {progress.counts.rows}/{progress.rows_total}", not_passed(progress.counts)]
+    parts.append(f"{progress.steps_per_second:.0f} steps/s")
+    if progress.remaining_s is not None:
+        parts.append(f"left {readable_seconds(progress.remaining_s)}")
+    return "  ".join(parts)
+
+
+def not_passed(counts: Counts) -> str:
+    """`failed 3`, with errors and inconclusive rows when there are any."""
+    parts = [f"failed {counts.failed}"]
+    parts += [
+        f"{name} {number}"
+        for name, number in (("error", counts.error), ("inconclusive", counts.inconclusive))
+        if number
+    ]
+    return "  ".join(parts)
+
+
+def describe_failure(failure: Failure, terminal: Terminal) -> str:
+    """One row that did not pass: `failed row 17 (ref-0017) at step create: assertion_failed: …`."""
+    key = f" ({escape(failure.row_key)})" if failure.row_key else ""
+    step = f" at step {escape(failure.step)}" if failure.step else ""
+    code = f" {escape(failure.code)}:" if failure.code else ""
+    message = shorten(escape(failure.message), _LONGEST_MESSAGE)
+    return f"{terminal.paint(failure.status, 'red')} row {failure.row_index}{key}{step}:{code} {message}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `1000 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def left_out(problems: Iterable[Problem]) -> Iterator[str]:
+    """What an answer leaves out, a line each, for below or above what it holds."""
+    return (f"{'left out':<12} {escape(problem.message)}" for problem in problems)
+
+
+def readable_seconds(seconds: float) -> str:
+    """`35 s`, `1 min 35 s`, `2 h 5 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def store_option(store: str | None, terminal: Terminal) -> str:
+    """What a later command needs to find the store, such as ` --store /runs`: "" where it finds it without."""
+    known = store is None or store == terminal.environment.get("REQFLO_STORE")
+    return "" if known else f" --store {shlex.quote(str(store))}"
+
+
+def workspace_store_option(store: str, terminal: Terminal) -> str:
+    """The same for a run whose command named no store: the workspace's own must be named later, the usual one not."""
+    usual = terminal.environment.get("REQFLO_STORE") or os.path.abspath(store) == os.path.abspath(DEFAULT_STORE)
+    return "" if usual else f" --store {shlex.quote(store)}"

@@ -1,0 +1,208 @@
+"""The command line: finds the command, runs it, and turns whatever happens into words and an exit code.
+
+A command's module is imported only when that command is called. What commands do is theirs to know.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import typer
+
+from reqflo_ray._internal.cli.display.earlier_reports import ReportingCommand
+from reqflo_ray._internal.cli.display.render_errors import render_error
+from reqflo_ray._internal.cli.display.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray._internal.cli.options.help import GroupedCommand, GroupedCommands
+from reqflo_ray._internal.errors import ReqfloError, UsageError
+from reqflo_ray._internal.process import is_unwinding
+
+PROGRAM: Final = "reqflo-ray"
+EXIT_CODES: Final = """\
+Exit codes:
+  0  all rows passed
+  1  a row failed, or errored against the API
+  2  usage, definition or run-check error; nothing was sent
+  3  the run could not be finished, a row is inconclusive, or evidence did not verify
+  5  there was nothing to run
+  129, 130, 143  hung up, interrupted, terminated; the run can be resumed"""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A folder of commands, and its title in the help."""
+
+    folder: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A command: its module, in the folder of its group, holds a function of the same name (`demo-api` → `demo_api`)
+    and `EXAMPLES`."""
+
+    name: str
+    group: Group
+    summary: str
+
+    @property
+    def function(self) -> str:
+        """The name of the function, and of the module that holds it."""
+        return self.name.replace("-", "_")
+
+    @property
+    def module(self) -> str:
+        """Where the function is."""
+        return f"reqflo_ray._internal.cli.commands.{self.group.folder}.{self.function}"
+
+
+_RUN: Final = Group("journeys", "Run journeys")
+_CLUSTER: Final = Group("cluster", "Run on a remote cluster")
+_LOOK: Final = Group("results", "Look at what happened")
+_KEEP: Final = Group("workspaces", "Workspaces and stores")
+
+COMMANDS: Final = (
+    Entry(name="run", group=_RUN, summary="Run a journey once for every row of a dataset."),
+    Entry(name="check", group=_RUN, summary="Find everything that is wrong before anything is sent."),
+    Entry(name="compile", group=_RUN, summary="Compile a journey to the artifact that a run executes."),
+    Entry(name="resume", group=_RUN, summary="Resume an unfinished run; finished steps are not sent again."),
+    Entry(name="rerun", group=_RUN, summary="Start a new run with the rows of an earlier one."),
+    Entry(name="submit", group=_CLUSTER, summary="Run a journey as a job of a remote Ray cluster."),
+    Entry(name="status", group=_CLUSTER, summary="Show the state of a submitted run."),
+    Entry(name="logs", group=_CLUSTER, summary="Show what a submitted run has printed."),
+    Entry(name="stop", group=_CLUSTER, summary="Stop a submitted run; it can be resumed."),
+    Entry(name="run-submitted", group=_CLUSTER, summary="Carry out a submitted run: the job itself calls this."),
+    Entry(name="runs", group=_LOOK, summary="List the runs of a store."),
+    Entry(name="show", group=_LOOK, summary="Show a run, or all that happened to one of its rows."),
+    Entry(name="sql", group=_LOOK, summary="Ask the results of runs with SQL."),
+    Entry(name="report", group=_LOOK, summary="Write reports of a run: JUnit, HTML, Markdown, JSON, CTRF."),
+    Entry(name="verify", group=_LOOK, summary="Check that the files of a run are what was written."),
+    Entry(name="prune", group=_KEEP, summary="Delete old runs from a store."),
+    Entry(name="doctor", group=_KEEP, summary="Examine the store, the secrets and a cluster before a run."),
+    Entry(name="init", group=_KEEP, summary="Make a small workspace that runs against the demo API."),
+    Entry(name="schema", group=_KEEP, summary="Print the JSON Schema of workspace files, for editors."),
+    Entry(name="demo-api", group=_KEEP, summary="Serve the small shop API that the examples use."),
+)
+
+# What carries out a run, and may be asked for reports of it.
+_REPORTING: Final = ("run", "resume", "rerun", "submit")
+
+
+def main() -> int:
+    """Run the command line of this process; returns its exit code."""
+    return run_command_line(sys.argv[1:], Terminal.of_process())
+
+
+def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
+    """Run one command line against `terminal`; returns its exit code and raises nothing but `SystemExit`."""
+    result: object = None
+    try:
+        # Shell completion asks about every command, and its words arrive in the environment.
+        completing = bool(terminal.environment.get("_REQFLO_RAY_COMPLETE"))
+        named = {entry.name for entry in COMMANDS if completing or entry.name in arguments}
+        program = typer.main.get_command(_application(named))
+        result = program.main(list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=terminal)
+        terminal.flush()
+    except OutputClosedError as closed:
+        terminal.close_quietly()
+        # What was found out is not undone because nobody reads it.
+        found = result if isinstance(result, int) else 0
+        return (found or _explain_unwritten(closed.reason, terminal)) if closed.reason else found
+    except ReqfloError as error:
+        terminal.note(render_error(error, terminal))
+        return error.exit_code
+    except typer.TyperException as error:
+        return _explain_usage(error, terminal)
+    except (KeyboardInterrupt, typer.Abort):
+        terminal.note("interrupted")
+        return 130
+    except Exception as error:
+        if is_unwinding():
+            terminal.note("interrupted")
+            return 130
+        return _explain_internal_error(error, terminal)
+    if not arguments:
+        return UsageError.default_exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _application(named: Collection[str]) -> typer.Typer:
+    """The program with the modules of the `named` commands; the others are known by name and summary only."""
+    application = typer.Typer(
+        cls=GroupedCommands,
+        help="Run API journeys over large datasets: durable steps, evidence in Parquet, answers in SQL.",
+        epilog=EXIT_CODES,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    application.callback()(_program_options)
+    for entry in COMMANDS:
+        function: Callable[..., Any] = _not_loaded
+        examples = ""
+        if entry.name in named:
+            module = import_module(entry.module)
+            function = getattr(module, entry.function)
+            examples = module.EXAMPLES
+        application.command(
+            entry.name,
+            cls=ReportingCommand if entry.name in _REPORTING else GroupedCommand,
+            short_help=entry.summary,
+            epilog=examples,
+            rich_help_panel=entry.group.title,
+        )(function)
+    return application
+
+
+def _not_loaded() -> None:
+    """Stand in for a command that this command line does not name."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"{PROGRAM} {version(PROGRAM)}")
+        raise typer.Exit
+
+
+def _program_options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def _explain_usage(error: typer.TyperException, terminal: Terminal) -> int:
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", PROGRAM)
+    # pydantic, which checks the values of options, puts the kind of its error in front.
+    message = error.format_message().replace(": Value error, ", ": ").rstrip(".")
+    usage = UsageError(message, hint=f"`{path} --help` lists what can be given")
+    terminal.note(render_error(usage, terminal))
+    return usage.exit_code
+
+
+def _explain_unwritten(reason: str, terminal: Terminal) -> int:
+    error = ReqfloError("standard output cannot be written", code="output_not_writable", cause=reason)
+    terminal.note(render_error(error, terminal))
+    return error.exit_code
+
+
+def _explain_internal_error(error: Exception, terminal: Terminal) -> int:
+    import traceback
+
+    if terminal.environment.get("REQFLO_DEBUG") == "1":
+        terminal.note(escape("".join(traceback.format_exception(error)), multiline=True).rstrip())
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].name} ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    # The text of an exception that we did not foresee may quote anything, a secret too: only its kind is shown.
+    internal = ReqfloError(
+        f"internal error: {type(error).__name__}{place}",
+        hint="this is a bug in reqflo-ray: set REQFLO_DEBUG=1 to see the traceback (it may quote your data)",
+    )
+    terminal.note(render_error(internal, terminal))
+    return internal.exit_code

@@ -1,0 +1,233 @@
+"""Lowers assertions: which fields each type takes, operators, JSONPath, regular expressions and JSON Schemas checked
+before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from reqflo_ray._internal.compiler.assertions.json_schemas import check_schema
+from reqflo_ray._internal.compiler.assertions.response_paths import check_path
+from reqflo_ray._internal.compiler.authoring.journey import AssertionModel
+from reqflo_ray._internal.compiler.values.nodes import ValueCompiler, is_known
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, child, nearest
+from reqflo_ray._internal.model.artifact import Assertion, AssertionOrigin, AssertionType, Operator
+from reqflo_ray._internal.model.limits import pattern_excess
+from reqflo_ray._internal.model.values import JsonValue, Literal, Node
+
+_WITHOUT_EXPECTED: Final = (Operator.EXISTS, Operator.NOT_EXISTS)
+_NUMERIC: Final = (
+    Operator.GREATER_THAN,
+    Operator.GREATER_THAN_OR_EQUAL,
+    Operator.LESS_THAN,
+    Operator.LESS_THAN_OR_EQUAL,
+)
+_TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
+_STATUS_RANGE: Final = re.compile(r"[1-5]xx|[1-5][0-9]{2}-[1-5][0-9]{2}", re.IGNORECASE)
+
+_FIELDS: Final = {
+    AssertionType.STATUS_CODE: {"expected", "operator"},
+    AssertionType.JSON_PATH: {"path", "operator", "expected"},
+    AssertionType.HEADER: {"name", "operator", "expected"},
+    AssertionType.BODY_CONTAINS: {"expected"},
+    AssertionType.BODY_EQUALS: {"expected"},
+    AssertionType.JSON_SCHEMA: {"schema"},
+    AssertionType.RESPONSE_TIME: {"max", "max_ms", "expected"},
+}
+_COMMON: Final = {"type", "id", "description", "soft"}
+_OPERATOR_OF: Final = {
+    AssertionType.BODY_CONTAINS: Operator.CONTAINS,
+    AssertionType.RESPONSE_TIME: Operator.LESS_THAN_OR_EQUAL,
+    AssertionType.JSON_SCHEMA: Operator.MATCHES,
+}
+_OPERATOR_ALIASES: Final = {"length_equals": "length"}
+
+
+class AssertionCompiler:
+    """Compiles assertions of one origin."""
+
+    def __init__(self, values: ValueCompiler, problems: Problems, origin: AssertionOrigin) -> None:
+        self._values = values
+        self._problems = problems
+        self._origin = origin
+
+    def compile_all(self, models: tuple[AssertionModel, ...], node: YamlNode) -> tuple[Assertion, ...]:
+        """The assertions of the list at `node`; ids must differ."""
+        compiled: list[Assertion] = []
+        seen: set[str] = set()
+        for index, model in enumerate(models):
+            item = nearest(node, (index,))
+            if model.id and model.id in seen:
+                message = f"two assertions have the id `{model.id}`"
+                self._problems.error("duplicate_key", message, nearest(item, ("id",)))
+            seen.add(model.id)
+            if (assertion := self.compile(model, item)) is not None:
+                compiled.append(assertion)
+        return tuple(compiled)
+
+    def compile(self, model: AssertionModel, node: YamlNode) -> Assertion | None:
+        """One assertion; None after reporting what is wrong."""
+        before = self._problems.errors
+        self._check_fields(model, node)
+        operator = self._operator(model, node)
+        if operator is None:
+            return None
+        target = ""
+        expected: Node | None = None
+        match model.type:
+            case AssertionType.JSON_PATH:
+                target = check_path(self._required(model.path, "path", node), nearest(node, ("path",)), self._problems)
+                expected = self._expected(operator, node)
+            case AssertionType.HEADER:
+                target = self._required(model.name, "name", node)
+                expected = self._expected(operator, node)
+            case AssertionType.STATUS_CODE:
+                expected = self._status(node)
+            case AssertionType.JSON_SCHEMA:
+                expected = self._schema(node)
+            case AssertionType.RESPONSE_TIME:
+                expected = self._response_time(model, node)
+            case AssertionType.BODY_CONTAINS | AssertionType.BODY_EQUALS:
+                expected = self._expected(operator, node)
+        if self._problems.errors > before:
+            return None
+        return Assertion(
+            type=model.type,
+            target=target,
+            operator=operator,
+            expected=expected,
+            soft=model.soft,
+            id=model.id,
+            origin=self._origin,
+        )
+
+    def _check_fields(self, model: AssertionModel, node: YamlNode) -> None:
+        allowed = _FIELDS[model.type] | _COMMON
+        if isinstance(node, YamlMapping):
+            for name in node.entries.keys() - allowed:
+                message = f"a `{model.type}` assertion takes no `{name}`"
+                hint = f"it takes {', '.join(f'`{field}`' for field in sorted(_FIELDS[model.type]))}"
+                self._problems.error("invalid_assertion", message, node.keys[name], hint=hint)
+
+    def _operator(self, model: AssertionModel, node: YamlNode) -> Operator | None:
+        if model.type is AssertionType.JSON_PATH and not self._required(model.operator, "operator", node):
+            return None
+        if not model.operator:
+            if model.type is AssertionType.HEADER and not _has(node, "expected"):
+                return Operator.EXISTS
+            return _OPERATOR_OF.get(model.type, Operator.EQUALS)
+        name = _OPERATOR_ALIASES.get(model.operator, model.operator)
+        place = nearest(node, ("operator",))
+        if name not in [operator.value for operator in Operator]:
+            hint = suggestion(name, [operator.value for operator in Operator])
+            self._problems.error("invalid_assertion", f"there is no operator `{model.operator}`", place, hint=hint)
+            # Whichever of the two raises no second complaint.
+            return Operator.EQUALS if _has(node, "expected") else Operator.EXISTS
+        operator = Operator(name)
+        if model.type is AssertionType.STATUS_CODE:
+            if operator not in (Operator.EQUALS, Operator.IN):
+                hint = 'a status is an integer, "2xx", "200-299" or a list of these'
+                message = f"`status_code` cannot be compared with `{operator}`"
+                self._problems.error("invalid_assertion", message, place, hint=hint)
+            return Operator.EQUALS
+        return operator
+
+    def _expected(self, operator: Operator, node: YamlNode) -> Node | None:
+        """What is expected, if the operator takes anything, and as far as it can be known now of the right kind."""
+        written = child(node, "expected")
+        if operator in _WITHOUT_EXPECTED:
+            if written is not None:
+                self._problems.error("invalid_assertion", f"`{operator}` takes no `expected`", written)
+            return None
+        if written is None:
+            self._problems.error("invalid_assertion", f"`{operator}` needs `expected`", node, hint="add `expected:`")
+            return None
+        expected = self._values.value(written)
+        if is_known(expected):
+            pattern = expected.value if operator is Operator.MATCHES else None
+            excess = pattern_excess(pattern) if isinstance(pattern, str) else ""
+            if excess:
+                hint = "use several assertions"
+                self._problems.error("journey_limit", f"the pattern {excess}", written, hint=hint)
+                return None
+            self._check_literal(operator, expected.value, written)
+        return expected
+
+    def _check_literal(self, operator: Operator, value: JsonValue, at: YamlNode) -> None:
+        wrong = ""
+        match operator:
+            case Operator.MATCHES:
+                wrong = _regular_expression_fault(value)
+            case Operator.IN | Operator.NOT_IN if not isinstance(value, list):
+                wrong = "it must be a list"
+            case Operator.TYPE if value not in _TYPES:
+                wrong = f"it must be one of {', '.join(_TYPES)}"
+            case Operator.LENGTH if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                wrong = "it must be a whole number"
+            case Operator.STARTS_WITH | Operator.ENDS_WITH if not isinstance(value, str):
+                wrong = "it must be text"
+            case _ if operator in _NUMERIC and not _is_number(value):
+                wrong = "it must be a number"
+        if wrong:
+            message = f"`{operator}` cannot use this `expected`"
+            self._problems.error("invalid_assertion", message, at, cause=wrong)
+
+    def _status(self, node: YamlNode) -> Node | None:
+        expected = self._expected(Operator.EQUALS, node)
+        if is_known(expected):
+            listed = expected.value if isinstance(expected.value, list) else [expected.value]
+            if not listed or not all(map(_is_status, listed)):
+                message = 'a status is an integer, "2xx", "200-299" or a list of these'
+                hint = (
+                    "write it without quotes" if any(isinstance(one, str) and one.isdecimal() for one in listed) else ""
+                )
+                self._problems.error("invalid_assertion", message, nearest(node, ("expected",)), hint=hint)
+        return expected
+
+    def _schema(self, node: YamlNode) -> Node | None:
+        if not _has(node, "schema"):
+            self._problems.error("invalid_assertion", "a `json_schema` assertion needs `schema`", node)
+            return None
+        return Literal(check_schema(nearest(node, ("schema",)), self._problems))
+
+    def _response_time(self, model: AssertionModel, node: YamlNode) -> Node | None:
+        written = [name for name in ("max", "max_ms", "expected") if _has(node, name)]
+        if len(written) != 1:
+            hint = "write it as in `max: 2s`"
+            self._problems.error("invalid_assertion", "a `response_time` assertion needs one `max`", node, hint=hint)
+            return None
+        if written == ["expected"]:
+            return self._expected(Operator.LESS_THAN_OR_EQUAL, node)
+        return Literal(model.max if model.max is not None else model.max_ms)
+
+    def _required(self, value: str, name: str, node: YamlNode) -> str:
+        if not value:
+            self._problems.error("missing_key", f"`{name}` is missing", node, hint=f"add `{name}:`")
+        return value
+
+
+def _has(node: YamlNode, key: str) -> bool:
+    return isinstance(node, YamlMapping) and key in node.entries
+
+
+def _is_number(value: JsonValue) -> bool:
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+
+
+def _is_status(value: JsonValue) -> bool:
+    if isinstance(value, str):
+        low, _, high = value.partition("-")
+        return _STATUS_RANGE.fullmatch(value) is not None and (not high or low <= high)
+    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
+
+
+def _regular_expression_fault(value: JsonValue) -> str:
+    if not isinstance(value, str):
+        return "it must be text"
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as problem:
+        return f"it is no regular expression: {problem}"
+    return ""

@@ -1,0 +1,158 @@
+"""Expands the short forms of the authoring format to the one form that the models know, keeping every place.
+
+What is not understood is left as it is: validation reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from reqflo_ray._internal.compiler.yaml.tree import (
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    YamlSequence,
+    child,
+    mapping_like,
+    scalar_like,
+    sequence_like,
+)
+
+
+def expand_journey(node: YamlNode) -> YamlNode:
+    """A journey in its full form."""
+    return _with(
+        node, {"steps": _each(expand_step), "variables": _each(lambda item: _renamed(item, "value", "default"))}
+    )
+
+
+def expand_overlay(node: YamlNode) -> YamlNode:
+    """An overlay in its full form."""
+    return _with(node, {"steps": _each_value(_expand_overlay_step)})
+
+
+def expand_template(node: YamlNode) -> YamlNode:
+    """A request template in its full form."""
+    return _with(node, {"assertions": _each(_expand_assertion), "body": _expand_body})
+
+
+def expand_workspace(node: YamlNode) -> YamlNode:
+    """The workspace's settings in their full form."""
+    return _with(node, {"secrets": _expand_secrets})
+
+
+def expand_step(node: YamlNode) -> YamlNode:
+    """A step in its full form."""
+    node = _expand_step_fields(node)
+    return _with(node, {"outputs": _expand_outputs, "assertions": _each(_expand_assertion)})
+
+
+def _expand_overlay_step(node: YamlNode) -> YamlNode:
+    changes = _each(_expand_assertion)
+    return _with(
+        _expand_step_fields(node),
+        {
+            "outputs": lambda outputs: _with(outputs, {"add": _expand_outputs}),
+            "assertions": lambda assertions: _with(assertions, {"replace": changes, "add": changes}),
+        },
+    )
+
+
+def _expand_step_fields(node: YamlNode) -> YamlNode:
+    """What steps and an overlay's changes to them have in common."""
+    if isinstance(node, YamlMapping) and isinstance(child(node, "request"), YamlScalar):
+        node = _renamed(node, "request", "template")
+    return _with(
+        node,
+        {
+            "template": lambda template: _wrapped(template, "key"),
+            "request": lambda request: _with(request, {"body": _expand_body}),
+            "timeout": lambda timeout: _wrapped(timeout, "total"),
+            "idempotency": lambda idempotency: _wrapped(idempotency, "enabled"),
+            "poll": lambda poll: _with(poll, {"until": _each(_expand_assertion)}),
+        },
+    )
+
+
+def _expand_assertion(node: YamlNode) -> YamlNode:
+    return _renamed(_renamed(node, "value", "expected"), "header", "name")
+
+
+def _expand_outputs(node: YamlNode) -> YamlNode:
+    """`{order_id: "$.body.id"}` and `{order_id: {path: …}}` as a list of named outputs."""
+    if not isinstance(node, YamlMapping):
+        return node
+    return sequence_like(node, tuple(_named(node, name, "path") for name in node.entries))
+
+
+def _expand_body(node: YamlNode) -> YamlNode:
+    """A multipart mapping as a list of named parts."""
+
+    def parts(multipart: YamlNode) -> YamlNode:
+        if not isinstance(multipart, YamlMapping):
+            return multipart
+        return sequence_like(multipart, tuple(_named(multipart, name, "value") for name in multipart.entries))
+
+    return _with(node, {"multipart": parts})
+
+
+def _expand_secrets(node: YamlNode) -> YamlNode:
+    """`file: {folder: …}`, `file: FOLDER` and `gcp: {project: …}` as `folder` and `project`."""
+    for group, key in (("file", "folder"), ("gcp", "project")):
+        if not isinstance(node, YamlMapping):
+            return node
+        value = child(node, group)
+        if isinstance(value, YamlMapping) and list(value.entries) == [key]:
+            value = value.entries[key]
+        if isinstance(value, YamlScalar) and key not in node.entries:
+            node = node.replaced({group: None, key: (scalar_like(node.keys[group], key), value)})
+    return node
+
+
+def _named(node: YamlMapping, name: str, field: str) -> YamlNode:
+    """One entry of a map by name as an item of a list; text alone is its `field`."""
+    value = node.entries[name]
+    inner = value if isinstance(value, YamlMapping) else mapping_like(value, {field: value})
+    return inner.replaced({"name": (node.keys[name], node.keys[name])}) if "name" not in inner.entries else inner
+
+
+def _renamed(node: YamlNode, old: str, new: str) -> YamlNode:
+    if not isinstance(node, YamlMapping) or old not in node.entries or new in node.entries:
+        return node
+    return node.replaced({old: None, new: (scalar_like(node.keys[old], new), node.entries[old])})
+
+
+def _wrapped(node: YamlNode, field: str) -> YamlNode:
+    if isinstance(node, YamlScalar) and node.value is not None:
+        return mapping_like(node, {field: node})
+    return node
+
+
+def _with(node: YamlNode, changes: dict[str, Callable[[YamlNode], YamlNode]]) -> YamlNode:
+    """A mapping with some of its values changed, in place."""
+    if not isinstance(node, YamlMapping):
+        return node
+    changed = {
+        name: (node.keys[name], change(node.entries[name])) for name, change in changes.items() if name in node.entries
+    }
+    return node.replaced(dict(changed))
+
+
+def _each(change: Callable[[YamlNode], YamlNode]) -> Callable[[YamlNode], YamlNode]:
+    def apply(node: YamlNode) -> YamlNode:
+        if not isinstance(node, YamlSequence):
+            return node
+        return sequence_like(node, _all(node.items, change))
+
+    return apply
+
+
+def _each_value(change: Callable[[YamlNode], YamlNode]) -> Callable[[YamlNode], YamlNode]:
+    def apply(node: YamlNode) -> YamlNode:
+        return _with(node, dict.fromkeys(node.entries, change)) if isinstance(node, YamlMapping) else node
+
+    return apply
+
+
+def _all(nodes: Iterable[YamlNode], change: Callable[[YamlNode], YamlNode]) -> tuple[YamlNode, ...]:
+    return tuple(change(node) for node in nodes)

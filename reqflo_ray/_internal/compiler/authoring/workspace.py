@@ -1,0 +1,204 @@
+"""The workspace's settings, environments, cases and presets as people write them, and the JSON Schema of it all."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from reqflo_ray._internal.compiler.authoring.base import Authored, Listed, Name, Number, also_keys
+from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel, TemplateModel
+from reqflo_ray._internal.compiler.authoring.units import PositiveDuration
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.plan import HttpSettings, SecretSource
+from reqflo_ray._internal.model.workers import parse_workers
+
+_HTTP: Final = HttpSettings()
+_BASE_URL: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?", re.IGNORECASE)
+
+
+def _without_credentials(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = None
+    if parts is None or (parts.username or parts.password) is not None:
+        message = "a URL must be valid and hold no user name or password"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": message})
+    return text
+
+
+def _base_url(text: str) -> str:
+    """An absolute URL without query or fragment; what holds expressions is seen when it is rendered."""
+    if "{{" not in text and not _BASE_URL.fullmatch(text):
+        message = "a base URL begins with `http://` or `https://` and a host, and has no query"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": message})
+    return _without_credentials(text)
+
+
+def _workers(given: Any) -> int | str | None:
+    if given is None:
+        return None
+    try:
+        # One check for both kinds, where a union of types would report what is wrong once for each.
+        parse_workers(str(given))
+    except UsageError as error:
+        raise PydanticCustomError("wrong_value", "{text}", {"text": f"{error.message}: {error.cause}"}) from None
+    workers: int | str = given
+    return workers
+
+
+_WORKERS_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": "^(auto|[0-9]+(:[0-9]+)?)$"},
+        {"type": "null"},
+    ]
+}
+
+
+class DefaultsModel(Authored):
+    """What is used when the command line says nothing."""
+
+    environment: str = ""
+
+
+class SecretNameModel(Authored):
+    """Where one secret is found, if not under its own name, and the hosts that it may be sent to."""
+
+    env: str = ""
+    file: str = ""
+    secret: str = ""
+    version: Annotated[str, Field(pattern=r"^([0-9]+|latest)$")] = "latest"
+    hosts: Annotated[Listed[Name], Field(min_length=1)] | None = None
+    description: str = ""
+
+
+class SecretsModel(Authored):
+    """Where workers find secret values. `file: {folder: …}` and `gcp: {project: …}` may be used to group."""
+
+    model_config = ConfigDict(json_schema_extra=also_keys({"file": {}, "gcp": {}}))
+
+    source: Annotated[SecretSource, Field(strict=False)] = SecretSource.ENV
+    folder: str = ""
+    project: str = ""
+    names: dict[str, SecretNameModel] = Field(default_factory=dict)
+
+
+class HttpModel(Authored):
+    """How requests are sent. Sizes are in bytes. `max_in_flight_per_host` holds in each worker: with four of them
+    a host has up to four times as many requests in flight."""
+
+    engine: Literal["httptools", "aiohttp", "httpx"] = "httptools"
+    connect_timeout: PositiveDuration = _HTTP.connect_ms
+    read_timeout: PositiveDuration = _HTTP.read_ms
+    total_timeout: PositiveDuration = _HTTP.total_ms
+    max_body_bytes: Annotated[int, Field(gt=0)] = _HTTP.max_body_bytes
+    max_redirects: Annotated[int, Field(ge=0, le=20)] = _HTTP.max_redirects
+    evidence_body_bytes: Annotated[int, Field(ge=0)] = _HTTP.evidence_body_bytes
+    max_in_flight_per_host: Annotated[int | None, Field(ge=1)] = None
+    allow_link_local: bool = False
+    ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    proxy: Annotated[str, AfterValidator(_without_credentials)] = ""
+    user_agent: Annotated[str, Field(min_length=1, pattern=r"^[ -~]+$")] = _HTTP.user_agent
+
+
+class RunnerModel(Authored):
+    """Defaults of the flags with the same names."""
+
+    address: str | None = None
+    store: str | None = None
+    workers: Annotated[int | str | None, PlainValidator(_workers), WithJsonSchema(_WORKERS_SCHEMA)] = None
+    concurrency: Annotated[int | None, Field(ge=1)] = None
+    rate: Annotated[Number | None, Field(gt=0)] = None
+    row_timeout: PositiveDuration | None = None
+
+
+def _path_pattern(text: str) -> str:
+    if not text.strip("./") or text.startswith("/") or ".." in text.split("/") or "\\" in text:
+        message = "a pattern is a path relative to the workspace, with `/` between names"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": message})
+    return text
+
+
+PathPattern = Annotated[str, AfterValidator(_path_pattern)]
+
+
+class WorkspaceModel(Authored):
+    """`reqflo.yaml`: the settings of the workspace."""
+
+    name: str = ""
+    description: str = ""
+    include: Annotated[
+        Listed[PathPattern],
+        Field(description="Only these files and folders are looked at. Glob patterns relative to the workspace."),
+    ] = ()
+    exclude: Annotated[
+        Listed[PathPattern],
+        Field(description="These files and folders are not looked at, such as `charts` or `**/node_modules`."),
+    ] = ()
+    defaults: DefaultsModel = DefaultsModel()
+    secrets: SecretsModel = SecretsModel()
+    http: HttpModel = HttpModel()
+    runner: RunnerModel = RunnerModel()
+
+
+class ServiceModel(Authored):
+    """A service's base URL and configuration."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)]
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class EnvironmentModel(Authored):
+    """A target system. `insecure: true` turns off the verification of TLS certificates, and every run of it says so."""
+
+    name: Name
+    description: str = ""
+    services: dict[str, ServiceModel] = Field(default_factory=dict)
+    values: dict[str, Any] = Field(default_factory=dict)
+    insecure: bool = False
+
+
+class CaseModel(Authored):
+    """A named set of values for one journey."""
+
+    name: Name
+    journey: Name
+    description: str = ""
+    values: dict[str, Any] = Field(default_factory=dict)
+    presets: Listed[str] = ()
+
+
+class PresetModel(Authored):
+    """A named set of values for any journey that declares them."""
+
+    name: Name
+    description: str = ""
+    values: dict[str, Any] = Field(default_factory=dict)
+
+
+class DocumentModel(Authored):
+    """One YAML document of a workspace: its key says what it is."""
+
+    workspace: WorkspaceModel | None = None
+    journey: JourneyModel | None = None
+    template: TemplateModel | None = None
+    templates: Listed[TemplateModel] | None = None
+    environment: EnvironmentModel | None = None
+    case: CaseModel | None = None
+    preset: PresetModel | None = None
+    overlay: OverlayModel | None = None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the documents of a workspace, for editors."""
+    made = DocumentModel.model_json_schema()
+    made["title"] = "A document of a reqflo-ray workspace"
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return made

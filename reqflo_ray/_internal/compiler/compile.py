@@ -1,0 +1,191 @@
+"""Compiles a journey of a workspace to an artifact: the front door of the compiler."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel
+from reqflo_ray._internal.compiler.journeys.expansion import ExpansionCounter
+from reqflo_ray._internal.compiler.journeys.journey import JourneyAssembler, outline
+from reqflo_ray._internal.compiler.journeys.steps import JourneyLowering
+from reqflo_ray._internal.compiler.journeys.templates import TemplateIndex
+from reqflo_ray._internal.compiler.values.dependencies import Dependencies
+from reqflo_ray._internal.compiler.workspace.bundled_files import BundledFiles
+from reqflo_ray._internal.compiler.workspace.files import shown
+from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, is_file_name, lookup
+from reqflo_ray._internal.compiler.yaml.problems import Problems
+from reqflo_ray._internal.errors import DefinitionError, Position, Problem, Severity
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity, digest
+from reqflo_ray._internal.model.limits import MAX_PROBLEMS
+
+_NAMED_FILES: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """An artifact, and what a person may want to know besides.
+
+    `problems` are warnings; of a journey that was only examined, also what is wrong, and then `artifact` is what could
+    be made of the rest. `sources` maps a step id to `file:line`. `places` says where things are written, by
+    `steps.<id>`, `inputs.<name>` and `variables.<name>`; `uses` where a value is first read, by its reference.
+    """
+
+    artifact: Artifact
+    workspace: Workspace
+    problems: tuple[Problem, ...] = ()
+    sources: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Position] = field(default_factory=dict)
+    uses: dict[str, Position] = field(default_factory=dict)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether any finding is an error: then the artifact is not whole, and must not run."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+    @property
+    def digest(self) -> str:
+        """The artifact's identity."""
+        return digest(self.artifact)
+
+
+def compile_journey(workspace: Workspace, journey: str, overlays: Sequence[str] = ()) -> Compilation:
+    """Compile the journey with that exact name, or in that YAML file, with overlays applied in their order.
+
+    Raises:
+        DefinitionError: with everything that is wrong, each at its place.
+    """
+    compilation = examine_journey(workspace, journey, overlays)
+    if compilation.blocked:
+        raise DefinitionError.of(compilation.problems)
+    return compilation
+
+
+def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] = ()) -> Compilation:
+    """As `compile_journey`, but what is wrong is told in `problems`, so that a run check can go on with the rest.
+
+    Raises:
+        DefinitionError: so much is wrong that there is nothing to go on with.
+    """
+    problems = Problems(MAX_PROBLEMS)
+    problems.add(*workspace.problems)
+    definition = find_journey(workspace, journey, problems)
+    chosen = _find_overlays(workspace, overlays, definition, problems)
+    # What an overlay that is not there would change cannot be told.
+    if definition is None or definition.model is None or len(chosen) < len(overlays):
+        problems.raise_errors()
+        raise AssertionError("what is not there is an error")
+    files = BundledFiles(workspace.root, problems)
+    templates = TemplateIndex(workspace)
+    unit = JourneyAssembler(workspace, ExpansionCounter(workspace, templates, problems), problems).assemble(
+        definition, chosen
+    )
+    lowered = JourneyLowering(workspace, templates, files, problems).lower(unit)
+    dependencies = Dependencies(lowered.steps, unit.scope.ledger, problems)
+    dependencies.check()
+    _warn_of_others(workspace, problems)
+    model = definition.model
+    artifact = Artifact(
+        journey=JourneyIdentity(
+            name=model.name,
+            description=model.description,
+            version=model.version,
+            owner=model.owner,
+            tags=tuple(model.tags),
+            base_template=model.base_template,
+            overlays=tuple(overlays),
+        ),
+        inputs=tuple(lowered.inputs),
+        variables=tuple(lowered.variables),
+        steps=dependencies.steps_with_captures(),
+        requires=dependencies.requirements(),
+        cookies=lowered.cookies,
+        files=files.all(),
+    )
+    written = {step.id: lowered.places[f"steps.{step.id}"] for step in artifact.steps}
+    return Compilation(
+        artifact=artifact,
+        workspace=workspace,
+        problems=problems.all(),
+        sources={step: f"{place.file}:{place.line}" for step, place in written.items()},
+        places=lowered.places,
+        uses=dependencies.first_uses(),
+    )
+
+
+def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Definition[JourneyModel] | None:
+    """The journey of that exact name, or the one in that file; None after reporting why there is none. What is wrong
+    with it is reported too, and then as much of it is given as can be looked at."""
+    if any(definition.name == journey for definition in workspace.journeys) or not is_file_name(journey):
+        return _look_up(workspace.journeys, journey, workspace, problems)
+    places = {os.path.realpath(workspace.root / journey), os.path.realpath(journey)}
+    # A definition tells its file as it is shown, whatever bytes the name is made of.
+    shown_places = set(map(shown, places))
+    held = [it for it in workspace.journeys if shown(os.path.realpath(workspace.root / it.file)) in shown_places]
+    if len(held) == 1:
+        return _look_up(held, held[0].name, workspace, problems)
+    if held:
+        names = ", ".join(f"`{definition.name}`" for definition in held)
+        message = f"`{journey}` holds more than one journey"
+        problems.error("ambiguous_journey", message, None, hint=f"name one of {names}")
+    elif any(map(os.path.isfile, places)):
+        hint = "it must be a YAML file below the workspace's folder, with the key `journey`, and not excluded"
+        problems.error("unknown_journey", f"`{journey}` holds no journey of this workspace", None, hint=hint)
+    else:
+        return _look_up(workspace.journeys, journey, workspace, problems)
+    return None
+
+
+def _look_up(
+    journeys: Sequence[Definition[JourneyModel]], name: str, workspace: Workspace, problems: Problems
+) -> Definition[JourneyModel] | None:
+    named = [definition for definition in journeys if definition.name == name]
+    if not named and any(problem.severity is Severity.ERROR for problem in workspace.problems):
+        return None  # it may be in what could not be read
+    found = lookup(journeys, name, "journey", problems) or (outline(named[0]) if len(named) == 1 else None)
+    if not named and workspace.passed_over:
+        _warn_of_passed_over(workspace, problems)
+    return found
+
+
+def _warn_of_passed_over(workspace: Workspace, problems: Problems) -> None:
+    """What is missing may be in a file that nobody could read."""
+    names = ", ".join(f"`{name}`" for name in workspace.passed_over[:_NAMED_FILES])
+    more = len(workspace.passed_over) - _NAMED_FILES
+    message = f"files that are no YAML were passed over: {names}{f' and {more} more' if more > 0 else ''}"
+    hint = "a file of ours has a line that begins with its root key, such as `journey:`"
+    problems.warning("passed_over", message, None, hint=hint)
+
+
+def _find_overlays(
+    workspace: Workspace, names: Sequence[str], journey: Definition[JourneyModel] | None, problems: Problems
+) -> list[Definition[OverlayModel]]:
+    """The overlays of these names. Overlays of different journeys may share a name."""
+    if journey is None:
+        return []
+    own = [definition for definition in workspace.overlays if _journey_of(definition) in (None, journey.name)]
+    found: list[Definition[OverlayModel]] = []
+    for name in names:
+        others = [_journey_of(definition) for definition in workspace.overlays if definition.name == name]
+        if others and name not in [definition.name for definition in own]:
+            hint = f"it is one of the journey `{others[0]}`"
+            message = f"the overlay `{name}` is not for the journey `{journey.name}`"
+            problems.error("unknown_overlay", message, None, hint=hint)
+        elif (definition := lookup(own, name, "overlay", problems)) is not None:
+            found.append(definition)
+    return found
+
+
+def _journey_of(definition: Definition[OverlayModel]) -> str | None:
+    return definition.model.journey if definition.model else None
+
+
+def _warn_of_others(workspace: Workspace, problems: Problems) -> None:
+    """What is wrong with definitions that this journey does not use must not stop it, nor go unsaid."""
+    known = {(problem.code, problem.message, problem.position) for problem in problems.all()}
+    for definition in workspace.definitions():
+        for problem in definition.problems:
+            if (problem.code, problem.message, problem.position) not in known and problem.severity is Severity.ERROR:
+                problems.add(problem.as_warning())

@@ -1,0 +1,225 @@
+"""Puts a journey together: overlays applied, ids settled, sub-journeys found, and the names of it all known. What comes
+out is ready to be lowered step by step."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from reqflo_ray._internal.compiler.authoring.journey import (
+    InputModel,
+    JourneyModel,
+    OverlayModel,
+    StepModel,
+    VariableModel,
+)
+from reqflo_ray._internal.compiler.journeys.expansion import ExpansionCounter
+from reqflo_ray._internal.compiler.journeys.overlays import apply_overlay, step_id
+from reqflo_ray._internal.compiler.values.scope import JourneyScope, Ledger, StepHead
+from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, lookup
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.tree import (
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    YamlSequence,
+    child,
+    elements,
+    mapping_like,
+    nearest,
+    scalar_like,
+    sequence_like,
+)
+from reqflo_ray._internal.compiler.yaml.validation import validate
+
+_STEP_FIELDS = {"id", "name", "description", "type", "skip"}
+_REQUEST_FIELDS = {
+    *("template", "request", "values", "assertions", "outputs", "retry", "poll", "flaky"),
+    *("timeout", "idempotency", "on_interrupt", "on_failure"),
+}
+_FIELDS_OF = {
+    "http_request": _REQUEST_FIELDS,
+    "poll": _REQUEST_FIELDS,
+    "set_variable": {"values"},
+    "wait": {"duration"},
+    "note": {"text"},
+    "sub_journey": {"journey", "inputs"},
+}
+_NOT_SUPPORTED = ("connector", "script", "manual_checkpoint")
+
+
+@dataclass(slots=True, kw_only=True)
+class StepUnit:
+    """A step, the tree it was written as, and what others may know of it. `inner` is the journey it runs."""
+
+    model: StepModel
+    node: YamlNode
+    head: StepHead
+    inner: JourneyUnit | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class JourneyUnit:
+    """A journey with its names and steps."""
+
+    model: JourneyModel
+    node: YamlNode
+    scope: JourneyScope
+    steps: list[StepUnit]
+
+
+class JourneyAssembler:
+    """Assembles a journey and all journeys that it runs."""
+
+    def __init__(self, workspace: Workspace, expansion: ExpansionCounter, problems: Problems) -> None:
+        self._named: dict[str, list[Definition[JourneyModel]]] = defaultdict(list)
+        for definition in workspace.journeys:
+            self._named[definition.name].append(definition)
+        self._workspace = workspace
+        self._expansion = expansion
+        self._problems = problems
+        self._ledger = Ledger()
+
+    def assemble(
+        self, definition: Definition[JourneyModel], overlays: Sequence[Definition[OverlayModel]]
+    ) -> JourneyUnit:
+        """The journey with the overlays applied, in their order.
+
+        Raises:
+            DefinitionError: with its sub-journeys and templates it exceeds a limit, or runs itself.
+        """
+        written = nearest(definition.node, ("steps",))
+        steps = with_ids(written, elements(written))
+        for overlay in overlays:
+            steps = apply_overlay(steps, overlay.node, self._problems)
+        self._expansion.check(definition.name, definition.node, steps.items)
+        return self._unit(definition, steps, "")
+
+    def _unit(self, definition: Definition[JourneyModel], steps: YamlSequence, prefix: str) -> JourneyUnit:
+        model = definition.model
+        assert model is not None
+        scope = JourneyScope(
+            prefix=prefix,
+            problems=self._problems,
+            ledger=self._ledger,
+            inputs=frozenset(declared.name for declared in model.inputs),
+            variables=frozenset(declared.name for declared in model.variables),
+        )
+        self._check_declarations(definition.node)
+        units: list[StepUnit] = []
+        for step in steps.items:
+            unit = self._step(step, prefix)
+            if unit is None:  # reported; who reads it is not to blame
+                broken = StepHead(id=prefix + step_id(step), name="", type="", node=step, broken=True)
+                scope.steps.setdefault(step_id(step), broken)
+                continue
+            first = scope.steps.setdefault(unit.model.id, unit.head)
+            if first is not unit.head:
+                message = f"two steps have the id `{unit.model.id}`"
+                cause = f"the other is at line {first.node.position.line}"
+                self._problems.error("duplicate_step", message, nearest(step, ("id",)), cause=cause)
+            units.append(unit)
+        return JourneyUnit(model=model, node=definition.node, scope=scope, steps=units)
+
+    def _step(self, node: YamlNode, prefix: str) -> StepUnit | None:
+        model = validate(StepModel, node, self._problems)
+        if model is None or not self._check_type(model, node):
+            return None
+        head = StepHead(
+            id=prefix + model.id,
+            name=model.name,
+            type=model.type,
+            node=node,
+            outputs=tuple(output.name for output in model.outputs),
+        )
+        unit = StepUnit(model=model, node=node, head=head)
+        if model.type == "sub_journey" and not model.skip:
+            unit.inner = self._inner(model, node, head)
+            head.inner = unit.inner.scope if unit.inner else None
+            head.broken = unit.inner is None
+        return unit
+
+    def _check_type(self, model: StepModel, node: YamlNode) -> bool:
+        place = nearest(node, ("type",))
+        if model.type in _NOT_SUPPORTED:
+            message = f"steps of type `{model.type}` are not supported"
+            self._problems.error("invalid_step", message, place, hint=f"supported: {', '.join(_FIELDS_OF)}")
+            return False
+        if model.type not in _FIELDS_OF:
+            hint = suggestion(model.type, _FIELDS_OF)
+            self._problems.error("invalid_step", f"there is no step type `{model.type}`", place, hint=hint)
+            return False
+        if isinstance(node, YamlMapping):
+            for name in node.entries.keys() - _FIELDS_OF[model.type] - _STEP_FIELDS:
+                message = f"a step of type `{model.type}` takes no `{name}`"
+                hint = f"it takes {', '.join(f'`{field}`' for field in sorted(_FIELDS_OF[model.type]))}"
+                self._problems.error("invalid_step", message, node.keys[name], hint=hint)
+        return True
+
+    def _inner(self, model: StepModel, node: YamlNode, head: StepHead) -> JourneyUnit | None:
+        place = nearest(node, ("journey",))
+        if not model.journey:
+            self._problems.error("invalid_step", "a `sub_journey` step names a `journey`", node)
+            return None
+        known = self._named.get(model.journey, self._workspace.journeys)
+        found = lookup(known, model.journey, "journey", self._problems, place)
+        if found is None:
+            return None
+        written = nearest(found.node, ("steps",))
+        return self._unit(found, with_ids(written, elements(written)), f"{head.id}.")
+
+    def _check_declarations(self, journey: YamlNode) -> None:
+        """One name is one input or one variable."""
+        seen: dict[str, YamlNode] = {}
+        for group in ("inputs", "variables"):
+            for item in elements(child(journey, group)):
+                node = nearest(item, ("name",))
+                if not isinstance(node, YamlScalar):
+                    continue
+                name = str(node.value)
+                if name in seen:
+                    cause = f"the other is at line {seen[name].position.line}"
+                    hint = "a name is either one input or one variable"
+                    message = f"`{name}` is declared twice"
+                    self._problems.error("duplicate_name", message, node, cause=cause, hint=hint)
+                seen[name] = node
+
+
+def outline(definition: Definition[JourneyModel]) -> Definition[JourneyModel] | None:
+    """A journey that is not valid, as one that can be assembled, so that all of it is judged at once; None if that
+    cannot be. Steps are judged one by one; of a declaration that is wrong only the name counts."""
+    node = definition.node
+    steps = child(node, "steps")
+    if not isinstance(node, YamlMapping) or not all(isinstance(step, YamlMapping) for step in elements(steps)):
+        return None
+    note = mapping_like(node, {"type": scalar_like(node, "note")})
+    changes = {"steps": (scalar_like(node, "steps"), sequence_like(node, (note,)))}
+    for group, kind in (("inputs", InputModel), ("variables", VariableModel)):
+        if (declared := child(node, group)) is not None:
+            items = tuple(_declaration(kind, item) for item in elements(declared))
+            changes[group] = (node.keys[group], sequence_like(declared, items))
+    model = validate(JourneyModel, node.replaced({**changes}), Problems())
+    return replace(definition, model=model) if model else None
+
+
+def _declaration(kind: type[InputModel | VariableModel], item: YamlNode) -> YamlNode:
+    name = child(item, "name")
+    if name is None or validate(kind, item, Problems()) is not None:
+        return item
+    return mapping_like(item, {"name": name})
+
+
+def with_ids(written: YamlNode, steps: Sequence[YamlNode]) -> YamlSequence:
+    """The steps, each with an id: its own, or one made of its name, or of its number (from 1)."""
+    items: list[YamlNode] = []
+    for number, step in enumerate(steps, start=1):
+        if isinstance(step, YamlMapping) and not step_id(step):
+            name = child(step, "name")
+            text = str(name.value) if isinstance(name, YamlScalar) and name.value is not None else ""
+            slug = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:100]
+            key = scalar_like(step, "id")
+            step = step.replaced({"id": (key, scalar_like(step, slug or f"step-{number}"))})
+        items.append(step)
+    return sequence_like(written, tuple(items))

@@ -1,0 +1,298 @@
+"""Lowers the steps of an assembled journey, one after another, to those of the artifact, and its declarations to
+inputs and variables. A step that an overlay skips is lowered to a note: nothing of it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reqflo_ray._internal.compiler.assertions.assertion import AssertionCompiler
+from reqflo_ray._internal.compiler.assertions.response_paths import compile_outputs
+from reqflo_ray._internal.compiler.authoring.journey import InputModel, StepModel, VariableModel
+from reqflo_ray._internal.compiler.journeys.journey import JourneyUnit, StepUnit
+from reqflo_ray._internal.compiler.journeys.templates import TemplateIndex, only_service
+from reqflo_ray._internal.compiler.requests.bodies import BodyCompiler
+from reqflo_ray._internal.compiler.requests.request import RequestCompiler, give_values
+from reqflo_ray._internal.compiler.values.nodes import ValueCompiler
+from reqflo_ray._internal.compiler.workspace.bundled_files import BundledFiles
+from reqflo_ray._internal.compiler.workspace.load import Workspace
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child, members, nearest
+from reqflo_ray._internal.errors import Position
+from reqflo_ray._internal.model.artifact import (
+    Assertion,
+    AssertionOrigin,
+    HttpStep,
+    Idempotency,
+    Input,
+    NoteStep,
+    OnFailure,
+    OnInterrupt,
+    Poll,
+    RequestTemplate,
+    Retry,
+    SetVariableStep,
+    Step,
+    Timeouts,
+    Variable,
+    VariableSource,
+    WaitStep,
+)
+from reqflo_ray._internal.model.exchange import IDEMPOTENT_METHODS
+from reqflo_ray._internal.model.values import Literal, Node
+
+
+@dataclass(slots=True, kw_only=True)
+class Lowered:
+    """What a journey came to so far. `places` says where steps, inputs and variables are written."""
+
+    steps: list[Step] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    variables: list[Variable] = field(default_factory=list)
+    cookies: bool = False
+    places: dict[str, Position] = field(default_factory=dict)
+
+
+class JourneyLowering:
+    """Lowers one journey and all journeys that it runs."""
+
+    def __init__(self, workspace: Workspace, templates: TemplateIndex, files: BundledFiles, problems: Problems) -> None:
+        self._only_service = only_service(workspace)
+        self._templates = templates
+        self._files = files
+        self._problems = problems
+        self._lowered = Lowered()
+
+    def lower(self, unit: JourneyUnit) -> Lowered:
+        """Inputs, variables and steps of the artifact."""
+        for index, declared in enumerate(unit.model.inputs):
+            self._lowered.inputs.append(self._input(declared, nearest(unit.node, ("inputs", index)), unit))
+        self._variables(unit)
+        self._steps(unit, unit.model.on_failure)
+        return self._lowered
+
+    def _steps(self, unit: JourneyUnit, on_failure: OnFailure) -> None:
+        self._lowered.cookies |= unit.model.cookies
+        for step in unit.steps:
+            self._lowered.places[f"steps.{step.head.id}"] = step.node.position
+            if step.inner is not None:
+                self._bind_inputs(step, step.inner, unit)
+                self._variables(step.inner)
+                halts = OnFailure.HALT in (on_failure, step.inner.model.on_failure)
+                self._steps(step.inner, OnFailure.HALT if halts else OnFailure.CONTINUE)
+            elif (lowered := self._step(step, unit, on_failure)) is not None:
+                self._lowered.steps.append(lowered)
+
+    def _step(self, step: StepUnit, unit: JourneyUnit, on_failure: OnFailure) -> Step | None:
+        id, name = step.head.id, step.model.name
+        if step.model.skip:
+            return NoteStep(id=id, name=name, skip=True, text=Literal(""))
+        values = self._values(unit, f"steps.{step.head.id}")
+        match step.model.type:
+            case "set_variable":
+                return SetVariableStep(id=id, name=name, values=self._assignments(step, unit, values))
+            case "wait":
+                if step.model.duration is None:
+                    hint = "add `duration: 1s`"
+                    self._problems.error("invalid_step", "a `wait` step has a `duration`", step.node, hint=hint)
+                return WaitStep(id=id, name=name, duration_ms=step.model.duration or 0)
+            case "note":
+                text = child(step.node, "text")
+                if text is None:
+                    self._problems.error("invalid_step", "a `note` step has a `text`", step.node)
+                    return None
+                return NoteStep(id=id, name=name, text=values.value(text))
+            case "sub_journey":
+                return None  # what is wrong with it was reported when it was assembled
+        http = _HttpLowering(self._only_service, self._templates, self._files, self._problems, values)
+        return http.lower(step, on_failure)
+
+    def _assignments(self, step: StepUnit, unit: JourneyUnit, values: ValueCompiler) -> tuple[tuple[str, Node], ...]:
+        assigned: list[tuple[str, Node]] = []
+        for key, value in members(child(step.node, "values")):
+            if key.value not in unit.scope.variables:
+                hint = suggestion(key.value, unit.scope.variables) or "declare it under `variables`"
+                message = f"the journey declares no variable `{key.value}`"
+                self._problems.error("invalid_reference", message, key, hint=hint)
+            assigned.append((unit.scope.prefix + key.value, values.value(value)))
+        if not assigned:
+            self._problems.error("invalid_step", "a `set_variable` step has `values`", step.node)
+        return tuple(assigned)
+
+    def _values(self, unit: JourneyUnit, reader: str) -> ValueCompiler:
+        return ValueCompiler(unit.scope.resolver(reader), self._problems)
+
+    def _default(self, node: YamlNode, unit: JourneyUnit, reader: str) -> Node | None:
+        written = child(node, "default")
+        return None if written is None else self._values(unit, reader).value(written)
+
+    def _input(self, model: InputModel, node: YamlNode, unit: JourneyUnit) -> Input:
+        reader = f"inputs.{model.name}"
+        self._lowered.places[reader] = node.position
+        return Input(
+            name=model.name,
+            required=model.required,
+            type=model.type,
+            default=self._default(node, unit, reader),
+            sensitive=model.sensitive,
+            description=model.description,
+        )
+
+    def _variables(self, unit: JourneyUnit) -> None:
+        for index, model in enumerate(unit.model.variables):
+            self._lowered.variables.append(self._variable(model, nearest(unit.node, ("variables", index)), unit))
+
+    def _variable(self, model: VariableModel, node: YamlNode, unit: JourneyUnit) -> Variable:
+        name = unit.scope.prefix + model.name
+        self._lowered.places[f"variables.{name}"] = node.position
+        source = VariableSource.DECLARATION
+        if model.source in (VariableSource.ENVIRONMENT.value, VariableSource.ME.value):
+            source = VariableSource(model.source)
+        elif model.key:
+            message = "`key` goes with `source: environment` or `source: me`"
+            self._problems.error("wrong_value", message, nearest(node, ("key",)))
+        return Variable(
+            name=name,
+            source=source,
+            key="" if source is VariableSource.DECLARATION else model.key or model.name,
+            required=model.required,
+            type=model.type,
+            default=self._default(node, unit, f"variables.{name}"),
+            sensitive=model.sensitive,
+            description=model.description,
+        )
+
+    def _bind_inputs(self, step: StepUnit, inner: JourneyUnit, outer: JourneyUnit) -> None:
+        """Inputs of a sub-journey become variables, whose default is what the step gives them."""
+        given = {key.value: (key, value) for key, value in members(child(step.node, "inputs"))}
+        for name, (key, _) in given.items():
+            if name not in inner.scope.inputs:
+                hint = suggestion(name, inner.scope.inputs) or "it takes none"
+                message = f"the journey `{inner.model.name}` has no input `{name}`"
+                self._problems.error("undeclared_value", message, key, hint=hint)
+        for index, model in enumerate(inner.model.inputs):
+            node = nearest(inner.node, ("inputs", index))
+            name = inner.scope.prefix + model.name
+            reader = f"variables.{name}"
+            if model.name in given:
+                written = given[model.name][1]
+                default: Node | None = self._values(outer, reader).value(written)
+                self._lowered.places[reader] = written.position
+            else:
+                default = self._default(node, inner, reader)
+                self._lowered.places[reader] = step.node.position
+                if model.required and default is None:
+                    message = f"the journey `{inner.model.name}` requires the input `{model.name}`"
+                    hint = f"give `{model.name}` under `inputs`"
+                    self._problems.error("missing_required_value", message, step.node, hint=hint)
+            self._lowered.variables.append(
+                Variable(
+                    name=name,
+                    required=model.required,
+                    type=model.type,
+                    default=default,
+                    sensitive=model.sensitive,
+                    description=model.description,
+                )
+            )
+
+
+class _HttpLowering:
+    """Lowers one step that sends a request."""
+
+    def __init__(
+        self,
+        service: str,
+        templates: TemplateIndex,
+        files: BundledFiles,
+        problems: Problems,
+        values: ValueCompiler,
+    ) -> None:
+        self._service = service
+        self._templates = templates
+        self._files = files
+        self._problems = problems
+        self._values = values
+
+    def lower(self, step: StepUnit, on_failure: OnFailure) -> HttpStep | None:
+        model, node = step.model, step.node
+        found = self._request(model, node)
+        own = AssertionCompiler(self._values, self._problems, AssertionOrigin.STEP)
+        assertions = own.compile_all(model.assertions, nearest(node, ("assertions",)))
+        outputs = compile_outputs(model.outputs, nearest(node, ("outputs",)), self._problems)
+        poll = self._poll(model, node, own)
+        if found is None:
+            return None
+        request, inherited = found
+        idempotency = None
+        if model.idempotency is not None and model.idempotency.enabled:
+            idempotency = Idempotency(header=model.idempotency.header)
+        safe = request.method in IDEMPOTENT_METHODS or idempotency is not None
+        return HttpStep(
+            id=step.head.id,
+            name=model.name,
+            request=request,
+            assertions=inherited + assertions,
+            outputs=outputs,
+            retry=_retry(model),
+            poll=poll,
+            timeouts=_timeouts(model),
+            idempotency=idempotency,
+            on_interrupt=model.on_interrupt or (OnInterrupt.RESEND if safe else OnInterrupt.FAIL),
+            on_failure=model.on_failure or on_failure,
+            flaky=model.flaky,
+        )
+
+    def _request(self, model: StepModel, node: YamlNode) -> tuple[RequestTemplate, tuple[Assertion, ...]] | None:
+        """The request, and the assertions that come with its template."""
+        if (model.template is None) == (model.request is None):
+            hint = 'name one: `template: "POST /orders"`, or write `request: {method: …, url: …}`'
+            message = "a step that sends a request has either a `template` or a `request`"
+            self._problems.error("invalid_step", message, node, hint=hint)
+            return None
+        if model.request is not None:
+            for key, _ in members(child(node, "values")):
+                hint = "write the value into the request"
+                self._problems.error("undeclared_value", "an inline request has no `values`", key, hint=hint)
+            compiler = RequestCompiler(self._values, self._bodies(self._values), self._problems)
+            return compiler.compile(model.request, nearest(node, ("request",)), None, self._service), ()
+        assert model.template is not None
+        found = self._templates.find(model.template, nearest(node, ("template",)), self._problems)
+        if found is None:
+            return None
+        template, template_node = found
+        given = give_values(template, node, self._values, self._values.resolve, self._problems)
+        inside = ValueCompiler(given.resolve, self._problems)
+        compiler = RequestCompiler(inside, self._bodies(inside), self._problems)
+        request = compiler.compile(template, template_node, given, self._service)
+        inherited = AssertionCompiler(inside, self._problems, AssertionOrigin.TEMPLATE)
+        return request, inherited.compile_all(template.assertions, nearest(template_node, ("assertions",)))
+
+    def _bodies(self, values: ValueCompiler) -> BodyCompiler:
+        return BodyCompiler(values, self._files, self._problems)
+
+    def _poll(self, model: StepModel, node: YamlNode, own: AssertionCompiler) -> Poll | None:
+        if model.poll is None:
+            if model.type == "poll":
+                hint = "add `poll: {until: […], interval: 1s, timeout: 30s}`"
+                self._problems.error("invalid_step", "a `poll` step says `until` when", node, hint=hint)
+            return None
+        until = own.compile_all(model.poll.until, nearest(node, ("poll", "until")))
+        return Poll(interval_ms=model.poll.interval, timeout_ms=model.poll.timeout, until=until)
+
+
+def _retry(model: StepModel) -> Retry:
+    if model.retry is None:
+        return Retry()
+    return Retry(
+        count=model.retry.count,
+        delay_ms=model.retry.delay,
+        backoff=model.retry.backoff,
+        causes=tuple(dict.fromkeys(model.retry.causes)),
+        max_delay_ms=model.retry.max_delay,
+    )
+
+
+def _timeouts(model: StepModel) -> Timeouts:
+    if model.timeout is None:
+        return Timeouts()
+    return Timeouts(connect_ms=model.timeout.connect, read_ms=model.timeout.read, total_ms=model.timeout.total)

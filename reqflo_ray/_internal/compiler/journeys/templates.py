@@ -1,0 +1,87 @@
+"""Finds the template that a step names: by key, by name, or by `METHOD /path`."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from reqflo_ray._internal.compiler.authoring.journey import TemplateModel, TemplateReferenceModel
+from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode
+
+
+class TemplateIndex:
+    """The templates of a workspace by all that they may be called, so that steps do not each look through all."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._all = workspace.templates
+        self._by_name: list[dict[str, list[Definition[TemplateModel]]]] = []
+        for name_of in (_key, _name, _line):
+            named: dict[str, list[Definition[TemplateModel]]] = defaultdict(list)
+            for definition in workspace.templates:
+                named[name_of(definition)].append(definition)
+            self._by_name.append(named)
+
+    def nodes(self, name: str) -> list[YamlNode]:
+        """The trees of all templates that may be meant."""
+        wanted = _normal(name)
+        return next(([one.node for one in named[wanted]] for named in self._by_name if wanted in named), [])
+
+    def find(
+        self, reference: TemplateReferenceModel, at: YamlNode, problems: Problems
+    ) -> tuple[TemplateModel, YamlNode] | None:
+        """The template and the tree it is written as; None after reporting `unknown_template`, `ambiguous_template` or
+        what is wrong with it."""
+        wanted = _normal(reference.key)
+        for named in self._by_name:
+            found = [one for one in named.get(wanted, ()) if _is_of(one, reference.service)]
+            if len(found) > 1:
+                candidates = "; ".join(f"{_shown(definition)} at {definition.node.position}" for definition in found)
+                hint = "name it by its key, or as `{service: …, key: …}`"
+                message = f"`{reference.key}` names more than one template"
+                problems.error("ambiguous_template", message, at, cause=candidates, hint=hint)
+                return None
+            if found:
+                problems.add(*found[0].problems)
+                return (found[0].model, found[0].node) if found[0].model else None
+        in_service = [definition for definition in self._all if _is_of(definition, reference.service)]
+        known = [name for definition in in_service for name in (_key(definition), _name(definition), _line(definition))]
+        hint = suggestion(wanted, filter(None, known)) or "the workspace has no templates"
+        where = f" of the service `{reference.service}`" if reference.service else ""
+        problems.error("unknown_template", f"there is no template `{reference.key}`{where}", at, hint=hint)
+        return None
+
+
+def only_service(workspace: Workspace) -> str:
+    """The one service that all environments have, if there is just one; "" otherwise."""
+    names = {name for definition in workspace.environments if definition.model for name in definition.model.services}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _is_of(definition: Definition[TemplateModel], service: str) -> bool:
+    return not service or definition.model is None or definition.model.service == service
+
+
+def _normal(text: str) -> str:
+    """`post  /orders` as `POST /orders`; other names as they are."""
+    line = re.fullmatch(r"\s*([A-Za-z]+)\s+(/\S*)\s*", text)
+    return f"{line[1].upper()} {line[2]}" if line else text
+
+
+def _key(definition: Definition[TemplateModel]) -> str:
+    return definition.model.key if definition.model else definition.name
+
+
+def _name(definition: Definition[TemplateModel]) -> str:
+    return definition.model.name if definition.model else ""
+
+
+def _line(definition: Definition[TemplateModel]) -> str:
+    return f"{definition.model.method} {definition.model.url}" if definition.model else ""
+
+
+def _shown(definition: Definition[TemplateModel]) -> str:
+    service = definition.model.service if definition.model else ""
+    name = _key(definition) or _name(definition) or _line(definition)
+    return f"`{name}` ({service})" if service else f"`{name}`"

@@ -1,0 +1,168 @@
+"""Lowers the request of a step: an inline one, or a template with the step's values put in.
+
+A value goes where its placeholder `{{ values.x }}` or `:x` stands; one without a placeholder goes where its
+declaration's `in` says, under its own name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from reqflo_ray._internal.compiler.authoring.journey import RequestModel, TemplateModel, TemplateValueModel
+from reqflo_ray._internal.compiler.requests.bodies import BodyCompiler
+from reqflo_ray._internal.compiler.requests.urls import UrlCompiler
+from reqflo_ray._internal.compiler.values.expressions import Expression
+from reqflo_ray._internal.compiler.values.nodes import Resolver, Unresolved, ValueCompiler
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, members, nearest
+from reqflo_ray._internal.errors import Position
+from reqflo_ray._internal.model.artifact import RequestTemplate
+from reqflo_ray._internal.model.values import Node
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL: Final = re.compile(r"[\r\n\0]")
+
+_Fields = tuple[tuple[str, Node], ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class TemplateValues:
+    """The values that a step gives to a template, compiled, and which of them found their place."""
+
+    declared: dict[str, TemplateValueModel]
+    given: dict[str, Node]
+    problems: Problems
+    outside: Resolver
+    placed: set[str] = field(default_factory=set)
+
+    def resolve(self, expression: Expression, position: Position) -> Node | None:
+        """As a resolver: `values.x` is what the step gives, None if it is optional and not given; all other names
+        mean what they mean in the journey."""
+        if expression.segments[0] != "values":
+            return self.outside(expression, position)
+        rest = expression.segments[1:]
+        if len(rest) != 1 or not isinstance(rest[0], str):
+            hint = "write it as in `values.customer_id`"
+            self.problems.error("invalid_reference", "`values` takes one name", position, hint=hint)
+            raise Unresolved
+        name = rest[0]
+        if name not in self.declared:
+            hint = suggestion(name, self.declared) if self.declared else "declare it under `values`"
+            message = f"the template declares no value `{name}`"
+            self.problems.error("invalid_reference", message, position, hint=hint)
+            raise Unresolved
+        self.placed.add(name)
+        if name not in self.given and self.declared[name].required:
+            raise Unresolved  # reported where the step gives its values
+        return self.given.get(name)
+
+    def unplaced(self, place: str) -> list[tuple[str, Node]]:
+        """What goes under its own name into `place`."""
+        return [
+            (name, self.given[name])
+            for name, declaration in self.declared.items()
+            if declaration.in_ == place and name in self.given and name not in self.placed
+        ]
+
+
+def give_values(
+    template: TemplateModel, node: YamlNode, compiler: ValueCompiler, outside: Resolver, problems: Problems
+) -> TemplateValues:
+    """The values of the step at `node` for `template`: undeclared and missing ones are problems."""
+    declared = {declaration.name: declaration for declaration in template.values}
+    given: dict[str, Node] = {}
+    written = child(node, "values")
+    for key, value in members(written):
+        if key.value in declared:
+            given[key.value] = compiler.value(value)
+            continue
+        hint = suggestion(key.value, declared) or "the template declares no values"
+        message = f"the template `{template.key or template.name}` declares no value `{key.value}`"
+        problems.error("undeclared_value", message, key, hint=hint)
+    for name, declaration in declared.items():
+        if declaration.required and name not in given:
+            message = f"the template `{template.key or template.name}` requires the value `{name}`"
+            source = (
+                f" (recommended source: {declaration.recommended_source})" if declaration.recommended_source else ""
+            )
+            problems.error("missing_required_value", message, written or node, hint=f"give `{name}`{source}")
+    return TemplateValues(declared=declared, given=given, problems=problems, outside=outside)
+
+
+class RequestCompiler:
+    """Compiles one request. `values` is None for an inline request."""
+
+    def __init__(self, compiler: ValueCompiler, bodies: BodyCompiler, problems: Problems) -> None:
+        self._compiler = compiler
+        self._bodies = bodies
+        self._problems = problems
+
+    def compile(
+        self, model: RequestModel, node: YamlNode, values: TemplateValues | None, only_service: str
+    ) -> RequestTemplate:
+        """The request that `model`, written at `node`, describes. `only_service` is used when it names none."""
+        url = nearest(node, ("url",))
+        path_values = None
+        if values is not None:
+            path_values = [name for name, value in values.declared.items() if value.in_ in ("path", None)]
+        assert isinstance(url, YamlScalar)
+        target = UrlCompiler(self._compiler, self._problems, path_values).compile(url)
+        service = "" if target.url is not None else model.service or only_service
+        if target.url is None and not service:
+            hint = "set `service`, or write the whole URL"
+            self._problems.error("invalid_template", "the request has a path but no service", url, hint=hint)
+        headers = self._headers(child(node, "headers"))
+        query = target.query + self._fields(child(node, "query"))
+        body = self._bodies.compile(model.body, nearest(node, ("body",))) if model.body else None
+        if values is not None:
+            self._check_places(values, node)
+            headers = _overridden(headers, values.unplaced("header"))
+            query = _overridden(query, values.unplaced("query"))
+            body = self._bodies.placed(body, values.unplaced("body"), node)
+        return RequestTemplate(
+            method=model.method,
+            service=service,
+            path=target.path if target.url is None else (),
+            url=target.url,
+            headers=headers,
+            query=query,
+            body=body,
+            template=model.key or model.name if isinstance(model, TemplateModel) else "",
+        )
+
+    def _headers(self, node: YamlNode | None) -> _Fields:
+        seen: set[str] = set()
+        for key, value in members(node):
+            if not _HEADER_NAME.fullmatch(key.value):
+                self._problems.error("wrong_value", f"`{key.value}` cannot be a header's name", key)
+            if key.value.lower() in seen:
+                message = f"the header `{key.value}` is written twice"
+                self._problems.error("duplicate_key", message, key, hint="header names ignore case")
+            seen.add(key.value.lower())
+            if not isinstance(value, YamlScalar):
+                self._problems.error("wrong_type", "a header's value must be text", value)
+            elif isinstance(value.value, str) and _CONTROL.search(value.value):
+                self._problems.error("wrong_value", "a header's value cannot hold a line break", value)
+        return self._fields(node)
+
+    def _fields(self, node: YamlNode | None) -> _Fields:
+        compiled = ((key.value, self._compiler.compile(value)) for key, value in members(node))
+        return tuple((name, value) for name, value in compiled if value is not None)
+
+    def _check_places(self, values: TemplateValues, node: YamlNode) -> None:
+        """A declared value must have a place, given or not."""
+        declarations = nearest(node, ("values",))
+        for index, (name, declaration) in enumerate(values.declared.items()):
+            if name in values.placed or declaration.in_ in ("query", "header", "body"):
+                continue
+            hint = f"write `:{name}` in the path, or `{{{{ values.{name} }}}}`, or set `in`"
+            message = f"the template's value `{name}` has no place in the request"
+            self._problems.error("invalid_template", message, nearest(declarations, (index,)), hint=hint)
+
+
+def _overridden(fields: _Fields, placed: list[tuple[str, Node]]) -> _Fields:
+    """The fields, with placed values in the stead of fixed ones of the same name."""
+    names = {name.lower() for name, _ in placed}
+    return tuple(item for item in fields if item[0].lower() not in names) + tuple(placed)

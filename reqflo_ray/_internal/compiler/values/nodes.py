@@ -1,0 +1,169 @@
+"""Compiles a value that a person wrote into a `Node` of the artifact. What an expression stands for is asked of a
+resolver; this module only puts the answers together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias, TypeGuard
+
+import msgspec
+
+from reqflo_ray._internal.compiler.values.expressions import Expression, ExpressionError, LengthError, parse_text
+from reqflo_ray._internal.compiler.yaml.problems import Problems
+from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, YamlScalar, YamlSequence
+from reqflo_ray._internal.errors import Position
+from reqflo_ray._internal.model.values import (
+    ArrayNode,
+    JsonValue,
+    Literal,
+    Node,
+    ObjectNode,
+    Reference,
+    StepReference,
+    Text,
+)
+
+Resolver: TypeAlias = Callable[[Expression, Position], Node | None]
+"""What an expression stands for. None: an optional template value that the step does not give."""
+
+NULL: Final = Literal(None)
+"""What stands in for a value that could not be compiled; the problem is reported."""
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Unresolved(Exception):
+    """An expression stands for nothing; the resolver has reported why."""
+
+
+class ValueCompiler:
+    """Compiles values with one resolver."""
+
+    def __init__(self, resolve: Resolver, problems: Problems) -> None:
+        self.resolve = resolve
+        self._problems = problems
+
+    def compile(self, node: YamlNode) -> Node | None:
+        """The node of a value; None where a whole-scalar expression is an optional template value not given."""
+        match node:
+            case YamlScalar(value=str() as text):
+                return self.text(text, node)
+            case YamlScalar(value=value):
+                return Literal(value)
+            case YamlMapping():
+                return self._object(node)
+            case YamlSequence(items=items):
+                compiled = tuple(item for item in map(self.compile, items) if item is not None)
+                if all(isinstance(item, Literal) for item in compiled):
+                    return Literal([item.value for item in compiled if isinstance(item, Literal)])
+                return ArrayNode(compiled)
+        raise TypeError(type(node))
+
+    def value(self, node: YamlNode) -> Node:
+        """As `compile`, where leaving the value out makes no sense: then it is null."""
+        compiled = self.compile(node)
+        return NULL if compiled is None else compiled
+
+    def text(self, text: str, scalar: YamlScalar) -> Node | None:
+        """The node of `text`, which stands in `scalar`."""
+        try:
+            parts = self.parts(text, scalar)
+        except Unresolved:
+            return NULL
+        if len(parts) == 1 and not isinstance(parts[0], str):
+            return parts[0][1]
+        return self.join(parts)
+
+    def parts(self, text: str, scalar: YamlScalar) -> tuple[str | tuple[Position, Node | None], ...]:
+        """The literal parts of `text`, and what its expressions stand for. Raises `Unresolved` after reporting."""
+        try:
+            parsed = parse_text(text)
+        except ExpressionError as problem:
+            position = _within(scalar, text, problem.offset)
+            code = "journey_limit" if isinstance(problem, LengthError) else "invalid_expression"
+            self._problems.error(code, str(problem), position, hint=problem.hint)
+            raise Unresolved from None
+        found: list[str | tuple[Position, Node | None]] = []
+        failed = False
+        places = scalar.positions_of(part.written for part in parsed if isinstance(part, Expression))
+        for part in parsed:
+            if isinstance(part, str):
+                found.append(part)
+                continue
+            position = next(places)
+            try:
+                found.append((position, self.resolve(part, position)))
+            except Unresolved:
+                failed = True
+        if failed:
+            raise Unresolved
+        return tuple(found)
+
+    def join(self, parts: Sequence[str | tuple[Position, Node | None]]) -> Node:
+        """Text with values inside of it; literal values become part of the text."""
+        joined: list[str | Reference | StepReference] = []
+        for part in parts:
+            pieces = (part,) if isinstance(part, str) else self._inside_text(*part)
+            for piece in pieces:
+                if isinstance(piece, str) and joined and isinstance(joined[-1], str):
+                    joined[-1] += piece
+                elif piece != "":
+                    joined.append(piece)
+        if not joined:
+            return Literal("")
+        if len(joined) == 1 and isinstance(joined[0], str):
+            return Literal(joined[0])
+        return Text(tuple(joined))
+
+    def _inside_text(self, position: Position, node: Node | None) -> Sequence[str | Reference | StepReference]:
+        match node:
+            case None:
+                hint = "give the value in the step, or make it required in the template"
+                message = "a value that is not given is used inside text"
+                self._problems.error("missing_required_value", message, position, hint=hint)
+            case Reference() | StepReference():
+                return (node,)
+            case Text(parts=parts):
+                return parts
+            case Literal(value=value) if value is not None and not isinstance(value, (dict, list)):
+                return (literal_text(value),)
+            case _:
+                shown = "null" if isinstance(node, Literal) and node.value is None else "an object or a list"
+                self._problems.error("wrong_type", f"{shown} cannot be put inside text", position)
+        return ()
+
+    def _object(self, mapping: YamlMapping) -> Node:
+        fields: list[tuple[str, Node]] = []
+        for name, value in mapping.entries.items():
+            if "{{" in name:
+                message = "an expression cannot be a key"
+                self._problems.error("invalid_expression", message, mapping.keys[name].position)
+            compiled = self.compile(value)
+            if compiled is not None:
+                fields.append((name, compiled))
+        if all(isinstance(value, Literal) for _, value in fields):
+            return Literal({name: value.value for name, value in fields if isinstance(value, Literal)})
+        return ObjectNode(tuple(fields))
+
+
+def literal_text(value: JsonValue) -> str:
+    """A literal scalar as it reads inside text: numbers with all their digits, booleans as `true` and `false`."""
+    return value if isinstance(value, str) else _encoder.encode(value).decode()
+
+
+def is_known(node: Node | None) -> TypeGuard[Literal]:
+    """Whether the value can be judged now: a literal that does not stand in for something wrong."""
+    return isinstance(node, Literal) and node is not NULL
+
+
+def _within(scalar: YamlScalar, text: str, offset: int) -> Position:
+    """The place of a character of the scalar's text: exact for what stands on one line as it is."""
+    line_start = text.rfind("\n", 0, offset) + 1
+    line_end = text.find("\n", offset)
+    line = text[line_start : line_end if line_end >= 0 else len(text)]
+    found = scalar.position_of(line)
+    if line and found != scalar.position:
+        return scalar.source.position(found.line - 1, found.column - 1 + offset - line_start)
+    if line and scalar.source.lines[scalar.line].startswith(line, scalar.column):
+        return scalar.source.position(scalar.line, scalar.column + offset - line_start)
+    return found

@@ -1,0 +1,74 @@
+"""Reads the files that request bodies name, inside the workspace only and up to a limit, to be carried in the
+artifact. It is the one part of compiling that reads anything but YAML."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from reqflo_ray._internal.compiler.workspace.files import read_regular, shown
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode
+
+MAX_FILE_BYTES: Final = 8 * 2**20
+MAX_TOTAL_BYTES: Final = 32 * 2**20
+
+
+class BundledFiles:
+    """The files taken so far, by their path in the workspace."""
+
+    def __init__(self, root: Path, problems: Problems) -> None:
+        self._root = root
+        self._problems = problems
+        self._taken: dict[str, bytes] = {}
+
+    def take(self, name: str, at: YamlNode) -> str:
+        """Read the file `name`, a path from the workspace's folder; its entry in the artifact ("" if refused)."""
+        try:
+            resolved = Path(os.path.realpath(self._root / name))
+        except ValueError:
+            self._problems.error("file_not_found", f"`{shown(name)}` is no name of a file", at)
+            return ""
+        if Path(name).is_absolute() or not resolved.is_relative_to(self._root):
+            message = f"`{name}` is outside of the workspace"
+            hint = "name a file below the workspace's folder, relative to it"
+            self._problems.error("path_outside_workspace", message, at, hint=hint)
+            return ""
+        entry = shown(resolved.relative_to(self._root).as_posix())
+        if entry not in self._taken:
+            data = self._read(resolved, name, at)
+            if data is None:
+                return ""
+            self._taken[entry] = data
+        return entry
+
+    def all(self) -> dict[str, bytes]:
+        """The files in the order of their names."""
+        return dict(sorted(self._taken.items()))
+
+    def _read(self, file: Path, name: str, at: YamlNode) -> bytes | None:
+        if not os.path.lexists(file):
+            neighbours = self._neighbours(file)
+            hint = suggestion(file.name, neighbours) if neighbours else "paths start at the workspace's folder"
+            self._problems.error("file_not_found", f"there is no file `{name}`", at, hint=hint)
+            return None
+        room = min(MAX_FILE_BYTES, MAX_TOTAL_BYTES - sum(map(len, self._taken.values())))
+        try:
+            data = read_regular(file, room + 1)
+        except OSError as problem:
+            self._problems.error("file_not_found", f"`{name}` cannot be read", at, cause=problem.strerror or "")
+            return None
+        if len(data) > room:
+            message = f"`{name}` is too large to be carried by the artifact"
+            limits = f"at most {MAX_FILE_BYTES // 2**20} MiB a file and {MAX_TOTAL_BYTES // 2**20} MiB in all"
+            self._problems.error("file_too_large", message, at, cause=limits)
+            return None
+        return data
+
+    @staticmethod
+    def _neighbours(file: Path) -> list[str]:
+        try:
+            return [shown(name) for name in os.listdir(file.parent)]
+        except OSError:
+            return []

@@ -1,0 +1,339 @@
+"""Loads a workspace: the folder with `reqflo.yaml` and all documents below it, each validated by itself.
+
+A definition that is not valid is kept with its problems, so that a mistake in one journey does not stop another.
+It knows what documents there are and what they are called, not what a journey means.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel, TemplateModel
+from reqflo_ray._internal.compiler.authoring.shorthands import (
+    expand_journey,
+    expand_overlay,
+    expand_template,
+    expand_workspace,
+)
+from reqflo_ray._internal.compiler.authoring.workspace import CaseModel, EnvironmentModel, PresetModel, WorkspaceModel
+from reqflo_ray._internal.compiler.workspace.files import (
+    MARKER,
+    ROOT_KEYS,
+    Selection,
+    may_hold_ours,
+    misspelt_key,
+    read_regular,
+    shown,
+    was_meant,
+    yaml_files,
+)
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.reader import MAX_FILE_BYTES, read_documents
+from reqflo_ray._internal.compiler.yaml.tree import (
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    YamlSequence,
+    child,
+    elements,
+    members,
+)
+from reqflo_ray._internal.compiler.yaml.validation import validate
+from reqflo_ray._internal.errors import DefinitionError, Position, Problem, UsageError
+
+Model = TypeVar("Model", bound=BaseModel)
+Held = TypeVar("Held", bound=BaseModel, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition(Generic[Held]):
+    """One named thing of the workspace. `model` is None if it is not valid; `problems` then says why."""
+
+    name: str
+    file: str
+    node: YamlNode
+    model: Held | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Workspace:
+    """All definitions of a workspace folder. `problems` are those of the files themselves; each definition has its
+    own besides. `passed_over` are files that are no YAML and do not look like ours; `files` all that were looked at."""
+
+    root: Path
+    settings: WorkspaceModel = field(default_factory=WorkspaceModel)
+    journeys: list[Definition[JourneyModel]] = field(default_factory=list)
+    templates: list[Definition[TemplateModel]] = field(default_factory=list)
+    environments: list[Definition[EnvironmentModel]] = field(default_factory=list)
+    cases: list[Definition[CaseModel]] = field(default_factory=list)
+    presets: list[Definition[PresetModel]] = field(default_factory=list)
+    overlays: list[Definition[OverlayModel]] = field(default_factory=list)
+    problems: tuple[Problem, ...] = ()
+    passed_over: tuple[str, ...] = ()
+    files: list[Path] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The workspace's name, that of its folder if it has no other."""
+        return self.settings.name or shown(self.root.name)
+
+    def definitions(self) -> Iterator[Definition[BaseModel]]:
+        """All definitions, whatever they are."""
+        yield from self.journeys
+        yield from self.templates
+        yield from self.environments
+        yield from self.cases
+        yield from self.presets
+        yield from self.overlays
+
+
+def load_workspace(path: Path, journey: str = "") -> Workspace:
+    """Load the workspace at `path`: its folder, or a folder or file below it.
+
+    A file is part of it only if it has one of our root keys. What other tools keep there is passed over, whether it can
+    be parsed or not; a file that cannot be parsed is a finding if one of its lines begins with a root key.
+
+    Args:
+        journey: what is wanted of it. If that is the path of a YAML file, and `path` only the current folder, the
+            workspace is the one that holds this file.
+
+    Raises:
+        UsageError: `no_workspace` if neither `path` nor a folder above it holds `reqflo.yaml`.
+    """
+    names_file = is_file_name(journey) and os.path.isfile(journey)
+    return _Loading(_root_of(Path(journey) if names_file and path == Path(".") else path)).load()
+
+
+class _Loading:
+    """One look through a workspace's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._workspace = Workspace(root=root)
+        self._problems = Problems()
+        self._passed_over: list[str] = []
+
+    def load(self) -> Workspace:
+        """All that is there."""
+        root = self._workspace.root
+        self._read(root / MARKER)  # first, since it says what else is looked at
+        settings = self._workspace.settings
+        selection = Selection(settings.include, settings.exclude)
+        for file in yaml_files(root, selection, self._refuse):
+            self._read(file)
+        self._workspace.problems = self._problems.all()
+        self._workspace.passed_over = tuple(self._passed_over)
+        return self._workspace
+
+    def _read(self, file: Path) -> None:
+        root = self._workspace.root
+        self._workspace.files.append(file)
+        name = shown(file.relative_to(root).as_posix())
+        is_marker = name == MARKER
+        try:
+            inside = Path(os.path.realpath(file)).is_relative_to(root)
+            data = read_regular(file, MAX_FILE_BYTES + 1) if inside else b""
+        except OSError as problem:
+            if not os.path.isdir(file):
+                self._refuse(name, problem.strerror or str(problem))
+            return
+        if not inside:
+            message = f"`{name}` is a link that leads out of the workspace: it is passed over"
+            hint = "copy the file into the workspace, or `exclude` the link in `reqflo.yaml`"
+            self._problems.warning("path_outside_workspace", message, Position(file=name, line=1), hint=hint)
+        elif is_marker or may_hold_ours(data):
+            self._take(data, name, is_marker)
+        else:
+            self._warn_if_misspelt(data, name)
+
+    def _take(self, data: bytes, name: str, is_marker: bool) -> None:
+        try:
+            documents = read_documents(data, name)
+        except DefinitionError as refused:
+            if is_marker or was_meant(data):
+                self._problems.add(*refused.all_problems())
+            else:
+                self._passed_over.append(name)
+                self._warn_if_misspelt(data, name)
+            return
+        ours = [_is_ours(document) for document in documents]
+        for document, is_ours in zip(documents, ours, strict=True):
+            if is_marker or is_ours:
+                _enter(self._workspace, document, self._problems)
+            else:
+                self._warn_if_mixed(document)
+        if not any(ours):
+            self._warn_if_misspelt(data, name)
+
+    def _refuse(self, name: str, why: str) -> None:
+        # No error: a link that leads nowhere is nothing that a journey needs, unless it asks for what is missing then.
+        hint = "remove it, make it readable, or `exclude` it in `reqflo.yaml`"
+        message = f"`{name}` is passed over: {why}"
+        self._problems.warning("unreadable_file", message, Position(file=name, line=1), hint=hint)
+
+    def _warn_if_misspelt(self, data: bytes, name: str) -> None:
+        found = misspelt_key(data)
+        if found is not None:
+            line, key, meant = found
+            self._warn_of_document(key, Position(file=name, line=line), f"did you mean `{meant}`?")
+
+    def _warn_if_mixed(self, document: YamlNode) -> None:
+        keys = list(members(document)) if isinstance(document, YamlMapping) else []
+        if any(key.value in ROOT_KEYS for key, _ in keys):
+            other = next(key for key, _ in keys if key.value not in ROOT_KEYS)
+            self._warn_of_document(str(other.value), other.position, "")
+
+    def _warn_of_document(self, key: str, place: Position, hint: str) -> None:
+        message = f"the document is passed over: `{key}` is nothing that a workspace holds"
+        hint = hint or "a document of ours has no other root keys"
+        hint += "; what is another tool's can be excluded in `reqflo.yaml`"
+        self._problems.warning("unknown_document", message, place, hint=hint)
+
+
+def _is_ours(document: YamlNode) -> bool:
+    """Whether a document has a root key of ours. Beside keys of others, only a journey, or what has a name, is meant:
+    `environment: {sdk: …}` stands in many a file that is none of ours."""
+    if not isinstance(document, YamlMapping):
+        return False
+    if _is_bundle(document):
+        return True
+    mine = document.entries.keys() & set(ROOT_KEYS)
+    if not mine or "journey" in mine or len(mine) == len(document.entries):
+        return bool(mine)
+    return any(_has_name(document.entries[key]) for key in mine)
+
+
+def _is_bundle(document: YamlMapping) -> bool:
+    version = child(document, "apiVersion")
+    return isinstance(version, YamlScalar) and str(version.value).startswith(_BUNDLE)
+
+
+def _has_name(node: YamlNode) -> bool:
+    if isinstance(node, YamlSequence):
+        return any(map(_has_name, node.items))
+    return isinstance(node, YamlMapping) and not {"name", "key"}.isdisjoint(node.entries)
+
+
+def lookup(
+    definitions: Iterable[Definition[Model]], name: str, kind: str, problems: Problems, at: YamlNode | None = None
+) -> Definition[Model] | None:
+    """The definition of that exact name if it is valid; else `problems` says `unknown_<kind>` (with the known names),
+    `ambiguous_<kind>` or what is wrong with it."""
+    known = list(definitions)
+    found = [definition for definition in known if definition.name == name]
+    if not found:
+        hint = suggestion(name, (definition.name for definition in known)) or f"the workspace has no {kind}"
+        problems.error(f"unknown_{kind}", f"there is no {kind} `{name}`", at, hint=hint)
+    elif len(found) > 1:
+        places = ", ".join(str(definition.node.position) for definition in found)
+        problems.error(
+            f"ambiguous_{kind}",
+            f"there is more than one {kind} `{name}`",
+            at or found[1].node,
+            cause=f"they are at {places}",
+            hint="rename all but one",
+        )
+    elif found[0].model is None:
+        problems.add(*found[0].problems)
+    else:
+        return found[0]
+    return None
+
+
+def is_file_name(journey: str) -> bool:
+    """Whether this means a file, unless a journey is called so."""
+    return journey.endswith((".yaml", ".yml"))
+
+
+def _root_of(path: Path) -> Path:
+    try:
+        start = Path(os.path.realpath(path))
+    except (OSError, ValueError):  # the current folder has been deleted; a NUL in the name
+        start = path
+    for folder in (start, *start.parents):
+        if os.path.isfile(folder / MARKER):
+            return folder
+    unusable = next((folder for folder in (start, *start.parents) if os.path.lexists(folder / MARKER)), None)
+    raise UsageError(
+        f"`{path}` is in no workspace" if os.path.isfile(path) else f"`{path}` is no workspace",
+        code="no_workspace",
+        cause=f"neither it nor a folder above it holds `{MARKER}`"
+        if unusable is None
+        else f"`{unusable / MARKER}` is no file that can be read",
+        hint="name the folder with `--workspace`, or make one with `reqflo-ray init`",
+    )
+
+
+def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None:
+    """Sort the contents of a document into the workspace."""
+    if not isinstance(document, YamlMapping):
+        problems.error("wrong_type", "a document must be a mapping", document, hint=f"begin it with one of {_KINDS}")
+        return
+    if _is_bundle(document):
+        message = "a portable bundle is not part of a workspace"
+        problems.error("bundle_not_supported", message, document, hint="write it as journey and templates")
+        return
+    known = {
+        "workspace": lambda node: _enter_settings(workspace, node, problems),
+        "journey": lambda node: _define(workspace.journeys, JourneyModel, expand_journey(node), problems),
+        "template": lambda node: _define(workspace.templates, TemplateModel, expand_template(node), problems),
+        "templates": lambda node: _enter_templates(workspace, node, problems),
+        "environment": lambda node: _define(workspace.environments, EnvironmentModel, node, problems),
+        "case": lambda node: _define(workspace.cases, CaseModel, node, problems),
+        "preset": lambda node: _define(workspace.presets, PresetModel, node, problems),
+        "overlay": lambda node: _define(workspace.overlays, OverlayModel, expand_overlay(node), problems),
+    }
+    for key, node in members(document):
+        if key.value in known:
+            known[key.value](node)
+            continue
+        hint = suggestion(key.value, known)
+        if hint.startswith("did you mean") or known.keys() & document.entries.keys():
+            problems.error("unknown_key", f"`{key.value}` is nothing that a workspace holds", key, hint=hint)
+        else:
+            message = f"the document is ignored: `{key.value}` is nothing that a workspace holds"
+            problems.warning("unknown_document", message, key, hint=hint)
+            return
+
+
+def _enter_settings(workspace: Workspace, node: YamlNode, problems: Problems) -> None:
+    if node.source.name != MARKER:
+        problems.error("wrong_value", f"the settings of a workspace are in `{MARKER}` only", node)
+        return
+    workspace.settings = validate(WorkspaceModel, expand_workspace(node), problems) or workspace.settings
+
+
+def _enter_templates(workspace: Workspace, node: YamlNode, problems: Problems) -> None:
+    """`templates` is a list, or a mapping by key."""
+    if isinstance(node, YamlMapping):
+        for key, value in members(node):
+            if isinstance(value, YamlMapping) and "key" not in value.entries:
+                value = value.replaced({"key": (key, key)})
+            _define(workspace.templates, TemplateModel, expand_template(value), problems)
+        return
+    if not elements(node):
+        problems.error("wrong_type", "`templates` must be a list of templates", node)
+    for item in elements(node):
+        _define(workspace.templates, TemplateModel, expand_template(item), problems)
+
+
+def _define(group: list[Definition[Model]], kind: type[Model], node: YamlNode, problems: Problems) -> None:
+    own = Problems()
+    model = validate(kind, node, own)
+    names = (child(node, key) for key in ("key", "name"))
+    name = next((scalar.value for scalar in names if isinstance(scalar, YamlScalar) and scalar.value), "")
+    if not isinstance(name, str) or not name:
+        if model is None:
+            problems.add(*own.all())  # nothing can refer to it, so nobody else would report it
+        name = str(name)
+    group.append(Definition(name, node.source.name, node, model, own.all()))
+
+
+_BUNDLE: Final = "reqflo.dev/"
+_KINDS: Final = "`workspace`, `journey`, `templates`, `environment`, `case`, `preset`, `overlay`"

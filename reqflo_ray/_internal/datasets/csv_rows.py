@@ -1,0 +1,212 @@
+"""Reads CSV (RFC 4180 with a header row) and its tab-separated sister, strictly. It must not know types or inputs.
+
+An unquoted empty cell is no value at all, a quoted `""` is the empty string; no general reader keeps that difference
+together with the line of every row, hence this one. Rows without a quote, usually nearly all, are split by `str.split`;
+the others are matched against the grammar as a whole, and only what does not match is looked at step by step. Lines end
+with LF or CRLF; blank lines are skipped; a cell may hold anything but NUL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from reqflo_ray._internal.datasets.faults import DataFile, Faults
+from reqflo_ray._internal.datasets.text import LONGEST_RECORD, line_blocks, report_too_long
+from reqflo_ray._internal.model.values import JsonValue
+
+_QUOTED: Final = r'"[^"]*+(?:""[^"]*+)*+"'
+_DELIMITERS: Final = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+
+_Cells = list[str | None]
+
+
+class _Grammar:
+    """The patterns for one delimiter."""
+
+    def __init__(self, delimiter: str) -> None:
+        plain = rf'[^"{delimiter}\r\n]*+'
+        cell = rf"(?:{_QUOTED}|{plain})"
+        self.delimiter = delimiter
+        self.cell = re.compile(cell)
+        self.cells = re.compile(rf"(?:\A|{delimiter})({cell})")
+        self.record = re.compile(rf"{cell}(?:{delimiter}{cell})*+")
+        self.open_record = re.compile(rf'(?:{cell}{delimiter})*+"[^"]*+(?:""[^"]*+)*+')
+
+    def split(self, record: str) -> _Cells:
+        """The cells of a valid record."""
+        if '"' not in record:
+            return [cell or None for cell in record.split(self.delimiter)]
+        return [
+            cell[1:-1].replace('""', '"') if cell[:1] == '"' else cell or None for cell in self.cells.findall(record)
+        ]
+
+    def cell_offset(self, record: str, index: int) -> int:
+        """Where cell `index` (from 0) of a valid record begins."""
+        at = 0
+        for _ in range(index):
+            found = self.cell.match(record, at)
+            at = (found.end() if found else at) + 1
+        return at
+
+    def fault(self, record: str) -> tuple[int, bool]:
+        """Where an invalid record first goes wrong, and whether that is a quote that opens and is never closed."""
+        at = 0
+        while found := self.cell.match(record, at):
+            end = found.end()
+            if end == at and record[at] == '"':
+                return at, True
+            at = end
+            if record[at] != self.delimiter:
+                break
+            at += 1
+        return at, False
+
+
+class CsvReader:
+    """The rows of one CSV file. `delimiter` is a comma or a tab."""
+
+    def __init__(
+        self, file: DataFile, stream: BinaryIO, encoding: str, faults: Faults, *, delimiter: str = ","
+    ) -> None:
+        self.header_line = 1
+        self.file = file
+        self._stream = stream
+        self._encoding = encoding
+        self._faults = faults
+        self._grammar = _Grammar(delimiter)
+        self._records = self._parse()
+        self._columns: tuple[str, ...] = ()
+
+    def header(self) -> tuple[str, ...]:
+        """The names in the header row; () if there is none that can be used (a finding)."""
+        before = self._faults.count
+        line, cells, text = next(self._records, (0, [], ""))
+        if not line:
+            if self._faults.count == before:
+                message = f"`{self.file.name}` is empty"
+                self._faults.add("no_header", message, file=self.file, hint="the first row names the columns")
+            return ()
+        self.header_line = line
+        names = tuple(cell or "" for cell in cells)
+        self._check_names(names, line, text)
+        if self._faults.count == before:
+            self._columns = names
+        return self._columns
+
+    def records(self) -> Iterator[tuple[int, dict[str, JsonValue], str]]:
+        """Of every row after the header: its first line, the cells that it supplies, and its text."""
+        columns, width = self._columns, len(self._columns)
+        for line, cells, text in self._records if width else ():
+            if len(cells) == width:
+                yield line, {name: cell for name, cell in zip(columns, cells, strict=True) if cell is not None}, text
+            else:
+                self._report_width(line, len(cells), text)
+
+    def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
+        """Line, column and line text of the cell of column `name` in the row that begins on `line`."""
+        index = self._columns.index(name) if name in self._columns else 0
+        return _place(line, text, self._grammar.cell_offset(text, index))
+
+    def _check_names(self, names: tuple[str, ...], line: int, text: str) -> None:
+        if len(names) == 1 and (other := next((mark for mark in _DELIMITERS if mark in names[0]), "")):
+            self._report_delimiter(line, text, other)
+        seen: set[str] = set()
+        for index, name in enumerate(names):
+            if not name.strip():
+                self._report_name(line, text, index, "unnamed_column", f"column {index + 1} has no name")
+            elif name in seen:
+                self._report_name(line, text, index, "duplicate_column", f"column `{name}` is named twice")
+            elif name != name.strip():
+                self._report_name(
+                    line, text, index, "padded_column", f"column name `{name}` begins or ends with a blank"
+                )
+            seen.add(name)
+
+    def _report_name(self, line: int, text: str, index: int, code: str, message: str) -> None:
+        line, column, text = _place(line, text, self._grammar.cell_offset(text, index))
+        self._faults.add(code, message, file=self.file, line=line, column=column, text=text, hint="correct the header")
+
+    def _report_delimiter(self, line: int, text: str, other: str) -> None:
+        hint = "save it as CSV with commas"
+        if other == "\t":
+            hint += ", or name the file `.tsv`"
+        elif other == ",":
+            hint = "name the file `.csv`"
+        self._faults.add(
+            "wrong_delimiter",
+            f"the header row is separated by {_DELIMITERS[other]}",
+            file=self.file,
+            line=line,
+            column=text.find(other) + 1,
+            text=text,
+            hint=hint,
+        )
+
+    def _report_width(self, line: int, found: int, text: str) -> None:
+        width = len(self._columns)
+        self._faults.add(
+            "wrong_cell_count",
+            f"the row has {found} {'cell' if found == 1 else 'cells'}, the header {width}",
+            file=self.file,
+            line=line,
+            text=text.partition("\n")[0],
+            hint="put a cell with a delimiter in quotes"
+            if found > width
+            else "an empty cell still needs its delimiter",
+        )
+
+    def _parse(self) -> Iterator[tuple[int, _Cells, str]]:
+        grammar = self._grammar
+        split, whole, begins_open = grammar.split, grammar.record.fullmatch, grammar.open_record.fullmatch
+        parts: list[str] = []  # the lines so far of a record with a line break in a cell
+        parts_size = start = 0
+        for first, lines in line_blocks(self._stream, self._encoding, self.file, self._faults):
+            for number, line in enumerate(lines, first):
+                if parts:
+                    parts.append(line)
+                    parts_size += len(line)
+                    if parts_size > LONGEST_RECORD:
+                        report_too_long(self.file, start, self._faults)
+                        return
+                    # An odd number of quotes is what ends (or begins) the open cell.
+                    if line.count('"') % 2 == 0:
+                        continue
+                    text = "\n".join(parts)
+                    parts = []
+                else:
+                    start, text = number, line
+                record = text[:-1] if text[-1:] == "\r" else text
+                if not record:
+                    continue
+                if ('"' not in record and "\r" not in record) or whole(record):
+                    yield start, split(record), record
+                elif begins_open(text):
+                    parts, parts_size = [text], len(text)
+                else:
+                    self._report_fault(start, record)
+        if parts:
+            self._report_fault(start, "\n".join(parts))
+
+    def _report_fault(self, start: int, record: str) -> None:
+        offset, open_cell = self._grammar.fault(record)
+        if open_cell:
+            code, message, hint = "unterminated_quote", "the quote that opens here is never closed", ""
+        elif record[offset] == '"':
+            code, message = "stray_quote", "a quote inside a cell that does not begin with one"
+            hint = 'put the whole cell in quotes and write each quote in it twice: `"5"" pipe"`'
+        elif record[offset] == "\r":
+            code, message = "stray_carriage_return", "a carriage return that does not end a line"
+            hint = "end lines with LF or CRLF, or put the cell in quotes"
+        else:
+            code, message = "text_after_quote", "text after the closing quote of a cell"
+            hint = f'the row begins on line {start}; a quote inside quotes is written twice, `""`'
+        line, column, text = _place(start, record, offset)
+        self._faults.add(code, message, file=self.file, line=line, column=column, text=text, hint=hint)
+
+
+def _place(line: int, text: str, offset: int) -> tuple[int, int, str]:
+    line_start = text.rfind("\n", 0, offset) + 1
+    shown = text[line_start:].partition("\n")[0].removesuffix("\r")
+    return line + text.count("\n", 0, offset), offset - line_start + 1, shown

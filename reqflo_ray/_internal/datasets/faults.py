@@ -1,0 +1,107 @@
+"""Collects what is wrong with a dataset: the first findings in full, of the rest only how many. It must not know how
+any format is read."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from reqflo_ray._internal.errors import DatasetError, NothingSelectedError, Position, Problem
+
+SHOWN: Final = 20
+_SHOWN_TEXT: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file of the dataset: its place in the order of reading (from 0), and its name as people and errors say it."""
+
+    number: int
+    name: str
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one reading of a part of a dataset found, to be taken up elsewhere: how many findings, and the first of them
+    with the place (number of the file, line, column, in which order found) that sorts them."""
+
+    count: int = 0
+    first: tuple[tuple[int, int, int, int, Problem], ...] = ()
+
+
+class Faults:
+    """The findings of one reading of a dataset, kept in the order of the data however late they are found.
+
+    `show_text` False keeps the text of lines out of every finding: a dataset that carries sensitive values has no line
+    that may be shown.
+    """
+
+    def __init__(self, *, show_text: bool) -> None:
+        self.count = 0
+        self.show_text = show_text
+        self._first: list[tuple[int, int, int, int, Problem]] = []
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        *,
+        file: DataFile,
+        line: int = 0,
+        column: int = 1,
+        text: str = "",
+        cause: str = "",
+        hint: str = "",
+    ) -> None:
+        """Record one finding. `line` counts from 1 (of a Parquet file: the row); 0 means the file as a whole."""
+        self.count += 1
+        order = (file.number, line, column, self.count)
+        if len(self._first) == SHOWN and order > self._first[-1][:4]:
+            return
+        position = None
+        if line:
+            shown = text[:_SHOWN_TEXT] if self.show_text else ""
+            position = Position(file=file.name, line=line, column=column, text=shown)
+        problem = Problem(code=code, message=message, position=position, cause=cause, hint=hint)
+        bisect.insort(self._first, (*order, problem))
+        del self._first[SHOWN:]
+
+    def findings(self) -> Findings:
+        """What was found so far, for `take`."""
+        return Findings(count=self.count, first=tuple(self._first))
+
+    def take(self, found: Findings) -> None:
+        """Add what another reading found, as if it had been found here now."""
+        for file, line, column, nth, problem in found.first:
+            bisect.insort(self._first, (file, line, column, self.count + nth, problem))
+        del self._first[SHOWN:]
+        self.count += found.count
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The first findings in the order of the data, and one that counts the rest."""
+        shown = tuple(entry[4] for entry in self._first)
+        rest = self.count - len(shown)
+        if rest == 0:
+            return shown
+        more = Problem(
+            code="more_problems",
+            message=f"{rest:,} more {'problem' if rest == 1 else 'problems'} in the dataset",
+            hint="correct the ones shown, then check again",
+        )
+        return (*shown, more)
+
+    def raise_any(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            DatasetError: there is at least one finding.
+        """
+        if self.count:
+            raise DatasetError.of(self.problems())
+
+
+def no_row() -> NothingSelectedError:
+    """The error of a dataset without a row."""
+    return NothingSelectedError("there is no row to run", hint="the dataset can be read, and has no row")

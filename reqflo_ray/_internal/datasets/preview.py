@@ -1,0 +1,105 @@
+"""Looks at the beginning of a dataset: which columns it has, and about how many rows. It must not judge rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+from reqflo_ray._internal.datasets.faults import DataFile, Faults, no_row
+from reqflo_ray._internal.datasets.files import READ_ERRORS, find_files, is_packed, size_in_bytes
+from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
+from reqflo_ray._internal.datasets.rows import Reader, open_reader
+from reqflo_ray._internal.datasets.text import check_encoding
+from reqflo_ray._internal.model.values import JsonValue
+
+SAMPLED_ROWS: Final = 100
+_GZIP_RATIO: Final = 5
+
+
+def read_columns(files: tuple[str, ...], *, encoding: str = "utf-8", show_text: bool = False) -> tuple[str, ...]:
+    """The columns of a dataset without reading it whole: of CSV the header, of Parquet the schema, of JSON the members
+    of the first `SAMPLED_ROWS` objects of every file.
+
+    Args:
+        show_text: quote lines of the dataset in findings; only for a journey that declares nothing sensitive.
+
+    Raises:
+        DatasetError: a file is missing, or its beginning cannot be used.
+        NothingSelectedError: there is not a byte in any of the files.
+    """
+    check_encoding(encoding)
+    faults = Faults(show_text=show_text)
+    columns: dict[str, None] = {}
+    found = find_files(files, faults)
+    for file in found:
+        with open_reader(file, encoding, faults) as reader:
+            if reader is None:
+                continue
+            header = reader.header()
+            if header is None:
+                for _, values, _ in islice(reader.records(), SAMPLED_ROWS):
+                    columns.update(dict.fromkeys(values))
+            else:
+                columns.update(dict.fromkeys(header))
+    if found and not columns and _hold_nothing(found):
+        raise no_row()
+    faults.raise_any()
+    return tuple(columns)
+
+
+def _hold_nothing(files: Iterable[DataFile]) -> bool:
+    try:
+        return all(size_in_bytes(file) == 0 for file in files)
+    except READ_ERRORS:
+        return False
+
+
+def sample_values(
+    files: tuple[str, ...], names: frozenset[str], *, encoding: str = "utf-8"
+) -> dict[str, list[JsonValue]]:
+    """Of the first `SAMPLED_ROWS` rows of each file, every value of the columns `names`, after its column, as it is
+    written. What cannot be read is left out; staging says why.
+
+    Raises:
+        DatasetError: `unknown_encoding`.
+    """
+    check_encoding(encoding)
+    faults = Faults(show_text=False)
+    found: dict[str, list[JsonValue]] = {name: [] for name in names}
+    for file in find_files(files, faults):
+        with open_reader(file, encoding, faults) as reader:
+            if reader is not None:
+                reader.header()
+                for _, values, _ in islice(reader.records(), SAMPLED_ROWS):
+                    for name in names & values.keys():
+                        found[name].append(values[name])
+    return found
+
+
+def estimate_rows(files: tuple[str, ...], *, encoding: str = "utf-8") -> int:
+    """About how many rows the dataset has: exact for Parquet and for small files, else from the size of the files and
+    of their first rows. What cannot be read counts as nothing; staging says why.
+
+    Raises:
+        DatasetError: `unknown_encoding`.
+    """
+    check_encoding(encoding)
+    faults = Faults(show_text=False)
+    total = 0
+    for file in find_files(files, faults):
+        with open_reader(file, encoding, faults) as reader:
+            if reader is not None:
+                total += _estimate(file, reader)
+    return total
+
+
+def _estimate(file: DataFile, reader: Reader) -> int:
+    reader.header()
+    if isinstance(reader, ParquetReader):
+        return reader.row_count
+    sample = [len(text.encode()) + 1 for _, _, text in islice(reader.records(), SAMPLED_ROWS)]
+    if len(sample) < SAMPLED_ROWS:
+        return len(sample)
+    size = size_in_bytes(file) * (_GZIP_RATIO if is_packed(file) else 1)
+    return max(len(sample), size * len(sample) // sum(sample))

@@ -1,0 +1,294 @@
+"""Reads a whole dataset as numbered rows: all files in order, declared types converted, keys and required inputs
+checked, every fault with its place. It must not know where rows are stored.
+
+Nothing of a sensitive input is ever shown: its faults name the column only, and a journey that declares any sensitive
+input or variable gets no line of its dataset quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final, Protocol
+
+from reqflo_ray._internal.datasets.csv_rows import CsvReader
+from reqflo_ray._internal.datasets.faults import DataFile, Faults
+from reqflo_ray._internal.datasets.files import (
+    READ_ERRORS,
+    DataFormat,
+    detect_format,
+    find_files,
+    opened,
+    report_unreadable,
+    seekable,
+)
+from reqflo_ray._internal.datasets.json_rows import JsonArrayReader, JsonLinesReader
+from reqflo_ray._internal.datasets.keys import KeyLedger, Place
+from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
+from reqflo_ray._internal.datasets.text import check_encoding
+from reqflo_ray._internal.engine.values.conversion import ConversionError, convert, kind_of
+from reqflo_ray._internal.errors import DatasetError
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.artifact import Artifact, Input, Variable
+from reqflo_ray._internal.model.plan import DatasetSource, Row
+from reqflo_ray._internal.model.values import JsonValue, ValueType
+
+_SHOWN_COLUMNS: Final = 20
+_CACHED_VALUES: Final = 10_000
+_CACHED_LENGTH: Final = 64
+_HINTS: Final = {
+    "missing_value": "fill it in, or give the journey a default",
+    "missing_key": "every row needs a key of its own",
+    "invalid_key": "a key is text or a number",
+}
+
+
+class Reader(Protocol):
+    """One open file of the dataset. `header` is called once, before `records`."""
+
+    @property
+    def file(self) -> DataFile:
+        """The file that is read."""
+        ...
+
+    @property
+    def header_line(self) -> int:
+        """The line of the header, 0 if it is on no line."""
+        ...
+
+    def header(self) -> tuple[str, ...] | None:
+        """The columns, () after a finding; None if the format has no header."""
+        ...
+
+    def records(self) -> Iterator[tuple[int, dict[str, JsonValue], str]]:
+        """Of every good row: its line (of Parquet: its number), what it supplies, its text. The rest are findings."""
+        ...
+
+    def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
+        """Line, column and line text of the value called `name` in a row from `records`."""
+        ...
+
+
+@contextmanager
+def open_reader(file: DataFile, encoding: str, faults: Faults, groups: range | None = None) -> Iterator[Reader | None]:
+    """A reader of `file`, of Parquet perhaps only of some row groups; None after a finding. What goes wrong while it is
+    used becomes a finding."""
+    kind = detect_format(file, faults)
+    if kind is None:
+        yield None
+        return
+    try:
+        with opened(file) as stream:
+            match kind:
+                case DataFormat.CSV:
+                    yield CsvReader(file, stream, encoding, faults)
+                case DataFormat.TSV:
+                    yield CsvReader(file, stream, encoding, faults, delimiter="\t")
+                case DataFormat.JSON:
+                    yield JsonArrayReader(file, stream, encoding, faults)
+                case DataFormat.JSON_LINES:
+                    yield JsonLinesReader(file, stream, encoding, faults)
+                case DataFormat.PARQUET:
+                    with seekable(file, stream) as whole:
+                        yield ParquetReader(file, whole, faults, groups)
+    except READ_ERRORS as problem:
+        report_unreadable(file, problem, faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first header of a dataset, which every other one must agree with: in which file, and its columns."""
+
+    file: DataFile
+    names: frozenset[str]
+
+
+def check_source(source: DatasetSource, artifact: Artifact) -> None:
+    """Make sure that the options of a dataset make sense.
+
+    Raises:
+        DatasetError: `unknown_encoding`, `sensitive_key`.
+    """
+    check_encoding(source.encoding)
+    key = source.key_column
+    if key in artifact.sensitive_names:
+        raise DatasetError(
+            f"`{key}` is sensitive and cannot be the key",
+            code="sensitive_key",
+            cause="the key of a row is shown in results and reports",
+            hint="name another column with --key",
+        )
+
+
+class DatasetRows:
+    """The rows of `source` for `artifact`, read once.
+
+    `required` are the inputs that nobody but the row can supply. `columns` grows while rows are read: in JSON every
+    object may bring new ones.
+
+    Args:
+        header: the dataset's first header, for a reading that does not begin with its first file.
+        keys: where the keys are remembered.
+    """
+
+    def __init__(
+        self,
+        source: DatasetSource,
+        artifact: Artifact,
+        required: frozenset[str],
+        *,
+        header: Header | None = None,
+        keys: KeyLedger | None = None,
+    ) -> None:
+        declared: tuple[Input | Variable, ...] = (*artifact.inputs, *artifact.variables)
+        self._source = source
+        self._artifact = artifact
+        self._required = required
+        # With each typed name a cache of what texts became: columns of few values are converted once.
+        self._typed: tuple[tuple[str, ValueType, dict[str, JsonValue]], ...] = tuple(
+            (one.name, one.type, {}) for one in declared if one.type is not None
+        )
+        self._sensitive = artifact.sensitive_names
+        self._columns: dict[str, None] = {}
+        self.header = header
+        self.keys = keys or KeyLedger()
+        self.faults = Faults(show_text=not self._sensitive)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns seen so far, in the order in which they appeared."""
+        return tuple(self._columns)
+
+    def read(self) -> Iterator[Row]:
+        """Every row, numbered from 0. Rows after the first finding are of no use; they come so that all are found.
+
+        Raises:
+            DatasetError: at the end, with everything that was found; at once if the options make no sense.
+        """
+        check_source(self._source, self._artifact)
+        files = find_files(self._source.files, self.faults)
+        count = 0
+        for file in files:
+            for row in self.read_file(file, count):
+                yield row
+                count = row.index + 1
+        report_repeated(self.keys.repeated(), self._source.key_column, files, self.faults)
+        self.faults.raise_any()
+
+    def read_file(self, file: DataFile, first_index: int, groups: range | None = None) -> Iterator[Row]:
+        """The rows of one file, of Parquet perhaps only of some row groups, numbered from `first_index`."""
+        with open_reader(file, self._source.encoding, self.faults, groups) as reader:
+            if reader is not None:
+                yield from self._rows_of(reader, first_index)
+
+    def check_header(self, reader: Reader) -> tuple[tuple[str, ...] | None, frozenset[str]]:
+        """The header of a file, and which needed columns it lacks. What is wrong with it becomes a finding."""
+        header = reader.header()
+        if header is None:
+            return None, frozenset()
+        return header, self._missing(reader, header) if header else self._required
+
+    def _rows_of(self, reader: Reader, first_index: int) -> Iterator[Row]:
+        key_column, columns = self._source.key_column, self._columns
+        header, missing = self.check_header(reader)
+        required = self._required - missing
+        if key_column in missing:
+            key_column = ""
+        self.keys.begin_file(reader.file.number)
+        remember, convert_values = self.keys.add, self._convert
+        name, key, known, width = reader.file.name, "", columns.keys(), len(header) if header else -1
+        for index, (line, values, text) in enumerate(reader.records(), first_index):
+            if key_column:
+                key = values.get(key_column, "")
+                if type(key) is not str or not key:
+                    key = self._odd_key(key, reader, line, text)
+                if key:
+                    remember(key, line)
+            convert_values(values, reader, line, text)
+            # A row with every column of its header needs no look at its names.
+            if len(values) != width:
+                if not values.keys() <= known:
+                    columns.update(dict.fromkeys(values))
+                if not values.keys() >= required:
+                    self._report_missing(required - values.keys(), reader, line, text)
+            yield Row(index=index, key=key, values=values, location=f"{name}:{line}")
+
+    def _missing(self, reader: Reader, header: tuple[str, ...]) -> frozenset[str]:
+        """Report what the header of a file lacks; returns the names that are missing."""
+        file, line = reader.file, reader.header_line
+        self._columns.update(dict.fromkeys(header))
+        names = frozenset(header)
+        needed = dict.fromkeys(self._required, "required")
+        if self._source.key_column:
+            needed[self._source.key_column] = "named as the key"
+        missing = {name: why for name, why in needed.items() if name not in names}
+        for name, why in sorted(missing.items()):
+            close = get_close_matches(name, header, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else ""
+            if not hint and self.faults.show_text:  # of a file without a header these would be values
+                hint = f"the columns are {', '.join(header[:_SHOWN_COLUMNS])}"
+            message = f"`{file.name}` has no column `{name}`, which is {why}"
+            self.faults.add("missing_column", message, file=file, line=line, hint=hint)
+        if self.header is None:
+            self.header = Header(file, names)
+        elif odd := sorted(names ^ self.header.names):
+            self.faults.add(
+                "different_columns",
+                f"`{file.name}` has other columns than `{self.header.file.name}`: {', '.join(odd)}",
+                file=file,
+                line=line,
+                hint="files of one dataset have the same columns, in any order",
+            )
+        return frozenset(missing)
+
+    def _odd_key(self, value: JsonValue, reader: Reader, line: int, text: str) -> str:
+        """The key that a value other than a text with something in it makes; "" after a finding."""
+        column = self._source.key_column
+        if value is None or value == "":
+            self._report("missing_key", f"the row has no key: column `{column}` is empty", column, reader, line, text)
+        elif isinstance(value, dict | list):
+            self._report("invalid_key", f"the key in column `{column}` is {kind_of(value)}", column, reader, line, text)
+        else:
+            return json_text.encode_text(value)
+        return ""
+
+    def _convert(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
+        for name, kind, cache in self._typed:
+            value = values.get(name)
+            if value is None:
+                continue
+            is_text = type(value) is str
+            if is_text and value in cache:
+                values[name] = cache[value]
+                continue
+            try:
+                values[name] = converted = convert(value, kind)
+            except ConversionError as problem:
+                shown = problem.reason if name in self._sensitive else problem
+                self._report("invalid_value", f"`{name}`: {shown}", name, reader, line, text)
+                continue
+            if is_text and len(value) <= _CACHED_LENGTH and len(cache) < _CACHED_VALUES:
+                cache[value] = converted
+
+    def _report_missing(self, names: frozenset[str], reader: Reader, line: int, text: str) -> None:
+        for name in sorted(names):
+            self._report(
+                "missing_value", f"the row does not supply `{name}`, which is required", name, reader, line, text
+            )
+
+    def _report(self, code: str, message: str, name: str, reader: Reader, line: int, text: str) -> None:
+        line, column, text = reader.locate(line, text, name)
+        self.faults.add(code, message, file=reader.file, line=line, column=column, text=text, hint=_HINTS.get(code, ""))
+
+
+def report_repeated(
+    repeated: Iterable[tuple[Place, Place]], column: str, files: Sequence[DataFile], faults: Faults
+) -> None:
+    """Report rows whose key an earlier row has, as `KeyLedger.repeated` tells them; `files` are those of the dataset by
+    their numbers."""
+    for (number, line), (first_number, first_line) in repeated:
+        first = f"line {first_line}" if first_number == number else f"{files[first_number].name}:{first_line}"
+        message = f"the key in column `{column}` is the same as in {first}"
+        faults.add("duplicate_key", message, file=files[number], line=line, hint="every row needs a key of its own")

@@ -1,0 +1,150 @@
+"""Turns the bytes of a text file into characters and lines, a block at a time, and reports characters that cannot be
+part of any dataset. It must not know CSV or JSON."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from reqflo_ray._internal.datasets.faults import DataFile, Faults
+from reqflo_ray._internal.errors import DatasetError
+
+LONGEST_RECORD: Final = 16 * 2**20  # characters; an open quote must not pull a whole file into memory
+_BLOCK_BYTES: Final = 2**18
+_IMPOSSIBLE: Final = re.compile("[\0\ud800-\udfff]")
+_SHOWN: Final = 200
+_NOT_TEXT: Final = 1000  # impossible characters in one block: findings one by one would help nobody
+_WIDE_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def check_encoding(encoding: str) -> None:
+    """Make sure that `encoding` names a text encoding.
+
+    Raises:
+        DatasetError: `unknown_encoding`.
+    """
+    try:
+        "a".encode(encoding)
+        codecs.getincrementaldecoder(encoding)
+    except (LookupError, ValueError):
+        raise DatasetError(
+            f"`{encoding}` is no known text encoding",
+            code="unknown_encoding",
+            hint="usual ones are utf-8, utf-16, latin-1, cp1252",
+        ) from None
+
+
+def text_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults) -> Iterator[str]:
+    """The text of `stream` in blocks. A byte order mark is dropped. NUL and what `encoding` cannot decode are findings
+    and come out as U+FFFD, so that the reader goes on and finds everything."""
+    # An ASCII-compatible codec can mark a bad byte as a lone surrogate and go on; a wide one is lost after it.
+    wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    decoder = codecs.getincrementaldecoder(encoding)("strict" if wide else "surrogateescape")
+    line, column = 1, 1
+    at_start = True
+    while True:
+        data = stream.read(_BLOCK_BYTES)
+        if at_start and not wide and data.startswith(_WIDE_MARKS):
+            faults.add(
+                "wrong_encoding", f"`{file.name}` is UTF-16, not {encoding}", file=file, hint="pass `--encoding utf-16`"
+            )
+            return
+        try:
+            text = decoder.decode(data, final=not data)
+        except UnicodeError as problem:
+            faults.add(
+                "invalid_encoding",
+                f"`{file.name}` is not valid {encoding} from about this line on",
+                file=file,
+                line=line,
+                cause=getattr(problem, "reason", ""),
+            )
+            return
+        if text:
+            if at_start:
+                text = text.removeprefix("\ufeff")
+                at_start = False
+            if not _is_clean(text):
+                if len(_IMPOSSIBLE.findall(text)) > _NOT_TEXT:
+                    faults.add("not_text", f"`{file.name}` is no text in {encoding}", file=file, line=line)
+                    return
+                text = _report_impossible(text, line, column, encoding, file, faults)
+            yield text
+            newlines = text.count("\n")
+            line += newlines
+            column = len(text) - text.rfind("\n") if newlines else column + len(text)
+        if not data:
+            return
+
+
+def _is_clean(text: str) -> bool:
+    if "\0" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _report_impossible(text: str, line: int, column: int, encoding: str, file: DataFile, faults: Faults) -> str:
+    line_start = seen = 0
+    for found in _IMPOSSIBLE.finditer(text):
+        at = found.start()
+        newlines = text.count("\n", seen, at)
+        if newlines:
+            line += newlines
+            line_start = text.rfind("\n", seen, at) + 1
+        place = at - line_start + 1 if line_start else column + at
+        shown = text[line_start : line_start + _SHOWN].partition("\n")[0]
+        if found.group() == "\0":
+            code, message, hint = "nul_character", "a NUL character", "is this a text file in that encoding?"
+        else:
+            code = "invalid_encoding"
+            message = f"byte 0x{ord(found.group()) & 0xFF:02X} is not valid {encoding}"
+            hint = "if the file is in another encoding, name it, for example `--encoding cp1252`"
+        text_shown = _IMPOSSIBLE.sub("\ufffd", shown)
+        faults.add(code, message, file=file, line=line, column=place, text=text_shown, hint=hint)
+        seen = at
+    return _IMPOSSIBLE.sub("\ufffd", text)
+
+
+def line_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    """The lines of `stream` in blocks, each with the number of its first line (from 1). Only a line feed ends a line; a
+    carriage return before it stays, since it may be part of a quoted cell."""
+    pending: list[str] = []
+    pending_size = 0
+    number = 1
+    for text in text_blocks(stream, encoding, file, faults):
+        first_end = text.find("\n")
+        if first_end < 0:
+            pending.append(text)
+            pending_size += len(text)
+            if pending_size > LONGEST_RECORD:
+                report_too_long(file, number, faults)
+                return
+            continue
+        lines = text.split("\n")
+        lines[0] = "".join([*pending, lines[0]])
+        pending = [lines.pop()]
+        pending_size = len(pending[0])
+        yield number, lines
+        number += len(lines)
+    last = "".join(pending)
+    if last:
+        yield number, [last]
+
+
+def report_too_long(file: DataFile, line: int, faults: Faults) -> None:
+    """Record that the row that begins on `line` does not end."""
+    faults.add(
+        "row_too_long",
+        f"the row is longer than {LONGEST_RECORD // 2**20} million characters",
+        file=file,
+        line=line,
+        hint="is a closing quote or a line end missing?",
+    )

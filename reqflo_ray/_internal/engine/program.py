@@ -1,0 +1,235 @@
+"""The artifact and the run record, compiled once per worker: renderers, paths, patterns, schemas, and who needs what.
+
+It must not know any row. What is in here is the same for all rows and is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from reqflo_ray._internal.engine.requests.request import RequestRenderer
+from reqflo_ray._internal.engine.responses.assertions import PreparedAssertion, prepare_assertion
+from reqflo_ray._internal.engine.responses.captures import (
+    PreparedCapture,
+    PreparedOutput,
+    prepare_capture,
+    prepare_output,
+)
+from reqflo_ray._internal.engine.values.declarations import sources
+from reqflo_ray._internal.engine.values.expressions import Renderer, compile_node
+from reqflo_ray._internal.engine.values.reach import Reach, hidden_captures
+from reqflo_ray._internal.model.artifact import (
+    Artifact,
+    Assertion,
+    AssertionType,
+    HttpStep,
+    Input,
+    NoteStep,
+    SetVariableStep,
+    Step,
+    Variable,
+)
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.model.values import AnyReference, Namespace, Node, Reference, ValueType, references
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One place that may supply a value. `tainted`: something secret or sensitive may be in it."""
+
+    real: Renderer
+    masked: Renderer
+    references: tuple[AnyReference, ...]
+    type: ValueType | None
+    tainted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """An input or variable with all its sources below the data row, highest precedence first. `label` is how it is
+    referred to: `inputs.x` or `variables.x`."""
+
+    namespace: Namespace
+    name: str
+    label: str
+    type: ValueType | None
+    required: bool
+    sensitive: bool
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRequest:
+    """How a step's request is drafted. `masked` is None if nothing secret or sensitive can be in it, and with
+    `plain_body` it can be in the URL and the headers only; `with_secrets` are its references that may hold a secret,
+    and their texts."""
+
+    real: RequestRenderer
+    masked: RequestRenderer | None
+    plain_body: bool
+    with_secrets: tuple[tuple[AnyReference, str], ...]
+    connect_ms: int
+    read_ms: int
+    total_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedStep:
+    """A step, compiled.
+
+    `secrets` are the names of all secrets that it may need; `needs` the values of earlier steps that it may read, as
+    `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to values of
+    earlier steps outside of the request, and their texts. `hidden_captures` are keys of captures that nobody may read
+    where they are kept. `until` is what a poll waits for; it is judged before `assertions`.
+    """
+
+    step: Step
+    index: int
+    secrets: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    hidden_captures: frozenset[str] = frozenset()
+    request: PreparedRequest | None = None
+    dependencies: tuple[tuple[AnyReference, str], ...] = ()
+    until: tuple[PreparedAssertion, ...] = ()
+    assertions: tuple[PreparedAssertion, ...] = ()
+    outputs: tuple[PreparedOutput, ...] = ()
+    captures: tuple[PreparedCapture, ...] = ()
+    expects_status: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """All that a worker needs to execute rows of one run.
+
+    `inputs` are references to the declared inputs, and their texts. `environment` is keyed by what follows `env.`
+    (`<key>` or `<service>.<key>`). `tainted` holds `variables.x` for every variable that a step may assign something
+    secret or sensitive to, `assigned_secrets` the secrets in it. `sensitive_captures` are `steps.<id>.<capture>`.
+    """
+
+    artifact: Artifact
+    run: RunRecord
+    steps: tuple[PreparedStep, ...]
+    declared: Mapping[str, Declared]
+    inputs: tuple[tuple[Reference, str], ...]
+    environment: Mapping[str, Source]
+    tainted: frozenset[str]
+    assigned_secrets: Mapping[str, tuple[str, ...]]
+    sensitive_captures: frozenset[str]
+
+
+def prepare(artifact: Artifact, run: RunRecord) -> Program:
+    """Compile `artifact` for the steps, values and environment of `run`.
+
+    Raises:
+        DefinitionError: a path, pattern, schema or file of the artifact cannot be used.
+    """
+    reach = Reach(artifact, run)
+    entries: list[Input | Variable] = [*artifact.inputs, *artifact.variables]
+    assigned = {
+        f"variables.{name}" for step in artifact.steps if isinstance(step, SetVariableStep) for name, _ in step.values
+    }
+    secrets = {label.removeprefix("variables."): _secrets_of_assigned(label, reach) for label in assigned}
+    return Program(
+        artifact=artifact,
+        run=run,
+        steps=tuple(_prepare_step(step, index, artifact, run, reach) for index, step in enumerate(artifact.steps)),
+        declared={entry.name: _declared(entry, run, reach) for entry in entries},
+        inputs=tuple((Reference(Namespace.INPUTS, entry.name), f"inputs.{entry.name}") for entry in artifact.inputs),
+        environment={key: _source(node, None, reach) for key, node in reach.environment.items()},
+        tainted=frozenset(label for label in assigned if reach.is_tainted([_variable(label)])),
+        assigned_secrets=secrets,
+        sensitive_captures=reach.sensitive_captures,
+    )
+
+
+def _prepare_step(step: Step, index: int, artifact: Artifact, run: RunRecord, reach: Reach) -> PreparedStep:
+    match step:
+        case HttpStep():
+            return _prepare_http(step, index, artifact, run, reach)
+        case SetVariableStep(values=values):
+            used = [reference for _, node in values for reference in references(node)]
+        case NoteStep(text=node):
+            used = list(references(node))
+        case _:
+            used = []
+    return PreparedStep(step=step, index=index, secrets=reach.secrets(used), needs=reach.needs(used))
+
+
+def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord, reach: Reach) -> PreparedStep:
+    service = run.environment.services.get(step.request.service)
+    base = service.base_url if service is not None else None
+    sent = reach.of_request(step.request, base)
+    until = step.poll.until if step.poll is not None else ()
+    expected = _expected((*until, *step.assertions))
+    settings, own = run.http, step.timeouts
+    everything = (*sent, *expected)
+    return PreparedStep(
+        step=step,
+        index=index,
+        secrets=reach.secrets(everything),
+        needs=reach.needs(everything),
+        hidden_captures=hidden_captures(step),
+        request=PreparedRequest(
+            real=RequestRenderer(step.request, base, artifact.files, masked=False),
+            masked=(
+                RequestRenderer(step.request, base, artifact.files, masked=True) if reach.is_tainted(sent) else None
+            ),
+            plain_body=not reach.is_tainted(reach.of_body(step.request.body)),
+            with_secrets=tuple((reference, str(reference)) for reference in sent if reach.secrets([reference])),
+            connect_ms=own.connect_ms if own.connect_ms is not None else settings.connect_ms,
+            read_ms=own.read_ms if own.read_ms is not None else settings.read_ms,
+            total_ms=own.total_ms if own.total_ms is not None else settings.total_ms,
+        ),
+        dependencies=tuple((reference, str(reference)) for reference in expected if reach.needs([reference])),
+        until=tuple(_assertion(assertion, step, reach) for assertion in until),
+        assertions=tuple(_assertion(assertion, step, reach) for assertion in step.assertions),
+        outputs=tuple(prepare_output(output, step.id) for output in step.outputs),
+        captures=tuple(prepare_capture(capture) for capture in step.captures),
+        expects_status=any(assertion.type is AssertionType.STATUS_CODE for assertion in (*until, *step.assertions)),
+    )
+
+
+def _assertion(assertion: Assertion, step: HttpStep, reach: Reach) -> PreparedAssertion:
+    return prepare_assertion(assertion, step.id, tainted=reach.is_tainted(_expected((assertion,))))
+
+
+def _expected(assertions: Iterable[Assertion]) -> tuple[AnyReference, ...]:
+    return tuple(
+        reference
+        for assertion in assertions
+        if assertion.expected is not None
+        for reference in references(assertion.expected)
+    )
+
+
+def _declared(entry: Input | Variable, run: RunRecord, reach: Reach) -> Declared:
+    namespace = Namespace.INPUTS if isinstance(entry, Input) else Namespace.VARIABLES
+    return Declared(
+        namespace=namespace,
+        name=entry.name,
+        label=f"{namespace}.{entry.name}",
+        type=entry.type,
+        required=entry.required,
+        sensitive=entry.sensitive,
+        sources=tuple(_source(node, type, reach) for node, type in sources(entry, run)),
+    )
+
+
+def _source(node: Node, type: ValueType | None, reach: Reach) -> Source:
+    used = references(node)
+    return Source(
+        real=compile_node(node),
+        masked=compile_node(node, masked=True),
+        references=used,
+        type=type,
+        tainted=reach.is_tainted(used),
+    )
+
+
+def _variable(label: str) -> Reference:
+    return Reference(Namespace.VARIABLES, label.removeprefix("variables."))
+
+
+def _secrets_of_assigned(label: str, reach: Reach) -> tuple[str, ...]:
+    return reach.secrets([_variable(label)])

@@ -1,0 +1,127 @@
+"""Renders the request of a step for one row, and the fingerprint by which a re-sent request is known to be the same.
+
+It must not send anything. Secret values are in the request it returns and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from reqflo_ray._internal.engine.program import PreparedStep
+from reqflo_ray._internal.engine.requests.request import Draft
+from reqflo_ray._internal.engine.requests.urls import host_of
+from reqflo_ray._internal.engine.scope import Hidden, RowFault, Scope
+from reqflo_ray._internal.engine.values.expressions import compile_node
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.artifact import HttpStep
+from reqflo_ray._internal.model.exchange import Headers, TransportRequest
+from reqflo_ray._internal.model.hosts import common_hosts, host_allowed
+from reqflo_ray._internal.model.values import UNSET, JsonValue, Node
+
+
+class RenderedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request ready to be sent. `fingerprint` is the hex SHA-256 of the request with names in the places of secret
+    and sensitive values; `uses_secrets` are the names of the secrets in it."""
+
+    request: TransportRequest
+    fingerprint: str
+    uses_secrets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<RenderedRequest {self.fingerprint[:12]}>"
+
+
+def render_request(
+    step: PreparedStep, scope: Scope, secrets: Mapping[str, Hidden], *, idempotency_key: str = ""
+) -> RenderedRequest:
+    """The request of `step` for this row. `secrets` are the values loaded so far, by name.
+
+    Sensitive values that go into it are noted in `scope`.
+
+    Raises:
+        RowFault: `missing_value`, `unresolved_dependency`, `secret_unavailable`, `secret_host_refused`,
+            `invalid_request`, …: nothing may be sent.
+    """
+    prepared = step.request
+    assert prepared is not None and isinstance(step.step, HttpStep), "only a request can be rendered"
+    scope.secrets = secrets
+    for reference, label in step.dependencies:
+        # An assertion that needs what an earlier step failed to give could never be judged.
+        scope.resolve(reference, label)
+    draft = _with_key(prepared.real(scope), step.step, idempotency_key)
+    uses: tuple[str, ...] = ()
+    shown = draft
+    if prepared.masked is not None:
+        masked = prepared.masked.with_body(scope, draft.body) if prepared.plain_body else prepared.masked(scope)
+        shown = _with_key(masked, step.step, idempotency_key)
+        uses = tuple(sorted({name for used in prepared.with_secrets for name in scope.resolve(*used).secrets}))
+    request = TransportRequest(
+        method=step.step.request.method,
+        url=draft.url,
+        headers=draft.headers,
+        body=_content(draft),
+        connect_ms=prepared.connect_ms,
+        read_ms=prepared.read_ms,
+        total_ms=prepared.total_ms,
+        allowed_hosts=_allowed_hosts(scope, uses, draft.url, shown.url) if uses else None,
+        private_headers=_private_headers(draft.headers, shown.headers) if shown is not draft else frozenset(),
+        private_body=_content(shown) != _content(draft),
+    )
+    return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown), uses_secrets=uses)
+
+
+def render_value(node: Node, scope: Scope, secrets: Mapping[str, Hidden]) -> JsonValue:
+    """The value of `node` in this row, null if it is unset.
+
+    Raises:
+        RowFault: it cannot be had.
+    """
+    scope.secrets = secrets
+    value = compile_node(node)(scope)
+    return None if value is UNSET else value
+
+
+def _with_key(draft: Draft, step: HttpStep, key: str) -> Draft:
+    if step.idempotency is None or not key:
+        return draft
+    header = step.idempotency.header
+    if any(name.lower() == header.lower() for name, _ in draft.headers):
+        return draft
+    return draft._replace(headers=(*draft.headers, (header, key)))
+
+
+def _private_headers(sent: Headers, shown: Headers) -> frozenset[str]:
+    """The headers, by name in lower case, in which something stands that is not shown."""
+    if sent == shown:
+        return frozenset()
+    # A list as a value makes several headers; whatever is not the same in both is private.
+    return frozenset([name.lower() for name, value in sent if (name, value) not in shown])
+
+
+def _fingerprint(method: str, shown: Draft) -> str:
+    # The head is one JSON array, so no two heads are the same bytes; the body follows as it is.
+    body = _content(shown)
+    head = json_text.encode_exactly((method, shown.url, shown.headers, body is not None))
+    return hashlib.sha256(head + (body or b"")).hexdigest()
+
+
+def _content(draft: Draft) -> bytes | None:
+    return draft.body.content if draft.body is not None else None
+
+
+def _allowed_hosts(scope: Scope, secrets: tuple[str, ...], url: str, shown_url: str) -> tuple[str, ...] | None:
+    """Where the request may go, also when it is redirected: where every secret in it may go."""
+    host = host_of(url)
+    allowed: tuple[str, ...] | None = None
+    for name in secrets:
+        reference = scope.program.run.secrets.get(name)
+        hosts = reference.hosts if reference is not None else None
+        if hosts is not None and not host_allowed(hosts, host):
+            # The host may be a secret itself.
+            where = f"`{host}`" if host in shown_url else "the host of this request"
+            raise RowFault("secret_host_refused", f"secret `{name}` may not be sent to {where}")
+        allowed = common_hosts(allowed, hosts)
+    return allowed

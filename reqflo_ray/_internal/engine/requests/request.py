@@ -1,0 +1,178 @@
+"""Compiles a request template into a function that drafts the request from a row's values.
+
+It must not know steps, idempotency or where secrets may be sent. A masked draft is for fingerprints only: names stand
+in it for secret and sensitive values, so it is never checked and never sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from reqflo_ray._internal.engine.requests.bodies import BodyRenderer, EncodedBody, compile_body
+from reqflo_ray._internal.engine.requests.urls import (
+    absolute_url,
+    base_url,
+    encode_parameter,
+    encode_path,
+    encode_query,
+    query_pairs,
+)
+from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
+from reqflo_ray._internal.engine.values.faults import RowFault
+from reqflo_ray._internal.model.artifact import RequestTemplate
+from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, Node, references
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# Line ends would start a new header, and nothing after a NUL is safe with every server.
+_NOT_IN_HEADER: Final = re.compile(r"[\r\n\0]|[^\x00-\xff]")
+
+
+class Draft(NamedTuple):
+    """A request without what the step adds to it."""
+
+    url: str
+    headers: Headers
+    body: EncodedBody | None
+
+
+class RequestRenderer:
+    """Drafts the request of one template. `base` is the base URL of its service (None: it has none).
+
+    Raises:
+        DefinitionError: the template's body names a file that the artifact does not hold.
+    """
+
+    def __init__(
+        self, template: RequestTemplate, base: Node | None, files: Mapping[str, bytes], *, masked: bool
+    ) -> None:
+        self._masked = masked
+        self._service = template.service
+        self._whole = compile_node(template.url, masked=masked) if template.url is not None else None
+        self._base = compile_node(base, masked=masked) if base is not None else None
+        self._fixed_base = _checked_if_fixed(base)
+        self._path = _path_pieces(template, masked)
+        fixed = [piece for piece in self._path if isinstance(piece, str)]
+        self._fixed_url = (
+            _join(self._fixed_base, fixed) if self._fixed_base is not None and len(fixed) == len(self._path) else None
+        )
+        self._query = tuple(
+            (encode_query_name(name), compile_node(node, masked=masked)) for name, node in template.query
+        )
+        self._headers = tuple((name, compile_node(node, masked=masked)) for name, node in template.headers)
+        self._wrong_name = next((name for name, _ in template.headers if not _HEADER_NAME.fullmatch(name)), None)
+        self._body: BodyRenderer | None = (
+            compile_body(template.body, files, masked=masked) if template.body is not None else None
+        )
+
+    def __call__(self, values: Values) -> Draft:
+        """The request for these values.
+
+        Raises:
+            RowFault: a value is missing or cannot be sent.
+        """
+        url = self._url(values)
+        body = self._body(values) if self._body is not None else None
+        return Draft(url, self._header_lines(values, body), body)
+
+    def with_body(self, values: Values, body: EncodedBody | None) -> Draft:
+        """The request for these values, with a body that is known already. Raises as a call."""
+        return Draft(self._url(values), self._header_lines(values, body), body)
+
+    def _url(self, values: Values) -> str:
+        url = self._joined(values) if self._whole is None else self._exact(self._whole(values), absolute_url)
+        if self._query:
+            pairs = [pair for name, render in self._query for pair in query_pairs(name, render(values))]
+            if pairs:
+                url += ("&" if "?" in url else "?") + "&".join(pairs)
+        return url
+
+    def _joined(self, values: Values) -> str:
+        if self._fixed_url is not None:
+            return self._fixed_url
+        base = self._fixed_base
+        if base is None:
+            if self._base is None:
+                raise RowFault("missing_base_url", f"the environment has no base URL for service `{self._service}`")
+            base = self._exact(self._base(values), base_url)
+        return _join(base, [piece if isinstance(piece, str) else piece(values) for piece in self._path])
+
+    def _exact(self, value: JsonValue, check: Callable[[str], str]) -> str:
+        if value is UNSET or value is None:
+            raise RowFault("missing_value", "the URL has no value")
+        return to_text(value) if self._masked else check(to_text(value))
+
+    def _header_lines(self, values: Values, body: EncodedBody | None) -> Headers:
+        if self._wrong_name is not None:
+            raise RowFault("invalid_request", f"`{self._wrong_name}` is not a header name")
+        lines: list[tuple[str, str]] = []
+        typed = False
+        for name, render in self._headers:
+            value = render(values)
+            if value is UNSET:
+                continue
+            for item in value if isinstance(value, list) else (value,):
+                text = "" if item is None else to_text(item)
+                if _NOT_IN_HEADER.search(text) and not self._masked:
+                    raise RowFault(
+                        "invalid_request",
+                        f"the value of header `{name}` holds a line end, a NUL or a non-Latin-1 character",
+                    )
+                if name.lower() == "content-type":
+                    typed = True
+                    text = _with_boundary(text, body)
+                lines.append((name, text))
+        if body is not None and not typed:
+            lines.append(("Content-Type", body.content_type))
+        return tuple(lines)
+
+
+def _join(base: str, pieces: list[str]) -> str:
+    path = "".join(pieces)
+    return base + path if not path or path.startswith("?") else f"{base}/{path.lstrip('/')}"
+
+
+def encode_query_name(name: str) -> str:
+    """The name of a query parameter, encoded."""
+    return query_pairs("", name)[0][1:]
+
+
+def _checked_if_fixed(base: Node | None) -> str | None:
+    """The base URL if it is the same for all rows and is one; a wrong one is reported by the rows that need it."""
+    if isinstance(base, Literal) and isinstance(base.value, str):
+        try:
+            return base_url(base.value)
+        except RowFault:
+            return None
+    return None
+
+
+def _path_pieces(template: RequestTemplate, masked: bool) -> tuple[str | Callable[[Values], str], ...]:
+    pieces: list[str | Callable[[Values], str]] = []
+    in_query = False
+    for part in template.path:
+        if isinstance(part, str):
+            # A fragment is for the reader of a page; it is never sent.
+            text, fragment, _ = part.partition("#")
+            pieces.append(encode_query(text) if in_query or "?" in text else encode_path(text))
+            in_query = in_query or "?" in text
+            if fragment:
+                break
+        else:
+            pieces.append(_parameter(part, masked))
+    return tuple(pieces)
+
+
+def _parameter(node: Node, masked: bool) -> Callable[[Values], str]:
+    render = compile_node(node, masked=masked)
+    name = ", ".join(f"`{reference}`" for reference in references(node))
+    return lambda values: encode_parameter(render(values), name)
+
+
+def _with_boundary(content_type: str, body: EncodedBody | None) -> str:
+    """A multipart content type that somebody wrote himself lacks the boundary, which only the encoder knows."""
+    if body is None or "; boundary=" not in body.content_type or "boundary=" in content_type:
+        return content_type
+    return f"{content_type};{body.content_type.rpartition(';')[2]}"

@@ -1,0 +1,146 @@
+"""Builds the exact URL of a request: ASCII, valid, encoded once. It must not know what the URL is for."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+from reqflo_ray._internal.engine.values.expressions import to_text
+from reqflo_ray._internal.engine.values.faults import RowFault
+from reqflo_ray._internal.model.values import UNSET, JsonValue
+
+_URL: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?", re.IGNORECASE
+)
+_AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\%\s]+)(?::(?P<port>[0-9]{1,5})?)?")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
+# A percent sign that begins no escape, and whatever RFC 3986 has no place for.
+_NOT_IN_PATH: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]")
+_NOT_IN_QUERY: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]")
+
+
+def absolute_url(text: str) -> str:
+    """`text` as an exact URL, without fragment. What is encoded already stays as it is.
+
+    Raises:
+        RowFault: `invalid_request`, if it is no absolute http(s) URL, or names a user.
+    """
+    found = _URL.match(text.strip())
+    if found is None:
+        raise RowFault("invalid_request", "the URL is not absolute: it must begin with http:// or https:// and a host")
+    query = found["query"] or ""
+    return (
+        f"{found['scheme'].lower()}://{_authority(found['authority'])}"
+        f"{encode_path(found['path'])}{_escape(_NOT_IN_QUERY, query)}"
+    )
+
+
+def base_url(text: str) -> str:
+    """`text` as an exact URL that a path can be joined to by a slash.
+
+    Raises:
+        RowFault: `invalid_request`, as `absolute_url`, or if it has a query.
+    """
+    url = absolute_url(text)
+    if "?" in url:
+        raise RowFault("invalid_request", "a base URL cannot have a query")
+    return url.rstrip("/")
+
+
+def encode_path(text: str) -> str:
+    """A literal part of a path: spaces and the like are encoded, what is encoded already is kept."""
+    return _escape(_NOT_IN_PATH, text)
+
+
+def encode_query(text: str) -> str:
+    """A literal query, as `encode_path`."""
+    return _escape(_NOT_IN_QUERY, text)
+
+
+def encode_parameter(value: JsonValue, name: str) -> str:
+    """The value of a `:param`: everything that is not unreserved is encoded, `/` included. `name` is for messages.
+
+    Raises:
+        RowFault: `missing_value` without a value; `invalid_request` for an empty one, which would address something
+            else, and for text that has no UTF-8 form.
+    """
+    if value is UNSET or value is None:
+        raise RowFault("missing_value", f"a part of the path has no value: {name}")
+    text = to_text(value)
+    if not text:
+        raise RowFault("invalid_request", f"a part of the path is empty: {name}")
+    if text in (".", ".."):
+        return text.replace(".", "%2E")  # else it would be taken for a step in the path
+    return _quoted(text)
+
+
+def query_pairs(name: str, value: JsonValue) -> list[str]:
+    """`name=value` for the query, encoded; one for each item of a list, none for `UNSET`. Null is sent as empty.
+
+    Raises:
+        RowFault: `invalid_request` for text that has no UTF-8 form.
+    """
+    if value is UNSET:
+        return []
+    if isinstance(value, list | tuple):
+        return [f"{name}={'' if item is None else _quoted(to_text(item))}" for item in value]
+    return [f"{name}={'' if value is None else _quoted(to_text(value))}"]
+
+
+def form_pairs(name: str, value: JsonValue) -> list[str]:
+    """As `query_pairs`, as forms are encoded (a space is `+`). `name` is not encoded yet."""
+    items = value if isinstance(value, list | tuple) else [] if value is UNSET else [value]
+    try:
+        key = quote_plus(name)
+        return [f"{key}={'' if item is None else quote_plus(to_text(item))}" for item in items]
+    except UnicodeEncodeError:
+        raise _no_utf8() from None
+
+
+def host_of(url: str) -> str:
+    """The host of a URL that `absolute_url` made, without port or brackets."""
+    authority = url.split("://", 1)[1].split("/", 1)[0].split("?", 1)[0]
+    host = authority.split("]", 1)[0] if authority.startswith("[") else authority.split(":", 1)[0]
+    return host.strip("[]")
+
+
+def _authority(text: str) -> str:
+    if "@" in text:
+        raise RowFault("invalid_request", "the URL names a user: send credentials in an Authorization header instead")
+    found = _AUTHORITY.fullmatch(text)
+    if found is None or int(found["port"] or 0) > 65535:
+        raise RowFault("invalid_request", "the URL has no valid host and port")
+    host = found["host"]
+    if host.startswith("["):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            raise RowFault("invalid_request", "the URL's host is not a valid IPv6 address") from None
+    elif not _HOST.fullmatch(host):
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            host = ""
+        if not _HOST.fullmatch(host):
+            raise RowFault("invalid_request", "the URL's host is not a valid name")
+    return f"{host}:{found['port']}" if found["port"] else host
+
+
+def _escape(unsafe: re.Pattern[str], text: str) -> str:
+    try:
+        return unsafe.sub(lambda found: quote(found[0], safe=""), text)
+    except UnicodeEncodeError:
+        raise _no_utf8() from None
+
+
+def _quoted(text: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise _no_utf8() from None
+
+
+def _no_utf8() -> RowFault:
+    return RowFault("invalid_request", "a value holds half of a surrogate pair, which cannot be sent")

@@ -1,0 +1,337 @@
+"""Prepares assertions and evaluates them against a response. It must not know what a step makes of the results.
+
+Texts of results hold values whole or not at all, never cut: a part of a secret could not be recognised and masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from reqflo_ray._internal.engine.responses.response import ResponseView
+from reqflo_ray._internal.engine.responses.schemas import SchemaError, Validate, compile_schema
+from reqflo_ray._internal.engine.values.compare import NEGATED, ORDERINGS, Incomparable, equal, holds, is_number
+from reqflo_ray._internal.engine.values.conversion import ConversionError, convert, kind_of
+from reqflo_ray._internal.engine.values.expressions import Renderer, Values, compile_node, to_text
+from reqflo_ray._internal.engine.values.faults import RowFault
+from reqflo_ray._internal.engine.values.jsonpath import PathError, compile_path
+from reqflo_ray._internal.engine.values.patterns import Pattern, PatternError
+from reqflo_ray._internal.engine.values.work import Unjudged, Work
+from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.artifact import Assertion, AssertionType, Operator
+from reqflo_ray._internal.model.json_text import NotJson, TooDeep
+from reqflo_ray._internal.model.results import AssertionResult, Status
+from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, ValueType
+
+_LONGEST_SHOWN: Final = 4096
+_LONGEST_QUOTED: Final = 60
+_STEPS_TO_COMPILE_A_RULE: Final = 100
+_CONTAINERS: Final = frozenset({dict, list})
+
+# With these, a path that may give many values stands for the list of them.
+_ABOUT_LISTS: Final = frozenset({Operator.CONTAINS, Operator.NOT_CONTAINS, Operator.LENGTH})
+
+_WORDS: Final[Mapping[Operator, str]] = {
+    Operator.EQUALS: "to equal",
+    Operator.NOT_EQUALS: "not to equal",
+    Operator.CONTAINS: "to contain",
+    Operator.NOT_CONTAINS: "not to contain",
+    Operator.GREATER_THAN: "to be greater than",
+    Operator.GREATER_THAN_OR_EQUAL: "to be at least",
+    Operator.LESS_THAN: "to be less than",
+    Operator.LESS_THAN_OR_EQUAL: "to be at most",
+    Operator.MATCHES: "to match",
+    Operator.STARTS_WITH: "to start with",
+    Operator.ENDS_WITH: "to end with",
+    Operator.IN: "to be one of",
+    Operator.NOT_IN: "to be none of",
+    Operator.TYPE: "to be of type",
+    Operator.LENGTH: "to have length",
+}
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assertion found: whether it holds, the value it looked at (`UNSET`: none), and why it does not hold
+    where that cannot be told from the values."""
+
+    holds: bool
+    actual: JsonValue = UNSET
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedAssertion:
+    """An assertion, compiled. `masked` is None if nothing secret or sensitive can be in what is expected; `shown` is
+    the JSON text of a literal. `at_status` is the result of what most steps ask, one status, when that has come."""
+
+    source: Assertion
+    evaluate: Callable[[ResponseView, JsonValue], Finding]
+    expected: Renderer | None
+    masked: Renderer | None
+    shown: str | None
+    at_status: tuple[int, AssertionResult] | None = None
+
+
+def prepare_assertion(assertion: Assertion, step_id: str, *, tainted: bool) -> PreparedAssertion:
+    """Compile `assertion` of step `step_id`.
+
+    Raises:
+        DefinitionError: its path, pattern or schema cannot be used.
+    """
+    expected, literal = assertion.expected, UNSET
+    if isinstance(expected, Literal):
+        literal = expected.value
+    try:
+        evaluate = _evaluator(assertion, literal)
+        shown = "" if expected is None else _shown(literal) if literal is not UNSET else None
+    except (PathError, PatternError, SchemaError) as problem:
+        raise DefinitionError(
+            f"an assertion of step `{step_id}` cannot be used: {problem}", code="invalid_assertion"
+        ) from None
+    return PreparedAssertion(
+        source=assertion,
+        evaluate=evaluate,
+        expected=compile_node(expected) if expected is not None else None,
+        masked=compile_node(expected, masked=True) if expected is not None and tainted else None,
+        shown=shown,
+        at_status=_at_status(assertion, literal, shown),
+    )
+
+
+def _at_status(assertion: Assertion, literal: JsonValue, shown: str | None) -> tuple[int, AssertionResult] | None:
+    if assertion.type is not AssertionType.STATUS_CODE or assertion.operator is not Operator.EQUALS:
+        return None
+    return (literal, _result(assertion, shown, shown)) if type(literal) is int and shown is not None else None
+
+
+def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> AssertionResult:
+    """Judge one assertion. What goes wrong with it makes it fail.
+
+    Raises:
+        Unjudged: it takes more work than `view` allows.
+    """
+    if prepared.at_status is not None and prepared.at_status[0] == view.response.status:
+        return prepared.at_status[1]
+    source = prepared.source
+    expected: JsonValue = None
+    shown = prepared.shown
+    try:
+        if prepared.expected is not None:
+            # An optional value that is unset is compared as null.
+            expected = _null_if_unset(prepared.expected(values))
+            if shown is None:
+                hidden = prepared.masked
+                shown = _shown(expected if hidden is None else _null_if_unset(hidden(values)))
+        finding = prepared.evaluate(view, expected)
+        if type(finding.actual) in _CONTAINERS:
+            view.work.weigh(finding.actual)  # it is to be shown, and paths may find the same parts again and again
+    except Unjudged as limit:
+        raise limit.of(_subject(source)) from None
+    except NotJson as problem:
+        if isinstance(problem, TooDeep) and not source.soft:  # a soft one ends no step
+            raise Unjudged("work_limit", "the body is JSON that is nested too deeply to be read") from None
+        finding = Finding(holds=False, reason=f"body is not JSON: {problem}")
+    except RowFault as fault:
+        finding = Finding(holds=False, reason=f"the expected value cannot be had: {fault.message}")
+    except (Incomparable, PathError, PatternError, SchemaError) as problem:
+        finding = Finding(holds=False, reason=str(problem))
+    except (RecursionError, ArithmeticError, ValueError):
+        # Others' texts may quote values.
+        finding = Finding(holds=False, reason="the value is nested too deeply, or out of all range, to be judged")
+    shown = shown or ""
+    actual = "" if finding.actual is UNSET else _shown(finding.actual)
+    if finding.holds:
+        return _result(source, shown, actual)
+    return _result(source, shown, actual, Status.FAILED, _message(source, shown, actual, finding.reason))
+
+
+def _result(
+    source: Assertion, shown: str, actual: str, status: Status = Status.PASSED, message: str = ""
+) -> AssertionResult:
+    return AssertionResult(
+        type=source.type,
+        target=source.target,
+        operator=source.operator,
+        expected=shown,
+        actual=actual,
+        status=status,
+        soft=source.soft,
+        origin=source.origin,
+        id=source.id,
+        message=message,
+    )
+
+
+def _evaluator(assertion: Assertion, literal: JsonValue) -> Callable[[ResponseView, JsonValue], Finding]:
+    operator = assertion.operator
+    pattern = Pattern(literal) if operator is Operator.MATCHES and isinstance(literal, str) else None
+    match assertion.type:
+        case AssertionType.STATUS_CODE:
+            return lambda view, expected: _status_code(operator, view.response.status, expected, view.work)
+        case AssertionType.JSON_PATH:
+            path = compile_path(assertion.target)
+            if path.singular:
+                return lambda view, expected: _value(
+                    operator, path.first(view.json(), view.work), expected, view.work, pattern
+                )
+            return lambda view, expected: _matches_of(
+                operator, path.find(view.json(), view.work), expected, view.work, pattern
+            )
+        case AssertionType.HEADER:
+            name = assertion.target.lower()
+            return lambda view, expected: _header(operator, view.header(name), expected, view.work, pattern)
+        case AssertionType.BODY_CONTAINS:
+            negated = operator in NEGATED
+            return lambda view, expected: Finding(holds=view.contains(to_text(expected)) is not negated)
+        case AssertionType.BODY_EQUALS:
+            return lambda view, expected: _body_equals(operator, view, expected)
+        case AssertionType.JSON_SCHEMA:
+            fixed = compile_schema(literal) if literal is not UNSET else None
+            return lambda view, expected: _schema(fixed or _schema_met(expected, view.work), view)
+        case AssertionType.RESPONSE_TIME:
+            limit = operator if operator in ORDERINGS else Operator.LESS_THAN_OR_EQUAL
+            return lambda view, expected: Finding(
+                holds=holds(limit, view.timings.total_ms, expected, view.work), actual=view.timings.total_ms
+            )
+
+
+def _value(operator: Operator, actual: JsonValue, expected: JsonValue, work: Work, pattern: Pattern | None) -> Finding:
+    if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
+        return Finding(holds=(actual is not UNSET) is (operator is Operator.EXISTS), actual=actual)
+    if actual is UNSET:
+        return Finding(holds=False, reason="found nothing")
+    try:
+        return Finding(holds=holds(operator, actual, expected, work, pattern), actual=actual)
+    except (Incomparable, PatternError) as problem:
+        return Finding(holds=False, actual=actual, reason=str(problem))
+
+
+def _matches_of(
+    operator: Operator, found: list[JsonValue], expected: JsonValue, work: Work, pattern: Pattern | None
+) -> Finding:
+    """A path that may give many values: about their list where the operator is about lists, else about the only one."""
+    if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
+        return Finding(holds=bool(found) is (operator is Operator.EXISTS), actual=found if found else UNSET)
+    if operator in _ABOUT_LISTS:
+        return _value(operator, found, expected, work, pattern)
+    if operator in (Operator.EQUALS, Operator.NOT_EQUALS):
+        same = equal(found, expected, work) or (len(found) == 1 and equal(found[0], expected, work))
+        return Finding(holds=same is (operator is Operator.EQUALS), actual=found)
+    if len(found) != 1:
+        return Finding(holds=False, actual=found, reason=f"found {len(found)} values, and `{operator}` is about one")
+    return _value(operator, found[0], expected, work, pattern)
+
+
+def _status_code(operator: Operator, status: int, expected: JsonValue, work: Work) -> Finding:
+    if operator in (Operator.EQUALS, Operator.IN, Operator.NOT_EQUALS, Operator.NOT_IN):
+        return Finding(holds=_is_status(status, expected, work) is not (operator in NEGATED), actual=status)
+    return _value(operator, status, expected, work, None)
+
+
+def _is_status(status: int, expected: JsonValue, work: Work) -> bool:
+    """`expected`: an integer, "2xx", "200-299", or a list of these."""
+    match expected:
+        case list():
+            return any(_is_status(status, item, work) for item in expected)
+        case str() if len(expected) == 3 and expected[0].isdigit() and expected[1:].lower() == "xx":
+            return status // 100 == int(expected[0])
+        case str() if "-" in expected:
+            low, _, high = expected.partition("-")
+            if low.strip().isdecimal() and high.strip().isdecimal():
+                return int(low) <= status <= int(high)
+        case str() if expected.isdecimal():
+            return status == int(expected)
+        case _ if is_number(expected):
+            return equal(status, expected, work)
+    raise Incomparable('a status is expected as an integer, "2xx", "200-299", or a list of these')
+
+
+def _header(operator: Operator, found: list[str], expected: JsonValue, work: Work, pattern: Pattern | None) -> Finding:
+    """It holds if any value of a repeated header does; a negated operator if its opposite holds for none."""
+    actual: JsonValue = UNSET if not found else found[0] if len(found) == 1 else found
+    if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
+        return Finding(holds=bool(found) is (operator is Operator.EXISTS), actual=actual)
+    if not found:
+        return Finding(holds=False, reason="the header is missing")
+    positive = NEGATED.get(operator, operator)
+    wanted = expected if operator in ORDERINGS or operator is Operator.LENGTH else _texts(expected)
+    any_holds = any(holds(positive, _as_number(value, operator), wanted, work, pattern) for value in found)
+    return Finding(holds=any_holds is (positive is operator), actual=actual)
+
+
+def _texts(expected: JsonValue) -> JsonValue:
+    """Headers are text, whatever is expected of them."""
+    return [to_text(item) for item in expected] if isinstance(expected, list) else to_text(expected)
+
+
+def _as_number(value: str, operator: Operator) -> JsonValue:
+    if operator not in ORDERINGS:
+        return value
+    try:
+        return convert(value.strip(), ValueType.NUMBER)
+    except ConversionError:
+        raise Incomparable("the header's value is no number") from None
+
+
+def _body_equals(operator: Operator, view: ResponseView, expected: JsonValue) -> Finding:
+    same = (
+        equal(view.json(), expected, view.work)
+        if isinstance(expected, dict | list)
+        else view.text() == to_text(expected)
+    )
+    return Finding(holds=same is not (operator in NEGATED), actual=view.text())
+
+
+def _schema_met(schema: JsonValue, work: Work) -> Validate:
+    """A schema that comes from data."""
+    work.spend_uncounted(work.weigh(schema) * _STEPS_TO_COMPILE_A_RULE)
+    return compile_schema(schema)
+
+
+def _schema(validate: Validate, view: ResponseView) -> Finding:
+    problem = validate(view.json(), view.work)
+    return Finding(holds=not problem, reason=problem)
+
+
+def _null_if_unset(value: JsonValue) -> JsonValue:
+    return None if value is UNSET else value
+
+
+def _shown(value: JsonValue) -> str:
+    """The JSON text of `value`; of a long one, a JSON text that says what it is."""
+    if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
+        return json_text.describe(f"<text of {len(value)} characters>")
+    text = json_text.describe(value)
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return json_text.describe(f"<{kind_of(value).split()[-1]}, {len(text)} characters of JSON>")
+
+
+def _message(source: Assertion, expected: str, actual: str, reason: str) -> str:
+    subject = _subject(source)
+    if reason:
+        return f"{subject}: {reason}"
+    if source.operator is Operator.EXISTS:
+        return f"{subject}: found nothing"
+    if source.operator is Operator.NOT_EXISTS:
+        return f"{subject}: is there, and was expected not to be"
+    if source.type is AssertionType.BODY_CONTAINS:
+        return f"{subject}: expected the body {_WORDS[_containing(source.operator)]} {_quoted(expected)}"
+    words = "to be at most" if source.type is AssertionType.RESPONSE_TIME else _WORDS[source.operator]
+    return f"{subject}: expected {_quoted(actual)} {words} {_quoted(expected)}"
+
+
+def _subject(source: Assertion) -> str:
+    return source.type if not source.target else f"{source.type} `{source.target}`"
+
+
+def _containing(operator: Operator) -> Operator:
+    return Operator.NOT_CONTAINS if operator in NEGATED else Operator.CONTAINS
+
+
+def _quoted(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTED else "a long value"

@@ -1,0 +1,393 @@
+"""One connection of the default engine: writes a request, reads its answer, and knows whether another may follow.
+
+HTTP/1.1 messages are read by httptools (Node's parser, strict). Knows nothing of other connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from reqflo_ray._internal.http.engines.outgoing import Outgoing
+from reqflo_ray._internal.http.exchange.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
+from reqflo_ray._internal.http.exchange.failures import (
+    ExchangeError,
+    closed_failure,
+    protocol_failure,
+    short_body_failure,
+    tls_error,
+    tls_failure,
+)
+from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, check_head
+from reqflo_ray._internal.http.exchange.watch import Watch
+from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
+
+# A larger body is not copied to follow the head in one piece.
+_ONE_WRITE: Final = 64 * 1024
+_CONTINUE_SECONDS: Final = 1.0
+_LINE_END: Final = b"\r\n"
+
+# What is being read. Between IDLE and IDLE lies one exchange.
+_IDLE: Final = 0
+_HEAD: Final = 1
+_BODY: Final = 2
+_DECODING: Final = 3  # all of the body is there
+_DONE: Final = 4
+
+
+class Connection(asyncio.Protocol):
+    """A protocol for `loop.create_connection`. `lost` is called once, when the connection has ended.
+
+    The callbacks `on_…` are httptools'; they never raise, as it would replace what they raise.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, max_body_bytes: int, lost: Callable[[Connection], None]
+    ) -> None:
+        self._loop = loop
+        self._max_body_bytes = max_body_bytes
+        self._lost = lost
+        self._state = _IDLE
+        self._parser = HttpResponseParser(self)
+        self._usable = True
+        self._paused = False
+        # Made once for many exchanges: most end long before it, and making one costs more than moving its end.
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ends = 0.0
+        self.peer = ""
+        self.idle_since = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether a next exchange may be carried out here."""
+        return self._usable and self._state == _IDLE and not self._paused and not self._transport.is_closing()
+
+    def has_unread(self) -> bool:
+        """Whether bytes that nobody asked for, or the end, have arrived and wait for the loop's next turn."""
+        return bool(self._arrived.poll(0))
+
+    def close(self) -> None:
+        """Close the connection; whatever is under way on it fails."""
+        self._usable = False
+        self._transport.abort()
+
+    async def exchange(self, outgoing: Outgoing, read_seconds: float, watch: Watch) -> TransportResponse:
+        """Send one hop and read its whole answer. Raises `ExchangeError`. A connection that was left in the middle
+        is closed."""
+        self._begin(outgoing, read_seconds, watch)
+        try:
+            await self._answered
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._end()
+        return self._response
+
+    def _begin(self, outgoing: Outgoing, read_seconds: float, watch: Watch) -> None:
+        self._place = outgoing.target.place
+        self._bodiless = outgoing.method == "HEAD"
+        self._watch = watch
+        self._read_seconds = read_seconds
+        self._answered: asyncio.Future[None] = self._loop.create_future()
+        self._later: asyncio.TimerHandle | None = None
+        self._status = 0
+        self._reason = b""
+        self._headers: list[tuple[str, str]] = []
+        self._head_end = 0
+        self._decoding = False
+        self._last_piece = b""
+        self._state = _HEAD
+        watch.peer = self.peer
+        watch.writing = True
+        head, body = _head(outgoing), outgoing.body
+        self._held = b""
+        if body is None:
+            self._transport.write(head)
+        elif b"100-continue" in head.lower() and _expects_continue(outgoing):
+            # RFC 9110, 10.1.1: a client does not wait for 100 (Continue) for ever.
+            self._held = body
+            self._later = self._loop.call_later(_CONTINUE_SECONDS, self._send_held)
+            self._transport.write(head)
+        elif len(body) <= _ONE_WRITE:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+        if not self._paused:
+            self._written()
+
+    def _end(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        if self._held:
+            self.close()  # the server waits for a body that nobody sends
+        if self._bodiless:
+            self._parser = HttpResponseParser(self)  # the other one still waits for a body
+        self._state = _IDLE
+
+    def _send_held(self) -> None:
+        body, self._held = self._held, b""
+        if body and not self._transport.is_closing():
+            self._transport.write(body)
+
+    def _written(self) -> None:
+        self._watch.sent = self._heard = perf_counter()
+        if self._timer is None or self._timer_ends > self._heard + self._read_seconds:
+            self._set_timer(self._read_seconds)
+
+    def _set_timer(self, seconds: float) -> None:
+        self._cancel_timer()
+        self._timer_ends = perf_counter() + seconds
+        self._timer = self._loop.call_later(seconds, self._check_silence)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check_silence(self) -> None:
+        self._timer = None
+        if self._state not in (_HEAD, _BODY) or not self._watch.sent:
+            return  # nobody waits for an answer
+        left = self._read_seconds - (perf_counter() - self._heard)
+        if left > 0.001:
+            self._set_timer(left)
+            return
+        text = f"{self._place} sent nothing for {round(self._read_seconds * 1000)} ms; {self._watch.phase()}"
+        self._fail(ExchangeError(FailureKind.READ_TIMEOUT, text))
+
+    def _fail(self, error: ExchangeError) -> None:
+        self._usable = False
+        if self._state in (_HEAD, _BODY, _DECODING):
+            self._state = _DONE
+            if not self._answered.done():
+                self._answered.set_exception(error)
+        self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._transport = cast("asyncio.Transport", transport)
+        # So that `pause_writing` tells of what is kept back. Not 0: over TLS asyncio takes nothing at all for as much,
+        # and tells of it every other time.
+        self._transport.set_write_buffer_limits(1)
+        self._arrived = select.poll()
+        self._arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        address = transport.get_extra_info("peername")
+        if isinstance(address, tuple):
+            self.peer = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._usable = False
+        self._cancel_timer()
+        if self._state == _BODY:
+            # A body without a length ends with the connection; only a clean end is one.
+            if exc is None and self._ends_with_connection():
+                self.on_message_complete()
+            else:
+                self._fail(short_body_failure(self._place))
+        elif self._state == _HEAD:
+            tls = None if exc is None else tls_error(exc)
+            self._fail(closed_failure(self._place) if tls is None else tls_failure(tls, self._place))
+        self._lost(self)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._paused = False
+        if self._state in (_HEAD, _BODY) and not self._watch.sent:
+            self._written()
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        if self._state not in (_HEAD, _BODY):
+            # A server that says something unasked would be taken to answer the next request with it.
+            self.close()
+            return
+        watch = self._watch
+        self._heard = perf_counter()
+        watch.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            pass  # refused with its head
+        except HttpParserError:
+            self._usable = False
+            self._not_http()
+        if self._state in (_DONE, _DECODING) and data[-1] in _LINE_END and self._ends_in_more_lines(data):
+            self._usable = False
+        # What is neither head nor body: interim answers, sizes of chunks, trailers.
+        if self._state in (_HEAD, _BODY) and watch.received - self._head_end > MAX_HEAD_BYTES:
+            self._too_much_head()
+
+    def _not_http(self) -> None:
+        if self._state == _HEAD:
+            self._fail(protocol_failure(self._place, "is not valid HTTP"))
+        elif self._state == _BODY:
+            self._fail(protocol_failure(self._place, "has a body that breaks the rules of its transfer coding"))
+
+    def _too_much_head(self) -> None:
+        limits = f"{MAX_HEAD_BYTES} bytes or {MAX_HEADER_LINES} lines"
+        self._fail(protocol_failure(self._place, f"has a head of more than {limits}"))
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        """An answer begins."""
+        if self._state != _HEAD:
+            self._usable = False
+
+    def on_status(self, reason: bytes) -> None:
+        """A piece of the reason phrase."""
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer, which is not kept."""
+        if self._state == _HEAD:
+            self._headers.append((name.decode("latin-1"), value.decode("latin-1").rstrip(" \t")))
+
+    def on_headers_complete(self) -> None:
+        """The head is there, or that of an interim answer."""
+        if self._state != _HEAD:
+            return
+        watch, status = self._watch, self._parser.get_status_code()
+        if status < 200 and status != 101:
+            return
+        self._status = watch.status = status
+        watch.head = perf_counter()
+        watch.headers = headers = tuple(self._headers)
+        self._head_end = watch.received
+        self._state = _BODY
+        try:
+            check_head(status, headers, self._place)
+            encodings = tuple([value for name, value in headers if name.lower() == "content-encoding"])
+            self._reader = BodyReader(encodings, self._max_body_bytes)
+        except ExchangeError as error:
+            self._fail(error)
+        except CorruptBodyError:
+            self._corrupt()
+        else:
+            if self._bodiless:
+                self.on_message_complete()
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        if self._state != _BODY:
+            self._usable = False
+            return
+        self._head_end = self._watch.received
+        self._last_piece = data
+        try:
+            self._reader.feed(data)
+            if self._decoding or self._reader.decode():
+                return
+        except BodyTooLargeError:
+            self._too_large()
+        except CorruptBodyError:
+            self._corrupt()
+        else:
+            # A small piece may hold megabytes. Nothing more is read until they are decoded, and others come in between.
+            self._decoding = True
+            self._transport.pause_reading()
+            self._loop.call_soon(self._decode_on)
+
+    def _decode_on(self) -> None:
+        if self._state not in (_BODY, _DECODING):
+            return
+        self._heard = perf_counter()  # it is not the server that is slow
+        try:
+            if self._reader.decode():
+                self._decoded()
+            else:
+                self._loop.call_soon(self._decode_on)
+        except BodyTooLargeError:
+            self._too_large()
+        except CorruptBodyError:
+            self._corrupt()
+
+    def _decoded(self) -> None:
+        self._decoding = False
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+        if self._state == _DECODING:
+            self._finish()
+
+    def on_message_complete(self) -> None:
+        """The answer is complete, or an interim one is."""
+        if self._state == _HEAD:
+            if self._parser.get_status_code() == 100:
+                self._send_held()
+            self._reason, self._headers = b"", []
+            return
+        if self._state != _BODY:
+            return
+        self._watch.ended = perf_counter()
+        self._usable = self._usable and self._parser.should_keep_alive()
+        if self._decoding:
+            self._state = _DECODING
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        try:
+            body = self._reader.finish()
+        except CorruptBodyError:
+            self._corrupt()
+            return
+        self._state = _DONE
+        self._response = TransportResponse(
+            status=self._status,
+            reason=self._reason.decode("latin-1"),
+            headers=self._watch.headers,
+            body=body,
+            wire_size=self._reader.wire_size,
+            http_version=self._parser.get_http_version(),
+            peer=self.peer,
+        )
+        if not self._answered.done():
+            self._answered.set_result(None)
+
+    def _too_large(self) -> None:
+        text = f"the body of {self._place} is larger than {self._max_body_bytes} bytes"
+        self._fail(ExchangeError(FailureKind.TOO_LARGE, text))
+
+    def _corrupt(self) -> None:
+        self._fail(protocol_failure(self._place, "has a body that its Content-Encoding does not fit"))
+
+    def _ends_in_more_lines(self, data: bytes) -> bool:
+        """Whether line ends follow the answer that `data` completes; the parser passes over them."""
+        trailing = len(data) - len(data.rstrip(b"\r\n"))
+        if self._last_piece and not self._is_chunked():
+            of_body = len(self._last_piece) - len(self._last_piece.rstrip(b"\r\n"))
+            return trailing > of_body + (4 if of_body == len(self._last_piece) else 0)
+        return trailing > 4
+
+    def _is_chunked(self) -> bool:
+        return any(name.lower() == "transfer-encoding" for name, _ in self._headers)
+
+    def _ends_with_connection(self) -> bool:
+        # RFC 9112, 6.3: neither a length nor chunks.
+        for name, value in self._headers:
+            lowered = name.lower()
+            if lowered == "content-length" or (lowered == "transfer-encoding" and "chunked" in value.lower()):
+                return False
+        return True
+
+
+def _head(outgoing: Outgoing) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers])
+    return f"{outgoing.method} {outgoing.target.path} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+def _expects_continue(outgoing: Outgoing) -> bool:
+    return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in outgoing.headers)

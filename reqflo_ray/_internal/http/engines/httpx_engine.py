@@ -1,0 +1,197 @@
+"""The second engine: single hops over httpx, for HTTP/2 and SOCKS proxies. The only modules that know httpx are this
+one, its transport, and the pool, the network and the streams under that.
+
+The client is given every request finished, and takes every answer as it came: redirects, cookies and decoding are done
+here for both engines. Known deviations from the aiohttp engine: HTTP/2 is used when the server offers it over TLS (then
+header names are lower case and there is no reason phrase; a connection carries one request at a time all the same);
+equal repeated Content-Length headers are taken as one; a body does not wait for 100 (Continue). A request costs about
+three times as much.
+"""
+
+from __future__ import annotations
+
+import logging
+from http.cookiejar import CookieJar
+from time import perf_counter
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+from reqflo_ray._internal.http.addresses.guard import AddressGuard
+from reqflo_ray._internal.http.engines.httpx_network import peer_of
+from reqflo_ray._internal.http.engines.httpx_transport import PoolTransport
+from reqflo_ray._internal.http.engines.outgoing import Outgoing
+from reqflo_ray._internal.http.exchange.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
+from reqflo_ray._internal.http.exchange.failures import (
+    ExchangeError,
+    closed_failure,
+    connect_failure,
+    protocol_failure,
+    short_body_failure,
+    tls_error,
+    tls_failure,
+)
+from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, check_head
+from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
+from reqflo_ray._internal.model.exchange import FailureKind, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.plan import HttpSettings
+
+# What httpx takes for the URL: its own class normalises paths and refuses hosts like `10-0-0-1`. The transport goes by
+# the extension `url`.
+_NOWHERE: Final = httpx.URL("http://elsewhere.invalid/")
+
+# Their lines for debugging hold headers: credentials of requests, tokens of answers.
+_TALKATIVE: Final = ("httpx", "httpcore", "hpack")
+
+
+class HttpxEngine:
+    """`limit` is the largest number of connections; requests beyond it wait."""
+
+    def __init__(self, settings: HttpSettings, *, limit: int) -> None:
+        for library in _TALKATIVE:
+            logging.getLogger(library).setLevel(logging.WARNING)
+        self._guard = AddressGuard(allow_link_local=settings.allow_link_local)
+        self._behind_proxy = bool(settings.proxy)
+        self._max_body_bytes = settings.max_body_bytes
+        self._transport = PoolTransport(settings, self._guard, limit=limit)
+        self._client = httpx.AsyncClient(
+            transport=self._transport,
+            follow_redirects=False,
+            trust_env=False,
+            cookies=_NoCookies(),
+        )
+
+    async def exchange(self, outgoing: Outgoing, request: TransportRequest, watch: Watch) -> TransportResponse:
+        """See `Engine.exchange`."""
+        if self._client.is_closed:
+            raise RuntimeError("the transport is closed")
+        token = CURRENT_WATCH.set(watch)
+        watch.acquire = perf_counter()
+        try:
+            if self._behind_proxy:
+                await self._guard.check_behind_proxy(outgoing.target.host, outgoing.target.port)
+            response = await self._client.send(_library_request(outgoing, request), stream=True)
+            try:
+                return await self._read(response, outgoing, watch)
+            finally:
+                await response.aclose()
+        except ExchangeError:
+            raise
+        except Exception as error:
+            raise _failure(error, outgoing, request, watch, behind_proxy=self._behind_proxy) from None
+        finally:
+            CURRENT_WATCH.reset(token)
+
+    def close_idle(self) -> None:
+        """See `Engine.close_idle`."""
+        self._transport.close_idle()
+
+    async def close(self) -> None:
+        """See `Engine.close`."""
+        await self._client.aclose()
+
+    async def _read(self, response: httpx.Response, outgoing: Outgoing, watch: Watch) -> TransportResponse:
+        place = outgoing.target.place
+        watch.head = perf_counter()
+        watch.status = response.status_code
+        pairs = response.headers.raw
+        watch.headers = headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs])
+        check_head(response.status_code, headers, place)
+        try:
+            reader = BodyReader(tuple(v for n, v in headers if n.lower() == "content-encoding"), self._max_body_bytes)
+            async for chunk in response.aiter_raw():
+                reader.feed(chunk)
+                await reader.decode_all()
+            body = reader.finish()
+        except BodyTooLargeError:
+            limit = self._max_body_bytes
+            raise ExchangeError(FailureKind.TOO_LARGE, f"the body of {place} is larger than {limit} bytes") from None
+        except CorruptBodyError:
+            raise protocol_failure(place, "has a body that its Content-Encoding does not fit") from None
+        watch.ended = perf_counter()
+        extensions = response.extensions
+        return TransportResponse(
+            status=response.status_code,
+            reason=bytes(extensions.get("reason_phrase", b"")).decode("latin-1"),
+            headers=headers,
+            body=body,
+            wire_size=reader.wire_size,
+            http_version=response.http_version.removeprefix("HTTP/"),
+            peer=watch.peer or peer_of(extensions["network_stream"]),
+        )
+
+
+class _NoCookies(CookieJar):
+    """Keeps none: what a step may know of another one is not decided here."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Take nothing."""
+
+
+def _library_request(outgoing: Outgoing, request: TransportRequest) -> httpx.Request:
+    target = outgoing.target
+    url = httpcore.URL(
+        scheme=target.scheme.encode("ascii"),
+        host=target.host.encode("ascii"),
+        port=target.port,
+        target=target.path.encode("ascii"),
+    )
+    # With a stream, unlike with content, httpx adds no header of its own.
+    made = httpx.Request(
+        outgoing.method,
+        _NOWHERE,
+        headers=[(name.encode("ascii"), value.encode()) for name, value in outgoing.headers],
+        stream=httpx.ByteStream(outgoing.body or b""),
+        extensions={
+            "url": url,
+            "timeout": {"connect": request.connect_ms / 1000, "read": request.read_ms / 1000},
+        },
+    )
+    made.method = outgoing.method  # not in upper case
+    return made
+
+
+def _failure(
+    error: Exception, outgoing: Outgoing, request: TransportRequest, watch: Watch, *, behind_proxy: bool
+) -> ExchangeError:
+    place = outgoing.target.place
+    if isinstance(error, httpcore.ConnectTimeout):
+        kind = watch.connect_timeout_kind()
+        return ExchangeError(kind, f"no connection to {place} within {request.connect_ms} ms; {watch.phase()}")
+    if isinstance(error, httpcore.ReadTimeout):
+        return ExchangeError(
+            FailureKind.READ_TIMEOUT, f"{place} sent nothing for {request.read_ms} ms; {watch.phase()}"
+        )
+    if isinstance(error, httpcore.ProxyError):
+        watch.writing = False
+        return ExchangeError(FailureKind.UNREACHABLE, f"the proxy could not be used to reach {place}")
+    tls = tls_error(error)
+    if tls is not None:
+        return tls_failure(tls, place)
+    if isinstance(error, httpcore.ConnectError):
+        if watch.tls_start:
+            return tls_failure(None, place)
+        return connect_failure(error, f"the proxy for {place}" if behind_proxy else place)
+    if watch.head:
+        return _body_failure(error, place)
+    text = str(error)
+    if isinstance(error, httpcore.RemoteProtocolError) and "without sending a response" not in text:
+        if "too large" in text or "too long" in text:
+            return protocol_failure(
+                place, f"has a head of more than {MAX_HEAD_BYTES} bytes or {MAX_HEADER_LINES} lines"
+            )
+        return protocol_failure(place, "is not valid HTTP")
+    if isinstance(
+        error, (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.ConnectionNotAvailable, OSError)
+    ):
+        return closed_failure(place)
+    return protocol_failure(place, "could not be read")
+
+
+def _body_failure(error: Exception, place: str) -> ExchangeError:
+    # h11 has one class for both; a cut body is the only one whose text says so.
+    cut = "peer closed connection" in str(error) or "incomplete" in str(error)
+    if cut or isinstance(error, (httpcore.NetworkError, OSError)):
+        return short_body_failure(place)
+    return protocol_failure(place, "has a body that breaks the rules of its transfer coding")

@@ -1,0 +1,123 @@
+"""Opens the connections of the httpx engine, to permitted addresses only, and observes them.
+
+What goes out and comes in is noted on the watch of the exchange that uses the connection. Knows httpcore's network
+interface, nothing of requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+
+from reqflo_ray._internal.http.addresses.guard import AddressGuard
+from reqflo_ray._internal.http.engines.httpx_stream import SocketStream, connect
+from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES
+from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
+
+if TYPE_CHECKING:
+    import ssl
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection; notes on the watch of the exchange that uses it what went out and came in."""
+
+    def __init__(self, stream: SocketStream, *, http1: bool) -> None:
+        self._stream = stream
+        # Over HTTP/2 whoever reads does it for all streams, and SOCKS has its own handshake.
+        self._http1 = http1
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._stream.read(max_bytes, timeout)
+        watch = CURRENT_WATCH.get()
+        # h11 waits for a whole head before it looks, and takes anything that ends early for a closed connection.
+        if self._http1 and not watch.received and not b"HTTP/".startswith(data[:5]):
+            raise httpcore.RemoteProtocolError("not HTTP")
+        watch.received += len(data)
+        if self._http1 and not watch.head and watch.received > MAX_HEAD_BYTES + max_bytes:
+            raise httpcore.RemoteProtocolError("the response head is too large")
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        watch = CURRENT_WATCH.get()
+        if not watch.writing:
+            watch.connected = perf_counter()
+            watch.writing = True
+        await self._stream.write_unless_answered(buffer, timeout, is_http1=self._http1)
+        watch.sent = perf_counter()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        watch = CURRENT_WATCH.get()
+        watch.tls_start = perf_counter()
+        left = max(0.001, watch.connect_seconds - (watch.tls_start - watch.connecting))
+        try:
+            stream = await self._stream.start_tls(ssl_context, server_hostname, left)
+        except BaseException:
+            with suppress(Exception):
+                await self._stream.aclose()
+            raise
+        watch.tls_end = perf_counter()
+        # What went over the connection so far was for a proxy.
+        watch.writing, watch.received = False, 0
+        chosen = stream.get_extra_info("ssl_object").selected_alpn_protocol()
+        return _Stream(stream, http1=chosen != "h2")
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class WatchedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to the first permitted address that answers."""
+
+    def __init__(self, guard: AddressGuard, *, http1: bool) -> None:
+        self._guard = guard
+        self._http1 = http1
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        watch = CURRENT_WATCH.get()
+        watch.connecting = perf_counter()
+        try:
+            async with asyncio.timeout(watch.connect_seconds):
+                return await self._connect(host, port, watch)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
+
+    async def _connect(self, host: str, port: int, watch: Watch) -> httpcore.AsyncNetworkStream:
+        failure: httpcore.ConnectError | None = None
+        for _, address in await self._guard.resolve(host, port):
+            try:
+                stream = await connect(address, port)
+            except httpcore.ConnectError as error:
+                failure = error
+            else:
+                watch.peer = peer_of(stream)
+                return _Stream(stream, http1=self._http1)
+        assert failure is not None
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def peer_of(stream: Any) -> str:
+    """`address:port` at the other end of a network stream; "" if it does not tell."""
+    address = stream.get_extra_info("server_addr")
+    if not isinstance(address, tuple):
+        return ""
+    return f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"

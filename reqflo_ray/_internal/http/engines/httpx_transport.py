@@ -1,0 +1,115 @@
+"""What httpx sends through: a transport that carries out one request on a connection of our own pool.
+
+httpx decides nothing here: the request goes out as it is given, and the answer comes back untouched, its body unread.
+Direct connections and those through HTTP and SOCKS proxies are made by httpcore. Knows nothing of exchanges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import httpcore
+import httpx
+
+from reqflo_ray._internal.http.addresses.guard import AddressGuard
+from reqflo_ray._internal.http.addresses.tls import create_context
+from reqflo_ray._internal.http.engines.httpx_network import WatchedBackend
+from reqflo_ray._internal.http.engines.httpx_pool import ConnectionPool
+from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH
+from reqflo_ray._internal.model.plan import HttpSettings
+
+if TYPE_CHECKING:
+    import ssl
+
+_KEEPALIVE_SECONDS = 15.0
+
+
+class PoolTransport(httpx.AsyncBaseTransport):
+    """At most `limit` connections; requests beyond it wait. Errors are httpcore's own, which tell more than httpx's.
+
+    A request says where it goes in its extension `url`, an `httpcore.URL`: exactly that is sent, and its own URL is not
+    looked at. The extension `timeout` holds seconds, as httpx has it.
+    """
+
+    def __init__(self, settings: HttpSettings, guard: AddressGuard, *, limit: int) -> None:
+        context = create_context(settings)
+        # It only makes connections, of the kind that the proxy needs; see the pool's own module.
+        maker = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            proxy=_proxy(settings, context),
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            http1=True,
+            http2=True,
+            network_backend=WatchedBackend(guard, http1=not settings.proxy.lower().startswith("socks")),
+        )
+        self._pool = ConnectionPool(maker.create_connection, limit)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` and read the head of its answer. The connection is given back when the answer is closed."""
+        url: httpcore.URL = request.extensions["url"]
+        outgoing = httpcore.Request(
+            request.method.encode("ascii"),
+            url,
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions={"timeout": request.extensions["timeout"]},
+        )
+        watch, origin = CURRENT_WATCH.get(), url.origin
+        connection, watch.reused = await self._pool.acquire(origin, fresh=watch.fresh)
+        try:
+            answer = await connection.handle_async_request(outgoing)
+        except BaseException:
+            self._pool.release(origin, connection)
+            raise
+        # What follows the answer to HEAD, if anything does, would be taken for the next answer.
+        keep = request.method != "HEAD"
+        body = _Body(answer, lambda: self._pool.release(origin, connection, keep=keep))
+        return _Answer(answer.status, headers=answer.headers, stream=body, extensions=dict(answer.extensions))
+
+    def close_idle(self) -> None:
+        """Close the connections that carry nothing."""
+        self._pool.close_idle()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.close()
+
+
+class _Answer(httpx.Response):
+    """A response that httpx takes as it is."""
+
+    @property
+    def has_redirect_location(self) -> bool:
+        """Never: httpx would read the Location of a redirect that it does not follow, and fail if it is not a URL."""
+        return False
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer; whoever closes it gives the connection back."""
+
+    def __init__(self, answer: httpcore.Response, release: Callable[[], None]) -> None:
+        self._answer = answer
+        self._release = release
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._answer.aiter_stream()
+
+    async def aclose(self) -> None:
+        try:
+            await self._answer.aclose()
+        finally:
+            self._release()
+
+
+def _proxy(settings: HttpSettings, context: ssl.SSLContext) -> httpcore.Proxy | None:
+    if not settings.proxy:
+        return None
+    parts = urlsplit(settings.proxy)
+    user = (unquote(parts.username or ""), unquote(parts.password or "")) if parts.username else None
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 1080)
+    return httpcore.Proxy(
+        f"{parts.scheme}://{host}:{port}", auth=user, ssl_context=context if parts.scheme == "https" else None
+    )

@@ -1,0 +1,114 @@
+"""Turns a request into exactly what one hop puts on the wire, and refuses what would break the framing. The engines add
+nothing to it, so evidence shows what was sent. Knows nothing of connections."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from reqflo_ray._internal.http.addresses.target import Target, parse_target
+from reqflo_ray._internal.http.exchange.failures import ExchangeError
+from reqflo_ray._internal.model.exchange import FailureKind, Headers, TransportRequest
+
+ACCEPT_ENCODING: Final = "gzip, deflate, br, zstd"
+
+# Headers that say where a message goes and where it ends.
+_FRAMING: Final = frozenset({"host", "content-length", "transfer-encoding"})
+_WITHOUT_LENGTH: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FORBIDDEN_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_DIGITS: Final = re.compile(r"[0-9]+")
+
+
+class Outgoing(NamedTuple):
+    """One hop. `headers` are complete (Host first) and valid; `body` None means that none is sent."""
+
+    method: str
+    target: Target
+    headers: Headers
+    body: bytes | None
+
+
+def prepare(request: TransportRequest, user_agent: str) -> Outgoing:
+    """The first hop of `request`. Raises `ExchangeError` with `invalid_request`."""
+    return complete(request.method, parse_target(request.url), request.headers, request.body, user_agent)
+
+
+def complete(method: str, target: Target, headers: Headers, body: bytes | None, user_agent: str) -> Outgoing:
+    """Check `headers` and add those that are missing: Host, User-Agent, Accept, Accept-Encoding, Content-Length, and
+    Authorization for a user in the URL. Raises `ExchangeError` with `invalid_request`."""
+    if not _is_token(method) or method == "CONNECT":
+        raise _invalid("the method is not one that can be sent")
+    _check_values(headers)
+    body = body or None
+    names = _lowered(tuple([name for name, _ in headers]))
+    sent = [(name, value.strip(" \t")) for name, value in headers]
+    host = target.authority
+    if not names.isdisjoint(_FRAMING):
+        host, sent = _framed(sent, body, host)
+    first = [("Host", host)]
+    if "user-agent" not in names and user_agent:
+        first.append(("User-Agent", user_agent))
+    if "accept" not in names:
+        first.append(("Accept", "*/*"))
+    if "accept-encoding" not in names:
+        first.append(("Accept-Encoding", ACCEPT_ENCODING))
+    if target.authorization and "authorization" not in names:
+        first.append(("Authorization", target.authorization))
+    if "content-length" not in names and (body is not None or method not in _WITHOUT_LENGTH):
+        sent.append(("Content-Length", str(len(body or b""))))
+    return Outgoing(method, target, (*first, *sent), body)
+
+
+def _framed(headers: list[tuple[str, str]], body: bytes | None, host: str) -> tuple[str, list[tuple[str, str]]]:
+    """What the Host header says, `host` if there is none, and the other headers."""
+    seen: set[str] = set()
+    sent: list[tuple[str, str]] = []
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == "host":
+            if "host" in seen:
+                raise _invalid("there is more than one Host header")
+            host = value
+        elif lowered == "transfer-encoding":
+            raise _invalid("a Transfer-Encoding header cannot be given: bodies are sent with a Content-Length")
+        else:
+            if lowered == "content-length":
+                _check_length(value, body, repeated=lowered in seen)
+            sent.append((name, value))
+        seen.add(lowered)
+    return host, sent
+
+
+def _check_values(headers: Headers) -> None:
+    values = "\t".join([value for _, value in headers])
+    if _FORBIDDEN_IN_VALUE.search(values):
+        raise _invalid("a header value holds a control character")
+    if not values.isascii():
+        try:
+            values.encode()
+        except UnicodeEncodeError:
+            raise _invalid("a header value holds a lone surrogate") from None
+
+
+def _check_length(value: str, body: bytes | None, *, repeated: bool) -> None:
+    if repeated or not _DIGITS.fullmatch(value) or int(value[:20]) != len(body or b""):
+        raise _invalid("the Content-Length header is not the length of the body")
+
+
+# Names come from templates: the same few sets of them, for every row.
+@lru_cache(maxsize=4096)
+def _lowered(names: tuple[str, ...]) -> frozenset[str]:
+    if not all(map(_is_token, names)):
+        raise _invalid("a header name holds a character that is not allowed there")
+    return frozenset([name.lower() for name in names])
+
+
+@lru_cache(maxsize=64)
+def _is_token(text: str) -> bool:
+    return _TOKEN.fullmatch(text) is not None
+
+
+def _invalid(message: str) -> ExchangeError:
+    return ExchangeError(FailureKind.INVALID_REQUEST, message)

@@ -1,0 +1,146 @@
+"""The words for what goes wrong in an exchange, the same for every engine. Knows the socket and TLS errors of Python,
+not those of an HTTP library; never quotes a header, a body, a path or a query."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Final
+
+from reqflo_ray._internal.descriptors import NONE_FREE
+from reqflo_ray._internal.model.exchange import FailureKind
+
+
+class ExchangeError(Exception):
+    """There is no complete response, for the reason `kind`. `message` is one sentence that a report may show."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+_UNREACHABLE: Final = frozenset(
+    {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETDOWN, errno.EHOSTDOWN}
+)
+_CLOSED: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ESHUTDOWN, errno.ENOTCONN})
+_NO_BUFFER: Final = frozenset({errno.ENOBUFS, errno.ENOMEM})
+
+# OpenSSL's X509_V_ERR_* numbers.
+_CERTIFICATE_REASONS: Final = {
+    9: "its certificate is not valid yet",
+    10: "its certificate has expired",
+    18: "its certificate is self-signed",
+    19: "its certificate chain ends in an unknown self-signed certificate",
+    20: "its certificate was issued by an unknown authority",
+    21: "its certificate was issued by an unknown authority",
+    23: "its certificate has been revoked",
+    62: "its certificate is for another host",
+    64: "its certificate is for another address",
+}
+_HANDSHAKE_REASONS: Final = (
+    ("CERTIFICATE_REQUIRED", "it requires a client certificate"),
+    ("PROTOCOL_VERSION", "it speaks no TLS version that is accepted here"),
+    ("UNSUPPORTED_PROTOCOL", "it speaks no TLS version that is accepted here"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS on this port"),
+    ("RECORD_LAYER_FAILURE", "it does not speak TLS on this port"),
+    ("UNKNOWN_CA", "it does not know the authority of the client certificate"),
+    ("BAD_CERTIFICATE", "it does not accept the client certificate"),
+    ("HANDSHAKE_FAILURE", "it refused the handshake (no common cipher, or a client certificate is missing)"),
+    ("UNRECOGNIZED_NAME", "it does not serve this host name"),
+    ("UNEXPECTED_EOF", "it closed the connection during the handshake"),
+)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """`error`, what it was raised from, and so on."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        inner = getattr(current, "os_error", None)
+        current = inner if isinstance(inner, BaseException) else current.__cause__ or current.__context__
+
+
+def tls_error(error: BaseException) -> ssl.SSLError | None:
+    """The TLS error behind `error`, if there is one."""
+    # The innermost is OpenSSL's own; libraries derive theirs from the same classes and fill them otherwise.
+    found = [cause for cause in causes(error) if isinstance(cause, ssl.SSLError)]
+    return found[-1] if found else None
+
+
+def tls_failure(error: ssl.SSLError | None, authority: str) -> ExchangeError:
+    """A failed TLS handshake with `authority` (`host:port`), with its reason in plain words."""
+    return ExchangeError(FailureKind.TLS, f"no TLS connection to {authority}: {_tls_reason(error)}")
+
+
+def connect_failure(error: BaseException, authority: str) -> ExchangeError:
+    """No TCP connection to `authority`, by the system's error number."""
+    numbers = {cause.errno for cause in causes(error) if isinstance(cause, OSError)}
+    if errno.ECONNREFUSED in numbers or any(isinstance(cause, ConnectionRefusedError) for cause in causes(error)):
+        return ExchangeError(FailureKind.REFUSED, f"{authority} refused the connection")
+    if numbers & NONE_FREE:
+        return no_descriptor_failure()
+    if numbers & _NO_BUFFER:
+        return ExchangeError(FailureKind.NO_BUFFER, "this machine has no memory left for a connection")
+    if errno.EADDRNOTAVAIL in numbers and _no_port_is_free():
+        return ExchangeError(FailureKind.NO_PORT, "this machine has no free port for a connection")
+    if numbers & _CLOSED:
+        return ExchangeError(FailureKind.CLOSED, f"{authority} closed the connection while it was being opened")
+    if errno.ETIMEDOUT in numbers:
+        return ExchangeError(FailureKind.CONNECT_TIMEOUT, f"{authority} did not answer the connection attempt")
+    if numbers & _UNREACHABLE:
+        return ExchangeError(FailureKind.UNREACHABLE, f"there is no route to {authority}")
+    return ExchangeError(FailureKind.UNREACHABLE, f"{authority} cannot be reached")
+
+
+def no_descriptor_failure() -> ExchangeError:
+    """This process may open no more files."""
+    return ExchangeError(FailureKind.NO_DESCRIPTOR, "this machine has no free file descriptor for a connection")
+
+
+def _no_port_is_free() -> bool:
+    # The same number tells of an address that cannot be used here, such as that of IPv6 where there is none.
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("", 0))
+    except OSError as problem:
+        return problem.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+    return False
+
+
+def dns_failure(host: str) -> ExchangeError:
+    """The name has no address, or the name service does not answer."""
+    return ExchangeError(FailureKind.DNS, f"the host name {host} cannot be resolved")
+
+
+def blocked_failure(host: str) -> ExchangeError:
+    """The target is link-local or a metadata service."""
+    return ExchangeError(FailureKind.BLOCKED, f"{host} is a link-local or metadata address, which is not reachable")
+
+
+def closed_failure(authority: str) -> ExchangeError:
+    """The connection ended before there was a whole response head."""
+    return ExchangeError(FailureKind.CLOSED, f"{authority} closed the connection before it answered")
+
+
+def short_body_failure(authority: str) -> ExchangeError:
+    """The connection ended inside the body."""
+    return ExchangeError(FailureKind.SHORT_BODY, f"{authority} closed the connection before the body was complete")
+
+
+def protocol_failure(authority: str, what: str) -> ExchangeError:
+    """The answer is no valid HTTP; `what` says how, in our own words."""
+    return ExchangeError(FailureKind.PROTOCOL, f"the answer of {authority} {what}")
+
+
+def _tls_reason(error: ssl.SSLError | None) -> str:
+    if error is None:
+        return "it closed the connection during the handshake"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATE_REASONS.get(error.verify_code, "its certificate cannot be verified")
+    text = str(error).upper().replace(" ", "_")
+    return next((words for key, words in _HANDSHAKE_REASONS if key in text), "the handshake failed")

@@ -1,0 +1,107 @@
+"""What is observed while one hop is under way: when each phase began, what has gone out and come in. Written by the
+engines from wherever the library tells them; read for timings, failures and the decision to send again."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from time import perf_counter
+
+from reqflo_ray._internal.model.exchange import FailureKind, Headers, Timings
+
+
+class Watch:
+    """One hop. Instants are `perf_counter` seconds, 0.0 means that it did not happen (yet)."""
+
+    __slots__ = (
+        "acquire",
+        "began",
+        "blocked_address",
+        "broken",
+        "connect_seconds",
+        "connected",
+        "connecting",
+        "dns_end",
+        "dns_start",
+        "ended",
+        "fresh",
+        "head",
+        "headers",
+        "peer",
+        "received",
+        "request_headers",
+        "reused",
+        "sent",
+        "status",
+        "tls_end",
+        "tls_start",
+        "writing",
+    )
+
+    def __init__(self, request_headers: Headers, connect_seconds: float, *, fresh: bool = False) -> None:
+        self.request_headers = request_headers  # exactly these are sent
+        self.connect_seconds = connect_seconds
+        self.fresh = fresh  # do not take a kept-alive connection
+        self.began = perf_counter()
+        self.acquire = 0.0
+        self.connecting = 0.0
+        self.dns_start = 0.0
+        self.dns_end = 0.0
+        self.tls_start = 0.0
+        self.tls_end = 0.0
+        self.connected = 0.0
+        self.writing = False  # bytes of the request may be on their way
+        self.sent = 0.0
+        self.head = 0.0
+        self.ended = 0.0
+        self.received = 0  # bytes of the answer
+        self.reused = False
+        self.broken = False
+        self.blocked_address = False
+        self.peer = ""
+        self.status: int | None = None
+        self.headers: Headers = ()
+
+    def phase(self) -> str:
+        """What was going on, for the message of an exceeded deadline."""
+        if self.head:
+            return "while the body was coming in"
+        if self.connected:
+            return "while waiting for the answer"
+        if self.tls_start:
+            return "in the TLS handshake"
+        if self.dns_start and not self.dns_end:
+            return "while resolving the host name"
+        if self.connecting:
+            return "while connecting"
+        return "while waiting for a free connection"
+
+    def connect_timeout_kind(self) -> FailureKind:
+        """What a connection that took too long is called: names that do not resolve are told apart."""
+        return FailureKind.DNS if self.dns_start and not self.dns_end else FailureKind.CONNECT_TIMEOUT
+
+    def timings(self, began: float) -> Timings:
+        """The phases of this hop; the total counts from `began`, the start of the whole exchange."""
+        end = self.ended or perf_counter()
+        connecting, connected = self.connecting, self.connected
+        blocked_until = connecting or connected or (end if self.acquire else 0.0)
+        return Timings(
+            total_ms=(end - began) * 1000,
+            blocked_ms=_span(self.acquire, blocked_until),
+            dns_ms=_span(self.dns_start, self.dns_end),
+            connect_ms=_span(connecting, connected),
+            tls_ms=_span(self.tls_start, self.tls_end or connected) if self.tls_start else None,
+            wait_ms=_span(self.sent, self.head),
+            receive_ms=_span(self.head, self.ended),
+            reused=self.reused,
+        )
+
+
+def _span(start: float, end: float) -> float | None:
+    # An answer may come before the request was fully sent; no phase is ever negative.
+    if not start or not end:
+        return None
+    return (end - start) * 1000 if end > start else 0.0
+
+
+# Connection hooks run deep inside a library, in the task of the request or in one that inherits its context.
+CURRENT_WATCH: ContextVar[Watch] = ContextVar("reqflo_http_watch")

@@ -1,0 +1,112 @@
+"""How many requests of one worker may be under way to one host: the others wait, in the order in which they came.
+
+What waits has not been sent. Redirects are not counted anew: two that each held room and wanted the other's would wait
+for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import msgspec
+
+from reqflo_ray._internal.http.addresses.target import parse_target
+from reqflo_ray._internal.http.exchange.failures import ExchangeError
+from reqflo_ray._internal.model.exchange import TransportRequest
+
+
+class NoRoomError(Exception):
+    """The request's time was over before there was room; nothing was sent."""
+
+
+class HostLimits:
+    """At most `limit` requests at a time to each `host:port`; 0 is no limit. Serves one event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._hosts: dict[str, _Host] = {}
+
+    def room(self, request: TransportRequest) -> _Room:
+        """Hold room at the host of `request` while an `async with` block runs; gives the request with what is left of
+        its time.
+
+        Raises:
+            NoRoomError: from the block's start, if its `total_ms` passed first.
+        """
+        return _Room(self, request)
+
+    async def _take(self, request: TransportRequest) -> tuple[TransportRequest, str | None]:
+        place = self._place(request)
+        if place is None:
+            return request, None
+        host = self._hosts.setdefault(place, _Host(self._limit))
+        host.users += 1
+        try:
+            left_ms = await self._enter(host, request.total_ms, place)
+        except BaseException:
+            self._forget(place)
+            raise
+        return request if left_ms == request.total_ms else msgspec.structs.replace(request, total_ms=left_ms), place
+
+    def _give_back(self, place: str) -> None:
+        self._hosts[place].slots.release()
+        self._forget(place)
+
+    def _forget(self, place: str) -> None:
+        host = self._hosts[place]
+        host.users -= 1
+        if not host.users:  # a dataset may name any number of hosts
+            del self._hosts[place]
+
+    def _place(self, request: TransportRequest) -> str | None:
+        try:
+            return parse_target(request.url).place
+        except ExchangeError:
+            return None  # nobody will be asked: the transport says what is wrong with it
+
+    async def _enter(self, host: _Host, total_ms: int, place: str) -> int:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(total_ms / 1000):
+                await host.slots.acquire()
+            left_ms = total_ms - int((loop.time() - began) * 1000)
+            if left_ms > 0:
+                return left_ms
+            host.slots.release()
+        raise NoRoomError(
+            f"{self._limit} requests to {place} were under way for all of the {total_ms} ms"
+            " (http.max_in_flight_per_host)"
+        )
+
+
+class _Room:
+    """What `HostLimits.room` gives; a class, since a generator would cost every request more than all the rest here."""
+
+    __slots__ = ("_limits", "_place", "_request")
+
+    def __init__(self, limits: HostLimits, request: TransportRequest) -> None:
+        self._limits = limits
+        self._request = request
+        self._place: str | None = None
+
+    async def __aenter__(self) -> TransportRequest:
+        if not self._limits._limit:
+            return self._request
+        request, self._place = await self._limits._take(self._request)
+        return request
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._place is not None:
+            self._limits._give_back(self._place)
+
+
+class _Host:
+    """Slots, and how many requests hold or want one."""
+
+    __slots__ = ("slots", "users")
+
+    def __init__(self, limit: int) -> None:
+        self.slots = asyncio.Semaphore(limit)
+        self.users = 0

@@ -1,0 +1,126 @@
+"""How much a journey may come to, whoever wrote it: counted before it is expanded, compiled or sent. Numbers and
+counting only, no I/O.
+
+The numbers are far above what people write, and low enough that a file which exceeds them is refused within a second
+or two: a hosted pipeline has 500 to 1,000 jobs or steps, and nests 10 to 100 levels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from reqflo_ray._internal.model.values import JsonValue
+
+MAX_STEPS: Final = 10_000  # those of sub-journeys counted wherever they run
+MAX_NESTING: Final = 32  # journeys that run one another
+MAX_VALUES: Final = 200_000  # templates and sub-journeys counted wherever they are used
+MAX_CHARACTERS: Final = 32 * 2**20  # of these values
+MAX_READS: Final = 250_000  # what all steps read, also by way of declarations
+MAX_CHAIN: Final = 64  # declarations that are read by one another: each is a few levels of the interpreter's stack
+MAX_RENDERED: Final = 8 * 2**20  # characters of one value or request, as far as definitions say; that of a file
+MAX_EXPRESSION: Final = 10_000  # characters of a path, pattern or `{{ … }}`
+MAX_RANGES: Final = 2_000_000  # characters in the ranges of a pattern, which is compiled one after another
+MAX_SUBSCHEMAS: Final = 10_000  # of a JSON Schema, that judge the same value
+MAX_NODE_DEPTH: Final = 100  # of a value in an artifact; YAML itself may nest 64 levels
+MAX_PROBLEMS: Final = 200  # errors that are told at once
+
+_IN_PLACE_LISTS: Final = ("allOf", "anyOf", "oneOf")
+_IN_PLACE: Final = ("not", "if", "then", "else")
+_REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+
+_CHARACTER: Final = r"(\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|[^\\\]])"
+_RANGE: Final = re.compile(f"{_CHARACTER}-{_CHARACTER}", re.DOTALL)
+
+
+def pattern_excess(pattern: str) -> str:
+    """What of a pattern exceeds a limit, as a sentence begins: `has more than …`; "" if nothing does."""
+    if len(pattern) > MAX_EXPRESSION:
+        return f"has more than {MAX_EXPRESSION:,} characters"
+    if sum(max(0, _code(last) - _code(first)) for first, last in _RANGE.findall(pattern)) > MAX_RANGES:
+        return f"has ranges of more than {MAX_RANGES:,} characters"
+    return ""
+
+
+def _code(character: str) -> int:
+    return int(character[2:], 16) if len(character) > 1 else ord(character)
+
+
+def subschemas(schema: JsonValue) -> int:
+    """How many subschemas judge one value at most, by the worst place of `schema`; it stops counting soon after
+    `MAX_SUBSCHEMAS`.
+
+    Followed is what applies to the same value: `allOf` and its like, and references within the schema. What goes into
+    the value (`properties`, `items`) is bounded by the value, and begins anew. One that comes back to itself counts
+    once: validators see that.
+    """
+    counter = _Counter(schema)
+    return max(map(counter.count, _objects(schema)), default=0)
+
+
+class _Counter:
+    """Counts with what is known of shared parts, so that the count itself does not multiply."""
+
+    def __init__(self, root: JsonValue) -> None:
+        self._root = root
+        self._counted: dict[int, int] = {}
+
+    def count(self, schema: JsonValue) -> int:
+        # Without recursion: a chain of references may be as long as the file.
+        waiting: list[tuple[JsonValue, bool]] = [(schema, False)]
+        open_: set[int] = set()
+        while waiting:
+            here, is_done = waiting.pop()
+            key = id(here)
+            if is_done:
+                open_.discard(key)
+                total = 1 + sum(self._counted.get(id(part), 1) for part in self._parts(here))
+                self._counted[key] = min(total, MAX_SUBSCHEMAS + 1)
+            elif key not in self._counted and key not in open_:
+                open_.add(key)
+                waiting.append((here, True))
+                waiting += ((part, False) for part in self._parts(here))
+        return self._counted[id(schema)]
+
+    def _parts(self, schema: JsonValue) -> Iterator[JsonValue]:
+        if not isinstance(schema, dict):
+            return
+        for key in _IN_PLACE_LISTS:
+            found = schema.get(key)
+            yield from found if isinstance(found, list) else ()
+        for key in _IN_PLACE:
+            if key in schema:
+                yield schema[key]
+        dependent = schema.get("dependentSchemas")
+        yield from dependent.values() if isinstance(dependent, dict) else ()
+        for key in _REFERENCES:
+            target = self._target(schema.get(key))
+            if target is not None:
+                yield target
+
+    def _target(self, reference: JsonValue) -> JsonValue:
+        """What a reference within the schema leads to; None for all else, such as an anchor."""
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            return None
+        here: Any = self._root
+        for part in reference[1:].split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(here, dict):
+                here = here.get(name)
+            elif isinstance(here, list) and name.isdecimal() and int(name) < len(here):
+                here = here[int(name)]
+            else:
+                return None
+        return here
+
+
+def _objects(value: JsonValue) -> Iterator[JsonValue]:
+    waiting = [value]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, dict):
+            yield here
+            waiting += here.values()
+        elif isinstance(here, list):
+            waiting += here

@@ -1,0 +1,171 @@
+"""The door of a remote cluster: the address of its dashboard, the token to show there, and a look at what answers.
+
+Standard library only: what cannot work is refused before Ray is loaded. It knows nothing of jobs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from importlib.metadata import version
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from reqflo_ray._internal.errors import ClusterError, UsageError
+
+ADDRESS_VARIABLE: Final = "RAY_API_SERVER_ADDRESS"
+_ANSWER_SECONDS: Final = 20.0
+_LARGEST_ANSWER: Final = 2**16
+_TOKEN_HINT: Final = "set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the cluster's token"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAddress:
+    """Where a cluster's dashboard is; `token` "" shows none."""
+
+    url: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request to the cluster carries."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def __repr__(self) -> str:
+        return f"ClusterAddress({self.url!r})"
+
+
+def find_cluster(
+    address: str | None, environment: Mapping[str, str] = os.environ, *, allow_unauthenticated: bool
+) -> ClusterAddress:
+    """The cluster that `address` or `RAY_API_SERVER_ADDRESS` names.
+
+    Args:
+        allow_unauthenticated: talk to another machine without TLS and without a token.
+
+    Raises:
+        UsageError: `missing_address`, `invalid_address`, or `unauthenticated_cluster`.
+    """
+    given = address or environment.get(ADDRESS_VARIABLE)
+    if not given:
+        raise UsageError(
+            "no cluster is named",
+            code="missing_address",
+            hint=f"give --address http://HEAD:8265, the cluster's dashboard, or set {ADDRESS_VARIABLE}",
+        )
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise UsageError(
+            f"`{parts.scheme or given}://…` is no dashboard of a cluster" if "://" in given else f"`{given}` is no URL",
+            code="invalid_address",
+            hint="give the dashboard as http://HEAD:8265 or https://HEAD, without a user or password in it",
+        )
+    cluster = ClusterAddress(given.rstrip("/"), _token(environment))
+    if parts.scheme == "http" and not cluster.token and not allow_unauthenticated and not _is_loopback(parts.hostname):
+        raise UsageError(
+            f"`{cluster.url}` is another machine, reached without TLS and without a token",
+            code="unauthenticated_cluster",
+            cause="whoever reaches a dashboard without authentication runs commands on the cluster, with its rights",
+            hint=f"start the cluster with RAY_AUTH_MODE=token and {_TOKEN_HINT}; or --allow-unauthenticated-cluster",
+        )
+    return cluster
+
+
+def check_cluster(cluster: ClusterAddress) -> None:
+    """Ask who answers there.
+
+    Raises:
+        ClusterError: `cluster_unreachable`, `cluster_authentication`, `no_dashboard`, `ray_version_skew`; nothing was
+            sent.
+    """
+    found = _get(cluster, "/api/version")
+    if not isinstance(found, dict) or not isinstance(found.get("ray_version"), str):
+        raise _no_dashboard(cluster, "it does not tell Ray's version")
+    if (theirs := found["ray_version"]) != (ours := version("ray")):
+        raise ClusterError(
+            f"the cluster runs Ray {theirs}, and here is Ray {ours}",
+            code="ray_version_skew",
+            hint="use the same versions on both sides: the image of the cluster and this installation",
+        )
+
+
+def _get(cluster: ClusterAddress, path: str) -> Any:
+    request = Request(cluster.url + path, headers=cluster.headers)
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=_ANSWER_SECONDS) as answer:
+            return json.loads(answer.read(_LARGEST_ANSWER))
+    except HTTPError as refusal:
+        with refusal:
+            if refusal.code in (401, 403):
+                raise refused_token(cluster) from None
+            raise _no_dashboard(cluster, f"it answers {refusal.code}") from None
+    except (URLError, OSError, HTTPException) as problem:
+        reason = problem.reason if isinstance(problem, URLError) else problem
+        raise ClusterError(
+            f"nothing answers at `{cluster.url}`",
+            code="cluster_unreachable",
+            cause=str(getattr(reason, "strerror", None) or reason or type(reason).__name__),
+            hint="is it the dashboard's address (port 8265), and is there a way to it from here?",
+        ) from None
+    except ValueError:
+        raise _no_dashboard(cluster, "its answer is no JSON") from None
+
+
+def refused_token(cluster: ClusterAddress) -> ClusterError:
+    """The error for a cluster that does not accept our token, or wants one."""
+    shown = "does not accept the token" if cluster.token else "wants a token, and there is none"
+    return ClusterError(f"the cluster at `{cluster.url}` {shown}", code="cluster_authentication", hint=_TOKEN_HINT)
+
+
+def _no_dashboard(cluster: ClusterAddress, cause: str) -> ClusterError:
+    return ClusterError(
+        f"what answers at `{cluster.url}` is no dashboard of a Ray cluster",
+        code="no_dashboard",
+        cause=cause,
+        hint="the dashboard listens on port 8265 of the cluster's head; start Ray with --include-dashboard true",
+    )
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A redirect would carry the token to another place."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _token(environment: Mapping[str, str]) -> str:
+    """The token that Ray's own tools would find; "" if there is none, or authentication is switched off."""
+    if environment.get("RAY_AUTH_MODE") == "disabled":
+        return ""
+    if token := environment.get("RAY_AUTH_TOKEN", "").strip():
+        return token
+    given = environment.get("RAY_AUTH_TOKEN_PATH")
+    home = environment.get("HOME")
+    path = Path(given) if given else Path(home, ".ray", "auth_token") if home else None
+    try:
+        return path.read_text().strip() if path else ""
+    except OSError as problem:
+        if not given:
+            return ""
+        raise UsageError(
+            f"the token file `{given}` cannot be read",
+            code="unreadable_token",
+            cause=problem.strerror or type(problem).__name__,
+            hint=_TOKEN_HINT,
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,254 @@
+"""The Ray backend: starts or joins a cluster, and drives shards through Ray Data. It knows shards, not journeys.
+
+The dataset holds one tiny descriptor a shard and yields one tiny report a shard: no row, secret, body or evidence goes
+through Ray, so lineage never executes finished work again, and calling a shard again returns what is committed. Files
+carry the guarantee; Ray only schedules.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from reqflo_ray._internal.errors import ClusterError, UsageError
+from reqflo_ray._internal.model.plan import Plan
+from reqflo_ray._internal.model.results import ShardReport
+from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.ray_cluster.connection import cluster_failed, connect, disconnect, join, quiet_data_context
+from reqflo_ray._internal.ray_cluster.coordinator import ProgressTaker, start_coordinator
+from reqflo_ray._internal.ray_cluster.nodes import alive_nodes, cores, offer
+from reqflo_ray._internal.ray_cluster.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_range, pool_strategy
+from reqflo_ray._internal.ray_cluster.worker import ShardWorker, WorkerSpec
+from reqflo_ray._internal.runner.drive.backend import Observer, Work
+from reqflo_ray._internal.runner.execute.host import GRACE_SECONDS
+
+if TYPE_CHECKING:
+    import ray
+
+# Ray Data holds a few kilobytes a block on the driver and looks at all of them: feed it a bounded number at a time.
+_WAVE: Final = 10_000
+_WORKERS_OF_A_READER: Final = 100
+_TICK_SECONDS: Final = 0.25
+_OBJECT_STORE_BYTES: Final = 100 * 2**20
+# What a worker is measured to need, with room for large bodies.
+_WORKER_BYTES: Final = 512 * 2**20
+
+_DRIVER_ENVIRONMENT: Final = {
+    # Ray's C++ core logs a line at ERROR for every actor pool, about constructor arguments in the object store. Ours
+    # are the address of the run, and the driver that holds them outlives the pool.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # Else Ray waits twice as long before each retry of a shard whose worker has died, up to six seconds, though a new
+    # worker is there in one.
+    "RAY_task_actor_unavailable_retry_delay_base_ms": "0",
+}
+_EMBEDDED_ENVIRONMENT: Final = {
+    **_DRIVER_ENVIRONMENT,
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    # Ray makes its workers yield to every other process (15). An API on the same machine would interrupt them at each
+    # request instead of taking several at a time.
+    "RAY_worker_niceness": "0",
+}
+
+
+class RayBackend:
+    """Executes shards on a Ray cluster.
+
+    Args:
+        address: None starts an embedded cluster that ends with the run; `auto` or `HOST:PORT` joins one and leaves it
+            running.
+        workers: how many actors the pool has.
+        store_is_relative: the store was given as a relative path, which other nodes may not find.
+    """
+
+    name = "ray"
+
+    def __init__(self, *, address: str | None, workers: WorkerRange, store_is_relative: bool = False) -> None:
+        self._address = address
+        self._store_is_relative = store_is_relative
+        self._workers = workers
+        self._environment: dict[str, str | None] = {}
+
+    def __enter__(self) -> Self:
+        if self._address is None:
+            self._start_embedded()
+        else:
+            self._join(self._address)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # For a cluster that we joined this only ends the connection, and with it our actors.
+        disconnect()
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    def run(self, work: Work, observer: Observer) -> None:
+        """See `Backend.run`. All calls of `observer` are made on this thread, so that signals are served promptly."""
+        self._check_store()
+        coordinator = start_coordinator(work.rate)
+        for first in range(0, len(work.shards), _WAVE):
+            if work.is_stopping():
+                return
+            self._run_wave(work, work.shards[first : first + _WAVE], coordinator, observer)
+
+    def _run_wave(self, work: Work, shards: Plan, coordinator: Any, observer: Observer) -> None:
+        spec = WorkerSpec(
+            store=work.folder.storage.uri,
+            run_id=work.folder.run_id,
+            epoch=work.epoch,
+            shards=tuple(shards.shards),
+            memory_bytes=_WORKER_BYTES if self._address is not None else 0,
+            coordinator=coordinator,
+        )
+        watch = PoolWatch(cores if self._workers.follows_cores else None, most=len(shards))
+        placement = Placement(spec.memory_bytes, offer, observer.warn)
+        workers = pool_range(self._workers, cores())
+        arrived: queue.SimpleQueue[ShardReport | BaseException | None] = queue.SimpleQueue()
+        # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
+        thread = threading.Thread(
+            target=_consume, args=(spec, workers, watch, arrived.put), name="ray-data", daemon=True
+        )
+        thread.start()
+        taker = ProgressTaker(coordinator)
+        given_up_at = math.inf
+        while time.monotonic() < given_up_at:
+            if work.is_stopping() and given_up_at == math.inf:
+                # What is in flight ends within the grace; thousands of shards that will not start need no report.
+                given_up_at = time.monotonic() + GRACE_SECONDS + 1.0
+            observer.progress(taker.take())
+            try:
+                report = arrived.get(timeout=_TICK_SECONDS)
+            except queue.Empty:
+                observer.tick()
+                placement.look(watch.alive, time.monotonic())
+                continue
+            if report is None:
+                return
+            if isinstance(report, BaseException):
+                hint = "the run can be resumed; what is finished is kept"
+                raise cluster_failed("the cluster could not finish the run", report, hint=hint) from None
+            observer.report(report)
+            observer.tick()
+
+    def _check_store(self) -> None:
+        """A store that workers on other nodes would not find is refused before any of them starts."""
+        nodes = len(alive_nodes())
+        if self._store_is_relative and nodes > 1:
+            raise UsageError(
+                f"the store is a relative path, and the cluster has {nodes} nodes",
+                code="relative_store",
+                hint="give --store (or REQFLO_STORE) an absolute path that every node mounts",
+            )
+
+    def _start_embedded(self) -> None:
+        self._set_environment({**_EMBEDDED_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+        try:
+            with _native_log_held_back():
+                # Never without an address: Ray would silently join whatever cluster it finds.
+                connect(
+                    address="local",
+                    num_cpus=max(self._workers.most, os.cpu_count() or 1),
+                    include_dashboard=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                )
+        except Exception as error:
+            raise ClusterError(
+                "the embedded cluster did not start",
+                code="cluster_not_started",
+                cause=f"{type(error).__name__}: {error}".splitlines()[0],
+                hint="`--backend local` needs no cluster",
+            ) from None
+
+    def _set_environment(self, wanted: dict[str, str]) -> None:
+        for name, value in wanted.items():
+            self._environment[name] = os.environ.get(name)
+            os.environ[name] = value
+
+    def _join(self, address: str) -> None:
+        self._set_environment(_DRIVER_ENVIRONMENT)
+        with _native_log_held_back():
+            join(address)
+
+
+def _consume(
+    spec: WorkerSpec,
+    workers: WorkerRange,
+    watch: PoolWatch,
+    put: Callable[[ShardReport | BaseException | None], None],
+) -> None:
+    try:
+        dataset = _dataset(spec, workers, watch)
+        for block in dataset.iter_batches(batch_size=None, prefetch_batches=0):
+            for encoded in block["report"]:
+                put(msgspec.json.decode(bytes(encoded), type=ShardReport))
+        put(None)
+    except BaseException as error:
+        put(error)
+
+
+def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.data.Dataset:
+    """The pipeline: a block for each shard, so that a lost block has lineage, mapped over a pool of async actors."""
+    import ray.data
+    from ray.data._internal.datasource.range_datasource import RangeDatasource
+
+    context = quiet_data_context()
+    context.max_consecutive_actor_init_deaths = 3
+    context.autoscaling_config.actor_pool_util_upscaling_threshold = GROW_AT_UTILIZATION
+    context.custom_execution_callback_classes = [watch]  # what it is called for
+    blocks = len(spec.shards)
+    # One that reads descriptors serves a hundred workers, and each more is a process that has to start first.
+    readers = 1 + workers.most // _WORKERS_OF_A_READER
+    # As `ray.data.range`, which would ask for a core. What Ray Data has asked for on behalf of a driver that was killed
+    # counts as taken for three minutes more, and without a core left a run is given one shard at a time.
+    descriptors: ray.data.Dataset = ray.data.read_datasource(
+        RangeDatasource(n=blocks, block_format="arrow", column_name="id"),
+        num_cpus=0,
+        concurrency=readers,
+        override_num_blocks=blocks,
+    )
+    return descriptors.map_batches(
+        ShardWorker,
+        batch_size=None,
+        fn_constructor_args=(spec,),
+        compute=pool_strategy(workers, blocks),
+        # Anything else can starve or hang a small cluster: the actors would wait for cores that others hold.
+        num_cpus=0,
+        # What scales an autoscaling cluster up, and keeps actors off a head that offers nothing.
+        memory=spec.memory_bytes or None,
+    )
+
+
+@contextmanager
+def _native_log_held_back() -> Iterator[None]:
+    """Keep what Ray's C++ core writes to standard error while it starts; show it only if starting fails."""
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            if failed:
+                held.seek(0)
+                os.write(2, held.read())

@@ -1,0 +1,163 @@
+"""Examines a Ray cluster: who may use it, whether it fits this installation, and what its workers can reach.
+
+Nothing secret goes through Ray: workers are told names, and answer with findings.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from reqflo_ray._internal.model.plan import SecretReference
+from reqflo_ray._internal.ray_cluster.connection import disconnect, join
+from reqflo_ray._internal.ray_cluster.nodes import alive_nodes
+from reqflo_ray._internal.runner.prepare.doctor import (
+    Finding,
+    Level,
+    examine_process,
+    examine_secrets,
+    examine_store,
+    make_marker,
+    remove_marker,
+)
+
+_ANSWER_SECONDS: Final = 120.0
+_SEPARATE: Final = "keep the cluster in a network of its own, one cluster for each circle of trust"
+
+
+def examine_cluster(address: str, store: str, references: Iterable[SecretReference]) -> list[Finding]:
+    """Findings about the cluster at `address` (`auto` or HOST:PORT) and about each of its nodes.
+
+    Raises:
+        ClusterError: it cannot be joined.
+    """
+    with _joined(address) as dashboard:
+        # Nothing on log forwarding: it is no setting of a cluster but of who joins it, and every run joins without.
+        findings = [_dashboard(dashboard)]
+        marker = ""
+        try:
+            marker = make_marker(store)
+            return findings + _examine_nodes(store, marker, tuple(references))
+        finally:
+            if marker:
+                remove_marker(store, marker)
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[str]:
+    """Join the cluster for the time of the block; gives the address of its dashboard, "" if it has none."""
+    context = join(address)
+    try:
+        yield context.dashboard_url or ""
+    finally:
+        disconnect()
+
+
+def _authentication() -> Finding:
+    from ray._private.authentication.authentication_utils import is_token_auth_enabled
+
+    if is_token_auth_enabled():
+        return Finding(subject="authentication", level=Level.OK, message="the cluster asks for a token")
+    return Finding(
+        subject="authentication",
+        level=Level.FAIL,
+        message="whoever reaches the cluster can run any command on it",
+        hint="start it with RAY_AUTH_MODE=token (KubeRay: authOptions.mode: token)",
+    )
+
+
+def _dashboard(address: str) -> Finding:
+    host = address.rpartition(":")[0].rpartition("/")[2].strip("[]")
+    if not host or host == "localhost" or _is_loopback(host):
+        where = f"listens on `{address}`" if address else "is off, or not known here"
+        return Finding(subject="dashboard", level=Level.OK, message=where)
+    message = f"listens on `{address}`, where other machines may reach it"
+    return Finding(subject="dashboard", level=Level.WARN, message=message, hint=_SEPARATE)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _examine_nodes(store: str, marker: str, references: tuple[SecretReference, ...]) -> list[Finding]:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    alive = alive_nodes()
+    remote = ray.remote(num_cpus=0, max_retries=0)(examine_node)
+    asked = {
+        node["NodeManagerAddress"]: remote.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(store, marker, references)
+        for node in alive
+    }
+    findings = []
+    for where, answer in asked.items():
+        try:
+            told, found = ray.get(answer, timeout=_ANSWER_SECONDS)
+        except Exception as error:  # it is never one of ours: a worker that lacks a module cannot say so itself
+            found = [
+                Finding(
+                    subject="versions",
+                    level=Level.FAIL,
+                    message=f"reqflo-ray cannot be used there: {type(error).__name__}",
+                    hint="install the same version of reqflo-ray on every node, best in the image",
+                )
+            ]
+        else:
+            found = [_versions(told), *found]
+        findings += [finding.at(where) for finding in found]
+    return findings
+
+
+def examine_node(store: str, marker: str, references: tuple[SecretReference, ...]) -> tuple[str, list[Finding]]:
+    """The versions of one worker, which the driver compares with its own, and what it found."""
+    return own_versions(), [
+        _authentication(),
+        _spill_folder(),
+        examine_process(),
+        *examine_store(store, marker=marker),
+        *examine_secrets(references, may_read=True),
+    ]
+
+
+def own_versions() -> str:
+    """What both sides must agree on."""
+    return f"reqflo-ray {version('reqflo-ray')}, ray {version('ray')}"
+
+
+def _versions(told: str) -> Finding:
+    own = own_versions()
+    if told == own:
+        return Finding(subject="versions", level=Level.OK, message=told)
+    message = f"the node has {told}; here is {own}"
+    return Finding(
+        subject="versions", level=Level.FAIL, message=message, hint="install the same versions on both sides"
+    )
+
+
+def _spill_folder() -> Finding:
+    """Ray spills objects in clear into the folder of its session. No value is among ours; other drivers may differ."""
+    from ray._private.worker import global_worker
+
+    node = global_worker.node
+    if node is None:
+        return Finding(subject="spill folder", level=Level.OK, message="is not known here")
+    session = Path(node.get_session_dir_path())
+    closed = any(not stat.S_IMODE(folder.stat().st_mode) & 0o007 for folder in (session, *session.parents))
+    if closed:
+        return Finding(subject="spill folder", level=Level.OK, message=f"`{session}` is closed to others")
+    return Finding(
+        subject="spill folder",
+        level=Level.WARN,
+        message=f"every user of the node can read what Ray spills to `{session}`",
+        hint=f"`chmod 700 {session.parent}`, or start Ray with --temp-dir in a folder of that mode",
+    )

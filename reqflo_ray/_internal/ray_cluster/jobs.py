@@ -1,0 +1,273 @@
+"""The jobs of a remote cluster, by run: submit one, find it, read its log, stop it. A thin shell around Ray's own
+client, with errors of ours. What a run is, it does not know.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from reqflo_ray._internal.errors import ClusterError, UsageError
+from reqflo_ray._internal.ray_cluster.address import ClusterAddress, check_cluster, refused_token
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobDetails, JobSubmissionClient
+
+_T = TypeVar("_T")
+_RUN: Final = "reqflo_run"
+_DIGEST: Final = "reqflo_digest"
+_ATTEMPT: Final = re.compile(r"(?P<run>.+)-(?P<attempt>[1-9]\d*)", re.ASCII)
+# How long a stopped job may drain, before it is killed: longer than a request may take.
+_DRAIN_SECONDS: Final = 90
+_READY_SECONDS: Final = 120.0
+_RETRY_SECONDS: Final = 2.0
+_RETRIES: Final = 4
+_SHOWN_MESSAGE: Final = 300
+_LATEST: Final = "latest"
+_TALKERS: Final = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
+# Either would win over the address that we were given.
+_OVERRIDES: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+
+
+class JobState(StrEnum):
+    """Where a job is, in Ray's words."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it will change no more."""
+        return self not in (JobState.PENDING, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One attempt at a run. `exit_code` is that of its process, None if Ray does not tell; instants are RFC 3339.
+    `message` is what Ray says about how it ended, one line."""
+
+    submission_id: str
+    run_id: str
+    attempt: int
+    state: JobState
+    digest: str
+    exit_code: int | None
+    message: str
+    started_at: str | None
+    ended_at: str | None
+
+
+def submission_id(run_id: str, attempt: int) -> str:
+    """What an attempt at a run is called on the cluster: Ray takes each name once, so nothing is started twice."""
+    return f"{run_id}-{attempt}"
+
+
+class Jobs:
+    """The jobs of one cluster.
+
+    All methods raise `ClusterError` when the cluster cannot be reached (`cluster_unreachable`), does not accept our
+    token (`cluster_authentication`), or refuses (`job_refused`).
+    """
+
+    def __init__(self, client: JobSubmissionClient, cluster: ClusterAddress) -> None:
+        self._client = client
+        self._cluster = cluster
+
+    @classmethod
+    def of(cls, cluster: ClusterAddress) -> Jobs:
+        """Connect to the cluster; see `check_cluster` for what is refused."""
+        check_cluster(cluster)
+        with _environment_without(_OVERRIDES):
+            from ray.job_submission import JobSubmissionClient
+
+            # They tell at INFO what we tell ourselves.
+            for name in _TALKERS:
+                logging.getLogger(name).setLevel(logging.WARNING)
+            client = _guarded(cluster, lambda: JobSubmissionClient(cluster.url, headers=cluster.headers))
+        return cls(client, cluster)
+
+    @property
+    def url(self) -> str:
+        """The cluster's dashboard."""
+        return self._cluster.url
+
+    def submit(self, run_id: str, attempt: int, *, entrypoint: str, folder: Path, digest: str) -> bool:
+        """Start an attempt, with the files of `folder`. False if that attempt exists already."""
+
+        def start() -> str:
+            return self._client.submit_job(
+                entrypoint=entrypoint,
+                submission_id=submission_id(run_id, attempt),
+                # Ray shows all of this to whoever may look: ids only.
+                metadata={_RUN: run_id, _DIGEST: digest},
+                runtime_env={
+                    "working_dir": str(folder),
+                    "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(_DRAIN_SECONDS)},
+                },
+                entrypoint_num_cpus=0,
+            )
+
+        give_up_at = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                self._call(start)
+                return True
+            except ClusterError as refusal:
+                if "already exists" in refusal.cause:
+                    return False
+                # A head that has just started takes jobs a little later than questions.
+                if "No available agent" not in refusal.cause or time.monotonic() > give_up_at:
+                    raise
+            time.sleep(_RETRY_SECONDS)
+
+    def attempts(self, run_id: str) -> list[Job]:
+        """The attempts at one run, in order."""
+        return sorted((job for job in self._all() if job.run_id == run_id), key=lambda job: job.attempt)
+
+    def find(self, run: str) -> Job:
+        """The last attempt at a run: its id, a unique beginning of one, or `latest`.
+
+        Raises:
+            UsageError: `unknown_job`, `ambiguous_run`.
+        """
+        jobs = self._all()
+        if run == _LATEST:
+            named = {max(jobs, key=lambda job: job.started_at or "").run_id} if jobs else set()
+        else:
+            named = {job.run_id for job in jobs if job.run_id == run}
+            named = named or {job.run_id for job in jobs if job.run_id.startswith(run)}
+        if not named:
+            known = ", ".join(sorted({job.run_id for job in jobs})[-5:])
+            raise UsageError(
+                f"the cluster at `{self.url}` has no job of a run `{run}`",
+                code="unknown_job",
+                hint=f"it has {known}" if known else "it has none of any run that was submitted by `reqflo-ray submit`",
+            )
+        if len(named) > 1:
+            raise UsageError(
+                f"`{run}` is the beginning of {len(named)} runs: {', '.join(sorted(named)[:5])}",
+                code="ambiguous_run",
+                hint="write more of the id",
+            )
+        [run_id] = named
+        return max((job for job in jobs if job.run_id == run_id), key=lambda job: job.attempt)
+
+    def look(self, job: Job) -> Job:
+        """The same job as it is now."""
+        found = _job(self._call(lambda: self._client.get_job_info(job.submission_id)))
+        return found or job
+
+    def log(self, job: Job) -> str:
+        """All that a job has printed. A job whose node is gone has lost its log."""
+        return self._call(lambda: self._client.get_job_logs(job.submission_id))
+
+    async def follow_log(self, job: Job) -> AsyncGenerator[str]:
+        """The log from its start, in pieces, as it grows. It may end before the job does."""
+        pieces = self._client.tail_job_logs(job.submission_id)
+        while True:
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            except Exception as problem:
+                raise _cluster_error(self._cluster, problem) from None
+            yield piece
+
+    def stop(self, job: Job) -> None:
+        """Ask a job to stop; it drains. Nothing happens to one that has ended."""
+        self._call(lambda: self._client.stop_job(job.submission_id))
+
+    def _all(self) -> list[Job]:
+        found = (_job(details) for details in self._call(self._client.list_jobs))
+        return [job for job in found if job is not None]
+
+    def _call(self, act: Callable[[], _T]) -> _T:
+        """What `act` returns; it is tried again when a connection drops. Doing any of it twice does no harm."""
+        for _ in range(_RETRIES):
+            try:
+                return _guarded(self._cluster, act)
+            except ClusterError as problem:
+                if problem.code != "cluster_unreachable":
+                    raise
+            time.sleep(_RETRY_SECONDS)
+        return _guarded(self._cluster, act)
+
+
+def _guarded(cluster: ClusterAddress, act: Callable[[], _T]) -> _T:
+    try:
+        return act()
+    except Exception as problem:
+        raise _cluster_error(cluster, problem) from None
+
+
+def _cluster_error(cluster: ClusterAddress, problem: Exception) -> ClusterError:
+    from ray.exceptions import AuthenticationError
+
+    if isinstance(problem, AuthenticationError):
+        return refused_token(cluster)
+    text = _one_line(str(problem)) or type(problem).__name__
+    # Ray's client raises this, and nothing narrower, for an answer of the cluster.
+    if isinstance(problem, RuntimeError) and "status code" in text:
+        return ClusterError(f"the cluster at `{cluster.url}` refused", code="job_refused", cause=text)
+    return ClusterError(
+        f"the cluster at `{cluster.url}` does not answer",
+        code="cluster_unreachable",
+        cause=text,
+        hint="what runs there goes on; `reqflo-ray status RUN` tells how it is",
+    )
+
+
+def _job(details: JobDetails) -> Job | None:
+    """The job as ours; None if it is somebody else's."""
+    name, metadata = details.submission_id, details.metadata or {}
+    found = _ATTEMPT.fullmatch(name or "")
+    if name is None or found is None or metadata.get(_RUN) != found["run"]:
+        return None
+    return Job(
+        submission_id=name,
+        run_id=found["run"],
+        attempt=int(found["attempt"]),
+        state=JobState(details.status.value),
+        digest=metadata.get(_DIGEST, ""),
+        exit_code=details.driver_exit_code,
+        message=_one_line(details.message or ""),
+        started_at=_instant(details.start_time),
+        ended_at=_instant(details.end_time),
+    )
+
+
+def _one_line(text: str) -> str:
+    # What follows the first line is the job's log, or a traceback of the cluster.
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line[:_SHOWN_MESSAGE]
+
+
+def _instant(milliseconds: Any) -> str | None:
+    if not milliseconds:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@contextmanager
+def _environment_without(names: tuple[str, ...]) -> Iterator[None]:
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(before)

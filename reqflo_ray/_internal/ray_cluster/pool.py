@@ -1,0 +1,200 @@
+"""The pool of workers in Ray Data: how large it is, how it grows with the work or the cluster, and whether it lives.
+
+It knows actors and nodes, not shards.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from reqflo_ray._internal.errors import ClusterError, Problem, Severity
+from reqflo_ray._internal.model.workers import WorkerRange
+
+if TYPE_CHECKING:
+    from ray.data import ActorPoolStrategy
+
+# One more than a worker needs while Ray brings the next. All that a worker has it also works at: after its death,
+# one that it had not begun would else be called before one whose rows wait to go on.
+SHARDS_IN_FLIGHT: Final = 4
+# A worker that has all the shards that it may have is a reason for another one. Ray's own threshold, 1.75, lies above
+# that, and such a pool would never grow.
+GROW_AT_UTILIZATION: Final = 1.0
+_LOOK_SECONDS: Final = 1.0
+# Starting a worker takes a few seconds; an autoscaler may need minutes for a node.
+_WARN_SECONDS: Final = 20.0
+_WARN_AGAIN_SECONDS: Final = 60.0
+_GIVE_UP_SECONDS: Final = 600.0
+
+
+def pool_range(workers: WorkerRange, cores: int) -> WorkerRange:
+    """The range in numbers: a pool that follows the cores begins with those that there are now."""
+    return WorkerRange(max(1, cores), max(1, cores)) if workers.follows_cores else workers
+
+
+def pool_strategy(workers: WorkerRange, shards: int) -> ActorPoolStrategy:
+    """A pool of so many workers, but not more than there are shards."""
+    from ray.data import ActorPoolStrategy
+
+    return ActorPoolStrategy(
+        min_size=min(workers.least, shards),
+        max_size=min(workers.most, shards),
+        max_concurrent_calls_per_actor=SHARDS_IN_FLIGHT,
+        # The first actor that is ready would else be given the work of all.
+        max_tasks_in_flight_per_actor=SHARDS_IN_FLIGHT,
+    )
+
+
+class PoolWatch:
+    """Ray Data calls it at every step of an execution, in a thread of its own.
+
+    Args:
+        cores: counts the cluster's cores, if the pool is to follow them.
+        most: the pool never has more workers than this, such as the number of shards.
+    """
+
+    def __init__(self, cores: Callable[[], int] | None, most: int) -> None:
+        self._cores = cores
+        self._most = most
+        self._look_at = 0.0
+        self.alive = 0  # workers, at the last look
+
+    def __call__(self) -> PoolWatch:
+        """Ray Data makes one callback for each execution: this one."""
+        return self
+
+    def __deepcopy__(self, known: Any) -> PoolWatch:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        # The settings that we are part of also travel to the workers, where nobody looks at us.
+        return _nobody, ()
+
+    def before_execution_starts(self, executor: Any) -> None:
+        """Let the work alone decide how many workers there are.
+
+        Ray Data starts only those that the nodes of now have room for, and asks for nodes after half a minute. So its
+        books are told that they need nothing. What waits for a place is seen by Ray's autoscaler at once.
+        """
+        for pool in _pools(executor):
+            nothing = type(pool.per_actor_resource_usage()).zero()
+            pool._config = replace(pool._config, per_actor_resource_usage=nothing)
+            pool._create_actor_fn = _free_of_charge(pool._create_actor_fn, nothing)
+
+    def on_execution_step(self, executor: Any) -> None:
+        """Look at the pool about once a second, and let it follow the cluster."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK_SECONDS
+        pools = _pools(executor)
+        self.alive = sum(pool.num_alive_actors() for pool in pools)
+        if self._cores is not None:
+            most = min(self._most, self._cores())
+            for pool in pools:
+                if most > pool.max_size():
+                    # There is no other way to change the size of a pool that is at work.
+                    pool._config = replace(pool._config, max_size=most)
+
+    def after_execution_succeeds(self, executor: Any) -> None:
+        """Nothing more."""
+
+    def after_execution_fails(self, executor: Any, error: Exception) -> None:
+        """Nothing more."""
+
+
+def _free_of_charge(create: Callable[..., tuple[Any, Any, Any]], nothing: Any) -> Callable[..., tuple[Any, Any, Any]]:
+    def create_actor(*arguments: Any) -> tuple[Any, Any, Any]:
+        actor, ready, _ = create(*arguments)
+        return actor, ready, nothing
+
+    return create_actor
+
+
+def _pools(executor: Any) -> list[Any]:
+    return [pool for operator in executor._topology for pool in operator.get_autoscaling_actor_pools()]
+
+
+def _nobody() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a cluster has for workers, in bytes of memory: what its largest node offers, and the most that is free on
+    one. What its autoscaler may add, if it has one, it does not tell."""
+
+    nodes: int
+    largest: int
+    free: int
+
+
+class Placement:
+    """Judges how long a run may be without a single living worker: says why, and gives up in the end.
+
+    Args:
+        memory: bytes that a worker asks for, 0 for none.
+        offer: looks at the cluster; only called when there is something to tell.
+        warn: is told what a person should know.
+    """
+
+    def __init__(self, memory: int, offer: Callable[[], Offer], warn: Callable[[Problem], None]) -> None:
+        self._memory = memory
+        self._offer = offer
+        self._warn = warn
+        self._since = math.inf
+        self._warn_at = math.inf
+
+    def look(self, alive: int, now: float) -> None:
+        """Tell it how many workers live at `now` (monotonic seconds).
+
+        Raises:
+            ClusterError: `no_worker_placed`, after ten minutes without any.
+        """
+        if alive:
+            self._since = math.inf
+            return
+        if self._since == math.inf:
+            self._since, self._warn_at = now, now + _WARN_SECONDS
+        if now - self._since >= _GIVE_UP_SECONDS:
+            raise ClusterError(
+                f"no worker could be placed on the cluster for {_GIVE_UP_SECONDS / 60:.0f} minutes",
+                code="no_worker_placed",
+                cause=self._reason(self._offer()),
+                hint="the run can be resumed when the cluster has room; what is finished is kept",
+            )
+        if now >= self._warn_at:
+            self._warn_at = now + _WARN_AGAIN_SECONDS
+            offer = self._offer()
+            self._warn(
+                Problem(
+                    code="no_worker_placed",
+                    message=f"no worker has been alive for {now - self._since:.0f} s: {self._reason(offer)}",
+                    hint=self._hint(offer),
+                    severity=Severity.WARNING,
+                )
+            )
+
+    def _reason(self, offer: Offer) -> str:
+        if not self._memory:
+            return "they ask the cluster for nothing, so there is room"
+        asked = f"each asks for {_mebibytes(self._memory)} of memory"
+        nodes = "the cluster's one node" if offer.nodes == 1 else f"the largest of the cluster's {offer.nodes} nodes"
+        return f"{asked}, and {nodes} offers {_mebibytes(offer.largest)}, of which {_mebibytes(offer.free)} are free"
+
+    def _hint(self, offer: Offer) -> str:
+        if self._memory <= offer.free:
+            return "workers are being started, or die as they start: look at the cluster's logs"
+        if self._memory <= offer.largest:
+            return "the first is being started, or waits until others on the cluster are done"
+        return (
+            "no node is large enough: the run waits until an autoscaler or somebody adds one"
+            f" (`ray start --memory {self._memory}` or more), and gives up after {_GIVE_UP_SECONDS / 60:.0f} minutes"
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"

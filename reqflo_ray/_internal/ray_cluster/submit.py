@@ -1,0 +1,285 @@
+"""Runs on a remote cluster as jobs: starts an attempt unless one is under way or done, follows it to its end however
+often the connection drops, and tells the exit code that the run itself has.
+
+`ray job submit` exits 0 for a stopped job, 1 for any failure, and may stop following early; so it is not used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from reqflo_ray._internal.errors import ClusterError, InterruptedRunError, RunConflictError
+from reqflo_ray._internal.process import handling_signals
+from reqflo_ray._internal.ray_cluster.job_log import JobLog, JobOutcome
+from reqflo_ray._internal.ray_cluster.jobs import Job, Jobs, JobState
+from reqflo_ray._internal.runner.prepare.submission import Submission, pack
+
+ENTRYPOINT: Final = "exec reqflo-ray run-submitted"
+_ATTEMPTS: Final = 1000
+_POLL_SECONDS: Final = 1.0
+# A connection that is dead without a word looks like a job that prints nothing: look again after so long.
+_SILENT_SECONDS: Final = 60.0
+_PATIENCE_SECONDS: Final = 300.0
+# What a run may end with only after it has said how: without its word they mean that it never came so far.
+_NEED_AN_OUTCOME: Final = (0, 1, 4)
+_KNOWN_CODES: Final = (2, 3, 5, 129, 130, 143)
+_UNKNOWN: Final = 3
+_STOPPED: Final = 143
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The job of a submission. `attached`: it was there before."""
+
+    job: Job
+    attached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """How a job ended. `outcome` None: it ended before the run could say how, and `reason` is what Ray knows.
+    `reports` are those that it sent, by format."""
+
+    job: Job
+    exit_code: int
+    outcome: JobOutcome | None
+    reports: Mapping[str, bytes]
+    reason: str = ""
+
+
+def start(jobs: Jobs, submission: Submission, *, ship_data: bool) -> Started:
+    """Start the run of `submission` on the cluster, or find the job that runs it, or the one that has finished it.
+
+    An attempt that ended unfinished is followed by the next, which goes on with the run.
+
+    Raises:
+        UsageError, DatasetError: it cannot be sent (see `pack`).
+        RunConflictError: `run_differs`: a job runs under this id with other inputs.
+        ClusterError: the cluster cannot be reached, or refuses.
+    """
+    run_id = submission.record.run_id
+    with tempfile.TemporaryDirectory(prefix="reqflo-ray-") as name:
+        folder = Path(name)
+        packed = pack(folder, submission, ship_data=ship_data)
+        digest = packed.digest
+        for _ in range(_ATTEMPTS):
+            earlier = jobs.attempts(run_id)
+            last = earlier[-1] if earlier else None
+            if last and (not last.state.has_ended or _is_done(jobs, last, submission.order.reports)):
+                _need_same_digest(last, digest)
+                return Started(job=last, attached=True)
+            attempt = last.attempt + 1 if last else 1
+            # False: somebody else was quicker with the same attempt. It is the last one now.
+            if jobs.submit(run_id, attempt, entrypoint=ENTRYPOINT, folder=folder, digest=digest):
+                return Started(job=jobs.attempts(run_id)[-1], attached=False)
+    raise ClusterError(f"no attempt at run `{run_id}` could be started", code="job_refused")
+
+
+def outcome_of(jobs: Jobs, job: Job) -> JobOutcome | None:
+    """What the run said at the end of a job that has ended; None if it could not. Raises `ClusterError`."""
+    return _read(jobs, job).outcome
+
+
+def _read(jobs: Jobs, job: Job) -> JobLog:
+    log = JobLog()
+    log.take(jobs.log(job), offset=0)
+    return log
+
+
+def _is_done(jobs: Jobs, job: Job, reports: Sequence[str]) -> bool:
+    """Whether the run is complete, by what its job said at the end, and has sent these reports or said why not."""
+    try:
+        log = _read(jobs, job)
+    except ClusterError as problem:
+        if problem.code == "job_refused":  # the log is lost with its node; the store still knows
+            return False
+        raise
+    if log.outcome is None or not log.outcome.complete:
+        return False
+    return set(reports) <= {*log.outcome.omitted, *log.reports()}
+
+
+def _need_same_digest(job: Job, digest: str) -> None:
+    if job.digest != digest:
+        raise RunConflictError(
+            f"run `{job.run_id}` is on the cluster, with other inputs",
+            code="run_differs",
+            hint=f"`reqflo-ray logs {job.run_id}` shows it; choose another --run-id for a new run",
+        )
+
+
+def follow(jobs: Jobs, job: Job, show: Callable[[str], None], notice: Callable[[str], None]) -> Followed:
+    """Follow a job to its end. The first signal (SIGINT, SIGTERM, SIGHUP) asks it to stop and waits; a SIGINT
+    after that leaves it.
+
+    Args:
+        show: takes the lines of the log, each once.
+        notice: takes what we have to say ourselves.
+
+    Raises:
+        ClusterError: the cluster did not answer for five minutes; the job may go on.
+        InterruptedRunError: a SIGINT after another signal; the job may go on.
+    """
+    return _Follower(jobs, job, show, notice).run()
+
+
+def printed(jobs: Jobs, job: Job, *, until_it_ends: bool) -> Iterator[str]:
+    """The lines of a job's log that are for people. Raises `ClusterError`."""
+    log = JobLog()
+    while True:
+        job = jobs.look(job)
+        yield from log.take(jobs.log(job), offset=0)
+        if job.state.has_ended or not until_it_ends:
+            yield from log.end()
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def stop_and_wait(jobs: Jobs, job: Job) -> Job:
+    """Ask a job to stop, and return it when it has ended. Raises `ClusterError`."""
+    jobs.stop(job)
+    while not (job := jobs.look(job)).state.has_ended:
+        time.sleep(_POLL_SECONDS)
+    return job
+
+
+class _Follower:
+    def __init__(self, jobs: Jobs, job: Job, show: Callable[[str], None], notice: Callable[[str], None]) -> None:
+        self._jobs = jobs
+        self._job = job
+        self._show = show
+        self._notice = notice
+        self._log = JobLog()
+        self._received: list[int] = []  # signals
+        self._heeded = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._asked_to_stop = False
+        self._answered_at = time.monotonic()
+        self._lost = False
+
+    def run(self) -> Followed:
+        try:
+            # From before there is a loop, so that no signal falls between.
+            with handling_signals(self._heed):
+                asyncio.run(self._until_ended())
+        except asyncio.CancelledError:
+            raise self._left() from None
+        for line in self._log.end():
+            self._show(line)
+        return self._judged()
+
+    async def _until_ended(self) -> None:
+        self._following, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+        while True:
+            self._reading = asyncio.create_task(self._read_for_a_while())
+            self._heed_signals()
+            await asyncio.wait({self._reading})
+            await self._stop_if_asked()
+            if await self._has_ended():
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _heed(self, number: int) -> bool:
+        # It strikes between any two instructions, in the middle of a print too: it only takes note.
+        if self._received and number != signal.SIGINT:
+            return True
+        self._received.append(number)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._heed_signals)
+        return len(self._received) <= 2
+
+    def _heed_signals(self) -> None:
+        if self._received and not self._heeded:
+            self._heeded = True
+            self._notice("stopping the run on the cluster; once more leaves it there")
+            if self._reading is not None:
+                self._reading.cancel()
+        elif len(self._received) > 1 and self._following is not None:
+            self._following.cancel()
+
+    async def _read_for_a_while(self) -> None:
+        """Show the log until it ends, falls silent, or the connection drops; `_has_ended` finds out what that means."""
+        offset = 0
+        async with aclosing(self._jobs.follow_log(self._job)) as pieces:
+            with suppress(StopAsyncIteration, TimeoutError, ClusterError):
+                while True:
+                    piece = await asyncio.wait_for(anext(pieces), _SILENT_SECONDS)
+                    self._take(piece, offset)
+                    offset += len(piece)
+
+    async def _stop_if_asked(self) -> None:
+        if self._received and not self._asked_to_stop:
+            with suppress(ClusterError):
+                await asyncio.to_thread(self._jobs.stop, self._job)
+                self._asked_to_stop = True
+
+    async def _has_ended(self) -> bool:
+        """Whether the job is over, with its whole log read.
+
+        Raises:
+            ClusterError: nobody has answered for too long.
+        """
+        try:
+            self._job = await asyncio.to_thread(self._jobs.look, self._job)
+            if not self._job.state.has_ended:
+                self._answered()
+                return False
+            with suppress(ClusterError):  # the log is lost with its node; how the job ended is not
+                self._take(await asyncio.to_thread(self._jobs.log, self._job), 0)
+            return True
+        except ClusterError as problem:
+            if time.monotonic() - self._answered_at > _PATIENCE_SECONDS or problem.code == "cluster_authentication":
+                raise
+            if not self._lost:
+                self._lost = True
+                self._notice("the connection to the cluster is lost; the run goes on, trying again")
+            return False
+
+    def _answered(self) -> None:
+        self._answered_at = time.monotonic()
+        if self._lost:
+            self._lost = False
+            self._notice("the cluster answers again")
+
+    def _take(self, piece: str, offset: int) -> None:
+        for line in self._log.take(piece, offset=offset):
+            self._show(line)
+
+    def _judged(self) -> Followed:
+        job, outcome = self._job, self._log.outcome
+        code = exit_code_of(job, outcome)
+        if self._received and job.state is JobState.STOPPED and not (outcome and outcome.complete):
+            code = 128 + self._received[0]
+        reason = "" if outcome else job.message
+        return Followed(job=job, exit_code=code, outcome=outcome, reports=self._log.reports(), reason=reason)
+
+    def _left(self) -> InterruptedRunError:
+        run_id = self._job.run_id
+        told = "which was asked to stop it" if self._asked_to_stop else "which may not have been asked to stop it"
+        return InterruptedRunError(
+            f"left run `{run_id}` on the cluster, {told}",
+            code="left_running",
+            hint=f"`reqflo-ray status {run_id}` tells how it is, `reqflo-ray stop {run_id}` stops it",
+            exit_code=128 + self._received[0],
+        )
+
+
+def exit_code_of(job: Job, outcome: JobOutcome | None) -> int:
+    """The exit code of the run that `job`, which has ended, carried out: as the run itself exits."""
+    if outcome is not None and (outcome.complete or job.state is not JobState.FAILED):
+        return outcome.exit_code
+    if job.state is JobState.STOPPED:
+        return _STOPPED
+    if job.exit_code in _KNOWN_CODES or (outcome is not None and job.exit_code in _NEED_AN_OUTCOME):
+        return job.exit_code
+    return _UNKNOWN

@@ -1,0 +1,171 @@
+"""Rows as test cases, for the formats that CI systems read: which are listed, what they are called, why one failed.
+
+A listing is bounded: CI systems refuse or drop large files. It knows no format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from reqflo_ray._internal.reports.source import Line, ReportedRun
+from reqflo_ray._internal.reports.text import one_line, shorten, visible
+
+# Up to here every row is a test case; of a larger run only those that did not pass are, and so many at most.
+MOST_CASES: Final = 5_000
+_CASES_AT_A_TIME: Final = 500
+_LONGEST_NAME: Final = 200
+_LONGEST_REASON: Final = 3_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A row as a test case. `name` is unique within the run, and the same in every run of the row. `message` is one
+    line, `reason` all that is told of why it did not pass; both are "" when it did. `place` is file and line."""
+
+    name: str
+    status: str
+    kind: str
+    message: str
+    reason: str
+    duration_ms: float
+    place: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remainder:
+    """What is not listed, and would be missed: told as one more test case. `status` is that of a row."""
+
+    name: str
+    status: str
+    message: str
+
+
+def suite_name(run: ReportedRun) -> str:
+    """What the test cases of a run belong to: `workspace.journey`."""
+    return one_line(".".join(filter(None, (run.record.workspace, run.record.journey))), _LONGEST_NAME)
+
+
+def cases(run: ReportedRun) -> Iterator[Case]:
+    """The rows that are listed, in order."""
+    small = run.rows_readable <= MOST_CASES
+    rows = iter(run.rows(MOST_CASES) if small else run.failures(MOST_CASES))
+    while some := list(islice(rows, _CASES_AT_A_TIME)):
+        steps = run.steps_of([row for row in some if row["status"] != "passed"])
+        for row in some:
+            yield _case(run, row, steps.get(row["row_index"], []))
+
+
+def remainders(run: ReportedRun, listed: int, listed_not_passed: int) -> Iterator[Remainder]:
+    """What the cases that were `listed` leave out."""
+    not_passed = run.rows_not_passed - listed_not_passed
+    passed = run.rows_readable - listed - not_passed
+    if passed:
+        yield Remainder(name="(passed rows, not listed)", status="passed", message=f"{passed} more rows passed")
+    if not_passed:
+        yield Remainder(
+            name="(rows that did not pass, not listed)",
+            status="failed",
+            message=f"{not_passed} more rows did not pass; {run.query_command()}",
+        )
+    for problem in run.problems:
+        yield Remainder(name="(results that are left out)", status="error", message=one_line(problem.message, 1000))
+    if not run.is_finished:
+        yield from _journaled(run)
+        planned = "an unknown number of" if run.rows_planned is None else str(run.rows_planned)
+        done = run.rows_readable
+        yield Remainder(
+            name="(unfinished run)",
+            status="error",
+            message=f"{done} of {planned} rows have a result; `reqflo-ray resume {run.run_id}` goes on",
+        )
+
+
+def _journaled(run: ReportedRun) -> Iterator[Remainder]:
+    """Rows that did not pass and have no result yet; those that the verdict names, and how many more."""
+    for failure in run.journaled_failures:
+        name = one_line(failure.row_key, _LONGEST_NAME) or f"row {failure.row_index}"
+        told = ": ".join(filter(None, (failure.step, failure.code, failure.message)))
+        yield Remainder(name=f"{name} (not committed)", status=failure.status.value, message=one_line(told))
+    counts = run.verdict.counts
+    # Of rows that are left out it is not known whether they passed; that they are is told besides.
+    more = counts.rows - counts.passed - run.rows_not_passed - len(run.journaled_failures) - run.rows_unreadable
+    if more > 0:
+        yield Remainder(
+            name="(rows that did not pass, not committed)",
+            status="failed",
+            message=f"{more} more rows did not pass; `reqflo-ray resume {run.run_id}` brings them to the results",
+        )
+
+
+def step_line(step: Line) -> str:
+    """One attempt of a step on one line: `create: failed  201  12.3 ms  POST http://…`."""
+    words = [f"{one_line(step['step_id'], 100)}: {step['status']}"]
+    if step["attempt"] and step["attempt"] > 1:
+        words.append(f"attempt {step['attempt']}")
+    if step["http_response_status_code"] is not None:
+        words.append(str(step["http_response_status_code"]))
+    if step["duration_ms"] is not None:
+        words.append(f"{step['duration_ms']:.1f} ms")
+    if step["http_request_method"]:
+        words.append(f"{one_line(step['http_request_method'], 20)} {one_line(step['url_full'])}")
+    return "  ".join(words)
+
+
+def step_error(step: Line) -> str:
+    """What went wrong in an attempt, as it is; "" where its assertions tell."""
+    if any(each["status"] == "failed" for each in step["assertions"] or ()):
+        return ""
+    return ": ".join(filter(None, (step["error_code"], step["error_message"])))
+
+
+def assertion_line(assertion: Line) -> str:
+    """One assertion on one line: `passed: json_path $.id exists`, `failed: status_code: expected 500 to equal 201`."""
+    words = [one_line(assertion[name]) for name in ("type", "path", "operator", "expected") if assertion[name]]
+    soft = " (soft)" if assertion["soft"] else ""
+    return f"{assertion['status']}{soft}: {one_line(assertion['message']) or ' '.join(words)}"
+
+
+def failure_message(row: Line) -> str:
+    """Why a row did not pass, on one line."""
+    at = f" at step {one_line(row['failed_step'], 100)}" if row["failed_step"] else ""
+    why = f": {one_line(row['error_message'])}" if row["error_message"] else ""
+    return f"{one_line(row['error_code'], 100) or row['status']}{at}{why}"
+
+
+def _case(run: ReportedRun, row: Line, steps: list[Line]) -> Case:
+    passed = row["status"] == "passed"
+    return Case(
+        name=_name(run, row),
+        status=row["status"],
+        kind=one_line(row["error_code"], 100) or row["status"],
+        message="" if passed else failure_message(row),
+        reason="" if passed else shorten("\n".join(_reason(run, row, steps)), _LONGEST_REASON),
+        duration_ms=row["duration_ms"] or 0.0,
+        place=run.source_of(row["failed_step"]),
+    )
+
+
+def _reason(run: ReportedRun, row: Line, steps: list[Line]) -> Iterator[str]:
+    # First of all what does not depend on how much room there is.
+    yield failure_message(row)
+    yield run.show_command(row)
+    yield ""
+    for step in steps:
+        yield step_line(step)
+        if error := step_error(step):
+            yield f"  {one_line(error)}"
+        yield from (f"  {assertion_line(each)}" for each in step["assertions"] or () if each["status"] != "passed")
+
+
+def _name(run: ReportedRun, row: Line) -> str:
+    journey = one_line(run.record.journey, 80)
+    key = row["row_key"]
+    if not key:
+        return f"{journey} [row {row['row_index']}]" if run.record.dataset else journey
+    shown = shorten(visible(key[:_LONGEST_NAME]), _LONGEST_NAME - len(journey) - 30)
+    # Two keys may look alike when they are shown; their numbers differ.
+    number = "" if shown == key else f" #{row['row_index']}"
+    return f"{journey} [{shown}]{number}"

@@ -1,0 +1,144 @@
+"""The report formats by name, and writing what was asked for: each file whole or not at all, and one that cannot be
+written does not keep the others from it. Reports are made from the store at any time; nothing in it changes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from reqflo_ray._internal.analysis.session import open_session
+from reqflo_ray._internal.errors import QueryError, ReqfloError, StoreError, UsageError
+from reqflo_ray._internal.model.plan import Damaged
+from reqflo_ray._internal.model.results import Verdict
+from reqflo_ray._internal.reports import ctrf, html, junit, markdown, result_document
+from reqflo_ray._internal.reports.output_file import whole_file
+from reqflo_ray._internal.reports.output_place import OutputPlace, find_place
+from reqflo_ray._internal.reports.refusal import Refusal
+from reqflo_ray._internal.reports.source import ReportedRun
+from reqflo_ray._internal.runs.upkeep.history import resolve_run
+from reqflo_ray._internal.storage.protocol import Storage
+
+Writer = Callable[[ReportedRun, BinaryIO], None]
+RefusalWriter = Callable[[Refusal, BinaryIO], None]
+
+FORMATS: Final[Mapping[str, Writer]] = {
+    "junit": junit.write,
+    "html": html.write,
+    "markdown": markdown.write,
+    "json": result_document.write,
+    "ctrf": ctrf.write,
+}
+_REFUSALS: Final[Mapping[str, RefusalWriter]] = {
+    "junit": junit.write_refusal,
+    "html": html.write_refusal,
+    "markdown": markdown.write_refusal,
+    "json": result_document.write_refusal,
+    "ctrf": ctrf.write_refusal,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that is asked for: the name of its format, and the file that it goes to."""
+
+    format: str
+    path: Path
+
+
+def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
+    """Refuse, before any work is done for them, reports that could not be written afterwards.
+
+    Raises:
+        UsageError: `unknown_format`, `output_not_writable`, or `repeated_path`.
+    """
+    asked = tuple(reports)
+    found = list[OutputPlace]()
+    for report in asked:
+        if report.format not in FORMATS:
+            close = difflib.get_close_matches(report.format, FORMATS, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(FORMATS)}"
+            raise UsageError(f"there is no report format `{report.format}`", code="unknown_format", hint=hint)
+        place = find_place(report.path)
+        if any(map(place.excludes, found)):
+            raise UsageError(
+                f"`{report.path}` is named for two files", code="repeated_path", hint="give each a name of its own"
+            )
+        found.append(place)
+    return asked
+
+
+def write_reports(
+    storage: Storage,
+    run: str,
+    reports: Iterable[Report],
+    said: Verdict | None = None,
+    damaged: Damaged = Damaged.REFUSE,
+) -> None:
+    """Write reports of a run of the store, finished or not: of an unfinished one, what is committed, marked so.
+
+    Args:
+        run: the run's id, a unique beginning of it, or `latest`.
+        said: see `ReportedRun.of`.
+        damaged: what becomes of them if files of results are not what was written; without these they say so.
+
+    Raises:
+        UsageError: there is no such run, or see `check_reports`.
+        IntegrityError: `damaged_file`, or `results_differ`: the results are not those that were counted.
+        StoreError: the run cannot be read.
+        ReqfloError: a report could not be written; if it is more than one, each is a problem of it.
+    """
+    asked = check_reports(reports)
+    folder = resolve_run(storage, run)
+    failed: list[ReqfloError] = []
+    try:
+        with open_session(storage, [folder.run_id], damaged=damaged) as session:
+            reported = ReportedRun.of(folder, session, said)
+            for report in asked:
+                if problem := _failure_of(report, reported):
+                    failed.append(problem)
+    except QueryError as problem:
+        raise _unreadable(folder.run_id, problem) from None
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise ReqfloError.of(tuple(problem for error in failed for problem in error.all_problems()))
+
+
+def write_refusal(report: Report, refusal: Refusal) -> None:
+    """Write, in the place of a report, that there is none and why; no reader takes it for a run that passed.
+
+    Raises:
+        UsageError, ReqfloError: see `whole_file`.
+    """
+    with whole_file(report.path) as file:
+        _REFUSALS[report.format](refusal, file)
+
+
+def _failure_of(report: Report, run: ReportedRun) -> ReqfloError | None:
+    """Write one report; returns what kept it from being written."""
+    try:
+        with whole_file(report.path) as file:
+            FORMATS[report.format](run, file)
+    except QueryError as problem:
+        return _unreadable(run.run_id, problem)
+    except ReqfloError as problem:
+        return problem
+    except Exception as problem:
+        # One that breaks is named and keeps no other away. The text of its exception may quote anything.
+        return ReqfloError(
+            f"the {report.format} report could not be made: {type(problem).__name__}",
+            code="report_failed",
+            hint="this is a bug in reqflo-ray; the run itself is not touched by it",
+        )
+    return None
+
+
+def _unreadable(run_id: str, problem: QueryError) -> StoreError:
+    return StoreError(
+        f"the results of run `{run_id}` cannot be read: {problem.message}",
+        code="unreadable_results",
+        hint=f"`reqflo-ray verify {run_id}` says what is damaged",
+    )

@@ -1,0 +1,144 @@
+"""One HTML file that needs nothing else: summary, statistics of steps, and the first failures with their evidence.
+
+It has no script, and a content security policy that lets nothing but its own style in. Every value that the template
+shows is made visible and then escaped, here and not in the template, so that no place can be forgotten.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from reqflo_ray._internal.reports import overview
+from reqflo_ray._internal.reports.cases import assertion_line, failure_message, step_error, step_line
+from reqflo_ray._internal.reports.refusal import Refusal
+from reqflo_ray._internal.reports.source import Line, ReportedRun
+from reqflo_ray._internal.reports.text import shorten, visible
+
+_TEMPLATES: Final = Path(__file__).with_name("templates")
+_MOST_FAILURES: Final = 200
+_ROWS_AT_A_TIME: Final = 20
+_MOST_STEPS: Final = 200
+_MOST_KINDS: Final = 50
+_MOST_HEADERS: Final = 50
+_LONGEST_HEADER: Final = 300
+_LONGEST: Final = 2_100
+# Of evidence: browsers are slow with more, and failures of the same kind look alike.
+_MOST_CHARACTERS: Final = 4_000_000
+
+
+def write(run: ReportedRun, file: BinaryIO) -> None:
+    """Write the report of `run` to `file`."""
+    _write_page(
+        file,
+        "report.html",
+        run=run,
+        headline=overview.headline(run),
+        status=run.verdict.status.value if run.is_complete else "incomplete",
+        counts=overview.counts(run),
+        facts=overview.facts(run),
+        problems=run.problems,
+        kinds=run.failure_kinds(_MOST_KINDS),
+        steps=run.step_statistics(_MOST_STEPS),
+        failures=_failures(run),
+    )
+
+
+def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
+    """Write to `file` a page that says that there is no result, and why."""
+    _write_page(
+        file,
+        "refusal.html",
+        subject=refusal.subject or "reqflo-ray",
+        headline=refusal.headline,
+        exit_code=refusal.exit_code,
+        instant=refusal.instant,
+        reasons=list(refusal.lines()),
+    )
+
+
+def _write_page(file: BinaryIO, template: str, **values: Any) -> None:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = environment.get_template(template).generate(
+        style=_OwnText(style),
+        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        **values,
+    )
+    file.writelines(piece.encode() for piece in page)
+
+
+class _OwnText(str):
+    """Text of this package, such as its style, that is HTML as it stands."""
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def _shown(value: Any) -> Any:
+    """What the template shows of a value, before it is escaped."""
+    if isinstance(value, _OwnText):
+        return value
+    if value is None:
+        return ""
+    return shorten(visible(value[: _LONGEST + 1], multiline=True), _LONGEST) if isinstance(value, str) else value
+
+
+def _failures(run: ReportedRun) -> Iterator[dict[str, Any]]:
+    """The first rows that did not pass, with their steps, as far as there is room."""
+    failures, room = run.failures(_MOST_FAILURES), _MOST_CHARACTERS
+    for first in range(0, len(failures), _ROWS_AT_A_TIME):
+        some = failures[first : first + _ROWS_AT_A_TIME]
+        steps = run.steps_of(some, evidence=True)
+        for row in some:
+            shown = [_step(step) for step in steps[row["row_index"]]]
+            room -= len(row["inputs"] or "") + sum(_size(step) for step in shown)
+            if room < 0:
+                return
+            yield {
+                "row": row,
+                "why": failure_message(row),
+                "command": run.show_command(row),
+                "steps": shown,
+            }
+
+
+def _step(step: Line) -> dict[str, Any]:
+    return {
+        "status": step["status"],
+        "line": step_line(step),
+        "error": step_error(step),
+        "assertions": [(each["status"], assertion_line(each)) for each in step["assertions"] or ()],
+        "events": [f"{event['kind']}: {event['text']}" for event in step["events"] or ()],
+        "sides": [side for name in ("request", "response") if (side := _side(step, name))],
+    }
+
+
+def _side(step: Line, name: str) -> dict[str, Any] | None:
+    headers, body, size = step[f"{name}_headers"], step[f"{name}_body"], step[f"{name}_body_bytes"]
+    if not headers and not size:
+        return None
+    lines = [shorten(f"{key}: {value}", _LONGEST_HEADER) for key, value in (headers or ())[:_MOST_HEADERS]]
+    return {"name": name, "headers": "\n".join(lines), "body": body, "bytes": size}
+
+
+def _size(step: dict[str, Any]) -> int:
+    return (
+        len(step["line"] + step["error"])
+        + sum(len(line) for _, line in step["assertions"])
+        + sum(map(len, step["events"]))
+        + sum(len(side["headers"]) + len(side["body"] or "") for side in step["sides"])
+    )

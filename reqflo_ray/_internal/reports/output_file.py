@@ -1,0 +1,232 @@
+"""Writes the files that a person names (`--output`, `--report`): whole or not at all, and what lies there stays what it
+is. Knows nothing of what is written.
+
+A regular file is replaced at once by a new one with its mode, owner and attributes. What cannot be replaced so (a link,
+a file with several names, one that is mounted or whose folder is closed) is written in place, and a FIFO, a device and
+`/dev/stdout` are written to.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from reqflo_ray._internal.errors import ReqfloError
+from reqflo_ray._internal.reports.output_place import Kind, OutputPlace, find_place, may
+
+# The code of a file that could not be written although it looked as if it could be.
+NOT_WRITTEN: Final = "output_not_written"
+# A shell waits for the reader of a FIFO for ever, and so would a CI job.
+_FIFO_SECONDS: Final = 10.0
+_CURE: Final = "make room or choose another place"
+_CURES: Final = {Kind.FIFO: "start its reader first"}
+_PIECE: Final = 2**20
+_IN_MEMORY: Final = 16 * 2**20
+_NO_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to. What is written goes to `path` when the block has ended, and nothing of it if that raises;
+    missing folders are made. A regular file keeps what it holds if there is no room for the new.
+
+    Raises:
+        UsageError: `output_not_writable`, before the body runs.
+        ReqfloError: `output_not_written` when the system refuses a write (a full disk, a reader that has gone); exit
+            code 3.
+    """
+    place = find_place(path)
+    try:
+        if _can_be_replaced(place):
+            yield from _beside(place)
+        else:
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY) as made:
+                yield made  # type: ignore[misc]
+                _write_to(place, made)  # type: ignore[arg-type]
+    except OSError as problem:
+        raise ReqfloError(
+            f"`{path}` could not be written: {problem.strerror or type(problem).__name__}",
+            code=NOT_WRITTEN,
+            hint=f"{_CURES.get(place.kind, _CURE)}; what the runs hold is not touched by this",
+        ) from None
+
+
+def _can_be_replaced(place: OutputPlace) -> bool:
+    if place.kind is Kind.NEW:
+        return True
+    return (
+        place.kind is Kind.FILE
+        and place.status is not None
+        and place.status.st_nlink == 1
+        and not place.path.is_symlink()
+        and may(place.real.parent, os.W_OK | os.X_OK)
+    )
+
+
+def _beside(place: OutputPlace) -> Iterator[BinaryIO]:
+    """A new file in the same folder that takes the place of what is there, or is copied into it if it cannot."""
+    folder, before = place.real.parent, place.status
+    folder.mkdir(parents=True, exist_ok=True)
+    # Not `mkstemp`: the system gives a new file the mode that the user and the folder want. Short, for long names.
+    temporary = folder / f".reqflo-{os.getpid()}-{os.urandom(6).hex()}"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, 0o666 if before is None else 0o600)
+    try:
+        with open(descriptor, "w+b") as made:
+            yield made
+            made.flush()
+            if before is None or _made_alike(descriptor, place.real, before):
+                try:
+                    os.replace(temporary, place.real)
+                    return
+                except OSError:
+                    if before is None:
+                        raise  # a file that is mounted can only be written in place
+            _write_to(place, made)
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
+def _made_alike(descriptor: int, old: Path, status: os.stat_result) -> bool:
+    """Give a new file owner, attributes (access lists, labels) and mode of the old one; whether that could be done."""
+    try:
+        mine = os.fstat(descriptor)
+        if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+        if hasattr(os, "listxattr"):
+            kept, given = os.listxattr(old), os.listxattr(descriptor)
+            for name in given:
+                if name not in kept:
+                    os.removexattr(descriptor, name)
+            for name in kept:
+                value = os.getxattr(old, name)
+                if name not in given or os.getxattr(descriptor, name) != value:
+                    os.setxattr(descriptor, name, value)
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    except OSError:
+        return False
+    return True
+
+
+def _write_to(place: OutputPlace, made: BinaryIO) -> None:
+    """Write what was made to what is there."""
+    match place.kind:
+        case Kind.DESCRIPTOR:
+            _copy(made, place.descriptor)
+        case Kind.SUMMARY:
+            _append(made, place)
+        case Kind.FIFO:
+            _feed(made, place.path)
+        case Kind.DEVICE:
+            with _opened(place.path, os.O_WRONLY) as descriptor:
+                _copy(made, descriptor)
+        case Kind.FILE | Kind.NEW:
+            _overwrite(made, place.path)
+
+
+def _overwrite(made: BinaryIO, path: Path) -> None:
+    size = made.seek(0, os.SEEK_END)
+    with _opened(path, os.O_WRONLY) as descriptor:
+        before = os.fstat(descriptor).st_size
+        try:
+            _reserve(descriptor, size)
+        except OSError:
+            os.ftruncate(descriptor, before)  # as it was
+            raise
+        try:
+            _copy(made, descriptor)
+        finally:
+            # If that failed: no end of what was there behind the beginning of what is.
+            os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR))
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Let there be room for so many bytes, before the first of those that are there is written over."""
+    if not size or not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as problem:
+        if problem.errno not in _NO_RESERVE:
+            raise
+
+
+def _append(made: BinaryIO, place: OutputPlace) -> None:
+    line_is_open = place.status is not None and not _ends_a_line(place.path, place.status.st_size)
+    with _opened(place.path, os.O_WRONLY | os.O_APPEND) as descriptor:
+        before = os.fstat(descriptor).st_size
+        try:
+            if line_is_open:
+                os.write(descriptor, b"\n")
+            _copy(made, descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+
+
+def _ends_a_line(path: Path, size: int) -> bool:
+    if not size:
+        return True
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except OSError:  # it may be written and not read
+        return False
+
+
+def _feed(made: BinaryIO, path: Path) -> None:
+    """Write to a FIFO, as fast as its reader reads; if there is none for a while, nobody reads it."""
+    deadline = time.monotonic() + _FIFO_SECONDS
+    while True:
+        try:
+            opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            break
+        except OSError as problem:
+            if problem.errno != errno.ENXIO:
+                raise
+            if time.monotonic() >= deadline:
+                message = f"nobody has opened the FIFO for reading within {_FIFO_SECONDS:g} s"
+                raise OSError(errno.ENXIO, message) from None
+        time.sleep(0.01)
+    try:
+        _copy(made, opened)
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    # A terminal that is written to must not become the one that signals come from.
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _copy(made: BinaryIO, descriptor: int) -> None:
+    made.seek(0)
+    while piece := made.read(_PIECE):
+        left = memoryview(piece)
+        while left:
+            try:
+                left = left[os.write(descriptor, left) :]
+            except BlockingIOError:
+                _await_reader(descriptor)
+
+
+def _await_reader(descriptor: int) -> None:
+    ready = select.poll()
+    ready.register(descriptor, select.POLLOUT)
+    if not ready.poll(_FIFO_SECONDS * 1000):
+        raise OSError(errno.ETIMEDOUT, f"its reader has read nothing for {_FIFO_SECONDS:g} s")

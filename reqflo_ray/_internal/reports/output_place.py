@@ -1,0 +1,191 @@
+"""Where a file that a person names would be written, and whether that can be done. It only looks: nothing is opened,
+made or changed. It must not know what is written, nor what a run reads."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from reqflo_ray._internal.errors import UsageError
+
+# What a file is known by, however its path is written: device and inode; the path without links of one that is not
+# there yet.
+Identity: TypeAlias = tuple[int, int] | str
+
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_DESCRIPTORS: Final = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
+_MOST_LINKS: Final = 40
+_LONGEST_NAME: Final = 255
+
+
+class Kind(Enum):
+    """What lies where a file is to be written, and so how it is written."""
+
+    NEW = "nothing"
+    FILE = "a regular file"
+    SUMMARY = "the summary of a CI step, to which every step adds"
+    DESCRIPTOR = "what this process was given as an open file"
+    FIFO = "a FIFO"
+    DEVICE = "a character device"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPlace:
+    """A place that can be written, as far as that can be seen. `real` is `path` without links, `status` what lies
+    there, if anything does; `descriptor` is that of `Kind.DESCRIPTOR`."""
+
+    path: Path
+    real: Path
+    kind: Kind
+    status: os.stat_result | None = None
+    descriptor: int = -1
+
+    @property
+    def identity(self) -> Identity:
+        """Two names of one file have one identity."""
+        return str(self.real) if self.status is None else identity_of(self.status)
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether a regular file lies there, which would be written over or added to."""
+        return self.status is not None and self.kind in (Kind.FILE, Kind.SUMMARY)
+
+    def excludes(self, other: OutputPlace) -> bool:
+        """Whether not both can be written: they are one file, or one would be a folder on the way to the other. A
+        device takes whatever it is given."""
+        if self.identity == other.identity:
+            return self.kind is not Kind.DEVICE
+        return self.real in other.real.parents or other.real in self.real.parents
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """The identity of what `os.stat` has told of."""
+    return status.st_dev, status.st_ino
+
+
+def find_place(path: Path) -> OutputPlace:
+    """What lies at `path`; `~` is a home folder, as in a shell. Folders that are missing can be made later.
+
+    Raises:
+        UsageError: `output_not_writable`: it could not be written.
+    """
+    named = str(path)
+    try:
+        if _ADDRESS.match(named) and not os.path.lexists(named.partition("/")[0]):
+            raise _refused(path, "it is an address", "name a file of this machine, and copy it from there")
+        path = Path(os.path.expanduser(named))
+        number = _descriptor_of(path)
+        if number is not None:
+            return _descriptor_place(path, number)
+        return _place(path)
+    except ValueError:
+        raise _refused(path, "its name holds a NUL", "choose another name") from None
+    except OSError as problem:
+        raise _refused(path, _reason(path, problem), "choose another place") from None
+
+
+def _place(path: Path) -> OutputPlace:
+    real = Path(os.path.realpath(path))
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        _need_room_for_new(path, real)
+        return OutputPlace(path=path, real=real, kind=Kind.NEW)
+    mode = status.st_mode
+    if stat.S_ISDIR(mode):
+        raise _refused(path, "it is a folder", "name a file in it")
+    if stat.S_ISSOCK(mode):
+        raise _refused(path, "it is a socket, which only a program that connects to it can write to", "name a file")
+    if stat.S_ISBLK(mode):
+        raise _refused(path, "it is a disk or another block device", "name a file")
+    if not may(path, os.W_OK):
+        raise _refused(path, "it is not writable", "choose another place, or make it writable")
+    if stat.S_ISREG(mode):
+        kind = Kind.SUMMARY if _is_summary(status) else Kind.FILE
+    else:
+        kind = Kind.FIFO if stat.S_ISFIFO(mode) else Kind.DEVICE
+    return OutputPlace(path=path, real=real, kind=kind, status=status)
+
+
+def _need_room_for_new(path: Path, real: Path) -> None:
+    """Refuse a file that is not there if it, or a folder on the way to it, could not be made."""
+    folder, missing = real.parent, [real.name]
+    while not os.path.lexists(folder):
+        missing.append(folder.name)
+        folder = folder.parent
+    if not folder.is_dir():
+        raise _refused(path, f"`{folder}` is no folder", "choose another place")
+    longest = _longest_name(folder)
+    if any(len(os.fsencode(name)) > longest for name in missing):
+        raise _refused(path, f"a name in it is longer than {longest} bytes", "choose a shorter name")
+    if not may(folder, os.W_OK | os.X_OK):
+        raise _refused(path, f"the folder `{folder}` is not writable", "choose another place")
+
+
+def _longest_name(folder: Path) -> int:
+    try:
+        found = os.pathconf(folder, "PC_NAME_MAX")
+    except OSError:
+        return _LONGEST_NAME
+    return found if found > 0 else _LONGEST_NAME
+
+
+def _descriptor_of(path: Path) -> int | None:
+    """The number of the open file of this process that `path` leads to, as `/dev/stdout` and `/dev/fd/63` do."""
+    mine = {os.path.realpath(folder) for folder in _DESCRIPTORS}
+    for _ in range(_MOST_LINKS):
+        folder = os.path.realpath(path.parent)
+        if folder in mine and path.name.isdecimal():
+            return int(path.name)
+        full = Path(folder, path.name)
+        if not full.is_symlink():
+            return None
+        path = Path(folder, os.readlink(full))
+    return None
+
+
+def _descriptor_place(path: Path, number: int) -> OutputPlace:
+    # To open its name would begin a regular file anew at its first byte, and fails for sockets, and for pipes of
+    # another user: it is written to as it is. Only what we were given: not a journal that has got this number.
+    try:
+        status = os.fstat(number)
+        given = os.get_inheritable(number)
+        writable = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    except (OSError, OverflowError):
+        given = writable = False
+    if not given:
+        raise _refused(path, f"descriptor {number} is not open", "open it for this command, or name a file")
+    if not writable:
+        raise _refused(path, f"descriptor {number} is open for reading only", "name a file")
+    return OutputPlace(path=path, real=path, kind=Kind.DESCRIPTOR, status=status, descriptor=number)
+
+
+def _is_summary(status: os.stat_result) -> bool:
+    """Whether this is the file that GitHub gives to a step for its part of the job's summary."""
+    try:
+        return os.path.samestat(os.stat(os.environ.get("GITHUB_STEP_SUMMARY") or ""), status)
+    except OSError:
+        return False
+
+
+def may(path: Path, mode: int) -> bool:
+    """Whether this process may do with `path` what `os.W_OK` and the like say."""
+    # Also False on a file system that is read-only, and for what is immutable, for root too.
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _reason(path: Path, problem: OSError) -> str:
+    if isinstance(problem, NotADirectoryError):
+        folder = next((each for each in path.parents if each.exists() and not each.is_dir()), path.parent)
+        return f"`{folder}` is no folder"
+    return (problem.strerror or type(problem).__name__).lower()
+
+
+def _refused(path: Path, reason: str, hint: str) -> UsageError:
+    return UsageError(f"`{path}` cannot be written: {reason}", code="output_not_writable", hint=hint)

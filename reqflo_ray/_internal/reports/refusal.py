@@ -1,0 +1,59 @@
+"""What a report says of a command that ended without a result, such as a run that was refused: it takes the place of an
+earlier report, which would be taken for that of this run. Plain values; it knows no format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from reqflo_ray._internal.errors import Problem, ReqfloError, Severity
+from reqflo_ray._internal.reports.text import one_line
+
+_MOST_PROBLEMS: Final = 50
+_LONGEST: Final = 1_000
+
+# What stands where a row, a test case or a status would.
+CASE: Final = "(no result)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a command that was asked for reports has none. `subject` is the journey or run that it named, if any; `at`
+    is when it ended."""
+
+    subject: str
+    exit_code: int
+    problems: tuple[Problem, ...]
+    at: datetime
+
+    @classmethod
+    def of(cls, error: ReqfloError, subject: str = "") -> Refusal:
+        """What `error` says, warnings left out."""
+        found = error.all_problems()
+        problems = tuple(problem for problem in found if problem.severity is Severity.ERROR) or found
+        return cls(subject=one_line(subject, 200), exit_code=error.exit_code, problems=problems, at=datetime.now(UTC))
+
+    @property
+    def headline(self) -> str:
+        """On one line that there is no result, and the first reason."""
+        return f"no result: {one_line(self.problems[0].message)}"
+
+    @property
+    def instant(self) -> str:
+        """When it ended, in UTC."""
+        return self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def lines(self) -> Iterator[str]:
+        """All reasons, as they are told on standard error; of very many the first."""
+        for problem in self.problems[:_MOST_PROBLEMS]:
+            yield f"error[{one_line(problem.code, 100)}]: {one_line(problem.message, _LONGEST)}"
+            if problem.position is not None:
+                yield f"  --> {one_line(problem.position, _LONGEST)}"
+            if problem.cause:
+                yield f"  cause: {one_line(problem.cause, _LONGEST)}"
+            if problem.hint:
+                yield f"  hint: {one_line(problem.hint, _LONGEST)}"
+        if more := len(self.problems[_MOST_PROBLEMS:]):
+            yield f"… and {more} more"

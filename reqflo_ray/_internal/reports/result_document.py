@@ -1,0 +1,90 @@
+"""The JSON of a run, also that of `--output`: the verdict and the result of every row, streamed, so that a million rows
+fit. It is for programs: texts are as they were."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from reqflo_ray._internal.analysis.export import records
+from reqflo_ray._internal.model.results import Counts, Status, Verdict
+from reqflo_ray._internal.reports.refusal import Refusal
+from reqflo_ray._internal.reports.source import ReportedRun
+from reqflo_ray._internal.reports.text import visible
+
+SCHEMA: Final = "reqflo-ray/run-result/1"
+
+
+def write(run: ReportedRun, file: BinaryIO) -> None:
+    """Write `{"schema", "run_id", "results", "complete", "left_out", "verdict", "rows": […]}`.
+
+    Rows are objects with the columns of the `results` view, in row order; `inputs` is an object. Of a run that is not
+    finished they are those that have a result, and the verdict is that of these. `left_out` says in sentences what is
+    not there since it is damaged; then `complete` is false.
+    """
+    head = {
+        "schema": SCHEMA,
+        "run_id": run.run_id,
+        "results": f"{run.folder.storage.uri}/{run.folder.path('')}".rstrip("/"),
+        "complete": run.is_complete,
+        "left_out": [problem.message for problem in run.problems],
+        "verdict": run.verdict,
+    }
+    # The opening object stays open: rows follow as its last field.
+    file.write(_encode(head)[:-1] + b',"rows":[')
+    separator = b"\n"
+    for piece in run.every_row():
+        for values in records(piece):
+            file.write(separator + _encode(_row(dict(zip(piece.columns, values, strict=True)))))
+            separator = b",\n"
+    file.write(b"\n]}\n")
+
+
+def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
+    """Write to `file` that there is no result: the same document without rows, and with
+    `problems`, which say why.
+
+    Its verdict counts one row that is an error, so that who looks at nothing but counts is not told of success.
+    """
+    document = {
+        "schema": SCHEMA,
+        "run_id": "",
+        "results": "",
+        "complete": False,
+        "left_out": [refusal.headline],
+        "verdict": Verdict(
+            run_id="",
+            journey=refusal.subject,
+            artifact="",
+            environment="",
+            status=Status.ERROR,
+            exit_code=refusal.exit_code,
+            counts=Counts(rows=1, error=1),
+            started_at=refusal.instant,
+            finished_at=refusal.instant,
+            duration_ms=0.0,
+        ),
+        "rows": [],
+        "problems": [
+            {
+                "code": problem.code,
+                "message": visible(problem.message),
+                "place": visible(str(problem.position)) if problem.position else None,
+                "cause": visible(problem.cause),
+                "hint": visible(problem.hint),
+            }
+            for problem in refusal.problems
+        ],
+    }
+    file.write(_encode(document) + b"\n")
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    # `inputs` is JSON text in the table: raw, so that no number loses a digit on its way.
+    if inputs := row.get("inputs"):
+        row["inputs"] = msgspec.Raw(inputs.encode())
+    return row
+
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode

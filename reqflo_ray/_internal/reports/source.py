@@ -1,0 +1,252 @@
+"""A run as reports read it: its record and verdict, and the bounded questions that a report asks of its results.
+
+It reads the store through the files of the run and through SQL; it must not know any format.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final
+
+from reqflo_ray._internal.analysis.session import QueryResult, Session
+from reqflo_ray._internal.errors import IntegrityError, Problem
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
+from reqflo_ray._internal.reports.text import visible
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.rows import planned
+from reqflo_ray._internal.runs.upkeep.history import RunState
+
+Line = Mapping[str, Any]
+
+_PLAIN_KEY: Final = re.compile(r"[\w.@:+/-]{1,200}", re.ASCII)
+_EVIDENCE_CHARACTERS: Final = 2_000
+_ROWS_BY_STATUS: Final = "select status, count(*) as rows from results group by status"
+_LAST_END: Final = "select max(started_at + to_microseconds((duration_ms * 1000)::bigint)) as ended_at from results"
+_STEP_COLUMNS: Final = (
+    "row_index, step_id, step_index, attempt, status, error_code, error_message, http_request_method, url_full,"
+    " http_response_status_code, duration_ms, resend_count, assertions"
+)
+# What passed is told in a line: only of other attempts is more shown.
+_EVIDENCE_COLUMNS: Final = "".join(
+    f", case when status not in ('passed', 'skipped') then {expression} end as {name}"
+    for name, expression in {
+        "request_headers": "http_request_headers",
+        "response_headers": "http_response_headers",
+        "request_body": f"left(http_request_body, {_EVIDENCE_CHARACTERS})",
+        "response_body": f"left(http_response_body, {_EVIDENCE_CHARACTERS})",
+        "request_body_bytes": "http_request_body_bytes",
+        "response_body_bytes": "http_response_body_bytes",
+        "response_reason": "http_response_reason",
+        "events": "events",
+    }.items()
+)
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A run, finished or not, with an open session on its results; of an unfinished one, what is committed.
+
+    `state` and results are as they were when the session was opened. `verdict` is the stored one, or else what was said
+    or can be said so far. `rows_planned` is how many rows it has in all, None before they are staged. `rows_unreadable`
+    is how many of those that have a result are left out, as far as that is known.
+    """
+
+    folder: RunFolder
+    record: RunRecord
+    state: RunState
+    verdict: Verdict
+    rows_planned: int | None
+    rows_unreadable: int
+    session: Session
+
+    @classmethod
+    def of(cls, folder: RunFolder, session: Session, said: Verdict | None = None) -> ReportedRun:
+        """Look at the run of `folder`.
+
+        Args:
+            said: how the call that ran it says that it ended, which also counts rows that are only journaled.
+
+        Raises:
+            IntegrityError, StoreError: it cannot be read, or its results are not those that were counted.
+        """
+        # One look for all that changes while a run goes on: rows of a later one would be missing.
+        [line] = session.query("select * from runs").objects()
+        counted = Counts(**{name: line[name] for name in Counts.__struct_fields__})
+        record, state = folder.load_run(), RunState(line["state"])
+        verdict = folder.read_verdict(record) if state is RunState.FINISHED else None
+        plan = None if verdict else planned(folder)
+        rows_planned = plan.rows if plan else None
+        reported = cls(
+            folder=folder,
+            record=record,
+            state=state,
+            verdict=verdict or said or _verdict_so_far(record, counted, session),
+            rows_planned=verdict.counts.rows if verdict else rows_planned,
+            rows_unreadable=line["rows_unreadable"],
+            session=session,
+        )
+        reported._need_agreement(counted)
+        return reported
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.record.run_id
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all its rows have a verdict that changes no more."""
+        return self.state is RunState.FINISHED
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is finished, and nothing of its results is left out."""
+        return self.is_finished and not self.problems
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is left out, since it is not what was written."""
+        return self.session.problems
+
+    @cached_property
+    def rows_not_passed(self) -> int:
+        """How many rows did not pass."""
+        return self.rows_readable - self.rows_by_status[Status.PASSED]
+
+    @cached_property
+    def journaled_failures(self) -> tuple[Failure, ...]:
+        """Those of the verdict that have no result yet, since their shard is not committed."""
+        failures = self.verdict.failures
+        if self.is_finished or not failures:
+            return ()
+        numbers = ", ".join(str(failure.row_index) for failure in failures)
+        found = {
+            line["row_index"] for line in self._ask(f"select row_index from results where row_index in ({numbers})")
+        }
+        return tuple(failure for failure in failures if failure.row_index not in found)
+
+    @cached_property
+    def rows_by_status(self) -> Mapping[Status, int]:
+        """How many rows ended how, of those whose result can be read."""
+        found = {line["status"]: line["rows"] for line in self._ask(_ROWS_BY_STATUS)}
+        return {status: int(found.get(status.value, 0)) for status in Status}
+
+    @property
+    def rows_readable(self) -> int:
+        """How many rows have a result that can be read."""
+        return sum(self.rows_by_status.values())
+
+    def rows(self, limit: int) -> list[Line]:
+        """The first `limit` rows, in order."""
+        return self._ask(f"select * from results order by row_index limit {limit}")
+
+    def failures(self, limit: int) -> list[Line]:
+        """The first `limit` rows that did not pass, in order."""
+        return self._ask(f"select * from results where status <> 'passed' order by row_index limit {limit}")
+
+    def every_row(self) -> Iterator[QueryResult]:
+        """All rows in order, piece by piece, with the columns of the `results` view."""
+        return self.session.stream("select * from results")
+
+    def steps_of(self, rows: Sequence[Line], *, evidence: bool = False) -> dict[int, list[Line]]:
+        """The attempts of all steps of `rows`, in order, by the number of their row.
+
+        Args:
+            evidence: of attempts that did not pass also headers, events, and the beginning of bodies.
+        """
+        steps: dict[int, list[Line]] = {int(row["row_index"]): [] for row in rows}
+        if not steps:
+            return steps
+        numbers = ", ".join(map(str, steps))
+        columns = _STEP_COLUMNS + (_EVIDENCE_COLUMNS if evidence else "")
+        for step in self._ask(
+            f"select {columns} from steps where row_index between {min(steps)} and {max(steps)}"
+            f" and row_index in ({numbers}) order by row_index, step_index, attempt"
+        ):
+            steps[step["row_index"]].append(step)
+        return steps
+
+    def step_statistics(self, limit: int) -> list[Line]:
+        """How each step did over all rows and attempts, the slowest first. The 95th percentile is approximate, since
+        an exact one would hold every value."""
+        return self._ask(
+            "select step_id, count(*) as attempts, count(*) filter (status <> 'passed') as not_passed,"
+            " avg(duration_ms) as mean_ms, approx_quantile(duration_ms, 0.95) as p95_ms, max(duration_ms) as max_ms"
+            f" from steps where status <> 'skipped' group by step_id order by p95_ms desc, step_id limit {limit}"
+        )
+
+    def failure_kinds(self, limit: int) -> list[Line]:
+        """Rows that did not pass by how they ended, the most frequent first."""
+        return self._ask(
+            "select status, failed_step, error_code, count(*) as rows from results where status <> 'passed'"
+            f" group by all order by rows desc, status, failed_step, error_code limit {limit}"
+        )
+
+    def show_command(self, row: Line | None = None) -> str:
+        """What a person types to see all of a row, or of the run."""
+        words = ["reqflo-ray", "show", self.run_id]
+        if row is not None:
+            key = row["row_key"]
+            plain = key is not None and _PLAIN_KEY.fullmatch(key) and not key.startswith("-")
+            words += ["--row", key if plain else str(row["row_index"])]
+        return visible(shlex.join([*words, "--store", self.folder.storage.uri]))
+
+    def query_command(self) -> str:
+        """What a person types to ask for all rows that did not pass."""
+        question = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
+        where = shlex.join(["--run", self.run_id, "--store", self.folder.storage.uri])
+        return visible(f'reqflo-ray sql "{question}" {where}')
+
+    def source_of(self, step: str | None) -> tuple[str, int] | None:
+        """File and line of a step in the workspace, or else of the first step that has one."""
+        place = self.record.sources.get(step or "") or next(iter(self.record.sources.values()), "")
+        file, _, line = place.rpartition(":")
+        return (file, int(line)) if file and line.isdecimal() else None
+
+    def _need_agreement(self, counted: Counts) -> None:
+        """Refuse results that do not hold the rows that were counted, unless these are known to be left out."""
+        missing = {status: getattr(counted, status.value) - rows for status, rows in self.rows_by_status.items()}
+        if min(missing.values()) >= 0 and sum(missing.values()) == self.rows_unreadable:
+            return
+        status = max(missing, key=lambda status: abs(missing[status]))
+        told = (
+            f"{getattr(counted, status.value)} rows as {status.value}; the results have {self.rows_by_status[status]}"
+        )
+        raise IntegrityError(
+            f"the results of run `{self.run_id}` are not those that were counted",
+            code="results_differ",
+            cause=f"{layout.VERDICT if self.is_finished else layout.COMMITS} counts {told}",
+            hint=f"`reqflo-ray verify {self.run_id}` lists all damage",
+        )
+
+    def _ask(self, sql: str) -> list[Line]:
+        return self.session.query(sql).objects()
+
+
+def _verdict_so_far(record: RunRecord, counts: Counts, session: Session) -> Verdict:
+    [line] = session.query(_LAST_END).objects()
+    limit = record.options.max_failures
+    enough = limit is not None and counts.rows - counts.passed >= limit
+    worst = worst_status(counts)
+    began = datetime.fromisoformat(record.created_at)
+    ended = max(began, line["ended_at"].replace(tzinfo=UTC)) if line["ended_at"] else began
+    return Verdict(
+        run_id=record.run_id,
+        journey=record.journey,
+        artifact=record.artifact,
+        environment=record.environment.name,
+        # That what has ended passed is no verdict on rows that have not.
+        status=Status.CANCELLED if worst is Status.PASSED else worst,
+        exit_code=exit_code(counts, unfinished=not enough),
+        counts=counts,
+        started_at=record.created_at,
+        finished_at=ended.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        duration_ms=round((ended - began).total_seconds() * 1000, 3),
+    )

@@ -1,0 +1,262 @@
+"""The driver: takes a run from its record to its manifest, in the order that makes a crash at any instant harmless.
+
+Epoch ▸ rows and plan ▸ shards ▸ verdict ▸ manifest ▸ clean-up. Of every shard it holds its line of the plan, in 56
+bytes, and nothing that grows with the rows. It does not know which backend executes the shards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from reqflo_ray._internal.datasets.faults import no_row
+from reqflo_ray._internal.errors import (
+    DatasetError,
+    IntegrityError,
+    NothingSelectedError,
+    Problem,
+    ReqfloError,
+    Severity,
+    StoreError,
+)
+from reqflo_ray._internal.model.artifact import Artifact
+from reqflo_ray._internal.model.clock import Clock
+from reqflo_ray._internal.model.plan import Plan, RunRecord
+from reqflo_ray._internal.model.results import Commit, Counts, Failure, Status, Verdict, exit_code, worst_status
+from reqflo_ray._internal.process import fill_standard_descriptors
+from reqflo_ray._internal.runner.drive.backend import Backend, Work
+from reqflo_ray._internal.runner.drive.ownership import Stop, claim_run, heartbeat
+from reqflo_ray._internal.runner.progress.listener import Listener, RunOutcome
+from reqflo_ray._internal.runner.progress.run import RunProgress
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.completion import clean_up, complete
+from reqflo_ray._internal.runs.folder.owner import this_process
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import keep_sealing
+from reqflo_ray._internal.runs.staging.rows import need_plan, planned
+
+# A shard that came back unfinished without a stop (another attempt had it) is dispatched again this often.
+_PASSES: Final = 3
+
+
+def drive(
+    folder: RunFolder,
+    *,
+    choose_backend: Callable[[int], tuple[Backend, str]],
+    stage: Callable[[RunRecord, Artifact], None],
+    listener: Listener,
+    clock: Clock,
+    resumed: bool,
+    take_over: bool = False,
+) -> RunOutcome:
+    """Drive the run of `folder`, whose record exists, as far as it gets.
+
+    A finished run is not touched: nothing is sent, and the outcome is that of its stored verdict.
+
+    Args:
+        choose_backend: the backend for so many rows, and why that one.
+        stage: writes the rows and then the plan; called only while there is no plan.
+
+    Raises:
+        RunConflictError: another driver owns the run.
+        DatasetError: the dataset has rows that cannot be used; nothing was sent.
+        NothingSelectedError: there is no row.
+        StoreError, ClusterError: the run could not go on; it can be resumed.
+    """
+    fill_standard_descriptors()  # those of a program that calls us are its own affair, but for what we open from here
+    record = folder.load_proven_run()
+    finished = folder.read_verdict(record)
+    if finished is None:
+        try:
+            finished, code, journaled = _drive_unfinished(
+                folder, record, choose_backend, stage, listener, clock, take_over
+            )
+        except ReqfloError as problem:
+            no_rows = isinstance(problem, (DatasetError, NothingSelectedError))
+            unstaged = record.rerun_of and not folder.storage.exists(folder.path(layout.PLAN))
+            if (no_rows or unstaged) and not resumed:
+                folder.discard()  # nothing was sent, and there is nothing to go on with
+            raise
+    else:
+        listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
+        code, journaled = finished.exit_code, 0
+        # A driver that died right after its manifest may have left it.
+        folder.storage.remove(folder.path(layout.SEALING_KEY))
+    outcome = RunOutcome(
+        run_id=folder.run_id,
+        store=folder.storage.uri,
+        results_path=f"{folder.storage.uri}/{folder.path('')}".rstrip("/"),
+        verdict=finished,
+        exit_code=code,
+        complete=folder.is_complete(),
+        resumed=resumed,
+        journaled=journaled,
+    )
+    listener.finished(outcome)
+    return outcome
+
+
+def _drive_unfinished(
+    folder: RunFolder,
+    record: RunRecord,
+    choose_backend: Callable[[int], tuple[Backend, str]],
+    stage: Callable[[RunRecord, Artifact], None],
+    listener: Listener,
+    clock: Clock,
+    take_over: bool,
+) -> tuple[Verdict, int, int]:
+    """The verdict, of what is finished if the run is not; the exit code; the rows that are only journaled."""
+    for name, problem in folder.damaged_epochs():
+        listener.warning(_unreadable(folder, name, problem))
+    epoch = claim_run(folder, this_process(), take_over=take_over, clock=clock, wait=time.sleep)
+    stop = Stop(folder, epoch)
+    with ExitStack() as held:
+        held.enter_context(heartbeat(folder, epoch, clock))
+        artifact = folder.load_artifact(record.artifact)
+        keep_sealing(folder, artifact, record)
+        plan = _plan(folder, record, artifact, stage)
+        progress = RunProgress(
+            listener=listener,
+            clock=clock,
+            rows_total=plan.rows,
+            max_failures=record.options.max_failures,
+            stop=stop.ask,
+        )
+        todo = _to_do(folder, plan, progress)
+        if todo:
+            backend, reason = choose_backend(todo.rows)
+            listener.started(folder.run_id, backend.name, reason, plan.rows)
+            held.enter_context(backend)
+            held.enter_context(stop.by_signals())
+            _dispatch(folder, backend, epoch, todo, record.options.rate, progress, stop)
+    return _finish(folder, record, plan, progress, stop.exit_code)
+
+
+def _plan(
+    folder: RunFolder, record: RunRecord, artifact: Artifact, stage: Callable[[RunRecord, Artifact], None]
+) -> Plan:
+    plan = planned(folder)
+    if plan is None:
+        stage(record, artifact)
+        plan = need_plan(folder.storage, folder.run_id)
+    if not plan:
+        raise no_row()
+    return plan
+
+
+def _to_do(folder: RunFolder, plan: Plan, progress: RunProgress) -> Plan:
+    """The shards without a commit; what is committed is counted as done."""
+    committed = set[int]()
+    for commit, restored in folder.storage.each(partial(_commit, folder), folder.committed()):
+        if restored is not None:
+            progress.warn(restored)
+        if commit is not None:
+            progress.add_earlier(commit.summary)
+            committed.add(commit.shard)
+    return plan.without(committed) if committed else plan
+
+
+def _commit(folder: RunFolder, shard: int) -> tuple[Commit | None, Problem | None]:
+    """The commit of a shard; of one that is damaged, the copy in the claim that closed the shard takes its place, and
+    what is to be told of that."""
+    try:
+        return folder.read_commit(shard), None
+    except IntegrityError as problem:
+        copy = folder.copy_of_commit(shard)
+        if copy is None:
+            raise
+        folder.restore_commit(copy)
+        return copy, _restored(folder, shard, problem)
+
+
+def _unreadable(folder: RunFolder, name: str, problem: StoreError) -> Problem:
+    return Problem(
+        code="claim_damaged",
+        message=f"`{name}` of run `{folder.run_id}` is damaged: which process drove the run is unknown",
+        cause=problem.cause,
+        hint="if it was the last to drive the run, this waits until it has shown no sign of life for 30 s",
+        severity=Severity.WARNING,
+    )
+
+
+def _restored(folder: RunFolder, shard: int, problem: IntegrityError) -> Problem:
+    return Problem(
+        code="commit_restored",
+        message=f"`{layout.commit(shard)}` of run `{folder.run_id}` was damaged, and is restored from its copy",
+        cause=problem.cause,
+        hint="check the disk that holds the store",
+        severity=Severity.WARNING,
+    )
+
+
+def _dispatch(
+    folder: RunFolder, backend: Backend, epoch: int, todo: Plan, rate: float | None, progress: RunProgress, stop: Stop
+) -> None:
+    newer = folder.path(layout.epoch(epoch + 1))
+    for _ in range(_PASSES):
+        backend.run(Work(folder=folder, epoch=epoch, shards=todo, rate=rate, is_stopping=stop.is_asked), progress)
+        progress.tick()
+        if stop.problem is not None:
+            progress.warn(_hardly_stopped(stop.problem))
+        if stop.is_asked() or folder.storage.exists(newer) or progress.errors:
+            return
+        todo = todo.without(set(folder.committed()))
+        if not todo:
+            return
+
+
+def _hardly_stopped(problem: StoreError) -> Problem:
+    return Problem(
+        code="stop_not_written",
+        message=f"workers could not be asked to stop at once: {problem.message}",
+        cause=problem.cause,
+        hint="the run was stopped all the same; requests of workers on other machines may have been cut off",
+        severity=Severity.WARNING,
+    )
+
+
+def _finish(
+    folder: RunFolder, record: RunRecord, plan: Plan, progress: RunProgress, interrupted: int
+) -> tuple[Verdict, int, int]:
+    """Write verdict and manifest if every shard is committed; else say how far the run came."""
+    committed = folder.committed()
+    if len(committed) < len(plan):
+        for shard in filter(progress.misses, committed):  # a worker may have been too late to report it
+            commit = folder.read_commit(shard)
+            if commit is not None:
+                progress.add(commit.summary)
+        code = exit_code(progress.counts, interrupted=interrupted, unfinished=not progress.stopped_by_failures)
+        # That what has ended passed is no verdict on rows that have not.
+        status = worst_status(progress.counts)
+        status = Status.CANCELLED if status is Status.PASSED else status
+        return _verdict(record, progress.counts, progress.failures, status, code), code, progress.journaled
+
+    def judge(counts: Counts, failures: list[Failure]) -> Verdict:
+        return _verdict(record, counts, failures, worst_status(counts), exit_code(counts))
+
+    verdict = complete(folder, judge, len(plan))
+    clean_up(folder)
+    return verdict, verdict.exit_code, 0
+
+
+def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status: Status, code: int) -> Verdict:
+    now = datetime.now(UTC)
+    began = datetime.fromisoformat(record.created_at)
+    return Verdict(
+        run_id=record.run_id,
+        journey=record.journey,
+        artifact=record.artifact,
+        environment=record.environment.name,
+        status=status,
+        exit_code=code,
+        counts=counts,
+        started_at=record.created_at,
+        finished_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        # The clock may have been set back meanwhile, or the run begun on another machine.
+        duration_ms=max(0.0, round((now - began).total_seconds() * 1000, 3)),
+        failures=tuple(sorted(failures, key=lambda failure: failure.row_index)),
+    )

@@ -1,0 +1,206 @@
+"""Sends the request of one step until the step is over: intent ▸ fence ▸ send ▸ completion, then retry or poll.
+
+Every attempt is journaled before and after. What a response means is the engine's to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from reqflo_ray._internal.descriptors import MORE_DESCRIPTORS
+from reqflo_ray._internal.engine.identity import idempotency_key
+from reqflo_ray._internal.engine.program import PreparedStep
+from reqflo_ray._internal.engine.render import render_request
+from reqflo_ray._internal.engine.retry import decide_retry
+from reqflo_ray._internal.engine.scope import RowFault
+from reqflo_ray._internal.engine.values.work import Unjudged
+from reqflo_ray._internal.errors import ReqfloError, SecretError
+from reqflo_ray._internal.http.host_limits import NoRoomError
+from reqflo_ray._internal.model.artifact import HttpStep, OnInterrupt
+from reqflo_ray._internal.model.exchange import TransportFailure, TransportRequest
+from reqflo_ray._internal.model.journal import Intent, Withdrawn
+from reqflo_ray._internal.model.results import ResendReason, Status
+from reqflo_ray._internal.runner.execute.row.containment import end_in_fault, told, without_unmasked
+from reqflo_ray._internal.runner.execute.row.context import FIRST_SEND, Outcome, Resend, RowContext, Suspended
+
+
+async def send_until_settled(
+    context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, resend: Resend
+) -> Outcome:
+    """Carry out a step, from attempt `number` on; the outcome of its last attempt.
+
+    Args:
+        resend: why the first of these requests may have been sent before.
+
+    Raises:
+        Suspended: the step is not over, and this shard attempt must not go on with it.
+        StoreError: the journal cannot be written.
+    """
+    clock = context.worker.clock
+    poll_ends = clock.monotonic() + step.poll.timeout_ms / 1000 if step.poll else 0.0
+    while True:
+        outcome = await _attempt(context, prepared, step, number, resend)
+        try:
+            wait_ms = _wait_before_next(context, prepared, step, number, outcome, poll_ends)
+            await context.complete(prepared, number, outcome, resend, final=wait_ms is None)
+        except BaseException as fault:
+            code, message = told(fault)
+            await end_in_fault(context, prepared, number, outcome, code, message, resend)
+            return outcome
+        if wait_ms is None:
+            return outcome
+        context.counts.retries += 1
+        context.worker.metrics.retries += 1
+        if not await context.worker.pause(wait_ms / 1000):
+            raise Suspended
+        number += 1
+        # The answer to an unknown request is known by now; a step that is finished is still being repeated.
+        resend = replace(resend, fingerprint="") if resend.reason is ResendReason.SENSITIVE else FIRST_SEND
+
+
+async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, resend: Resend) -> Outcome:
+    worker, clock = context.worker, context.worker.clock
+    started = clock.monotonic()
+    outcome = Outcome(status=Status.ERROR, started_at_us=clock.now_us())
+    try:
+        if prepared.secrets:
+            await worker.secrets.load(prepared.secrets)
+        if step.idempotency is not None:
+            outcome.key = idempotency_key(worker.run.nonce, worker.run.artifact, context.row.index, step.id)
+        outcome.rendered = render_request(prepared, context.scope, worker.secrets.values, idempotency_key=outcome.key)
+        context.register_sensitive()
+        if context.scope.unset:
+            context.log_unset()
+        fingerprint = outcome.rendered.fingerprint
+        if resend.fingerprint and resend.fingerprint != fingerprint:
+            raise RowFault(
+                "replay_mismatch",
+                "the request is not the one that was recorded before the interruption "
+                f"(recorded {resend.fingerprint[:12]}…, now {fingerprint[:12]}…)",
+            )
+        intent = Intent(
+            row=context.row.index,
+            step=step.id,
+            attempt=number,
+            fingerprint=fingerprint,
+            idempotency_key=outcome.key,
+            resend_reason=resend.reason,
+            resend_count=resend.count,
+        )
+        # What waits here is not under way yet: no intent says that it may have been sent.
+        async with worker.hosts.room(_bounded(context, outcome.rendered.request)) as request:
+            await worker.pacer.turn()
+            await _intend(context, step, intent)
+            outcome.started_at_us, started = clock.now_us(), clock.monotonic()
+            metrics = worker.metrics
+            metrics.requests_in_flight += 1
+            try:
+                outcome.exchange = await worker.transport.send(request)
+            finally:
+                metrics.requests_in_flight -= 1
+        _need_this_machine(context, intent, outcome.exchange.failure)
+        metrics.request_ms.add(outcome.exchange.timings.total_ms)
+        context.counts.requests += 1
+        response = outcome.exchange.response
+        if context.cookies is not None and response is not None:
+            outcome.cookies = context.cookies.store(outcome.exchange.url, response.headers)
+        verdict = outcome.judgement = await worker.judging.judge(prepared, outcome.exchange, context.scope)
+        outcome.status, outcome.code, outcome.message = verdict.status, verdict.error_code, verdict.error_message
+        outcome.captures = verdict.captures
+        for warning in verdict.warnings:
+            context.log("warning", warning)
+    except RowFault as fault:
+        outcome.status, outcome.code, outcome.message = status_of(fault), fault.code, fault.message
+    except NoRoomError as error:
+        outcome.code, outcome.message = "no_room_at_host", str(error)
+    except SecretError as error:
+        outcome.code, outcome.message = error.code, error.message
+    except Unjudged as limit:
+        outcome.status, outcome.code, outcome.message = Status.ERROR, limit.code, limit.message
+        outcome.exchange = without_unmasked(step, outcome.exchange)
+    except BaseException as fault:
+        outcome.code, outcome.message = told(fault)
+        outcome.status, outcome.judgement = Status.ERROR, None
+        outcome.exchange = without_unmasked(step, outcome.exchange)
+    outcome.duration_ms = (clock.monotonic() - started) * 1000
+    return outcome
+
+
+async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
+    """Journal the intent, *then* look at the fence: a successor sees the one, or we see the other."""
+    journal = context.shard.journal
+    if context.worker.stopping.is_set():
+        raise Suspended
+    # Unsynced, a power cut could turn "unknown" into "never sent", and a step that must not be repeated would be. For
+    # the others that is no matter: both are sent, with the same key.
+    await journal.intend(intent, synced=step.on_interrupt is OnInterrupt.FAIL or context.shard.cautious)
+    if not await context.shard.may_send():
+        # Say that nothing was sent, so that the next attempt need not take the outcome for unknown.
+        journal.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
+        raise Suspended
+    if intent.resend_reason is not ResendReason.NONE:
+        context.worker.metrics.resends += 1
+    if intent.resend_reason is ResendReason.UNKNOWN:
+        context.counts.resent += 1
+        context.log("resend", "sent again: the outcome of the request before the interruption is unknown")
+    elif intent.resend_reason is ResendReason.SENSITIVE:
+        context.counts.resent_sensitive += 1
+        context.log("resend", "sent again: a sensitive value of its response is needed and cannot be opened")
+
+
+def _need_this_machine(context: RowContext, intent: Intent, failure: TransportFailure | None) -> None:
+    """A request that this machine could not send, for all of its time, is no result: the shard is given back."""
+    if failure is None or not failure.kind.is_of_this_machine:
+        return
+    if not failure.sent:
+        context.shard.journal.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
+    raise ReqfloError(
+        f"{failure.message}, for as long as a request may take",
+        code=failure.kind.value,
+        hint=MORE_DESCRIPTORS,
+    )
+
+
+def _bounded(context: RowContext, request: TransportRequest) -> TransportRequest:
+    """The request with the row's cookies, bounded by what is left of the row's time."""
+    remaining_ms = int(context.remaining_ms)
+    if remaining_ms <= 0:
+        raise RowFault("row_timeout", f"the row took longer than {context.worker.run.options.row_timeout_ms} ms")
+    cookie = context.cookies.header(request.url) if context.cookies is not None else ""
+    if cookie:
+        request = msgspec.structs.replace(request, headers=(*request.headers, ("Cookie", cookie)))
+    if remaining_ms < request.total_ms:
+        request = msgspec.structs.replace(request, total_ms=remaining_ms)
+    return request
+
+
+def _wait_before_next(
+    context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, outcome: Outcome, poll_ends: float
+) -> float | None:
+    """Milliseconds until the next attempt, or None if this one was the last. Says why in the row's log."""
+    if outcome.judgement is None or outcome.exchange is None:
+        return None
+    if step.poll is not None:
+        if outcome.judgement.until_holds:
+            return None
+        interval = step.poll.interval_ms
+        if context.worker.clock.monotonic() + interval / 1000 < poll_ends and interval < context.remaining_ms:
+            return interval
+        outcome.status, outcome.code = Status.FAILED, "poll_timeout"
+        outcome.message = f"the condition did not hold within {step.poll.timeout_ms} ms ({number} requests)"
+        outcome.captures = {}
+        return None
+    decision = decide_retry(step, number, outcome.judgement, outcome.exchange, context.worker.clock.now_us())
+    if decision.wait_ms is not None and decision.wait_ms >= context.remaining_ms:
+        context.log("retry", "not tried again: the row's time would be over")
+        return None
+    if decision.reason:
+        context.log("retry", decision.reason)
+    return decision.wait_ms
+
+
+def status_of(fault: RowFault) -> Status:
+    """A step whose needs were not met is skipped; any other fault is an error."""
+    return Status.SKIPPED if fault.code == "unresolved_dependency" else Status.ERROR

@@ -1,0 +1,303 @@
+"""The state of one row while it runs: its values, what it must not show, what has been journaled, what was counted.
+
+It is dropped with the row. Nothing in it is shared with another row but the worker's adapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from reqflo_ray._internal.engine.judge import Judgement
+from reqflo_ray._internal.engine.program import PreparedStep
+from reqflo_ray._internal.engine.render import RenderedRequest
+from reqflo_ray._internal.engine.requests.cookies import CookieJar
+from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.errors import IntegrityError, SecretError
+from reqflo_ray._internal.journal.records import UnrecordableError
+from reqflo_ray._internal.journal.writer import JournalWriter
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.journal import Completion, Cookie, SealedValues
+from reqflo_ray._internal.model.plan import Row
+from reqflo_ray._internal.model.results import LogEvent, ResendReason, Status, StepRecord
+from reqflo_ray._internal.model.values import JsonValue
+from reqflo_ray._internal.runner.execute.response.evidence import (
+    NOTHING_ASIDE,
+    Attempt,
+    MaskedAside,
+    if_heavy,
+    is_heavy,
+)
+from reqflo_ray._internal.runner.execute.worker.worker import Worker
+
+
+class Suspended(Exception):
+    """This attempt may not send any more: the run is stopped, or somebody else has taken the shard over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardAttempt:
+    """What a row needs of the attempt that it runs in. `may_send` is the fence, asked between intent and send.
+
+    `cautious`: an earlier worker died, and only intents that are durable can tell which row does that.
+    """
+
+    journal: JournalWriter
+    may_send: Callable[[], Awaitable[bool]]
+    takes_over: bool
+    cautious: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resend:
+    """Why a request goes out again. `fingerprint` is what the first one's was ("" = not known)."""
+
+    reason: ResendReason = ResendReason.NONE
+    count: int = 0
+    fingerprint: str = ""
+
+
+FIRST_SEND: Final = Resend()
+
+
+def cookies_of(step: str) -> str:
+    """The name of the cookies of `step` where a completion says what it withholds: any later request may need them."""
+    return f"steps.{step}.cookies"
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """One attempt of a step as it ended, before it is turned into evidence."""
+
+    status: Status
+    code: str = ""
+    message: str = ""
+    rendered: RenderedRequest | None = None
+    exchange: Exchange | None = None
+    judgement: Judgement | None = None
+    captures: Mapping[str, JsonValue] = field(default_factory=dict)
+    variables: Mapping[str, JsonValue] = field(default_factory=dict)
+    key: str = ""
+    cookies: tuple[Cookie, ...] = ()
+    started_at_us: int = 0
+    duration_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class RowCounts:
+    """What was sent for the row, over all its attempts."""
+
+    requests: int = 0
+    retries: int = 0
+    resent: int = 0
+    resent_sensitive: int = 0
+
+
+class RowContext:
+    """See the module. Made new for every row."""
+
+    def __init__(self, worker: Worker, shard: ShardAttempt, row: Row) -> None:
+        self.worker = worker
+        self.shard = shard
+        self.row = row
+        self.scope = Scope(worker.program, row)
+        self.redactor = worker.redactor.child()
+        self.cookies = CookieJar() if worker.program.artifact.cookies else None
+        self.counts = RowCounts()
+        self.records: list[StepRecord] = []
+        self.knows_all_sensitive = True
+        self._events: list[LogEvent] = []
+        self._told_unset: set[str] = set()
+        self._deadline = worker.clock.monotonic() + worker.run.options.row_timeout_ms / 1000
+
+    @property
+    def remaining_ms(self) -> float:
+        """What is left of the row's time."""
+        return (self._deadline - self.worker.clock.monotonic()) * 1000
+
+    def log(self, kind: str, text: str) -> None:
+        """Add a line to the log of the attempt that is under way."""
+        self._events.append(LogEvent(self.worker.clock.now_us(), kind, text))
+
+    def log_unset(self) -> None:
+        """Warn of optional values that were read and that nothing supplies, each once."""
+        for label in sorted(self.scope.unset - self._told_unset):
+            self.log("warning", f"`{label}` has no value")
+        self._told_unset = set(self.scope.unset)
+
+    def register_sensitive(self) -> list[tuple[str, str]]:
+        """Tell the redactor the sensitive values read since the last call, and return them, each after its label.
+        Before anything is built with them."""
+        met = self.scope.take_sensitive()
+        for label, text in met:
+            # Should this fail, the value is one that nobody can mask any more.
+            self.knows_all_sensitive = False
+            self.redactor.register(f"sensitive:{label}", text)
+            self.knows_all_sensitive = True
+        return met
+
+    async def know_what_was_used(self, secrets: Iterable[str]) -> None:
+        """Tell the redactor what steps have used that are taken from the journal, `secrets` among it: answers to later
+        steps may repeat it."""
+        with suppress(SecretError):  # a step that needs it says so
+            await self.worker.secrets.load(secrets)
+        self.scope.meet_sensitive(self.worker.secrets.values)
+        self.register_sensitive()
+
+    async def complete(
+        self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND, *, final: bool = True
+    ) -> None:
+        """Journal the end of an attempt, wait until that is durable, and keep its record."""
+        met = self.register_sensitive()
+        verdict = outcome.judgement
+        shown = json_text.describe(verdict.outputs) if verdict and verdict.outputs else ""
+        record = self.record(prepared, number, outcome, resend, shown, await self._masked_aside(outcome, shown))
+        step = prepared.step.id
+        captures, hidden_captures = self._divided(outcome.captures, prepared.hidden_captures)
+        variables, hidden_variables = self._divided(outcome.variables, frozenset())
+        own = f"steps.{step}.outputs."
+        # Inputs and the like can be had again, and secrets in them stay out of the journal altogether.
+        outputs = tuple([(label, text) for label, text in met if label.startswith(own)]) if met else ()
+        withheld, sealed = tuple[str, ...](), b""
+        if hidden_captures or hidden_variables or outcome.cookies or outputs:
+            hidden = SealedValues(
+                captures=hidden_captures, variables=hidden_variables, cookies=outcome.cookies, outputs=outputs
+            )
+            withheld, sealed = _names(hidden, step), self._sealed(hidden, step, number)
+        await self.shard.journal.complete(
+            Completion(
+                row=self.row.index,
+                step=step,
+                attempt=number,
+                status=outcome.status,
+                final=final,
+                error_code=outcome.code,
+                captures=captures,
+                withheld=withheld,
+                variables=variables,
+                record=record,
+                sealed=sealed,
+            )
+        )
+        self.records.append(record)
+        # A step that is sent again for a value that was not stored has ended before.
+        ends_step = final and resend.reason is not ResendReason.SENSITIVE
+        self.worker.metrics.attempt_ended(outcome.status, ends_step=ends_step)
+
+    def opened(self, done: Completion) -> Completion:
+        """`done` with what lies sealed in it, the redactor told; as it is, if that cannot be opened."""
+        sealer = self.worker.sealer
+        if not done.sealed or sealer is None:
+            return done
+        try:
+            values = sealer.open_step(done.sealed, self.row.index, done.step, done.attempt)
+        except IntegrityError:
+            return done
+        for label, text in values.outputs:
+            self.redactor.register(f"sensitive:{label}", text)
+        return msgspec.structs.replace(
+            done,
+            captures={**done.captures, **values.captures},
+            variables={**done.variables, **values.variables},
+            cookies=values.cookies,
+            withheld=(),
+        )
+
+    async def _masked_aside(self, outcome: Outcome, outputs: str) -> MaskedAside:
+        request = outcome.rendered.request if outcome.rendered else None
+        sent, received = self.worker.evidence.heavy_bodies(request, outcome.exchange)
+        told = if_heavy(outputs.encode("utf-8", "surrogatepass"))
+        if sent is None and received is None and told is None:
+            return NOTHING_ASIDE
+        return await self.worker.masking.aside(sent, received, told, self.redactor)
+
+    def record(
+        self,
+        prepared: PreparedStep,
+        number: int,
+        outcome: Outcome,
+        resend: Resend = FIRST_SEND,
+        outputs: str = "",
+        aside: MaskedAside = NOTHING_ASIDE,
+    ) -> StepRecord:
+        """The masked evidence of an attempt, with the log lines since the last one."""
+        events = tuple(self._events)
+        self._events.clear()
+        # The transport may have sent a safe request again on a fresh connection, within the same attempt.
+        seen = outcome.exchange.events if outcome.exchange is not None else ()
+        if seen:
+            began = outcome.started_at_us
+            events = (*(LogEvent(began + int(event.at_ms * 1000), event.kind, event.text) for event in seen), *events)
+        verdict = outcome.judgement
+        return self.worker.evidence.record(
+            Attempt(
+                row_index=self.row.index,
+                row_key=self.row.key,
+                step=prepared.step,
+                step_index=prepared.index,
+                number=number,
+                status=outcome.status,
+                error_code=outcome.code,
+                error_message=outcome.message,
+                request=outcome.rendered.request if outcome.rendered else None,
+                exchange=outcome.exchange,
+                assertions=verdict.assertions if verdict else (),
+                outputs=outputs,
+                events=events,
+                started_at_us=outcome.started_at_us,
+                duration_ms=outcome.duration_ms,
+                idempotency_key=outcome.key,
+                resend_count=resend.count + sum(event.kind == "resend" for event in seen),
+                resend_reason=resend.reason,
+                resumed=self.shard.takes_over,
+            ),
+            self.redactor,
+            aside,
+        )
+
+    def _sealed(self, hidden: SealedValues, step: str, number: int) -> bytes:
+        """`hidden`, sealed; b"" if there is no key."""
+        if self.worker.sealer is None:
+            return b""
+        try:
+            return self.worker.sealer.seal_step(hidden, self.row.index, step, number)
+        except ValueError as problem:
+            raise UnrecordableError(
+                "a value of this step cannot be journaled", cause=str(problem), hint="do not capture such a value"
+            ) from None
+
+    def _divided(
+        self, values: Mapping[str, JsonValue], hidden: frozenset[str]
+    ) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
+        """Divide values into those that everybody may read and those that nobody may: `hidden`, and all in which the
+        redactor would mask something."""
+        if not values:
+            return {}, {}
+        shown = {key: value for key, value in values.items() if key not in hidden}
+        # Most often there is nothing to hide, and one look at all of them shows it.
+        if shown and self._would_be_masked(list(shown.values())):
+            shown = {key: value for key, value in shown.items() if not self._would_be_masked(value)}
+        if len(shown) == len(values):
+            return shown, {}
+        return shown, {key: value for key, value in values.items() if key not in shown}
+
+    def _would_be_masked(self, value: JsonValue) -> bool:
+        if self.redactor.knows_nothing:
+            return False
+        data = json_text.encode_exactly(value)
+        # What it would take long to look at is hidden unseen.
+        return is_heavy(data) or self.redactor.bytes(data) is not data
+
+
+def _names(hidden: SealedValues, step: str) -> tuple[str, ...]:
+    """The full names of what nobody may read of a completion of `step`."""
+    return (
+        *(f"steps.{step}.{key}" for key in hidden.captures),
+        *(f"variables.{name}" for name in hidden.variables),
+        *((cookies_of(step),) if hidden.cookies else ()),
+    )

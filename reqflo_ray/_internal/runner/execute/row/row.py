@@ -1,0 +1,366 @@
+"""Carries one row through the journey, durably: what is completed is taken from the journal, the rest is executed.
+
+Steps of a row are strictly sequential. This module knows neither the shard's files nor who schedules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from reqflo_ray._internal.engine.program import PreparedStep
+from reqflo_ray._internal.engine.render import render_value
+from reqflo_ray._internal.engine.scope import RowFault
+from reqflo_ray._internal.journal.replay import RowHistory, StepHistory
+from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.artifact import HttpStep, NoteStep, OnFailure, OnInterrupt, SetVariableStep, WaitStep
+from reqflo_ray._internal.model.journal import Completion
+from reqflo_ray._internal.model.plan import Evidence, Row
+from reqflo_ray._internal.model.results import ResendReason, RowResult, Status, StepRecord
+from reqflo_ray._internal.model.values import JsonValue
+from reqflo_ray._internal.runner.execute.response.evidence import without_exchange
+from reqflo_ray._internal.runner.execute.row.attempts import send_until_settled, status_of
+from reqflo_ray._internal.runner.execute.row.containment import bare_record, end_in_fault, told
+from reqflo_ray._internal.runner.execute.row.context import (
+    FIRST_SEND,
+    Outcome,
+    Resend,
+    RowContext,
+    ShardAttempt,
+    Suspended,
+    cookies_of,
+)
+from reqflo_ray._internal.runner.execute.worker.worker import Worker
+from reqflo_ray._internal.secrets.redactor import still_json
+
+# A row ends with the worst status of its steps, in this order.
+_WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowOutcome:
+    """A finished row: its verdict and the records of all its attempts, in order. `replayed`: the row had ended before,
+    and nothing was carried out for it now."""
+
+    result: RowResult
+    records: tuple[StepRecord, ...]
+    replayed: bool = False
+
+
+class RowRunner:
+    """Runs one row once.
+
+    Args:
+        history: what earlier attempts of the shard have journaled of this row.
+    """
+
+    def __init__(self, worker: Worker, shard: ShardAttempt, row: Row, history: RowHistory) -> None:
+        self._context = RowContext(worker, shard, row)
+        self._worker = worker
+        self._row = row
+        self._history = history
+        self._ended: list[tuple[str, Outcome]] = []
+        self._halted_by = ""
+        self._withheld: dict[str, PreparedStep] = {}
+        self._restored_secrets: set[str] | None = None
+        self._restored_ms = 0.0
+        self._goes_on = False
+
+    async def run(self) -> RowOutcome:
+        """Execute what is left of the row.
+
+        Raises:
+            Suspended: the row is not finished, and this attempt must not go on with it.
+            StoreError: the journal cannot be written.
+        """
+        clock = self._worker.clock
+        started_at_us, started = clock.now_us(), clock.monotonic()
+        for prepared in self._worker.program.steps:
+            past = self._history.steps.get(prepared.step.id, _NO_PAST)
+            try:
+                await self._advance(prepared, past)
+            except BaseException as fault:
+                await self._fail(prepared, past, *told(fault))
+        return self._finish(started_at_us, (clock.monotonic() - started) * 1000 + self._restored_ms)
+
+    async def _advance(self, prepared: PreparedStep, past: StepHistory) -> None:
+        if prepared.step.skip:
+            self._skip(prepared, "skipped_by_overlay", "an overlay skips this step")
+        elif self._halted_by:
+            self._skip(prepared, "row_halted", f"step `{self._halted_by}` ended the row")
+        elif past.final is not None:
+            self._restore(prepared, past, past.final)
+        else:
+            outcome = await self._execute(prepared, past)
+            # That an outcome is unknown is found anew by every attempt.
+            self._goes_on |= outcome.status is not Status.INCONCLUSIVE
+            self._conclude(prepared, outcome)
+
+    async def _fail(self, prepared: PreparedStep, past: StepHistory, code: str, message: str) -> None:
+        """End the row at a step in which something of ours went wrong. Of a step that is in the journal already, this
+        is not journaled: what is told there stays true."""
+        step, now_us = prepared.step.id, self._worker.clock.now_us()
+        if self._halted_by:  # it is skipped all the same
+            outcome = Outcome(status=Status.SKIPPED, code="row_halted", message=message, started_at_us=now_us)
+            self._context.records.append(bare_record(self._context, prepared, 1, outcome))
+            return
+        outcome = Outcome(status=Status.ERROR, code=code, message=message, started_at_us=now_us)
+        self._ended.append((step, outcome))
+        self._halted_by = step
+        if past.final is None:
+            self._goes_on = True
+            # A number of its own: that attempt may have ended well, and this came after it.
+            used = [record.attempt for record in self._context.records if record.step_id == step]
+            number = max([past.attempts_used, *used]) + 1
+            await end_in_fault(self._context, prepared, number, outcome, code, message)
+
+    async def _execute(self, prepared: PreparedStep, past: StepHistory) -> Outcome:
+        if self._restored_secrets is not None:
+            await self._context.know_what_was_used(self._restored_secrets)
+            self._restored_secrets = None
+        if self._withheld:
+            try:
+                await self._regain(prepared)
+            except RowFault as fault:
+                return await self._end_plainly(prepared, Status.INCONCLUSIVE, fault.code, fault.message)
+        match prepared.step:
+            case HttpStep() as step:
+                return await self._send(prepared, step, past)
+            case WaitStep(duration_ms=duration_ms):
+                if not await self._worker.pause(duration_ms / 1000):
+                    raise Suspended
+                self._context.log("wait", f"waited {duration_ms} ms")
+                return await self._end_plainly(prepared, Status.PASSED, duration_ms=float(duration_ms))
+            case SetVariableStep() | NoteStep():
+                return await self._compute(prepared)
+
+    async def _compute(self, prepared: PreparedStep) -> Outcome:
+        """A step that sends nothing. A fault ends it as it would end a request."""
+        variables: dict[str, JsonValue] = {}
+        try:
+            match prepared.step:
+                case SetVariableStep() as step:
+                    variables = self._assign(step)
+                case NoteStep(text=node):
+                    self._context.log("note", str(render_value(node, self._context.scope, self._worker.secrets.values)))
+        except RowFault as fault:
+            return await self._end_plainly(prepared, status_of(fault), fault.code, fault.message)
+        return await self._end_plainly(prepared, Status.PASSED, variables=variables)
+
+    def _assign(self, step: SetVariableStep) -> dict[str, JsonValue]:
+        scope, secrets = self._context.scope, self._worker.secrets.values
+        variables = {name: render_value(node, scope, secrets) for name, node in step.values}
+        scope.assign(variables)
+        self._context.register_sensitive()
+        return variables
+
+    async def _send(self, prepared: PreparedStep, step: HttpStep, past: StepHistory) -> Outcome:
+        """Send the step's request; after an interruption only as far as the step allows it."""
+        earlier = self._take_over(past.completions)
+        number, resend, doubt = past.attempts_used + 1, FIRST_SEND, past.in_doubt
+        if doubt is not None:
+            if step.on_interrupt is OnInterrupt.FAIL:
+                ended = (Status.INCONCLUSIVE, "outcome_unknown", _OUTCOME_UNKNOWN)
+                return await self._end_plainly(prepared, *ended, number=doubt.attempt)
+            number, count = doubt.attempt, past.resend_count + 1
+            resend = Resend(reason=ResendReason.UNKNOWN, count=count, fingerprint=doubt.fingerprint)
+        elif step.id in self._history.doubtful:
+            if step.on_interrupt is OnInterrupt.FAIL:
+                ended = (Status.INCONCLUSIVE, "journal_damaged", _JOURNAL_DAMAGED)
+                return await self._end_plainly(prepared, *ended, number=number)
+            resend = Resend(reason=ResendReason.UNKNOWN, count=past.resend_count + 1)
+        elif step.on_interrupt is OnInterrupt.FAIL and any(cookies_of(step.id) in done.withheld for done in earlier):
+            message = f"{_lost(cookies_of(step.id), earlier[-1])}, and step `{step.id}` must not be sent again"
+            return await self._end_plainly(
+                prepared, Status.INCONCLUSIVE, "sensitive_value_lost", message, number=number
+            )
+        return await send_until_settled(self._context, prepared, step, number, resend)
+
+    async def _end_plainly(
+        self,
+        prepared: PreparedStep,
+        status: Status,
+        code: str = "",
+        message: str = "",
+        *,
+        number: int = 1,
+        variables: dict[str, JsonValue] | None = None,
+        duration_ms: float = 0.0,
+    ) -> Outcome:
+        """Journal the end of a step that sent nothing."""
+        outcome = Outcome(
+            status=status,
+            code=code,
+            message=message,
+            variables=variables or {},
+            started_at_us=self._worker.clock.now_us() - int(duration_ms * 1000),
+            duration_ms=duration_ms,
+        )
+        await self._context.complete(prepared, number, outcome)
+        return outcome
+
+    def _skip(self, prepared: PreparedStep, code: str, message: str) -> None:
+        # Not journaled: that a step is skipped follows from the artifact and the steps before it.
+        outcome = Outcome(status=Status.SKIPPED, code=code, message=message, started_at_us=self._worker.clock.now_us())
+        self._context.records.append(self._context.record(prepared, 1, outcome))
+        self._context.scope.conclude(prepared.step.id, Status.SKIPPED, {})
+        self._worker.metrics.attempt_ended(Status.SKIPPED, ends_step=True)
+
+    def _conclude(self, prepared: PreparedStep, outcome: Outcome) -> None:
+        """Let the rest of the row see how the step ended."""
+        step = prepared.step
+        self._context.scope.conclude(step.id, outcome.status, outcome.captures)
+        self._ended.append((step.id, outcome))
+        halts_on_failure = isinstance(step, HttpStep) and step.on_failure is OnFailure.HALT
+        if outcome.status in (Status.ERROR, Status.INCONCLUSIVE) or (
+            outcome.status is Status.FAILED and halts_on_failure
+        ):
+            self._halted_by = step.id
+
+    def _restore(self, prepared: PreparedStep, past: StepHistory, completion: Completion) -> None:
+        """Take a completed step from the journal instead of executing it."""
+        opened = self._take_over((*past.completions, *past.repeats))
+        attempts, repeats = opened[: len(past.completions)], opened[len(past.completions) :]
+        captures, withheld = attempts[-1].captures, attempts[-1].withheld
+        if any(cookies_of(done.step) in done.withheld for done in attempts):
+            withheld = (*withheld, cookies_of(prepared.step.id))
+        for done in repeats:
+            if done.final and done.status is Status.PASSED and not done.withheld:
+                captures, withheld = done.captures, ()
+        if attempts[-1].variables:
+            self._context.scope.assign(attempts[-1].variables)
+        self._withheld.update(dict.fromkeys(withheld, prepared))
+        self._restored_secrets = {*(self._restored_secrets or ()), *prepared.secrets}
+        message = completion.record.error_message if completion.record else ""
+        outcome = Outcome(status=completion.status, code=completion.error_code, message=message, captures=captures)
+        self._conclude(prepared, outcome)
+
+    def _take_over(self, completions: tuple[Completion, ...]) -> list[Completion]:
+        """Take over what earlier processes have got: evidence, counts and cookies of the attempts that they made.
+        Returns these with what was sealed in them, as far as it can be opened."""
+        if not completions:
+            return []
+        context = self._context
+        records = [done.record for done in completions if done.record is not None]
+        context.records.extend(records)
+        context.counts.requests += sum(1 for record in records if record.timings is not None)
+        context.counts.retries += sum(1 for done in completions if not done.final)
+        reasons = [record.resend_reason for record in records]
+        context.counts.resent += reasons.count(ResendReason.UNKNOWN)
+        context.counts.resent_sensitive += reasons.count(ResendReason.SENSITIVE)
+        self._restored_ms += sum(record.duration_ms for record in records)
+        opened = [context.opened(done) for done in completions]
+        if context.cookies is not None:
+            for done in opened:
+                context.cookies.restore(done.cookies)
+        return opened
+
+    async def _regain(self, prepared: PreparedStep) -> None:
+        """Get back what `prepared` needs and the journal does not give: its key is gone, or it was never sealed.
+
+        The one exception to never sending a completed step again; only for steps that are safe to send again. Raises
+        `RowFault` if a value cannot be had back.
+        """
+        needs = list(prepared.needs)
+        if isinstance(prepared.step, HttpStep):
+            needs += [name for name, producer in self._withheld.items() if name == cookies_of(producer.step.id)]
+        for need in needs:
+            producer = self._withheld.get(need)
+            if producer is None:
+                continue
+            self._withheld = {name: step for name, step in self._withheld.items() if step is not producer}
+            await self._regain(producer)
+            match producer.step:
+                case SetVariableStep() as assignment:
+                    self._assign(assignment)
+                case HttpStep() as step:
+                    await self._send_again(producer, step, need)
+
+    async def _send_again(self, producer: PreparedStep, step: HttpStep, need: str) -> None:
+        past = self._history.steps[step.id]
+        lost = _lost(need, past.completions[-1])
+        if step.on_interrupt is OnInterrupt.FAIL:
+            raise RowFault("sensitive_value_lost", f"{lost}, and step `{step.id}` must not be sent again")
+        resend = Resend(reason=ResendReason.SENSITIVE, count=past.resend_count + 1)
+        outcome = await send_until_settled(self._context, producer, step, past.attempts_used, resend)
+        if outcome.status is not Status.PASSED:
+            why = outcome.message or outcome.code
+            raise RowFault("sensitive_value_lost", f"{lost}, and step `{step.id}` did not pass again: {why}")
+        self._context.scope.conclude(step.id, outcome.status, outcome.captures)
+
+    def _finish(self, started_at_us: int, duration_ms: float) -> RowOutcome:
+        try:
+            return self._finished(started_at_us, duration_ms)
+        except BaseException as fault:
+            return broken_row(self._row, self._history, *told(fault), started_at_us, tuple(self._context.records))
+
+    def _finished(self, started_at_us: int, duration_ms: float) -> RowOutcome:
+        context, row, counts = self._context, self._row, self._context.counts
+        worst = next((entry for status in _WORST_FIRST for entry in self._ended if entry[1].status is status), None)
+        failed_step, ended = worst if worst else ("", Outcome(status=Status.PASSED))
+        records = tuple(context.records)
+        if ended.status is Status.PASSED and self._worker.run.options.evidence is Evidence.FAILURES:
+            records = tuple(without_exchange(record) for record in records)
+        started_at_us = self._history.started_at_us or started_at_us
+        inputs = json_text.describe(context.scope.inputs())
+        context.register_sensitive()
+        shown = context.redactor.text(inputs) if context.knows_all_sensitive else "{}"
+        return RowOutcome(
+            result=RowResult(
+                row_index=row.index,
+                row_key=row.key,
+                status=ended.status,
+                error_code=ended.code,
+                error_message=json_text.well_formed(context.redactor.text(ended.message)) if ended.message else "",
+                failed_step=failed_step,
+                inputs=inputs if shown is inputs else still_json(shown),
+                started_at_us=started_at_us,
+                duration_ms=duration_ms,
+                resumed=self._history.last_attempt > 0,
+                requests=counts.requests,
+                retries=counts.retries,
+                resent=counts.resent,
+                resent_sensitive=counts.resent_sensitive,
+            ),
+            records=records,
+            replayed=self._history.last_attempt > 0 and not self._goes_on,
+        )
+
+
+def broken_row(
+    row: Row,
+    history: RowHistory,
+    code: str,
+    message: str,
+    started_at_us: int,
+    records: tuple[StepRecord, ...] = (),
+) -> RowOutcome:
+    """A row of which nothing better can be told than that something of ours went wrong with it."""
+    return RowOutcome(
+        result=RowResult(
+            row_index=row.index,
+            row_key=row.key,
+            status=Status.ERROR,
+            error_code=code,
+            error_message=message,
+            started_at_us=history.started_at_us or started_at_us,
+            resumed=history.last_attempt > 0,
+            requests=sum(record.timings is not None for record in records),
+        ),
+        records=records,
+    )
+
+
+def _lost(need: str, done: Completion) -> str:
+    why = "lies sealed, and there is no `sealing.key` that opens it" if done.sealed else "was not stored"
+    return f"`{need}` is sensitive and {why}"
+
+
+_NO_PAST: Final = StepHistory()
+_OUTCOME_UNKNOWN: Final = (
+    "a worker died while this request was in flight, and it must not be repeated (`on_interrupt: fail`): whether the "
+    "API has carried it out is unknown"
+)
+_JOURNAL_DAMAGED: Final = (
+    "the journal of this row is damaged: whether this request was sent before is unknown, and it must not be repeated"
+)

@@ -1,0 +1,138 @@
+"""Turns the rows of a shard into the bytes of its two files. A record that cannot be written costs its own row the
+verdict and itself its evidence, never the rows beside it. It must not know how files are named or committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from reqflo_ray._internal.model.json_text import well_formed
+from reqflo_ray._internal.model.results import Counts, RowResult, Status, StepRecord
+from reqflo_ray._internal.runner.execute.row.containment import told
+from reqflo_ray._internal.runner.execute.row.row import RowOutcome
+from reqflo_ray._internal.runner.progress.shard import ShardCounter
+from reqflo_ray._internal.runs.results.writer import results_file, steps_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardFiles:
+    """The bytes of both files, the rows that are in them, and their counts."""
+
+    outcomes: tuple[RowOutcome, ...]
+    counts: Counts
+    results: bytes
+    steps: bytes
+
+    @property
+    def records(self) -> list[StepRecord]:
+        """All attempts of all rows, in the order of rows."""
+        return [record for outcome in self.outcomes for record in outcome.records]
+
+
+def encode_files(outcomes: Sequence[RowOutcome], counts: Counts, shard: int) -> ShardFiles:
+    """The files of `outcomes`, which `counts` counts.
+
+    Raises:
+        Exception: even the bare results cannot be written.
+    """
+    try:
+        results, steps = _encode(outcomes, shard)
+    except BaseException as fault:
+        told(fault)
+        kept = list(outcomes)
+        for at, code, message in _broken(outcomes, range(len(outcomes)), shard):
+            kept[at] = _mended(outcomes[at], shard, code, message)
+        results, steps = _encode(kept, shard)
+        outcomes, counts = kept, _recounted(kept, counts, shard)
+    return ShardFiles(outcomes=tuple(outcomes), counts=counts, results=results, steps=steps)
+
+
+def count_steps(outcome: RowOutcome) -> int:
+    """How many steps of a row something is known of."""
+    return len({record.step_id for record in outcome.records})
+
+
+def _encode(outcomes: Sequence[RowOutcome], shard: int) -> tuple[bytes, bytes]:
+    results = results_file([outcome.result for outcome in outcomes], shard=shard)
+    return results, steps_file([record for outcome in outcomes for record in outcome.records])
+
+
+def _broken(outcomes: Sequence[RowOutcome], places: range, shard: int) -> list[tuple[int, str, str]]:
+    """Which of the rows at `places` cannot be written, with code and message. By halves: it is one of many."""
+    try:
+        _encode([outcomes[at] for at in places], shard)
+    except BaseException as fault:
+        code, message = told(fault)
+        if len(places) == 1:
+            return [(places[0], code, message)]
+        half = len(places) // 2
+        return _broken(outcomes, places[:half], shard) + _broken(outcomes, places[half:], shard)
+    return []
+
+
+def _mended(outcome: RowOutcome, shard: int, code: str, message: str) -> RowOutcome:
+    """The row as it can be written: an error, with as many of its records as possible, and a note instead of others."""
+    status = outcome.result.status
+    result = msgspec.structs.replace(
+        outcome.result,
+        status=status if status is Status.INCONCLUSIVE else Status.ERROR,
+        error_code=code,
+        error_message=message,
+    )
+    records = tuple(
+        record
+        if _can_be_written(replace(outcome, records=(record,), result=_bare(result)), shard)
+        else _noted(record, message)
+        for record in outcome.records
+    )
+    for mended in (
+        replace(outcome, result=result, records=records),
+        replace(outcome, result=_bare(result), records=records),
+    ):
+        if _can_be_written(mended, shard):
+            return mended
+    return replace(outcome, result=_bare(result), records=())
+
+
+def _can_be_written(outcome: RowOutcome, shard: int) -> bool:
+    try:
+        _encode([outcome], shard)
+    except BaseException as fault:
+        told(fault)
+        return False
+    return True
+
+
+def _bare(result: RowResult) -> RowResult:
+    return RowResult(
+        row_index=result.row_index,
+        row_key=well_formed(result.row_key),
+        status=result.status,
+        error_code=result.error_code,
+        error_message=result.error_message,
+        resumed=result.resumed,
+        requests=result.requests,
+    )
+
+
+def _noted(record: StepRecord, message: str) -> StepRecord:
+    return StepRecord(
+        row_index=record.row_index,
+        row_key=well_formed(record.row_key),
+        step_id=record.step_id,
+        step_index=record.step_index,
+        attempt=record.attempt,
+        status=record.status,
+        error_code=record.error_code,
+        error_message=f"the evidence of this attempt could not be written: {message}",
+    )
+
+
+def _recounted(outcomes: Sequence[RowOutcome], counts: Counts, shard: int) -> Counts:
+    counter = ShardCounter(shard, quarantined=counts.quarantined)
+    for outcome in outcomes:
+        counter.add(outcome.result, steps=count_steps(outcome), earlier=False)
+    return counter.counts

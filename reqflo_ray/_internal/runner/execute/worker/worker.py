@@ -1,0 +1,195 @@
+"""What one worker process holds for one run: the prepared journey, the adapters, the limits that its rows share.
+
+It must not know who schedules it, nor anything of workspaces: a worker reads the artifact and the run record only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from reqflo_ray._internal.engine.judge import Judgement
+from reqflo_ray._internal.engine.program import PreparedStep, Program, prepare
+from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.http.factory import create_transport
+from reqflo_ray._internal.http.host_limits import HostLimits
+from reqflo_ray._internal.model.clock import Clock
+from reqflo_ray._internal.model.exchange import Exchange, Transport
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.runner.execute.response.evidence import EvidenceBuilder, MaskedAside
+from reqflo_ray._internal.runner.execute.response.judging import Judging
+from reqflo_ray._internal.runner.execute.response.masking import Masking
+from reqflo_ray._internal.runner.execute.response.side_jobs import first_message
+from reqflo_ray._internal.runner.execute.response.side_process import SideProcesses
+from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
+from reqflo_ray._internal.runner.execute.worker.pacing import AskForTurns, Pacer, choose_pacer
+from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
+from reqflo_ray._internal.runner.execute.worker.rows_at_once import fewer_rows, rows_at_once
+from reqflo_ray._internal.runner.progress.metrics import WorkerMetrics
+from reqflo_ray._internal.runner.progress.shard import ShardCounter
+from reqflo_ray._internal.runs.folder.owner import Owner
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import Sealer, find_sealer, open_record
+from reqflo_ray._internal.secrets.core_dumps import no_core_dumps
+from reqflo_ray._internal.secrets.redactor import Redactor
+from reqflo_ray._internal.secrets.store import SecretStore
+
+# How many objects more than at the last look there are when the garbage collector looks at the young ones.
+_YOUNG_OBJECTS: Final = 100_000
+
+
+def unknown_node(owner: Owner) -> bool:
+    """What is known of other nodes where there is no cluster."""
+    return False
+
+
+class Judges(Protocol):
+    """Judges the answers to the steps of the run."""
+
+    async def judge(self, step: PreparedStep, exchange: Exchange, scope: Scope) -> Judgement:
+        """See `Judging.judge`."""
+        ...
+
+
+class Masks(Protocol):
+    """Masks what is heavy."""
+
+    async def aside(
+        self, request: bytes | None, response: bytes | None, outputs: bytes | None, redactor: Redactor
+    ) -> MaskedAside:
+        """See `Masking.aside`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
+    is set when no new request may be sent. `counters` tell how far the shards in flight are, by their number. `sealer`
+    opens the sensitive values of staged rows, if there are any. `warnings` is what a person should know of this
+    worker."""
+
+    folder: RunFolder
+    run: RunRecord
+    program: Program
+    transport: Transport
+    secrets: SecretStore
+    redactor: Redactor
+    evidence: EvidenceBuilder
+    clock: Clock
+    pacer: Pacer
+    hosts: HostLimits
+    rows: RowPlaces
+    judging: Judges
+    masking: Masks
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    counters: dict[int, ShardCounter] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
+    node_lives: Callable[[Owner], bool] = unknown_node
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Hold the whole worker: while the block runs, no row of any shard is in flight but the caller's."""
+        held = 0
+        async with self._alone:  # two that each held a part would wait for ever
+            try:
+                while held < self.rows.count:
+                    await self.rows.take(first=True)
+                    held += 1
+                yield
+            finally:
+                for _ in range(held):
+                    self.rows.give_back()
+
+    sealer: Sealer | None = None
+
+    async def pause(self, seconds: float) -> bool:
+        """Let `seconds` pass, or less if the run is being stopped. True if the whole time passed."""
+        if seconds <= 0:
+            return not self.stopping.is_set()
+        stopped = asyncio.ensure_future(self.stopping.wait())
+        slept = asyncio.ensure_future(self.clock.sleep(seconds))
+        try:
+            await asyncio.wait({stopped, slept}, return_when=asyncio.FIRST_COMPLETED)
+            return not self.stopping.is_set()
+        finally:
+            stopped.cancel()
+            slept.cancel()
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Let the garbage collector look for cycles less often: rows make many objects and hardly a cycle, and looking for
+    them every 700 objects takes a tenth of the processor. Where it is switched off (0) it stays off."""
+    young, *older = gc.get_threshold()
+    gc.set_threshold(max(young, _YOUNG_OBJECTS) if young else 0, *older)
+    try:
+        yield
+    finally:
+        gc.set_threshold(young, *older)
+
+
+@asynccontextmanager
+async def open_worker(
+    folder: RunFolder,
+    *,
+    ask: AskForTurns | None = None,
+    node_lives: Callable[[Owner], bool] = unknown_node,
+    clock: Clock | None = None,
+) -> AsyncIterator[Worker]:
+    """Load the run of `folder` and hold its adapters until the block ends.
+
+    Args:
+        ask: asks the schedule that all workers of the run share, if it has a rate; None: this worker is the only one.
+        node_lives: whether the node of a worker that lost its shard is alive, so that it was not the node which died.
+
+    Raises:
+        StoreError: the run record or the artifact cannot be read.
+    """
+    sealer = find_sealer(folder)
+    run = open_record(folder.load_proven_run(), sealer)
+    artifact = folder.load_artifact(run.artifact)
+    clock = clock or SystemClock()
+    redactor = Redactor()
+    options = run.options
+    count, problem = rows_at_once(options.concurrency)
+    rows = RowPlaces(count)
+    warnings = [problem] if problem else []
+
+    def short(possible: int) -> None:
+        if rows.lower(possible):
+            cause = "this machine could not open more connections"
+            warnings[:] = [fewer_rows(rows.count, options.concurrency, cause)]
+
+    transport = create_transport(run.http, limit=count, short=short)
+    program = prepare(artifact, run)
+    sides = SideProcesses(lambda: first_message(artifact, run))
+    with no_core_dumps(), _seldom_collected():
+        try:
+            yield Worker(
+                folder=folder,
+                run=run,
+                program=program,
+                transport=transport,
+                secrets=SecretStore(run.secrets, redactor),
+                redactor=redactor,
+                evidence=EvidenceBuilder(options.evidence, run.http.evidence_body_bytes),
+                clock=clock,
+                pacer=choose_pacer(options.rate, ask, clock),
+                hosts=HostLimits(run.http.max_in_flight_per_host),
+                rows=rows,
+                judging=Judging(sides),
+                masking=Masking(sides, run.http.evidence_body_bytes),
+                warnings=warnings,
+                sealer=sealer,
+                node_lives=node_lives,
+            )
+        finally:
+            await sides.close()
+            await transport.close()

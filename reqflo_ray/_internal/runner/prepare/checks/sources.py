@@ -1,0 +1,232 @@
+"""The parts of the run check that read the workspace: environment, case, presets, `--set` and secrets, as what the run
+record holds. Whether they suit the artifact is judged in `check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reqflo_ray._internal.compiler.authoring.workspace import CaseModel, EnvironmentModel, SecretNameModel, SecretsModel
+from reqflo_ray._internal.compiler.values.expressions import Expression
+from reqflo_ray._internal.compiler.values.nodes import Unresolved, ValueCompiler
+from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, lookup
+from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child, members
+from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
+from reqflo_ray._internal.errors import Position
+from reqflo_ray._internal.model.artifact import Input, Variable
+from reqflo_ray._internal.model.plan import Environment, InputSource, InputValue, SecretReference, SecretSource, Service
+from reqflo_ray._internal.model.values import JsonValue, Literal, Namespace, Node, Reference, references
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSelection:
+    """What a run is to use. None for `environment` means the workspace's default; `columns` are those of the dataset,
+    None if there is none, () if only its rows can tell; `key` is the column that names the rows. `sampled` are values
+    of its sensitive columns, of the first rows. With `strict`, a column that nothing declares is an error."""
+
+    environment: str | None = None
+    case: str | None = None
+    presets: tuple[str, ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
+    sampled: Mapping[str, Sequence[JsonValue]] = field(default_factory=dict)
+    key: str = ""
+    strict: bool = False
+
+
+class OuterValues:
+    """Compiles values written outside of a journey: they may refer to secrets and to the environment only."""
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+        self._values = ValueCompiler(self._resolve, problems)
+        self.places: dict[str, Position] = {}
+
+    def compile(self, node: YamlNode) -> Node:
+        """The node of a value."""
+        return self._values.value(node)
+
+    def _resolve(self, expression: Expression, position: Position) -> Node:
+        root, *rest = expression.segments
+        if root not in (Namespace.ENV.value, Namespace.SECRETS.value):
+            message = f"`{root}` cannot be used outside of a journey"
+            hint = "environments, cases and presets may refer to `secrets` and `env`"
+            self._problems.error("invalid_reference", message, position, hint=hint)
+            raise Unresolved
+        namespace = Namespace(root)
+        if not rest or not isinstance(rest[0], str) or (namespace is Namespace.SECRETS and len(rest) > 1):
+            hint = "write it as in `secrets.NAME` or `env.region`"
+            self._problems.error("invalid_reference", f"`{expression.written}` names no value", position, hint=hint)
+            raise Unresolved
+        reference = Reference(namespace, rest[0], tuple(rest[1:]))
+        self.places.setdefault(str(reference), position)
+        return reference
+
+
+def choose_environment(
+    workspace: Workspace | None, name: str | None, values: OuterValues, problems: Problems
+) -> Environment | None:
+    """The environment of that name (None: the workspace's default, if it has one); an empty one if none is chosen,
+    None if the one chosen cannot be used."""
+    if workspace is None:
+        if name:
+            message = f"there is no workspace to find the environment `{name}` in"
+            problems.error("unknown_environment", message, None, hint="name it with `--workspace`")
+            return None
+        return Environment()
+    wanted = workspace.settings.defaults.environment if name is None else name
+    if not wanted:
+        return Environment()
+    definition = lookup(workspace.environments, wanted, "environment", problems)
+    if definition is None or definition.model is None:
+        return None
+    return _environment(definition, definition.model, values)
+
+
+def _environment(definition: Definition[EnvironmentModel], model: EnvironmentModel, values: OuterValues) -> Environment:
+    services = {
+        key.value: Service(
+            base_url=values.compile(base_url) if (base_url := child(node, "base_url")) is not None else Literal(""),
+            config={inner.value: values.compile(value) for inner, value in members(child(node, "config"))},
+        )
+        for key, node in members(child(definition.node, "services"))
+    }
+    own = {key.value: values.compile(value) for key, value in members(child(definition.node, "values"))}
+    return Environment(name=model.name, services=services, values=own, insecure=model.insecure)
+
+
+class GivenValues:
+    """What is given for the whole run, by name of input or variable, the highest precedence kept."""
+
+    def __init__(
+        self, declared: Mapping[str, Input | Variable], journey: str, values: OuterValues, problems: Problems
+    ) -> None:
+        self._declared = declared
+        self._journey = journey
+        self._values = values
+        self._problems = problems
+        self._given: dict[str, InputValue] = {}
+
+    def collect(self, workspace: Workspace | None, selection: RunSelection) -> dict[str, InputValue]:
+        """Presets (the case's, then those chosen, later ones winning), the case, `--set`: from low to high."""
+        case = self._case(workspace, selection.case)
+        listed = case.model.presets if case and case.model else ()
+        names = child(case.node, "presets") if case else None
+        # Of a preset that is named again only the last place counts.
+        for name in reversed(dict.fromkeys(reversed((*listed, *selection.presets)))):
+            at = names if name not in selection.presets else None
+            self._preset(workspace, name, at)
+        if case is not None:
+            self._take(child(case.node, "values"), InputSource.CASE, case.name)
+        for name, text in selection.overrides.items():
+            self._set(name, text)
+        return self._given
+
+    def _case(self, workspace: Workspace | None, name: str | None) -> Definition[CaseModel] | None:
+        if name is None:
+            return None
+        cases = workspace.cases if workspace else []
+        own = [case for case in cases if case.model is None or case.model.journey == self._journey]
+        others = [case.model.journey for case in cases if case.model and case.name == name and case not in own]
+        if others and name not in [case.name for case in own]:
+            message = f"the case `{name}` is not for the journey `{self._journey}`"
+            hint = f"it is one of the journey `{others[0]}`"
+            self._problems.error("unknown_case", message, None, hint=hint)
+            return None
+        return lookup(own, name, "case", self._problems)
+
+    def _preset(self, workspace: Workspace | None, name: str, at: YamlNode | None) -> None:
+        preset = lookup(workspace.presets if workspace else [], name, "preset", self._problems, at)
+        if preset is not None:
+            self._take(child(preset.node, "values"), InputSource.PRESET, preset.name)
+
+    def _take(self, values: YamlNode | None, source: InputSource, name: str) -> None:
+        for key, value in members(values):
+            declared = self._declared.get(key.value)
+            if declared is not None:
+                node = self._converted(self._values.compile(value), declared, value)
+                self._given[key.value] = InputValue(node=node, source=source, source_name=name)
+            elif source is InputSource.CASE:
+                message = f"the journey `{self._journey}` declares no `{key.value}`; the case's value is not used"
+                hint = suggestion(key.value, self._declared)
+                self._problems.warning("undeclared_value", message, key, hint=hint)
+
+    def _set(self, name: str, text: str) -> None:
+        declared = self._declared.get(name)
+        if declared is None:
+            message = f"`--set {name}`: the journey `{self._journey}` declares no input or variable `{name}`"
+            hint = suggestion(name, self._declared) or "it declares none"
+            self._problems.error("undeclared_value", message, None, hint=hint)
+            return
+        node = self._converted(Literal(text), declared, None)
+        self._given[name] = InputValue(node=node, source=InputSource.SET)
+
+    def _converted(self, node: Node, declared: Input | Variable, at: YamlNode | None) -> Node:
+        if not isinstance(node, Literal) or declared.type is None:
+            return node
+        try:
+            return Literal(convert(node.value, declared.type))
+        except ConversionError as wrong:
+            cause = wrong.reason if declared.sensitive else str(wrong)
+            where = "" if at is not None else "`--set`: "
+            message = f"{where}the value of `{declared.name}` is not of its type `{declared.type}`"
+            self._problems.error("wrong_type", message, at if not declared.sensitive else None, cause=cause)
+            return node
+
+
+def environment_node(environment: Environment, key: str) -> Node | None:
+    """What `env.<key>` stands for: a value, or the configuration of a service; None if there is none."""
+    if key in environment.values:
+        return environment.values[key]
+    name, _, rest = key.partition(".")
+    if name in environment.values:
+        return environment.values[name]
+    service = environment.services.get(name)
+    return service.config.get(rest.split(".", 1)[0]) if service and rest else None
+
+
+def environment_keys(environment: Environment) -> list[str]:
+    """All that can stand after `env.`."""
+    config = [f"{name}.{key}" for name, service in environment.services.items() for key in service.config]
+    return [*environment.values, *config]
+
+
+def reached(environment: Environment, nodes: Iterable[Node]) -> Iterator[Reference]:
+    """The references in `nodes`, and in what of the environment they lead to."""
+    waiting = [reference for node in nodes for reference in references(node)]
+    seen: set[str] = set()
+    while waiting:
+        reference = waiting.pop()
+        if not isinstance(reference, Reference) or str(reference) in seen:
+            continue
+        seen.add(str(reference))
+        yield reference
+        if reference.namespace is Namespace.ENV:
+            node = environment_node(environment, str(reference).partition(".")[2])
+            waiting.extend(references(node) if node is not None else ())
+
+
+def secret_reference(name: str, workspace: Workspace | None, problems: Problems) -> SecretReference:
+    """Where workers find the secret `name`, and where it may be sent."""
+    settings = workspace.settings.secrets if workspace else SecretsModel()
+    own = settings.names.get(name, SecretNameModel())
+    version = ""
+    match settings.source:
+        case SecretSource.ENV:
+            key = own.env or name
+        case SecretSource.FILE:
+            root = workspace.root.as_posix() if workspace else "."
+            folder = settings.folder if settings.folder.startswith("/") else f"{root}/{settings.folder}"
+            key = f"{folder.rstrip('/')}/{own.file or name}"
+            if not settings.folder:
+                hint = "set `secrets.folder` in `reqflo.yaml`"
+                problems.error("missing_secret", "the folder of the secret files is not set", None, hint=hint)
+        case SecretSource.GCP:
+            version = own.version
+            key = own.secret if own.secret.startswith("projects/") else ""
+            key = key or f"projects/{settings.project}/secrets/{own.secret or name}"
+            if not settings.project and not own.secret.startswith("projects/"):
+                hint = "set `secrets.gcp.project` in `reqflo.yaml`"
+                problems.error("missing_secret", "the project of the secrets is not set", None, hint=hint)
+    return SecretReference(name=name, source=settings.source, key=key, version=version, hosts=own.hosts)

@@ -1,0 +1,58 @@
+"""Finds the inputs and variables of a step that must not be unset: those inside text, and in a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reqflo_ray._internal.model.artifact import HttpStep, NoteStep, SetVariableStep, Step
+from reqflo_ray._internal.model.values import (
+    AnyReference,
+    ArrayNode,
+    Namespace,
+    Node,
+    ObjectNode,
+    Reference,
+    Text,
+    references,
+)
+
+
+def references_in_text(step: Step) -> Iterator[Reference]:
+    """The references to inputs and variables that are an error of the row if they have no value."""
+    nodes: list[Node] = []
+    match step:
+        case HttpStep(request=request):
+            for part in request.path:
+                yield from _declared(() if isinstance(part, str) else references(part))
+            nodes += [node for _, node in (*request.headers, *request.query)]
+            nodes += [request.url] if request.url is not None else []
+            if request.body is not None:
+                values = (request.body.value, *(part.value for part in request.body.parts))
+                nodes += [value for value in values if value is not None]
+            judged = (*step.assertions, *(step.poll.until if step.poll else ()))
+            nodes += [assertion.expected for assertion in judged if assertion.expected is not None]
+        case SetVariableStep(values=assigned):
+            nodes += [node for _, node in assigned]
+        case NoteStep(text=text):
+            nodes.append(text)
+    for node in nodes:
+        for text_node in _texts(node):
+            yield from _declared(references(text_node))
+
+
+def _declared(found: Iterable[AnyReference]) -> Iterator[Reference]:
+    for reference in found:
+        if isinstance(reference, Reference) and reference.namespace in (Namespace.INPUTS, Namespace.VARIABLES):
+            yield reference
+
+
+def _texts(node: Node) -> Iterator[Text]:
+    match node:
+        case Text():
+            yield node
+        case ObjectNode(fields=fields):
+            for _, value in fields:
+                yield from _texts(value)
+        case ArrayNode(items=items):
+            for item in items:
+                yield from _texts(item)

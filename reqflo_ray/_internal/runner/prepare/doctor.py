@@ -1,0 +1,191 @@
+"""Examines what a run will need, where it is called: this process, a store, the secrets. It changes nothing that stays,
+and shows no value. The same examinations run on the workers of a cluster; it must not know clusters.
+"""
+
+from __future__ import annotations
+
+import grp
+import resource
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from reqflo_ray._internal.errors import ReqfloError, SecretError
+from reqflo_ray._internal.model.plan import SecretReference, SecretSource
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.secrets.gcp import GoogleSecretManager
+from reqflo_ray._internal.secrets.sources import default_sources
+from reqflo_ray._internal.storage.local import LocalStorage
+from reqflo_ray._internal.storage.open import open_storage
+from reqflo_ray._internal.storage.protocol import Storage
+
+_CORE_PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
+
+
+class Level(StrEnum):
+    """How a finding is meant: `warn` is a risk, with `fail` a run could not do its work."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was examined. `where` is "" for this machine; `hint` says what to do."""
+
+    subject: str
+    level: Level
+    message: str
+    hint: str = ""
+    where: str = ""
+
+    def at(self, where: str) -> Finding:
+        """The same, found at another place."""
+        return replace(self, where=where)
+
+
+def examine_process() -> Finding:
+    """Whether a crash of this process would leave its memory behind."""
+    if resource.getrlimit(resource.RLIMIT_CORE)[0] == 0:
+        return Finding(subject="core dumps", level=Level.OK, message="off")
+    try:
+        piped = _CORE_PATTERN.read_text().startswith("|")
+    except OSError:
+        piped = False
+    if piped:
+        message = "go to a program, which may keep them although workers set the limit to 0"
+        return Finding(subject="core dumps", level=Level.WARN, message=message, hint="`ulimit -c 0`, or look at it")
+    return Finding(subject="core dumps", level=Level.OK, message="off while secrets are loaded")
+
+
+def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
+    """Whether the file system of the store keeps the promises that runs are built on; what is tried is removed.
+
+    Args:
+        marker: a file of the store that another machine has made and that must be seen here.
+    """
+    folder = f"doctor-{secrets.token_hex(8)}"
+    try:
+        storage = open_storage(uri)
+        if marker and not storage.exists(marker):
+            message = f"`{uri}` is another place here than where the run is started"
+            return [_store(Level.FAIL, message, "mount one file system at the same path on every node")]
+        try:
+            wrong = list(_broken_promises(storage, folder))
+        finally:
+            storage.remove_tree(folder)
+    except ReqfloError as problem:
+        return [_store(Level.FAIL, f"`{uri}`: {problem.in_one_line}", problem.hint)]
+    if wrong:
+        return [_store(Level.FAIL, f"`{uri}`: {what}", "choose another --store") for what in wrong]
+    works = _store(Level.OK, f"`{uri}`: exclusive create, replace, append and sync work")
+    return [works, *_examine_access(storage)]
+
+
+def _examine_access(storage: Storage) -> Iterator[Finding]:
+    """Who may read what runs keep. A bucket says that in its own way."""
+    if not isinstance(storage, LocalStorage):
+        return
+    status = storage.root.stat()
+    if not storage.access.is_shared:
+        yield _access(Level.OK, f"files that are made in `{storage.uri}` are readable by their owner only")
+    else:
+        group = _group_name(status.st_gid)
+        closed = [
+            folder
+            for folder in (".", layout.RUNS, layout.ORDER, layout.ARTIFACTS)
+            if not _is_group_writable(storage.root / folder)
+        ]
+        if closed:
+            message = f"`{storage.uri}` has the setgid bit, but its group `{group}` may not write to `{closed[0]}`"
+            hint = f"chmod -R g+rwX {storage.uri}; find {storage.uri} -type d -exec chmod g+s {{}} +"
+            yield _access(Level.WARN, message, hint)
+        else:
+            message = f"files that are made in `{storage.uri}` are readable by the group `{group}`, too (setgid bit)"
+            yield _access(Level.OK, message)
+    if status.st_mode & stat.S_IRWXO:
+        message = f"everybody on this machine may look into `{storage.uri}`"
+        yield _access(Level.WARN, message, f"chmod -R o-rwx {storage.uri}")
+
+
+def _access(level: Level, message: str, hint: str = "") -> Finding:
+    return Finding(subject="access", level=level, message=message, hint=hint)
+
+
+def _is_group_writable(folder: Path) -> bool:
+    wanted = stat.S_IRWXG | stat.S_ISGID
+    return not folder.exists() or folder.stat().st_mode & wanted == wanted
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _broken_promises(storage: Storage, folder: str) -> Iterable[str]:
+    claim, text, log = f"{folder}/claim", f"{folder}/text", f"{folder}/log"
+    if not storage.create(claim, b"first") or storage.create(claim, b"second") or storage.read(claim) != b"first":
+        yield "two could both create the same file"
+    storage.write(text, b"old")
+    storage.write(text, b"new")
+    if storage.read(text) != b"new":
+        yield "a file that was replaced is not the new one"
+    opened = storage.open_log(log)
+    try:
+        opened.append(b"one,")
+        opened.append(b"two")
+        opened.sync()
+    finally:
+        opened.close()
+    if storage.read_log(log, synced=True) != b"one,two":
+        yield "what was appended is not there"
+    if storage.list(folder) != ["claim", "log", "text"]:
+        yield "files that were made are not listed"
+
+
+def _store(level: Level, message: str, hint: str = "") -> Finding:
+    return Finding(subject="store", level=level, message=message, hint=hint)
+
+
+def make_marker(uri: str) -> str:
+    """Put a file into the store that other machines can look for; its name. Raises `ReqfloError`."""
+    name = f"doctor-{secrets.token_hex(8)}"
+    open_storage(uri).create(name, b"")
+    return name
+
+
+def remove_marker(uri: str, name: str) -> None:
+    """Remove what `make_marker` made."""
+    open_storage(uri).remove(name)
+
+
+def examine_secrets(references: Iterable[SecretReference], *, may_read: bool) -> list[Finding]:
+    """Whether each secret can be had in this process.
+
+    Args:
+        may_read: this process sends requests: values of a remote source are read too, and dropped. Else only the
+            version of such a secret is looked up.
+    """
+    return [_secret(reference, may_read) for reference in references]
+
+
+def _secret(reference: SecretReference, may_read: bool) -> Finding:
+    subject = f"secret {reference.name}"
+    remote = reference.source is SecretSource.GCP
+    try:
+        if remote and not may_read:
+            number = GoogleSecretManager().pin(msgspec.structs.replace(reference, version="")).version
+            return Finding(subject=subject, level=Level.OK, message=f"Secret Manager has it; the latest is {number}")
+        default_sources()[reference.source].read(reference)
+    except SecretError as problem:
+        return Finding(subject=subject, level=Level.FAIL, message=problem.message, hint=problem.hint)
+    return Finding(subject=subject, level=Level.OK, message=f"can be read ({reference.source})")

@@ -1,0 +1,185 @@
+"""Which files of this machine a run reads, and that none of them is what a command is to write. It compares what names
+lead to, not names. It must not know what is written, or how."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from reqflo_ray._internal.compiler.workspace.files import MARKER
+from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
+from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, YamlScalar, YamlSequence
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.plan import RunRecord, SecretSource
+from reqflo_ray._internal.reports.output_place import Identity, OutputPlace, find_place, identity_of
+from reqflo_ray._internal.runner.prepare.launch import RunRequest
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.upkeep.history import resolve_run
+from reqflo_ray._internal.storage.protocol import Storage
+
+# A file, and what it is to the run.
+FileRead: TypeAlias = tuple[str | Path, str]
+
+# The keys of a journey or template that name a file of the workspace.
+_BODY_KEYS: Final = ("file",)
+_VARIABLES: Final = ("GOOGLE_APPLICATION_CREDENTIALS", "AWS_WEB_IDENTITY_TOKEN_FILE", "SSL_CERT_FILE")
+_OF_STORE: Final = ((layout.RUNS,), (layout.ARTIFACTS,), (layout.ORDER,))
+_WORKSPACE_FILE: Final = "a file of a workspace"
+_STANDARD_INPUT: Final = ("/dev/stdin", "what standard input reads")
+
+
+def need_free(outputs: Iterable[Path], reads: Iterable[FileRead], store: str | None = None) -> None:
+    """Refuse to write what could not be written, to a file that is read, whatever names lead to it, and to the store's
+    own files.
+
+    Args:
+        reads: looked at only if a file lies where an output would be.
+        store: a folder; an address is none.
+
+    Raises:
+        UsageError: `output_not_writable`, `output_is_input`.
+    """
+    there: dict[Identity, Path] = {}
+    for place in map(find_place, outputs):
+        if place.is_regular:
+            there[place.identity] = place.path
+            if _is_in_workspace(place.real):
+                raise _refused(place.path, place.path, _WORKSPACE_FILE)
+        if store is not None and _is_in_store(place, store):
+            raise _refused(place.path, place.path, f"a file of the store `{store}`")
+    if not there:
+        return
+    for file, what in chain([_STANDARD_INPUT], reads):
+        if (output := there.get(_identity(file) or "")) is not None:
+            raise _refused(output, file, what)
+
+
+def files_of_request(request: RunRequest, workspace: Workspace | None) -> Iterator[FileRead]:
+    """The files that a run which is asked for reads: its data, a compiled journey, and what its workspace names."""
+    yield from _data_files(request.data)
+    if request.artifact is not None:
+        yield request.artifact, "the compiled journey"
+    for name in _VARIABLES:
+        if file := os.environ.get(name):
+            yield file, f"the file that {name} names"
+    if workspace is not None:
+        yield from _files_of(workspace)
+
+
+def files_of_workspace(path: Path, journey: str) -> Iterator[FileRead]:
+    """The files that the workspace at `path` holds and names; nothing is looked at before the first is asked for.
+
+    Raises:
+        UsageError: `no_workspace`.
+    """
+    yield from _files_of(load_workspace(path, journey))
+
+
+def files_of_run(record: RunRecord) -> Iterator[FileRead]:
+    """The files that a recorded run has read, or will read when it goes on."""
+    if record.dataset is not None:
+        yield from _data_files(record.dataset.files)
+    for reference in record.secrets.values():
+        if reference.source is SecretSource.FILE:
+            yield reference.key, "the file of a secret"
+    http = record.http
+    for certificate in (http.ca_file, http.client_certificate, http.client_key):
+        if certificate:
+            yield certificate, "a certificate or its key"
+
+
+def files_of_runs(storage: Storage, runs: Iterable[str]) -> Iterator[FileRead]:
+    """`files_of_run` of runs of a store, by id, the beginning of one, or `latest`."""
+    for run in runs:
+        yield from files_of_run(resolve_run(storage, run).load_run())
+
+
+def _data_files(patterns: Iterable[str]) -> Iterator[FileRead]:
+    for pattern in patterns:
+        if "://" in pattern:
+            continue
+        names = [pattern] if os.path.exists(pattern) else glob.iglob(pattern, recursive=True)
+        for name in names:
+            yield name, "a data file"
+
+
+def _files_of(workspace: Workspace) -> Iterator[FileRead]:
+    for file in workspace.files:
+        yield file, _WORKSPACE_FILE
+    for definition in workspace.definitions():
+        for name in _named_files(definition.node):
+            yield workspace.root / name, "a file that a journey or template names"
+    http, secrets = workspace.settings.http, workspace.settings.secrets
+    for certificate in (http.ca_file, http.client_certificate, http.client_key):
+        if certificate:
+            yield certificate, "a certificate or its key"
+    if secrets.source is SecretSource.FILE and secrets.folder:
+        yield from _secret_files(workspace.root / secrets.folder, [own.file for own in secrets.names.values()])
+
+
+def _secret_files(folder: Path, named: Iterable[str]) -> Iterator[FileRead]:
+    with suppress(OSError):
+        named = [*named, *os.listdir(folder)]
+    for name in named:
+        yield folder / name, "the file of a secret"
+
+
+def _named_files(node: YamlNode) -> Iterator[str]:
+    """All that a document names as a file, also where it is not valid otherwise."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, YamlSequence):
+            waiting += node.items
+        elif isinstance(node, YamlMapping):
+            waiting += node.entries.values()
+            for key in _BODY_KEYS:
+                value = node.entries.get(key)
+                if isinstance(value, YamlScalar) and isinstance(value.value, str):
+                    yield value.value
+
+
+def _is_in_workspace(real: Path) -> bool:
+    """Whether it is YAML that a workspace holds, also where it is not known which one is used."""
+    return real.suffix in (".yaml", ".yml") and any((folder / MARKER).is_file() for folder in real.parents)
+
+
+def _is_in_store(place: OutputPlace, store: str) -> bool:
+    """Whether it is one of the store's own files, or would be among them. A report beside these is no such file."""
+    if "://" in store:
+        return False
+    root = Path(os.path.realpath(os.path.expanduser(store)))
+    if place.real.is_relative_to(root) and place.real.relative_to(root).parts[:1] in _OF_STORE:
+        return True
+    if not place.is_regular or place.status is None or place.status.st_nlink == 1:
+        return False
+    # It has other names: one of them may be there.
+    return any(_identity(file) == place.identity for file in _store_files(root))
+
+
+def _store_files(root: Path) -> Iterator[str]:
+    for (name,) in _OF_STORE:
+        for folder, _, names in os.walk(root / name):
+            for file in names:
+                yield os.path.join(folder, file)
+
+
+def _identity(file: str | Path) -> Identity | None:
+    try:
+        return identity_of(os.stat(file))
+    except (OSError, ValueError):
+        return None
+
+
+def _refused(output: Path, file: str | Path, what: str) -> UsageError:
+    called = "" if os.path.abspath(output) == os.path.abspath(file) else f"`{file}`, "
+    return UsageError(
+        f"`{output}` cannot be written: it is {called}{what}",
+        code="output_is_input",
+        hint="name another file: what is read is not written over",
+    )

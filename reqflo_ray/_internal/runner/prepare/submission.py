@@ -1,0 +1,170 @@
+"""What travels to a cluster as the folder of a job: artifact, frozen run record, small data files; no secret value.
+
+Packs the folder on the client and reads it on the cluster. It knows neither Ray nor how the folder gets there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from reqflo_ray._internal.datasets.faults import Faults
+from reqflo_ray._internal.datasets.files import find_files, size_in_bytes
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model import artifact as artifacts
+from reqflo_ray._internal.model.artifact import Artifact
+from reqflo_ray._internal.model.plan import DatasetSource, RunRecord, decode_run, encode_run
+from reqflo_ray._internal.model.values import Literal
+from reqflo_ray._internal.runs.folder.run_record import deciding_facts
+
+# Ray's Job API takes 100 MiB of ZIP, and keeps it in the memory of the cluster's head.
+SHIPPED_BYTES: Final = 64 * 2**20
+_ARTIFACT: Final = "artifact.json"
+_RECORD: Final = "run.json"
+_ORDER: Final = "submission.json"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """How the cluster is to carry out the run. `reports`: the formats to print into the job's log."""
+
+    format: int = 1
+    store: str
+    version: str
+    reports: tuple[str, ...] = ()
+    quiet: bool = False
+    take_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """All that a job is told. Relative data files of the record are relative to the job's folder."""
+
+    order: Order
+    record: RunRecord
+    artifact: Artifact
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides what the run sends: two submissions with one digest are the same run."""
+        return hashlib.sha256(_facts(deciding_facts(self.record))).hexdigest()
+
+
+def pack(folder: Path, submission: Submission, *, ship_data: bool) -> Submission:
+    """Write a submission into the empty `folder`; returns it with the places of its data files there.
+
+    Args:
+        ship_data: local data files go along; else the cluster finds them where they are.
+
+    Raises:
+        UsageError: a sensitive value would lie in the job, or the data is too much to send along.
+        DatasetError: a data file cannot be found.
+    """
+    record, artifact = submission.record, submission.artifact
+    _refuse_sensitive_values(record, artifact)
+    if ship_data and record.dataset and (shipped := _data_files(record.dataset)):
+        _refuse_sensitive_columns(record.dataset, artifact)
+        files = tuple(_ship(file, folder) for file in shipped)
+        record = msgspec.structs.replace(record, dataset=msgspec.structs.replace(record.dataset, files=files))
+    (folder / _ARTIFACT).write_bytes(artifacts.canonical_bytes(artifact))
+    (folder / _RECORD).write_bytes(encode_run(record))
+    (folder / _ORDER).write_bytes(msgspec.json.encode(submission.order))
+    return Submission(order=submission.order, record=record, artifact=artifact)
+
+
+def unpack(folder: Path) -> Submission:
+    """Read what `pack` wrote.
+
+    Raises:
+        UsageError: `no_submission` if there is none, `version_skew` if another version of reqflo-ray packed it.
+    """
+    try:
+        order = msgspec.json.decode((folder / _ORDER).read_bytes(), type=Order)
+    except (OSError, msgspec.DecodeError) as problem:
+        raise UsageError(
+            f"`{folder}` holds no submitted run",
+            code="no_submission",
+            cause=type(problem).__name__,
+            hint="`reqflo-ray submit` makes it, and calls this command on the cluster",
+        ) from None
+    if order.version != (own := own_version()):
+        raise UsageError(
+            f"the cluster has reqflo-ray {own}, and the run was submitted by {order.version}",
+            code="version_skew",
+            hint="use the same version on both sides",
+        )
+    return Submission(
+        order=order,
+        record=decode_run((folder / _RECORD).read_bytes()),
+        artifact=artifacts.decode((folder / _ARTIFACT).read_bytes(), file=_ARTIFACT),
+    )
+
+
+def own_version() -> str:
+    """The version of this reqflo-ray."""
+    from importlib.metadata import version
+
+    return version("reqflo-ray")
+
+
+def _data_files(dataset: DatasetSource) -> list[Path]:
+    """The local files of the dataset; none if it lies where the cluster reads it."""
+    remote = ["://" in pattern for pattern in dataset.files]
+    if any(remote):
+        if not all(remote):
+            raise UsageError(
+                "some data files are local and some are not",
+                code="mixed_data",
+                hint="put all of them where the cluster reads them",
+            )
+        return []
+    faults = Faults(show_text=False)
+    files = find_files(dataset.files, faults)
+    faults.raise_any()
+    size = sum(size_in_bytes(file) for file in files)
+    if size > SHIPPED_BYTES:
+        raise UsageError(
+            f"the dataset has {size / 2**20:.0f} MiB, and a job carries at most {SHIPPED_BYTES // 2**20} MiB",
+            code="data_too_large",
+            hint="put it on storage that the cluster reads too: a URI, or a mounted path and `--shared-data`",
+        )
+    return [Path(file.name) for file in files]
+
+
+def _ship(file: Path, folder: Path) -> str:
+    """Copy `file` below `folder`; its name there says what is in it, so other data makes another run."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    name = f"submitted/{digest[:16]}/{file.name}"
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, folder / name)
+    return name
+
+
+def _refuse_sensitive_values(record: RunRecord, artifact: Artifact) -> None:
+    """What a job carries lies in clear on the cluster's nodes, and in its head."""
+    for name in sorted(artifact.sensitive_names):
+        given = record.inputs.get(name)
+        if given is not None and isinstance(given.node, Literal) and given.node.value is not None:
+            raise UsageError(
+                f"`{name}` is sensitive, and its value from a {given.source} would lie in the job in clear",
+                code="sensitive_value_in_job",
+                hint="make it a secret of the workspace: only its name travels",
+            )
+
+
+def _refuse_sensitive_columns(dataset: DatasetSource, artifact: Artifact) -> None:
+    found = [name for name in sorted(artifact.sensitive_names) if name in dataset.columns]
+    if found:
+        raise UsageError(
+            f"the column `{found[0]}` is sensitive, and would lie in the job in clear",
+            code="sensitive_data_in_job",
+            hint="put the dataset on storage that the cluster reads too: a URI, or a mounted path and `--shared-data`",
+        )
+
+
+_facts = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode

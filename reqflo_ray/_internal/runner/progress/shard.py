@@ -1,0 +1,83 @@
+"""Counts the rows of one attempt of a shard as they end, so that it can be told how far a shard is before its commit.
+
+What it counts is journaled. It must not know who asks, nor how what it says reaches the driver.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from reqflo_ray._internal.model.json_text import well_formed
+from reqflo_ray._internal.model.results import (
+    INTERNAL_ERROR,
+    NAMED_FAILURES_OF_SHARD,
+    Counts,
+    Failure,
+    RowResult,
+    ShardProgress,
+    Status,
+)
+
+_SELDOM: Final = ("retries", "resent", "resent_sensitive", "resumed")
+
+
+class ShardCounter:
+    """The counts of one attempt. A later attempt has its own, and counts again what it takes from the journal.
+
+    Args:
+        quarantined: records of older attempts that could not be read.
+    """
+
+    def __init__(self, shard: int, *, quarantined: int = 0) -> None:
+        self._shard = shard
+        self._all: Counter[str] = Counter(quarantined=quarantined)
+        self._earlier: Counter[str] = Counter()
+        self._failures: list[Failure] = []
+
+    def add(self, result: RowResult, *, steps: int, earlier: bool) -> None:
+        """Count a row that has ended.
+
+        Args:
+            earlier: it ended under an earlier driver, and this attempt has only read so.
+        """
+        for sums in (self._all, self._earlier) if earlier else (self._all,):
+            sums["rows"] += 1
+            sums[result.status.value] += 1
+            sums["steps"] += steps
+            sums["requests"] += result.requests
+            if result.error_code == "poison_row":
+                sums["poisoned"] += 1
+            elif result.error_code == INTERNAL_ERROR:
+                sums["internal"] += 1
+            for name in _SELDOM:
+                if value := getattr(result, name):
+                    sums[name] += value
+        if result.status is not Status.PASSED and len(self._failures) < NAMED_FAILURES_OF_SHARD:
+            self._failures.append(failure_of(result))
+
+    @property
+    def counts(self) -> Counts:
+        """All rows that have ended."""
+        return Counts(**self._all)
+
+    def progress(self) -> ShardProgress:
+        """What there is to tell now."""
+        return ShardProgress(
+            shard=self._shard,
+            counts=self.counts,
+            earlier=Counts(**self._earlier),
+            failures=tuple(self._failures),
+        )
+
+
+def failure_of(result: RowResult) -> Failure:
+    """A row that did not pass, as a person is told of it. It goes where only UTF-8 does: into a commit, a verdict."""
+    return Failure(
+        row_index=result.row_index,
+        row_key=well_formed(result.row_key),
+        status=result.status,
+        step=result.failed_step,
+        code=result.error_code,
+        message=well_formed(result.error_message),
+    )

@@ -1,0 +1,64 @@
+"""Artifacts in the store, by digest, shared by all runs that use them. Knows nothing of runs."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+from reqflo_ray._internal.errors import IntegrityError
+from reqflo_ray._internal.model import artifact as model
+from reqflo_ray._internal.model.artifact import Artifact
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.storage.protocol import Storage
+
+_MAX_BYTES: Final = 256 * 2**20  # several times what an artifact may carry
+
+
+def save_artifact(storage: Storage, artifact: Artifact) -> str:
+    """Keep `artifact`, if it is not kept already; its digest."""
+    data = model.canonical_bytes(artifact)
+    digest = hashlib.sha256(data).hexdigest()
+    storage.create(layout.artifact(digest), data)
+    return digest
+
+
+def load_artifact(storage: Storage, digest: str) -> Artifact:
+    """The artifact of that digest.
+
+    Raises:
+        IntegrityError: it is missing (`missing_artifact`) or damaged (`damaged_artifact`).
+        DefinitionError: it is of a format that this version does not read.
+    """
+    path = layout.artifact(digest)
+    try:
+        data = storage.read(path)
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"`{path}` is missing", code="missing_artifact", hint="compile the same journey again, or start a new run"
+        ) from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise IntegrityError(
+            f"`{path}` is damaged",
+            code="damaged_artifact",
+            cause="its bytes do not have the digest of its name",
+            hint="restore the file from a copy; or remove it, and running the same journey writes it again",
+        )
+    return model.decode(data, file=path)
+
+
+def read_given(file: Path) -> bytes:
+    """What a person gave as a compiled journey. A pipe is read to its end, and one that nobody writes to is empty: it
+    is not waited for. Raises `OSError`, also for what has no end."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.set_blocking(descriptor, True)
+        with open(descriptor, "rb", closefd=False) as opened:
+            data = opened.read(_MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > _MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {_MAX_BYTES // 2**20} MiB")
+    return data

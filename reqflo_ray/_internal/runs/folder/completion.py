@@ -1,0 +1,121 @@
+"""How a run becomes complete, and what is removed then. The order of files is what makes it safe at any instant."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.model.results import NAMED_FAILURES, Counts, Failure, FileDigest, ShardSummary, Verdict
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.manifest import manifest_parts
+from reqflo_ray._internal.runs.folder.recount import difference, recount
+from reqflo_ray._internal.runs.folder.run_files import damaged
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+
+# The verdict on rows that ended so, and the first of those that did not pass, in the order of rows.
+Judge: TypeAlias = Callable[[Counts, list[Failure]], Verdict]
+
+
+def complete(folder: RunFolder, judge: Judge, shards: int) -> Verdict:
+    """Finish the run: look at every file, write the verdict, then the manifest. No two shards are held at a time.
+
+    The first verdict counts and is returned, so that two drivers that both get here cannot contradict each other.
+
+    Args:
+        shards: how many shards the plan has.
+
+    Raises:
+        IntegrityError: a file is not what its commit says; the run stays unfinished.
+        StoreError: `uncommitted_shards`.
+    """
+    missing = shards - sum(shard < shards for shard in folder.committed())
+    if missing:
+        raise StoreError(
+            f"{missing} of {shards} shards of run `{folder.run_id}` are not committed",
+            code="uncommitted_shards",
+            hint=f"`reqflo-ray resume {folder.run_id}`",
+        )
+    # What is not there before the manifest is complete, the verdict, is made while it is being written.
+    folder.storage.create_from(
+        folder.path(layout.MANIFEST),
+        manifest_parts(folder.path(layout.MANIFEST), folder.run_id, _files(folder, judge, shards)),
+    )
+    return folder.decode(layout.VERDICT, folder.read_file(layout.VERDICT), Verdict)
+
+
+def clean_up(folder: RunFolder) -> None:
+    """Remove what only an unfinished run needs: the key of its sensitive values, journals, claims, markers, files of
+    attempts that lost.
+
+    Does nothing for an unfinished run. Its driver must have stopped its beat before.
+    """
+    if not folder.is_complete():
+        return
+    # First: with it go the sensitive values, which nobody needs any more.
+    folder.storage.remove(folder.path(layout.SEALING_KEY))
+    shards, manifest = len(folder.committed()), None
+    for part in (layout.ROWS, layout.RESULTS, layout.STEPS):
+        names = [name for name in folder.storage.list(folder.path(part)) if layout.is_shard_file(name)]
+        if len(names) == shards:
+            continue  # the one of each shard that the manifest lists
+        manifest = manifest or folder.read_manifest()
+        kept = manifest.names(part) if manifest is not None else set(names)
+        for name in names:
+            if name not in kept:
+                folder.storage.remove(folder.path(f"{part}/{name}"))
+    # Attempts that still run somewhere find the commits, which stay: their fence remains closed.
+    for part in (layout.JOURNALS, layout.ATTEMPTS, layout.STOPS, layout.EPOCHS):
+        folder.storage.remove_tree(folder.path(part))
+    for part in ("", layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS):
+        folder.storage.sweep(folder.path(part))
+
+
+def _files(folder: RunFolder, judge: Judge, shards: int) -> Iterator[FileDigest]:
+    """All files of the run as they are, the verdict last: it is made when the others have been looked at."""
+    for name in (layout.RECORD, layout.PLAN):
+        yield _digest(name, folder.read_file(name))
+    counts = Counts()
+    failures: list[Failure] = []
+    for files, summary in folder.storage.each(lambda shard: _look(folder, shard), range(shards)):
+        yield from files
+        counts = counts.plus(summary.counts)
+        failures += summary.failures[: NAMED_FAILURES - len(failures)]
+    yield _digest(layout.VERDICT, _keep_verdict(folder, judge(counts, failures)))
+
+
+def _keep_verdict(folder: RunFolder, verdict: Verdict) -> bytes:
+    """The bytes of the verdict that counts: the first one that was written, which can only say the same."""
+    data = folder.encode(layout.VERDICT, verdict)
+    if folder.storage.create(folder.path(layout.VERDICT), data):
+        return data
+    data = folder.read_file(layout.VERDICT)
+    if folder.decode(layout.VERDICT, data, Verdict).counts != verdict.counts:
+        raise damaged(folder.run_id, layout.VERDICT, "it is not the verdict on these results")
+    return data
+
+
+def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary]:
+    """The files of a committed shard, as they are, and how its rows ended: as its commit says, as the claim says that
+    closed the shard, and as the results count."""
+    name = layout.commit(shard)
+    encoded = folder.read_file(name)
+    commit = folder.decode_commit(shard, encoded)
+    if why := folder.contradiction(commit):
+        raise damaged(folder.run_id, name, why)
+    for promised in commit.files:
+        data = folder.read_file(promised.path)
+        found = _digest(promised.path, data)
+        if (found.sha256, found.size) != (promised.sha256, promised.size):
+            raise damaged(folder.run_id, promised.path, "it is not what was committed")
+        if promised.path.startswith(f"{layout.RESULTS}/") and (
+            why := difference(commit.summary.counts, recount(data).counts)
+        ):
+            raise damaged(folder.run_id, name, why)
+    rows = layout.rows(shard)
+    return [_digest(rows, folder.read_file(rows)), _digest(name, encoded), *commit.files], commit.summary
+
+
+def _digest(name: str, data: bytes) -> FileDigest:
+    return FileDigest(path=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))

@@ -1,0 +1,57 @@
+"""Counts anew what a results file says of its rows, so that no summary has to be believed. Knows tables, not files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reqflo_ray._internal.model.results import INTERNAL_ERROR, Counts, Status
+
+_SUMS: Final = ("requests", "retries", "resumed", "resent", "resent_sensitive")
+_COLUMNS: Final = ("row_index", "status", "error_code", *_SUMS)
+_COUNTED: Final = ("rows", *(status.value for status in Status), "poisoned", "internal", *_SUMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """The rows of a results file, by number and in the order of the file, and how they ended."""
+
+    rows: list[int]
+    counts: Counts
+
+
+def difference(told: Counts, counted: Counts) -> str:
+    """Where `told` says something else than results do, "" if it does not. What these do not tell (steps) is not
+    compared."""
+    for name in _COUNTED:
+        claimed, found = getattr(told, name), getattr(counted, name)
+        if claimed != found:
+            return f"it counts {claimed} {name}, and the results {found}"
+    return ""
+
+
+def read_columns(data: bytes, names: Sequence[str]) -> Any:
+    """The Arrow table of some columns of a Parquet file, all pages of which are read."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
+    return parquet.ParquetFile(pa.BufferReader(data)).read(columns=list(names), use_threads=False)
+
+
+def recount(data: bytes) -> Recount:
+    """Count the rows of a results file.
+
+    Raises:
+        ValueError, OSError: the bytes are no results file.
+    """
+    table = read_columns(data, _COLUMNS)
+    columns = {name: table[name].to_pylist() for name in _COLUMNS}
+    counts = Counter({status: count for status, count in Counter(columns["status"]).items() if status in _COUNTED})
+    counts.update({name: sum(columns[name]) for name in _SUMS})
+    counts["rows"] = len(table)
+    counts["poisoned"] = columns["error_code"].count("poison_row")
+    counts["internal"] = columns["error_code"].count(INTERNAL_ERROR)
+    return Recount(columns["row_index"], Counts(**counts))

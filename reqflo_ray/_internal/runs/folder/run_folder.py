@@ -1,0 +1,475 @@
+"""One run on disk: its record, who drives it, the attempts of its shards, and the commits that make results count.
+
+It keeps the rules of claiming and fencing. It must not know how rows are run, nor what is in the tables and journals
+whose files it names. How a run is finished is `completion`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from functools import partial
+
+import msgspec
+
+from reqflo_ray._internal.errors import IntegrityError, StoreError, UsageError
+from reqflo_ray._internal.model.artifact import Artifact
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.model.results import Commit, Verdict
+from reqflo_ray._internal.runs.folder import artifacts, layout
+from reqflo_ray._internal.runs.folder.claims import UNREADABLE_ATTEMPT, AttemptClaim, Beat, EpochClaim
+from reqflo_ray._internal.runs.folder.deletion import delete_run, is_run
+from reqflo_ray._internal.runs.folder.document import has_checksum
+from reqflo_ray._internal.runs.folder.manifest import Manifest, ManifestHead
+from reqflo_ray._internal.runs.folder.owner import Liveness, Owner, liveness, this_process
+from reqflo_ray._internal.runs.folder.run_files import RunFiles, damaged
+from reqflo_ray._internal.runs.folder.run_order import note_next
+from reqflo_ray._internal.storage.protocol import LogFile
+
+
+class FenceState(StrEnum):
+    """Whether an attempt may go on, or why not."""
+
+    OPEN = "open"
+    SUPERSEDED = "superseded"  # a higher attempt of the shard exists
+    COMMITTED = "committed"  # the shard is done
+    NEWER_EPOCH = "newer_epoch"  # another driver owns the run
+    STOPPED = "stopped"  # the driver of this epoch asked to stop
+
+
+class RunFolder(RunFiles):
+    """See the module. It holds no state: any number may exist for one run, anywhere."""
+
+    # What the run does
+
+    def create_run(self, record: RunRecord) -> bool:
+        """Record what the run will do. False if the run exists already, perhaps with another record."""
+        if record.run_id != self.run_id:
+            raise ValueError(f"the record of run {record.run_id!r} does not belong into the folder of {self.run_id!r}")
+        if self.exists():
+            return False
+        # Before the record: a run without a number would be older than all others.
+        note_next(self.storage, self.run_id)
+        return self.storage.create(self.path(layout.RECORD), self.encode(layout.RECORD, record))
+
+    def discard(self) -> None:
+        """Remove the run, of which nothing was sent, with everything in it."""
+        delete_run(self.storage, self.run_id)
+
+    def exists(self) -> bool:
+        """Whether the run was dispatched."""
+        return self.storage.exists(self.path(layout.RECORD))
+
+    def load_run(self) -> RunRecord:
+        """The run record. Raises `UsageError` (`unknown_run`) if there is none, `IntegrityError` if it is damaged."""
+        return self.decode(layout.RECORD, self._read_record(), RunRecord)
+
+    def load_proven_run(self) -> RunRecord:
+        """The run record, for whoever sends what it says: the very one that the first driver found, or that the
+        manifest lists.
+
+        Raises:
+            UsageError: `unknown_run`.
+            IntegrityError: it is damaged, or another one lies in its place.
+        """
+        data = self._read_record()
+        record = self.decode(layout.RECORD, data, RunRecord)
+        claims = (self._epoch_claim(number) for number in self.numbers(layout.EPOCHS, ".json"))
+        claimed = next((claim.record_sha256 for claim in claims if claim.record_sha256), "")
+        if not claimed and (manifest := self.read_manifest()) is not None:
+            claimed = manifest.digest_of(layout.RECORD)
+        if claimed and claimed != hashlib.sha256(data).hexdigest():
+            proof = layout.epoch(1) if self.numbers(layout.EPOCHS) else layout.MANIFEST
+            raise damaged(self.run_id, layout.RECORD, f"it is not the record that `{proof}` says")
+        return record
+
+    def record_sha256(self) -> str:
+        """The digest of the run record's bytes. Raises as `load_run`."""
+        return hashlib.sha256(self._read_record()).hexdigest()
+
+    def _read_record(self) -> bytes:
+        try:
+            return self.storage.read(self.path(layout.RECORD))
+        except FileNotFoundError:
+            if is_run(self.storage, self.run_id):
+                raise damaged(self.run_id, layout.RECORD, "it is missing") from None
+            raise UsageError(
+                f"there is no run `{self.run_id}` in `{self.storage.uri}`",
+                code="unknown_run",
+                hint="`reqflo-ray runs` lists them; --store names another store",
+            ) from None
+
+    def load_artifact(self, digest: str) -> Artifact:
+        """The artifact of that digest, as `artifacts.load_artifact`."""
+        return artifacts.load_artifact(self.storage, digest)
+
+    def read_rows_file(self, shard: int) -> bytes:
+        """The staged rows of `shard`; `staging.read_rows` checks and reads them."""
+        return self.read_file(layout.rows(shard))
+
+    # Drivers
+
+    def latest_epoch(self) -> EpochClaim | None:
+        """The driver that owns the run now, None if there was never one. Of a claim that is damaged, lost, or another
+        run's the owner is unknown, and can still be outwaited."""
+        try:
+            return self.read_latest_epoch()
+        except IntegrityError:
+            return EpochClaim(epoch=self._latest_epoch(), owner=Owner())
+
+    def read_latest_epoch(self) -> EpochClaim | None:
+        """As `latest_epoch`, for who tells others of the owner. Raises `IntegrityError` if the claim is damaged, or
+        another run's."""
+        number = self._latest_epoch()
+        if not number:
+            return None
+        claim = self._read_epoch(number)
+        if claim.record_sha256 and claim.record_sha256 != self.record_sha256():
+            raise damaged(self.run_id, layout.epoch(number), f"it was made for another `{layout.RECORD}`")
+        return claim
+
+    def _latest_epoch(self) -> int:
+        # Also by its sign of life: a claim that was lost must not make an earlier driver the latest.
+        return max(self.numbers(layout.EPOCHS, ".json", ".beat"), default=0)
+
+    def _epoch_claim(self, number: int) -> EpochClaim:
+        try:
+            return self._read_epoch(number)
+        except IntegrityError:
+            return EpochClaim(epoch=number, owner=Owner())
+
+    def _read_epoch(self, number: int) -> EpochClaim:
+        name = layout.epoch(number)
+        data = self.read_file(name)
+        if has_checksum(data):
+            return self.decode(name, data, EpochClaim)
+        try:
+            return EpochClaim(epoch=number, owner=self.decode(name, data, Owner))  # as 0.1.0 wrote it
+        except IntegrityError:
+            raise damaged(self.run_id, name, "it has no checksum that could be read") from None
+
+    def claim_epoch(self, owner: Owner, *, after: int, record_sha256: str = "") -> int | None:
+        """Own the run from now on, as the successor of epoch `after` (0: of none).
+
+        None if another driver was quicker: the caller judged an owner that is not the latest any more, and must look
+        again.
+
+        Args:
+            record_sha256: the digest of the run record that `owner` goes by.
+        """
+        number = after + 1
+        claim = EpochClaim(epoch=number, owner=owner, record_sha256=record_sha256)
+        name = layout.epoch(number)
+        return number if self.storage.create(self.path(name), self.encode(name, claim)) else None
+
+    def write_beat(self, epoch: int, beat: Beat) -> None:
+        """Show that the driver of `epoch` lives."""
+        name = layout.beat(epoch)
+        self.write_file(name, self.encode(name, beat))
+
+    def read_beat(self, epoch: int) -> Beat:
+        """The latest sign of life of the driver of `epoch`; count 0 if it never gave one."""
+        name = layout.beat(epoch)
+        try:
+            return self.decode(name, self.storage.read(self.path(name)), Beat)
+        except (FileNotFoundError, IntegrityError):
+            return Beat()
+
+    def stop(self, epoch: int) -> None:
+        """Ask all workers of `epoch` to stop before their next send."""
+        self.storage.create(self.path(layout.stop(epoch)), b"")
+
+    def is_stopped(self, epoch: int) -> bool:
+        """Whether the workers of `epoch` were asked to stop."""
+        return self.storage.exists(self.path(layout.stop(epoch)))
+
+    # Attempts
+
+    def claim_attempt(self, shard: int, epoch: int, owner: Owner | None = None) -> int | Commit:
+        """Begin the next attempt of `shard`: its number, or the commit if an attempt has closed the shard.
+
+        From then on, all earlier attempts find their fence closed.
+
+        Args:
+            owner: the process that makes it; the calling one, unless given.
+        """
+        claim = AttemptClaim(epoch=epoch, owner=owner or this_process())
+        number = max(self.numbers(layout.attempts(shard)), default=0)
+        begun = self.numbers(layout.journals(shard), ".log")
+        while True:
+            closing = self._attempt_claim(shard, number)
+            if closing is not None and closing.commit is not None:
+                return self._publish(closing.commit)
+            number += 1  # without gaps: a fence looks for the very next number only
+            name = layout.attempt(shard, number)
+            # Where there is a journal its claim was lost: the place is filled, and the next one taken.
+            if self.storage.create(self.path(name), self.encode(name, claim)) and number not in begun:
+                break
+        # A worker that slept until the run was complete finds no claims any more, and would be the first again.
+        commit = self.read_commit(shard)
+        if commit is not None:
+            self.storage.remove(self.path(layout.attempt(shard, number)))
+            return commit
+        return number
+
+    def _attempt_claim(self, shard: int, number: int) -> AttemptClaim | None:
+        """The claim of that number; None if there is none."""
+        try:
+            return self._read_attempt(shard, number)
+        except FileNotFoundError:
+            return None
+        except IntegrityError:
+            return UNREADABLE_ATTEMPT
+
+    def _read_attempt(self, shard: int, number: int) -> AttemptClaim:
+        name = layout.attempt(shard, number)
+        return self.decode(name, self.storage.read(self.path(name)), AttemptClaim)
+
+    def _publish(self, commit: Commit) -> Commit:
+        """Make the commit of a closed shard known, and return the one that counts."""
+        name = layout.commit(commit.shard)
+        self.storage.create(self.path(name), self.encode(name, commit))
+        return self.read_commit(commit.shard) or commit
+
+    def is_begun(self) -> bool:
+        """Whether any shard was begun."""
+        return bool(self.storage.list(self.path(layout.ATTEMPTS)) or self.committed())
+
+    def attempt_exists(self, shard: int, attempt: int) -> bool:
+        """Whether attempt number `attempt` of `shard` was begun."""
+        return self.storage.exists(self.path(layout.attempt(shard, attempt)))
+
+    def damaged_epochs(self) -> Iterator[tuple[str, StoreError]]:
+        """The claims of drivers that cannot be read: the name of the file, and why."""
+        numbers = self.numbers(layout.EPOCHS, ".json")
+        return self._damaged([(layout.epoch(number), partial(self._read_epoch, number)) for number in numbers])
+
+    def damaged_claims(self) -> Iterator[tuple[str, StoreError]]:
+        """As `damaged_epochs`, and those of attempts."""
+        yield from self.damaged_epochs()
+        shards = self.numbers(layout.ATTEMPTS)
+        attempts = self.storage.each(lambda shard: (shard, self.numbers(layout.attempts(shard))), shards)
+        yield from self._damaged(
+            [
+                (layout.attempt(shard, number), partial(self._read_attempt, shard, number))
+                for shard, numbers in attempts
+                for number in numbers
+            ]
+        )
+
+    def _damaged(self, checks: list[tuple[str, Callable[[], object]]]) -> Iterator[tuple[str, StoreError]]:
+        for name, problem in self.storage.each(_problem_of, checks):
+            # What is gone by now is no damage: the run was completed meanwhile.
+            if problem is not None and self.storage.exists(self.path(name)):
+                yield name, problem
+
+    def attempts(self, shard: int) -> list[tuple[int, AttemptClaim]]:
+        """All attempts of `shard`, in order, with who made them."""
+        found = ((number, self._attempt_claim(shard, number)) for number in self.numbers(layout.attempts(shard)))
+        # None: the run was completed meanwhile.
+        return [(number, claim) for number, claim in found if claim is not None and claim.commit is None]
+
+    def worker_deaths(
+        self,
+        attempts: Sequence[tuple[int, AttemptClaim]],
+        attempt: int,
+        node_lives: Callable[[Owner], bool] = lambda _: False,
+    ) -> set[int]:
+        """The attempts before `attempt` that ended since their worker process died, and nothing else: of those that
+        `attempts` gave for the shard.
+
+        Not those whose driver was replaced or asked to stop, and not those whose whole node may have died: of a
+        process on another node, only `node_lives` can tell that (its node lives, the process does not).
+        """
+        claims = dict(attempts)
+        deaths = set()
+        for number, claim in claims.items():
+            successor = claims.get(number + 1)
+            if number >= attempt or successor is None or successor.epoch != claim.epoch:
+                continue
+            state = liveness(claim.owner)
+            died = state is Liveness.GONE or (state is Liveness.UNKNOWN and node_lives(claim.owner))
+            if died and not self.is_stopped(claim.epoch):
+                deaths.add(number)
+        return deaths
+
+    def fence_state(self, epoch: int, shard: int, attempt: int) -> FenceState:
+        """Whether this attempt may still send and commit: looked at after every intent, before its send."""
+        exists, path = self.storage.exists, self.path
+        places = (layout.attempt(shard, attempt + 1), layout.epoch(epoch + 1), layout.stop(epoch))
+        superseded, newer, stopped = self.storage.each(exists, [path(place) for place in places])
+        # Looked at after the claim: when a finished run's claims are removed, its commits are there and stay.
+        if exists(path(layout.commit(shard))):
+            return FenceState.COMMITTED
+        if superseded:
+            return FenceState.SUPERSEDED
+        if newer:
+            return FenceState.NEWER_EPOCH
+        return FenceState.STOPPED if stopped else FenceState.OPEN
+
+    def fence_open(self, epoch: int, shard: int, attempt: int) -> bool:
+        """Whether `fence_state` says that the attempt may go on."""
+        return self.fence_state(epoch, shard, attempt) is FenceState.OPEN
+
+    def open_journal(self, shard: int, attempt: int) -> LogFile:
+        """A new journal for an attempt that the caller has claimed."""
+        return self.storage.open_log(self.path(layout.journal(shard, attempt)))
+
+    def note_journal(self, shard: int, attempt: int) -> None:
+        """Say in the claim of an attempt that its journal was begun."""
+        name = layout.attempt(shard, attempt)
+        claim = self._attempt_claim(shard, attempt)
+        if claim is not None:  # else the run was completed meanwhile
+            self.write_file(name, self.encode(name, msgspec.structs.replace(claim, has_journal=True)))
+
+    def older_journals(self, shard: int, attempt: int, *, synced: bool) -> list[tuple[int, bytes]]:
+        """The journals of all attempts before `attempt`, in order, as they are now. Claim the attempt first.
+
+        Args:
+            synced: what is returned also survives a power cut from now on. An attempt that died may have left records
+                that are readable and not yet on the disk; what is built on them must not outlive them.
+        """
+        journals = []
+        for number in self.numbers(layout.journals(shard), ".log"):
+            if number < attempt:
+                try:
+                    data = self.storage.read_log(self.path(layout.journal(shard, number)), synced=synced)
+                    journals.append((number, data))
+                except FileNotFoundError:
+                    continue  # the run was completed meanwhile
+        return journals
+
+    # Results
+
+    def commit(self, commit: Commit) -> bool:
+        """Make the shard's results count. False if another attempt goes on with the shard, or has finished it.
+
+        The commit first takes the place of the next attempt's claim: an attempt that has a successor cannot commit,
+        and one that has committed gets none. Else it could leave out what its successor has already acknowledged.
+        """
+        name = layout.attempt(commit.shard, commit.attempt + 1)
+        claim = AttemptClaim(epoch=commit.epoch, owner=this_process(), commit=commit)
+        if not self.storage.create(self.path(name), self.encode(name, claim)):
+            return False
+        if self._publish(commit) == commit:
+            return True
+        self.storage.remove(self.path(name))
+        return False
+
+    def drop_files(self, commit: Commit) -> None:
+        """Remove the files of an attempt whose commit lost."""
+        for file in commit.files:
+            self.storage.remove(self.path(file.path))
+
+    def read_commit(self, shard: int) -> Commit | None:
+        """The commit of `shard`, None if it has none. Raises `IntegrityError` if it is damaged."""
+        try:
+            return self.decode_commit(shard, self.storage.read(self.path(layout.commit(shard))))
+        except FileNotFoundError:
+            return None
+
+    def decode_commit(self, shard: int, data: bytes) -> Commit:
+        """The commit of `shard` from its bytes. Raises `IntegrityError` if it is damaged, or another shard's."""
+        name = layout.commit(shard)
+        commit = self.decode(name, data, Commit)
+        if {commit.shard, commit.summary.shard} != {shard}:
+            raise damaged(self.run_id, name, f"it is the commit of shard {commit.shard}")
+        return commit
+
+    def copy_of_commit(self, shard: int, attempt: int | None = None) -> Commit | None:
+        """The commit of `shard` as the claim has it that closed the shard; None if no claim does. Claims are there
+        while the run is unfinished.
+
+        Args:
+            attempt: the one that committed; looked for if it is not known.
+        """
+        numbers = [attempt + 1] if attempt is not None else reversed(self.numbers(layout.attempts(shard)))
+        claims = (self._attempt_claim(shard, number) for number in numbers)
+        return next((claim.commit for claim in claims if claim is not None and claim.commit is not None), None)
+
+    def restore_commit(self, commit: Commit) -> None:
+        """Put the copy of a commit in the place of the one that is damaged."""
+        name = layout.commit(commit.shard)
+        self.write_file(name, self.encode(name, commit))
+
+    def commits(self) -> Iterator[Commit]:
+        """All commits, in the order of shards, each read when it is asked for: a run may have a hundred thousand."""
+        found = self.storage.each(self.read_closing, self.begun())
+        return (commit for commit in found if commit is not None)
+
+    def begun(self) -> list[int]:
+        """The shards that have a claim or a commit, in order; `read_closing` tells which of them are closed."""
+        return sorted({*self.committed(), *self.numbers(layout.ATTEMPTS)})
+
+    def read_closing(self, shard: int) -> Commit | None:
+        """The commit of a shard, or its copy where it is not published yet, or lost; None if no attempt has closed the
+        shard. Raises `IntegrityError` if the commit is damaged."""
+        return self.read_commit(shard) or self.copy_of_commit(shard)
+
+    def contradiction(self, commit: Commit) -> str:
+        """How a commit is not what the claim says that closed its shard, "" if it is."""
+        if self.copy_of_commit(commit.shard, commit.attempt) in (None, commit):
+            return ""
+        return f"it is not what `{layout.attempt(commit.shard, commit.attempt + 1)}` says, which closed the shard"
+
+    def committed(self) -> list[int]:
+        """The shards that have a commit, in order; the commits are not read."""
+        return self.numbers(layout.COMMITS, ".json")
+
+    # Completion
+
+    def is_complete(self) -> bool:
+        """Whether the run has its manifest: it is finished, and never changes again.
+
+        Raises:
+            IntegrityError: it was finished, and its manifest is lost.
+        """
+        if self.storage.exists(self.path(layout.MANIFEST)):
+            return True
+        # Drivers leave their claims until there is a manifest: a verdict without either is what is left of one.
+        if self.storage.exists(self.path(layout.VERDICT)) and not self.storage.list(self.path(layout.EPOCHS)):
+            # Looked at last, since what was complete meanwhile has lost its claims as well.
+            if not self.storage.exists(self.path(layout.MANIFEST)):
+                raise damaged(self.run_id, layout.MANIFEST, "it is missing")
+            return True
+        return False
+
+    def read_verdict(self, record: RunRecord) -> Verdict | None:
+        """The verdict of a finished run, None while it is unfinished. Raises `IntegrityError` if it is damaged, or not
+        of the run of `record`."""
+        if not self.is_complete():
+            return None
+        data = self.read_file(layout.VERDICT)
+        verdict = self.decode(layout.VERDICT, data, Verdict)
+        if (verdict.artifact, verdict.started_at) != (record.artifact, record.created_at):
+            raise damaged(self.run_id, layout.VERDICT, f"it belongs to another run than `{layout.RECORD}`")
+        if not has_checksum(data):  # as 0.1.0 wrote it: only the manifest proves it
+            manifest = self.read_manifest()
+            if manifest is not None and manifest.digest_of(layout.VERDICT) != hashlib.sha256(data).hexdigest():
+                raise damaged(self.run_id, layout.VERDICT, "it is not the verdict that the manifest lists")
+        return verdict
+
+    def read_manifest(self) -> Manifest | None:
+        """The manifest, None while the run is unfinished. Raises `IntegrityError` if it is damaged."""
+        try:
+            data = self.storage.read(self.path(layout.MANIFEST))
+        except FileNotFoundError:
+            return None
+        manifest = Manifest(self.decode(layout.MANIFEST, data, ManifestHead), data)
+        # One that 0.1.0 wrote has no checksum, but must prove itself: its bytes follow from its content.
+        proven = has_checksum(data) or manifest.proves_itself()
+        if manifest.head.run_id != self.run_id or not proven:
+            raise damaged(self.run_id, layout.MANIFEST, "its bytes are not those that were written")
+        return manifest
+
+
+def _problem_of(check: tuple[str, Callable[[], object]]) -> tuple[str, StoreError | None]:
+    name, read = check
+    try:
+        read()
+    except FileNotFoundError:
+        return name, None
+    except StoreError as problem:
+        return name, problem
+    return name, None

@@ -1,0 +1,200 @@
+"""The parts of staging that may run anywhere, in any order, and again: each reads pieces of the dataset, writes files
+of the run, and says little. No row, key or line of the dataset is in a report.
+
+Shards begin at multiples of `rows_per_shard` over the whole dataset, whoever stages it. A job writes the shards that
+begin in its pieces; for the end of its last one it reads on in the pieces that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from heapq import nsmallest
+from itertools import islice
+
+import msgspec
+
+from reqflo_ray._internal.datasets.faults import SHOWN, Faults
+from reqflo_ray._internal.datasets.keys import KeyLedger, Place
+from reqflo_ray._internal.datasets.pieces import Piece, unseen
+from reqflo_ray._internal.datasets.rows import DatasetRows, Header, open_reader
+from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.model.artifact import Artifact
+from reqflo_ray._internal.model.plan import DatasetSource, Row, RunRecord
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.run_files import damaged
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import make_sealer
+from reqflo_ray._internal.runs.staging.earlier_rows import read_chosen
+from reqflo_ray._internal.runs.staging.rows import RowSink
+
+
+class CountJob(msgspec.Struct, frozen=True, kw_only=True, tag="count"):
+    """Count the rows of each piece."""
+
+    number: int
+    pieces: tuple[Piece, ...]
+
+
+class RowsJob(msgspec.Struct, frozen=True, kw_only=True, tag="rows"):
+    """Check the rows of `pieces`, which begin with row `first_row` of the dataset, and write the shards that begin
+    there; `following` are pieces that hold the end of the last one. Keys are kept in `key_parts` files, if there is a
+    key column."""
+
+    number: int
+    pieces: tuple[Piece, ...]
+    following: tuple[Piece, ...] = ()
+    first_row: int
+    rows_per_shard: int
+    header: Header | None = None
+    key_parts: int = 1
+
+    @property
+    def rows(self) -> int:
+        """How many rows the pieces have."""
+        return sum(piece.rows or 0 for piece in self.pieces)
+
+
+class KeysJob(msgspec.Struct, frozen=True, kw_only=True, tag="keys"):
+    """Look for repeated keys in one part of what the `writers` jobs before have kept."""
+
+    number: int
+    writers: int
+
+
+class AgainJob(msgspec.Struct, frozen=True, kw_only=True, tag="again"):
+    """Write shards with `rows` rows of run `earlier` that ended with one of `statuses` (None: of all), from row
+    `first_row` of those on. That one is the chosen row after `skipped` others from shard `shard` of `earlier` on."""
+
+    number: int
+    earlier: str
+    statuses: tuple[Status, ...] | None
+    shard: int
+    skipped: int
+    first_row: int
+    rows: int
+    rows_per_shard: int
+
+
+Job = CountJob | RowsJob | KeysJob | AgainJob
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """How job `number` ended.
+
+    Of `CountJob`: the rows of each piece. Of jobs that write: the SHA-256 of each shard, 32 bytes each, and how many
+    findings there are, which lie in a file. Of `KeysJob`: how many rows repeat a key, and the first of them (file and
+    line, and those of the first row with that key). `unseen` names a file that this process does not find, `refused` is
+    what the store said.
+    """
+
+    number: int
+    rows: tuple[int, ...] = ()
+    digests: bytes = b""
+    findings: int = 0
+    repeated: int = 0
+    first_repeated: tuple[tuple[Place, Place], ...] = ()
+    unseen: str = ""
+    refused: tuple[str, str, str, str] | None = None
+
+
+def run_job(folder: RunFolder, job: Job) -> Report:
+    """Carry out one job of the run of `folder`; nothing that belongs to the dataset or the store is raised."""
+    try:
+        if not folder.exists():
+            return Report(number=job.number, unseen=folder.storage.uri)
+        if isinstance(job, KeysJob):
+            return _compare_keys(folder, job)
+        if isinstance(job, AgainJob):
+            return _write_again(folder, job)
+        missing = unseen(job.pieces) or (unseen(job.following) if isinstance(job, RowsJob) else "")
+        if missing:
+            return Report(number=job.number, unseen=missing)
+        record = folder.load_proven_run()
+        source = record.dataset or DatasetSource()
+        if isinstance(job, CountJob):
+            return Report(number=job.number, rows=tuple(_count(piece, source.encoding) for piece in job.pieces))
+        return _write_rows(folder, job, source, record, folder.load_artifact(record.artifact))
+    except StoreError as error:
+        return Report(number=job.number, refused=(error.message, error.code, error.cause, error.hint))
+
+
+def _count(piece: Piece, encoding: str) -> int:
+    if piece.rows is not None:
+        return piece.rows
+    count, unheard = 0, Faults(show_text=False)
+    with open_reader(piece.file, encoding, unheard) as reader:
+        if reader is not None:
+            reader.header()
+            count = sum(1 for _ in reader.records())
+    return count
+
+
+def _write_rows(
+    folder: RunFolder, job: RowsJob, source: DatasetSource, record: RunRecord, artifact: Artifact
+) -> Report:
+    required = frozenset(record.row_required)
+    keys = KeyLedger(job.key_parts)
+    dataset = DatasetRows(source, artifact, required, header=job.header, keys=keys)
+    beyond = DatasetRows(source, artifact, required, header=job.header)
+    per_shard = job.rows_per_shard
+    first_shard = -(-job.first_row // per_shard)
+    end = job.first_row + job.rows
+    sink = RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact, record), first=first_shard)
+    rows = _read(dataset, job.pieces, job.first_row)
+    read = sum(1 for _ in islice(rows, first_shard * per_shard - job.first_row))
+    digests = bytearray()
+    while batch := list(islice(rows, per_shard)):
+        read += len(batch)
+        if len(batch) < per_shard:
+            batch += islice(_read(beyond, job.following, end), per_shard - len(batch))
+        if not dataset.faults.count:
+            digests += bytes.fromhex(sink.add(batch).sha256)
+    if read != job.rows and not dataset.faults.count:
+        name = job.pieces[0].file.name
+        dataset.faults.add(
+            "dataset_changed", f"`{name}` or a file after it changed while it was read", file=job.pieces[0].file
+        )
+    if source.key_column:
+        for part in range(job.key_parts):
+            folder.write_file(layout.staged_keys(job.number, part), keys.part(part))
+    if dataset.faults.count:
+        name = layout.staging_findings(job.number)
+        folder.write_file(name, folder.encode(name, dataset.faults.findings()))
+    return Report(number=job.number, digests=bytes(digests), findings=dataset.faults.count)
+
+
+def _write_again(folder: RunFolder, job: AgainJob) -> Report:
+    chosen = read_chosen(RunFolder(folder.storage, job.earlier), job.statuses, first_shard=job.shard)
+    rows = islice(chosen, job.skipped, job.skipped + job.rows)
+    numbered = (msgspec.structs.replace(row, index=index) for index, row in enumerate(rows, job.first_row))
+    sink = RowSink(folder.storage, folder.run_id, first=job.first_row // job.rows_per_shard)
+    digests, written = bytearray(), 0
+    while batch := list(islice(numbered, job.rows_per_shard)):
+        digests += bytes.fromhex(sink.add(batch).sha256)
+        written += len(batch)
+    if written != job.rows:
+        raise damaged(job.earlier, layout.RESULTS, f"{job.rows - written} rows fewer ended so than its commits say")
+    return Report(number=job.number, digests=bytes(digests))
+
+
+def _read(dataset: DatasetRows, pieces: Iterable[Piece], first_row: int) -> Iterator[Row]:
+    for piece in pieces:
+        for row in dataset.read_file(piece.file, first_row, piece.range):
+            yield row
+            first_row = row.index + 1
+
+
+def _compare_keys(folder: RunFolder, job: KeysJob) -> Report:
+    names = (layout.staged_keys(writer, job.number) for writer in range(job.writers))
+    ledger = KeyLedger.joined(folder.read_file(name) for name in names)
+    count = 0
+
+    def counted() -> Iterator[tuple[Place, Place]]:
+        nonlocal count
+        for found in ledger.repeated():
+            count += 1
+            yield found
+
+    first = nsmallest(SHOWN, counted())
+    return Report(number=job.number, repeated=count, first_repeated=tuple(first))

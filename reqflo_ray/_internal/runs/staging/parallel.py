@@ -1,0 +1,285 @@
+"""Stages a dataset with the help of others: cuts the work into jobs, numbers rows and shards, and joins the reports. It
+must not know who carries the jobs out.
+
+The shards are those that `staging.stage` writes, to the byte, whoever does which job: a shard follows from its rows and
+their numbers alone. Memory here grows with files and row groups, and by 56 bytes a shard; not with rows.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import accumulate
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import msgspec
+
+from reqflo_ray._internal.datasets.faults import Faults, Findings
+from reqflo_ray._internal.datasets.keys import MOST_PARTS
+from reqflo_ray._internal.datasets.pieces import DatasetPieces, Piece
+from reqflo_ray._internal.datasets.rows import report_repeated
+from reqflo_ray._internal.errors import DatasetError, StoreError
+from reqflo_ray._internal.model.plan import DatasetSource, Plan, ShardPlan
+from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.staging.jobs import AgainJob, CountJob, Job, KeysJob, Report, RowsJob, run_job
+
+# Keys of so many rows are compared at once, in about a hundred megabytes.
+_ROWS_PER_KEY_PART: Final = 2_000_000
+# A driver waits for all jobs, and holds a report of each.
+_MOST_JOBS: Final = 4_000
+_DIGEST_BYTES: Final = 32
+# About what a row takes in a dataset, for rows that are in none.
+BYTES_OF_ROW: Final = 256
+
+
+class StagingExecutor(Protocol):
+    """Carries out staging jobs elsewhere. Entering it starts or joins what it needs, leaving it ends only that.
+
+    `least_bytes`: a smaller dataset is staged sooner without it. `job_bytes`: about how much one job should read.
+    """
+
+    least_bytes: int
+    job_bytes: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterable[Report]:
+        """`run_job` each of `jobs`, in any order, perhaps more than once; one report of each, in any order.
+
+        Raises:
+            ClusterError: it could not carry on.
+        """
+        ...
+
+
+class LocalStagingExecutor:
+    """An executor that carries out the jobs here, one after another, in as few as there can be."""
+
+    least_bytes = 0
+    job_bytes = sys.maxsize
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
+        """See `StagingExecutor.carry_out`."""
+        return (run_job(folder, job) for job in jobs)
+
+
+class OutOfSight(Exception):
+    """Whoever carries out the jobs does not find `place`: a file of the dataset, or the store."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+def stage_with(
+    executor: StagingExecutor,
+    folder: RunFolder,
+    source: DatasetSource,
+    dataset: DatasetPieces,
+    *,
+    rows_per_shard: int,
+    show_text: bool,
+) -> Plan:
+    """Stage all of `dataset`, which is `source` in pieces, into `folder`. The plan is not written.
+
+    Args:
+        show_text: findings may quote the dataset.
+
+    Raises:
+        DatasetError: rows that cannot be used, as `staging.stage` says it; nothing stays stored.
+        OutOfSight: the executor does not find the dataset or the store; nothing stays stored.
+        StoreError, ClusterError: it could not be carried out.
+    """
+    folder.storage.remove_tree(folder.path(layout.STAGING))
+    faults = Faults(show_text=show_text)
+    faults.take(dataset.findings)
+    try:
+        # Whoever still does a job when this is left does it no longer when its files are removed.
+        with executor:
+            pieces = _counted(executor, folder, dataset.pieces)
+            jobs = _rows_jobs(executor, dataset, pieces, rows_per_shard)
+            staged = _write(executor, folder, jobs, faults)
+            if source.key_column:
+                _compare_keys(executor, folder, source.key_column, dataset, jobs, faults)
+        faults.raise_any()
+    except (DatasetError, OutOfSight):
+        folder.storage.remove_tree(folder.path(layout.ROWS))
+        raise
+    finally:
+        folder.storage.remove_tree(folder.path(layout.STAGING))
+    return staged
+
+
+def stage_again(
+    executor: StagingExecutor,
+    folder: RunFolder,
+    earlier: RunFolder,
+    statuses: Collection[Status] | None,
+    counts: Sequence[int],
+    *,
+    rows_per_shard: int,
+) -> Plan:
+    """Stage the rows of `earlier` that ended with one of `statuses` into `folder`, numbered anew. The plan is not
+    written.
+
+    Args:
+        counts: how many rows of each shard those are, as `count_chosen` says.
+
+    Raises:
+        OutOfSight: the executor does not find the store; nothing stays stored.
+        StoreError, ClusterError: it could not be carried out.
+    """
+    chosen = None if statuses is None else tuple(sorted(statuses))
+    jobs = list(_again_jobs(executor, earlier, chosen, counts, rows_per_shard))
+    try:
+        with executor:
+            return _write(executor, folder, jobs, Faults(show_text=False))
+    except OutOfSight:
+        folder.storage.remove_tree(folder.path(layout.ROWS))
+        raise
+
+
+def _again_jobs(
+    executor: StagingExecutor,
+    earlier: RunFolder,
+    statuses: tuple[Status, ...] | None,
+    counts: Sequence[int],
+    rows_per_shard: int,
+) -> Iterator[AgainJob]:
+    rows = sum(counts)
+    shards = max(1, executor.job_bytes // (BYTES_OF_ROW * rows_per_shard), -(-rows // (_MOST_JOBS * rows_per_shard)))
+    shard = before = 0  # chosen rows before that shard
+    for number, first_row in enumerate(range(0, rows, shards * rows_per_shard)):
+        while before + counts[shard] <= first_row:
+            before += counts[shard]
+            shard += 1
+        yield AgainJob(
+            number=number,
+            earlier=earlier.run_id,
+            statuses=statuses,
+            shard=shard,
+            skipped=first_row - before,
+            first_row=first_row,
+            rows=min(shards * rows_per_shard, rows - first_row),
+            rows_per_shard=rows_per_shard,
+        )
+
+
+def _counted(executor: StagingExecutor, folder: RunFolder, pieces: Sequence[Piece]) -> list[Piece]:
+    """`pieces` with the rows of each."""
+    unknown = [piece for piece in pieces if piece.rows is None]
+    jobs = [CountJob(number=number, pieces=part) for number, part in enumerate(_grouped(executor, unknown))]
+    found = {report.number: report.rows for report in _reports(executor, folder, jobs)}
+    counts = (rows for job in jobs for rows in found[job.number])
+    return [piece if piece.rows is not None else msgspec.structs.replace(piece, rows=next(counts)) for piece in pieces]
+
+
+def _grouped(executor: StagingExecutor, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, ...]]:
+    """Pieces that follow each other, as many as one job takes."""
+    most = max(executor.job_bytes, sum(piece.size for piece in pieces) // _MOST_JOBS)
+    group: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        group.append(piece)
+        size += piece.size
+        if size >= most:
+            yield tuple(group)
+            group, size = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _rows_jobs(
+    executor: StagingExecutor, dataset: DatasetPieces, pieces: Sequence[Piece], rows_per_shard: int
+) -> list[RowsJob]:
+    starts = list(accumulate((piece.rows or 0 for piece in pieces), initial=0))
+    key_parts = min(MOST_PARTS, 1 + starts[-1] // _ROWS_PER_KEY_PART)
+    jobs: list[RowsJob] = []
+    end = 0
+    for number, group in enumerate(_grouped(executor, pieces)):
+        begin, end = end, end + len(group)
+        # The last shard that begins in this job ends before this row, if there are so many.
+        shard_end = -(-starts[end] // rows_per_shard) * rows_per_shard
+        last = end
+        while last < len(pieces) and starts[last] < shard_end:
+            last += 1
+        jobs.append(
+            RowsJob(
+                number=number,
+                pieces=group,
+                following=tuple(pieces[end:last]),
+                first_row=starts[begin],
+                rows_per_shard=rows_per_shard,
+                header=dataset.header,
+                key_parts=key_parts,
+            )
+        )
+    return jobs
+
+
+def _write(executor: StagingExecutor, folder: RunFolder, jobs: Sequence[RowsJob | AgainJob], faults: Faults) -> Plan:
+    rows, rows_per_shard = sum(job.rows for job in jobs), jobs[0].rows_per_shard if jobs else 1
+    digests = bytearray(-(-rows // rows_per_shard) * _DIGEST_BYTES)
+    written, found = 0, set[int]()
+    for report in _reports(executor, folder, jobs):
+        at = -(-jobs[report.number].first_row // rows_per_shard) * _DIGEST_BYTES
+        digests[at : at + len(report.digests)] = report.digests
+        written += len(report.digests)
+        if report.findings:
+            found.add(report.number)
+    for number in sorted(found):
+        name = layout.staging_findings(number)
+        faults.take(folder.decode(name, folder.read_file(name), Findings))
+    if written != len(digests) and not faults.count:
+        raise StoreError(
+            f"{written // _DIGEST_BYTES} of {len(digests) // _DIGEST_BYTES} shards were staged",
+            code="staging_incomplete",
+            hint="resume the run: its rows are staged again",
+        )
+    return Plan(
+        ShardPlan(
+            shard=shard,
+            first_row=first_row,
+            rows=min(rows_per_shard, rows - first_row),
+            sha256=digests[shard * _DIGEST_BYTES : (shard + 1) * _DIGEST_BYTES].hex(),
+        )
+        for shard, first_row in enumerate(range(0, rows, rows_per_shard))
+    )
+
+
+def _compare_keys(
+    executor: StagingExecutor,
+    folder: RunFolder,
+    column: str,
+    dataset: DatasetPieces,
+    writers: Sequence[RowsJob],
+    faults: Faults,
+) -> None:
+    parts = writers[0].key_parts if writers else 0
+    jobs = [KeysJob(number=part, writers=len(writers)) for part in range(parts)]
+    for report in sorted(_reports(executor, folder, jobs), key=lambda report: report.number):
+        report_repeated(report.first_repeated, column, dataset.files, faults)
+        faults.take(Findings(count=report.repeated - len(report.first_repeated)))
+
+
+def _reports(executor: StagingExecutor, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
+    for report in executor.carry_out(folder, jobs) if jobs else ():
+        if report.unseen:
+            raise OutOfSight(report.unseen)
+        if report.refused is not None:
+            message, code, cause, hint = report.refused
+            raise StoreError(message, code=code, cause=cause, hint=hint)
+        yield report

@@ -1,0 +1,190 @@
+"""The runs of a store: which there are, in which order and state, and which one is meant by a word.
+
+One that cannot be read is listed as damaged and hides no other. What is deleted is `pruning`'s to know.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from reqflo_ray._internal.errors import ReqfloError, UsageError
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.model.results import Counts, Verdict
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.claims import Beat
+from reqflo_ray._internal.runs.folder.deletion import is_run
+from reqflo_ray._internal.runs.folder.owner import Liveness, liveness
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.run_order import places
+from reqflo_ray._internal.storage.protocol import Storage
+
+# A driver raises its counter every few seconds; after this long without, it is taken for dead where nothing else tells.
+SILENT_AFTER_S: Final = 60.0
+_CANDIDATES: Final = 5
+
+
+class RunState(StrEnum):
+    """Where a run is in its life."""
+
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"  # it can be resumed
+    FINISHED = "finished"
+    DAMAGED = "damaged"  # its record or manifest cannot be read; `verify` says more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run at a glance. `counts` are of what is committed so far. `verdict` is there when the run is finished;
+    `insecure`: no TLS certificate is verified. Of a damaged run, `problem` says what is wrong and the rest may be
+    empty."""
+
+    run_id: str
+    state: RunState
+    counts: Counts
+    journey: str = ""
+    environment: str = ""
+    created_at: str = ""
+    artifact: str = ""
+    rows: int = 0
+    insecure: bool = False
+    verdict: Verdict | None = None
+    problem: str = ""
+
+
+def run_ids(storage: Storage) -> list[str]:
+    """The ids of all runs, in alphabetical order: also of those whose record is missing. What else lies in the folder
+    of runs is passed over."""
+    names = storage.list(layout.RUNS)
+    found = storage.each(lambda name: is_run(storage, name), names)
+    return [name for name, is_one in zip(names, found, strict=True) if is_one]
+
+
+def list_runs(storage: Storage, now: datetime) -> list[RunSummary]:
+    """All runs, those that were made last first: by the numbers that the store has given them, since clocks are wrong
+    at times. Runs of 0.1.0 have none: they are older, in the order of their instants."""
+    numbers = places(storage)
+    found = storage.each(lambda run_id: summarize(RunFolder(storage, run_id), now), run_ids(storage))
+    # What was deleted while it was looked at is no damaged run.
+    runs = [run for run in found if run.state is not RunState.DAMAGED or is_run(storage, run.run_id)]
+    return sorted(runs, key=lambda run: _place(numbers, run.run_id, run.created_at), reverse=True)
+
+
+def summarize(folder: RunFolder, now: datetime) -> RunSummary:
+    """One run at a glance; it does not fail for a damaged one."""
+    record = RunRecord(run_id=folder.run_id, nonce="", created_at="", artifact="", journey="")
+    verdict, counts = None, Counts()
+    try:
+        record = folder.load_run()
+        state, problem = run_state(folder, record, now), ""
+        verdict = folder.read_verdict(record)
+        counts = verdict.counts if verdict else _committed(folder)
+    except ReqfloError as error:
+        state, problem = RunState.DAMAGED, error.in_one_line
+    except Exception as error:
+        # Whatever is wrong with its files, or with us: this run must not hide the others.
+        state, problem = RunState.DAMAGED, f"its files cannot be read ({type(error).__name__})"
+    return RunSummary(
+        run_id=folder.run_id,
+        state=state,
+        journey=record.journey,
+        environment=record.environment.name,
+        created_at=record.created_at,
+        artifact=record.artifact,
+        rows=counts.rows,
+        insecure=record.environment.insecure,
+        counts=counts,
+        verdict=verdict,
+        problem=problem,
+    )
+
+
+def run_state(folder: RunFolder, record: RunRecord, now: datetime, patience_s: float = SILENT_AFTER_S) -> RunState:
+    """Finished if it has its manifest; else running as long as its driver lives, as far as that can be told."""
+    if folder.is_complete():
+        return RunState.FINISHED
+    claim = folder.read_latest_epoch()
+    beat = folder.read_beat(claim.epoch) if claim else Beat()
+    if beat.count < 0:
+        return RunState.INTERRUPTED
+    known = liveness(claim.owner) if claim else Liveness.UNKNOWN
+    if known is not Liveness.UNKNOWN:
+        return RunState.RUNNING if known is Liveness.ALIVE else RunState.INTERRUPTED
+    silent_s = now.timestamp() - max(beat.at_us / 1e6, instant(record.created_at).timestamp())
+    # A sign of life from the future is that of a clock which was wrong, and would be one for ever.
+    return RunState.RUNNING if abs(silent_s) < patience_s else RunState.INTERRUPTED
+
+
+def resolve_run(storage: Storage, name: str) -> RunFolder:
+    """The run that `name` means: an id, the beginning of just one id, or `latest`.
+
+    Raises:
+        UsageError: `unknown_run` or `ambiguous_run`, with the candidates.
+    """
+    if name == layout.LATEST:
+        return RunFolder(storage, _latest(storage))
+    if is_run(storage, name):
+        return RunFolder(storage, name)
+    ids = run_ids(storage)
+    matches = [run_id for run_id in ids if name and run_id.startswith(name)]
+    if len(matches) == 1:
+        return RunFolder(storage, matches[0])
+    if matches:
+        raise UsageError(
+            f"{len(matches)} runs begin with {name!r}: {_some(matches[::-1])}",
+            code="ambiguous_run",
+            hint="give more of the id",
+        )
+    candidates = difflib.get_close_matches(name, ids, n=_CANDIDATES, cutoff=0.5) or ids[::-1]
+    hint = f"there are: {_some(candidates)}" if ids else "the store has no run yet"
+    raise UsageError(f"there is no run {name!r} in `{storage.uri}`", code="unknown_run", hint=hint)
+
+
+def _latest(storage: Storage) -> str:
+    """The run that was made last, read or not: which one it is must not depend on whether it is damaged."""
+    numbers = places(storage)
+    for run_id in sorted(numbers, key=lambda run_id: (numbers[run_id], run_id), reverse=True):
+        if is_run(storage, run_id):
+            return run_id
+    ids = run_ids(storage)
+    if not ids:
+        raise UsageError(
+            f"there is no run in `{storage.uri}`", code="unknown_run", hint="start one with `reqflo-ray run`"
+        )
+    return max(ids, key=lambda run_id: _place(numbers, run_id, _created_at(RunFolder(storage, run_id))))
+
+
+def _place(numbers: Mapping[str, int], run_id: str, created_at: str) -> tuple[int, datetime, str]:
+    return numbers.get(run_id, 0), instant(created_at), run_id
+
+
+def _created_at(folder: RunFolder) -> str:
+    try:
+        return folder.load_run().created_at
+    except ReqfloError:
+        return ""
+
+
+def _committed(folder: RunFolder) -> Counts:
+    total = Counts()
+    for commit in folder.commits():
+        total = total.plus(commit.summary.counts)
+    return total
+
+
+def instant(text: str) -> datetime:
+    """An RFC 3339 instant; one that cannot be read counts as very old."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime(1970, 1, 1, tzinfo=UTC)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _some(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _CANDIDATES} more" if len(ids) > _CANDIDATES else ""
+    return ", ".join(ids[:_CANDIDATES]) + more

@@ -1,0 +1,288 @@
+"""Whether a run is what was written: every file against the manifest, every row against the plan. Changes nothing.
+
+Parquet itself notices few flipped bits, so nothing but the digests proves a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reqflo_ray._internal.errors import IntegrityError, ReqfloError, UsageError
+from reqflo_ray._internal.model.json_text import well_formed
+from reqflo_ray._internal.model.plan import Plan, ShardPlan
+from reqflo_ray._internal.model.results import Commit, Counts, FileDigest, Verdict
+from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.deletion import Presence, is_run, presence
+from reqflo_ray._internal.runs.folder.manifest import Manifest
+from reqflo_ray._internal.runs.folder.recount import difference, read_columns, recount
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import find_sealer
+from reqflo_ray._internal.runs.staging.rows import planned
+
+_FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something wrong with a run. `path` is within the run's folder; `kind` is one of missing, damaged, extra,
+    row_count, verdict_missing, verdict_twice, artifact, counts."""
+
+    path: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What was looked at and what was found. `complete`: the run has its manifest; else only what is committed was
+    checked. `rows` is how many rows have their verdict in an intact file, `rows_lost` how many do not."""
+
+    run_id: str
+    complete: bool
+    files: int
+    bytes: int
+    rows: int
+    rows_lost: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    @property
+    def lost_manifest(self) -> bool:
+        """Whether the run was finished, and its manifest is damaged or missing."""
+        return any(finding.path == layout.MANIFEST for finding in self.findings)
+
+
+def verify_run(folder: RunFolder) -> VerifyReport:
+    """Check every file of a run. Raises `UsageError` (`unknown_run`) if there is none, or none any more."""
+    report = _Verification(folder).run()
+    if report.findings and not is_run(folder.storage, folder.run_id):
+        raise UsageError(f"run `{folder.run_id}` was deleted while it was checked", code="unknown_run")
+    return report
+
+
+class RowNumbers:
+    """Which rows have been seen. Those of an intact shard follow each other and take the memory of one range."""
+
+    def __init__(self) -> None:
+        self._ranges: list[range] = []
+
+    def add(self, rows: list[int]) -> None:
+        """Rows of a file have been seen."""
+        whole = range(rows[0], rows[0] + len(rows)) if rows else range(0)
+        self._ranges += [whole] if rows == list(whole) else (range(row, row + 1) for row in rows)
+
+    def judged(self, expected: int) -> tuple[int, range, range]:
+        """How many different rows there are; and two ranges that begin with the first row concerned and are as long as
+        rows are many: what was seen again, and what is missing of the rows from 0 to before `expected`."""
+        seen = end = again_end = 0
+        again, missing = list[range](), list[range]()
+        for rows in (*sorted(self._ranges, key=lambda rows: rows.start), range(expected, 0)):
+            if gap := range(end, min(rows.start, expected)):
+                missing.append(gap)
+            if overlap := range(max(rows.start, again_end), min(rows.stop, end)):
+                again.append(overlap)
+                again_end = overlap.stop
+            seen += len(range(max(rows.start, end), rows.stop))
+            end = max(end, rows.stop)
+        return seen, _together(again), _together(missing)
+
+
+def _together(ranges: list[range]) -> range:
+    first = ranges[0].start if ranges else 0
+    return range(first, first + sum(map(len, ranges)))
+
+
+class _Verification:
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._findings: dict[Finding, None] = {}
+        self._files = 0
+        self._bytes = 0
+        self._promised_rows = 0
+        self._rows = RowNumbers()
+        self._counts = Counts()
+        # What the commits of an unfinished run tell of their files: the commit's name, and how its rows ended.
+        self._told: dict[str, tuple[str, Counts]] = {}
+
+    def run(self) -> VerifyReport:
+        manifest = self._manifest()
+        files = self._committed() if manifest is None else manifest.files
+        for file, found in self._folder.storage.each(self._read, files):
+            self._check(file, found)
+        rows = self._check_rows(manifest is not None)
+        self._check_artifact()
+        if manifest is None:
+            self._find_lost_manifest()
+            self._check_claims()
+            self._check_plan()
+            self._check_key()
+        else:
+            self._find_extra(manifest)
+            self._check_verdict()
+        return VerifyReport(
+            run_id=self._folder.run_id,
+            complete=manifest is not None,
+            files=self._files,
+            bytes=self._bytes,
+            rows=rows,
+            rows_lost=max(self._promised_rows - rows, 0),
+            findings=tuple(self._findings),
+        )
+
+    def _manifest(self) -> Manifest | None:
+        try:
+            return self._folder.read_manifest()
+        except ReqfloError as error:
+            self._find(layout.MANIFEST, "damaged", error.cause or error.message)
+            return None
+
+    def _committed(self) -> Iterator[FileDigest]:
+        """The files that the commits of an unfinished run promise; of damaged commits only that they are damaged."""
+        for name, commit, why in self._folder.storage.each(self._closing, self._folder.begun()):
+            if why:
+                self._find(name, "damaged", why)
+            if commit is not None:
+                self._told |= {file.path: (name, commit.summary.counts) for file in commit.files}
+                yield from commit.files
+
+    def _closing(self, shard: int) -> tuple[str, Commit | None, str]:
+        """The name of a commit, the commit if it can be read, and what is wrong with it."""
+        name = layout.commit(shard)
+        try:
+            commit = self._folder.read_closing(shard)
+        except ReqfloError as error:
+            return name, None, error.cause or error.message
+        return name, commit, self._folder.contradiction(commit) if commit is not None else ""
+
+    def _read(self, promised: FileDigest) -> tuple[FileDigest, bytes | ReqfloError | None]:
+        try:
+            return promised, self._folder.storage.read(self._folder.path(promised.path))
+        except FileNotFoundError:
+            return promised, None
+        except ReqfloError as error:
+            return promised, error
+
+    def _check(self, promised: FileDigest, data: bytes | ReqfloError | None) -> None:
+        self._files += 1
+        if promised.path.startswith(f"{layout.RESULTS}/"):
+            self._promised_rows += promised.rows
+        if data is None:
+            self._find(promised.path, "missing", f"the file is missing ({promised.rows} rows)")
+            return
+        if isinstance(data, ReqfloError):
+            self._find(promised.path, "damaged", f"the file cannot be read: {data.cause or data.message}")
+            return
+        self._bytes += len(data)
+        if len(data) != promised.size:
+            self._find(promised.path, "damaged", f"the file has {len(data)} bytes instead of {promised.size}")
+        elif hashlib.sha256(data).hexdigest() != promised.sha256:
+            self._find(promised.path, "damaged", "the file does not have the SHA-256 that it was written with")
+        elif promised.path.startswith((f"{layout.RESULTS}/", f"{layout.STEPS}/")):
+            self._check_table(promised, data)
+
+    def _check_table(self, promised: FileDigest, data: bytes) -> None:
+        if promised.path.startswith(f"{layout.STEPS}/"):
+            rows = len(read_columns(data, ["row_index"]))
+        else:
+            counted = recount(data)
+            rows = counted.counts.rows
+            self._rows.add(counted.rows)
+            self._counts = self._counts.plus(counted.counts)
+            name, told = self._told.pop(promised.path, ("", Counts()))
+            if name and (why := difference(told, counted.counts)):
+                self._find(name, "counts", why)
+        if rows != promised.rows:
+            self._find(promised.path, "row_count", f"the file has {rows} rows instead of {promised.rows}")
+
+    def _check_rows(self, complete: bool) -> int:
+        seen, again, missing = self._rows.judged(self._promised_rows)
+        if again:
+            self._find(
+                layout.RESULTS, "verdict_twice", f"{len(again)} rows have several verdicts, first row {again.start}"
+            )
+        if complete and missing and not self._findings:
+            self._find(
+                layout.RESULTS, "verdict_missing", f"{len(missing)} rows have no verdict, first row {missing.start}"
+            )
+        return seen
+
+    def _check_artifact(self) -> None:
+        digest = ""
+        # A damaged manifest proves nothing, against the record either.
+        is_proof_lost = any(finding.path == layout.MANIFEST for finding in self._findings)
+        try:
+            record = self._folder.load_run() if is_proof_lost else self._folder.load_proven_run()
+            digest = record.artifact
+            self._folder.load_artifact(digest)
+        except ReqfloError as error:
+            if error.code == "unknown_run":
+                raise
+            if digest:
+                self._find(f"../../{layout.artifact(digest)}", "artifact", error.message)
+            elif presence(self._folder.storage, self._folder.run_id) is not Presence.BARE:
+                self._find(layout.RECORD, "damaged", error.cause or error.message)
+            elif not any(finding.path == layout.RECORD for finding in self._findings):
+                self._find(layout.RECORD, "missing", "the run record is missing")
+
+    def _find_lost_manifest(self) -> None:
+        try:
+            self._folder.is_complete()
+        except IntegrityError:
+            self._find(layout.MANIFEST, "missing", "the run was finished, and its manifest is missing")
+
+    def _check_claims(self) -> None:
+        for name, problem in self._folder.damaged_claims():
+            self._find(name, "damaged", problem.cause or problem.message)
+
+    def _check_plan(self) -> None:
+        """Of an unfinished run: the plan, and the staged rows that it promises."""
+        try:
+            plan = planned(self._folder) or Plan()
+        except ReqfloError as error:
+            self._find(layout.PLAN, "damaged", error.cause or error.message)
+            return
+        for name, kind, why in self._folder.storage.each(self._staged, plan):
+            if why:
+                self._find(name, kind, why)
+
+    def _staged(self, line: ShardPlan) -> tuple[str, str, str]:
+        """The name of a file of staged rows, and the kind and text of what is wrong with it."""
+        name = layout.rows(line.shard)
+        try:
+            found = hashlib.sha256(self._folder.read_file(name)).hexdigest()
+        except ReqfloError as error:
+            return name, "missing" if error.code == "damaged_file" else "damaged", error.cause or error.message
+        if found == line.sha256:
+            return name, "", ""
+        return name, "damaged", f"the file does not have the SHA-256 that `{layout.PLAN}` says"
+
+    def _check_key(self) -> None:
+        try:
+            find_sealer(self._folder)
+        except ReqfloError as error:
+            self._find(layout.SEALING_KEY, "damaged", error.cause or error.message)
+
+    def _find_extra(self, manifest: Manifest) -> None:
+        for folder in _FOLDERS:
+            promised = manifest.names(folder)
+            for name in self._folder.storage.list(self._folder.path(folder)):
+                if name not in promised and not layout.is_system_file(name):
+                    # A name need not be text.
+                    self._find(f"{folder}/{well_formed(name)}", "extra", "the manifest does not list this file")
+
+    def _check_verdict(self) -> None:
+        if self._findings:
+            return
+        data = self._folder.read_file(layout.VERDICT)
+        verdict = self._folder.decode(layout.VERDICT, data, Verdict)
+        if why := difference(verdict.counts, self._counts):
+            self._find(layout.VERDICT, "counts", why)
+
+    def _find(self, path: str, kind: str, message: str) -> None:
+        self._findings[Finding(path=path, kind=kind, message=message)] = None

@@ -1,0 +1,69 @@
+"""Addresses of objects, `s3://BUCKET/KEY` and `gs://BUCKET/KEY`. Pure text; credentials are never part of one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from reqflo_ray._internal.errors import UsageError
+
+SCHEMES: Final = ("s3", "gs")
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
+# No character that a service, a URL or a pattern of file names gives a meaning of its own.
+_SEGMENT: Final = re.compile(r"[\w !'()=,@:+.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectAddress:
+    """A place in a bucket; `key` has no slash at its ends and is "" for the bucket itself."""
+
+    scheme: str
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.key}".rstrip("/")
+
+
+def is_object_address(text: str) -> bool:
+    """Whether `text` names an object or a bucket of a service that this project speaks to."""
+    return text.partition("://")[0] in SCHEMES and "://" in text
+
+
+def parse_bucket(uri: str) -> tuple[ObjectAddress, str]:
+    """The bucket of the object that `uri` names, and its key with whatever characters. Raises as `parse_address`."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    return parse_address(f"{scheme}://{bucket}"), key
+
+
+def parse_address(uri: str) -> ObjectAddress:
+    """The address that `uri` writes, as the place of a store.
+
+    Raises:
+        UsageError: `credentials_in_uri`, or `invalid_store`. Neither repeats what may be a credential.
+    """
+    parts = urlsplit(uri)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UsageError(
+            f"a {parts.scheme}:// address is only a bucket and a prefix: no credentials and no parameters",
+            code="credentials_in_uri",
+            hint="credentials come from the environment, as the cloud's own tools take them",
+        )
+    key = parts.path.strip("/")
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise _invalid(uri, f"{parts.netloc!r} cannot be the name of a bucket")
+    for segment in key.split("/") if key else ():
+        if not _SEGMENT.fullmatch(segment) or segment in (".", ".."):
+            raise _invalid(uri, f"{segment!r} cannot be a part of its prefix")
+    return ObjectAddress(parts.scheme, parts.netloc, key)
+
+
+def _invalid(uri: str, cause: str) -> UsageError:
+    scheme = uri.partition(":")[0]
+    return UsageError(
+        f"`{uri}` is no place for a store", code="invalid_store", cause=cause, hint=f"write {scheme}://BUCKET/PREFIX"
+    )
