@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import data_sets
 import pytest
 from example_workspace import CLIENT_SECRET, copy_example
 from hypothesis import settings
@@ -36,6 +37,12 @@ class _OneCluster(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _OneCluster:
     return _OneCluster(config, log)
+
+
+@pytest.fixture(params=["own", "others"])
+def naughty_strings(request: pytest.FixtureRequest) -> list[str]:
+    """Strings that break programs: our list, and the public one."""
+    return data_sets.naughty_strings(request.param)
 
 
 @pytest.fixture(scope="session")

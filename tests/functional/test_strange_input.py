@@ -21,7 +21,6 @@ from echo_api import EchoApi
 import reqflo_ray
 
 ROOT = Path(__file__).parent.parent.parent
-NAUGHTY = ROOT.parent / "shared" / "data" / "strings" / "blns.json"
 # What can steer a terminal or hide text: C0 but line feeds, C1, direction marks, line separators, lone surrogates.
 _UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -51,15 +50,6 @@ journey:
 
 
 @pytest.fixture
-def naughty() -> list[str]:
-    if not NAUGHTY.exists():
-        pytest.skip("the list of naughty strings is not beside this checkout")
-    strings = list(dict.fromkeys(json.loads(NAUGHTY.read_text(encoding="utf-8"))))
-    assert len(strings) > 400
-    return [text for text in strings if text]
-
-
-@pytest.fixture
 def workspace(echo: EchoApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "reqflo.yaml").write_text(ECHO_WORKSPACE.replace("BASE", echo.url))
     monkeypatch.chdir(tmp_path)
@@ -74,9 +64,9 @@ def _csv(path: Path, rows: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "json", "jsonl"])
 def test_naughty_strings_come_back_as_they_went_in(
-    kind: str, workspace: Path, naughty: list[str], echo: EchoApi, command: Callable[..., Any]
+    kind: str, workspace: Path, naughty_strings: list[str], echo: EchoApi, command: Callable[..., Any]
 ) -> None:
-    rows = list(zip(naughty, naughty, strict=True))
+    rows = list(zip(naughty_strings, naughty_strings, strict=True))
     file = workspace / f"rows.{kind}"
     if kind == "csv":
         _csv(file, rows)
@@ -89,30 +79,30 @@ def test_naughty_strings_come_back_as_they_went_in(
     assert ended.code == 0, ended.err
     # What the API got, in body and query.
     sent = [json.loads(seen.body) for seen in echo.seen]
-    assert sorted(body["value"] for body in sent) == sorted(naughty)
+    assert sorted(body["value"] for body in sent) == sorted(naughty_strings)
     assert all(body["inside"] == f"<{body['value']}>" for body in sent)
-    assert sorted(seen.query["value"] for seen in echo.seen) == sorted(naughty)
+    assert sorted(seen.query["value"] for seen in echo.seen) == sorted(naughty_strings)
     # What the results say.
     document = json.loads((workspace / "result.json").read_bytes())
-    assert [row["row_key"] for row in document["rows"]] == naughty
-    assert [row["inputs"]["value"] for row in document["rows"]] == naughty
+    assert [row["row_key"] for row in document["rows"]] == naughty_strings
+    assert [row["inputs"]["value"] for row in document["rows"]] == naughty_strings
     answer = command("sql", "select row_key, outputs from steps order by row_index", "--format", "json")
-    assert [json.loads(line["outputs"])["value"] for line in json.loads(answer.out)] == naughty
-    assert [line["row_key"] for line in json.loads(answer.out)] == naughty
+    assert [json.loads(line["outputs"])["value"] for line in json.loads(answer.out)] == naughty_strings
+    assert [line["row_key"] for line in json.loads(answer.out)] == naughty_strings
 
 
 def test_nothing_that_is_shown_of_naughty_strings_steers_a_terminal(
-    workspace: Path, naughty: list[str], command: Callable[..., Any]
+    workspace: Path, naughty_strings: list[str], command: Callable[..., Any]
 ) -> None:
     text = (workspace / "reqflo.yaml").read_text()
     # Every row fails, so that keys and values are told in messages too.
     (workspace / "reqflo.yaml").write_text(text.replace('"{{ inputs.value }}"}\n        - ', '"never"}\n        - '))
-    _csv(workspace / "rows.csv", list(zip(naughty, naughty, strict=True)))
+    _csv(workspace / "rows.csv", list(zip(naughty_strings, naughty_strings, strict=True)))
     ended = command("run", "echo", "--data", "rows.csv", "--key", "id", "--run-id", "r1")
     assert ended.code == 1
     shown = [ended, command("show", "r1"), command("sql", "select row_key, outputs from steps limit 600")]
     # By their keys, as a person would paste them; what begins with a dash needs an equals sign.
-    shown += [command("show", "r1", f"--row={key}", "--full") for key in naughty[::40]]
+    shown += [command("show", "r1", f"--row={key}", "--full") for key in naughty_strings[::40]]
     assert [entry.code for entry in shown] == [1] + [0] * (len(shown) - 1)
     for entry in shown:
         assert not _UNSAFE.search(entry.out + entry.err)

@@ -241,12 +241,3 @@ def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     monkeypatch.setitem(sys.modules, "reqflo_ray._internal.api", module)
     monkeypatch.setattr(_internal, "api", module, raising=False)
     return fake
-
-
-@pytest.fixture
-def naughty_strings() -> list[str]:
-    """The public list of strings that break programs; independent of this project."""
-    path = Path(__file__).resolve().parents[4] / "shared" / "data" / "strings" / "blns.json"
-    if not path.exists():
-        pytest.skip("the list of naughty strings is not beside this checkout")
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -62,13 +62,9 @@ def hostile(runs: Any, one_step: Callable[..., StepRecord]) -> RunFolder:
 
 
 @pytest.fixture
-def naughty(runs: Any, one_step: Callable[..., StepRecord]) -> tuple[RunFolder, list[str]]:
-    """The same with the public list of strings that break programs; independent of this project."""
-    path = Path(__file__).resolve().parents[4] / "shared" / "data" / "strings" / "blns.json"
-    if not path.exists():
-        pytest.skip("the list of naughty strings is not beside this checkout")
-    texts = [text for text in dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))) if text]
-    return _finish(runs, texts, one_step), texts
+def naughty(runs: Any, one_step: Callable[..., StepRecord], naughty_strings: list[str]) -> tuple[RunFolder, list[str]]:
+    """The same with the lists of strings that break programs."""
+    return _finish(runs, naughty_strings, one_step), naughty_strings
 
 
 @pytest.fixture
