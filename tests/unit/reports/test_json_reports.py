@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from data_sets import OWN_SETS, set_of_others
 
 from reqflo_ray._internal.analysis import session
 from reqflo_ray._internal.errors import UsageError
@@ -55,12 +58,12 @@ def test_what_passed_so_far_is_no_verdict_on_the_rest(runs: Any, written: Writte
     assert json.loads(written("json", "begun"))["verdict"]["status"] == "cancelled"
 
 
-@pytest.fixture
-def schema() -> Any:
-    path = Path(__file__).resolve().parents[4] / "shared" / "data" / "ctrf" / "ctrf.schema.json"
-    if not path.exists():
-        pytest.skip("the schema of CTRF is not beside this checkout")
-    return jsonschema_rs.validator_for(json.loads(path.read_text()))
+@pytest.fixture(params=["own", "others"])
+def schema(request: pytest.FixtureRequest) -> Any:
+    """What CTRF allows: that of it which we write, and the whole as its authors publish it."""
+    own = request.param == "own"
+    path = OWN_SETS / "ctrf" / "report.schema.json" if own else set_of_others("ctrf/ctrf.schema.json")
+    return jsonschema_rs.validator_for(json.loads(path.read_text(encoding="utf-8")))
 
 
 def test_ctrf_keeps_its_schema(
@@ -72,7 +75,41 @@ def test_ctrf_keeps_its_schema(
         assert [str(error) for error in schema.iter_errors(document)] == []
     write_refusal(Report("ctrf", tmp_path / "refused"), Refusal.of(UsageError("refused"), "place-order"))
     assert [str(error) for error in schema.iter_errors(json.loads((tmp_path / "refused").read_text()))] == []
-    assert list(schema.iter_errors({**document, "results": {}})), "the schema refuses something"
+
+
+_NOT_ALLOWED_IN_CTRF: list[tuple[tuple[str | int, ...], Any]] = [
+    (("reportFormat",), "ctrf"),
+    (("specVersion",), "1.0"),
+    (("specVersion",), 1),
+    (("verdict",), "passed"),
+    (("results",), {}),
+    (("results", "tool"), {}),
+    (("results", "tool", "name"), ""),
+    (("results", "summary", "errors"), 0),
+    (("results", "summary", "passed"), "1"),
+    (("results", "summary", "start"), "2026-01-01T00:00:00Z"),
+    (("results", "summary", "duration"), 0.5),
+    (("results", "environment"), {"name": "local"}),
+    (("results", "tests"), {}),
+    (("results", "tests", 0), {"name": "a", "status": "passed"}),
+    (("results", "tests", 0, "name"), ""),
+    (("results", "tests", 0, "status"), "error"),
+    (("results", "tests", 0, "duration"), 1.5),
+    (("results", "tests", 0, "suite"), "orders"),
+    (("results", "tests", 0, "suite"), []),
+    (("results", "tests", 0, "line"), "7"),
+    (("results", "tests", 0, "reason"), "it failed"),
+]
+
+
+def test_what_ctrf_does_not_allow_is_found(schema: Any, runs: Any, written: Written) -> None:
+    runs.finish("done", shards=1, rows=2, fail_every=2)
+    text = written("ctrf", "done")
+    assert schema.is_valid(json.loads(text))
+    for (*parents, last), value in _NOT_ALLOWED_IN_CTRF:
+        document = json.loads(text)
+        functools.reduce(operator.getitem, parents, document)[last] = value
+        assert not schema.is_valid(document), (*parents, last, value)
 
 
 def test_ctrf_counts_rows_in_its_own_words(runs: Any, unfinished: RunFolder, written: Written) -> None:
