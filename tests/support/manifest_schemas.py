@@ -1,7 +1,8 @@
 """Strict schemas for the Kubernetes objects in `cluster/`: every field must be known.
 
-KubeRay's come from its resource definitions; they hold Kubernetes' own schemas of pods, volume claims and network
-rules, which serve for plain objects too. Rules that no schema states are elsewhere.
+Those of KubeRay's objects are our own, of the fields that we use, or KubeRay's resource definitions. Either holds
+Kubernetes' schemas of pods, volume claims and network rules too, which serve for plain objects. Rules that no schema
+states are elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import jsonschema_rs
 import yaml
+from data_sets import OWN_SETS, set_of_others
 
 Json = dict[str, Any]
 
@@ -20,11 +22,13 @@ class Schemas:
     """Validators for the objects of `cluster/`.
 
     Args:
-        folder: holds `ray.io_rayclusters.yaml` and its siblings.
+        definitions: the schema of each of KubeRay's kinds; they are closed in place.
     """
 
-    def __init__(self, folder: Path) -> None:
-        definitions = {kind: _definition(folder / f"ray.io_{kind.lower()}s.yaml") for kind in _RAY_KINDS}
+    def __init__(self, definitions: Mapping[str, Json]) -> None:
+        for schema in definitions.values():
+            schema.setdefault("required", []).extend(["apiVersion", "kind", "metadata", "spec"])
+            _close(schema)
         plain = _plain_schemas(definitions["RayJob"], definitions["RayCluster"])
         self._validators = {
             **{("ray.io/v1", kind): jsonschema_rs.validator_for(schema) for kind, schema in definitions.items()},
@@ -42,6 +46,17 @@ class Schemas:
         ]
 
 
+def own_schemas() -> Schemas:
+    """Those of the fields that `cluster/` uses, from `tests/data`."""
+    return Schemas(_read(OWN_SETS / "kuberay" / "definitions.yaml")["kinds"])
+
+
+def schemas_of_kuberay() -> Schemas:
+    """Those that KubeRay publishes; skips the test where they are missing."""
+    folder = set_of_others("kuberay")
+    return Schemas({kind: _published(folder / f"ray.io_{kind.lower()}s.yaml") for kind in _RAY_KINDS})
+
+
 _RAY_KINDS = ("RayCluster", "RayJob", "RayCronJob")
 _TEXT: Json = {"type": "string", "minLength": 1}
 _TEXTS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -49,14 +64,16 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _SELECTOR: Json = {"type": "object", "properties": {"matchLabels": _TEXTS}, "additionalProperties": False}
 
 
-def _definition(path: Path) -> Json:
-    # PyYAML's parser in C: these files have tens of thousands of lines.
-    definition = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
-    [version] = (version for version in definition["spec"]["versions"] if version["name"] == "v1")
+def _published(path: Path) -> Json:
+    [version] = (version for version in _read(path)["spec"]["versions"] if version["name"] == "v1")
     schema: Json = version["schema"]["openAPIV3Schema"]
-    schema.setdefault("required", []).extend(["apiVersion", "kind", "metadata", "spec"])
-    _close(schema)
     return schema
+
+
+def _read(path: Path) -> Json:
+    # PyYAML's parser in C: KubeRay's files have tens of thousands of lines.
+    document: Json = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return document
 
 
 def _close(schema: Any) -> None:

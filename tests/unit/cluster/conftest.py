@@ -8,16 +8,19 @@ import tomllib
 import pytest
 from cluster_files import ROOT, all_manifests
 from deployment_rules import Deployed
-from manifest_schemas import Schemas
+from manifest_schemas import Schemas, own_schemas, schemas_of_kuberay
 
 
 @pytest.fixture(scope="session")
 def schemas() -> Schemas:
-    """Strict schemas; skips where KubeRay's definitions are not at hand."""
-    folder = ROOT.parent / "shared" / "data" / "kuberay"
-    if not folder.is_dir():
-        pytest.skip("KubeRay's resource definitions are not beside the checkout")
-    return Schemas(folder)
+    """Strict schemas of all that `cluster/` uses."""
+    return own_schemas()
+
+
+@pytest.fixture(scope="session")
+def published_schemas() -> Schemas:
+    """The same with KubeRay's own definitions; skips where they are not at hand."""
+    return schemas_of_kuberay()
 
 
 @pytest.fixture(scope="session")
