@@ -8,6 +8,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_pieces import SmallPieces
 
 from reqflo_ray._internal.datasets import text as dataset_text
 from reqflo_ray._internal.datasets.csv_rows import CsvReader
@@ -19,10 +20,12 @@ FILE = DataFile(0, "data.csv")
 class Read:
     """What a CSV text gives: its rows with their lines, and `(code, line, column)` of its faults."""
 
-    def __init__(self, text: str | bytes, *, delimiter: str = ",", encoding: str = "utf-8") -> None:
+    def __init__(
+        self, text: str | bytes, *, delimiter: str = ",", encoding: str = "utf-8", block: int = 1 << 18
+    ) -> None:
         data = text.encode(encoding) if isinstance(text, str) else text
         faults = Faults(show_text=True)
-        reader = CsvReader(FILE, io.BytesIO(data), encoding, faults, delimiter=delimiter)
+        reader = CsvReader(FILE, SmallPieces(data, block), encoding, faults, delimiter=delimiter)
         self.header = reader.header()
         records = list(reader.records())
         self.rows = [values for _, values, _ in records]
@@ -173,14 +176,12 @@ def test_a_quote_that_stays_open_does_not_pull_the_file_into_memory(monkeypatch:
 
 def test_a_line_without_an_end_does_not_pull_the_file_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_text, "LONGEST_RECORD", 1000)
-    monkeypatch.setattr(dataset_text, "_BLOCK_BYTES", 100)
-    assert ("row_too_long", 2, 1) in Read("a,b\n1," + "x" * 5000).faults
+    assert ("row_too_long", 2, 1) in Read("a,b\n1," + "x" * 5000, block=100).faults
 
 
-def test_a_cell_may_be_as_long_as_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_text, "_BLOCK_BYTES", 64)
+def test_a_cell_may_be_as_long_as_many_blocks() -> None:
     long = "ü\n,x" * 1000
-    assert Read(f'a,b\n1,"{long}"\n2,y\n').rows == [{"a": "1", "b": long}, {"a": "2", "b": "y"}]
+    assert Read(f'a,b\n1,"{long}"\n2,y\n', block=64).rows == [{"a": "1", "b": long}, {"a": "2", "b": "y"}]
 
 
 def test_a_file_that_is_no_text_is_one_fault() -> None:
@@ -198,10 +199,9 @@ def test_cut_utf_16_is_a_fault() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 5, 1 << 18])
-def test_faults_have_the_same_places_whatever_the_blocks(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(dataset_text, "_BLOCK_BYTES", block)
+def test_faults_have_the_same_places_whatever_the_blocks(block: int) -> None:
     data = b'a,b\n1,\xff\n2,"x\n\xfe\ny"\n3,\0,\n'
-    assert [f for f in Read(data).faults if f[0] != "wrong_cell_count"] == [
+    assert [f for f in Read(data, block=block).faults if f[0] != "wrong_cell_count"] == [
         ("invalid_encoding", 2, 3),
         ("invalid_encoding", 4, 1),
         ("nul_character", 6, 3),
@@ -234,9 +234,7 @@ def _tables(draw: st.DrawFn) -> tuple[list[list[str | None]], str]:
 @given(_tables(), st.sampled_from([1, 7, 1 << 18]))
 def test_what_is_written_as_csv_is_read_back_exactly(table: tuple[list[list[str | None]], str], block: int) -> None:
     rows, text = table
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_text, "_BLOCK_BYTES", block)
-        read = Read(text)
+    read = Read(text, block=block)
     assert read.faults == []
     assert [[row.get(name) for name in read.header] for row in read.rows] == rows
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from decimal import Decimal
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_pieces import SmallPieces
 
-from reqflo_ray._internal.datasets import text as dataset_text
 from reqflo_ray._internal.datasets.faults import DataFile, Faults
 from reqflo_ray._internal.datasets.json_rows import JsonArrayReader, JsonLinesReader
 
@@ -21,11 +20,11 @@ FILE = DataFile(0, "data.json")
 class Read:
     """What a JSON text gives: its rows with their lines, and `(code, line, column)` of its faults."""
 
-    def __init__(self, text: str | bytes, *, lines: bool = False) -> None:
+    def __init__(self, text: str | bytes, *, lines: bool = False, block: int = 1 << 18) -> None:
         data = text.encode() if isinstance(text, str) else text
         faults = Faults(show_text=True)
         kind = JsonLinesReader if lines else JsonArrayReader
-        self.reader = kind(FILE, io.BytesIO(data), "utf-8", faults)
+        self.reader = kind(FILE, SmallPieces(data, block), "utf-8", faults)
         assert self.reader.header() is None
         self.records = list(self.reader.records())
         self.rows: list[Any] = [values for _, values, _ in self.records]
@@ -143,8 +142,7 @@ def test_a_member_is_located_in_the_lines_of_its_object() -> None:
 
 def test_an_element_without_an_end_does_not_pull_the_file_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reqflo_ray._internal.datasets.json_rows.LONGEST_RECORD", 1000)
-    monkeypatch.setattr(dataset_text, "_BLOCK_BYTES", 100)
-    read = Read('[{"id": 1},\n {"id": "' + "x" * 100_000)
+    read = Read('[{"id": 1},\n {"id": "' + "x" * 100_000, block=100)
     assert read.faults == [("row_too_long", 2, 1)]
 
 
@@ -158,9 +156,7 @@ _objects = st.dictionaries(st.text(st.characters(exclude_categories=("Cs",)), ma
 @given(st.lists(_objects, max_size=5), st.sampled_from([1, 3, 17, 1 << 18]), st.sampled_from([None, 1]))
 def test_any_array_is_read_back_whatever_the_blocks(rows: list[Any], block: int, indent: int | None) -> None:
     text = json.dumps(rows, ensure_ascii=bool(block % 2), indent=indent)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_text, "_BLOCK_BYTES", block)
-        read = Read(text)
+    read = Read(text, block=block)
     assert read.faults == []
     assert read.rows == rows
 
