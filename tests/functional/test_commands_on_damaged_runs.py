@@ -147,8 +147,8 @@ def test_a_bit_that_turns_the_only_failed_row_green_for_readers_of_parquet_is_re
 def test_what_is_remembered_of_a_run_is_no_part_of_it(
     run: Path, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checked_files, "_WORTH_REMEMBERING", 0)
-    monkeypatch.setattr(checked_files, "_SETTLED_AFTER_S", 0)
+    monkeypatch.setattr(checked_files, "WORTH_REMEMBERING", 0)
+    monkeypatch.setattr(checked_files, "SETTLED_AFTER_SECONDS", 0)
     assert ask("sql", STATUSES).code == 0
     assert (run / "checked.json").exists()
     for line in [("verify", run.name), ("runs",), ("sql", STATUSES), ("show", run.name)]:
@@ -164,7 +164,8 @@ def test_a_store_that_may_only_be_read_answers_all_the_same(
     def refuse(self: LocalStorage, path: str, *_: object) -> bool:
         raise StoreError(f"cannot write `{path}`", code="store_not_permitted", cause="Read-only file system")
 
-    monkeypatch.setattr(checked_files, "_WORTH_REMEMBERING", 0)
-    monkeypatch.setattr(LocalStorage, "_put", refuse)
+    monkeypatch.setattr(checked_files, "WORTH_REMEMBERING", 0)
+    for way in ("create", "create_from", "write"):
+        monkeypatch.setattr(LocalStorage, way, refuse)
     for line in list(_lines(run, place))[::4]:
         assert ask(*line).code == 0, line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -12,11 +13,26 @@ from secret_manager import CANARY, KEY, Manager, serving
 
 from reqflo_ray._internal.errors import SecretError
 from reqflo_ray._internal.model.plan import SecretReference, SecretSource
-from reqflo_ray._internal.secrets.gcp import GoogleSecretManager, RetryPolicy
+from reqflo_ray._internal.secrets.gcp import GoogleSecretManager, RetryPolicy, usual_client
 from reqflo_ray._internal.secrets.redactor import Redactor
 from reqflo_ray._internal.secrets.store import SecretStore
 
 _QUICK = RetryPolicy(first_delay=0.01, longest_delay=0.02, call_timeout=5.0)
+
+
+class Clients:
+    """Makes clients as the source would, and closes them."""
+
+    def __init__(self) -> None:
+        self._made: list[Any] = []
+
+    def make(self) -> Any:
+        self._made.append(usual_client())
+        return self._made[-1]
+
+    def close(self) -> None:
+        for client in self._made:
+            client.transport.close()
 
 
 @pytest.fixture
@@ -33,10 +49,9 @@ def address(manager: Manager) -> Iterator[str]:
 @pytest.fixture
 def source(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleSecretManager]:
     monkeypatch.setenv("REQFLO_SECRET_MANAGER_EMULATOR", address)
-    made = GoogleSecretManager(policy=_QUICK)
-    yield made
-    if made._client is not None:
-        made._client.transport.close()
+    clients = Clients()
+    yield GoogleSecretManager(clients.make, policy=_QUICK)
+    clients.close()
 
 
 def reference(version: str = "2", key: str = KEY) -> SecretReference:
@@ -136,11 +151,12 @@ def test_a_payload_damaged_on_its_way_is_refused(source: GoogleSecretManager, ma
 
 def test_a_dead_address_ends_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQFLO_SECRET_MANAGER_EMULATOR", "127.0.0.1:1")
-    dead = GoogleSecretManager(policy=RetryPolicy(attempts=2, call_timeout=0.5, first_delay=0.01))
+    clients = Clients()
+    dead = GoogleSecretManager(clients.make, policy=RetryPolicy(attempts=2, call_timeout=0.5, first_delay=0.01))
     with pytest.raises(SecretError) as caught:
         dead.read(reference())
     assert caught.value.code == "secret_unavailable"
-    dead._client.transport.close()
+    clients.close()
 
 
 def test_googles_own_log_does_not_show_a_value_at_debug(

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from reqflo_ray._internal.analysis.catalog import Catalog, read_catalog
 from reqflo_ray._internal.analysis.explanation import explain
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_STREAMED_ROWS = 20_000
+STREAMED_ROWS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Session:
 
         with self._answering(sql) as relation:
             types = tuple(str(kind) for kind in relation.types)
-            for batch in relation.to_arrow_reader(_STREAMED_ROWS):
+            for batch in relation.to_arrow_reader(STREAMED_ROWS):
                 yield QueryResult(pa.Table.from_batches([batch]), types, self.problems)
 
     @contextlib.contextmanager

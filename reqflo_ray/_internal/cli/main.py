@@ -103,7 +103,7 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
         # Shell completion asks about every command, and its words arrive in the environment.
         completing = bool(terminal.environment.get("_REQFLO_RAY_COMPLETE"))
         named = {entry.name for entry in COMMANDS if completing or entry.name in arguments}
-        program = typer.main.get_command(_application(named))
+        program = typer.main.get_command(build_application(named))
         result = program.main(list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False, obj=terminal)
         terminal.flush()
     except OutputClosedError as closed:
@@ -129,7 +129,7 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _application(named: Collection[str]) -> typer.Typer:
+def build_application(named: Collection[str]) -> typer.Typer:
     """The program with the modules of the `named` commands; the others are known by name and summary only."""
     application = typer.Typer(
         cls=GroupedCommands,

@@ -99,7 +99,7 @@ def opened(file: DataFile) -> Iterator[BinaryIO]:
 
     Raises one of `READ_ERRORS`, also while reading.
     """
-    with _opened_raw(file.name) as raw:
+    with open_raw(file.name) as raw:
         packed = raw.read(2) == _GZIP_MAGIC
         raw.seek(0)
         if packed:
@@ -123,11 +123,11 @@ def seekable(file: DataFile, stream: BinaryIO) -> Iterator[BinaryIO]:
 
 def is_packed(file: DataFile) -> bool:
     """Whether `file` is gzip."""
-    with _opened_raw(file.name) as raw:
+    with open_raw(file.name) as raw:
         return raw.read(2) == _GZIP_MAGIC
 
 
-def _opened_raw(name: str) -> BinaryIO:
+def open_raw(name: str) -> BinaryIO:
     return open(name, "rb") if "://" not in name else cloud_files.open_file(name)
 
 

@@ -24,7 +24,7 @@ from reqflo_ray._internal.runner.prepare.submission import Submission, pack
 
 ENTRYPOINT: Final = "exec reqflo-ray run-submitted"
 _ATTEMPTS: Final = 1000
-_POLL_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
 # A connection that is dead without a word looks like a job that prints nothing: look again after so long.
 _SILENT_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 300.0
@@ -116,19 +116,26 @@ def _need_same_digest(job: Job, digest: str) -> None:
         )
 
 
-def follow(jobs: Jobs, job: Job, show: Callable[[str], None], notice: Callable[[str], None]) -> Followed:
+def follow(
+    jobs: Jobs,
+    job: Job,
+    show: Callable[[str], None],
+    notice: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Followed:
     """Follow a job to its end. The first signal (SIGINT, SIGTERM, SIGHUP) asks it to stop and waits; a SIGINT
     after that leaves it.
 
     Args:
         show: takes the lines of the log, each once.
         notice: takes what we have to say ourselves.
+        clock: tells the seconds for which nobody has answered.
 
     Raises:
         ClusterError: the cluster did not answer for five minutes; the job may go on.
         InterruptedRunError: a SIGINT after another signal; the job may go on.
     """
-    return _Follower(jobs, job, show, notice).run()
+    return _Follower(jobs, job, show, notice, clock).run()
 
 
 def printed(jobs: Jobs, job: Job, *, until_it_ends: bool) -> Iterator[str]:
@@ -140,23 +147,31 @@ def printed(jobs: Jobs, job: Job, *, until_it_ends: bool) -> Iterator[str]:
         if job.state.has_ended or not until_it_ends:
             yield from log.end()
             return
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def stop_and_wait(jobs: Jobs, job: Job) -> Job:
     """Ask a job to stop, and return it when it has ended. Raises `ClusterError`."""
     jobs.stop(job)
     while not (job := jobs.look(job)).state.has_ended:
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
     return job
 
 
 class _Follower:
-    def __init__(self, jobs: Jobs, job: Job, show: Callable[[str], None], notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        job: Job,
+        show: Callable[[str], None],
+        notice: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
         self._jobs = jobs
         self._job = job
         self._show = show
         self._notice = notice
+        self._clock = clock
         self._log = JobLog()
         self._received: list[int] = []  # signals
         self._heeded = False
@@ -164,7 +179,7 @@ class _Follower:
         self._following: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._asked_to_stop = False
-        self._answered_at = time.monotonic()
+        self._answered_at = clock()
         self._lost = False
 
     def run(self) -> Followed:
@@ -187,7 +202,7 @@ class _Follower:
             await self._stop_if_asked()
             if await self._has_ended():
                 return
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _heed(self, number: int) -> bool:
         # It strikes between any two instructions, in the middle of a print too: it only takes note.
@@ -238,7 +253,7 @@ class _Follower:
                 self._take(await asyncio.to_thread(self._jobs.log, self._job), 0)
             return True
         except ClusterError as problem:
-            if time.monotonic() - self._answered_at > _PATIENCE_SECONDS or problem.code == "cluster_authentication":
+            if self._clock() - self._answered_at > _PATIENCE_SECONDS or problem.code == "cluster_authentication":
                 raise
             if not self._lost:
                 self._lost = True
@@ -246,7 +261,7 @@ class _Follower:
             return False
 
     def _answered(self) -> None:
-        self._answered_at = time.monotonic()
+        self._answered_at = self._clock()
         if self._lost:
             self._lost = False
             self._notice("the cluster answers again")

@@ -27,7 +27,7 @@ _MOST_HEADERS: Final = 50
 _LONGEST_HEADER: Final = 300
 _LONGEST: Final = 2_100
 # Of evidence: browsers are slow with more, and failures of the same kind look alike.
-_MOST_CHARACTERS: Final = 4_000_000
+MOST_CHARACTERS: Final = 4_000_000
 
 
 def write(run: ReportedRun, file: BinaryIO) -> None:
@@ -99,7 +99,7 @@ def _shown(value: Any) -> Any:
 
 def _failures(run: ReportedRun) -> Iterator[dict[str, Any]]:
     """The first rows that did not pass, with their steps, as far as there is room."""
-    failures, room = run.failures(_MOST_FAILURES), _MOST_CHARACTERS
+    failures, room = run.failures(_MOST_FAILURES), MOST_CHARACTERS
     for first in range(0, len(failures), _ROWS_AT_A_TIME):
         some = failures[first : first + _ROWS_AT_A_TIME]
         steps = run.steps_of(some, evidence=True)

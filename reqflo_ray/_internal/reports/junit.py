@@ -15,7 +15,7 @@ from reqflo_ray._internal.reports.refusal import CASE, Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
 from reqflo_ray._internal.reports.text import one_line
 
-_MOST_BYTES: Final = 20_000_000
+MOST_BYTES: Final = 20_000_000
 # How a row that ended so is told. A request with an unknown outcome is nothing that an assertion found.
 _ELEMENTS: Final = {
     "failed": "failure",
@@ -33,7 +33,7 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
     for case in cases(run):
         element = _element(suite, case.name, case.status, case.kind, case.message, case.reason, case)
         size += len(element.encode())
-        if size > _MOST_BYTES:
+        if size > MOST_BYTES:
             break
         elements.append(element)
         told.append(case.status)

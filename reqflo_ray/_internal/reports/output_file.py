@@ -25,7 +25,7 @@ from reqflo_ray._internal.reports.output_place import Kind, OutputPlace, find_pl
 # The code of a file that could not be written although it looked as if it could be.
 NOT_WRITTEN: Final = "output_not_written"
 # A shell waits for the reader of a FIFO for ever, and so would a CI job.
-_FIFO_SECONDS: Final = 10.0
+FIFO_SECONDS: Final = 10.0
 _CURE: Final = "make room or choose another place"
 _CURES: Final = {Kind.FIFO: "start its reader first"}
 _PIECE: Final = 2**20
@@ -186,7 +186,7 @@ def _ends_a_line(path: Path, size: int) -> bool:
 
 def _feed(made: BinaryIO, path: Path) -> None:
     """Write to a FIFO, as fast as its reader reads; if there is none for a while, nobody reads it."""
-    deadline = time.monotonic() + _FIFO_SECONDS
+    deadline = time.monotonic() + FIFO_SECONDS
     while True:
         try:
             opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -195,7 +195,7 @@ def _feed(made: BinaryIO, path: Path) -> None:
             if problem.errno != errno.ENXIO:
                 raise
             if time.monotonic() >= deadline:
-                message = f"nobody has opened the FIFO for reading within {_FIFO_SECONDS:g} s"
+                message = f"nobody has opened the FIFO for reading within {FIFO_SECONDS:g} s"
                 raise OSError(errno.ENXIO, message) from None
         time.sleep(0.01)
     try:
@@ -228,5 +228,5 @@ def _copy(made: BinaryIO, descriptor: int) -> None:
 def _await_reader(descriptor: int) -> None:
     ready = select.poll()
     ready.register(descriptor, select.POLLOUT)
-    if not ready.poll(_FIFO_SECONDS * 1000):
-        raise OSError(errno.ETIMEDOUT, f"its reader has read nothing for {_FIFO_SECONDS:g} s")
+    if not ready.poll(FIFO_SECONDS * 1000):
+        raise OSError(errno.ETIMEDOUT, f"its reader has read nothing for {FIFO_SECONDS:g} s")

@@ -52,7 +52,7 @@ _PERCENT: Final = _kind(b"%", rb"%(?:([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))", _deco
 
 # Backslashes, as JSON has them, and scripts.
 
-_BACKSLASH_PATTERN: Final = re.compile(
+BACKSLASH_PATTERN: Final = re.compile(
     rb"\\(?:u([dD][89abAB][0-9A-Fa-f]{2})\\u([dD][c-fC-F][0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})"
     rb"|u\{0{0,4}([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|([\"'\\/bfnrt]))"
 )
@@ -71,7 +71,7 @@ _LETTERS: Final = {
 }
 
 
-def _decode_backslash(match: re.Match[bytes]) -> bytes:
+def decode_backslash(match: re.Match[bytes]) -> bytes:
     high, low, unit, number, byte, letter = match.groups()
     if letter:
         return _LETTERS.get(letter, letter)
@@ -85,19 +85,19 @@ def _decode_backslash(match: re.Match[bytes]) -> bytes:
     return binascii.a2b_hex(high + low).decode("utf-16-be").encode()
 
 
-def _decode_all_backslashes(data: bytes) -> bytes:
+def decode_all_backslashes(data: bytes) -> bytes:
     """As the pattern does it, but in a few passes over all of `data` instead of one call for each escape."""
     if _NO_TEXT in data:
-        return _BACKSLASH_PATTERN.sub(_decode_backslash, data)
+        return BACKSLASH_PATTERN.sub(decode_backslash, data)
     data = data.replace(b"\\\\", _NO_TEXT)
     for letter, meant in _LETTERS.items():
         data = data.replace(b"\\" + letter, meant)
     if b"\\u" in data or b"\\x" in data:
-        data = _BACKSLASH_PATTERN.sub(_decode_backslash, data)
+        data = BACKSLASH_PATTERN.sub(decode_backslash, data)
     return data.replace(_NO_TEXT, b"\\")
 
 
-_BACKSLASH: Final = _Escapes(b"\\", _BACKSLASH_PATTERN, _decode_backslash, _decode_all_backslashes)
+_BACKSLASH: Final = _Escapes(b"\\", BACKSLASH_PATTERN, decode_backslash, decode_all_backslashes)
 
 # Entities. Browsers read numbers, and the names of old, without a semicolon too.
 

@@ -55,7 +55,7 @@ class GoogleSecretManager:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client_factory = client_factory or _usual_client
+        self._client_factory = client_factory or usual_client
         self._policy = policy or RetryPolicy()
         self._sleep = sleep
         self._monotonic = monotonic
@@ -167,7 +167,7 @@ def _is_version(version: str) -> bool:
     return version in ("", LATEST) or (version.isascii() and version.isdigit())
 
 
-def _usual_client() -> Any:
+def usual_client() -> Any:
     from google.cloud import secretmanager_v1
     from google.cloud.secretmanager_v1.services.secret_manager_service import transports
 

@@ -238,7 +238,7 @@ def test_a_question_reads_the_columns_it_needs_and_of_the_run_it_names_only(
 def test_a_damaged_table_is_refused_or_left_out_and_what_was_whole_is_remembered(
     bucket: Bucket, workspace: Path, orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checked_files, "_WORTH_REMEMBERING", 0)
+    monkeypatch.setattr(checked_files, "WORTH_REMEMBERING", 0)
     api.run(_request(workspace, bucket.uri, str(orders)))
     storage, later = open_storage(bucket.uri), datetime.now(UTC) + timedelta(minutes=1)
     read: list[str] = []

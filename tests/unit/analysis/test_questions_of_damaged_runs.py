@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reqflo_ray._internal.analysis.catalog import read_catalog
 from reqflo_ray._internal.analysis.session import Session, open_session
 from reqflo_ray._internal.errors import IntegrityError, QueryError, StoreError
 from reqflo_ray._internal.model.plan import Damaged
@@ -280,19 +281,22 @@ def test_a_run_that_is_deleted_while_all_are_looked_at_is_none_of_them(
         assert session.run_ids == ("r1",) and not session.problems
 
 
-def test_an_error_of_duckdb_that_is_no_text_is_one_of_ours(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+class UnreadableErrors:
+    """A connection to DuckDB whose every error holds bytes that are no text."""
+
+    def extract_statements(self, sql: str) -> None:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+def test_an_error_of_duckdb_that_is_no_text_is_one_of_ours(runs: Any) -> None:
     runs.finish("r1")
-    with open_session(runs.storage) as session:
-
-        def fails(self: Session, sql: object) -> None:
-            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
-
-        monkeypatch.setattr(Session, "_check", fails)
-        with pytest.raises(QueryError):
-            session.query("SELECT 1")
-        _flip(_path(runs, "r1", STEPS))
-        with pytest.raises(IntegrityError, match="steps/shard-00001"):
-            session.query("SELECT 1")
+    catalog = read_catalog(runs.storage, None, datetime.now(UTC), Damaged.REFUSE)
+    session = Session(UnreadableErrors(), runs.storage, catalog)  # type: ignore[arg-type]
+    with pytest.raises(QueryError):
+        session.query("SELECT 1")
+    _flip(_path(runs, "r1", STEPS))
+    with pytest.raises(IntegrityError, match="steps/shard-00001"):
+        session.query("SELECT 1")
 
 
 def test_a_question_that_is_wrong_about_a_whole_file_is_only_that(runs: Any) -> None:
@@ -331,7 +335,7 @@ def test_a_question_after_the_first_still_finds_what_was_changed_since(
     runs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Size and modification time are as before: only the change time tells."""
-    monkeypatch.setattr(checked_files, "_WORTH_REMEMBERING", 0)
+    monkeypatch.setattr(checked_files, "WORTH_REMEMBERING", 0)
     later = datetime.now(UTC) + timedelta(minutes=1)
     runs.finish("r1")
     for _ in range(2):

@@ -379,7 +379,7 @@ def test_python_variables_cannot_be_read(session: Session) -> None:
 def test_a_streamed_answer_is_in_the_order_of_rows_and_in_pieces(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reqflo_ray._internal.analysis.session._STREAMED_ROWS", 3)
+    monkeypatch.setattr("reqflo_ray._internal.analysis.session.STREAMED_ROWS", 3)
     pieces = list(session.stream("SELECT row_index FROM results WHERE run_id = 'good'"))
     assert [row for piece in pieces for row in piece.rows()] == [(number,) for number in range(10)]
     assert max(map(len, pieces)) <= 3 and pieces[0].columns == ("row_index",)

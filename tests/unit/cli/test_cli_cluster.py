@@ -67,7 +67,7 @@ def cluster(api: Any, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     monkeypatch.setattr(sys.modules["reqflo_ray._internal.api"], "submit", fake.submit, raising=False)
     monkeypatch.setattr(Jobs, "of", lambda cluster: fake)
     monkeypatch.setattr(submit, "follow", lambda jobs, job, show, notice: show("a line \x1b[2J") or fake.followed)
-    monkeypatch.setattr(submit, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(submit, "POLL_SECONDS", 0.0)
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", URL)
     monkeypatch.delenv("REQFLO_STORE", raising=False)
     return fake

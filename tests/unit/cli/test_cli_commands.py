@@ -824,14 +824,14 @@ def test_every_example_is_a_command_line_that_exists(entry: Entry) -> None:
 
     from typer.main import get_command
 
-    from reqflo_ray._internal.cli.main import _application
+    from reqflo_ray._internal.cli.main import build_application
 
     examples = import_module(entry.module).EXAMPLES.strip().splitlines()
     assert examples
     for example in examples:
         program, *arguments = shlex.split(example.partition(" > ")[0])
         assert program == "reqflo-ray"
-        group: Any = get_command(_application(set(arguments)))
+        group: Any = get_command(build_application(set(arguments)))
         with group.make_context("reqflo-ray", list(arguments)) as context:
             _, command, rest = group.resolve_command(context, arguments)
             command.make_context(arguments[0], rest, parent=context)

@@ -136,7 +136,7 @@ def test_a_file_that_may_not_be_read_is_a_fault(tmp_path: Path, monkeypatch: pyt
     def refuse(name: str) -> Any:
         raise PermissionError(13, "Permission denied", name)
 
-    monkeypatch.setattr("reqflo_ray._internal.datasets.files._opened_raw", refuse)
+    monkeypatch.setattr("reqflo_ray._internal.datasets.files.open_raw", refuse)
     assert codes(tmp_path / "a.csv") == ["unreadable_file"]
 
 

@@ -121,7 +121,7 @@ def test_a_page_ends_before_it_is_too_large(
     hostile: RunFolder, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Page(written("html", hostile.run_id).decode())
-    monkeypatch.setattr(html, "_MOST_CHARACTERS", 20_000)
+    monkeypatch.setattr(html, "MOST_CHARACTERS", 20_000)
     page = Page(written("html", hostile.run_id).decode())
     assert foreign(page) == []
     counted = [sum(tag == "details" for tag, _ in each.tags) for each in (page, whole)]

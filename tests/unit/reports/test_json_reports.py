@@ -33,7 +33,7 @@ def test_the_document_holds_every_text_as_it_was(naughty: tuple[RunFolder, list[
 def test_the_document_holds_verdict_and_rows_in_order(
     runs: Any, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "_STREAMED_ROWS", 7)
+    monkeypatch.setattr(session, "STREAMED_ROWS", 7)
     runs.finish("done", shards=5, rows=20, fail_every=50)
     document = json.loads(written("json", "done"))
     assert document["schema"] == "reqflo-ray/run-result/1"

@@ -102,7 +102,7 @@ def test_a_run_that_is_not_finished_is_not_green(unfinished: RunFolder, written:
 def test_a_report_ends_before_it_is_too_large(
     hostile: RunFolder, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(junit, "_MOST_BYTES", 20_000)
+    monkeypatch.setattr(junit, "MOST_BYTES", 20_000)
     data = written("junit", hostile.run_id)
     root = junit_rules.read(data)
     assert junit_rules.problems(root) == []

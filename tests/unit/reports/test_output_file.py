@@ -173,7 +173,7 @@ def test_a_fifo_stays_and_its_reader_gets_all(tmp_path: Path) -> None:
 def test_a_fifo_that_nobody_reads_is_an_error_and_no_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output_file, "_FIFO_SECONDS", 0.02)
+    monkeypatch.setattr(output_file, "FIFO_SECONDS", 0.02)
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ReqfloError, match=r"nobody has opened the FIFO for reading within 0\.02 s") as caught:
         write(tmp_path / "fifo")
@@ -181,7 +181,7 @@ def test_a_fifo_that_nobody_reads_is_an_error_and_no_wait_for_ever(
 
 
 def test_a_reader_that_reads_no_more_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_file, "_FIFO_SECONDS", 0.02)
+    monkeypatch.setattr(output_file, "FIFO_SECONDS", 0.02)
     os.mkfifo(tmp_path / "fifo")
     reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     try:

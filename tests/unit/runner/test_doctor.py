@@ -118,14 +118,13 @@ def test_a_secret_file_that_others_can_read_fails(tmp_path: Path) -> None:
 
 def test_core_dumps_that_a_program_collects_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pattern = tmp_path / "core_pattern"
-    monkeypatch.setattr(doctor, "_CORE_PATTERN", pattern)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1, 1))
     pattern.write_text("|/usr/bin/collect %p")
-    assert examine_process().level is Level.WARN
+    assert examine_process(pattern).level is Level.WARN
     pattern.write_text("core")
-    assert examine_process().level is Level.OK
+    assert examine_process(pattern).level is Level.OK
     pattern.unlink()
-    assert examine_process().level is Level.OK
+    assert examine_process(pattern).level is Level.OK
 
 
 def test_a_finding_names_the_node_it_is_about() -> None:

@@ -17,8 +17,13 @@ from reqflo_ray._internal.model.results import FileDigest
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.document import with_checksum
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
-from reqflo_ray._internal.runs.results import checked_files
-from reqflo_ray._internal.runs.results.checked_files import check_files, damaged_files, fault_of, read_checked
+from reqflo_ray._internal.runs.results.checked_files import (
+    WORTH_REMEMBERING,
+    check_files,
+    damaged_files,
+    fault_of,
+    read_checked,
+)
 from reqflo_ray._internal.storage.local import LocalStorage
 
 NAMES = ("results/a.parquet", "steps/a.parquet")
@@ -38,8 +43,7 @@ class CountingStorage(LocalStorage):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    monkeypatch.setattr(checked_files, "_WORTH_REMEMBERING", 0)
+def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(CountingStorage(tmp_path / "store"), "r1")
     folder.write_file(layout.RECORD, b"{}")
     for name in NAMES:
@@ -48,7 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 
 def _data(name: str) -> bytes:
-    return name.encode() * 100
+    return name.encode() * (1 + WORTH_REMEMBERING // len(name))
 
 
 def _promised(*names: str) -> list[FileDigest]:

@@ -42,6 +42,6 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_what_has_no_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_MAX_BYTES", 2**20)
+    monkeypatch.setattr(artifacts, "MAX_BYTES", 2**20)
     with pytest.raises(OSError, match="more than 1 MiB"):
         read_given(Path("/dev/zero"))

@@ -160,7 +160,7 @@ def test_shards_are_the_same_to_the_byte_whoever_stages_them(
     files: list[tuple[str, int, int]], rows_per_shard: int, job_bytes: int, seed: int, rows_per_key_part: int
 ) -> None:
     with unsynced() as patch, TemporaryDirectory() as path:
-        patch.setattr(parallel_staging, "_ROWS_PER_KEY_PART", rows_per_key_part)
+        patch.setattr(parallel_staging, "ROWS_PER_KEY_PART", rows_per_key_part)
         bench, count = Bench(Path(path)), 0
         for number, (kind, size, group) in enumerate(files):
             rows = [{"id": f"k{at}", "n": at, "text": 'a "b"\n' * (at % 3)} for at in range(count, count + size)]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray._internal.secrets.escapes import _BACKSLASH, _decode_all_backslashes, _decode_backslash
+from reqflo_ray._internal.secrets.escapes import BACKSLASH_PATTERN, decode_all_backslashes, decode_backslash
 from reqflo_ray._internal.secrets.redactor import Redactor
 
 CONTEXTS = 1200
@@ -176,7 +176,7 @@ def test_masking_twice_changes_nothing_more(value: str, data: bytes, seed: int) 
 @given(data=st.lists(st.sampled_from([b"\\", b"u", b"0041", b"d83d", b"dd11", b"n", b'"', b"/", b"x", b"\xff"])))
 def test_taking_all_json_escapes_away_at_once_is_what_taking_each_away_gives(data: list[bytes]) -> None:
     text = b"".join(data)
-    assert _decode_all_backslashes(text) == _BACKSLASH.pattern.sub(_decode_backslash, text)
+    assert decode_all_backslashes(text) == BACKSLASH_PATTERN.sub(decode_backslash, text)
 
 
 @settings(max_examples=500, deadline=None, database=None)

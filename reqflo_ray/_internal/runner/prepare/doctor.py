@@ -25,7 +25,7 @@ from reqflo_ray._internal.storage.local import LocalStorage
 from reqflo_ray._internal.storage.open import open_storage
 from reqflo_ray._internal.storage.protocol import Storage
 
-_CORE_PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
+CORE_PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
 
 
 class Level(StrEnum):
@@ -51,12 +51,12 @@ class Finding:
         return replace(self, where=where)
 
 
-def examine_process() -> Finding:
+def examine_process(core_pattern: Path = CORE_PATTERN) -> Finding:
     """Whether a crash of this process would leave its memory behind."""
     if resource.getrlimit(resource.RLIMIT_CORE)[0] == 0:
         return Finding(subject="core dumps", level=Level.OK, message="off")
     try:
-        piped = _CORE_PATTERN.read_text().startswith("|")
+        piped = core_pattern.read_text().startswith("|")
     except OSError:
         piped = False
     if piped:

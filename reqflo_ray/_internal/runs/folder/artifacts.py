@@ -14,7 +14,7 @@ from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.storage.protocol import Storage
 
-_MAX_BYTES: Final = 256 * 2**20  # several times what an artifact may carry
+MAX_BYTES: Final = 256 * 2**20  # several times what an artifact may carry
 
 
 def save_artifact(storage: Storage, artifact: Artifact) -> str:
@@ -56,9 +56,9 @@ def read_given(file: Path) -> bytes:
     try:
         os.set_blocking(descriptor, True)
         with open(descriptor, "rb", closefd=False) as opened:
-            data = opened.read(_MAX_BYTES + 1)
+            data = opened.read(MAX_BYTES + 1)
     finally:
         os.close(descriptor)
-    if len(data) > _MAX_BYTES:
-        raise OSError(errno.EFBIG, f"it has more than {_MAX_BYTES // 2**20} MiB")
+    if len(data) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MAX_BYTES // 2**20} MiB")
     return data

@@ -24,9 +24,9 @@ from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.storage.file_stat import FileStat
 
 # A file that changed so lately may change again within the same tick of its clock, unnoticed: it is not remembered.
-_SETTLED_AFTER_S: Final = 2.0
+SETTLED_AFTER_SECONDS: Final = 2.0
 # What is read in less than a millisecond is not worth a file.
-_WORTH_REMEMBERING: Final = 256 * 1024
+WORTH_REMEMBERING: Final = 256 * 1024
 _LISTED: Final = 20
 # Trouble with one file. Any other trouble is the store's, and no file is damaged for it.
 _UNREADABLE: Final = ("store_error", "store_not_permitted")
@@ -72,7 +72,7 @@ def check_files(folder: RunFolder, promised: Iterable[FileDigest], now: datetime
             whole[file.path] = mark
         bytes_read += file.size if was_read else 0
         yield CheckedFile(run_id=folder.run_id, promised=file, fault=fault)
-    if bytes_read >= _WORTH_REMEMBERING and whole != known:
+    if bytes_read >= WORTH_REMEMBERING and whole != known:
         _remember(folder, whole)
 
 
@@ -121,7 +121,7 @@ def _check(
     if mark is not None and mark == _mark_now(folder, promised):
         return promised, "", mark, False
     fault, before = _fault(folder, promised)
-    settled = before is not None and now.timestamp() - before.changed_at >= _SETTLED_AFTER_S
+    settled = before is not None and now.timestamp() - before.changed_at >= SETTLED_AFTER_SECONDS
     if fault or before is None or not settled:
         return promised, fault, "", True
     # Nothing is remembered of a file that changed while it was read.

@@ -27,7 +27,7 @@ from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.staging.jobs import AgainJob, CountJob, Job, KeysJob, Report, RowsJob, run_job
 
 # Keys of so many rows are compared at once, in about a hundred megabytes.
-_ROWS_PER_KEY_PART: Final = 2_000_000
+ROWS_PER_KEY_PART: Final = 2_000_000
 # A driver waits for all jobs, and holds a report of each.
 _MOST_JOBS: Final = 4_000
 _DIGEST_BYTES: Final = 32
@@ -206,7 +206,7 @@ def _rows_jobs(
     executor: StagingExecutor, dataset: DatasetPieces, pieces: Sequence[Piece], rows_per_shard: int
 ) -> list[RowsJob]:
     starts = list(accumulate((piece.rows or 0 for piece in pieces), initial=0))
-    key_parts = min(MOST_PARTS, 1 + starts[-1] // _ROWS_PER_KEY_PART)
+    key_parts = min(MOST_PARTS, 1 + starts[-1] // ROWS_PER_KEY_PART)
     jobs: list[RowsJob] = []
     end = 0
     for number, group in enumerate(_grouped(executor, pieces)):
