@@ -27,6 +27,11 @@ class HostLimits:
         self._limit = limit
         self._hosts: dict[str, _Host] = {}
 
+    @property
+    def hosts(self) -> int:
+        """How many hosts have requests under way or waiting; of the others nothing is kept."""
+        return len(self._hosts)
+
     def room(self, request: TransportRequest) -> _Room:
         """Hold room at the host of `request` while an `async with` block runs; gives the request with what is left of
         its time.

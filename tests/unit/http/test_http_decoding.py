@@ -145,7 +145,7 @@ def test_one_turn_decodes_little_however_much_is_in_a_piece(encodings: tuple[str
     reader.feed(wire)
     sizes = [0]
     while not reader.decode():
-        sizes.append(reader._size)
+        sizes.append(reader.size)
     assert reader.finish() == body
     assert max(later - earlier for earlier, later in itertools.pairwise(sizes)) <= MIB // 2
 

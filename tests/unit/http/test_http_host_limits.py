@@ -83,7 +83,7 @@ def test_who_is_cancelled_inside_or_while_waiting_leaves_room_and_nothing_is_rem
         visitors.doors["c"].set()
         await last
         await asyncio.gather(inside, waiting, return_exceptions=True)
-        assert visitors.limits._hosts == {}
+        assert visitors.limits.hosts == 0
 
     asyncio.run(main())
 
@@ -112,6 +112,6 @@ def test_without_a_limit_or_a_host_nobody_waits(limit: int, url: str) -> None:
         for door in visitors.doors.values():
             door.set()
         await asyncio.gather(*tasks)
-        assert visitors.limits._hosts == {}
+        assert visitors.limits.hosts == 0
 
     asyncio.run(main())

@@ -149,7 +149,7 @@ def test_no_slot_is_lost_whoever_is_cancelled_when(seed: int) -> None:
         for _ in range(40):
             await asyncio.sleep(0)
             chance.choice(tasks).cancel()
-            assert fleet.open - len(fleet.pool._closing) <= limit, "more than the limit in use or idle"
+            assert fleet.open - fleet.pool.closing <= limit, "more than the limit in use or idle"
         await asyncio.gather(*tasks, return_exceptions=True)
         held = [await asyncio.wait_for(fleet.take(), 1) for _ in range(limit)]
         assert len({id(connection) for connection, _ in held}) == limit

@@ -19,8 +19,10 @@ from simulation import Bomb, Crash, SimulatedTransport
 
 from reqflo_ray._internal.engine import scope
 from reqflo_ray._internal.errors import StoreError
+from reqflo_ray._internal.http.host_limits import HostLimits
 from reqflo_ray._internal.journal import writer as journal_writer
 from reqflo_ray._internal.model.journal import Completion
+from reqflo_ray._internal.model.plan import Row
 from reqflo_ray._internal.model.results import ShardOutcome, ShardReport, exit_code
 from reqflo_ray._internal.runner.execute import shard, shard_files
 from reqflo_ray._internal.runner.execute.response import evidence
@@ -58,21 +60,21 @@ class Stage:
 STAGES = {
     "rendering": Stage(attempts, "render_request", 2, "create", 1),
     "the idempotency key": Stage(attempts, "idempotency_key", 1, "create", 1),
-    "waiting for room": Stage(attempts, "_bounded", 2, "create", 1),
+    "waiting for room": Stage(HostLimits, "room", 2, "create", 1),
     "sending": Stage(SimulatedTransport, "send", 2, "create", 1),
     "judging": Stage(simulation, "judge", 2, "create", 2, answered=True),
     "judging what is sensitive": Stage(simulation, "judge", 1, "token", 1),
     "deciding on a retry": Stage(attempts, "decide_retry", 2, "create", 2, answered=True),
     "telling the redactor": Stage(RowContext, "register_sensitive", 4, "create", 2),
     "registering a sensitive value": Stage(Redactor, "register", 1, "token", 1),
-    "masking": Stage(evidence, "_mask_all", 2, "create", 2, answered=True),
-    "masking, always": Stage(evidence, "_mask_all", 0, "token", 1),
+    "masking": Stage(evidence, "mask_all", 2, "create", 2, answered=True),
+    "masking, always": Stage(evidence, "mask_all", 0, "token", 1),
     "building the record": Stage(RowContext, "record", 2, "create", 2, answered=True),
     "building every record": Stage(RowContext, "record", 0, "token", 1),
-    "choosing what to store": Stage(RowContext, "_divided", 3, "create", 2, answered=True),
+    "choosing what to store": Stage(Redactor, "bytes", 1, "create", 2, answered=True),
     "journaling, always": Stage(RowContext, "complete", 0, "token", 1),
     "showing the step to the rest": Stage(scope.Scope, "conclude", 2, "create", 2, answered=True),
-    "finishing the row": Stage(row.RowRunner, "_finished", 1, "", 3, answered=True),
+    "finishing the row": Stage(row, "RowResult", 1, "", 3, answered=True),
     "showing the inputs": Stage(scope.Scope, "inputs", 1, "", 3, answered=True),
     "beginning the row": Stage(row.RowRunner, "__init__", 1, "", 0, journaled=False),
     "the state of the row": Stage(row, "RowContext", 1, "", 0, journaled=False),
@@ -80,16 +82,11 @@ STAGES = {
 
 
 def _follow_rows(patch: pytest.MonkeyPatch) -> None:
-    original = shard._run_row
+    def begun(worker: Any, attempt: Any, row_: Row, history: Any) -> row.RowRunner:
+        _current.set(row_.index)
+        return row.RowRunner(worker, attempt, row_, history)
 
-    async def followed(worker: Any, attempt: Any, row: Any, history: Any) -> Any:
-        _current.set(row.index)
-        try:
-            return await original(worker, attempt, row, history)
-        finally:
-            _current.set(-1)
-
-    patch.setattr(shard, "_run_row", followed)
+    patch.setattr(shard, "RowRunner", begun)
 
 
 def _strike(patch: pytest.MonkeyPatch, stage: Stage, fault: Callable[[], BaseException]) -> None:

@@ -28,6 +28,11 @@ class ConnectionPool:
         self._idle: list[tuple[httpcore.Origin, Connection]] = []
         self._closing: set[asyncio.Task[None]] = set()
 
+    @property
+    def closing(self) -> int:
+        """How many connections are being closed; they count for nothing."""
+        return len(self._closing)
+
     async def acquire(self, origin: httpcore.Origin, *, fresh: bool) -> tuple[Connection, bool]:
         """A connection to `origin` for the caller alone, and whether it was used before. `fresh` asks for a new one."""
         await self._slots.acquire()

@@ -45,7 +45,7 @@ class _Stage(Protocol):
 
 class BodyReader:
     """Feed it what came over the wire, and let it decode that in turns; `finish` gives the decoded body when there is
-    nothing left to decode. `wire_size` counts bytes before decoding.
+    nothing left to decode. `wire_size` counts bytes before decoding, `size` those after it.
 
     `encodings` are the values of the Content-Encoding headers in order; if one of them is unknown, the body stays as
     received. Raises `CorruptBodyError` if there are more than three, `BodyTooLargeError` beyond `limit` bytes.
@@ -54,7 +54,7 @@ class BodyReader:
     def __init__(self, encodings: tuple[str, ...], limit: int) -> None:
         self.wire_size = 0
         self._limit = limit
-        self._size = 0
+        self.size = 0
         self._stages = _stages(encodings) if encodings else []
         # What is encoded still is hardly larger than what it holds, unless it is made to keep us busy.
         self._encoded_limit = limit + limit // 100 + _PIECE
@@ -114,8 +114,8 @@ class BodyReader:
             yield
 
     def _keep(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._limit:
+        self.size += len(data)
+        if self.size > self._limit:
             raise BodyTooLargeError
         if not self._first:
             self._first = data

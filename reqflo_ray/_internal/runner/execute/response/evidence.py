@@ -117,10 +117,10 @@ class EvidenceBuilder:
         response_content = response.body if response else None
         if not self._with_exchange:  # only their sizes are kept
             request_body, response_body = _only_size(request_content), _only_size(response_content)
-            exchanged_masked, told_masked, _, _ = _mask_all(exchanged, told, None, None, redactor)
+            exchanged_masked, told_masked, _, _ = mask_all(exchanged, told, None, None, redactor)
         else:
             # The whole bodies are redacted before they are cut: a secret across the cut must not survive in part.
-            exchanged_masked, told_masked, request_masked, response_masked = _mask_all(
+            exchanged_masked, told_masked, request_masked, response_masked = mask_all(
                 exchanged,
                 told,
                 request_content if aside.request is None else None,
@@ -235,7 +235,7 @@ def _only_size(body: bytes | None) -> KeptBody:
     return _NO_BODY if body is None else KeptBody(None, len(body), "", False)
 
 
-def _mask_all(
+def mask_all(
     exchanged: list[str], told: list[str], request_body: bytes | None, response_body: bytes | None, redactor: Redactor
 ) -> tuple[list[str], list[str], bytes, bytes]:
     """All texts and both bodies, masked by one search; the same list of texts if there is nothing to mask in them."""
