@@ -219,6 +219,7 @@ def test_a_dead_address_before_a_good_one_is_passed_over(
 
     async def scenario(bench: Any) -> None:
         answered(await bench.send(f"http://two.example:{bench.server.port}/plain"))
+        assert len(bench.server.received) == 1
 
     laboratory.run(scenario)
 

@@ -172,7 +172,10 @@ def test_nothing_is_neutralised_where_there_is_no_ci(screen) -> None:
 
 
 def test_a_closed_standard_error_stops_nobody(screen, closed_stream) -> None:
-    screen(err=closed_stream()).note("nobody listens")
+    terminal = screen(err=closed_stream())
+    terminal.note("nobody listens")
+    terminal.text("somebody reads")
+    assert terminal.shown_out == "somebody reads\n"
 
 
 def test_a_closed_standard_output_is_told_apart_from_every_other_error(screen, closed_stream) -> None:

@@ -122,11 +122,11 @@ def validator() -> Any:
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.y*ml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
 def test_the_json_schema_accepts_every_example(file: Path) -> None:
     for document in read_documents(file.read_bytes(), file.name):
-        validator().validate(_with_floats(plain(document)))
+        assert [str(error) for error in validator().iter_errors(_with_floats(plain(document)))] == []
 
 
 def test_the_json_schema_accepts_the_short_forms() -> None:
-    validator().validate(
+    assert validator().is_valid(
         {
             "journey": {
                 "name": "j",

@@ -25,6 +25,7 @@ from reqflo_ray._internal.model.artifact import (
     Output,
 )
 from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.model.values import Literal
 
 MakeScope = Callable[..., Scope]
@@ -101,7 +102,7 @@ def test_a_step_that_looks_at_nothing_of_the_answer_pays_nothing_for_its_size(
     make_scope: MakeScope, make_step: MakeStep, answer: Answer, body: str
 ) -> None:
     scope = make_scope(make_step(assertions=(assertion(Kind.STATUS_CODE, 200),)))
-    judge(scope.program.steps[0], answer(body=body), scope, Work(10))
+    assert judge(scope.program.steps[0], answer(body=body), scope, Work(10)).status is Status.PASSED
 
 
 def test_an_assertion_that_cannot_be_judged_says_which_it_is_and_is_not_taken_for_failed(

@@ -81,7 +81,8 @@ def test_a_record_comes_back_from_its_own_json_as_it_was(value: Any) -> None:
 
 @given(values(NUMBERS | ODD_NUMBERS))
 def test_for_people_there_is_always_a_json_text(value: Any) -> None:
-    json.loads(json_text.describe(value), parse_int=str, parse_constant=pytest.fail)
+    read = json.loads(json_text.describe(value), parse_int=str, parse_constant=pytest.fail)
+    assert [isinstance(read, kind) for kind in (list, dict)] == [isinstance(value, kind) for kind in (list, dict)]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

@@ -126,6 +126,6 @@ def test_any_text_makes_a_document(tmp_path_factory: pytest.TempPathFactory, mes
     folder = tmp_path_factory.mktemp("any")
     for format_ in FORMATS:
         write_refusal(Report(format_, folder / format_), Refusal.of(ReqfloError(message), subject))
-    ElementTree.fromstring((folder / "junit").read_bytes())
-    json.loads((folder / "json").read_bytes())
-    json.loads((folder / "ctrf").read_bytes())
+    assert ElementTree.fromstring((folder / "junit").read_bytes()).get("errors") == "1"
+    assert json.loads((folder / "json").read_bytes())["verdict"]["status"] == "error"
+    assert json.loads((folder / "ctrf").read_bytes())["results"]["summary"]["failed"] == 1

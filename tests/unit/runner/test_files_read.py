@@ -104,7 +104,9 @@ def test_what_a_run_reads_is_refused_whatever_it_is_called(
 
 @pytest.mark.parametrize("name", [*FREE, "new.xml", "missing/new.xml", "junit.yaml"])
 def test_what_a_run_does_not_read_may_be_written(workspace: Path, name: str) -> None:
+    there = (workspace / name).exists()
     need(name)
+    assert (workspace / name).exists() is there, "to look changes nothing"
 
 
 @pytest.mark.parametrize("name", [".reqflo/runs/r1/new.xml", ".reqflo/order/x", "./.reqflo/../.reqflo/runs/x.xml"])

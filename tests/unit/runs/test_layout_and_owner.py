@@ -39,7 +39,7 @@ def test_a_new_run_id_tells_the_time_in_utc() -> None:
 
 @given(st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 2)), st.binary(min_size=4, max_size=16))
 def test_any_new_run_id_is_a_good_one(instant: datetime, entropy: bytes) -> None:
-    layout.check_run_id(layout.new_run_id(instant, entropy))
+    assert layout.is_run_id(layout.new_run_id(instant, entropy))
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4))

@@ -245,8 +245,9 @@ def test_of_very_many_repeated_keys_the_first_are_told_and_the_rest_counted(benc
 
 def test_a_required_value_that_is_missing_is_found(bench: Bench) -> None:
     bench.put("a.csv", "id,n\nk1,1\n")
-    bench.put("b.csv", "id,n\nk2,\n")
-    same_error(bench, "missing_value", required=("id", "n"))
+    second = bench.put("b.csv", "id,n\nk2,\n")
+    error = same_error(bench, "missing_value", required=("id", "n"))
+    assert str(error.position).startswith(f"{second}:2")
 
 
 def test_a_file_with_other_columns_and_a_missing_file_are_told_together(bench: Bench) -> None:

@@ -308,6 +308,7 @@ def test_seventeen_operations_are_all_that_deleting_takes(runs: Any, monkeypatch
     runs.finish("r1")
     cut_off_after(monkeypatch, 17)
     delete_run(runs.storage, "r1")
+    assert run_ids(runs.storage) == []
 
 
 def test_a_run_may_be_called_as_one_that_was_half_deleted_and_takes_nothing_over(

@@ -109,6 +109,7 @@ def test_no_file_is_changed_where_the_umask_takes_nothing(tmp_path: Path, monkey
         fill(storage)
     finally:
         os.umask(before)
+    assert modes(tmp_path / "store") == {"files": {0o600}, "folders": {0o700}}
 
 
 @pytest.mark.parametrize("place", ["no/such/folder", "file/below"])
