@@ -130,7 +130,7 @@ def test_a_cluster_without_workers_grows_with_the_pool_and_the_head_stays_free(
 _IMPATIENT = """
 import sys
 from reqflo_ray._internal.cli.main import main
-from reqflo_ray.distributed import pool
+from reqflo_ray._internal.ray_cluster import pool
 pool._WARN_SECONDS, pool._GIVE_UP_SECONDS = 2.0, 10.0
 sys.exit(main())
 """

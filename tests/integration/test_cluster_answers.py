@@ -65,10 +65,16 @@ def test_a_cluster_of_the_same_version_is_taken(serve: Serve, heard: list[tuple[
     assert heard == [("/api/version", f"Bearer {TOKEN}")]
 
 
+@pytest.mark.parametrize("theirs", ["2.58.0", "2.59.0", "2.60.0"])
+def test_a_cluster_of_any_supported_version_is_taken(serve: Serve, theirs: str) -> None:
+    check_cluster(serve(200, json.dumps({"ray_version": theirs}).encode()))
+
+
 def test_another_version_of_ray_is_refused_with_both_named(serve: Serve) -> None:
     refused = error_of(serve(200, b'{"ray_version": "2.9.3"}'))
     assert refused.code == "ray_version_skew"
     assert refused.message == f"the cluster runs Ray 2.9.3, and here is Ray {version('ray')}"
+    assert "Ray 2.58 to 2.60" in refused.hint
 
 
 @pytest.mark.parametrize("status", [401, 403])

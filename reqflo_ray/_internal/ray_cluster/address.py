@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from reqflo_ray._internal.errors import ClusterError, UsageError
+from reqflo_ray._internal.ray_cluster.ray_versions import SUPPORTED, can_submit
 
 ADDRESS_VARIABLE: Final = "RAY_API_SERVER_ADDRESS"
 _ANSWER_SECONDS: Final = 20.0
@@ -88,11 +89,12 @@ def check_cluster(cluster: ClusterAddress) -> None:
     found = _get(cluster, "/api/version")
     if not isinstance(found, dict) or not isinstance(found.get("ray_version"), str):
         raise _no_dashboard(cluster, "it does not tell Ray's version")
-    if (theirs := found["ray_version"]) != (ours := version("ray")):
+    theirs, ours = found["ray_version"], version("ray")
+    if not can_submit(ours, theirs):
         raise ClusterError(
             f"the cluster runs Ray {theirs}, and here is Ray {ours}",
             code="ray_version_skew",
-            hint="use the same versions on both sides: the image of the cluster and this installation",
+            hint=f"the two may differ, but both must be Ray {SUPPORTED}",
         )
 
 

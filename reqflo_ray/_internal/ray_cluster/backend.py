@@ -17,19 +17,29 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from reqflo_ray._internal.errors import ClusterError, UsageError
+from reqflo_ray._internal.errors import ClusterError, Problem, Severity, UsageError
 from reqflo_ray._internal.model.plan import Plan
 from reqflo_ray._internal.model.results import ShardReport
 from reqflo_ray._internal.model.workers import WorkerRange
 from reqflo_ray._internal.ray_cluster.connection import cluster_failed, connect, disconnect, join, quiet_data_context
 from reqflo_ray._internal.ray_cluster.coordinator import ProgressTaker, start_coordinator
 from reqflo_ray._internal.ray_cluster.nodes import alive_nodes, cores, offer
-from reqflo_ray._internal.ray_cluster.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_range, pool_strategy
+from reqflo_ray._internal.ray_cluster.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_of, pool_range
+from reqflo_ray._internal.ray_cluster.ray_internals import (
+    RETRY_AT_ONCE,
+    WORKERS_AS_OTHERS,
+    Part,
+    missing_parts,
+    read_positions,
+    watch_executions,
+)
+from reqflo_ray._internal.ray_cluster.ray_versions import SUPPORTED
 from reqflo_ray._internal.ray_cluster.worker import ShardWorker, WorkerSpec
 from reqflo_ray._internal.runner.drive.backend import Observer, Work
 from reqflo_ray._internal.runner.execute.host import GRACE_SECONDS
@@ -49,17 +59,13 @@ _DRIVER_ENVIRONMENT: Final = {
     # Ray's C++ core logs a line at ERROR for every actor pool, about constructor arguments in the object store. Ours
     # are the address of the run, and the driver that holds them outlives the pool.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
-    # Else Ray waits twice as long before each retry of a shard whose worker has died, up to six seconds, though a new
-    # worker is there in one.
-    "RAY_task_actor_unavailable_retry_delay_base_ms": "0",
+    **RETRY_AT_ONCE,
 }
 _EMBEDDED_ENVIRONMENT: Final = {
     **_DRIVER_ENVIRONMENT,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
-    # Ray makes its workers yield to every other process (15). An API on the same machine would interrupt them at each
-    # request instead of taking several at a time.
-    "RAY_worker_niceness": "0",
+    **WORKERS_AS_OTHERS,
 }
 
 
@@ -103,6 +109,8 @@ class RayBackend:
         """See `Backend.run`. All calls of `observer` are made on this thread, so that signals are served promptly."""
         self._check_store()
         coordinator = start_coordinator(work.rate)
+        for part in missing_parts():
+            observer.warn(_missing(part))
         for first in range(0, len(work.shards), _WAVE):
             if work.is_stopping():
                 return
@@ -187,6 +195,15 @@ class RayBackend:
             join(address)
 
 
+def _missing(part: Part) -> Problem:
+    return Problem(
+        code="ray_part_missing",
+        message=f"Ray {version('ray')} has no `{part.module}.{part.name}`: {part.without}",
+        hint=f"reqflo-ray is tested with Ray {SUPPORTED}",
+        severity=Severity.WARNING,
+    )
+
+
 def _consume(
     spec: WorkerSpec,
     workers: WorkerRange,
@@ -205,29 +222,19 @@ def _consume(
 
 def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.data.Dataset:
     """The pipeline: a block for each shard, so that a lost block has lineage, mapped over a pool of async actors."""
-    import ray.data
-    from ray.data._internal.datasource.range_datasource import RangeDatasource
-
     context = quiet_data_context()
     context.max_consecutive_actor_init_deaths = 3
     context.autoscaling_config.actor_pool_util_upscaling_threshold = GROW_AT_UTILIZATION
-    context.custom_execution_callback_classes = [watch]  # what it is called for
+    if not watch_executions(context, [watch]):
+        watch.alive = None
     blocks = len(spec.shards)
     # One that reads descriptors serves a hundred workers, and each more is a process that has to start first.
     readers = 1 + workers.most // _WORKERS_OF_A_READER
-    # As `ray.data.range`, which would ask for a core. What Ray Data has asked for on behalf of a driver that was killed
-    # counts as taken for three minutes more, and without a core left a run is given one shard at a time.
-    descriptors: ray.data.Dataset = ray.data.read_datasource(
-        RangeDatasource(n=blocks, block_format="arrow", column_name="id"),
-        num_cpus=0,
-        concurrency=readers,
-        override_num_blocks=blocks,
-    )
-    return descriptors.map_batches(
+    return read_positions(blocks, readers).map_batches(
         ShardWorker,
         batch_size=None,
         fn_constructor_args=(spec,),
-        compute=pool_strategy(workers, blocks),
+        **pool_of(workers, blocks),
         # Anything else can starve or hang a small cluster: the actors would wait for cores that others hold.
         num_cpus=0,
         # What scales an autoscaling cluster up, and keeps actors off a head that offers nothing.

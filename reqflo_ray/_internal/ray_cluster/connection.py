@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import logging
-import re
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from reqflo_ray._internal.errors import ClusterError
+from reqflo_ray._internal.ray_cluster.ray_internals import (
+    forbid_implicit_clusters,
+    named_entrypoint,
+    show_node_messages,
+    sigterm_left_alone,
+    versions_in,
+    watch_executions,
+)
+from reqflo_ray._internal.ray_cluster.ray_versions import SUPPORTED
 
 _ENTRYPOINT: Final = "reqflo-ray"
 _CONNECT_SECONDS: Final = 5.0
 _LARGEST_BLOCK: Final = 2**20  # bytes; a report takes a few hundred
-_RAY_VERSION: Final = re.compile(r"^ *Ray: (\S+)$", re.MULTILINE)
-_PYTHON_VERSION: Final = re.compile(r"^ *Python: (\S+)$", re.MULTILINE)
 
 
 def connect(**options: Any) -> Any:
     """`ray.init` with these options; nothing that workers print comes back, and signals stay with whoever has them."""
     import ray
-    from ray._private import auto_init_hook, worker
 
-    # A thread that Ray Data has not ended when we disconnect would start, unasked, a cluster of its own.
-    auto_init_hook.enable_auto_connect = False
-    # The other half of `log_to_driver`, which has no option: what raylets say of dead workers goes to standard output.
-    worker._worker_logs_enabled = False
-    with (
-        # Ray keeps the driver's command line in its table of jobs, for everyone on the cluster: `--set` may be in it.
-        _replaced("get_entrypoint_name", lambda: _ENTRYPOINT),
-        # Ray's own handler of SIGTERM would end a driver with the number of the signal, 15, and undo nothing.
-        _replaced("set_sigterm_handler", lambda handler: None),
-        _hang_ups_held_back(),
-    ):
+    forbid_implicit_clusters()
+    show_node_messages(False)
+    with named_entrypoint(_ENTRYPOINT), sigterm_left_alone(), _hang_ups_held_back():
         return ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
 
 
@@ -54,13 +51,12 @@ def join(address: str) -> Any:
 def refusal(address: str, error: Exception) -> ClusterError:
     """Why Ray did not join the cluster at `address`."""
     text = str(error)
-    # Ray tells of both sides in one text: first the cluster's versions, then ours.
-    ray, python = _RAY_VERSION.findall(text), _PYTHON_VERSION.findall(text)
-    if len(ray) == len(python) == 2:
+    if (versions := versions_in(text)) is not None:
+        (ray, python), (our_ray, our_python) = versions
         return ClusterError(
-            f"the cluster runs Ray {ray[0]} on Python {python[0]}, and here is Ray {ray[1]} on Python {python[1]}",
+            f"the cluster runs Ray {ray} on Python {python}, and here is Ray {our_ray} on Python {our_python}",
             code="ray_version_skew",
-            hint="use the same versions on both sides; `reqflo-ray submit` needs the same Ray, and any Python",
+            hint=f"use the same versions on both sides; `reqflo-ray submit` works with any Ray from {SUPPORTED}",
         )
     lines = text.splitlines()
     return ClusterError(
@@ -90,10 +86,9 @@ def _need_listener(address: str) -> None:
 def disconnect() -> None:
     """`ray.shutdown`, and Ray prints again what it prints for others."""
     import ray
-    from ray._private import worker
 
     ray.shutdown()
-    worker._worker_logs_enabled = True
+    show_node_messages(True)
 
 
 def cluster_failed(what: str, error: BaseException, *, hint: str) -> ClusterError:
@@ -115,22 +110,9 @@ def quiet_data_context() -> Any:
     # What a task may give back is reserved in the object store before the first one has ended. Taken for 128 MiB, a
     # node with a small store would be given one shard at a time, and its pool would see no reason to grow.
     context.target_max_block_size = _LARGEST_BLOCK
-    context.custom_execution_callback_classes = []
+    watch_executions(context, [])
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     return context
-
-
-@contextmanager
-def _replaced(name: str, stand_in: Callable[..., Any]) -> Iterator[None]:
-    """A function of Ray's own, with another in its place until the block ends."""
-    from ray._private import utils
-
-    real = getattr(utils, name)
-    setattr(utils, name, stand_in)
-    try:
-        yield
-    finally:
-        setattr(utils, name, real)
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final
 
 from reqflo_ray._internal.model.plan import SecretReference
 from reqflo_ray._internal.ray_cluster.connection import disconnect, join
 from reqflo_ray._internal.ray_cluster.nodes import alive_nodes
+from reqflo_ray._internal.ray_cluster.ray_internals import asks_for_token, session_folder
 from reqflo_ray._internal.runner.prepare.doctor import (
     Finding,
     Level,
@@ -59,10 +59,16 @@ def _joined(address: str) -> Iterator[str]:
 
 
 def _authentication() -> Finding:
-    from ray._private.authentication.authentication_utils import is_token_auth_enabled
-
-    if is_token_auth_enabled():
+    asks = asks_for_token()
+    if asks:
         return Finding(subject="authentication", level=Level.OK, message="the cluster asks for a token")
+    if asks is None:
+        return Finding(
+            subject="authentication",
+            level=Level.WARN,
+            message=f"Ray {version('ray')} does not tell whether the cluster asks for a token",
+            hint="look whether it was started with RAY_AUTH_MODE=token",
+        )
     return Finding(
         subject="authentication",
         level=Level.FAIL,
@@ -146,12 +152,9 @@ def _versions(told: str) -> Finding:
 
 def _spill_folder() -> Finding:
     """Ray spills objects in clear into the folder of its session. No value is among ours; other drivers may differ."""
-    from ray._private.worker import global_worker
-
-    node = global_worker.node
-    if node is None:
+    session = session_folder()
+    if session is None:
         return Finding(subject="spill folder", level=Level.OK, message="is not known here")
-    session = Path(node.get_session_dir_path())
     closed = any(not stat.S_IMODE(folder.stat().st_mode) & 0o007 for folder in (session, *session.parents))
     if closed:
         return Finding(subject="spill folder", level=Level.OK, message=f"`{session}` is closed to others")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import gzip
 import io
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import Final
 import msgspec
 
 from reqflo_ray._internal.model.results import Verdict
+from reqflo_ray._internal.ray_cluster.ray_internals import is_of_supervisor
 
 # Whatever else a run prints is escaped text of ours; nothing that an API or a dataset says can begin a line.
 _OUTCOME: Final = "reqflo-ray:outcome "
@@ -27,7 +27,6 @@ _REPORT: Final = "reqflo-ray:report "
 # Ray cuts lines that are longer than 20,000 characters.
 _PART: Final = 16_000
 LARGEST_REPORT: Final = 16 * 2**20
-_ENTRYPOINT: Final = re.compile(r"Running entrypoint for job |\d{4}-\d\d-\d\d [\d:,]+\tINFO job_manager\.py:")
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +113,7 @@ class JobLog:
                 self._parts.setdefault(format_, {})[int(number)] = part
                 self._totals[format_] = int(total)
         else:
-            return not _ENTRYPOINT.match(line)
+            return not is_of_supervisor(line)
         return False
 
 

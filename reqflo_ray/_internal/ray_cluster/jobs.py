@@ -4,7 +4,6 @@ client, with errors of ours. What a run is, it does not know.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import time
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from reqflo_ray._internal.errors import ClusterError, UsageError
 from reqflo_ray._internal.ray_cluster.address import ClusterAddress, check_cluster, refused_token
+from reqflo_ray._internal.ray_cluster.ray_internals import is_not_ready, mute_job_client
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
@@ -33,11 +33,6 @@ _RETRY_SECONDS: Final = 2.0
 _RETRIES: Final = 4
 _SHOWN_MESSAGE: Final = 300
 _LATEST: Final = "latest"
-_TALKERS: Final = (
-    "ray.dashboard.modules.dashboard_sdk",
-    "ray.dashboard.modules.job.sdk",
-    "ray._private.runtime_env.packaging",
-)
 # Either would win over the address that we were given.
 _OVERRIDES: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
@@ -96,9 +91,7 @@ class Jobs:
         with _environment_without(_OVERRIDES):
             from ray.job_submission import JobSubmissionClient
 
-            # They tell at INFO what we tell ourselves.
-            for name in _TALKERS:
-                logging.getLogger(name).setLevel(logging.WARNING)
+            mute_job_client()
             client = _guarded(cluster, lambda: JobSubmissionClient(cluster.url, headers=cluster.headers))
         return cls(client, cluster)
 
@@ -129,10 +122,9 @@ class Jobs:
                 self._call(start)
                 return True
             except ClusterError as refusal:
-                if "already exists" in refusal.cause:
+                if refusal.code == "job_refused" and any(job.attempt == attempt for job in self.attempts(run_id)):
                     return False
-                # A head that has just started takes jobs a little later than questions.
-                if "No available agent" not in refusal.cause or time.monotonic() > give_up_at:
+                if not is_not_ready(refusal.cause) or time.monotonic() > give_up_at:
                     raise
             time.sleep(_RETRY_SECONDS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reqflo_ray._internal.ray_cluster.pool import Offer
+from reqflo_ray._internal.ray_cluster.ray_internals import most_free_memory
 from reqflo_ray._internal.runs.folder.owner import Owner
 
 
@@ -28,12 +29,10 @@ def cores() -> int:
 
 def offer() -> Offer:
     """What the cluster has for workers."""
-    import ray
-
     nodes = alive_nodes()
-    free: dict[str, dict[str, float]] = ray._private.state.available_resources_per_node()  # type: ignore[no-untyped-call]
+    largest = int(max((node["Resources"].get("memory", 0) for node in nodes), default=0))
     return Offer(
         nodes=len(nodes),
-        largest=int(max((node["Resources"].get("memory", 0) for node in nodes), default=0)),
-        free=int(max((free.get(node["NodeID"], {}).get("memory", 0) for node in nodes), default=0)),
+        largest=largest,
+        free=min(largest, most_free_memory(node["NodeID"] for node in nodes)),
     )

@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from reqflo_ray._internal.errors import ClusterError, Problem, Severity
 from reqflo_ray._internal.model.workers import WorkerRange
-
-if TYPE_CHECKING:
-    from ray.data import ActorPoolStrategy
+from reqflo_ray._internal.ray_cluster.ray_internals import ActorPool, pool_options
 
 # One more than a worker needs while Ray brings the next. All that a worker has it also works at: after its death,
 # one that it had not begun would else be called before one whose rows wait to go on.
@@ -35,17 +33,10 @@ def pool_range(workers: WorkerRange, cores: int) -> WorkerRange:
     return WorkerRange(max(1, cores), max(1, cores)) if workers.follows_cores else workers
 
 
-def pool_strategy(workers: WorkerRange, shards: int) -> ActorPoolStrategy:
-    """A pool of so many workers, but not more than there are shards."""
-    from ray.data import ActorPoolStrategy
-
-    return ActorPoolStrategy(
-        min_size=min(workers.least, shards),
-        max_size=min(workers.most, shards),
-        max_concurrent_calls_per_actor=SHARDS_IN_FLIGHT,
-        # The first actor that is ready would else be given the work of all.
-        max_tasks_in_flight_per_actor=SHARDS_IN_FLIGHT,
-    )
+def pool_of(workers: WorkerRange, shards: int) -> dict[str, Any]:
+    """Options of `map_batches` for a pool of so many workers, but not more than there are shards."""
+    # As many calls wait as are made at once, none: the first actor that is ready would else be given the work of all.
+    return pool_options(least=min(workers.least, shards), most=min(workers.most, shards), calls=SHARDS_IN_FLIGHT)
 
 
 class PoolWatch:
@@ -60,7 +51,8 @@ class PoolWatch:
         self._cores = cores
         self._most = most
         self._look_at = 0.0
-        self.alive = 0  # workers, at the last look
+        # Workers, at the last look; None where Ray Data cannot be looked into.
+        self.alive: int | None = 0
 
     def __call__(self) -> PoolWatch:
         """Ray Data makes one callback for each execution: this one."""
@@ -74,15 +66,9 @@ class PoolWatch:
         return _nobody, ()
 
     def before_execution_starts(self, executor: Any) -> None:
-        """Let the work alone decide how many workers there are.
-
-        Ray Data starts only those that the nodes of now have room for, and asks for nodes after half a minute. So its
-        books are told that they need nothing. What waits for a place is seen by Ray's autoscaler at once.
-        """
-        for pool in _pools(executor):
-            nothing = type(pool.per_actor_resource_usage()).zero()
-            pool._config = replace(pool._config, per_actor_resource_usage=nothing)
-            pool._create_actor_fn = _free_of_charge(pool._create_actor_fn, nothing)
+        """Let the work alone decide how many workers there are."""
+        for pool in ActorPool.all_of(executor) or ():
+            pool.take_no_account_of_nodes()
 
     def on_execution_step(self, executor: Any) -> None:
         """Look at the pool about once a second, and let it follow the cluster."""
@@ -90,32 +76,18 @@ class PoolWatch:
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_SECONDS
-        pools = _pools(executor)
-        self.alive = sum(pool.num_alive_actors() for pool in pools)
-        if self._cores is not None:
+        pools = ActorPool.all_of(executor)
+        self.alive = None if pools is None else sum(pool.alive() for pool in pools)
+        if pools and self._cores is not None:
             most = min(self._most, self._cores())
             for pool in pools:
-                if most > pool.max_size():
-                    # There is no other way to change the size of a pool that is at work.
-                    pool._config = replace(pool._config, max_size=most)
+                pool.grow_to(most)
 
     def after_execution_succeeds(self, executor: Any) -> None:
         """Nothing more."""
 
     def after_execution_fails(self, executor: Any, error: Exception) -> None:
         """Nothing more."""
-
-
-def _free_of_charge(create: Callable[..., tuple[Any, Any, Any]], nothing: Any) -> Callable[..., tuple[Any, Any, Any]]:
-    def create_actor(*arguments: Any) -> tuple[Any, Any, Any]:
-        actor, ready, _ = create(*arguments)
-        return actor, ready, nothing
-
-    return create_actor
-
-
-def _pools(executor: Any) -> list[Any]:
-    return [pool for operator in executor._topology for pool in operator.get_autoscaling_actor_pools()]
 
 
 def _nobody() -> None:
@@ -148,13 +120,13 @@ class Placement:
         self._since = math.inf
         self._warn_at = math.inf
 
-    def look(self, alive: int, now: float) -> None:
-        """Tell it how many workers live at `now` (monotonic seconds).
+    def look(self, alive: int | None, now: float) -> None:
+        """Tell it how many workers live at `now` (monotonic seconds), None if nobody knows.
 
         Raises:
             ClusterError: `no_worker_placed`, after ten minutes without any.
         """
-        if alive:
+        if alive is None or alive:
             self._since = math.inf
             return
         if self._since == math.inf:

@@ -69,7 +69,13 @@ def test_a_job_carries_ids_and_the_time_to_drain_and_nothing_else() -> None:
 
 def test_an_attempt_that_exists_is_not_started() -> None:
     taken = refusal(500, "Job with submission_id nightly-2 already exists")
-    assert not start(RaysClient(answers=[taken]))
+    assert not start(RaysClient(listed=[details("nightly-2", "nightly")], answers=[taken]))
+
+
+def test_a_name_that_somebody_elses_job_has_is_a_refusal() -> None:
+    taken = refusal(500, "Job with submission_id nightly-2 already exists")
+    with pytest.raises(ClusterError, match="refused"):
+        start(RaysClient(listed=[details("nightly-2", "other")], answers=[taken]))
 
 
 def test_a_head_that_has_just_started_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +93,8 @@ def test_a_connection_that_drops_is_tried_again() -> None:
     client = RaysClient(answers=[lost, lost, "nightly-2"])
     assert start(client)
     # The first one may have arrived: then the name is taken, and whoever asked looks who has it.
-    assert not start(RaysClient(answers=[lost, refusal(500, "Job with submission_id nightly-2 already exists")]))
+    taken = refusal(500, "Job with submission_id nightly-2 already exists")
+    assert not start(RaysClient(listed=[details("nightly-2", "nightly")], answers=[lost, taken]))
 
 
 @pytest.mark.parametrize(

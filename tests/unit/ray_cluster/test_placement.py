@@ -29,7 +29,7 @@ class Judged:
     def __post_init__(self) -> None:
         self.placement = Placement(self.memory, lambda: self.offer, self.told.append)
 
-    def let_pass(self, seconds: int, *, alive: int = 0) -> None:
+    def let_pass(self, seconds: int, *, alive: int | None = 0) -> None:
         for _ in range(seconds):
             self.placement.look(alive, self.now)
             self.now += 1
@@ -73,6 +73,12 @@ def test_a_worker_that_lives_for_a_moment_begins_the_time_anew() -> None:
     for _ in range(5):
         judged.let_pass(590)
         judged.let_pass(1, alive=2)
+
+
+def test_nothing_is_said_of_workers_that_nobody_can_count() -> None:
+    judged = Judged(Offer(1, 0, 0))
+    judged.let_pass(2000, alive=None)
+    assert judged.told == []
 
 
 def test_on_a_cluster_of_its_own_nothing_is_said_of_memory() -> None:
