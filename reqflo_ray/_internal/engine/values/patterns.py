@@ -13,7 +13,6 @@ from typing import Final
 
 import regex
 from iregexp_check import check as is_iregexp
-from jsonpath_rfc9535.function_extensions._pattern import map_re
 
 from reqflo_ray._internal.engine.values.work import Unjudged, Work
 
@@ -32,6 +31,9 @@ _PIECE: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _UNESCAPED: Final = re.compile(r"\\.|[\[&|~]", re.DOTALL)
+# A dot of an I-Regexp outside of escapes and classes, and what RFC 9485 means by it: any character that ends no line.
+_DOT: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(?P<dot>\.)", re.DOTALL)
+_NO_LINE_END: Final = r"(?:(?![\r\n])\P{Cs}|\p{Cs}\p{Cs})"
 
 
 class PatternError(ValueError):
@@ -86,7 +88,8 @@ class IRegexp:
         self._match: Callable[..., object] | None = None
         if is_iregexp(pattern):
             with suppress(regex.error, OverflowError):
-                compiled = regex.compile(map_re(pattern), regex.VERSION1)
+                explicit = _DOT.sub(lambda piece: _NO_LINE_END if piece["dot"] else piece[0], pattern)
+                compiled = regex.compile(explicit, regex.VERSION1)
                 self._match = compiled.fullmatch if whole else compiled.search
 
     @classmethod
