@@ -24,8 +24,10 @@ from ray.data._internal.execution.operators.actor_pool_map_operator import Actor
 from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from reqflo_ray._internal.ray_cluster import ray_internals
+from reqflo_ray._internal.ray_cluster.doctor import examine_node
 from reqflo_ray._internal.ray_cluster.pool import PoolWatch
 from reqflo_ray._internal.ray_cluster.ray_internals import PARTS, RETRY_AT_ONCE, WORKERS_AS_OTHERS, ActorPool, Part
+from reqflo_ray._internal.runner.prepare.doctor import Level
 
 # Ray Data warns of settings of its own when it makes them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -185,6 +187,16 @@ def test_the_folder_of_a_session_is_known_to_those_who_are_connected(
     assert ray_internals.session_folder() == Path("/tmp/ray/s")
     take_away("global_worker")
     assert ray_internals.session_folder() is None
+
+
+def test_the_doctor_says_what_it_cannot_see(take_away: TakeAway, tmp_path: Path) -> None:
+    for name in ("is_token_auth_enabled", "global_worker"):
+        take_away(name)
+    _, findings = examine_node(str(tmp_path / "store"), "", ())
+    [authentication] = [finding for finding in findings if finding.subject == "authentication"]
+    assert authentication.level is Level.WARN and "does not tell" in authentication.message
+    [spill_folder] = [finding for finding in findings if finding.subject == "spill folder"]
+    assert (spill_folder.level, spill_folder.message) == (Level.OK, "is not known here")
 
 
 @pytest.mark.parametrize("name", [*RETRY_AT_ONCE, *WORKERS_AS_OTHERS])
