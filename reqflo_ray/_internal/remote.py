@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from reqflo_ray._internal.config import backend_chooser, chosen_store, opened, staging_executor, store_of_cluster
 from reqflo_ray._internal.model.workers import parse_workers
 from reqflo_ray._internal.runner.drive.drive import drive
 from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
 from reqflo_ray._internal.runner.prepare.dispatch import dispatch
 from reqflo_ray._internal.runner.prepare.files_read import files_of_request, need_free
-from reqflo_ray._internal.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray._internal.runner.prepare.launch import RunRequest, installed_versions, make_record, prepare, staging
 from reqflo_ray._internal.runner.progress.listener import Listener, RunOutcome, SilentListener
 from reqflo_ray._internal.runs.folder.artifacts import save_artifact
 from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
@@ -87,7 +89,8 @@ def run_submitted(listener: Listener | None = None) -> RunOutcome:
     from reqflo_ray._internal.runner.prepare.submission import unpack
 
     submission = unpack(Path("."))
-    record = submission.record
+    # The cluster may have another Ray than whoever submitted.
+    record = msgspec.structs.replace(submission.record, versions=installed_versions())
     storage = opened(chosen_store(submission.order.store))
     folder = RunFolder(storage, record.run_id)
     save_artifact(storage, submission.artifact)

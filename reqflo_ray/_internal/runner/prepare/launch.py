@@ -276,7 +276,7 @@ def make_record(request: RunRequest, prepared: Prepared, *, run_id: str, nonce: 
         # For people only; as values they stay what they are.
         user=well_formed(checked.me["user"]),
         host=well_formed(checked.me["host"]),
-        versions={name: found for name in _RECORDED_PACKAGES if (found := _version(name))},
+        versions=installed_versions(),
         sources=prepared.sources,
         row_required=tuple(sorted(checked.row_required)),
     )
@@ -384,6 +384,11 @@ def identity() -> dict[str, str]:
     except (KeyError, OSError):  # a container's process may have no name
         user = str(os.getuid())
     return {"user": user, "host": socket.gethostname(), **own}
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of what decides how a run is carried out, of this package first."""
+    return {name: found for name in _RECORDED_PACKAGES if (found := _version(name))}
 
 
 def inside_ray_job() -> bool:
