@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OLDEST := .venv-oldest
 
 # Tests start hundreds of processes: where this is set, each of them would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup check test demo bench chaos lock clean
+.PHONY: help setup check test oldest demo bench chaos lock clean
 help:           ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -28,6 +29,13 @@ check: $(STAMP) ## lint, formatting, types and import layers
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder
 
+oldest:         ## the tests that use Ray, with the oldest one that is allowed
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps ray==2.58.0
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(OLDEST)/bin/python -m pytest tests/unit/ray_cluster tests/distributed
+
 demo: $(STAMP)  ## the main job: 1,000 orders on an embedded Ray cluster, then a SQL question
 	@$(BIN)/python examples/demo.py
 
@@ -43,4 +51,4 @@ lock:           ## pin the newest allowed packages again (needs uv)
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --output-file requirements.lock
 
 clean:          ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,14 +10,17 @@ import pytest
 
 from reqflo_ray._internal.ray_cluster.ray_versions import NEWEST, OLDEST, SUPPORTED, can_submit, is_supported
 
+ROOT = Path(__file__).parents[3]
+
 
 def test_the_range_is_that_of_the_dependency_and_holds_what_is_installed() -> None:
-    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     [dependency] = [line for line in project["dependencies"] if line.startswith("ray[")]
     (major, minor), (_, last) = OLDEST, NEWEST
     assert dependency == f"ray[data,default]>={major}.{minor},<{major}.{last + 1}"
     assert f"{major}.{minor} to {major}.{last}" == SUPPORTED
     assert is_supported(version("ray"))
+    assert f" ray=={major}.{minor}.0\n" in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("text", ["2.58.0", "2.58.1", "2.59.0", "2.60.0", "2.60", "2.60.3.post1", "2.59.0+vendor.7"])
