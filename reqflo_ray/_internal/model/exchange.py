@@ -31,6 +31,7 @@ class FailureKind(StrEnum):
     NO_BUFFER = "no_buffer_space"
     DNS = "dns_failure"
     TLS = "tls_failure"
+    PROXY = "proxy_failure"
     CONNECT_TIMEOUT = "connect_timeout"
     READ_TIMEOUT = "read_timeout"
     DEADLINE = "deadline_exceeded"

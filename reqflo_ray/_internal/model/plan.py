@@ -10,7 +10,7 @@ from typing import Final, overload
 import msgspec
 
 from reqflo_ray._internal.model import json_text
-from reqflo_ray._internal.model.values import JsonValue, Node
+from reqflo_ray._internal.model.values import JsonValue, Literal, Node
 
 FORMAT: Final = 2
 # Of format 1 no document of the run has a checksum of its own.
@@ -99,7 +99,8 @@ class InputValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How every request of the run is sent. Milliseconds and bytes. `max_redirects` 0 = none is followed.
     `evidence_body_bytes` is how much of a body is kept as evidence. `max_in_flight_per_host` is how many requests of
-    one worker may be under way to one `host:port`, 0 = any number."""
+    one worker may be under way to one `host:port`, 0 = any number. `proxy` is its URL, "" = none; `proxy_username` and
+    `proxy_password` refer to nothing but secrets; `proxy_bypass` are the hosts that are asked without it."""
 
     engine: str = "httptools"
     connect_ms: int = 5_000
@@ -115,7 +116,15 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     client_certificate: str = ""
     client_key: str = ""
     proxy: str = ""
+    proxy_username: Node = Literal("")
+    proxy_password: Node = Literal("")
+    proxy_bypass: tuple[str, ...] = ()
     user_agent: str = "reqflo-ray"
+
+    def __post_init__(self) -> None:
+        # An engine of earlier versions. What it did, the default one does.
+        if self.engine == "aiohttp":
+            msgspec.structs.force_setattr(self, "engine", "httptools")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,59 +13,12 @@ from hostile_server import HostileServer
 from proxy_server import ProxyServer
 
 from reqflo_ray._internal.http.factory import create_transport
-from reqflo_ray._internal.model.exchange import Exchange, FailureKind, TransportRequest
+from reqflo_ray._internal.model.exchange import FailureKind, TransportRequest
 from reqflo_ray._internal.model.plan import HttpSettings
 
 LABORATORY = Any
 TAKE = Any
 KINDS = ["http", "socks5"]
-
-
-@pytest.fixture(params=["aiohttp", "httpx"])
-def laboratory(request: pytest.FixtureRequest) -> LABORATORY:
-    """The engines that have proxies; the third leaves them to aiohttp."""
-    return SimpleNamespace(engine=request.param)
-
-
-def test_the_default_engine_goes_through_a_proxy_as_well(answered: TAKE) -> None:
-    proxy = ProxyServer()
-
-    async def scenario(send: Any, server: HostileServer) -> None:
-        url = server.url("/plain")
-        assert answered(await send(url)).body == b"hello"
-        assert proxy.asked == [f"GET {url}"]
-
-    through(SimpleNamespace(engine="httptools"), proxy, scenario)
-
-
-def through(
-    laboratory: LABORATORY,
-    proxy: ProxyServer,
-    scenario: Callable[[Any, HostileServer], Awaitable[None]],
-    *,
-    scheme: str = "http",
-    user: str = "",
-    context: ssl.SSLContext | None = None,
-    **settings: Any,
-) -> None:
-    """Run `scenario` with a function that sends through `proxy`."""
-    if scheme == "socks5" and laboratory.engine != "httpx":
-        pytest.skip("the other engines have no SOCKS and refuse such a proxy when they are made")
-
-    async def main() -> None:
-        async with HostileServer(context=context) as server, proxy:
-            url = f"{scheme}://{user}127.0.0.1:{proxy.port}"
-            transport = create_transport(HttpSettings(engine=laboratory.engine, proxy=url, **settings), limit=4)
-
-            async def send(url: str, **options: Any) -> Exchange:
-                return await transport.send(TransportRequest(method="GET", url=url, total_ms=5000, **options))
-
-            try:
-                await scenario(send, server)
-            finally:
-                await transport.close()
-
-    asyncio.run(main())
 
 
 def answers_for(names: dict[str, str]) -> Any:
@@ -92,7 +43,7 @@ def test_a_plain_request_is_forwarded_with_its_whole_url(laboratory: LABORATORY,
         assert answered(await send(url)).body == b"hello"
         assert proxy.asked == [f"GET {url}"]
 
-    through(laboratory, proxy, scenario)
+    laboratory.through(proxy, scenario)
 
 
 def test_the_proxys_password_is_sent_to_it_and_shown_to_nobody(laboratory: LABORATORY, answered: TAKE) -> None:
@@ -104,7 +55,7 @@ def test_the_proxys_password_is_sent_to_it_and_shown_to_nobody(laboratory: LABOR
         assert proxy.authorizations == ["Basic dXNlcjpodW50ZXIy"]
         assert "dXNlcjpodW50ZXIy" not in str(exchange.request_headers)
 
-    through(laboratory, proxy, scenario, user="user:hunter2@")
+    laboratory.through(proxy, scenario, login=("user", "hunter2"))
 
 
 def test_https_goes_through_a_tunnel(
@@ -119,7 +70,7 @@ def test_https_goes_through_a_tunnel(
         assert proxy.asked == [f"CONNECT 127.0.0.1:{server.port}"]
         assert server.received[0].header("Proxy-Authorization") is None
 
-    through(laboratory, proxy, scenario, context=context, ca_file=str(authority), user="user:hunter2@")
+    laboratory.through(proxy, scenario, context=context, ca_file=str(authority), login=("user", "hunter2"))
 
 
 def test_a_socks_proxy_is_given_the_target(laboratory: LABORATORY, answered: TAKE) -> None:
@@ -129,7 +80,7 @@ def test_a_socks_proxy_is_given_the_target(laboratory: LABORATORY, answered: TAK
         assert answered(await send(server.url("/plain"))).body == b"hello"
         assert proxy.asked == [f"SOCKS 127.0.0.1:{server.port}"]
 
-    through(laboratory, proxy, scenario, scheme="socks5")
+    laboratory.through(proxy, scenario, scheme="socks5")
 
 
 def test_a_tunnel_that_the_proxy_refuses_is_told(laboratory: LABORATORY, failed: TAKE) -> None:
@@ -137,11 +88,11 @@ def test_a_tunnel_that_the_proxy_refuses_is_told(laboratory: LABORATORY, failed:
 
     async def scenario(send: Any, server: HostileServer) -> None:
         exchange = await send("https://127.0.0.1:1/")
-        assert failed(exchange) is FailureKind.UNREACHABLE
+        assert failed(exchange) is FailureKind.PROXY
         assert "proxy" in exchange.failure.message
         assert not exchange.failure.sent
 
-    through(laboratory, proxy, scenario)
+    laboratory.through(proxy, scenario)
 
 
 def test_a_proxy_that_is_not_there_is_told(laboratory: LABORATORY, failed: TAKE) -> None:
@@ -176,7 +127,7 @@ def test_a_proxy_is_never_asked_for_a_blocked_address(
         assert not exchange.failure.sent
         assert proxy.asked == []
 
-    through(laboratory, proxy, scenario, scheme=scheme)
+    laboratory.through(proxy, scenario, scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", KINDS)
@@ -195,7 +146,7 @@ def test_a_kept_alive_proxy_connection_is_no_way_around_the_rules(
         assert failed(await send(url)) is FailureKind.BLOCKED
         assert len(server.received) == asked
 
-    through(laboratory, proxy, scenario, scheme=scheme)
+    laboratory.through(proxy, scenario, scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", KINDS)
@@ -208,4 +159,107 @@ def test_a_name_that_only_the_proxy_knows_is_left_to_it(
     async def scenario(send: Any, server: HostileServer) -> None:
         assert answered(await send(f"http://inside.example:{server.port}/plain")).body == b"hello"
 
-    through(laboratory, proxy, scenario, scheme=scheme)
+    laboratory.through(proxy, scenario, scheme=scheme)
+
+
+@pytest.mark.parametrize("scheme", KINDS)
+def test_credentials_of_any_letters_reach_the_proxy(laboratory: LABORATORY, answered: TAKE, scheme: str) -> None:
+    proxy = ProxyServer(login="us\u00ebr:p@ss:w\u00f6rd /%41")
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        assert answered(await send(server.url("/plain"))).body == b"hello"
+
+    laboratory.through(proxy, scenario, scheme=scheme, login=("us\u00ebr", "p@ss:w\u00f6rd /%41"))
+
+
+def test_an_own_header_of_a_step_takes_the_place_of_the_credentials(laboratory: LABORATORY, answered: TAKE) -> None:
+    if laboratory.engine == "httpx":
+        pytest.skip("httpcore sends both")
+    proxy = ProxyServer()
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        answered(await send(server.url("/plain"), headers=(("proxy-authorization", "Bearer x"),)))
+        assert proxy.authorizations == ["Bearer x"]
+
+    laboratory.through(proxy, scenario, login=("user", "hunter2"))
+
+
+@pytest.mark.parametrize("uvloop", [False, True])
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_proxy_is_spoken_to_over_tls(
+    laboratory: LABORATORY, answered: TAKE, self_signed: tuple[ssl.SSLContext, Path], secure: bool, uvloop: bool
+) -> None:
+    context, authority = self_signed
+    proxy = ProxyServer(context=context, login="user:hunter2")
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        for _ in range(2):
+            exchange = await send(server.url("/size?bytes=300000"), "POST", body=b"x" * 300_000)
+            assert len(answered(exchange).body) == 300_000
+            assert (exchange.timings.tls_ms is not None) is not exchange.timings.reused
+        assert (proxy.connections, server.connections) == (1, 1 if secure else 2)
+
+    laboratory.through(
+        proxy,
+        scenario,
+        scheme="https",
+        login=("user", "hunter2"),
+        context=context if secure else None,
+        ca_file=str(authority),
+        uvloop=uvloop,
+    )
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_an_excepted_host_is_asked_directly(
+    laboratory: LABORATORY, answered: TAKE, self_signed: tuple[ssl.SSLContext, Path], secure: bool
+) -> None:
+    context, authority = self_signed
+    proxy = ProxyServer()
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        assert answered(await send(server.url("/plain"))).body == b"hello"
+        assert proxy.asked == []
+        assert server.received[0].target == "/plain"
+
+    context = context if secure else None
+    laboratory.through(proxy, scenario, context=context, ca_file=str(authority), proxy_bypass=("localhost",))
+
+
+def test_a_redirect_goes_its_own_way(laboratory: LABORATORY, answered: TAKE) -> None:
+    proxy = ProxyServer(login="user:hunter2")
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        here = server.url(f"/redirect?to={server.url('/plain')}", host="localhost")
+        assert answered(await send(here)).body == b"hello"
+        assert [one.target for one in proxy.ledger] == [here]
+        assert all(received.header("Proxy-Authorization") is None for received in server.received)
+
+    laboratory.through(proxy, scenario, login=("user", "hunter2"), max_redirects=2, proxy_bypass=("127.0.0.1",))
+
+
+def test_requests_to_one_origin_share_a_connection_and_others_do_not(laboratory: LABORATORY, answered: TAKE) -> None:
+    proxy = ProxyServer()
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        for host in ("127.0.0.1", "localhost", "127.0.0.1", "localhost"):
+            answered(await send(server.url("/plain", host=host)))
+        assert [one.connection for one in proxy.ledger] == [1, 2, 1, 2]
+
+    laboratory.through(proxy, scenario)
+
+
+def test_the_certificate_behind_a_tunnel_must_be_for_the_target(
+    laboratory: LABORATORY, failed: TAKE, self_signed: tuple[ssl.SSLContext, Path]
+) -> None:
+    context, authority = self_signed
+    proxy = ProxyServer(names={"inside.example": "127.0.0.1"})
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        exchange = await send(server.url("/plain", host="inside.example"))
+        assert failed(exchange) is FailureKind.TLS
+        assert f"inside.example:{server.port}: its certificate is for another host" in exchange.failure.message
+        assert not exchange.failure.sent
+        assert server.received == []
+
+    laboratory.through(proxy, scenario, context=context, ca_file=str(authority))

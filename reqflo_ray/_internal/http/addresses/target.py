@@ -51,7 +51,12 @@ class Target(NamedTuple):
     @property
     def place(self) -> str:
         """`host:port` for messages."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return place_of(self.host, self.port)
+
+
+def place_of(host: str, port: int) -> str:
+    """`host:port`, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_target(url: str) -> Target:

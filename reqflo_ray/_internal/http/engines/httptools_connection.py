@@ -14,6 +14,7 @@ from typing import Final, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from reqflo_ray._internal.http.engines.outgoing import Outgoing
+from reqflo_ray._internal.http.engines.proxy import Proxy, behind_proxy
 from reqflo_ray._internal.http.exchange.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
 from reqflo_ray._internal.http.exchange.failures import (
     ExchangeError,
@@ -41,15 +42,21 @@ _DONE: Final = 4
 
 
 class Connection(asyncio.Protocol):
-    """A protocol for `loop.create_connection`. `lost` is called once, when the connection has ended.
+    """A protocol for `loop.create_connection`. `lost` is called once, when the connection has ended. `proxy` is at the
+    other end, and forwards what it is sent.
 
     The callbacks `on_…` are httptools'; they never raise, as it would replace what they raise.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, max_body_bytes: int, lost: Callable[[Connection], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        max_body_bytes: int,
+        lost: Callable[[Connection], None],
+        proxy: Proxy | None = None,
     ) -> None:
         self._loop = loop
+        self._proxy = proxy
         self._max_body_bytes = max_body_bytes
         self._lost = lost
         self._state = _IDLE
@@ -90,7 +97,8 @@ class Connection(asyncio.Protocol):
         return self._response
 
     def _begin(self, outgoing: Outgoing, read_seconds: float, watch: Watch) -> None:
-        self._place = outgoing.target.place
+        place, proxy = outgoing.target.place, self._proxy
+        self._place = place if proxy is None else behind_proxy(place)
         self._bodiless = outgoing.method == "HEAD"
         self._watch = watch
         self._read_seconds = read_seconds
@@ -105,7 +113,7 @@ class Connection(asyncio.Protocol):
         self._state = _HEAD
         watch.peer = self.peer
         watch.writing = True
-        head, body = _head(outgoing), outgoing.body
+        head, body = _head(outgoing) if proxy is None else _forwarded_head(outgoing, proxy), outgoing.body
         self._held = b""
         if body is None:
             self._transport.write(head)
@@ -387,6 +395,13 @@ class Connection(asyncio.Protocol):
 def _head(outgoing: Outgoing) -> bytes:
     lines = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers])
     return f"{outgoing.method} {outgoing.target.path} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+def _forwarded_head(outgoing: Outgoing, proxy: Proxy) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers])
+    if proxy.authorization and not any(name.lower() == "proxy-authorization" for name, _ in outgoing.headers):
+        lines += f"Proxy-Authorization: {proxy.authorization}\r\n"
+    return f"{outgoing.method} {outgoing.target.url} HTTP/1.1\r\n{lines}\r\n".encode()
 
 
 def _expects_continue(outgoing: Outgoing) -> bool:

@@ -10,17 +10,22 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
 
 from reqflo_ray._internal.http.addresses.guard import AddressGuard
+from reqflo_ray._internal.http.addresses.target import place_of
 from reqflo_ray._internal.http.engines.httpx_stream import SocketStream, connect
+from reqflo_ray._internal.http.engines.proxy import Proxy, Tunnel, proxy_for
+from reqflo_ray._internal.http.exchange.failures import tls_error, tls_failure
 from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
 
 if TYPE_CHECKING:
     import ssl
+
+_PIECE: Final = 4096
 
 
 class _Stream(httpcore.AsyncNetworkStream):
@@ -76,9 +81,9 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class WatchedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the first permitted address that answers."""
+    """Connects to the first permitted address that answers. Over SOCKS (not `http1`) that is the proxy's."""
 
-    def __init__(self, guard: AddressGuard, *, http1: bool) -> None:
+    def __init__(self, guard: AddressGuard, *, http1: bool = True) -> None:
         self._guard = guard
         self._http1 = http1
 
@@ -94,11 +99,17 @@ class WatchedBackend(httpcore.AsyncNetworkBackend):
         watch.connecting = perf_counter()
         try:
             async with asyncio.timeout(watch.connect_seconds):
-                return await self._connect(host, port, watch)
+                return _Stream(await self._open(host, port, watch), http1=self._http1)
         except TimeoutError:
             raise httpcore.ConnectTimeout from None
 
-    async def _connect(self, host: str, port: int, watch: Watch) -> httpcore.AsyncNetworkStream:
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def _open(self, host: str, port: int, watch: Watch) -> SocketStream:
+        return await self._connect(host, port, watch)
+
+    async def _connect(self, host: str, port: int, watch: Watch) -> SocketStream:
         failure: httpcore.ConnectError | None = None
         for _, address in await self._guard.resolve(host, port):
             try:
@@ -107,12 +118,52 @@ class WatchedBackend(httpcore.AsyncNetworkBackend):
                 failure = error
             else:
                 watch.peer = peer_of(stream)
-                return _Stream(stream, http1=self._http1)
+                return stream
         assert failure is not None
         raise failure
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+
+class TunnelBackend(WatchedBackend):
+    """Connects to a target through `proxy`, which speaks HTTP. `context` is for TLS to the proxy itself."""
+
+    def __init__(self, guard: AddressGuard, proxy: Proxy, context: ssl.SSLContext) -> None:
+        super().__init__(guard)
+        self._proxy = proxy
+        self._context = context
+
+    async def _open(self, host: str, port: int, watch: Watch) -> SocketStream:
+        proxy, place = self._proxy, place_of(host, port)
+        stream = await self._connect(proxy.host, proxy.port, watch)
+        try:
+            if proxy.is_secure:
+                stream = await self._secured(stream, watch, place)
+            watch.tunnel_start = perf_counter()
+            await _open_tunnel(stream, Tunnel(proxy, place))
+            watch.tunnel_end = perf_counter()
+        except BaseException:
+            await stream.aclose()
+            raise
+        return stream
+
+    async def _secured(self, stream: SocketStream, watch: Watch, place: str) -> SocketStream:
+        watch.tls_start = perf_counter()
+        try:
+            secured = await stream.start_tls(self._context, self._proxy.host.removesuffix("."))
+        except httpcore.ConnectError as error:
+            raise tls_failure(tls_error(error), proxy_for(place)) from None
+        watch.tls_start = 0.0
+        return secured
+
+
+async def _open_tunnel(stream: SocketStream, tunnel: Tunnel) -> None:
+    try:
+        await stream.write(tunnel.request)
+        while data := await stream.read(_PIECE):
+            if tunnel.feed(data):
+                return
+    except httpcore.NetworkError:
+        pass
+    raise tunnel.cut()
 
 
 def peer_of(stream: Any) -> str:

@@ -7,16 +7,17 @@ Direct connections and those through HTTP and SOCKS proxies are made by httpcore
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 import httpcore
 import httpx
 
 from reqflo_ray._internal.http.addresses.guard import AddressGuard
 from reqflo_ray._internal.http.addresses.tls import create_context
-from reqflo_ray._internal.http.engines.httpx_network import WatchedBackend
+from reqflo_ray._internal.http.engines.httpx_network import TunnelBackend, WatchedBackend
 from reqflo_ray._internal.http.engines.httpx_pool import ConnectionPool
+from reqflo_ray._internal.http.engines.proxy import Proxy
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH
 from reqflo_ray._internal.model.plan import HttpSettings
 
@@ -33,18 +34,9 @@ class PoolTransport(httpx.AsyncBaseTransport):
     looked at. The extension `timeout` holds seconds, as httpx has it.
     """
 
-    def __init__(self, settings: HttpSettings, guard: AddressGuard, *, limit: int) -> None:
-        context = create_context(settings)
-        # It only makes connections, of the kind that the proxy needs; see the pool's own module.
-        maker = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            proxy=_proxy(settings, context),
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            http1=True,
-            http2=True,
-            network_backend=WatchedBackend(guard, http1=not settings.proxy.lower().startswith("socks")),
-        )
-        self._pool = ConnectionPool(maker.create_connection, limit)
+    def __init__(self, settings: HttpSettings, guard: AddressGuard, proxy: Proxy | None, *, limit: int) -> None:
+        self._makers = _Makers(create_context(settings), guard, proxy)
+        self._pool = ConnectionPool(self._makers.create, limit)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and read the head of its answer. The connection is given back when the answer is closed."""
@@ -103,13 +95,52 @@ class _Body(httpx.AsyncByteStream):
             self._release()
 
 
-def _proxy(settings: HttpSettings, context: ssl.SSLContext) -> httpcore.Proxy | None:
-    if not settings.proxy:
-        return None
-    parts = urlsplit(settings.proxy)
-    user = (unquote(parts.username or ""), unquote(parts.password or "")) if parts.username else None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 1080)
-    return httpcore.Proxy(
-        f"{parts.scheme}://{host}:{port}", auth=user, ssl_context=context if parts.scheme == "https" else None
-    )
+class _Makers:
+    """Makes connections, without connecting them, each of the kind that its target needs."""
+
+    def __init__(self, context: ssl.SSLContext, guard: AddressGuard, proxy: Proxy | None) -> None:
+        self._context = context
+        self._guard = guard
+        self._proxy = proxy
+        self._direct = self._maker(WatchedBackend(guard))
+
+    def create(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
+        proxy = self._proxy
+        if proxy is None or not proxy.serves(origin.host.decode("ascii"), origin.port):
+            return self._direct.create_connection(origin)
+        if origin.scheme == b"https" and not proxy.is_socks:
+            return self._tunnels.create_connection(origin)
+        return self._behind_proxy.create_connection(origin)
+
+    @cached_property
+    def _tunnels(self) -> httpcore.AsyncConnectionPool:
+        assert self._proxy is not None
+        return self._maker(TunnelBackend(self._guard, self._proxy, self._context))
+
+    @cached_property
+    def _behind_proxy(self) -> httpcore.AsyncConnectionPool:
+        """For requests that an HTTP proxy forwards, and for SOCKS. Made late, since it takes the credentials along."""
+        proxy = self._proxy
+        assert proxy is not None
+        host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+        return self._maker(
+            WatchedBackend(self._guard, http1=not proxy.is_socks),
+            httpcore.Proxy(
+                f"{proxy.scheme}://{host}:{proxy.port}",
+                auth=proxy.credentials,
+                ssl_context=self._context if proxy.is_secure else None,
+            ),
+        )
+
+    def _maker(
+        self, backend: httpcore.AsyncNetworkBackend, proxy: httpcore.Proxy | None = None
+    ) -> httpcore.AsyncConnectionPool:
+        # It only makes connections; see the pool's own module.
+        return httpcore.AsyncConnectionPool(
+            ssl_context=self._context,
+            proxy=proxy,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            http1=True,
+            http2=True,
+            network_backend=backend,
+        )

@@ -34,6 +34,8 @@ class Watch:
         "status",
         "tls_end",
         "tls_start",
+        "tunnel_end",
+        "tunnel_start",
         "writing",
     )
 
@@ -46,6 +48,8 @@ class Watch:
         self.connecting = 0.0
         self.dns_start = 0.0
         self.dns_end = 0.0
+        self.tunnel_start = 0.0  # when a proxy was asked to connect
+        self.tunnel_end = 0.0
         self.tls_start = 0.0
         self.tls_end = 0.0
         self.connected = 0.0
@@ -67,6 +71,8 @@ class Watch:
             return "while the body was coming in"
         if self.connected:
             return "while waiting for the answer"
+        if self.tunnel_start and not self.tunnel_end:
+            return "while waiting for the proxy to connect"
         if self.tls_start:
             return "in the TLS handshake"
         if self.dns_start and not self.dns_end:

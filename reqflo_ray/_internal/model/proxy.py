@@ -1,0 +1,154 @@
+"""The rules for a proxy as people name it: its URL, and the hosts that are asked without it.
+
+Pure text: no name is looked up, and nothing is known of connections or credentials.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+HTTP_SCHEMES: Final = ("http", "https")
+SOCKS_SCHEMES: Final = ("socks5", "socks5h")
+
+# What each HTTP engine speaks to a proxy.
+ENGINE_SCHEMES: Final = {"httptools": HTTP_SCHEMES, "httpx": (*HTTP_SCHEMES, *SOCKS_SCHEMES)}
+
+_URL: Final = re.compile(r"(?P<scheme>[A-Za-z0-9+.\-]+)://(?P<host>\[[^\]]*\]|[^:/?#\[\]@\s]*)(?::(?P<port>[0-9]*))?/?")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_\-]{1,63}(?:\.[A-Za-z0-9_\-]{1,63})*\.?")
+_ENTRY: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]+))?")
+_SEPARATOR: Final = re.compile(r"[,\s]+")
+_LOOPBACK: Final = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class ProxyUrl(NamedTuple):
+    """Where a proxy is and how it is spoken to. `host` is lower-case ASCII, an IPv6 address without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def parse_proxy_url(text: str) -> ProxyUrl:
+    """Read `SCHEME://HOST[:PORT]`, without user and password. Any scheme is read; not every engine knows each.
+
+    Raises `ValueError`, whose text quotes nothing of `text`.
+    """
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise ValueError("it is no URL of a scheme, a host and a port")
+    scheme, host_text, port_text = match["scheme"].lower(), match["host"], match["port"]
+    port = int(port_text) if port_text and len(port_text) <= 5 else _DEFAULT_PORTS.get(scheme, 1)
+    if port_text is not None and (len(port_text) > 5 or not 0 < port <= 65_535):
+        raise ValueError("its port is not between 1 and 65535")
+    return ProxyUrl(scheme, _host(host_text), port)
+
+
+def unsupported_scheme(engine: str, scheme: str) -> tuple[str, str] | None:
+    """What to say, and what to do, if the HTTP engine cannot use a proxy of that scheme."""
+    if scheme in ENGINE_SCHEMES[engine]:
+        return None
+    hint = "set http.engine to httpx for SOCKS proxies" if scheme in SOCKS_SCHEMES else "use an http:// proxy"
+    return f"the HTTP engine {engine} cannot use a proxy of the kind {scheme}", hint
+
+
+class Bypass:
+    """Hosts that are asked directly. Each of `entries` holds one or more of these, with commas or blanks between:
+
+    - `example.com`: that name and all below it; `.example.com` or `*.example.com`: those below it only
+    - `10.0.0.7`, `[fd00::1]`, `10.0.0.0/8`: an address, or those of a network; names are not looked up for it
+    - `localhost`: that name, all below it, and the loopback addresses
+    - `*`: every host
+
+    All but a network and `*` may end in `:PORT`. Raises `ValueError` for anything else; its text quotes the entry.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._everything = False
+        self._names: list[tuple[str, int]] = []  # with a dot in front: what ends so
+        self._networks: list[tuple[_Network, int]] = []
+        for entry in entries:
+            for part in filter(None, _SEPARATOR.split(entry)):
+                self._add(part)
+        # A run has few hosts, and asks for each request.
+        self.covers = lru_cache(maxsize=1024)(self._covers)
+
+    def _add(self, entry: str) -> None:
+        if entry == "*":
+            self._everything = True
+            return
+        network = _network(entry)
+        if network is not None:
+            self._networks.append((network, 0))
+            return
+        match = _ENTRY.fullmatch(entry)
+        port = int(match["port"] or 0) if match is not None else 0
+        if match is None or port > 65_535 or (match["port"] and not port):
+            raise ValueError(f"`{entry}` is no host name, address or network")
+        text = match["host"]
+        network = _network(text.removeprefix("[").removesuffix("]")) if "/" not in text else None
+        if network is not None:
+            self._networks.append((network, port))
+            return
+        below = text.startswith((".", "*."))
+        try:
+            name = _host(text.removeprefix("*").removeprefix(".") if below else text).removesuffix(".")
+        except ValueError:
+            raise ValueError(f"`{entry}` is no host name, address or network") from None
+        self._names.append((f".{name}", port))
+        if not below:
+            self._names.append((name, port))
+        if name == "localhost":
+            self._networks += [(loopback, port) for loopback in _LOOPBACK]
+
+    def _covers(self, host: str, port: int) -> bool:
+        """Whether `host` (a name or an address without brackets) is asked directly on `port`."""
+        if self._everything:
+            return True
+        host = host.lower().removesuffix(".")
+        address = _address(host)
+        if address is not None:
+            return any(wanted in (0, port) and address in network for network, wanted in self._networks)
+        return any(
+            wanted in (0, port) and (host.endswith(name) if name.startswith(".") else host == name)
+            for name, wanted in self._names
+        )
+
+
+def _host(text: str) -> str:
+    if text.startswith("["):
+        if not isinstance(_address(text[1:-1]), ipaddress.IPv6Address | ipaddress.IPv4Address) or ":" not in text:
+            raise ValueError("its host is not an IPv6 address")
+        return text[1:-1].lower()
+    if not text.isascii():
+        try:
+            text = text.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise ValueError("its host name is not valid") from None
+    if len(text) > 253 or not _NAME.fullmatch(text):
+        raise ValueError("it has no valid host name")
+    return text.lower()
+
+
+def _address(text: str) -> _Address | None:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _network(text: str) -> _Network | None:
+    """The network, or the single address, that `text` is."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
