@@ -167,7 +167,9 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
     return PreparedStep(
         step=step,
         index=index,
-        secrets=reach.secrets(everything),
+        secrets=reach.secrets(
+            (*everything, *references(settings.proxy_username), *references(settings.proxy_password))
+        ),
         needs=reach.needs(everything),
         hidden_captures=hidden_captures(step),
         request=PreparedRequest(

@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+NO_PROXY: Final = "none"
+"""What stands for no proxy where one is named."""
+
 HTTP_SCHEMES: Final = ("http", "https")
 SOCKS_SCHEMES: Final = ("socks5", "socks5h")
 

@@ -5,7 +5,10 @@ What is not understood is left as it is: validation reports it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from typing import Final
+from urllib.parse import unquote
 
 from reqflo_ray._internal.compiler.yaml.tree import (
     YamlMapping,
@@ -17,6 +20,8 @@ from reqflo_ray._internal.compiler.yaml.tree import (
     scalar_like,
     sequence_like,
 )
+
+_WITH_CREDENTIALS: Final = re.compile(r"(?P<scheme>[A-Za-z0-9+.\-]+://)(?P<user>.*)@(?P<rest>[^@]*)")
 
 
 def expand_journey(node: YamlNode) -> YamlNode:
@@ -38,7 +43,12 @@ def expand_template(node: YamlNode) -> YamlNode:
 
 def expand_workspace(node: YamlNode) -> YamlNode:
     """The workspace's settings in their full form."""
-    return _with(node, {"secrets": _expand_secrets})
+    return _with(node, {"secrets": _expand_secrets, "http": lambda http: _with(http, {"proxy": _expand_proxy})})
+
+
+def expand_environment(node: YamlNode) -> YamlNode:
+    """An environment in its full form."""
+    return _with(node, {"proxy": _expand_proxy})
 
 
 def expand_step(node: YamlNode) -> YamlNode:
@@ -107,6 +117,20 @@ def _expand_secrets(node: YamlNode) -> YamlNode:
         if isinstance(value, YamlScalar) and key not in node.entries:
             node = node.replaced({group: None, key: (scalar_like(node.keys[group], key), value)})
     return node
+
+
+def _expand_proxy(node: YamlNode) -> YamlNode:
+    """`URL` and `SCHEME://USERNAME:PASSWORD@HOST:PORT` as a mapping, and one bypassed host as a list of one."""
+    if isinstance(node, YamlScalar) and isinstance(node.value, str):
+        entries = {"url": node.value}
+        if (found := _WITH_CREDENTIALS.fullmatch(node.value)) is not None:
+            username, colon, password = found["user"].partition(":")
+            entries = {"url": found["scheme"] + found["rest"], "username": unquote(username)}
+            entries |= {"password": password} if colon else {}
+        return mapping_like(node, {name: scalar_like(node, text) for name, text in entries.items()})
+    return _with(
+        node, {"bypass": lambda hosts: sequence_like(hosts, (hosts,)) if isinstance(hosts, YamlScalar) else hosts}
+    )
 
 
 def _named(node: YamlMapping, name: str, field: str) -> YamlNode:

@@ -6,14 +6,15 @@ import re
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reqflo_ray._internal.compiler.authoring.base import Authored, Listed, Name, Number, also_keys
+from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, Number, also_keys
 from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel, TemplateModel
 from reqflo_ray._internal.compiler.authoring.units import PositiveDuration
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.plan import HttpSettings, SecretSource
+from reqflo_ray._internal.model.proxy import NO_PROXY, Bypass, parse_proxy_url
 from reqflo_ray._internal.model.workers import parse_workers
 
 _HTTP: Final = HttpSettings()
@@ -28,6 +29,49 @@ def _without_credentials(text: str) -> str:
     if parts is None or (parts.username or parts.password) is not None:
         message = "a URL must be valid and hold no user name or password"
         raise PydanticCustomError("wrong_value", "{text}", {"text": message})
+    return text
+
+
+def _engine(given: Any) -> Any:
+    if given == "aiohttp":
+        message = "the engine `aiohttp` is no longer there"
+        hint = "leave `engine` out: the default one does all that it did"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": message, "hint": hint})
+    return given
+
+
+def _proxy_url(text: str) -> str:
+    if text in ("", NO_PROXY):
+        return text
+    wrong = ""
+    if "{{" in text:
+        wrong = "it is written out: only `username` and `password` may hold expressions"
+    elif "@" in text:
+        wrong = "it holds no user name or password: these are `username` and `password` beside it"
+    else:
+        try:
+            parse_proxy_url(text)
+        except ValueError as error:
+            wrong = str(error)
+    if wrong:
+        text, hint = f"the URL of a proxy cannot be used: {wrong}", "write `http://HOST:PORT`, or `none`"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": text, "hint": hint})
+    return text
+
+
+def _proxy_password(text: str) -> str:
+    if text and "{{" not in text:
+        message, hint = "a password is not written down", "refer to a secret: `{{ secrets.PROXY_PASSWORD }}`"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": message, "hint": hint})
+    return text
+
+
+def _bypass_entry(text: str) -> str:
+    try:
+        Bypass((text,))
+    except ValueError as error:
+        hint = "such as `api.example`, `.internal`, `10.0.0.0/8` or `localhost`, most with `:PORT` if need be"
+        raise PydanticCustomError("wrong_value", "{text}", {"text": str(error), "hint": hint}) from None
     return text
 
 
@@ -88,11 +132,30 @@ class SecretsModel(Authored):
     names: dict[str, SecretNameModel] = Field(default_factory=dict)
 
 
+class ProxyModel(Authored):
+    """The proxy that requests go through. `url`: `http://HOST:PORT`, `https://…`, with the engine httpx also
+    `socks5://…`; `none` for no proxy. `username` and `password` may refer to secrets, a password must. `bypass` are
+    hosts that are asked directly, as in `NO_PROXY`."""
+
+    url: Annotated[str, AfterValidator(_proxy_url)]
+    username: str = ""
+    password: Annotated[str, AfterValidator(_proxy_password)] = ""
+    bypass: Annotated[
+        Listed[Annotated[str, AfterValidator(_bypass_entry)]],
+        AlsoWritten({"type": "string"}),
+        Field(description="Names (`example.com` with all below it, `.example.com`), addresses, networks, `localhost`."),
+    ] = ()
+
+
+Proxied = Annotated[ProxyModel | None, AlsoWritten({"type": "string"})]
+"""A proxy, or its URL alone."""
+
+
 class HttpModel(Authored):
     """How requests are sent. Sizes are in bytes. `max_in_flight_per_host` holds in each worker: with four of them
     a host has up to four times as many requests in flight."""
 
-    engine: Literal["httptools", "aiohttp", "httpx"] = "httptools"
+    engine: Annotated[Literal["httptools", "httpx"], BeforeValidator(_engine)] = "httptools"
     connect_timeout: PositiveDuration = _HTTP.connect_ms
     read_timeout: PositiveDuration = _HTTP.read_ms
     total_timeout: PositiveDuration = _HTTP.total_ms
@@ -104,7 +167,7 @@ class HttpModel(Authored):
     ca_file: str = ""
     client_certificate: str = ""
     client_key: str = ""
-    proxy: Annotated[str, AfterValidator(_without_credentials)] = ""
+    proxy: Proxied = None
     user_agent: Annotated[str, Field(min_length=1, pattern=r"^[ -~]+$")] = _HTTP.user_agent
 
 
@@ -156,13 +219,15 @@ class ServiceModel(Authored):
 
 
 class EnvironmentModel(Authored):
-    """A target system. `insecure: true` turns off the verification of TLS certificates, and every run of it says so."""
+    """A target system. `insecure: true` turns off the verification of TLS certificates, and every run of it says so.
+    `proxy` takes the place of the workspace's."""
 
     name: Name
     description: str = ""
     services: dict[str, ServiceModel] = Field(default_factory=dict)
     values: dict[str, Any] = Field(default_factory=dict)
     insecure: bool = False
+    proxy: Proxied = None
 
 
 class CaseModel(Authored):

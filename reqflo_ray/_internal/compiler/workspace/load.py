@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel, TemplateModel
 from reqflo_ray._internal.compiler.authoring.shorthands import (
+    expand_environment,
     expand_journey,
     expand_overlay,
     expand_template,
@@ -69,6 +70,7 @@ class Workspace:
 
     root: Path
     settings: WorkspaceModel = field(default_factory=WorkspaceModel)
+    settings_node: YamlNode | None = None
     journeys: list[Definition[JourneyModel]] = field(default_factory=list)
     templates: list[Definition[TemplateModel]] = field(default_factory=list)
     environments: list[Definition[EnvironmentModel]] = field(default_factory=list)
@@ -284,7 +286,9 @@ def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None
         "journey": lambda node: _define(workspace.journeys, JourneyModel, expand_journey(node), problems),
         "template": lambda node: _define(workspace.templates, TemplateModel, expand_template(node), problems),
         "templates": lambda node: _enter_templates(workspace, node, problems),
-        "environment": lambda node: _define(workspace.environments, EnvironmentModel, node, problems),
+        "environment": lambda node: _define(
+            workspace.environments, EnvironmentModel, expand_environment(node), problems
+        ),
         "case": lambda node: _define(workspace.cases, CaseModel, node, problems),
         "preset": lambda node: _define(workspace.presets, PresetModel, node, problems),
         "overlay": lambda node: _define(workspace.overlays, OverlayModel, expand_overlay(node), problems),
@@ -306,7 +310,10 @@ def _enter_settings(workspace: Workspace, node: YamlNode, problems: Problems) ->
     if node.source.name != MARKER:
         problems.error("wrong_value", f"the settings of a workspace are in `{MARKER}` only", node)
         return
-    workspace.settings = validate(WorkspaceModel, expand_workspace(node), problems) or workspace.settings
+    expanded = expand_workspace(node)
+    settings = validate(WorkspaceModel, expanded, problems)
+    if settings is not None:
+        workspace.settings, workspace.settings_node = settings, expanded
 
 
 def _enter_templates(workspace: Workspace, node: YamlNode, problems: Problems) -> None:

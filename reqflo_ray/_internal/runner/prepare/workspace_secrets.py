@@ -9,6 +9,7 @@ from reqflo_ray._internal.compiler.workspace.load import load_workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model.plan import SecretReference
+from reqflo_ray._internal.runner.prepare.checks.proxy import secrets_of_all_proxies
 from reqflo_ray._internal.runner.prepare.checks.sources import secret_reference
 
 
@@ -28,6 +29,7 @@ def workspace_secrets(path: Path) -> tuple[list[SecretReference], str]:
             names |= set(compile_journey(workspace, journey.name).artifact.requires.secrets)
         except DefinitionError:
             continue
+    names |= set(secrets_of_all_proxies(workspace))
     problems = Problems()
     references = [secret_reference(name, workspace, problems) for name in sorted(names)]
     problems.raise_errors()

@@ -28,6 +28,7 @@ from reqflo_ray._internal.runner.execute.response.side_jobs import first_message
 from reqflo_ray._internal.runner.execute.response.side_process import SideProcesses
 from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
 from reqflo_ray._internal.runner.execute.worker.pacing import AskForTurns, Pacer, choose_pacer
+from reqflo_ray._internal.runner.execute.worker.proxy_login import proxy_login
 from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
 from reqflo_ray._internal.runner.execute.worker.rows_at_once import fewer_rows, rows_at_once
 from reqflo_ray._internal.runner.progress.metrics import WorkerMetrics
@@ -167,7 +168,10 @@ async def open_worker(
             cause = "this machine could not open more connections"
             warnings[:] = [fewer_rows(rows.count, options.concurrency, cause)]
 
-    transport = create_transport(run.http, limit=count, short=short)
+    secrets = SecretStore(run.secrets, redactor)
+    transport = create_transport(
+        run.http, limit=count, short=short, credentials=lambda: proxy_login(run.http, secrets.values)
+    )
     program = prepare(artifact, run)
     sides = SideProcesses(lambda: first_message(artifact, run))
     with no_core_dumps(), _seldom_collected():
@@ -177,7 +181,7 @@ async def open_worker(
                 run=run,
                 program=program,
                 transport=transport,
-                secrets=SecretStore(run.secrets, redactor),
+                secrets=secrets,
                 redactor=redactor,
                 evidence=EvidenceBuilder(options.evidence, run.http.evidence_body_bytes),
                 clock=clock,

@@ -36,6 +36,7 @@ from reqflo_ray._internal.model.values import (
     ValueType,
 )
 from reqflo_ray._internal.runner.prepare.checks.growth import GrowthCheck
+from reqflo_ray._internal.runner.prepare.checks.proxy import secrets_of_proxy, with_proxy
 from reqflo_ray._internal.runner.prepare.checks.sources import (
     GivenValues,
     OuterValues,
@@ -148,12 +149,13 @@ class _Check:
         self._check_hidden_values()
         places = {**self._uses, **self._values.places, **self._places}
         GrowthCheck(self._artifact, self._environment, self._given, places, self._problems).run()
-        secrets = self._secrets()
+        http = self._http_settings(self._workspace.settings.http if self._workspace else HttpModel())
+        secrets = self._secrets(http)
         return CheckedRun(
             problems=self._problems.all(),
             environment=self._environment,
             inputs=self._given,
-            http=self._http_settings(self._workspace.settings.http if self._workspace else HttpModel()),
+            http=http,
             secrets=secrets,
             me=self._me,
             row_required=row_required,
@@ -275,10 +277,11 @@ class _Check:
                 hint = "the server may answer from its memory; consider `causes: [error]`"
                 self._problems.warning("retry_with_key", message, place, hint=hint)
 
-    def _secrets(self) -> dict[str, SecretReference]:
+    def _secrets(self, http: HttpSettings) -> dict[str, SecretReference]:
         """Where each secret that the run may need is found, by name."""
         names = set(self._artifact.requires.secrets)
         names |= {reference.name for reference in self._outer_references() if reference.namespace is Namespace.SECRETS}
+        names |= set(secrets_of_proxy(http))
         found: dict[str, SecretReference] = {}
         for name in sorted(names):
             reference = secret_reference(name, self._workspace, self._problems)
@@ -328,7 +331,7 @@ class _Check:
         return self._places.get(f"{'inputs' if isinstance(entry, Input) else 'variables'}.{entry.name}")
 
     def _http_settings(self, model: HttpModel) -> HttpSettings:
-        return HttpSettings(
+        settings = HttpSettings(
             engine=model.engine,
             connect_ms=model.connect_timeout,
             read_ms=model.read_timeout,
@@ -342,6 +345,6 @@ class _Check:
             ca_file=model.ca_file,
             client_certificate=model.client_certificate,
             client_key=model.client_key,
-            proxy=model.proxy,
             user_agent=model.user_agent,
         )
+        return with_proxy(settings, self._workspace, self._environment.name, self._values, self._problems)
