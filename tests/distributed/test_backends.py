@@ -260,7 +260,7 @@ def test_a_run_whose_rows_were_damaged_cannot_be_finished_and_says_so(
     commands: CommandProcess, where: Callable[[str], tuple[str, ...]], echo: EchoApi, tmp_path: Path, backend: str
 ) -> None:
     echo.reset()
-    (tmp_path / "reqflo.yaml").write_text(WORKSPACE.replace("ECHO", echo.url).replace("ENGINE", "aiohttp"))
+    (tmp_path / "reqflo.yaml").write_text(WORKSPACE.replace("ECHO", echo.url).replace("ENGINE", "httptools"))
     arguments = [COMMAND, "run", "held", "--run-id", "r1", "--backend", "local"]
     process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -111,7 +111,7 @@ def _leaks(store: Path) -> dict[str, set[str]]:
     return found
 
 
-@pytest.fixture(params=["httptools", "aiohttp", "httpx"])
+@pytest.fixture(params=["httptools", "httpx"])
 def workspace(request: pytest.FixtureRequest, echo: EchoApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     echo.token = OUTPUT
     (tmp_path / "reqflo.yaml").write_text(WORKSPACE.replace("ECHO", echo.url).replace("ENGINE", request.param))

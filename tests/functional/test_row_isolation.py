@@ -72,7 +72,7 @@ journey:
 
 
 @pytest.fixture(
-    params=[("httptools", "true"), ("httptools", "false"), ("aiohttp", "true"), ("httpx", "true")],
+    params=[("httptools", "true"), ("httptools", "false"), ("httpx", "true")],
     ids=lambda value: "-".join(value),
 )
 def finished(

@@ -232,7 +232,7 @@ def httpbin() -> Iterator[str]:
         app.stdin.close()
 
 
-@pytest.fixture(params=["httptools", "aiohttp", "httpx"])
+@pytest.fixture(params=["httptools", "httpx"])
 def bin_workspace(
     request: pytest.FixtureRequest, httpbin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:

@@ -25,7 +25,7 @@ MIB = 2**20
 Get = Callable[..., Exchange]
 
 
-@pytest.fixture(params=["httptools", "aiohttp", "httpx"])
+@pytest.fixture(params=["httptools", "httpx"])
 def get(request: pytest.FixtureRequest, shop: DemoServer) -> Get:
     """Asks the demo API with one of the engines, and looks afterwards whether it still answers others."""
 
@@ -153,7 +153,7 @@ _ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("engine", ["httptools", "aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["httptools", "httpx"])
 def test_a_run_survives_all_of_it_and_tells_each_apart(tmp_path: Path, shop: DemoServer, engine: str) -> None:
     (tmp_path / "reqflo.yaml").write_text(_WORKSPACE.replace("ENGINE", engine))
     rows = [json.dumps({"path": path, "url": f"{shop.url}/hostile/{path}"}) for path in _ENDINGS]
@@ -182,7 +182,7 @@ def look(*arguments: str) -> str:
 
 
 def test_what_an_api_answers_steers_neither_terminal_nor_ci_nor_spreadsheet(tmp_path: Path, shop: DemoServer) -> None:
-    (tmp_path / "reqflo.yaml").write_text(_WORKSPACE.replace("ENGINE", "aiohttp"))
+    (tmp_path / "reqflo.yaml").write_text(_WORKSPACE.replace("ENGINE", "httptools"))
     store = str(tmp_path / "store")
     sets = {"url": f"{shop.url}/hostile/controls"}
     api.run(RunRequest(journey="hostile", workspace=tmp_path, overrides=sets, store=store, backend="local"))

@@ -139,15 +139,8 @@ async def nothing() -> None:
     """The second request follows at once."""
 
 
-@pytest.fixture
-def own_engine(laboratory: LABORATORY) -> LABORATORY:
-    if laboratory.engine == "aiohttp":
-        pytest.skip("aiohttp passes over line ends and leaves with the next version")
-    return laboratory
-
-
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_bytes_behind_an_answer_close_the_connection(own_engine: LABORATORY, kind: str) -> None:
+def test_bytes_behind_an_answer_close_the_connection(laboratory: LABORATORY, kind: str) -> None:
     method, answer = ANSWERS[kind]
 
     async def scenario(bench: Any) -> None:
@@ -155,24 +148,24 @@ def test_bytes_behind_an_answer_close_the_connection(own_engine: LABORATORY, kin
             with serving(answer + more) as server:
                 await check(bench, server, method, nothing)
 
-    own_engine.run(scenario)
+    laboratory.run(scenario)
 
 
 @pytest.mark.parametrize("uvloop", [False, True])
-def test_bytes_that_come_later_close_the_connection(own_engine: LABORATORY, uvloop: bool) -> None:
+def test_bytes_that_come_later_close_the_connection(laboratory: LABORATORY, uvloop: bool) -> None:
     async def scenario(bench: Any) -> None:
         for kind, more in product(["length", "chunked", "204", "HEAD"], ["answer", "408", "one letter"]):
             method, answer = ANSWERS[kind]
             with serving(answer, 0.02, MORE[more]) as server:
                 await check(bench, server, method, partial(asyncio.to_thread, server.said.wait, 5))
 
-    own_engine.run(scenario, uvloop=uvloop)
+    laboratory.run(scenario, uvloop=uvloop)
 
 
 @pytest.mark.parametrize("uvloop", [False, True])
 @pytest.mark.parametrize("secure", [False, True])
 def test_bytes_that_the_event_loop_has_not_seen_yet_close_the_connection(
-    own_engine: LABORATORY, self_signed: tuple[ssl.SSLContext, Any], secure: bool, uvloop: bool
+    laboratory: LABORATORY, self_signed: tuple[ssl.SSLContext, Any], secure: bool, uvloop: bool
 ) -> None:
     async def while_the_loop_stands(server: ScriptedServer) -> None:
         assert server.said.wait(5)
@@ -184,11 +177,11 @@ def test_bytes_that_the_event_loop_has_not_seen_yet_close_the_connection(
             with serving(ANSWERS["length"][1], 0.02, MORE[more], context=context) as server:
                 await check(bench, server, "GET", partial(while_the_loop_stands, server))
 
-    own_engine.run(scenario, uvloop=uvloop, verify=False)
+    laboratory.run(scenario, uvloop=uvloop, verify=False)
 
 
 def test_another_tls_record_behind_an_answer_closes_the_connection(
-    own_engine: LABORATORY, self_signed: tuple[ssl.SSLContext, Any]
+    laboratory: LABORATORY, self_signed: tuple[ssl.SSLContext, Any]
 ) -> None:
     async def until_said(server: ScriptedServer) -> None:
         assert server.said.wait(5)
@@ -199,12 +192,12 @@ def test_another_tls_record_behind_an_answer_closes_the_connection(
             with serving(answer, pause, FORGED, context=self_signed[0]) as server:
                 await check(bench, server, method, partial(until_said, server))
 
-    own_engine.run(scenario, verify=False)
+    laboratory.run(scenario, verify=False)
 
 
 @pytest.mark.parametrize("secure", [False, True])
 def test_an_answer_with_nothing_behind_it_leaves_the_connection_open(
-    own_engine: LABORATORY, self_signed: tuple[ssl.SSLContext, Any], secure: bool
+    laboratory: LABORATORY, self_signed: tuple[ssl.SSLContext, Any], secure: bool
 ) -> None:
     async def scenario(bench: Any) -> None:
         for kind, (method, answer) in ANSWERS.items():
@@ -213,9 +206,9 @@ def test_an_answer_with_nothing_behind_it_leaves_the_connection_open(
                 for _ in range(3):
                     assert (await bench.send(server.url)).response.body == b"real"
                 # httpx never uses a connection again after HEAD.
-                assert server.connections == (2 if (kind, own_engine.engine) == ("HEAD", "httpx") else 1), kind
+                assert server.connections == (2 if (kind, laboratory.engine) == ("HEAD", "httpx") else 1), kind
 
-    own_engine.run(scenario, verify=False)
+    laboratory.run(scenario, verify=False)
 
 
 EARLY = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n%s\r\ntoo large"
@@ -224,7 +217,7 @@ EARLY = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n%s\r\ntoo large
 @pytest.mark.parametrize("uvloop", [False, True])
 @pytest.mark.parametrize("secure", [False, True])
 def test_an_answer_before_the_body_is_out_is_the_answer(
-    own_engine: LABORATORY, answered: TAKE, self_signed: tuple[ssl.SSLContext, Any], secure: bool, uvloop: bool
+    laboratory: LABORATORY, answered: TAKE, self_signed: tuple[ssl.SSLContext, Any], secure: bool, uvloop: bool
 ) -> None:
     answers = [EARLY % b"Connection: close\r\n", EARLY % b"", b"HTTP/1.1 100 Continue\r\n\r\n" + EARLY % b""]
 
@@ -235,14 +228,14 @@ def test_an_answer_before_the_body_is_out_is_the_answer(
                 assert (response.status, response.body) == (413, b"too large")
                 assert answered(await bench.send(server.url)).body == b"real"
 
-    own_engine.run(scenario, uvloop=uvloop, verify=False)
+    laboratory.run(scenario, uvloop=uvloop, verify=False)
 
 
 @pytest.mark.parametrize(
     "interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"]
 )
 def test_an_interim_answer_does_not_end_the_sending_of_a_body(
-    own_engine: LABORATORY, answered: TAKE, interim: bytes
+    laboratory: LABORATORY, answered: TAKE, interim: bytes
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -258,4 +251,4 @@ def test_an_interim_answer_does_not_end_the_sending_of_a_body(
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
             assert answered(await bench.send(url, "POST", body=bytes(8_000_000))).body == b"8000000"
 
-    own_engine.run(scenario)
+    laboratory.run(scenario)

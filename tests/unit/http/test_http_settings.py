@@ -24,21 +24,20 @@ def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
     with pytest.raises(DefinitionError) as caught:
         create_transport(HttpSettings(engine="curl"), limit=1)
     assert caught.value.code == "unknown_http_engine"
-    assert "httptools, aiohttp, httpx" in caught.value.hint
+    assert "httptools, httpx" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     ("engine", "proxy", "code"),
     [
         ("httptools", "socks5://127.0.0.1:1080", "unsupported_proxy"),
-        ("aiohttp", "socks5://127.0.0.1:1080", "unsupported_proxy"),
-        ("aiohttp", "ftp://127.0.0.1", "unsupported_proxy"),
+        ("httptools", "ftp://127.0.0.1", "unsupported_proxy"),
         ("httpx", "ftp://127.0.0.1", "unsupported_proxy"),
         ("httpx", "127.0.0.1:3128", "invalid_proxy"),
-        ("aiohttp", "http://", "invalid_proxy"),
-        ("aiohttp", "http://user:hunter2@:80", "invalid_proxy"),
-        ("aiohttp", "http://h:99999", "invalid_proxy"),
-        ("aiohttp", "http://[::1", "invalid_proxy"),
+        ("httptools", "http://", "invalid_proxy"),
+        ("httptools", "http://user:hunter2@:80", "invalid_proxy"),
+        ("httptools", "http://h:99999", "invalid_proxy"),
+        ("httptools", "http://[::1", "invalid_proxy"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_without_quoting_it(engine: str, proxy: str, code: str) -> None:
@@ -48,7 +47,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_without_quoting_it(engine: str, 
     assert "hunter2" not in f"{caught.value}{caught.value.cause}{caught.value.hint}"
 
 
-@pytest.mark.parametrize("engine", ["httptools", "aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["httptools", "httpx"])
 def test_a_transport_can_be_made_outside_of_an_event_loop(engine: str) -> None:
     assert create_transport(HttpSettings(engine=engine), limit=4) is not None
 
@@ -56,7 +55,7 @@ def test_a_transport_can_be_made_outside_of_an_event_loop(engine: str) -> None:
 def test_no_http_library_is_imported_before_it_is_chosen() -> None:
     code = (
         "import sys, reqflo_ray._internal.http.factory\n"
-        "print(sorted({'httptools', 'aiohttp', 'httpx', 'httpcore', 'brotli', 'yarl'} & set(sys.modules)))"
+        "print(sorted({'httptools', 'httpx', 'httpcore', 'brotli'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -116,7 +116,7 @@ def test_what_is_settled_goes_into_the_run_record() -> None:
             hosts=("127.0.0.1", "*.shop.example"),
         )
     }
-    assert (checked.http.engine, checked.http.connect_ms) == ("aiohttp", 5000)
+    assert (checked.http.engine, checked.http.connect_ms) == ("httptools", 5000)
 
 
 @pytest.mark.parametrize("insecure", [False, True])

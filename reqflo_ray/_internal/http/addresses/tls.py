@@ -13,8 +13,8 @@ from reqflo_ray._internal.model.plan import HttpSettings
 
 
 class TimedContext(ssl.SSLContext):
-    """Notes when a handshake begins: event loops ask the context for a TLS object at that moment, and aiohttp tells
-    the time of connection and handshake only together."""
+    """Notes when a handshake begins: event loops ask the context for a TLS object at that moment, and tell the time of
+    connection and handshake only together."""
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         watch = CURRENT_WATCH.get(None)

@@ -35,7 +35,7 @@ from reqflo_ray._internal.runs.staging.rows import NoSink, RowSink, choose_rows_
 from reqflo_ray._internal.secrets.sources import look_at_secret
 
 _CHECKED_AT_ONCE: Final = 1000
-_RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "httptools", "aiohttp", "httpx", "pyarrow")
+_RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "httptools", "httpx", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
