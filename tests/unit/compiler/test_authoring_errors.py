@@ -148,8 +148,25 @@ def test_the_json_schema_accepts_the_short_forms() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("proxy", "valid"),
+    [
+        *[
+            (proxy, True)
+            for proxy in ("http://h:1", "none", None, {"url": "none"}, {"url": "http://h", "bypass": "a,b"})
+        ],
+        ({"url": "http://h", "username": "u", "password": "{{ secrets.P }}", "bypass": ["localhost", ".b"]}, True),
+        *[(proxy, False) for proxy in (1, True, [], {}, {"url": "http://h", "user": "u"}, {"url": "h", "bypass": [1]})],
+    ],
+)
+def test_the_json_schema_knows_a_proxy_and_its_short_form(proxy: Any, valid: bool) -> None:
+    assert validator().is_valid({"workspace": {"http": {"proxy": proxy}}}) is valid
+    assert validator().is_valid({"environment": {"name": "e", "proxy": proxy}}) is valid
+
+
 def test_the_json_schema_refuses_an_unknown_key() -> None:
     assert not validator().is_valid({"journey": {"name": "j", "stepz": []}})
+    assert not validator().is_valid({"workspace": {"http": {"engine": "aiohttp"}}})
 
 
 def _with_floats(value: Any) -> Any:

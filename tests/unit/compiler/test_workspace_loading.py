@@ -108,7 +108,17 @@ def test_settings_have_defaults_and_short_forms(make_workspace: Maker) -> None:
         ("{http: {read_timeout: 30}}", "wrong_type", "reqflo.yaml:1:34"),
         ("{http: {read_timeout: soon}}", "wrong_value", "reqflo.yaml:1:34"),
         ("{http: {timeout: 3s}}", "unknown_key", "reqflo.yaml:1:20"),
+        ("{http: {engine: aiohttp}}", "wrong_value", "reqflo.yaml:1:28"),
         ('{http: {proxy: "http://me:pass@proxy"}}', "wrong_value", "reqflo.yaml:1:27"),
+        ("{http: {proxy: proxy:3128}}", "wrong_value", "reqflo.yaml:1:27"),
+        ("{http: {proxy: 3128}}", "wrong_type", "reqflo.yaml:1:27"),
+        ("{http: {proxy: {}}}", "missing_key", "reqflo.yaml:1:27"),
+        ('{http: {proxy: "http://{{ env.proxy }}"}}', "wrong_value", "reqflo.yaml:1:27"),
+        ('{http: {proxy: {url: "http://me@h"}}}', "wrong_value", "reqflo.yaml:1:33"),
+        ('{http: {proxy: {url: "http://h", password: hunter2}}}', "wrong_value", "reqflo.yaml:1:55"),
+        ('{http: {proxy: {url: "http://h", user: me}}}', "unknown_key", "reqflo.yaml:1:45"),
+        ('{http: {proxy: {url: "http://h", bypass: [a, "http://b"]}}}', "wrong_value", "reqflo.yaml:1:57"),
+        ('{http: {proxy: {url: "http://h", bypass: 10.0.0.0/99}}}', "wrong_value", "reqflo.yaml:1:53"),
         ("{runner: {workers: 0}}", "wrong_value", "reqflo.yaml:1:31"),
         ("{runner: {workers: true}}", "wrong_value", "reqflo.yaml:1:31"),
         ('{runner: {workers: "3:2"}}', "wrong_value", "reqflo.yaml:1:31"),
@@ -122,6 +132,41 @@ def test_wrong_settings_are_reported_at_their_place(
 ) -> None:
     (problem,) = make_workspace({"reqflo.yaml": f"workspace: {settings}"}).problems
     assert (problem.code, str(problem.position)) == (code, place)
+
+
+def test_the_engine_that_has_gone_is_told_with_what_to_do(make_workspace: Maker) -> None:
+    (problem,) = make_workspace({"reqflo.yaml": "workspace: {http: {engine: aiohttp}}"}).problems
+    assert problem.message == "`engine`: the engine `aiohttp` is no longer there"
+    assert problem.hint == "leave `engine` out: the default one does all that it did"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("http://h:1", ("http://h:1", "", "", ())),
+        ("none", ("none", "", "", ())),
+        ('""', ("", "", "", ())),
+        ('"http://me@h"', ("http://h", "me", "", ())),
+        ('"http://a%40b:{{ secrets.P }}@h:1"', ("http://h:1", "a@b", "{{ secrets.P }}", ())),
+        (
+            '"https://{{ secrets.U }}:{{ secrets.P }}@[::1]"',
+            ("https://[::1]", "{{ secrets.U }}", "{{ secrets.P }}", ()),
+        ),
+        ('{url: "http://h", bypass: "a, b"}', ("http://h", "", "", ("a, b",))),
+        ('{url: "http://h", username: me, bypass: [a, .b]}', ("http://h", "me", "", ("a", ".b"))),
+    ],
+)
+def test_a_proxy_is_a_url_or_a_mapping(make_workspace: Maker, written: str, read: tuple[object, ...]) -> None:
+    files = {
+        "reqflo.yaml": f"workspace: {{http: {{proxy: {written}}}}}",
+        "e.yaml": f"environment: {{name: e, proxy: {written}}}",
+    }
+    workspace = make_workspace(files)
+    environment = next(each for each in workspace.environments if each.name == "e")
+    assert (workspace.problems, environment.problems) == ((), ())
+    for proxy in (workspace.settings.http.proxy, environment.model and environment.model.proxy):
+        assert proxy is not None
+        assert (proxy.url, proxy.username, proxy.password, proxy.bypass) == read
 
 
 @pytest.mark.parametrize(("text", "workers"), [("3", 3), ("auto", "auto"), ("2:8", "2:8")])
