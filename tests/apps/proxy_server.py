@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -190,6 +193,29 @@ class ProxyServer:
                 task.cancel()
             await asyncio.gather(*copies, return_exceptions=True)
             to_there.close()
+
+
+@contextmanager
+def proxy_in_thread(proxy: ProxyServer) -> Iterator[ProxyServer]:
+    """Let `proxy` serve from a thread of its own, while the block runs."""
+    started, loop = threading.Event(), asyncio.new_event_loop()
+    ended = asyncio.Event()
+
+    async def serve() -> None:
+        async with proxy:
+            started.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    try:
+        assert started.wait(10)
+        yield proxy
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
+        assert not thread.is_alive()
+        loop.close()
 
 
 async def main() -> None:

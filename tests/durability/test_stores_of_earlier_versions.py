@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from example_workspace import CLIENT_SECRET
+from proxy_server import ProxyServer, proxy_in_thread
 from threaded_api import QuietHandler, ThreadedApi
 
 import reqflo_ray
@@ -124,6 +125,21 @@ def test_an_interrupted_run_is_queried_and_verified_as_far_as_it_came(interrupte
 def test_an_interrupted_run_is_finished_without_sending_what_its_journals_acknowledge(
     interrupted: str, shop: Shop
 ) -> None:
+    finish(interrupted, shop)
+
+
+def test_a_run_of_the_aiohttp_engine_goes_on_with_the_default_one(interrupted: str, shop: Shop) -> None:
+    with proxy_in_thread(ProxyServer()) as proxy:
+        path = Path(interrupted, "runs", INTERRUPTED, "run.json")
+        text = path.read_text()
+        assert '"engine": "httptools"' in text and '"proxy": ""' in text
+        text = text.replace('"engine": "httptools"', '"engine": "aiohttp"')
+        path.write_text(text.replace('"proxy": ""', f'"proxy": "http://127.0.0.1:{proxy.port}"'))
+        finish(interrupted, shop)
+        assert f"POST {shop.url}/orders" in proxy.asked
+
+
+def finish(interrupted: str, shop: Shop) -> None:
     done = acknowledged_orders(interrupted)
     assert len(done) > COMMITTED_ROWS, "some rows must be only journaled"
     outcome = reqflo_ray.resume(INTERRUPTED, store=interrupted, backend="local", take_over=True)
