@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 
 class _Jump(selectors.SelectSelector):
@@ -44,7 +46,7 @@ class VirtualClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
-def run_in_virtual_time(main: Coroutine[Any, Any, None]) -> None:
+def run_in_virtual_time(main: Coroutine[Any, Any, _T]) -> _T:
     """Like `asyncio.run`."""
     with asyncio.Runner(loop_factory=_Loop) as runner:
-        runner.run(main)
+        return runner.run(main)

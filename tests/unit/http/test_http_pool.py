@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import httpcore
 import pytest
+from virtual_time import run_in_virtual_time
 
 from reqflo_ray._internal.http.engines.httpx_pool import ConnectionPool
 
@@ -73,7 +74,7 @@ def test_an_idle_connection_is_used_again_for_its_origin_only() -> None:
         again, reused = await fleet.take()
         assert (again is first, reused) == (True, True)
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 @pytest.mark.parametrize("fault", ["idle", "expired", "closed"])
@@ -88,7 +89,7 @@ def test_a_connection_that_is_not_in_order_is_closed(fault: str) -> None:
         await asyncio.sleep(0.001)
         assert first.closed
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_a_fresh_connection_can_be_asked_for() -> None:
@@ -99,7 +100,7 @@ def test_a_fresh_connection_can_be_asked_for() -> None:
         second, reused = await fleet.take(fresh=True)
         assert (second is first, reused) == (False, False)
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_idle_connections_give_way_to_other_origins() -> None:
@@ -112,7 +113,7 @@ def test_idle_connections_give_way_to_other_origins() -> None:
         await asyncio.sleep(0.001)
         assert [connection.closed for connection in pair] == [True, False]
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 def test_closing_survives_connections_that_fail_to_close() -> None:
@@ -124,7 +125,7 @@ def test_closing_survives_connections_that_fail_to_close() -> None:
         await fleet.pool.close()
         assert fleet.open == 0
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -154,4 +155,4 @@ def test_no_slot_is_lost_whoever_is_cancelled_when(seed: int) -> None:
         held = [await asyncio.wait_for(fleet.take(), 1) for _ in range(limit)]
         assert len({id(connection) for connection, _ in held}) == limit
 
-    asyncio.run(scenario())
+    run_in_virtual_time(scenario())

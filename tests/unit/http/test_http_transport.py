@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
+from virtual_time import run_in_virtual_time
 
 from reqflo_ray._internal.http.engines.outgoing import Outgoing
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, closed_failure
@@ -283,5 +284,5 @@ def test_as_many_requests_as_get_through_are_said_to_be_possible() -> None:
         request = TransportRequest(method="GET", url="http://h/", total_ms=5000)
         return await asyncio.gather(*(transport.send(request) for _ in range(8)))
 
-    assert all(exchange.response for exchange in asyncio.run(main()))
+    assert all(exchange.response for exchange in run_in_virtual_time(main()))
     assert min(heard) == 3
