@@ -28,8 +28,8 @@ _DIGEST: Final = "reqflo_digest"
 _ATTEMPT: Final = re.compile(r"(?P<run>.+)-(?P<attempt>[1-9]\d*)", re.ASCII)
 # How long a stopped job may drain, before it is killed: longer than a request may take.
 _DRAIN_SECONDS: Final = 90
-_READY_SECONDS: Final = 120.0
-_RETRY_SECONDS: Final = 2.0
+READY_SECONDS: Final = 120.0
+RETRY_SECONDS: Final = 2.0
 _RETRIES: Final = 4
 _SHOWN_MESSAGE: Final = 300
 _LATEST: Final = "latest"
@@ -116,7 +116,7 @@ class Jobs:
                 entrypoint_num_cpus=0,
             )
 
-        give_up_at = time.monotonic() + _READY_SECONDS
+        give_up_at = time.monotonic() + READY_SECONDS
         while True:
             try:
                 self._call(start)
@@ -126,7 +126,7 @@ class Jobs:
                     return False
                 if not is_not_ready(refusal.cause) or time.monotonic() > give_up_at:
                     raise
-            time.sleep(_RETRY_SECONDS)
+            time.sleep(RETRY_SECONDS)
 
     def attempts(self, run_id: str) -> list[Job]:
         """The attempts at one run, in order."""
@@ -197,7 +197,7 @@ class Jobs:
             except ClusterError as problem:
                 if problem.code != "cluster_unreachable":
                     raise
-            time.sleep(_RETRY_SECONDS)
+            time.sleep(RETRY_SECONDS)
         return _guarded(self._cluster, act)
 
 

@@ -54,7 +54,7 @@ def refusal(status: int, text: str) -> RuntimeError:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
 
 
 def test_a_job_carries_ids_and_the_time_to_drain_and_nothing_else() -> None:
@@ -83,7 +83,7 @@ def test_a_head_that_has_just_started_is_waited_for(monkeypatch: pytest.MonkeyPa
     client = RaysClient(answers=[busy, busy, "nightly-2"])
     assert start(client)
     assert len(client.asked) == 3
-    monkeypatch.setattr(module, "_READY_SECONDS", -1.0)
+    monkeypatch.setattr(module, "READY_SECONDS", -1.0)
     with pytest.raises(ClusterError, match="refused"):
         start(RaysClient(answers=[busy]))
 

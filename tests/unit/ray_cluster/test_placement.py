@@ -73,6 +73,7 @@ def test_a_worker_that_lives_for_a_moment_begins_the_time_anew() -> None:
     for _ in range(5):
         judged.let_pass(590)
         judged.let_pass(1, alive=2)
+    assert len(judged.told) == 5 * 10
 
 
 def test_nothing_is_said_of_workers_that_nobody_can_count() -> None:
