@@ -66,8 +66,11 @@ def test_a_cluster_of_the_same_version_is_taken(serve: Serve, heard: list[tuple[
 
 
 @pytest.mark.parametrize("theirs", ["2.58.0", "2.59.0", "2.60.0"])
-def test_a_cluster_of_any_supported_version_is_taken(serve: Serve, theirs: str) -> None:
+def test_a_cluster_of_any_supported_version_is_taken(
+    serve: Serve, heard: list[tuple[str, str | None]], theirs: str
+) -> None:
     check_cluster(serve(200, json.dumps({"ray_version": theirs}).encode()))
+    assert [path for path, _ in heard] == ["/api/version"]
 
 
 def test_another_version_of_ray_is_refused_with_both_named(serve: Serve) -> None:
