@@ -40,7 +40,7 @@ from disturbed_run import COMMAND
 from example_workspace import CLIENT_SECRET, child_environment
 from gated_shop import GatedShop
 
-from reqflo_ray._internal.runner.drive.drive import ownership
+from reqflo_ray._internal.runner.drive import ownership
 
 pytestmark = pytest.mark.timeout(60)
 

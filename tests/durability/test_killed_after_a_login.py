@@ -16,11 +16,11 @@ import pytest
 from disturbed_run import COMMAND, eventually
 from example_workspace import child_environment
 from leaky_api import encodings
-from reqflo_ray._internal.runner.listener import RunOutcome
 from threaded_api import QuietHandler, ThreadedApi
 
 import reqflo_ray
 from reqflo_ray._internal.errors import IntegrityError
+from reqflo_ray._internal.runner.progress.listener import RunOutcome
 
 pytestmark = pytest.mark.timeout(120)
 
