@@ -72,9 +72,7 @@ def test_two_runs_on_one_cluster_go_on_side_by_side(make_run: MakeRun, cluster: 
 
 
 @pytest.mark.chaos
-def test_the_rate_holds_over_all_workers_and_a_dead_worker_takes_nothing_of_it_along(
-    make_run: MakeRun, cluster: str
-) -> None:
+def test_the_rate_holds_over_all_workers_and_a_dead_one_takes_nothing_along(make_run: MakeRun, cluster: str) -> None:
     rate = 60
     run = make_run(rows=250, in_flight=32, workers=2, where=("--address", cluster, "--workers", "2"))
     process = run.start(run.command("--rate", str(rate)))

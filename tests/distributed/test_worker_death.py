@@ -87,7 +87,7 @@ def test_a_driver_that_is_killed_again_and_again_on_a_cluster_goes_on(
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
-def test_a_worker_that_wakes_up_after_its_shard_was_given_away_sends_nothing_and_gives_no_verdict(
+def test_a_worker_that_wakes_up_without_its_shard_sends_and_judges_nothing(
     make_run: MakeRun, cluster: str, undisturbed: Undisturbed, note_fault: NoteFault
 ) -> None:
     run = _on(cluster, make_run)

@@ -57,7 +57,7 @@ def _quiet(ended: Ended) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell who handles signals")
-def test_bursts_of_signals_at_any_moment_show_no_traceback_and_leave_a_run_that_goes_on(
+def test_bursts_of_signals_show_no_traceback_and_leave_a_run_that_goes_on(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault
 ) -> None:
     chance = random.Random(11)

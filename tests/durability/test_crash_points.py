@@ -82,7 +82,7 @@ def test_whatever_operation_a_worker_dies_at_every_order_is_placed_once(
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_whatever_operation_a_worker_dies_at_every_order_is_placed_once_also_where_appends_die_with_it(
+def test_every_order_is_placed_once_also_where_appends_die_with_their_worker(
     undisturbed: SimulatedRun, after: bool
 ) -> None:
     def far() -> SimulatedRun:
@@ -100,7 +100,7 @@ def test_whatever_operation_a_worker_dies_at_every_order_is_placed_once_also_whe
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_step_that_must_not_be_repeated_never_is_where_appends_die_with_their_process(after: bool) -> None:
+def test_no_step_is_repeated_against_its_rule_where_appends_die_with_the_process(after: bool) -> None:
     def far() -> SimulatedRun:
         disk = Disk(is_far=True)
         return SimulatedRun(artifact=artifact_that_must_not_repeat(), durability=Durability.PROCESS, disk=disk)
@@ -125,9 +125,7 @@ def test_a_step_that_must_not_be_repeated_never_is_where_appends_die_with_their_
 
 @pytest.mark.parametrize("power", [False, True], ids=["process dies", "power is cut"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_step_that_must_not_be_repeated_never_is_and_says_when_its_outcome_is_unknown(
-    after: bool, power: bool
-) -> None:
+def test_no_step_is_repeated_against_its_rule_and_an_unknown_outcome_is_told(after: bool, power: bool) -> None:
     inconclusive = 0
     for at in range(_points()):
         run = SimulatedRun(artifact=artifact_that_must_not_repeat())
@@ -234,7 +232,7 @@ def test_a_shard_that_dies_again_and_again_ends_as_if_it_had_not(
     ids=["another worker takes over", "another driver takes over", "another worker takes over, in a bucket"],
 )
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_worker_that_sleeps_while_another_takes_over_sends_no_more_than_what_was_on_its_way(
+def test_a_worker_that_sleeps_through_a_take_over_sends_only_what_was_under_way(
     undisturbed: SimulatedRun, after: bool, epoch: int, is_far: bool
 ) -> None:
     for at in range(_points(is_far)):

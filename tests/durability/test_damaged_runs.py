@@ -168,7 +168,7 @@ def _rows_elsewhere(killed: Killed, path: Path) -> set[int]:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.71, 0.99])
-def test_a_journal_that_ends_early_costs_no_more_than_sending_again_under_the_same_key(
+def test_a_journal_that_ends_early_costs_only_resends_under_the_same_key(
     copy: Callable[[bool], Killed], share: float
 ) -> None:
     killed = copy(False)
@@ -178,7 +178,7 @@ def test_a_journal_that_ends_early_costs_no_more_than_sending_again_under_the_sa
     _goes_on_with_the_same_keys(killed)
 
 
-def test_a_journal_that_is_missing_costs_no_more_than_sending_again_under_the_same_key(
+def test_a_journal_that_is_missing_costs_only_resends_under_the_same_key(
     copy: Callable[[bool], Killed],
 ) -> None:
     killed = copy(False)
@@ -208,7 +208,7 @@ def _goes_on_with_the_same_keys(killed: Killed) -> None:
     [Path.unlink, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(path.read_bytes()[:5])],
     ids=["lose", "empty", "cut in its header"],
 )
-def test_a_journal_that_was_begun_and_is_lost_is_not_taken_for_one_of_which_nothing_was_sent(
+def test_a_journal_that_was_begun_and_lost_is_not_taken_for_one_never_begun(
     copy: Callable[[bool], Killed], harm: Callable[[Path], object]
 ) -> None:
     killed = copy(True)

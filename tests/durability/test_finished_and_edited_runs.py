@@ -94,7 +94,7 @@ def test_an_edited_journey_is_another_run_but_resume_goes_on_with_the_old_one(
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_a_run_id_with_other_data_is_refused_with_the_file_and_resume_goes_on_with_the_old(
+def test_a_run_id_with_other_data_is_refused_and_resume_goes_on_with_the_old(
     small: DisturbedRun, finished: bool
 ) -> None:
     if finished:
@@ -149,7 +149,7 @@ def test_a_clock_that_is_set_back_while_a_run_goes_on_makes_no_duration_negative
     assert api.open_store(str(small.store)).find(RUN_ID).state is RunState.FINISHED
 
 
-def test_rerun_takes_the_rows_that_failed_with_new_keys_and_leaves_the_old_run_alone(small: DisturbedRun) -> None:
+def test_rerun_takes_failed_rows_with_new_keys_and_leaves_the_old_run_alone(small: DisturbedRun) -> None:
     _let_rows_fail(small)
     api.run(_request(small))
     first = {row["row_key"]: row["status"] for row in small.oracle.contents().results}

@@ -57,7 +57,7 @@ def test_a_disk_that_is_full_from_any_write_on_loses_nothing_that_was_acknowledg
     assert struck > 10, "the disk was hardly ever full: this test has tested nothing"
 
 
-def test_a_file_system_that_refuses_to_let_a_journal_grow_ends_the_run_with_3_and_it_can_be_resumed(
+def test_a_journal_that_may_not_grow_ends_the_run_with_3_and_it_can_be_resumed(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault
 ) -> None:
     run = make_run()

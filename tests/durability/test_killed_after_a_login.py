@@ -213,9 +213,7 @@ def test_where_the_key_was_removed_a_login_that_may_be_is_sent_again(tmp_path: P
     assert not (run.root / "sealing.key").exists() and run.readable_secrets() == []
 
 
-def test_a_damaged_key_is_refused_before_anything_is_sent_and_the_run_goes_on_when_it_is_restored(
-    tmp_path: Path, bank: Bank
-) -> None:
+def test_a_damaged_key_is_refused_before_a_request_and_a_restored_one_goes_on(tmp_path: Path, bank: Bank) -> None:
     run = Payments(tmp_path, bank)
     run.kill_between_login_and_use()
     sent = len(bank.logins)

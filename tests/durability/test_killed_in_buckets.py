@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.parametrize(("scheme", "durability"), [("s3", "process"), ("gs", "host")])
-def test_a_run_in_a_bucket_that_is_killed_again_and_again_ends_like_an_undisturbed_one(
+def test_a_run_in_a_bucket_that_is_killed_repeatedly_ends_like_an_undisturbed_one(
     request: pytest.FixtureRequest,
     make_run: MakeRun,
     undisturbed: Undisturbed,

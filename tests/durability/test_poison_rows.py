@@ -106,7 +106,7 @@ def _rows_alone_at_a_death(run: SimulatedRun) -> set[int]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_workers_that_are_killed_by_something_else_again_and_again_mark_no_innocent_row(seed: int) -> None:
+def test_workers_that_something_else_kills_again_and_again_mark_no_row(seed: int) -> None:
     chance = random.Random(seed)
     run = SimulatedRun(rows=12, concurrency=6, deaths_known=True)
     report = None

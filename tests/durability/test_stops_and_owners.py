@@ -40,7 +40,7 @@ def test_a_signal_drains_the_run_and_resume_sends_nothing_again(
         note_fault(f"{number.name}, then resume", run.judge(undisturbed(run.rows), drained=True))
 
 
-def test_a_signal_while_rows_are_staged_ends_the_command_as_it_says_and_nothing_was_sent(make_run: MakeRun) -> None:
+def test_a_signal_while_rows_are_staged_ends_the_command_before_a_request(make_run: MakeRun) -> None:
     run = make_run()
     header, *rows = run.data.read_text().splitlines()
     rest = rows[0].partition(",")[2]
@@ -86,7 +86,7 @@ def test_of_two_drivers_of_one_run_one_goes_on_and_the_other_names_it(
 
 
 @pytest.mark.parametrize("wakes", ["while the other runs", "after the other has finished"])
-def test_a_driver_that_wakes_up_after_its_run_was_taken_over_gives_no_second_verdict(
+def test_a_driver_that_wakes_up_after_a_take_over_gives_no_second_verdict(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault, wakes: str
 ) -> None:
     run = make_run()

@@ -122,9 +122,7 @@ def test_an_interrupted_run_is_queried_and_verified_as_far_as_it_came(interrupte
     assert report.ok and not report.complete and report.rows == COMMITTED_ROWS
 
 
-def test_an_interrupted_run_is_finished_without_sending_what_its_journals_acknowledge(
-    interrupted: str, shop: Shop
-) -> None:
+def test_an_interrupted_run_is_finished_without_sending_what_was_acknowledged(interrupted: str, shop: Shop) -> None:
     finish(interrupted, shop)
 
 

@@ -99,7 +99,7 @@ def test_a_flipped_bit_is_refused_by_the_name_of_its_file_or_said_to_be_left_out
         ("manifest.json", b'"rows": 3', b'"rows": 2'),
     ],
 )
-def test_a_document_that_was_changed_refuses_what_asks_for_its_run_and_hides_no_other(
+def test_a_changed_document_refuses_questions_about_its_run_and_hides_no_other(
     run: Path, ask: Callable[..., Any], place: Path, name: str, old: bytes, new: bytes
 ) -> None:
     path = run / name
@@ -120,7 +120,7 @@ def test_a_document_that_was_changed_refuses_what_asks_for_its_run_and_hides_no_
 
 
 @pytest.mark.parametrize("run", ["finished"], indirect=True)
-def test_a_bit_that_turns_the_only_failed_row_green_for_readers_of_parquet_is_refused(
+def test_a_bit_that_turns_the_only_failed_row_green_for_parquet_is_refused(
     run: Path, ask: Callable[..., Any], place: Path
 ) -> None:
     [path] = [path for path in (run / "results").iterdir() if "failed" in pq.read_table(path)["status"].to_pylist()]

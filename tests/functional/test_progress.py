@@ -43,7 +43,7 @@ def echo(shared_echo: EchoApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return shared_echo
 
 
-def test_failures_stop_a_run_in_the_middle_of_a_shard_and_a_resume_goes_on_behind_them(
+def test_failures_stop_a_run_within_a_shard_and_a_resume_goes_on_behind_them(
     echo: EchoApi, command: Callable[..., Any]
 ) -> None:
     options = ("--backend", "local", "--workers", "1", "--concurrency", "4", "--run-id", "r1")

@@ -40,7 +40,7 @@ def test_a_run_with_few_descriptors_takes_fewer_rows_at_once_and_says_so_once(or
 
 
 @pytest.mark.parametrize("limit", [6, 12])
-def test_a_run_that_cannot_even_take_one_row_at_a_time_is_refused_and_can_be_resumed(
+def test_a_run_without_room_for_a_single_row_is_refused_and_can_be_resumed(
     orders: Path, command: Callable[..., Any], limit: int
 ) -> None:
     ended = _run_with(limit, limit, "--run-id", "r1")

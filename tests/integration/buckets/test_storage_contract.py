@@ -130,7 +130,7 @@ def test_a_log_holds_what_was_appended_and_synced(storage: Storage) -> None:
     assert caught.value.code == "store_error"
 
 
-def test_what_a_log_that_outlives_no_process_was_given_is_nowhere_until_it_is_synced(storage: Storage) -> None:
+def test_a_log_that_dies_with_its_process_holds_nothing_until_it_is_synced(storage: Storage) -> None:
     log = storage.open_log("x.log")
     log.append(b"seen")
     try:

@@ -689,7 +689,7 @@ def test_verify_says_ok_or_exits_3_with_all_findings(command_line, api) -> None:
     assert command_line("verify", "r1", "--json").json["ok"] is False
 
 
-def test_verify_of_an_unfinished_run_says_that_it_saw_only_a_part_and_proves_nothing(command_line, api) -> None:
+def test_verify_of_an_unfinished_run_says_that_it_saw_a_part_and_proves_nothing(command_line, api) -> None:
     api.store.report = VerifyReport(run_id="r1", complete=False, files=1, bytes=9, rows=1, rows_lost=0, findings=())
     answer = command_line("verify", "r1")
     assert (answer.code, answer.out) == (3, "ok so far: r1: 1 file and 1 row\n")

@@ -78,7 +78,7 @@ def test_of_a_run_that_recorded_no_contents_nothing_is_compared() -> None:
     assert changed_files(source(), source(a_file())) == ()
 
 
-def test_the_digest_of_a_file_with_sensitive_values_is_sealed_and_can_still_be_compared() -> None:
+def test_the_digest_of_a_file_with_sensitive_values_is_sealed_and_comparable() -> None:
     artifact = Artifact(journey=JourneyIdentity(name="j"), inputs=(Input(name="card", sensitive=True),))
     sealer = Sealer(bytes(range(64)))
     plain = record(source(a_file()))

@@ -297,7 +297,7 @@ def test_a_long_line_is_shortened_in_a_finding(folder: Folder) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), max_size=200))
-def test_the_findings_kept_are_the_first_of_the_data_in_whatever_order_they_are_found(
+def test_the_first_findings_of_the_data_are_kept_in_whatever_order_they_come(
     places: list[tuple[int, int]],
 ) -> None:
     faults = Faults(show_text=True)

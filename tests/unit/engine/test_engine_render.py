@@ -240,7 +240,7 @@ def test_latin_1_in_a_header_is_sent(render: Render) -> None:
     assert render(headers=(("X", Literal("blå")),)).request.headers == (("X", "blå"),)
 
 
-def test_the_idempotency_key_goes_into_its_header_unless_the_request_has_that_header(render: Render) -> None:
+def test_the_idempotency_key_goes_into_its_header_unless_it_is_there_already(render: Render) -> None:
     own = Idempotency(header="X-Key")
     assert render(key="K", idempotency=own).request.headers == (("X-Key", "K"),)
     assert render(key="K", idempotency=own, headers=(("x-key", Literal("mine")),)).request.headers == (

@@ -245,7 +245,7 @@ def test_what_is_made_of_something_sensitive_is_masked_in_that_part_only(
     assert "ada" not in noted.values()
 
 
-def test_a_secret_in_a_variable_keeps_its_name_and_the_parts_of_a_json_secret_are_noted(
+def test_a_secret_in_a_variable_keeps_its_name_and_parts_of_json_are_noted(
     make_scope: MakeScope, ref: Ref, node_of: NodeOf
 ) -> None:
     scope = make_scope(
@@ -269,7 +269,7 @@ def test_a_secret_that_was_not_loaded_is_unavailable(make_scope: MakeScope, ref:
         make_scope().resolve(ref("secrets.X"))
 
 
-def test_an_assigned_variable_beats_all_other_sources_and_what_depends_on_it_follows(
+def test_an_assigned_variable_beats_all_sources_and_its_dependants_follow(
     make_scope: MakeScope, ref: Ref, node_of: NodeOf
 ) -> None:
     step = SetVariableStep(id="set", values=(("a", Literal("new")),))

@@ -105,7 +105,7 @@ def test_a_step_that_looks_at_nothing_of_the_answer_pays_nothing_for_its_size(
     assert judge(scope.program.steps[0], answer(body=body), scope, Work(10)).status is Status.PASSED
 
 
-def test_an_assertion_that_cannot_be_judged_says_which_it_is_and_is_not_taken_for_failed(
+def test_an_assertion_that_cannot_be_judged_is_named_and_not_taken_for_failed(
     make_scope: MakeScope, make_step: MakeStep, answer: Answer
 ) -> None:
     scope = make_scope(make_step(assertions=(assertion(Kind.JSON_PATH, None, Op.EXISTS, "$..k"),)))

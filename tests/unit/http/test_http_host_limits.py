@@ -73,7 +73,7 @@ def test_hosts_do_not_wait_for_one_another_and_a_port_makes_another_host() -> No
     run_in_virtual_time(main())
 
 
-def test_who_is_cancelled_inside_or_while_waiting_leaves_room_and_nothing_is_remembered() -> None:
+def test_who_is_cancelled_inside_or_while_waiting_leaves_room_and_no_trace() -> None:
     async def main() -> None:
         visitors = Visitors(1)
         inside, waiting, last = visitors.send("a"), visitors.send("b"), visitors.send("c")

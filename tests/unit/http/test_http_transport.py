@@ -237,7 +237,7 @@ def test_what_this_machine_lacks_is_waited_for(kind: FailureKind) -> None:
 
 
 @pytest.mark.parametrize("kind", OF_THIS_MACHINE)
-def test_what_this_machine_lacks_for_all_of_the_time_is_told_as_that_and_nothing_was_sent(kind: FailureKind) -> None:
+def test_what_this_machine_lacks_all_the_time_is_told_and_nothing_was_sent(kind: FailureKind) -> None:
     exchange, script = play(*[lacking(kind)] * 1000, total_ms=60)
     assert failure_of(exchange) is kind and not exchange.failure.sent and len(script.hops) < 10
 
@@ -255,7 +255,7 @@ def test_a_verdict_that_may_come_from_a_lack_of_descriptors_is_none(
     assert failure_of(exchange) is kind and len(script.hops) == 1
 
 
-def test_a_request_that_may_have_arrived_is_not_sent_again_for_a_lack_of_descriptors(
+def test_lack_of_descriptors_sends_no_request_again_that_may_have_arrived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("reqflo_ray._internal.http.transport.descriptors_are_scarce", lambda: True)

@@ -205,7 +205,7 @@ def test_an_exchange_that_is_cancelled_closes_the_connection() -> None:
     run(scenario)
 
 
-def test_silence_is_counted_for_each_exchange_by_its_own_time_on_a_connection_that_is_kept() -> None:
+def test_each_exchange_on_a_kept_connection_has_its_own_time_of_silence() -> None:
     async def exchange(line: Line, read_seconds: float, *, after: float) -> TransportResponse:
         outgoing = complete("GET", TARGET, (), None, "test")
         asyncio.get_running_loop().call_later(after, line.connection.data_received, answer("length", b"here", []))
@@ -260,7 +260,7 @@ def test_others_come_in_between_while_a_small_piece_is_decoded_that_holds_much()
     asyncio.run(scenario())
 
 
-def test_a_body_that_ends_with_its_connection_is_decoded_to_its_end_and_a_broken_one_is_not() -> None:
+def test_a_body_that_ends_with_its_connection_is_whole_and_a_broken_one_is_not() -> None:
     async def scenario() -> None:
         whole = await Line(LARGE).exchange([GZIPPED + b"\r\n" + SMALL], ends=True)
         assert whole.body == bytes(LARGE)

@@ -69,13 +69,13 @@ def test_a_row_that_is_alone_when_its_worker_dies_three_times_is_poison() -> Non
     assert found.poisoned == {1} and not found.suspects and not found.all_alone
 
 
-def test_a_row_that_gets_further_each_time_is_not_poison_however_often_its_worker_dies() -> None:
+def test_a_row_that_gets_further_is_no_poison_however_often_its_worker_dies() -> None:
     journals: list[list[JournalRecord]] = [[Solo(row=1), done(1, step), intent(1, "z")] for step in "abcd"]
     found = judge(*journals, died={1, 2, 3, 4})
     assert not found.poisoned and found.suspects == (1,)
 
 
-def test_sending_a_finished_step_again_for_its_sensitive_value_is_not_getting_further() -> None:
+def test_sending_a_step_again_for_its_sensitive_value_is_not_getting_further() -> None:
     again: list[JournalRecord] = [Solo(row=1), done(1), intent(1, "b")]
     assert judge(again, again, again, again, died={1, 2, 3, 4}).poisoned == {1}
 
@@ -113,7 +113,7 @@ def test_deaths_without_progress_and_without_a_common_row_make_all_rows_run_alon
     assert not judge([intent(1)], [done(1)], died={1, 2}).all_alone
 
 
-def test_deaths_while_all_rows_of_the_shard_wait_for_a_place_are_not_held_against_it() -> None:
+def test_deaths_while_all_rows_wait_for_a_place_are_not_held_against_the_shard() -> None:
     waiting: list[JournalRecord] = [Takeover(seen={1: 1})]
     found = judge([intent(1)], waiting, waiting, waiting, died={1, 2, 3, 4})
     assert found.deaths_without_progress == 1 and not found.all_alone and not found.suspects

@@ -140,14 +140,14 @@ def sensitive(row: int, step: str = "a") -> Intent:
     return Intent(row=row, step=step, attempt=1, fingerprint="f", resend_reason=ResendReason.SENSITIVE, resend_count=1)
 
 
-def test_sending_a_finished_step_again_for_its_captures_does_not_change_how_it_ended() -> None:
+def test_sending_a_step_again_for_its_captures_does_not_change_how_it_ended() -> None:
     again = Completion(row=1, step="a", attempt=1, status=Status.ERROR, final=True)
     row = history((intent(1), done(1), intent(1, "b"), done(1, "b")), (sensitive(1), again)).row(1)
     assert row.steps["a"].final == done(1) and row.steps["a"].repeats == (again,)
     assert row.steps["b"].final is not None
 
 
-def test_retries_of_a_request_sent_again_for_its_captures_do_not_change_how_the_step_ended() -> None:
+def test_retries_of_a_resend_for_captures_do_not_change_how_the_step_ended() -> None:
     again = (sensitive(1), done(1, final=False, mark="1"), intent(1, attempt=2), done(1, attempt=2, mark="2"))
     step = history((intent(1), done(1, mark="first")), again).row(1).steps["a"]
     assert step.final == done(1, mark="first") and step.attempts_used == 1
@@ -218,7 +218,7 @@ def test_records_lost_before_a_takeover_are_counted_as_written() -> None:
     assert row.steps["a"].final == done(1) and row.steps["b"].in_doubt is None
 
 
-def test_a_row_of_which_nothing_is_known_but_that_an_attempt_did_not_know_it_has_no_history() -> None:
+def test_a_row_that_an_attempt_knew_nothing_of_has_no_history() -> None:
     assert history((inconclusive(1),)).row(1) == RowHistory(row=1)
 
 
@@ -278,7 +278,7 @@ def test_only_the_last_gap_of_a_journal_decides_how_far_a_row_is_known() -> None
     assert doubtful(damaged(records, Gap(1, 1), Gap(4, 1)).row(1)) == "cd"
 
 
-def test_a_step_sent_again_for_its_sensitive_captures_does_not_show_where_the_row_was() -> None:
+def test_a_step_sent_again_for_its_captures_does_not_show_where_the_row_was() -> None:
     first = JournalContents((done(1, "a"), done(1, "b")))
     second = JournalContents((intent(1, "a"), done(1, "a")), gaps=(Gap(0, 1),))
     assert doubtful(replay([(1, first), (2, second)], steps=STEPS).row(1)) == "cd"

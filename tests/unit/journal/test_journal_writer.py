@@ -315,7 +315,7 @@ def test_a_value_that_cannot_be_recorded_stops_its_row_only(run: Run, disk: Any)
 
 
 @pytest.mark.parametrize("durability", list(Durability))
-def test_where_appends_die_with_the_process_a_completion_is_synced_whatever_the_durability(
+def test_where_appends_die_with_the_process_a_completion_is_always_synced(
     run: Run, disk: Any, durability: Durability
 ) -> None:
     async def scenario() -> None:
@@ -335,7 +335,7 @@ def test_where_appends_die_with_the_process_a_completion_is_synced_whatever_the_
     run(scenario())
 
 
-def test_what_nobody_waited_for_is_kept_when_the_journal_is_closed_if_that_is_possible(run: Run, disk: Any) -> None:
+def test_closing_a_journal_keeps_what_nobody_waited_for_if_it_can(run: Run, disk: Any) -> None:
     async def scenario() -> None:
         disk.outlives_process = False
         writer = JournalWriter(disk, durability=Durability.PROCESS)

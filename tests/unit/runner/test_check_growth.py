@@ -125,7 +125,7 @@ def test_an_environment_that_is_defined_by_itself_is_refused(check: Check, size:
     assert problem.position is not None
 
 
-def test_a_preset_that_is_named_thousands_of_times_is_read_once_and_the_last_one_wins(check: Check) -> None:
+def test_a_preset_named_thousands_of_times_is_read_once_and_the_last_one_wins(check: Check) -> None:
     names = ["p", "q"] * 4000 + ["p"]
     more = (
         f"---\ncase: {{name: c, journey: j, presets: [{', '.join(names)}]}}\n"

@@ -120,9 +120,7 @@ def test_what_is_settled_goes_into_the_run_record() -> None:
 
 
 @pytest.mark.parametrize("insecure", [False, True])
-def test_certificates_are_not_verified_in_an_insecure_environment_alone_and_that_is_told(
-    check: Checker, insecure: bool
-) -> None:
+def test_only_an_insecure_environment_verifies_no_certificates_and_says_so(check: Checker, insecure: bool) -> None:
     own = f"environment: {{name: local, insecure: {str(insecure).lower()}}}\n---\n"
     files = {"e.yaml": own + "environment: {name: other, insecure: true}\n"}
     checked = check("  steps: [{id: a, request: {url: 'https://api.example/'}}]\n", files, environment="local")

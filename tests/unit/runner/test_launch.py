@@ -69,7 +69,7 @@ def test_a_data_file_is_recorded_so_that_the_next_driver_finds_it(
     assert record.dataset.files == ("items.csv" if in_a_job else str(tmp_path / "shop" / "items.csv"),)
 
 
-def test_a_rerun_that_died_before_its_rows_were_chosen_is_not_given_the_whole_dataset(tmp_path: Path) -> None:
+def test_a_rerun_that_died_before_it_chose_rows_is_not_given_the_whole_dataset(tmp_path: Path) -> None:
     artifact = Artifact(journey=JourneyIdentity(name="one"))
     record = RunRecord(
         run_id="again", nonce="00", created_at="2026-01-01T00:00:00Z", artifact="", journey="one", rerun_of="first"
@@ -127,7 +127,7 @@ def test_a_large_dataset_in_pieces_is_staged_by_the_crew_and_that_is_said(tmp_pa
 
 
 @pytest.mark.parametrize(("count", "least_bytes"), [(1, 0), (3, 10_000)])
-def test_a_dataset_that_is_small_or_in_one_piece_is_staged_by_the_driver_without_a_word(
+def test_the_driver_stages_what_is_small_or_in_one_piece_without_a_word(
     tmp_path: Path, count: int, least_bytes: int
 ) -> None:
     executor = UnorderedExecutor()
@@ -137,7 +137,7 @@ def test_a_dataset_that_is_small_or_in_one_piece_is_staged_by_the_driver_without
     assert sum(shard.rows for shard in plan) == 30 * count
 
 
-def test_a_dataset_that_only_the_driver_can_see_is_staged_by_the_driver_and_that_is_said(tmp_path: Path) -> None:
+def test_the_driver_stages_what_only_it_can_see_and_says_so(tmp_path: Path) -> None:
     files = _files(tmp_path, 3)
 
     class Elsewhere(UnorderedExecutor):

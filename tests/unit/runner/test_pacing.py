@@ -93,7 +93,7 @@ def test_a_process_alone_keeps_to_its_rate(rate: float) -> None:
 @example(rate=92.0, workers=[(11, 0.125, 0.0), (17, 0.4375, 0.0), (17, 0.0625, 0.0)], seed=0)
 @example(rate=110.0, workers=[(21, 0.30859375, 0.0), (18, 0.375, 0.0)], seed=12)
 @example(rate=88.0, workers=[(16, 0.5, 0.0), (16, 0.5, 0.0), (20, 0.0625, 0.0)], seed=0)
-def test_workers_together_are_never_above_the_rate_and_close_to_it_when_there_is_work(
+def test_workers_together_never_pass_the_rate_and_come_close_to_it_when_busy(
     rate: float, workers: list[tuple[int, float, float]], seed: int
 ) -> None:
     async def main() -> None:
@@ -190,7 +190,7 @@ def test_a_question_that_fails_fails_who_waits_and_not_who_comes_later() -> None
     run_in_virtual_time(main())
 
 
-def test_a_schedule_gives_no_more_than_a_quarter_of_a_second_at_a_time_and_at_least_one_instant() -> None:
+def test_a_schedule_gives_a_quarter_of_a_second_at_most_and_an_instant_at_least() -> None:
     assert Schedule(100).grant(1000, 0, 0.0).instants == 25
     assert Schedule(0.1).grant(1000, 0, 0.0).instants == 1
     assert Schedule(100).grant(0, 0, 0.0).instants == 1

@@ -92,9 +92,7 @@ def test_many_rows_are_staged_by_the_crew_and_that_is_said(runs: Any, earlier: R
     assert not executor.done
 
 
-def test_a_crew_that_does_not_see_the_store_leaves_it_to_the_driver_and_that_is_said(
-    runs: Any, earlier: RunFolder
-) -> None:
+def test_workers_that_do_not_see_the_store_leave_it_to_the_driver_and_say_so(runs: Any, earlier: RunFolder) -> None:
     class Elsewhere(UnorderedExecutor):
         def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
             yield from list(super().carry_out(folder, jobs))[:1]

@@ -258,7 +258,7 @@ def test_a_row_whose_end_cannot_be_journaled_still_has_its_result() -> None:
     assert len(run.shop.ledger) == 8
 
 
-def test_a_request_whose_end_could_not_be_journaled_is_never_sent_again_where_it_must_not_be() -> None:
+def test_a_request_whose_end_was_not_journaled_is_not_repeated_against_its_rule() -> None:
     run = SimulatedRun(rows=3, artifact=artifact_that_must_not_repeat())
     with pytest.MonkeyPatch.context() as patch:
         _Unjournalable(patch)
@@ -294,9 +294,7 @@ def _strike_files(patch: pytest.MonkeyPatch, *, result: bool = False, steps: fro
     [(False, {"create"}), (True, frozenset()), (True, {"token", "create", "read"})],
     ids=["a step", "the result", "all of the row"],
 )
-def test_a_record_that_cannot_be_written_costs_its_row_the_verdict_and_no_other_anything(
-    result: bool, steps: set[str]
-) -> None:
+def test_a_record_that_cannot_be_written_costs_the_verdict_of_its_row_alone(result: bool, steps: set[str]) -> None:
     run = SimulatedRun(rows=3)
     with pytest.MonkeyPatch.context() as patch:
         _strike_files(patch, result=result, steps=frozenset(steps))

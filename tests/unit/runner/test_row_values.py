@@ -56,9 +56,7 @@ def test_a_value_is_sent_after_an_interruption_as_it_was_before(value: str, tmp_
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity"])
-def test_a_number_that_json_has_not_is_journaled_and_ends_the_step_that_would_send_it(
-    number: str, tmp_path: Path
-) -> None:
+def test_a_number_that_json_has_not_is_journaled_and_never_sent(number: str, tmp_path: Path) -> None:
     journey = Journey(tmp_path, JOURNEY)
     outcome, api = journey.run(_answer(number))
     assert (outcome.result.failed_step, outcome.result.error_code) == ("use", "invalid_request")

@@ -213,7 +213,7 @@ def test_without_a_key_cookies_are_not_journaled_but_had_back_when_they_are_need
     assert (outcome.result.status, outcome.result.resent_sensitive) == (Status.PASSED, 1)
 
 
-def test_without_a_key_a_cookie_of_a_step_that_must_not_be_repeated_makes_the_row_inconclusive(tmp_path: Path) -> None:
+def test_without_a_key_a_cookie_that_cannot_be_had_again_ends_in_inconclusive(tmp_path: Path) -> None:
     journey, card = Journey(tmp_path, _with_a_cookie("fail")), {"card": "4111-1111-1111"}
     journey.sealer = None
     answers = iter([True, False])
@@ -273,7 +273,7 @@ def test_a_withheld_value_is_had_back_by_sending_its_step_again_once(tmp_path: P
     ]
 
 
-def test_a_withheld_value_of_a_step_that_must_not_be_repeated_makes_the_row_inconclusive(tmp_path: Path) -> None:
+def test_a_withheld_value_that_cannot_be_had_again_makes_the_row_inconclusive(tmp_path: Path) -> None:
     journey = Journey(tmp_path, TWO_STEPS)  # a POST without a key: `on_interrupt: fail`
     answers = iter([True, False])
     with pytest.raises(Suspended):
@@ -323,7 +323,7 @@ def test_a_step_that_an_overlay_skips_does_not_fail_the_row(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind.is_of_this_machine])
-def test_what_this_machine_lacks_ends_no_row_and_the_next_attempt_knows_that_nothing_was_sent(
+def test_what_this_machine_lacks_ends_no_row_and_leaves_word_that_nothing_was_sent(
     tmp_path: Path, kind: FailureKind
 ) -> None:
     journey = Journey(tmp_path, TWO_STEPS)

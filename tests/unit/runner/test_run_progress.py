@@ -88,7 +88,7 @@ def test_of_many_failures_all_are_counted_and_a_few_are_kept() -> None:
     assert heard.failures == [failure.row_index for failure in progress.failures] == list(range(10))
 
 
-def test_rows_count_while_their_shard_runs_and_its_commit_counts_them_no_second_time() -> None:
+def test_rows_count_while_their_shard_runs_and_not_again_with_its_commit() -> None:
     progress = _run_progress(Heard())
     progress.progress([_progress(0, 10), _progress(1, 5, failed=2)])
     assert (progress.counts.rows, progress.counts.failed, progress.counts.steps, progress.journaled) == (15, 2, 45, 15)
@@ -97,7 +97,7 @@ def test_rows_count_while_their_shard_runs_and_its_commit_counts_them_no_second_
     assert (progress.counts.rows, progress.counts.failed, progress.counts.steps, progress.journaled) == (32, 3, 96, 12)
 
 
-def test_an_attempt_that_takes_over_counts_the_same_rows_again_and_they_are_counted_once() -> None:
+def test_rows_that_the_next_attempt_counts_again_are_counted_once() -> None:
     progress = _run_progress(Heard())
     progress.progress([_progress(0, 30)])  # its worker dies
     seen = []

@@ -146,7 +146,7 @@ def _another(journey: Journey) -> None:
 
 
 @pytest.mark.parametrize("lose", [_gone, _another])
-def test_without_the_key_a_row_ends_inconclusive_where_its_login_must_not_be_sent_again(
+def test_without_the_key_a_login_that_must_not_repeat_makes_a_row_inconclusive(
     tmp_path: Path, lose: Callable[[Journey], None]
 ) -> None:
     journey = login(tmp_path)

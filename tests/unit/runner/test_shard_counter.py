@@ -31,7 +31,7 @@ def test_rows_that_an_earlier_driver_has_finished_are_told_apart(epoch: int, ear
     assert (report.progress.earlier.rows, report.progress.earlier.passed) == (earlier, earlier)
 
 
-def test_a_stopped_shard_tells_the_rows_that_have_ended_and_leaves_no_account_behind(
+def test_a_stopped_shard_tells_the_rows_that_ended_and_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = SimulatedRun(rows=3, concurrency=1)

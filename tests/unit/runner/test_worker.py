@@ -39,7 +39,7 @@ class _OneOrderAtATime(SimulatedTransport):
 FIRST_SHARD, SECOND_SHARD = {"c0", "c1", "c2", "c3"}, {"c4", "c5", "c6", "c7"}
 
 
-def test_rows_that_were_under_way_when_their_worker_died_do_not_wait_for_another_shard() -> None:
+def test_rows_that_were_under_way_at_a_death_do_not_wait_for_another_shard() -> None:
     run = SimulatedRun(rows=4, shards=2, concurrency=2)
     # Two tokens are given, no order is placed.
     assert run.process(Bomb(at=run_until_the_first_order(run))) is None

@@ -98,7 +98,7 @@ def test_a_whole_file_is_read_once_and_then_remembered(folder: RunFolder) -> Non
     assert _faults(folder) == ["", ""] and _reads(folder) == []
 
 
-def test_a_file_that_changed_is_read_again_also_when_its_size_and_time_are_as_before(folder: RunFolder) -> None:
+def test_a_changed_file_is_read_again_also_if_size_and_time_are_as_before(folder: RunFolder) -> None:
     _faults(folder)
     _reads(folder)
     _change(_place(folder, NAMES[1]))

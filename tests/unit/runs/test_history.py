@@ -153,7 +153,7 @@ def test_the_run_that_was_made_last_is_the_latest_whatever_the_clock_said(runs: 
     assert order(runs) == ["y", "z", "x"]
 
 
-def test_runs_of_a_version_without_numbers_are_in_the_order_of_their_instants_and_older(runs: Any) -> None:
+def test_runs_of_a_version_without_numbers_are_older_and_in_order_of_instants(runs: Any) -> None:
     for run_id, instant in (("future", IN_2030), ("a", at(3)), ("b", at(2))):
         runs.begin(run_id, created_at=instant)
     forget_numbers(runs)

@@ -326,7 +326,7 @@ def test_a_dataset_without_rows_has_no_shard(bench: Bench) -> None:
     assert bench.together(UnorderedExecutor(), 4) == bench.alone(4) == Plan()
 
 
-def test_a_large_parquet_file_is_split_into_its_row_groups_and_small_files_are_read_together(bench: Bench) -> None:
+def test_a_large_parquet_file_is_split_and_small_files_are_read_together(bench: Bench) -> None:
     bench.put("a.parquet", parquet([{"id": f"k{n}", "n": n, "text": ""} for n in range(12)], 3))
     for number in range(8):
         bench.put(f"{number}.csv", f"id,n,text\nq{number},1,\n")

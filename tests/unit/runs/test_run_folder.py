@@ -166,7 +166,7 @@ def test_who_tells_others_of_an_owner_is_told_that_its_claim_is_damaged(folder: 
     assert "`epochs/0001.json`" in caught.value.message
 
 
-def test_the_claim_of_a_run_of_the_same_name_in_another_store_is_no_claim_of_this_one(folder: RunFolder) -> None:
+def test_a_claim_of_the_same_run_id_in_another_store_is_no_claim_of_this_run(folder: RunFolder) -> None:
     folder.create_run(RECORD)
     folder.claim_epoch(Owner(pid=1), after=0, record_sha256="0" * 64)
     with pytest.raises(IntegrityError) as caught:

@@ -102,7 +102,7 @@ def test_what_is_no_entity_and_no_broken_base64_stays(redactor: Redactor, text: 
     assert redactor.text(text) is text
 
 
-def test_parts_are_masked_in_one_search_and_a_value_with_a_control_ends_with_its_part() -> None:
+def test_parts_are_masked_in_one_search_and_no_value_reaches_beyond_its_part() -> None:
     redactor = Redactor()
     redactor.register("secret:RS", "abc\x1edef")
     same = (b"abc", b"xyz")
