@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_api import FakeApi
+from screens import CommandLine, MakeOutcome
 
 from reqflo_ray._internal.ray_cluster import submit
 from reqflo_ray._internal.ray_cluster.job_log import JobOutcome, outcome_line
@@ -62,7 +63,7 @@ class FakeCluster:
 
 
 @pytest.fixture
-def cluster(api: Any, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+def cluster(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     fake = FakeCluster()
     monkeypatch.setattr(sys.modules["reqflo_ray._internal.api"], "submit", fake.submit, raising=False)
     monkeypatch.setattr(Jobs, "of", lambda cluster: fake)
@@ -74,7 +75,7 @@ def cluster(api: Any, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
 
 
 @pytest.fixture
-def job_outcome(outcome: Callable[..., SimpleNamespace]) -> Callable[..., JobOutcome]:
+def job_outcome(outcome: MakeOutcome) -> Callable[..., JobOutcome]:
     def make(*, complete: bool = True, **facts: Any) -> JobOutcome:
         ended = outcome(run_id="nightly", **facts)
         return JobOutcome(
@@ -94,7 +95,7 @@ def followed(outcome: JobOutcome | None, code: int, **facts: Any) -> Followed:
 
 
 def test_submit_exits_as_the_run_does_and_hands_over_verdict_and_reports(
-    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
 ) -> None:
     cluster.followed = followed(
         job_outcome(exit_code=1, rows=3, failed=1), 1, reports={"json": b'{"rows":[]}', "junit": b"<x/>"}
@@ -115,7 +116,7 @@ def test_submit_exits_as_the_run_does_and_hands_over_verdict_and_reports(
     assert not facts["allow_unauthenticated"]
 
 
-def test_submit_without_wait_returns_when_the_job_is_there(command_line: Any, cluster: FakeCluster) -> None:
+def test_submit_without_wait_returns_when_the_job_is_there(command_line: CommandLine, cluster: FakeCluster) -> None:
     answer = command_line("submit", "place-order", "--no-wait", "--shared-data", "--allow-unauthenticated-cluster")
     assert answer.code == 0
     assert "reqflo-ray status nightly" in answer.err
@@ -129,13 +130,15 @@ def test_submit_without_wait_returns_when_the_job_is_there(command_line: Any, cl
     [(True, JobState.RUNNING, "is under way"), (True, JobState.SUCCEEDED, "is finished: nothing is sent")],
 )
 def test_submit_says_that_the_run_is_there_already(
-    command_line: Any, cluster: FakeCluster, attached: bool, state: JobState, said: str
+    command_line: CommandLine, cluster: FakeCluster, attached: bool, state: JobState, said: str
 ) -> None:
     cluster.job, cluster.attached = replace(JOB, state=state), attached
     assert said in command_line("submit", "place-order", "--no-wait").err
 
 
-def test_a_job_that_ended_without_a_verdict_says_why_and_how_to_go_on(command_line: Any, cluster: FakeCluster) -> None:
+def test_a_job_that_ended_without_a_verdict_says_why_and_how_to_go_on(
+    command_line: CommandLine, cluster: FakeCluster
+) -> None:
     cluster.followed = followed(None, 3, reason="runtime_env setup failed\x1b[2J")
     answer = command_line("submit", "place-order", "--json")
     assert answer.code == 3
@@ -145,7 +148,7 @@ def test_a_job_that_ended_without_a_verdict_says_why_and_how_to_go_on(command_li
 
 
 def test_a_run_that_was_stopped_hands_over_the_reports_that_came(
-    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
 ) -> None:
     cluster.followed = followed(job_outcome(exit_code=143, complete=False), 143, reports={"junit": b"<x/>"})
     answer = command_line("submit", "place-order", "--report", f"junit={tmp_path / 'j.xml'}")
@@ -156,7 +159,7 @@ def test_a_run_that_was_stopped_hands_over_the_reports_that_came(
 
 @pytest.mark.parametrize(("run_code", "code"), [(0, 3), (1, 1)])
 def test_a_report_that_did_not_come_back_is_an_error_and_keeps_no_other_away(
-    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path, run_code: int, code: int
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any, tmp_path: Path, run_code: int, code: int
 ) -> None:
     cluster.followed = followed(job_outcome(exit_code=run_code), run_code, reports={"junit": b"<x/>"})
     asked = ("--output", str(tmp_path / "r.json"), "--report", f"junit={tmp_path / 'j.xml'}")
@@ -167,7 +170,7 @@ def test_a_report_that_did_not_come_back_is_an_error_and_keeps_no_other_away(
 
 
 def test_a_job_without_a_verdict_leaves_no_report_of_an_earlier_run(
-    command_line: Any, cluster: FakeCluster, tmp_path: Path
+    command_line: CommandLine, cluster: FakeCluster, tmp_path: Path
 ) -> None:
     (tmp_path / "j.xml").write_text("<testsuites tests='1'/>")
     cluster.followed = followed(None, 2, reason="runtime_env setup failed")
@@ -179,7 +182,7 @@ def test_a_job_without_a_verdict_leaves_no_report_of_an_earlier_run(
 
 
 def test_a_report_that_did_not_come_back_leaves_none_of_an_earlier_run(
-    command_line: Any, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
 ) -> None:
     for name in ("j.xml", "p.html"):
         (tmp_path / name).write_text("earlier")
@@ -203,7 +206,7 @@ def test_a_report_that_did_not_come_back_leaves_none_of_an_earlier_run(
     ],
 )
 def test_submit_refuses_options_that_contradict_each_other(
-    command_line: Any, cluster: FakeCluster, options: tuple[str, ...], code: str
+    command_line: CommandLine, cluster: FakeCluster, options: tuple[str, ...], code: str
 ) -> None:
     answer = command_line("submit", "place-order", *options)
     assert answer.code == 2
@@ -211,7 +214,9 @@ def test_submit_refuses_options_that_contradict_each_other(
     assert cluster.submitted == []
 
 
-def test_status_tells_the_exit_code_of_the_run(command_line: Any, cluster: FakeCluster, job_outcome: Any) -> None:
+def test_status_tells_the_exit_code_of_the_run(
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any
+) -> None:
     cluster.job = replace(JOB, state=JobState.FAILED, exit_code=1, message="Job failed.")
     cluster.text = outcome_line(job_outcome(exit_code=1, rows=3, failed=1)) + "\n"
     facts = command_line("status", "nightly", "--json").json
@@ -221,26 +226,26 @@ def test_status_tells_the_exit_code_of_the_run(command_line: Any, cluster: FakeC
     assert facts["results"] == "/mnt/runs/runs/nightly"
 
 
-def test_status_of_a_job_that_runs_has_no_exit_code(command_line: Any, cluster: FakeCluster) -> None:
+def test_status_of_a_job_that_runs_has_no_exit_code(command_line: CommandLine, cluster: FakeCluster) -> None:
     shown = command_line("status", "nightly").out
     assert "state: running\n" in shown
     assert "exit_code" not in shown
 
 
-def test_logs_shows_what_people_are_to_see(command_line: Any, cluster: FakeCluster, job_outcome: Any) -> None:
+def test_logs_shows_what_people_are_to_see(command_line: CommandLine, cluster: FakeCluster, job_outcome: Any) -> None:
     cluster.text = f"one\n\x1b[2Jtwo\n{outcome_line(job_outcome())}\n"
     assert command_line("logs", "nightly").out == "one\n\\x1b[2Jtwo\n"
     cluster.job = replace(JOB, state=JobState.SUCCEEDED)
     assert command_line("logs", "nightly", "--follow").out == "one\n\\x1b[2Jtwo\n"
 
 
-def test_stop_waits_until_the_job_has_ended(command_line: Any, cluster: FakeCluster) -> None:
+def test_stop_waits_until_the_job_has_ended(command_line: CommandLine, cluster: FakeCluster) -> None:
     answer = command_line("stop", "nightly")
     assert (answer.code, cluster.stopped) == (0, 1)
     assert "run nightly: stopped" in answer.err
 
 
-def test_stop_leaves_a_job_alone_that_has_ended(command_line: Any, cluster: FakeCluster) -> None:
+def test_stop_leaves_a_job_alone_that_has_ended(command_line: CommandLine, cluster: FakeCluster) -> None:
     cluster.job = replace(JOB, state=JobState.SUCCEEDED)
     assert "has ended before: succeeded" in command_line("stop", "nightly", "--no-wait").err
     assert cluster.stopped == 0
@@ -248,7 +253,7 @@ def test_stop_leaves_a_job_alone_that_has_ended(command_line: Any, cluster: Fake
 
 @pytest.mark.parametrize("command", ["status", "logs", "stop"])
 def test_a_cluster_on_another_machine_needs_a_token(
-    command_line: Any, cluster: FakeCluster, command: str, monkeypatch: pytest.MonkeyPatch
+    command_line: CommandLine, cluster: FakeCluster, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     answer = command_line(command, "nightly", "--address", "http://head:8265")

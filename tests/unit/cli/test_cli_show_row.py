@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from screens import Screen
 
 from reqflo_ray._internal.cli.display.render_row import render_row
 from reqflo_ray._internal.cli.display.tables import show_cell, write_table
@@ -74,8 +75,8 @@ def lines(result: dict[str, Any], steps: list[dict[str, Any]], terminal: Any, **
     return list(render_row(result, steps, terminal, **facts))
 
 
-def test_a_row_reads_from_its_verdict_down_to_its_events(screen) -> None:
-    assert lines(RESULT, [STEP], screen()) == [
+def test_a_row_reads_from_its_verdict_down_to_its_events() -> None:
+    assert lines(RESULT, [STEP], Screen()) == [
         "row 17 (ref-0017): failed  32.1 ms",
         "  assertion_failed at step create: status_code: expected 201, got 500",
         '  inputs: {"customer_id":"cus-1","total":12.50}',
@@ -108,47 +109,47 @@ def test_a_row_reads_from_its_verdict_down_to_its_events(screen) -> None:
     ]
 
 
-def test_a_skipped_step_shows_no_request(screen) -> None:
+def test_a_skipped_step_shows_no_request() -> None:
     step = {"step_id": "read", "status": "skipped", "attempt": 0, "error_code": "unresolved_dependency"}
-    assert lines({"row_index": 0, "status": "failed"}, [step], screen())[2:] == [
+    assert lines({"row_index": 0, "status": "failed"}, [step], Screen())[2:] == [
         "step read: skipped",
         "  unresolved_dependency: ",
     ]
 
 
-def test_a_request_without_an_answer_shows_only_what_was_sent(screen) -> None:
+def test_a_request_without_an_answer_shows_only_what_was_sent() -> None:
     step = {"step_id": "a", "status": "error", "attempt": 1, "http_request_method": "GET", "url_full": "http://h/"}
     step |= {"error_code": "connection_refused", "error_message": "nobody listens"}
-    shown = lines({"row_index": 0, "status": "error"}, [step], screen())
+    shown = lines({"row_index": 0, "status": "error"}, [step], Screen())
     assert "  > GET http://h/" in shown
     assert not any(line.startswith("  <") for line in shown)
 
 
-def test_a_long_body_is_cut_and_says_how_to_see_all(screen) -> None:
+def test_a_long_body_is_cut_and_says_how_to_see_all() -> None:
     step = {**STEP, "http_response_body": "\n".join(map(str, range(100))), "http_response_body_truncated": False}
-    shown = lines(RESULT, [step], screen())
+    shown = lines(RESULT, [step], Screen())
     assert "  < … 60 more lines (add --full)" in shown
     assert "  < 99" not in shown
-    assert "  < 99" in lines(RESULT, [step], screen(), full=True)
+    assert "  < 99" in lines(RESULT, [step], Screen(), full=True)
 
 
-def test_a_long_line_is_cut_unless_all_is_asked_for(screen) -> None:
+def test_a_long_line_is_cut_unless_all_is_asked_for() -> None:
     step = {**STEP, "http_response_body": "x" * 5000}
-    assert all(len(line) < 600 for line in lines(RESULT, [step], screen()))
-    assert "  < " + "x" * 5000 in lines(RESULT, [step], screen(), full=True)
+    assert all(len(line) < 600 for line in lines(RESULT, [step], Screen()))
+    assert "  < " + "x" * 5000 in lines(RESULT, [step], Screen(), full=True)
 
 
-def test_a_body_that_is_no_text_is_not_poured_out(screen) -> None:
+def test_a_body_that_is_no_text_is_not_poured_out() -> None:
     step = {**STEP, "http_response_body": None, "http_response_body_binary": b"\x00\xff\x1b"}
-    shown = lines(RESULT, [step], screen())
+    shown = lines(RESULT, [step], Screen())
     assert "  < (3 bytes that are no text: ask for http_response_body_binary with sql)" in shown
 
 
-def test_outputs_that_are_no_object_are_shown_as_they_are(screen) -> None:
-    assert '     = "{broken"' in lines(RESULT, [{**STEP, "outputs": "{broken"}], screen())
+def test_outputs_that_are_no_object_are_shown_as_they_are() -> None:
+    assert '     = "{broken"' in lines(RESULT, [{**STEP, "outputs": "{broken"}], Screen())
 
 
-def test_nothing_from_outside_is_shown_raw(screen, naughty_strings: list[str]) -> None:
+def test_nothing_from_outside_is_shown_raw(naughty_strings: list[str]) -> None:
     for text in [*naughty_strings, "\x1b]0;owned\x07", "a\rb", "\u202efdp"]:
         step = {
             **STEP,
@@ -163,14 +164,14 @@ def test_nothing_from_outside_is_shown_raw(screen, naughty_strings: list[str]) -
             "events": [{"logged_at": None, "kind": text, "text": text}],
         }
         result = {**RESULT, "row_key": text, "error_message": text, "inputs": text}
-        for line in lines(result, [step], screen()):
+        for line in lines(result, [step], Screen()):
             assert line.isprintable() or not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in line), repr(text)
             assert not any(c in line for c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"), repr(text)
 
 
-def test_colours_are_used_only_where_they_are_shown(screen) -> None:
-    assert "\x1b[1;31mfailed\x1b[0m" in lines(RESULT, [], screen(is_terminal=True))[0]
-    assert "\x1b" not in "".join(lines(RESULT, [STEP], screen(is_terminal=True, environment={"NO_COLOR": "1"})))
+def test_colours_are_used_only_where_they_are_shown() -> None:
+    assert "\x1b[1;31mfailed\x1b[0m" in lines(RESULT, [], Screen(is_terminal=True))[0]
+    assert "\x1b" not in "".join(lines(RESULT, [STEP], Screen(is_terminal=True, environment={"NO_COLOR": "1"})))
 
 
 @pytest.mark.parametrize(
@@ -191,32 +192,32 @@ def test_a_cell_is_one_safe_line(value: Any, shown: str) -> None:
     assert show_cell(value) == shown
 
 
-def test_columns_of_numbers_are_aligned_to_the_right(screen) -> None:
-    terminal = screen()
+def test_columns_of_numbers_are_aligned_to_the_right() -> None:
+    terminal = Screen()
     write_table(("name", "n"), [("a", 1), ("bb", 1000), ("c", None)], terminal)
     assert terminal.shown_out.splitlines() == ["name  n", "a        1", "bb    1000", "c     NULL"]
 
 
-def test_wide_characters_keep_a_table_aligned(screen) -> None:
-    terminal = screen()
+def test_wide_characters_keep_a_table_aligned() -> None:
+    terminal = Screen()
     write_table(("k", "v"), [("漢字", "x"), ("ab", "y")], terminal)
     assert terminal.shown_out.splitlines() == ["k     v", "漢字  x", "ab    y"]
 
 
-def test_a_table_of_a_terminal_takes_room_from_its_widest_column(screen) -> None:
-    terminal = screen(is_terminal=True, columns=30, environment={"NO_COLOR": "1"})
+def test_a_table_of_a_terminal_takes_room_from_its_widest_column() -> None:
+    terminal = Screen(is_terminal=True, columns=30, environment={"NO_COLOR": "1"})
     write_table(("id", "text"), [("short", "x" * 100)], terminal)
     assert terminal.shown_out.splitlines() == ["id     text", "short  " + "x" * 22 + "…"]
 
 
 @pytest.mark.parametrize(("columns", "shown"), [(30, "an-id-of-22-characters  xxxxx…"), (20, "an-id-of…  xxxxxxxx…")])
-def test_a_column_that_is_there_to_be_copied_is_cut_last(columns: int, shown: str, screen) -> None:
-    terminal = screen(is_terminal=True, columns=columns, environment={"NO_COLOR": "1"})
+def test_a_column_that_is_there_to_be_copied_is_cut_last(columns: int, shown: str) -> None:
+    terminal = Screen(is_terminal=True, columns=columns, environment={"NO_COLOR": "1"})
     write_table(("id", "text"), [("an-id-of-22-characters", "x" * 100)], terminal, whole=1)
     assert terminal.shown_out.splitlines()[1] == shown
 
 
-def test_an_answer_without_rows_still_names_its_columns(screen) -> None:
-    terminal = screen()
+def test_an_answer_without_rows_still_names_its_columns() -> None:
+    terminal = Screen()
     write_table(("a", "b"), [], terminal)
     assert terminal.shown_out == "a  b\n"

@@ -9,6 +9,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from screens import ClosedStream, Screen
 
 from reqflo_ray._internal.cli.display.terminal import (
     OutputClosedError,
@@ -139,60 +140,62 @@ def test_wide_characters_take_two_cells_and_combining_ones_none() -> None:
         ({"TERM": "dumb"}, True, False),
     ],
 )
-def test_colours_follow_the_terminal_and_the_environment(screen, environment, is_terminal, colorful) -> None:
-    terminal = screen(is_terminal=is_terminal, environment=environment)
+def test_colours_follow_the_terminal_and_the_environment(
+    environment: dict[str, str], is_terminal: bool, colorful: bool
+) -> None:
+    terminal = Screen(is_terminal=is_terminal, environment=environment)
     assert (terminal.paint("x", "bold red") != "x") is colorful
     assert (terminal.paint_out("x", "bold red") != "x") is colorful
 
 
-def test_an_empty_text_is_not_painted(screen) -> None:
-    assert screen(is_terminal=True).paint("", "red") == ""
+def test_an_empty_text_is_not_painted() -> None:
+    assert Screen(is_terminal=True).paint("", "red") == ""
 
 
-def test_data_is_untouched_when_piped_and_escaped_on_a_terminal(screen) -> None:
-    piped, watched = screen(), screen(is_terminal=True)
+def test_data_is_untouched_when_piped_and_escaped_on_a_terminal() -> None:
+    piped, watched = Screen(), Screen(is_terminal=True)
     for terminal in (piped, watched):
         terminal.data("a\x1b[2Jb\n")
     assert piped.shown_out == "a\x1b[2Jb\n"
     assert watched.shown_out == "a\\x1b[2Jb\n"
 
 
-def test_lines_for_people_are_neutralised_under_ci_on_both_streams(screen) -> None:
-    terminal = screen(environment={"GITHUB_ACTIONS": "true"})
+def test_lines_for_people_are_neutralised_under_ci_on_both_streams() -> None:
+    terminal = Screen(environment={"GITHUB_ACTIONS": "true"})
     terminal.note("::error::x")
     terminal.text("::error::y")
     assert terminal.shown_err == "\\x3a:error::x\n"
     assert terminal.shown_out == "\\x3a:error::y\n"
 
 
-def test_nothing_is_neutralised_where_there_is_no_ci(screen) -> None:
-    terminal = screen()
+def test_nothing_is_neutralised_where_there_is_no_ci() -> None:
+    terminal = Screen()
     terminal.note("::x")
     assert terminal.shown_err == "::x\n"
 
 
-def test_a_closed_standard_error_stops_nobody(screen, closed_stream) -> None:
-    terminal = screen(err=closed_stream())
+def test_a_closed_standard_error_stops_nobody() -> None:
+    terminal = Screen(err=ClosedStream())
     terminal.note("nobody listens")
     terminal.text("somebody reads")
     assert terminal.shown_out == "somebody reads\n"
 
 
-def test_a_closed_standard_output_is_told_apart_from_every_other_error(screen, closed_stream) -> None:
-    terminal = screen(out=closed_stream())
+def test_a_closed_standard_output_is_told_apart_from_every_other_error() -> None:
+    terminal = Screen(out=ClosedStream())
     for write in (terminal.data, terminal.text):
         with pytest.raises(OutputClosedError):
             write("x")
 
 
-def test_a_bar_is_drawn_only_on_a_terminal_that_is_no_ci_log(screen) -> None:
-    assert screen(is_terminal=True).animates
-    assert not screen(is_terminal=True, environment={"CI": "true"}).animates
-    assert not screen(is_terminal=True, environment={"TERM": "dumb"}).animates
-    assert not screen().animates
+def test_a_bar_is_drawn_only_on_a_terminal_that_is_no_ci_log() -> None:
+    assert Screen(is_terminal=True).animates
+    assert not Screen(is_terminal=True, environment={"CI": "true"}).animates
+    assert not Screen(is_terminal=True, environment={"TERM": "dumb"}).animates
+    assert not Screen().animates
 
 
-def test_running_text_is_80_wide_when_piped_and_never_wider_than_100(screen) -> None:
-    assert screen(columns=200).wrap_width == 80
-    assert screen(is_terminal=True, columns=200).wrap_width == 100
-    assert screen(is_terminal=True, columns=60).wrap_width == 60
+def test_running_text_is_80_wide_when_piped_and_never_wider_than_100() -> None:
+    assert Screen(columns=200).wrap_width == 80
+    assert Screen(is_terminal=True, columns=200).wrap_width == 100
+    assert Screen(is_terminal=True, columns=60).wrap_width == 60

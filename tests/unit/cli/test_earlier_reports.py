@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_api import FakeApi
+from screens import CommandLine, MakeOutcome
 
 from reqflo_ray._internal.errors import (
     ClusterError,
@@ -54,7 +56,7 @@ def errors_in(path: Path) -> list[str]:
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
 def test_a_refused_run_leaves_no_report_of_an_earlier_one(
-    command_line, api, green: Path, name: str, problem: BaseException, code: int
+    command_line: CommandLine, api: FakeApi, green: Path, name: str, problem: BaseException, code: int
 ) -> None:
     api.answer = problem
     answer = command_line(name, "place-order", "--report", f"junit={green}", "--address", "http://127.0.0.1:1")
@@ -65,7 +67,7 @@ def test_a_refused_run_leaves_no_report_of_an_earlier_one(
     assert f"written: {green}, which says that there is no result" in answer.err
 
 
-def test_what_terminates_a_command_is_told_in_the_report(command_line, api, green: Path) -> None:
+def test_what_terminates_a_command_is_told_in_the_report(command_line: CommandLine, api: FakeApi, green: Path) -> None:
     api.answer = SystemExit(143)
     with pytest.raises(SystemExit):
         command_line("run", "place-order", "--report", f"junit={green}")
@@ -73,7 +75,9 @@ def test_what_terminates_a_command_is_told_in_the_report(command_line, api, gree
     assert '<property name="exit_code" value="143"/>' in green.read_text()
 
 
-def test_an_interruption_while_the_program_is_loaded_is_told_too(command_line, api, green: Path, monkeypatch) -> None:
+def test_an_interruption_while_the_program_is_loaded_is_told_too(
+    command_line: CommandLine, api: FakeApi, green: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from reqflo_ray._internal.reports import output_place
 
     looked, find_place = [], output_place.find_place
@@ -112,7 +116,7 @@ def test_an_interruption_while_the_program_is_loaded_is_told_too(command_line, a
 )
 @pytest.mark.parametrize("first", [True, False])
 def test_a_wrong_command_line_leaves_no_report_of_an_earlier_run(
-    command_line, api, green: Path, words: tuple[str, ...], first: bool
+    command_line: CommandLine, api: FakeApi, green: Path, words: tuple[str, ...], first: bool
 ) -> None:
     option = ("--report=junit=junit.xml",)
     command, *rest = words
@@ -122,12 +126,16 @@ def test_a_wrong_command_line_leaves_no_report_of_an_earlier_run(
     assert api.calls == []
 
 
-def test_an_option_without_its_value_leaves_no_report_of_an_earlier_run(command_line, api, green: Path) -> None:
+def test_an_option_without_its_value_leaves_no_report_of_an_earlier_run(
+    command_line: CommandLine, api: FakeApi, green: Path
+) -> None:
     assert command_line("run", "place-order", "--report", "junit=junit.xml", "--data").code == 2
     assert len(errors_in(green)) == 1
 
 
-def test_a_report_in_the_home_folder_is_found(command_line, api, outcome, green: Path, monkeypatch) -> None:
+def test_a_report_in_the_home_folder_is_found(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome, green: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(green.parent))
     api.answer = UsageError("refused", code="refused")
     assert command_line("run", "place-order", "--report", "junit=~/junit.xml").code == 2
@@ -139,7 +147,9 @@ def test_a_report_in_the_home_folder_is_found(command_line, api, outcome, green:
     assert errors_in(green) == ["results_differ"]
 
 
-def test_trouble_with_earlier_reports_hides_no_error(command_line, api, green: Path, monkeypatch) -> None:
+def test_trouble_with_earlier_reports_hides_no_error(
+    command_line: CommandLine, api: FakeApi, green: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from reqflo_ray._internal.runner.prepare import files_read
 
     def breaks(*_: Any) -> None:
@@ -153,7 +163,9 @@ def test_trouble_with_earlier_reports_hides_no_error(command_line, api, green: P
     assert green.read_text() == GREEN
 
 
-def test_every_format_is_told_in_its_own_way(command_line, api, green: Path, tmp_path: Path) -> None:
+def test_every_format_is_told_in_its_own_way(
+    command_line: CommandLine, api: FakeApi, green: Path, tmp_path: Path
+) -> None:
     names = {"html": "page.html", "markdown": "page.md", "json": "run.json", "ctrf": "ctrf.json"}
     for name in names.values():
         (tmp_path / name).write_text("earlier")
@@ -165,14 +177,18 @@ def test_every_format_is_told_in_its_own_way(command_line, api, green: Path, tmp
         assert "no result" in text and "earlier" not in text.replace("an earlier report", "")
 
 
-def test_the_file_of_output_is_a_report_too(command_line, api, green: Path, tmp_path: Path) -> None:
+def test_the_file_of_output_is_a_report_too(
+    command_line: CommandLine, api: FakeApi, green: Path, tmp_path: Path
+) -> None:
     (tmp_path / "r.json").write_text('{"verdict": {"status": "passed"}}')
     api.answer = NothingSelectedError("there is no row to run")
     assert command_line("run", "place-order", "--output", "r.json").code == 5
     assert '"status":"error","exit_code":5' in (tmp_path / "r.json").read_text()
 
 
-def test_where_there_was_no_report_there_is_none(command_line, api, green: Path, tmp_path: Path) -> None:
+def test_where_there_was_no_report_there_is_none(
+    command_line: CommandLine, api: FakeApi, green: Path, tmp_path: Path
+) -> None:
     before = sorted(tmp_path.iterdir())
     api.answer = NothingSelectedError("there is no row to run")
     for path in ("new.xml", "missing/new.xml"):
@@ -180,27 +196,31 @@ def test_where_there_was_no_report_there_is_none(command_line, api, green: Path,
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_fifo_of_a_refused_run_is_not_waited_for(command_line, api, green: Path, tmp_path: Path) -> None:
+def test_a_fifo_of_a_refused_run_is_not_waited_for(
+    command_line: CommandLine, api: FakeApi, green: Path, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "fifo")
     api.answer = NothingSelectedError("there is no row to run")
     assert command_line("run", "place-order", "--report", "junit=fifo").code == 5
 
 
-def test_a_report_that_could_not_have_been_written_stays(command_line, api, green: Path, tmp_path: Path) -> None:
+def test_a_report_that_could_not_have_been_written_stays(
+    command_line: CommandLine, api: FakeApi, green: Path, tmp_path: Path
+) -> None:
     answer = command_line("run", "place-order", "--report", "junit=junit.xml", "--report", "html=junit.xml/x")
     assert answer.code == 2
     assert errors_in(green) == ["output_not_writable"]
     assert green.is_file()
 
 
-def test_two_reports_in_one_file_leave_one_of_them(command_line, api, green: Path) -> None:
+def test_two_reports_in_one_file_leave_one_of_them(command_line: CommandLine, api: FakeApi, green: Path) -> None:
     answer = command_line("run", "place-order", "--report", "junit=junit.xml", "--report", "html=./junit.xml")
     assert answer.code == 2
     assert errors_in(green) == ["repeated_path"]
 
 
 def test_a_file_that_standard_output_goes_to_is_none_of_an_earlier_run(
-    command_line, api, green: Path, tmp_path: Path
+    command_line: CommandLine, api: FakeApi, green: Path, tmp_path: Path
 ) -> None:
     with (tmp_path / "log").open("w") as log:
         log.write("what else was printed\n")
@@ -212,7 +232,7 @@ def test_a_file_that_standard_output_goes_to_is_none_of_an_earlier_run(
 
 
 def test_the_summary_of_a_step_keeps_what_it_holds(
-    command_line, api, green: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command_line: CommandLine, api: FakeApi, green: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     summary = tmp_path / "summary.md"
     summary.write_text("## built 1.2.3\n")
@@ -240,7 +260,12 @@ def test_the_summary_of_a_step_keeps_what_it_holds(
 )
 @pytest.mark.parametrize("wrong", [(), ("--no-such-option",)])
 def test_what_a_refused_run_reads_is_not_taken_for_a_report(
-    command_line, api, green: Path, tmp_path: Path, make: Callable[[Path], Any], wrong: tuple[str, ...]
+    command_line: CommandLine,
+    api: FakeApi,
+    green: Path,
+    tmp_path: Path,
+    make: Callable[[Path], Any],
+    wrong: tuple[str, ...],
 ) -> None:
     settings = "workspace: {name: t, secrets: {source: file, folder: keys}}\n"
     files = {
@@ -266,7 +291,9 @@ def test_what_a_refused_run_reads_is_not_taken_for_a_report(
     assert len(errors_in(green)) == 1  # the other one, which nobody reads
 
 
-def test_a_report_that_has_been_written_stays(command_line, api, outcome, green: Path, tmp_path: Path) -> None:
+def test_a_report_that_has_been_written_stays(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome, green: Path, tmp_path: Path
+) -> None:
     (tmp_path / "page.html").write_text("earlier")
     api.answer = outcome(rows=1, passed=1)
 
@@ -283,21 +310,27 @@ def test_a_report_that_has_been_written_stays(command_line, api, outcome, green:
     assert errors_in(green) == ["interrupted"]
 
 
-def test_results_that_refuse_a_report_are_told_in_its_place(command_line, api, outcome, green: Path) -> None:
+def test_results_that_refuse_a_report_are_told_in_its_place(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome, green: Path
+) -> None:
     api.answer = outcome(rows=1, passed=1)
     api.unwritten = IntegrityError("the results are not those that were counted", code="results_differ")
     assert command_line("run", "place-order", "--report", f"junit={green}").code == 3
     assert errors_in(green) == ["results_differ"]
 
 
-def test_a_report_for_which_there_was_no_room_keeps_what_it_holds(command_line, api, outcome, green: Path) -> None:
+def test_a_report_for_which_there_was_no_room_keeps_what_it_holds(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome, green: Path
+) -> None:
     api.answer = outcome(rows=1, passed=1)
     api.unwritten = ReqfloError("no room", code="output_not_written")
     assert command_line("run", "place-order", "--report", f"junit={green}").code == 3
     assert green.read_text() == GREEN
 
 
-def test_help_and_completion_touch_nothing(command_line, api, green: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_completion_touch_nothing(
+    command_line: CommandLine, api: FakeApi, green: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command_line("run", "--report", "junit=junit.xml", "--help").code == 0
     facts = {
         "_REQFLO_RAY_COMPLETE": "complete_bash",
@@ -307,7 +340,9 @@ def test_help_and_completion_touch_nothing(command_line, api, green: Path, capsy
     assert green.read_text() == GREEN
 
 
-def test_report_and_sql_leave_what_is_there_when_they_are_refused(command_line, api, green: Path) -> None:
+def test_report_and_sql_leave_what_is_there_when_they_are_refused(
+    command_line: CommandLine, api: FakeApi, green: Path
+) -> None:
     api.unwritten = UsageError("there is no run `x`")
     assert command_line("report", "x", "junit=junit.xml").code == 2
     assert green.read_text() == GREEN

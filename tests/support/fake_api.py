@@ -1,0 +1,90 @@
+"""An API that records what the command line asks of it, and answers what a test put in: nothing is sent or stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reqflo_ray._internal.errors import ReqfloError
+from reqflo_ray._internal.model.results import Verdict
+
+
+@dataclass
+class FakeStore:
+    """Answers from what a test put in; records what was asked."""
+
+    summaries: list[Any] = field(default_factory=list)
+    answers: list[tuple[str, Any]] = field(default_factory=list)
+    rows: dict[str, Any] = field(default_factory=dict)
+    report: Any = None
+    deleted: Any = None
+    asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+
+    def runs(self) -> list[Any]:
+        return self.summaries
+
+    def find(self, run: str) -> Any:
+        self.asked.append(("find", (run,), {}))
+        return next(summary for summary in self.summaries if summary.run_id.startswith(run))
+
+    def query(self, sql: str, runs: Sequence[str] = (), *, damaged: str = "refuse") -> Any:
+        self.asked.append(("query", (sql, tuple(runs)), {} if damaged == "refuse" else {"damaged": damaged}))
+        return next(answer for words, answer in self.answers if words in sql)
+
+    def row(self, run: str, row: str, step: str | None = None, *, damaged: str = "refuse") -> Any:
+        self.asked.append(("row", (run, row), {"step": step} | ({} if damaged == "refuse" else {"damaged": damaged})))
+        return self.rows[row]
+
+    def verify(self, run: str) -> Any:
+        return self.report
+
+    def prune(self, **limits: Any) -> Any:
+        self.asked.append(("prune", (), limits))
+        return self.deleted
+
+
+@dataclass
+class FakeApi:
+    """What the commands asked of the API, and what it answers."""
+
+    store: FakeStore
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+    answer: Any = None
+    during_run: Callable[[Any], None] = lambda listener: None
+    reports: list[tuple[str, list[tuple[str, Path]], str | None]] = field(default_factory=list)
+    unwritten: ReqfloError | None = None
+    skipped_damaged: bool = False
+
+    def request(self) -> Any:
+        """The one run request."""
+        [(_, (request, *_), _)] = self.calls
+        return request
+
+    def write_reports(
+        self,
+        run: str,
+        reports: Iterable[tuple[str, Path]],
+        *,
+        store: str | None = None,
+        verdict: Verdict | None = None,
+        damaged: str = "refuse",
+    ) -> None:
+        self.reports.append((run, list(reports), store))
+        self.skipped_damaged = damaged == "skip"
+        if self.unwritten is not None:
+            raise self.unwritten
+
+    def called(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **facts: Any) -> Any:
+            self.calls.append((name, arguments, facts))
+            if isinstance(self.answer, BaseException):
+                raise self.answer
+            listener = facts.get("listener")
+            if listener is not None:
+                self.during_run(listener)
+                listener.finished(self.answer)
+            return self.answer
+
+        return call
