@@ -40,10 +40,12 @@ def _noted(terminalreporter: pytest.TerminalReporter, what: str) -> list[Any]:
 
 def _ends_of_damage(noted: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
     """A line for each kind of file of each run: how often commands ended how."""
-    counts = Counter(tuple(each) for each in noted)
+    counts = Counter(noted)
     kinds = dict.fromkeys((run, kind) for run, kind, _ in noted)
     ends = [*ENDS, *({end for *_, end in noted} - set(ENDS))]
-    lines = [{"run": run, "file": kind, **{end: counts[run, kind, end] for end in ends}} for run, kind in kinds]
+    lines: list[dict[str, Any]] = [
+        {"run": run, "file": kind, **{end: counts[run, kind, end] for end in ends}} for run, kind in kinds
+    ]
     if lines:
         lines.append({"run": "", "file": "all", **{end: sum(line[end] for line in lines) for end in ends}})
     return lines

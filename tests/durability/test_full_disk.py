@@ -22,7 +22,6 @@ from reqflo_ray._internal.demo.server import ServerOptions
 from reqflo_ray._internal.errors import Problem
 from reqflo_ray._internal.model.results import ShardOutcome
 from reqflo_ray._internal.runner.progress.listener import SilentListener
-from reqflo_ray._internal.storage import local as local_storage
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -100,7 +99,7 @@ def test_a_run_that_cannot_write_its_stop_marker_drains_all_the_same_and_says_so
     with DemoServer(ServerOptions(port=0, latency_ms=300)) as slow:
         run.use(slow)
         with monkeypatch.context() as full:
-            full.setattr(local_storage.os, "link", no_room_for_a_stop)
+            full.setattr("os.link", no_room_for_a_stop)
             threading.Thread(target=strike, daemon=True).start()
             request = api.RunRequest(
                 journey="place-order",

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from random import Random
 
 import pytest
 from protocol_faults import change_sealed_values, lose_sealing_key
 from protocol_lines import Model, Rules
 from protocol_oracle import SEALING_KEY, ModelStep, Oracle
-from simulated_world import ProtocolBroken, World
+from simulated_world import Process, ProtocolBroken, World
 
 from reqflo_ray._internal.model.artifact import OnInterrupt
 
@@ -50,7 +51,7 @@ def play(seed: int, rules: Rules = PROTOCOL) -> Oracle:
             driver = model.driver(f"calm{number}")
             for process in world.processes:
                 process.frozen = process.frozen and random.random() < 0.7
-            _run_while(world, lambda driver=driver: not driver.ended)
+            _run_while(world, partial(_is_alive, driver))
             if "manifest" in world.disk.files:
                 break
         assert "manifest" in world.disk.files, "the run was never completed"
@@ -97,6 +98,10 @@ def _turmoil(model: Model) -> None:
         elif drivers < 4:
             model.driver(f"driver{drivers}")
             drivers += 1
+
+
+def _is_alive(process: Process) -> bool:
+    return not process.ended
 
 
 def _run_while(world: World, condition: Callable[[], bool]) -> None:

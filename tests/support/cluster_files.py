@@ -35,10 +35,10 @@ def manifest(file: str, kind: str, changes: Mapping[str, Any] | None = None) -> 
             list appends.
     """
     [found] = [document for document in documents(KUBERAY / file) if document["kind"] == kind]
-    changed = _own_copy(found)
+    changed: Json = _own_copy(found)
     for path, value in (changes or {}).items():
         *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
-        place = changed
+        place: Any = changed
         for parent in parents:
             place = place.setdefault(parent, {}) if isinstance(place, dict) else place[parent]
         if value is REMOVED:

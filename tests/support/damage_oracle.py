@@ -80,10 +80,11 @@ class Command:
 
 def command_line(*arguments: str) -> Answer:
     """What a command line of this very process answers."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    terminal = Terminal(out=out, err=err, environment={"NO_COLOR": "1"}, columns=200)
+    out, err = io.BytesIO(), io.BytesIO()
+    streams = [io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in (out, err)]
+    terminal = Terminal(out=streams[0], err=streams[1], environment={"NO_COLOR": "1"}, columns=200)
     code = run_command_line(arguments, terminal)
-    shown = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    shown = [stream.getvalue().decode() for stream in (out, err)]
     return Answer(code, shown[0], "\n".join(reversed(shown)))
 
 

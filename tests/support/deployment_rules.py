@@ -168,7 +168,9 @@ def _of_job(job: Json) -> Iterator[str]:
 
 def _of_command(command: list[str], container: Json) -> Iterator[str]:
     options = dict(zip(command, [*command[1:], ""], strict=True))
-    options.update(word.split("=", 1) for word in command if word.startswith("--") and "=" in word)
+    for word in command:
+        if word.startswith("--") and "=" in word:
+            name, _, options[name] = word.partition("=")
     if command[0] != "reqflo-ray" or command[1] not in ("run", "submit"):
         yield "it does not run reqflo-ray"
     if not options.get("--store", "").startswith("/shared/"):

@@ -135,8 +135,8 @@ class LedgerOracle:
                 cut_off |= begun
         plan = {entry.shard: entry for entry in read_plan(self.folder.storage, self.run_id) or ()}
         for shard in self.folder.committed():
-            rows = range(plan[shard].first_row, plan[shard].first_row + plan[shard].rows)
-            finished |= {(row, step) for row in rows for step in STEPS}
+            staged = range(plan[shard].first_row, plan[shard].first_row + plan[shard].rows)
+            finished |= {(row, step) for row in staged for step in STEPS}
         # Counted last: whatever is acknowledged has arrived before.
         rows = frozenset(row for row, _ in cut_off - finished)
         moment = Moment(frozenset(finished), frozenset(in_flight - finished), rows, self.arrived(), at_us)

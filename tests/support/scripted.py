@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,11 +178,5 @@ def without_captures(history: RowHistory, step: str) -> RowHistory:
     assert final is not None
     withheld = tuple(f"steps.{step}.{key}" for key in final.captures)
     changed = msgspec.structs.replace(final, captures={}, withheld=withheld)
-    steps = {**history.steps, step: _replace(past, completions=(*past.completions[:-1], changed))}
-    return _replace(history, steps=steps)
-
-
-def _replace(value: Any, **changes: Any) -> Any:
-    import dataclasses
-
-    return dataclasses.replace(value, **changes)
+    steps = {**history.steps, step: replace(past, completions=(*past.completions[:-1], changed))}
+    return replace(history, steps=steps)

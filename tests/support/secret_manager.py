@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import grpc
 from google.cloud import secretmanager_v1 as sm
@@ -14,10 +14,10 @@ from reqflo_ray._internal.secrets.gcp import crc32c
 
 CANARY: Final = "canary-0c9e-4f1b"
 KEY: Final = "projects/p1/secrets/token"
-_SERVICE: Final = "/google.cloud.secretmanager.v1.SecretManagerService/"
+_SERVICE: Final = "google.cloud.secretmanager.v1.SecretManagerService"
 
 
-class Manager(grpc.GenericRpcHandler):
+class Manager:
     """A Secret Manager with numbered versions in memory, which can be told to fail."""
 
     def __init__(self) -> None:
@@ -28,17 +28,9 @@ class Manager(grpc.GenericRpcHandler):
         self.wrong_checksum = False
         self.calls: list[tuple[str, str]] = []
 
-    def service(self, details: Any) -> Any:
-        kinds = {
-            "AccessSecretVersion": (self.access, sm.AccessSecretVersionRequest, sm.AccessSecretVersionResponse),
-            "GetSecretVersion": (self.get, sm.GetSecretVersionRequest, sm.SecretVersion),
-        }
-        answer, request, response = kinds[details.method.removeprefix(_SERVICE)]
-        return grpc.unary_unary_rpc_method_handler(
-            answer, request_deserializer=request.deserialize, response_serializer=response.serialize
-        )
-
-    def access(self, request: Any, context: Any) -> Any:
+    def access(
+        self, request: sm.AccessSecretVersionRequest, context: grpc.ServicerContext
+    ) -> sm.AccessSecretVersionResponse:
         self.calls.append(("access", request.name))
         key, number = self._find(request.name, context)
         data = self.versions[key][number]
@@ -50,7 +42,7 @@ class Manager(grpc.GenericRpcHandler):
             payload=sm.SecretPayload(data=data, data_crc32c=checksum),
         )
 
-    def get(self, request: Any, context: Any) -> Any:
+    def get(self, request: sm.GetSecretVersionRequest, context: grpc.ServicerContext) -> sm.SecretVersion:
         self.calls.append(("get", request.name))
         if self.refuse_get:
             context.abort(grpc.StatusCode.PERMISSION_DENIED, "no versions.get")
@@ -58,7 +50,7 @@ class Manager(grpc.GenericRpcHandler):
         state = sm.SecretVersion.State.DISABLED if number in self.disabled else sm.SecretVersion.State.ENABLED
         return sm.SecretVersion(name=f"projects/123/secrets/token/versions/{number}", state=state)
 
-    def _find(self, name: str, context: Any) -> tuple[str, int]:
+    def _find(self, name: str, context: grpc.ServicerContext) -> tuple[str, int]:
         if self.faults:
             context.abort(self.faults.pop(0), CANARY)
         key, _, version = name.partition("/versions/")
@@ -72,8 +64,16 @@ class Manager(grpc.GenericRpcHandler):
 @contextmanager
 def serving(manager: Manager) -> Iterator[str]:
     """Serve `manager` until the block ends; the address is what `REQFLO_SECRET_MANAGER_EMULATOR` takes."""
+    methods = {
+        "AccessSecretVersion": grpc.unary_unary_rpc_method_handler(
+            manager.access, sm.AccessSecretVersionRequest.deserialize, sm.AccessSecretVersionResponse.serialize
+        ),
+        "GetSecretVersion": grpc.unary_unary_rpc_method_handler(
+            manager.get, sm.GetSecretVersionRequest.deserialize, sm.SecretVersion.serialize
+        ),
+    }
     server = grpc.server(futures.ThreadPoolExecutor(4))
-    server.add_generic_rpc_handlers((manager,))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, methods),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

@@ -12,7 +12,6 @@ import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 from simulation import (
-    Answering,
     Bomb,
     Crash,
     Disk,
@@ -44,7 +43,7 @@ from reqflo_ray._internal.model.plan import (
     Service,
     ShardPlan,
 )
-from reqflo_ray._internal.model.results import ShardReport
+from reqflo_ray._internal.model.results import Commit, ShardReport
 from reqflo_ray._internal.model.values import Literal
 from reqflo_ray._internal.runner.execute.response.evidence import EvidenceBuilder
 from reqflo_ray._internal.runner.execute.shard import run_shard
@@ -87,7 +86,7 @@ def artifact_that_must_not_repeat(*ids: str) -> Artifact:
 class FolderOfTheDead(RunFolder):
     """The run as a process sees it that nobody will find alive later: the next attempt knows that it died."""
 
-    def claim_attempt(self, shard: int, epoch: int, owner: Owner | None = None) -> int:
+    def claim_attempt(self, shard: int, epoch: int, owner: Owner | None = None) -> int | Commit:
         nobody = msgspec.structs.replace(this_process(), pid=_NO_PROCESS)
         return super().claim_attempt(shard, epoch, nobody)
 
@@ -104,7 +103,7 @@ class SimulatedRun:
     concurrency: int = 2
     durability: Durability = Durability.HOST
     disk: Disk = field(default_factory=Disk)
-    shop: Answering = field(default_factory=SimulatedShop)
+    shop: SimulatedShop = field(default_factory=SimulatedShop)
     deaths_known: bool = False
     seals: bool = True
 

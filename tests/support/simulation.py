@@ -8,16 +8,17 @@ that process does anything any more; what a later process finds depends on the k
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from reqflo_ray._internal.demo.api import DemoApi
 from reqflo_ray._internal.demo.ledger import Ledger
-from reqflo_ray._internal.demo.messages import Request
+from reqflo_ray._internal.demo.messages import Answer, Request
 from reqflo_ray._internal.demo.shop import Shop
 from reqflo_ray._internal.engine.judge import Judgement, judge
 from reqflo_ray._internal.engine.program import PreparedStep
@@ -27,6 +28,10 @@ from reqflo_ray._internal.errors import StoreError
 from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray._internal.runner.execute.response.evidence import MaskedAside, keep_heavy
 from reqflo_ray._internal.secrets.redactor import Redactor
+from reqflo_ray._internal.storage.file_stat import FileStat
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class Crash(BaseException):
@@ -155,7 +160,7 @@ class SimulatedStorage:
         self._bomb = bomb
         self.is_near = not disk.is_far
 
-    def each(self, action: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    def each(self, action: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         return map(action, items)
 
     def create(self, path: str, data: bytes) -> bool:
@@ -179,6 +184,13 @@ class SimulatedStorage:
         if path in self._disk.logs:
             return bytes(self._disk.logs[path])
         raise FileNotFoundError(path)
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        return iter([self.read(path)])
+
+    def stat(self, path: str) -> FileStat:
+        data = self.read(path)
+        return FileStat(size=len(data), identity=hashlib.sha256(data).hexdigest(), changed_at=0.0)
 
     def exists(self, path: str) -> bool:
         return path in self._disk.files or path in self._visible_logs()
@@ -269,38 +281,38 @@ class SimulatedShop:
     def answer(self, request: TransportRequest) -> TransportResponse:
         headers = {name.lower(): value for name, value in request.headers}
         path = "/" + request.url.split("/", 3)[3]
-        key = headers.get("idempotency-key", "")
-        self.ledger.append(Arrival(request.method, path, key, request.body or b""))
-        if path == "/auth/token":
+        arrival = Arrival(request.method, path, headers.get("idempotency-key", ""), request.body or b"")
+        self.ledger.append(arrival)
+        return self._respond(request, arrival)
+
+    def _respond(self, request: TransportRequest, arrival: Arrival) -> TransportResponse:
+        if arrival.path == "/auth/token":
             return _json(200, {"access_token": f"tok_{len(self.ledger):08d}", "token_type": "Bearer"})
-        if request.method == "POST":
-            sent = json.loads(request.body or b"{}")
+        if arrival.method == "POST":
+            sent = json.loads(arrival.body or b"{}")
             order = self.orders.setdefault(
-                key or str(len(self.ledger)),
+                arrival.key or str(len(self.ledger)),
                 {"id": f"ord-{sent['customer_id']}", "status": "created", **sent},
             )
             return _json(201, {"order": order})
-        wanted = path.rsplit("/", 1)[1]
+        wanted = arrival.path.rsplit("/", 1)[1]
         found = [order for order in self.orders.values() if order["id"] == wanted]
         return _json(200, {"order": found[0]}) if found else _json(404, {})
 
 
-class SimulatedDemo:
-    """The product's own demo API in memory, for journeys that use more of it than the simulated shop plays."""
+class SimulatedDemo(SimulatedShop):
+    """Answers as the product's own demo API, for journeys that use more of it than the simulated shop plays."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger(100_000)
-        self._api = DemoApi(Shop(), self.ledger)
+        super().__init__()
+        self._api = DemoApi(Shop(), Ledger(100_000))
 
-    def connect(self, bomb: Bomb) -> SimulatedTransport:
-        """The API as one process reaches it."""
-        return SimulatedTransport(self, bomb)
-
-    def answer(self, request: TransportRequest) -> TransportResponse:
+    def _respond(self, request: TransportRequest, arrival: Arrival) -> TransportResponse:
         target = urlsplit(request.url)
         headers = {name.lower(): value for name, value in request.headers}
-        answer = self._api(Request(request.method, target.path, target.query, headers, request.body or b""))
-        fields = tuple(line.split(": ", 1) for line in answer.headers.decode().split("\r\n") if line)
+        answer = self._api(Request(request.method, target.path, target.query, headers, arrival.body))
+        assert isinstance(answer, Answer), "no journey of the examples asks for an answer in pieces"
+        fields = (line.split(": ", 1) for line in answer.headers.decode().split("\r\n") if line)
         return TransportResponse(
             status=answer.status,
             reason="",
@@ -310,18 +322,10 @@ class SimulatedDemo:
         )
 
 
-class Answering(Protocol):
-    """An API that outlives the processes that call it."""
-
-    def connect(self, bomb: Bomb) -> SimulatedTransport: ...
-
-    def answer(self, request: TransportRequest) -> TransportResponse: ...
-
-
 class SimulatedTransport:
     """One process's connection to the shop."""
 
-    def __init__(self, shop: Answering, bomb: Bomb) -> None:
+    def __init__(self, shop: SimulatedShop, bomb: Bomb) -> None:
         self._shop = shop
         self._bomb = bomb
 
