@@ -75,7 +75,7 @@ class GcsServer(ThreadedApi):
                 return _error(404, "NoSuchBucket")
             if not key:
                 return self._list({name: values[0] for name, values in parse_qs(parts.query).items()})
-            done = getattr(self, f"_{method.lower()}")(key, headers, body)
+            done: Answer = getattr(self, f"_{method.lower()}")(key, headers, body)
             if method == "PUT" and self.lose_answers and self.losing in key:
                 self.lose_answers -= 1
                 return None

@@ -8,7 +8,7 @@ import sys
 import threading
 
 import httpbin
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler, make_server
 
 
 class Handler(WSGIRequestHandler):
@@ -18,6 +18,7 @@ class Handler(WSGIRequestHandler):
 def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, httpbin.app, threaded=True, request_handler=Handler)
+    assert isinstance(server, ThreadedWSGIServer)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_port}", flush=True)

@@ -17,14 +17,14 @@ from ray.autoscaler.tags import (
 )
 
 
-class MemoryNodes(FakeMultiNodeProvider):  # type: ignore[misc]
+class MemoryNodes(FakeMultiNodeProvider):
     """Nodes are raylets of this machine, children of the autoscaler's process."""
 
     def _create_node_with_resources_and_labels(
         self, node_config: Any, tags: dict[str, str], count: int, resources: dict[str, Any], labels: Any
     ) -> None:
         with self.lock:
-            name = self._next_hex_node_id()
+            name = FakeMultiNodeProvider._next_hex_node_id(self)
             parameters = RayParams(
                 min_worker_port=0,
                 max_worker_port=0,
@@ -47,4 +47,5 @@ class MemoryNodes(FakeMultiNodeProvider):  # type: ignore[misc]
                 TAG_RAY_NODE_NAME: name,
                 TAG_RAY_NODE_STATUS: STATUS_UP_TO_DATE,
             }
-            self._nodes[name] = {"tags": {**own, **tags}, "node": node}
+            known: dict[str, Any] = {"tags": {**own, **tags}, "node": node}
+            self._nodes[name] = known

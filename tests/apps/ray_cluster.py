@@ -12,7 +12,7 @@ import ray
 
 
 def main() -> None:
-    context = ray.init(
+    ray.init(
         address="local",
         num_cpus=int(sys.argv[1]),
         include_dashboard="dashboard" in sys.argv,
@@ -20,7 +20,7 @@ def main() -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
-    print(context.address_info["gcs_address"], flush=True)
+    print(ray.get_runtime_context().gcs_address, flush=True)
     sys.stdin.read()
     ray.shutdown()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import ray
@@ -24,15 +25,8 @@ def main() -> None:
         lambda: ray.timeline(),
     ]
     if context.dashboard_url:
-        options = {"address": sys.argv[1], "detail": True, "limit": 10_000}
-        for list_table in (
-            state.list_jobs,
-            state.list_actors,
-            state.list_tasks,
-            state.list_objects,
-            state.list_workers,
-        ):
-            tables.append(lambda list_table=list_table: list_table(**options))
+        listings = (state.list_jobs, state.list_actors, state.list_tasks, state.list_objects, state.list_workers)
+        tables += [partial(listing, address=sys.argv[1], detail=True, limit=10_000) for listing in listings]
     for table in tables:
         try:
             print(table())

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 BUCKET = "bucket"
@@ -34,7 +34,7 @@ class OneAtATime:
 def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     application = OneAtATime(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, application, threaded=True)  # type: ignore[arg-type]
+    server = make_server("127.0.0.1", 0, application, threaded=True)
     url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

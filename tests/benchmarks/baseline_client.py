@@ -34,7 +34,7 @@ FIRST_DELAY = 0.2  # seconds, doubled for the second retry
 _decode: Callable[[bytes], Any] = json.loads
 
 
-def _encode(value: Any) -> bytes:
+def _encode(value: Any, /) -> bytes:
     return json.dumps(value).encode()
 
 

@@ -96,7 +96,9 @@ def _run(bench: Workbench, workspace: Path, heavy: str, rows: int, turn: int) ->
     )
     rows_of_run = _table(bench, run_id, "results")
     times, ends, beside = _times(rows_of_run)
-    assert pc.all(pc.equal(rows_of_run.filter(beside)["status"], "passed")).as_py(), "a row beside did not pass"
+    assert pc.all(pc.equal(rows_of_run.filter(beside)["status"], pa.scalar("passed"))).as_py(), (
+        "a row beside did not pass"
+    )
     middle = (times + ends) / 2
     during = np.zeros(len(middle), dtype=bool)
     for at in (~beside).nonzero()[0]:

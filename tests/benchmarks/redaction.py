@@ -110,7 +110,7 @@ def _attempt(chance: random.Random, secret: str) -> Attempt:
 
 
 def _document(chance: random.Random, size: int) -> bytes:
-    items = []
+    items: list[dict[str, str | float]] = []
     while len(json.dumps(items)) < size:
         items.append({"id": chance.randbytes(8).hex(), "sku": f"SKU-{chance.randrange(999)}", "qty": chance.random()})
     return json.dumps(items).encode()
