@@ -206,6 +206,7 @@ class RunMaker:
         from reqflo_ray._internal.runs.results.writer import results_file, steps_file
 
         attempt = folder.claim_attempt(shard, 1)
+        assert not isinstance(attempt, Commit), "the shard is committed"
         folder.open_journal(shard, attempt).close()
         files = []
         for name, data, count in (

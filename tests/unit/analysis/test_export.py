@@ -184,13 +184,13 @@ def test_every_format_says_in_itself_what_an_answer_leaves_out(session: Session,
     shown = max(lines, 1)  # who counts lines must not take none for good news
     found = json.loads(export(result, Format.JSON))
     assert [line[LEFT_OUT] for line in found] == [NOTE] * shown and [*found[0]] == [*"abcdefgh", LEFT_OUT]
-    assert [line["a"] for line in found] == ([1] * lines or [None])
+    assert [line["a"] for line in found] == ([1] * lines if lines else [None])
     header, *cells = csv.reader(io.StringIO(export(result, Format.CSV).decode()))
     assert header[-1] == LEFT_OUT and [row[-1] for row in cells] == [NOTE] * shown
     assert [row[0] for row in cells] == (["1"] * lines or [""])
     table = pq.read_table(io.BytesIO(export(result, Format.PARQUET)))
     assert table[LEFT_OUT].to_pylist() == [NOTE] * shown and table.schema.names[:-1] == [*"abcdefgh"]
-    assert table["a"].to_pylist() == ([1] * lines or [None])
+    assert table["a"].to_pylist() == ([1] * lines if lines else [None])
     assert export(result, Format.TABLE).decode().splitlines()[-2:] == [
         f"({lines} row{'' if lines == 1 else 's'})",
         f"{LEFT_OUT}: {NOTE}",

@@ -17,7 +17,7 @@ from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
 FILE = DataFile(0, "data.parquet")
 
 
-def parquet_bytes(columns: dict[str, pa.Array]) -> bytes:
+def parquet_bytes(columns: dict[str, pa.Array[Any]]) -> bytes:
     output = io.BytesIO()
     pq.write_table(pa.table(columns), output)
     return output.getvalue()
@@ -32,14 +32,14 @@ def read(data: bytes) -> tuple[tuple[str, ...], list[Any], list[str]]:
     return columns, rows, [problem.code for problem in faults.problems()]
 
 
-def value(array: pa.Array) -> Any:
+def value(array: pa.Array[Any]) -> Any:
     """What the first value of a column becomes."""
     _, rows, codes = read(parquet_bytes({"x": array}))
     assert codes == []
     return rows[0][1]["x"]
 
 
-def raw(kind: pa.DataType, *numbers: int) -> pa.Array:
+def raw(kind: pa.DataType, *numbers: int | None) -> pa.Array[Any]:
     return pa.array(numbers, pa.int32() if kind.bit_width == 32 else pa.int64()).view(kind)
 
 
@@ -68,7 +68,7 @@ def test_rows_are_numbered_from_one_and_a_null_is_not_supplied() -> None:
         (raw(pa.time32("s"), 3_600), "01:00:00"),
         (raw(pa.time64("ns"), 1).dictionary_encode(), "00:00:00.000000001"),
         (
-            pa.array([[{"at": 1}, None]], pa.list_(pa.struct({"at": pa.time64("ns")}))),
+            pa.array([[{"at": 1}, None]], pa.list_(pa.struct([("at", pa.time64("ns"))]))),
             [{"at": "00:00:00.000000001"}, None],
         ),
         (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.time64("ns"))), {"k": "00:00:00.000000001"}),
@@ -87,7 +87,7 @@ def test_rows_are_numbered_from_one_and_a_null_is_not_supplied() -> None:
         (pa.array([[("k", 1.5)]], pa.map_(pa.string(), pa.float64())), {"k": 1.5}),
     ],
 )
-def test_a_value_becomes_json_without_loss(array: pa.Array, expected: Any) -> None:
+def test_a_value_becomes_json_without_loss(array: pa.Array[Any], expected: Any) -> None:
     found = value(array)
     assert found == expected
     assert type(found) is type(expected)
@@ -108,7 +108,7 @@ def test_decimals_keep_their_digits() -> None:
         (pa.array([[(1, 2)]], pa.map_(pa.int64(), pa.int64())), "maps"),
     ],
 )
-def test_a_column_without_a_json_form_is_refused_by_name(array: pa.Array, kind: str) -> None:
+def test_a_column_without_a_json_form_is_refused_by_name(array: pa.Array[Any], kind: str) -> None:
     faults = Faults(show_text=True)
     reader = ParquetReader(FILE, io.BytesIO(parquet_bytes({"id": pa.array([1]), "odd": array})), faults)
     assert reader.header() == ()
@@ -120,7 +120,7 @@ def test_a_column_without_a_json_form_is_refused_by_name(array: pa.Array, kind: 
 
 
 @pytest.mark.parametrize("odd", [pa.array([1.0, float("nan")]), pa.array([[1.0], [float("inf")]])])
-def test_a_number_that_json_does_not_have_is_a_fault_of_its_row(odd: pa.Array) -> None:
+def test_a_number_that_json_does_not_have_is_a_fault_of_its_row(odd: pa.Array[Any]) -> None:
     faults = Faults(show_text=True)
     reader = ParquetReader(FILE, io.BytesIO(parquet_bytes({"x": odd})), faults)
     reader.header()
@@ -161,7 +161,7 @@ def test_a_number_that_json_does_not_have_is_a_fault_of_its_row(odd: pa.Array) -
         "no utf-8",
     ],
 )
-def test_a_cell_that_python_cannot_hold_is_a_fault_of_its_row_and_costs_no_other(odd: pa.Array) -> None:
+def test_a_cell_that_python_cannot_hold_is_a_fault_of_its_row_and_costs_no_other(odd: pa.Array[Any]) -> None:
     faults = Faults(show_text=True)
     column = pa.concat_arrays([odd, odd[:1]])
     reader = ParquetReader(FILE, io.BytesIO(parquet_bytes({"id": pa.array([1, 2, 3]), "x": column})), faults)

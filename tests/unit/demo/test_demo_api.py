@@ -31,7 +31,9 @@ class Client:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token and "authorization" not in sent:
             sent["authorization"] = f"Bearer {self.token}"
-        return self.api(Request(method, path, query, sent, data))
+        answer = self.api(Request(method, path, query, sent, data))
+        assert isinstance(answer, Answer)
+        return answer
 
     def log_in(self) -> Client:
         answer = self.send("POST", "/auth/token", {"client_id": "reqflo", "client_secret": "any"})

@@ -238,7 +238,7 @@ def make_step() -> Callable[..., HttpStep]:
     """A step that sends a request; what is given of the request's fields goes into its template."""
 
     def make(**fields: Any) -> HttpStep:
-        request = {"method": "GET", "service": "shop-api", "path": ("/x",)}
+        request: dict[str, Any] = {"method": "GET", "service": "shop-api", "path": ("/x",)}
         for name in ("method", "service", "path", "url", "headers", "query", "body"):
             if name in fields:
                 request[name] = fields.pop(name)

@@ -8,7 +8,7 @@ import pytest
 from reqflo_ray._internal.engine.program import prepare
 from reqflo_ray._internal.engine.render import render_request
 from reqflo_ray._internal.engine.scope import Scope
-from reqflo_ray._internal.model.artifact import Artifact, SetVariableStep, Variable, canonical_bytes, decode
+from reqflo_ray._internal.model.artifact import Artifact, HttpStep, SetVariableStep, Variable, canonical_bytes, decode
 from reqflo_ray._internal.model.plan import Environment, Row, RunRecord
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, StepReference, Text
@@ -34,10 +34,12 @@ def test_secrets_are_found_through_variables_environment_and_assignments(
     reference_artifact: Artifact, run_record: Callable[..., RunRecord], ref: Ref, node_of: NodeOf
 ) -> None:
     assign = SetVariableStep(id="set", values=(("assigned", node_of("{{ secrets.C }}")),))
+    reference = reference_artifact.steps[1]
+    assert isinstance(reference, HttpStep)
     create = msgspec.structs.replace(
-        reference_artifact.steps[1],
+        reference,
         request=msgspec.structs.replace(
-            reference_artifact.steps[1].request,
+            reference.request,
             headers=(("A", ref("variables.declared")), ("B", ref("variables.assigned")), ("C", ref("env.key"))),
         ),
     )

@@ -52,7 +52,7 @@ def render(make_scope: MakeScope, make_step: MakeStep) -> Callable[..., Rendered
     """Render a request with the given fields; `row` values are declared as inputs."""
 
     def make(row: dict[str, Any] | None = None, key: str = "", **fields: Any) -> RenderedRequest:
-        scope_fields = {
+        scope_fields: dict[str, Any] = {
             name: fields.pop(name)
             for name in ("environment", "secrets", "files", "variables", "http", "inputs")
             if name in fields
@@ -164,7 +164,7 @@ def test_a_path_parameter_must_have_a_value_that_can_be_sent(
         assert "inputs.a" in fault.message
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1))
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_comes_back_out_of_path_and_query(render: Render, ref: Ref, text: str) -> None:
     url = render({"a": text}, path=("/o/", ref("inputs.a")), query=(("q", ref("inputs.a")),)).request.url
@@ -416,7 +416,7 @@ def test_a_request_tells_which_parts_of_it_are_private(
 ) -> None:
     headers = (("X-Shop-Key", node_of("{{ secrets.A }}")), ("X-Trace", node_of("{{ inputs.a }}")))
     one = render(row={"a": "1"}, headers=headers, secrets={"A": "aaaa"}).request
-    assert (one.private_headers, one.private_body) == ({"x-shop-key"}, False)
+    assert (one.private_headers, one.private_body) == (frozenset({"x-shop-key"}), False)
     body = Body(kind=BodyKind.JSON, value=ObjectNode((("p", ref("inputs.pin")),)))
     scope = make_scope(
         make_step(method="POST", body=body, headers=(("X-Pin", node_of("<{{ inputs.pin }}>")), ("X", node_of("1")))),
@@ -424,7 +424,7 @@ def test_a_request_tells_which_parts_of_it_are_private(
         row={"pin": "90210"},
     )
     two = render_request(scope.program.steps[0], scope, {}).request
-    assert (two.private_headers, two.private_body) == ({"x-pin"}, True)
+    assert (two.private_headers, two.private_body) == (frozenset({"x-pin"}), True)
     three = render(row={"a": "1"}, headers=headers[1:], body=Body(kind=BodyKind.TEXT, value=node_of("x"))).request
     assert (three.private_headers, three.private_body) == (frozenset(), False)
 

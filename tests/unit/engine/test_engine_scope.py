@@ -39,7 +39,7 @@ SOURCES = ("row", "given", "own", "default", "environment")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_highest_source_that_is_there_always_wins(make_scope: MakeScope, present: set[str], kind: str) -> None:
     default = Literal("default") if "default" in present else None
-    values = {}
+    values: dict[str, Node] = {}
     if "environment" in present:
         values["x"] = Literal("environment")
     if "own" in present:

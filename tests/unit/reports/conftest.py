@@ -111,16 +111,26 @@ def _finish(runs: Any, texts: list[str], one_step: Callable[..., StepRecord]) ->
 
 def _row(index: int, text: str, one_step: Callable[..., StepRecord]) -> tuple[RowResult, StepRecord]:
     status = (Status.FAILED, Status.ERROR, Status.INCONCLUSIVE, Status.SKIPPED, Status.CANCELLED)[index % 5]
-    told = {"error_code": text, "error_message": text}
     row = RowResult(
-        row_index=index, row_key=text, status=status, failed_step=text, inputs=json.dumps({"value": text}), **told
+        row_index=index,
+        row_key=text,
+        status=status,
+        error_code=text,
+        error_message=text,
+        failed_step=text,
+        inputs=json.dumps({"value": text}),
     )
     body = text.encode("utf-8", "replace")
     [assertion] = msgspec.convert(
         [["json_path", text, "equals", text, text, "failed", False, "step", text, text]], type=list[AssertionResult]
     )
     step = one_step(
-        **{"row_index": index, "row_key": text, "step_id": text, "status": Status.FAILED, **told},
+        row_index=index,
+        row_key=text,
+        step_id=text,
+        status=Status.FAILED,
+        error_code=text,
+        error_message=text,
         method=text,
         url=text,
         request_headers=((text, text),),

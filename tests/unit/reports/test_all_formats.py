@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +58,7 @@ def test_a_report_of_an_unfinished_run_says_so(format_: str, unfinished: RunFold
 def test_failures_in_shards_that_are_not_committed_are_cases_as_well(
     format_: str, runs: Any, unfinished: RunFolder, tmp_path: Path
 ) -> None:
-    common = {"status": Status.FAILED, "step": "create", "code": "assertion_failed", "message": "got <418>"}
+    failed = partial(Failure, status=Status.FAILED, step="create", code="assertion_failed", message="got <418>")
     said = Verdict(
         run_id=unfinished.run_id,
         journey="place-order",
@@ -70,7 +71,7 @@ def test_failures_in_shards_that_are_not_committed_are_cases_as_well(
         finished_at="2026-01-02T03:04:17Z",
         duration_ms=12_300.0,
         # The first is committed, and told as any other row.
-        failures=tuple(Failure(row_index=row, row_key=f"key-{row}", **common) for row in (4, 9)),
+        failures=tuple(failed(row_index=row, row_key=f"key-{row}") for row in (4, 9)),
     )
     path = tmp_path / "report"
     write_reports(runs.storage, unfinished.run_id, [Report(format_, path)], said)

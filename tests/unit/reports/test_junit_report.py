@@ -85,7 +85,7 @@ def test_rows_that_passed_and_failed_are_told(runs: Any, written: Written) -> No
     assert (first.get("file"), first.get("line")) == ("journeys/a.yaml", "9")
     [failure] = first
     assert failure.get("type") == "assertion_failed"
-    assert "reqflo-ray show done --row ref-000000" in failure.text
+    assert failure.text and "reqflo-ray show done --row ref-000000" in failure.text
     assert "read: failed  500" in failure.text
     assert "failed: expected 200, got 500" in failure.text
     properties = {found.get("name"): found.get("value") for found in root.iter("property")}

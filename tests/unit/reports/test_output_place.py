@@ -150,7 +150,7 @@ def test_what_is_immutable_is_refused_for_root_too(folder: Path) -> None:
 
 
 def test_a_file_system_that_is_read_only_is_refused_for_root_too(folder: Path) -> None:
-    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=4k", "none", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=4k", "none", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("nothing can be mounted here")
     try:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from reqflo_ray._internal.analysis.session import open_session
 from reqflo_ray._internal.errors import IntegrityError
 from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.model.results import Counts
@@ -151,10 +152,9 @@ def test_a_run_that_is_finished_while_it_is_reported_is_told_as_it_was(
     runs: Any, unfinished: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a report would show the verdict of all rows over the rows of a part."""
-    real = formats.open_session
 
-    def open_session(*arguments: Any, **facts: Any) -> Any:
-        session = real(*arguments, **facts)
+    def then_finish(*arguments: Any, **facts: Any) -> Any:
+        session = open_session(*arguments, **facts)
         for shard in (0, 2):
             runs.commit(unfinished, shard, 4)
         for shard in range(3):
@@ -162,7 +162,7 @@ def test_a_run_that_is_finished_while_it_is_reported_is_told_as_it_was(
         complete(unfinished, lambda *_: runs.verdict(unfinished), 3)
         return session
 
-    monkeypatch.setattr(formats, "open_session", open_session)
+    monkeypatch.setattr(formats, "open_session", then_finish)
     document = json.loads(_report(unfinished, "json", tmp_path))
     assert document["complete"] is False
     assert len(document["rows"]) == document["verdict"]["counts"]["rows"] == 4

@@ -21,6 +21,7 @@ from reqflo_ray._internal.engine import scope
 from reqflo_ray._internal.errors import StoreError
 from reqflo_ray._internal.http.host_limits import HostLimits
 from reqflo_ray._internal.journal import writer as journal_writer
+from reqflo_ray._internal.journal.records import encode as encode_record
 from reqflo_ray._internal.model.journal import Completion
 from reqflo_ray._internal.model.plan import Row
 from reqflo_ray._internal.model.results import ShardOutcome, ShardReport, exit_code
@@ -29,6 +30,7 @@ from reqflo_ray._internal.runner.execute.response import evidence
 from reqflo_ray._internal.runner.execute.row import attempts, row
 from reqflo_ray._internal.runner.execute.row.containment import told
 from reqflo_ray._internal.runner.execute.row.context import RowContext, Suspended
+from reqflo_ray._internal.runs.results import writer
 from reqflo_ray._internal.secrets.redactor import Redactor
 
 _ROW = 1
@@ -238,12 +240,10 @@ class _Unjournalable:
     """Completions of row 1 that say anything of `create` cannot be journaled, not even bare ones."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        original = journal_writer.encode
-
         def encode(sequence: int, record: Any, seed: int) -> bytes:
             if isinstance(record, Completion) and (record.row, record.step) == (_ROW, "create"):
                 raise TypeError(_CANARY)
-            return original(sequence, record, seed)
+            return encode_record(sequence, record, seed)
 
         patch.setattr(journal_writer, "encode", encode)
 
@@ -271,19 +271,18 @@ def test_a_request_whose_end_was_not_journaled_is_not_repeated_against_its_rule(
 
 def _strike_files(patch: pytest.MonkeyPatch, *, result: bool = False, steps: frozenset[str] = frozenset()) -> None:
     """Neither the result of row 1 nor records of some of its steps can be written, as long as they hold anything."""
-    write_results, write_steps = shard_files.results_file, shard_files.steps_file
 
     def results_file(results: Any, **more: Any) -> bytes:
         results = list(results)
         if result and any(entry.row_index == _ROW and entry.inputs != "{}" for entry in results):
             raise OverflowError(_CANARY)
-        return write_results(results, **more)
+        return writer.results_file(results, **more)
 
     def steps_file(records: Any) -> bytes:
         records = list(records)
         if any(entry.row_index == _ROW and entry.step_id in steps and entry.url for entry in records):
             raise OverflowError(_CANARY)
-        return write_steps(records)
+        return writer.steps_file(records)
 
     patch.setattr(shard_files, "results_file", results_file)
     patch.setattr(shard_files, "steps_file", steps_file)
@@ -310,13 +309,13 @@ def test_a_record_that_cannot_be_written_costs_the_verdict_of_its_row_alone(resu
 
 
 def test_files_are_written_once_the_process_can_open_what_that_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    write_steps, tried = shard_files.steps_file, []
+    tried: list[object] = []
 
     def steps_file(records: Any) -> bytes:
         tried.append(records)
         if len(tried) == 1:
             raise OSError(errno.EMFILE, "Too many open files", "/lib/a-module-that-is-imported-now")
-        return write_steps(records)
+        return writer.steps_file(records)
 
     monkeypatch.setattr(shard_files, "steps_file", steps_file)
     run = SimulatedRun(rows=3)

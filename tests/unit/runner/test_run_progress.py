@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 
 import pytest
 from simulation import SimulatedClock
@@ -79,8 +80,8 @@ def test_of_many_failures_all_are_counted_and_a_few_are_kept() -> None:
     heard = Heard()
     progress = _run_progress(heard)
     for shard in range(1000):
-        failed = {"row_key": "", "status": Status.FAILED, "step": "get", "code": "assertion_failed", "message": "m"}
-        failures = tuple(Failure(row_index=5 * shard + at, **failed) for at in range(5))
+        failed = partial(Failure, row_key="", status=Status.FAILED, step="get", code="assertion_failed", message="m")
+        failures = tuple(failed(row_index=5 * shard + at) for at in range(5))
         counts = Counts(rows=10, passed=5, failed=5, steps=10)
         summary = ShardSummary(shard=shard, attempt=1, counts=counts, failures=failures)
         progress.report(ShardReport(shard=shard, outcome=ShardOutcome.COMMITTED, summary=summary))
@@ -145,7 +146,7 @@ def test_the_run_is_stopped_once_as_soon_as_enough_rows_have_failed_anywhere() -
     heard = Heard()
     progress = _run_progress(heard, max_failures=4)
     progress.progress([_progress(0, 100, failed=2), _progress(1, 50, failed=1)])
-    assert heard.stops == 0 and not progress.stopped_by_failures
+    assert (heard.stops, progress.stopped_by_failures) == (0, False)
     progress.progress([_progress(1, 60, failed=2)])
     assert heard.stops == 1 and progress.stopped_by_failures
     progress.report(_committed(1, 60, failed=2))

@@ -71,7 +71,8 @@ def _faults(folder: RunFolder, now: datetime | None = None) -> list[str]:
 
 
 def _reads(folder: RunFolder) -> list[str]:
-    storage: Any = folder.storage
+    storage = folder.storage
+    assert isinstance(storage, CountingStorage)
     read, storage.read_files = storage.read_files, []
     return read
 

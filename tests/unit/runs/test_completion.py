@@ -75,7 +75,7 @@ def ready(runs: Any, shards: int = 2) -> RunFolder:
 
 def test_a_complete_run_lists_every_file(runs: Any) -> None:
     folder = ready(runs)
-    verdict = runs.verdict(folder)
+    verdict: Verdict = runs.verdict(folder)
     assert not folder.is_complete()
     assert folder.read_verdict(folder.load_run()) is None
     assert folder.read_manifest() is None

@@ -125,8 +125,8 @@ def csv(rows: Sequence[dict[str, Any]]) -> str:
 
 def parquet(rows: Sequence[dict[str, Any]], group: int) -> bytes:
     output = pa.BufferOutputStream()
-    schema = pa.schema([("id", pa.string()), ("n", pa.int64()), ("text", pa.string())])
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), output, row_group_size=group)
+    columns: dict[str, pa.DataType] = {"id": pa.string(), "n": pa.int64(), "text": pa.string()}
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=pa.schema(columns)), output, row_group_size=group)
     return bytes(output.getvalue())
 
 
@@ -262,6 +262,7 @@ def test_a_damaged_row_group_is_found_by_whoever_reads_it(bench: Bench) -> None:
     whole = parquet([{"id": f"key {n}", "n": n, "text": "t"} for n in range(12)], 4)
     damaged = bytearray(whole)
     start = pq.ParquetFile(pa.BufferReader(whole)).metadata.row_group(1).column(0).dictionary_page_offset
+    assert start is not None
     damaged[start : start + 20] = bytes(20)
     bench.put("a.parquet", bytes(damaged))
     error = same_error(bench, "damaged_parquet")

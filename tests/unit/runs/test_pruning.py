@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
 
+from reqflo_ray._internal import open_store
+from reqflo_ray._internal.analysis.session import open_session
 from reqflo_ray._internal.errors import ReqfloError, StoreError, UsageError
 from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
 from reqflo_ray._internal.model.results import Counts
@@ -342,14 +344,11 @@ def test_no_run_may_be_called_as_one_whose_record_is_missing(runs: Any) -> None:
 def test_a_question_is_answered_without_a_run_that_is_deleted_meanwhile(
     runs: Any, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
 ) -> None:
-    from reqflo_ray._internal import open_store
-
     runs.finish("r1", rows=5)
     runs.finish("r2", rows=5)
-    opened = open_store.open_session
 
     def then_delete(*arguments: Any, **more: Any) -> Any:
-        session = opened(*arguments, **more)
+        session = open_session(*arguments, **more)
         monkeypatch.undo()
         delete_run(runs.storage, "r1")
         return session
@@ -364,13 +363,10 @@ def test_a_question_is_answered_without_a_run_that_is_deleted_meanwhile(
 
 
 def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reqflo_ray._internal import open_store
-
     runs.finish("r1")
-    opened = open_store.open_session
 
     def then_delete(*arguments: Any, **more: Any) -> Any:
-        session = opened(*arguments, **more)
+        session = open_session(*arguments, **more)
         monkeypatch.undo()
         delete_run(runs.storage, "r1")
         return session
@@ -384,7 +380,9 @@ def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: Any, monkey
 def test_whoever_reads_while_runs_are_deleted_gets_whole_runs_or_is_told_why_not(runs: Any) -> None:
     for number in range(8):
         runs.finish(f"r{number:02}", shards=2, rows=5)
-    store, told, surprises = Store(LocalStorage(Path(runs.storage.uri))), [], []
+    store = Store(LocalStorage(Path(runs.storage.uri)))
+    told: list[tuple[str, str]] = []
+    surprises: list[object] = []
     done = threading.Event()
 
     def ask() -> None:

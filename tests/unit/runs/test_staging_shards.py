@@ -143,16 +143,16 @@ def test_values_are_kept_to_the_last_digit(storage: LocalStorage, values: dict[s
         st.builds(
             Row,
             index=st.integers(0, 2**62),
-            key=st.text(st.characters(exclude_categories=("Cs",)), max_size=6),
+            key=st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
             values=st.dictionaries(
-                st.text(st.characters(exclude_categories=("Cs",)), max_size=3),
+                st.text(st.characters(exclude_categories=["Cs"]), max_size=3),
                 st.none()
                 | st.booleans()
                 | st.integers()
-                | st.text(st.characters(exclude_categories=("Cs",)), max_size=6),
+                | st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
                 max_size=3,
             ),
-            location=st.text(st.characters(exclude_categories=("Cs",)), max_size=6),
+            location=st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
         ),
         min_size=1,
         max_size=8,

@@ -20,7 +20,7 @@ from reqflo_ray._internal.secrets.redactor import Redactor
 
 CONTEXTS = 1200
 
-_letters = st.characters(exclude_categories=("Cs",))
+_letters = st.characters(exclude_categories=["Cs"])
 values = st.one_of(
     st.text(string.ascii_letters + string.digits + "-_./+=", min_size=6, max_size=60),
     st.text(string.printable, min_size=6, max_size=40),
