@@ -26,7 +26,7 @@ for _number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(_number, lambda number, frame: None)
 
 
-class _OneCluster(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+class _OneCluster(LoadScopeScheduling):
     """Where tests run in several processes: a file stays in one, and so do all files that share the Ray cluster."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_process import CommandProcess, Ended
+from command_line import Ended
+from command_process import CommandProcess
 from disturbed_run import COMMAND, eventually
 from echo_api import EchoApi
 

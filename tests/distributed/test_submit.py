@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import junit_rules
@@ -244,13 +245,18 @@ def test_a_run_that_is_stopped_says_so_to_everybody_who_follows_it(outside: Outs
     outside.wait_for_orders(process, 1)
     second = outside.start(COMMAND, *line)
     assert second.stderr is not None
+    log = second.stderr
     read: list[str] = []
+
+    def shows(pattern: str) -> bool:
+        read.append(log.readline())
+        return re.search(pattern, read[-1]) is not None
+
     # It shows the log, so it follows: from then on a signal is a wish to stop.
-    eventually(lambda: read.append(second.stderr.readline()) or "run stopped: " in read[-1], "the second follows", 60)
+    eventually(partial(shows, "run stopped: "), "the second follows", 60)
     assert "is under way: following it" in read[0]
     # The job's log, which is no terminal, says every ten seconds how far the run is.
-    line_of_progress = re.compile(r"\d+ s  rows \d+/1000  failed 0  \d+ steps/s").match
-    eventually(lambda: read.append(second.stderr.readline()) or line_of_progress(read[-1]), "how far it is", 60)
+    eventually(partial(shows, r"^\d+ s  rows \d+/1000  failed 0  \d+ steps/s"), "how far it is", 60)
     second.send_signal(signal.SIGINT)
     stopped = outside.call("stop", "stopped")
     assert stopped.code == 0, stopped

@@ -16,7 +16,8 @@ import pytest
 from command_line import PROGRAM, RUN_ORDERS
 
 from reqflo_ray._internal.cli.main import COMMANDS
-from reqflo_ray._internal.demo.process import DemoServer, ServerOptions
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
 
 
 def _environment(**extra: str) -> dict[str, str]:

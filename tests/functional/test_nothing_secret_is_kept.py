@@ -123,7 +123,7 @@ def workspace(request: pytest.FixtureRequest, echo: EchoApi, tmp_path: Path, mon
     return tmp_path
 
 
-_READ_AS_JSON = {
+_READ_AS_JSON: dict[str, list[tuple[str, ...]]] = {
     "show": [
         ("show", "r1"),
         ("show", "r1", "--row", "row-1"),

@@ -116,7 +116,7 @@ def test_a_listener_is_told_in_order(orders: Callable[..., Any]) -> None:
             return lambda *_: self.calls.append(name)
 
     told = Told()
-    reqflo_ray.run(orders(overrides={"order_ref": "a", "customer_id": "c", "total": "1"}), listener=told)  # type: ignore[arg-type]
+    reqflo_ray.run(orders(overrides={"order_ref": "a", "customer_id": "c", "total": "1"}), listener=told)
     assert told.calls[0] == "started" and told.calls[-1] == "finished"
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reqflo_ray._internal.demo.process import DemoServer, ServerOptions
+from reqflo_ray._internal.demo.process import DemoServer
+from reqflo_ray._internal.demo.server import ServerOptions
 
 # What the children begin with: `hold()` opens whatever may be opened and gives it back `later` seconds from then.
 _PRELUDE = """

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -45,6 +45,8 @@ from reqflo_ray._internal.runner.execute.response.masking import NOT_MASKED, Mas
 from reqflo_ray._internal.runner.execute.response.side_jobs import first_message
 from reqflo_ray._internal.runner.execute.response.side_process import SideProcess, SideProcessDied, SideProcesses
 from reqflo_ray._internal.secrets.redactor import Redactor
+
+_Result = TypeVar("_Result")
 
 MANY = json.dumps({"a": [{"k": number, "d": 1.50} for number in range(20_000)]}).encode()
 FOUND = Assertion(type=AssertionType.JSON_PATH, target="$.a[?@.k == 19999].k", operator=Operator.EXISTS)
@@ -116,8 +118,8 @@ def sides_of(program: Program) -> SideProcesses:
     return SideProcesses(lambda: first_message(program.artifact, program.run))
 
 
-def with_judging(program: Program, use: Callable[[Judging], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
+def with_judging(program: Program, use: Callable[[Judging], Awaitable[_Result]]) -> _Result:
+    async def run() -> _Result:
         sides = sides_of(program)
         try:
             return await use(Judging(sides))

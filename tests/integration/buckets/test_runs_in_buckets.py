@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,10 +120,10 @@ def test_the_command_line_works_with_a_bucket_and_says_what_is_wrong(
     def command(*line: str) -> tuple[int, str, str]:
         import io
 
-        streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+        out, err = io.BytesIO(), io.BytesIO()
+        streams = [io.TextIOWrapper(stream, "utf-8", write_through=True) for stream in (out, err)]
         code = run_command_line(line, Terminal(out=streams[0], err=streams[1], environment={}))
-        out, err = (stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
-        return code, out, err
+        return code, out.getvalue().decode(), err.getvalue().decode()
 
     run = ("run", "place-order", "--workspace", str(workspace), "--data", str(orders), "--key", "order_ref")
     code, _, err = command(
@@ -243,7 +243,12 @@ def test_a_damaged_table_is_refused_or_left_out_and_what_was_whole_is_remembered
     storage, later = open_storage(bucket.uri), datetime.now(UTC) + timedelta(minutes=1)
     read: list[str] = []
     pieces = ObjectStorage.pieces
-    monkeypatch.setattr(ObjectStorage, "pieces", lambda self, path: (read.append(path), pieces(self, path))[1])
+
+    def noting(self: ObjectStorage, path: str) -> Iterator[bytes]:
+        read.append(path)
+        return pieces(self, path)
+
+    monkeypatch.setattr(ObjectStorage, "pieces", noting)
     for _ in range(2):
         with open_session(storage, now=later) as session:
             assert list(session.query("select count(*) from results").rows()) == [(ROWS,)]

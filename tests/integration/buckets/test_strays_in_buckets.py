@@ -9,8 +9,9 @@ from bucket_fixtures import S3_KEY, S3_SECRET, Bucket
 
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.claims import Beat
 from reqflo_ray._internal.runs.folder.owner import Owner
-from reqflo_ray._internal.runs.folder.run_folder import Beat, RunFolder
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.upkeep.history import list_runs, resolve_run, run_ids
 from reqflo_ray._internal.runs.upkeep.pruning import RESUMABLE, prune
 from reqflo_ray._internal.runs.upkeep.verify import verify_run
