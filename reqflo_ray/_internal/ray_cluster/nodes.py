@@ -13,7 +13,7 @@ def alive_nodes() -> list[dict[str, Any]]:
     """The nodes that live, as Ray describes them."""
     import ray
 
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's is not annotated
+    nodes: list[dict[str, Any]] = ray.nodes()
     return [node for node in nodes if node["Alive"]]
 
 

@@ -139,7 +139,7 @@ def most_free_memory(nodes: Iterable[str]) -> int:
     import ray
 
     if (per_node := _FREE_RESOURCES.find()) is None:
-        return int(ray.available_resources().get("memory", 0))  # type: ignore[no-untyped-call]
+        return int(ray.available_resources().get("memory", 0))
     free = per_node()
     return int(max((free.get(node, {}).get("memory", 0) for node in nodes), default=0))
 
