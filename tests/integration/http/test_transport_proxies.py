@@ -104,7 +104,7 @@ def test_a_proxy_that_is_not_there_is_told(laboratory: LABORATORY, failed: TAKE)
         transport = create_transport(settings, limit=4)
         exchange = await transport.send(TransportRequest(method="GET", url="http://127.0.0.1:9/"))
         assert failed(exchange) is FailureKind.REFUSED
-        assert "proxy" in exchange.failure.message
+        assert exchange.failure is not None and "proxy" in exchange.failure.message
         await transport.close()
 
     asyncio.run(main())
@@ -222,8 +222,13 @@ def test_an_excepted_host_is_asked_directly(
         assert proxy.asked == []
         assert server.received[0].target == "/plain"
 
-    context = context if secure else None
-    laboratory.through(proxy, scenario, context=context, ca_file=str(authority), proxy_bypass=("localhost",))
+    laboratory.through(
+        proxy,
+        scenario,
+        context=context if secure else None,
+        ca_file=str(authority),
+        proxy_bypass=("localhost",),
+    )
 
 
 def test_a_redirect_goes_its_own_way(laboratory: LABORATORY, answered: TAKE) -> None:

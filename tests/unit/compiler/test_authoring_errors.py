@@ -151,12 +151,18 @@ def test_the_json_schema_accepts_the_short_forms() -> None:
 @pytest.mark.parametrize(
     ("proxy", "valid"),
     [
-        *[
-            (proxy, True)
-            for proxy in ("http://h:1", "none", None, {"url": "none"}, {"url": "http://h", "bypass": "a,b"})
-        ],
+        ("http://h:1", True),
+        ("none", True),
+        (None, True),
+        ({"url": "none"}, True),
+        ({"url": "http://h", "bypass": "a,b"}, True),
         ({"url": "http://h", "username": "u", "password": "{{ secrets.P }}", "bypass": ["localhost", ".b"]}, True),
-        *[(proxy, False) for proxy in (1, True, [], {}, {"url": "http://h", "user": "u"}, {"url": "h", "bypass": [1]})],
+        (1, False),
+        (True, False),
+        ([], False),
+        ({}, False),
+        ({"url": "http://h", "user": "u"}, False),
+        ({"url": "h", "bypass": [1]}, False),
     ],
 )
 def test_the_json_schema_knows_a_proxy_and_its_short_form(proxy: Any, valid: bool) -> None:

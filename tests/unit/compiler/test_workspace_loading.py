@@ -164,7 +164,8 @@ def test_a_proxy_is_a_url_or_a_mapping(make_workspace: Maker, written: str, read
     workspace = make_workspace(files)
     environment = next(each for each in workspace.environments if each.name == "e")
     assert (workspace.problems, environment.problems) == ((), ())
-    for proxy in (workspace.settings.http.proxy, environment.model and environment.model.proxy):
+    assert environment.model is not None
+    for proxy in (workspace.settings.http.proxy, environment.model.proxy):
         assert proxy is not None
         assert (proxy.url, proxy.username, proxy.password, proxy.bypass) == read
 

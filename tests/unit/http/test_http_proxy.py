@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reqflo_ray._internal.errors import DefinitionError
@@ -13,8 +15,8 @@ from reqflo_ray._internal.model.plan import HttpSettings
 OPEN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def proxy(user: str = "", password: str = "", **settings: object) -> Proxy:
-    given = HttpSettings(**{"proxy": "http://proxy.example:3128", **settings})  # type: ignore[arg-type]
+def proxy(user: str = "", password: str = "", **settings: Any) -> Proxy:
+    given = HttpSettings(**{"proxy": "http://proxy.example:3128", **settings})
     return Proxy(given, lambda: (user, password))
 
 
@@ -101,7 +103,7 @@ def test_of_forwarded_answers_only_407_is_surely_the_proxys(status: int, refused
 
 
 @pytest.mark.parametrize("settings", [{"proxy": "http://user:hunter2@h"}, {"proxy_bypass": ("http://hunter2",)}])
-def test_settings_that_cannot_be_used_are_refused(settings: dict[str, object]) -> None:
+def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError) as caught:
         proxy(**settings)
     assert caught.value.code == "invalid_proxy"

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,7 +150,7 @@ def test_phases_that_did_not_happen_have_no_time_and_none_is_negative() -> None:
 def test_a_fifo_in_the_place_of_a_certificate_is_refused_and_not_waited_for(tmp_path: Path, setting: str) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "pem").write_text("x")
-    settings = {"client_certificate": str(tmp_path / "pem")} if setting == "client_key" else {}
+    settings: dict[str, Any] = {"client_certificate": str(tmp_path / "pem")} if setting == "client_key" else {}
     with pytest.raises(DefinitionError) as caught:
         create_context(HttpSettings(**{**settings, setting: str(tmp_path / "fifo")}))
     assert (caught.value.code, caught.value.cause) == ("invalid_tls_settings", "it is no regular file")

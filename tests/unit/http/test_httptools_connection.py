@@ -226,9 +226,9 @@ def test_each_exchange_on_a_kept_connection_has_its_own_time_of_silence() -> Non
 def test_what_comes_while_nobody_asks_closes_the_connection() -> None:
     async def scenario(line: Line) -> None:
         await line.exchange([answer("length", b"first", [])])
-        assert line.connection.usable
+        before = line.connection.usable
         line.connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
-        assert not line.connection.usable and line.transport.closed
+        assert (before, line.connection.usable, line.transport.closed) == (True, False, True)
 
     run(scenario)
 

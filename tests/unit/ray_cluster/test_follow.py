@@ -116,7 +116,7 @@ def test_no_line_is_lost_or_repeated_when_connections_drop_and_streams_end_early
 
 
 def test_a_cluster_that_never_answers_again_is_given_up() -> None:
-    gone = [ClusterError(f"gone {minute}", code="cluster_unreachable") for minute in range(1, 9)]
+    gone: list[Job | Exception] = [ClusterError(f"gone {minute}", code="cluster_unreachable") for minute in range(1, 9)]
     cluster = MadeUpCluster(connections=[], looks=gone)
     minutes = itertools.count()
     with pytest.raises(ClusterError, match="gone 6"):

@@ -64,6 +64,11 @@ def rays_handler(number: int, frame: object) -> None:
     """Never called."""
 
 
+def no_actor(*_: object) -> Any:
+    """In the place of what starts an actor."""
+    return "actor", "ready", ASKED
+
+
 def real_pool() -> Any:
     """A pool of Ray Data as its operator makes it; only what starts its actors is ours."""
     config = AutoscalingActorConfig(
@@ -74,7 +79,7 @@ def real_pool() -> Any:
         max_actor_concurrency=4,
         per_actor_resource_usage=ASKED,
     )
-    return _ActorPool(create_actor_fn=lambda labels, name: ("actor", "ready", ASKED), config=config)
+    return _ActorPool(create_actor_fn=no_actor, config=config)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +146,7 @@ def test_a_switch_is_turned_if_there_is_one(monkeypatch: pytest.MonkeyPatch, tak
     monkeypatch.setattr(worker, "_worker_logs_enabled", True)
     ray_internals.forbid_implicit_clusters()
     ray_internals.show_node_messages(False)
-    assert not auto_init.enable_auto_connect and not worker._worker_logs_enabled
+    assert (auto_init.enable_auto_connect, worker._worker_logs_enabled) == (False, False)
     ray_internals.show_node_messages(True)
     assert worker._worker_logs_enabled
     take_away("enable_auto_connect")
@@ -223,9 +228,10 @@ def test_a_pool_has_its_sizes_and_as_many_calls_as_it_is_told(monkeypatch: pytes
 
 def test_executions_are_watched_where_ray_data_can_be_told() -> None:
     context = ray.data.DataContext()
-    assert ray_internals.watch_executions(context, ["a watch"])
-    assert context.execution_callback_classes[-1:] == ["a watch"]
-    assert not ray_internals.watch_executions(SimpleNamespace(), ["a watch"])
+    watches: list[Any] = ["a watch"]
+    assert ray_internals.watch_executions(context, watches)
+    assert context.execution_callback_classes[-1:] == watches
+    assert not ray_internals.watch_executions(SimpleNamespace(), watches)
 
 
 def test_a_real_pool_can_be_looked_into_and_grows() -> None:
