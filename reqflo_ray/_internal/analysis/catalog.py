@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from reqflo_ray._internal.errors import Problem, ReqfloError, Severity
+from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.plan import Damaged, RunRecord
 from reqflo_ray._internal.model.results import Commit, Counts, FileDigest, Verdict
 from reqflo_ray._internal.runs.folder import layout
@@ -212,7 +213,7 @@ def _by_number(path: str) -> tuple[int, str]:
 def _instant(text: str) -> datetime | None:
     """An RFC 3339 instant as UTC without a zone, as the views have them."""
     try:
-        return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+        return instants.read(text).replace(tzinfo=None)
     except ValueError:
         return None
 

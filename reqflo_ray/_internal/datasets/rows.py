@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final, Protocol
 
 from reqflo_ray._internal.datasets.csv_rows import CsvReader
@@ -32,6 +31,7 @@ from reqflo_ray._internal.engine.values.conversion import ConversionError, conve
 from reqflo_ray._internal.errors import DatasetError
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import Artifact, Input, Variable
+from reqflo_ray._internal.model.names import did_you_mean
 from reqflo_ray._internal.model.plan import DatasetSource, Row
 from reqflo_ray._internal.model.values import JsonValue, ValueType
 
@@ -225,8 +225,7 @@ class DatasetRows:
             needed[self._source.key_column] = "named as the key"
         missing = {name: why for name, why in needed.items() if name not in names}
         for name, why in sorted(missing.items()):
-            close = get_close_matches(name, header, n=1)
-            hint = f"did you mean `{close[0]}`?" if close else ""
+            hint = did_you_mean(name, header)
             if not hint and self.faults.show_text:  # of a file without a header these would be values
                 hint = f"the columns are {', '.join(header[:_SHOWN_COLUMNS])}"
             message = f"`{file.name}` has no column `{name}`, which is {why}"

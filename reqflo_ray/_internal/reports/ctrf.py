@@ -6,12 +6,11 @@ out, it counts only the others as passed, and what says so as failed.
 
 from __future__ import annotations
 
-from datetime import datetime
 from importlib.metadata import version
 from typing import Any, BinaryIO, Final
 
-import msgspec
-
+from reqflo_ray._internal.model import instants
+from reqflo_ray._internal.model.json_text import encode_exactly
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.reports.cases import Case, cases, remainders, suite_name
 from reqflo_ray._internal.reports.refusal import CASE, Refusal
@@ -30,19 +29,17 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
     if run.record.environment.name:
         head["environment"] = {"testEnvironment": one_line(run.record.environment.name)}
     outside = {**_document(), "runId": run.run_id}
-    file.write(_encode(outside)[:-1] + b',"results":' + _encode(head)[:-1] + b',"tests":[')
+    file.write(encode_exactly(outside)[:-1] + b',"results":' + encode_exactly(head)[:-1] + b',"tests":[')
     suite, separator, listed, not_passed = [suite_name(run)], b"\n", 0, 0
     for case in cases(run):
-        file.write(separator + _encode(_test(case, suite)))
+        file.write(separator + encode_exactly(_test(case, suite)))
         separator = b",\n"
         listed += 1
         not_passed += case.status != "passed"
     for rest in remainders(run, listed, not_passed):
         status = _STATUSES.get(rest.status, _OTHER)
-        file.write(
-            separator
-            + _encode({"name": rest.name, "status": status, "duration": 0, "suite": suite, "message": rest.message})
-        )
+        test = {"name": rest.name, "status": status, "duration": 0, "suite": suite, "message": rest.message}
+        file.write(separator + encode_exactly(test))
         separator = b",\n"
     file.write(b"\n]}}\n")
 
@@ -64,7 +61,7 @@ def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
     }
     summary = {**counts, "start": at, "stop": at, "duration": 0, "extra": extra}
     results = {"tool": _tool(), "summary": summary, "tests": [test]}
-    file.write(_encode({**_document(), "results": results}) + b"\n")
+    file.write(encode_exactly({**_document(), "results": results}) + b"\n")
 
 
 def _document() -> dict[str, Any]:
@@ -117,7 +114,4 @@ def _summary(run: ReportedRun) -> dict[str, Any]:
 
 
 def _milliseconds(instant: str) -> int:
-    return round(datetime.fromisoformat(instant).timestamp() * 1000)
-
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+    return round(instants.read(instant).timestamp() * 1000)

@@ -3,7 +3,6 @@ written does not keep the others from it. Reports are made from the store at any
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import BinaryIO, Final
 
 from reqflo_ray._internal.analysis.session import open_session
 from reqflo_ray._internal.errors import QueryError, ReqfloError, StoreError, UsageError
+from reqflo_ray._internal.model.names import did_you_mean
 from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.model.results import Verdict
 from reqflo_ray._internal.reports import ctrf, html, junit, markdown, result_document
@@ -58,8 +58,7 @@ def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
     found = list[OutputPlace]()
     for report in asked:
         if report.format not in FORMATS:
-            close = difflib.get_close_matches(report.format, FORMATS, n=1)
-            hint = f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(FORMATS)}"
+            hint = did_you_mean(report.format, FORMATS) or f"there are: {', '.join(FORMATS)}"
             raise UsageError(f"there is no report format `{report.format}`", code="unknown_format", hint=hint)
         place = find_place(report.path)
         if any(map(place.excludes, found)):

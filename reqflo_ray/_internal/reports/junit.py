@@ -6,10 +6,10 @@ Bounded, since GitLab refuses a report of more than 30 MB: see `cases`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import BinaryIO, Final
 from xml.sax.saxutils import escape, quoteattr
 
+from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.reports.cases import Case, Remainder, cases, remainders, suite_name
 from reqflo_ray._internal.reports.refusal import CASE, Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
@@ -114,4 +114,4 @@ def _attributes(**facts: str) -> str:
 
 def _timestamp(instant: str) -> str:
     """Without a zone, as readers want it: UTC."""
-    return datetime.fromisoformat(instant).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    return instants.read(instant).replace(tzinfo=None).isoformat(timespec="seconds")

@@ -6,9 +6,9 @@ Plain values; how they are laid out and escaped, a format knows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
+from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.reports.source import ReportedRun
 
 _COUNTED: Final = (
@@ -65,4 +65,4 @@ def _facts(run: ReportedRun) -> Iterator[tuple[str, str]]:
 
 
 def _instant(text: str) -> str:
-    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return instants.read(text).strftime("%Y-%m-%d %H:%M:%S UTC")

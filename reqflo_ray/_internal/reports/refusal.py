@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from reqflo_ray._internal.errors import Problem, ReqfloError, Severity
+from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.reports.text import one_line
 
 _MOST_PROBLEMS: Final = 50
@@ -43,7 +44,7 @@ class Refusal:
     @property
     def instant(self) -> str:
         """When it ended, in UTC."""
-        return self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return instants.written(self.at)
 
     def lines(self) -> Iterator[str]:
         """All reasons, as they are told on standard error; of very many the first."""

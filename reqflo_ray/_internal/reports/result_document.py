@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from reqflo_ray._internal.analysis.export import records
+from reqflo_ray._internal.model.json_text import encode_exactly
 from reqflo_ray._internal.model.results import Counts, Status, Verdict
 from reqflo_ray._internal.reports.refusal import Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
@@ -32,11 +33,11 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
         "verdict": run.verdict,
     }
     # The opening object stays open: rows follow as its last field.
-    file.write(_encode(head)[:-1] + b',"rows":[')
+    file.write(encode_exactly(head)[:-1] + b',"rows":[')
     separator = b"\n"
     for piece in run.every_row():
         for values in records(piece):
-            file.write(separator + _encode(_row(dict(zip(piece.columns, values, strict=True)))))
+            file.write(separator + encode_exactly(_row(dict(zip(piece.columns, values, strict=True)))))
             separator = b",\n"
     file.write(b"\n]}\n")
 
@@ -77,7 +78,7 @@ def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
             for problem in refusal.problems
         ],
     }
-    file.write(_encode(document) + b"\n")
+    file.write(encode_exactly(document) + b"\n")
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +86,3 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     if inputs := row.get("inputs"):
         row["inputs"] = msgspec.Raw(inputs.encode())
     return row
-
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode

@@ -9,12 +9,13 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cached_property
 from typing import Any, Final
 
 from reqflo_ray._internal.analysis.session import QueryResult, Session
 from reqflo_ray._internal.errors import IntegrityError, Problem
+from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray._internal.reports.text import visible
@@ -235,7 +236,7 @@ def _verdict_so_far(record: RunRecord, counts: Counts, session: Session) -> Verd
     limit = record.options.max_failures
     enough = limit is not None and counts.rows - counts.passed >= limit
     worst = worst_status(counts)
-    began = datetime.fromisoformat(record.created_at)
+    began = instants.read(record.created_at)
     ended = max(began, line["ended_at"].replace(tzinfo=UTC)) if line["ended_at"] else began
     return Verdict(
         run_id=record.run_id,
@@ -247,6 +248,6 @@ def _verdict_so_far(record: RunRecord, counts: Counts, session: Session) -> Verd
         exit_code=exit_code(counts, unfinished=not enough),
         counts=counts,
         started_at=record.created_at,
-        finished_at=ended.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        finished_at=instants.written(ended),
         duration_ms=round((ended - began).total_seconds() * 1000, 3),
     )

@@ -10,9 +10,10 @@ import pytest
 
 from reqflo_ray._internal.compiler.compile import Compilation
 from reqflo_ray._internal.compiler.workspace.files import Selection
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.errors import DefinitionError, Problem
 from reqflo_ray._internal.model.limits import MAX_EXPRESSION, MAX_NESTING, MAX_PROBLEMS, MAX_STEPS, subschemas
+from reqflo_ray._internal.model.names import suggestion
 
 Compiler = Callable[..., Compilation]
 Refused = Callable[..., tuple[Problem, ...]]

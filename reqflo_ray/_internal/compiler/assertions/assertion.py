@@ -11,10 +11,11 @@ from reqflo_ray._internal.compiler.assertions.json_schemas import check_schema
 from reqflo_ray._internal.compiler.assertions.response_paths import check_path
 from reqflo_ray._internal.compiler.authoring.journey import AssertionModel
 from reqflo_ray._internal.compiler.values.nodes import ValueCompiler, is_known
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, child, nearest
 from reqflo_ray._internal.model.artifact import Assertion, AssertionOrigin, AssertionType, Operator
 from reqflo_ray._internal.model.limits import pattern_excess
+from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import JsonValue, Literal, Node
 
 _WITHOUT_EXPECTED: Final = (Operator.EXISTS, Operator.NOT_EXISTS)

@@ -6,10 +6,11 @@ import re
 from typing import Final
 
 from reqflo_ray._internal.compiler.authoring.journey import OutputModel
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, nearest
 from reqflo_ray._internal.model.artifact import CaptureRoot, Output
 from reqflo_ray._internal.model.limits import MAX_EXPRESSION
+from reqflo_ray._internal.model.names import suggestion
 
 _PREFIX: Final = re.compile(r"\A(?:\$\.?)?(?:response(?=[.\[])\.?)?")
 _ROOT: Final = re.compile(r"(body|headers|status)(?=$|[.\[])")

@@ -19,7 +19,7 @@ from reqflo_ray._internal.compiler.journeys.expansion import ExpansionCounter
 from reqflo_ray._internal.compiler.journeys.overlays import apply_overlay, step_id
 from reqflo_ray._internal.compiler.values.scope import JourneyScope, Ledger, StepHead
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, lookup
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import (
     YamlMapping,
     YamlNode,
@@ -33,6 +33,7 @@ from reqflo_ray._internal.compiler.yaml.tree import (
     sequence_like,
 )
 from reqflo_ray._internal.compiler.yaml.validation import validate
+from reqflo_ray._internal.model.names import suggestion
 
 _STEP_FIELDS = {"id", "name", "description", "type", "skip"}
 _REQUEST_FIELDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import (
     YamlMapping,
     YamlNode,
@@ -17,6 +17,7 @@ from reqflo_ray._internal.compiler.yaml.tree import (
     plain,
     sequence_like,
 )
+from reqflo_ray._internal.model.names import suggestion
 
 _MERGED: Final = ("values", "outputs", "assertions")
 

@@ -15,7 +15,7 @@ from reqflo_ray._internal.compiler.requests.request import RequestCompiler, give
 from reqflo_ray._internal.compiler.values.nodes import ValueCompiler
 from reqflo_ray._internal.compiler.workspace.bundled_files import BundledFiles
 from reqflo_ray._internal.compiler.workspace.load import Workspace
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child, members, nearest
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import (
@@ -38,6 +38,7 @@ from reqflo_ray._internal.model.artifact import (
     WaitStep,
 )
 from reqflo_ray._internal.model.exchange import IDEMPOTENT_METHODS
+from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Literal, Node
 
 

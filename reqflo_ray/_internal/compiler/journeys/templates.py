@@ -7,8 +7,9 @@ from collections import defaultdict
 
 from reqflo_ray._internal.compiler.authoring.journey import TemplateModel, TemplateReferenceModel
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode
+from reqflo_ray._internal.model.names import suggestion
 
 
 class TemplateIndex:

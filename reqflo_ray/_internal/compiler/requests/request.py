@@ -15,10 +15,11 @@ from reqflo_ray._internal.compiler.requests.bodies import BodyCompiler
 from reqflo_ray._internal.compiler.requests.urls import UrlCompiler
 from reqflo_ray._internal.compiler.values.expressions import Expression
 from reqflo_ray._internal.compiler.values.nodes import Resolver, Unresolved, ValueCompiler
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, members, nearest
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import RequestTemplate
+from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Node
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

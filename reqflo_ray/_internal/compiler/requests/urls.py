@@ -11,9 +11,10 @@ from urllib.parse import unquote_plus
 
 from reqflo_ray._internal.compiler.values.expressions import Expression
 from reqflo_ray._internal.compiler.values.nodes import NULL, Unresolved, ValueCompiler
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlScalar
 from reqflo_ray._internal.errors import Position
+from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Literal, Node
 
 _ABSOLUTE: Final = re.compile(r"https?://", re.IGNORECASE)

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from reqflo_ray._internal.compiler.values.scope import Ledger, Use
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Capture, CaptureRoot, HttpStep, Requirements, Step
 from reqflo_ray._internal.model.limits import MAX_READS
+from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Namespace, Reference, StepReference
 
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, TypeGuard
 
-import msgspec
-
 from reqflo_ray._internal.compiler.values.expressions import Expression, ExpressionError, LengthError, parse_text
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, YamlScalar, YamlSequence
 from reqflo_ray._internal.errors import Position
+from reqflo_ray._internal.model.json_text import encode_exactly
 from reqflo_ray._internal.model.values import (
     ArrayNode,
     JsonValue,
@@ -28,8 +27,6 @@ Resolver: TypeAlias = Callable[[Expression, Position], Node | None]
 
 NULL: Final = Literal(None)
 """What stands in for a value that could not be compiled; the problem is reported."""
-
-_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Unresolved(Exception):
@@ -148,7 +145,7 @@ class ValueCompiler:
 
 def literal_text(value: JsonValue) -> str:
     """A literal scalar as it reads inside text: numbers with all their digits, booleans as `true` and `false`."""
-    return value if isinstance(value, str) else _encoder.encode(value).decode()
+    return value if isinstance(value, str) else encode_exactly(value).decode()
 
 
 def is_known(node: Node | None) -> TypeGuard[Literal]:

@@ -12,10 +12,11 @@ from typing import Final
 
 from reqflo_ray._internal.compiler.values.expressions import Expression, path_text
 from reqflo_ray._internal.compiler.values.nodes import Resolver, Unresolved
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import CaptureRoot
+from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Namespace, Node, Reference, StepReference
 
 _ROOTS: Final = ("inputs", "variables", "steps", "env", "secrets", "me", "run", "row")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from reqflo_ray._internal.compiler.workspace.files import read_regular, shown
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode
+from reqflo_ray._internal.model.names import suggestion
 
 MAX_FILE_BYTES: Final = 8 * 2**20
 MAX_TOTAL_BYTES: Final = 32 * 2**20

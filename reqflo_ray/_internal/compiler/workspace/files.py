@@ -6,7 +6,6 @@ It knows names, kinds of files, and what a root key looks like as text. It must 
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import re
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, TypeAlias
+
+from reqflo_ray._internal.model.names import closest
 
 MARKER: Final = "reqflo.yaml"
 ROOT_KEYS: Final = ("workspace", "journey", "template", "templates", "environment", "case", "preset", "overlay")
@@ -133,9 +134,9 @@ def misspelt_key(data: bytes) -> tuple[int, str, str] | None:
     text = _text(data)
     for found in _FIRST_KEY.finditer(text):
         key = found[1]
-        close = difflib.get_close_matches(key.lower(), ROOT_KEYS, n=1, cutoff=_MISSPELT)
-        if close and key not in ROOT_KEYS:
-            return text.count("\n", 0, found.start(1)) + 1, key, close[0]
+        meant = closest(key.lower(), ROOT_KEYS, _MISSPELT)
+        if meant is not None and key not in ROOT_KEYS:
+            return text.count("\n", 0, found.start(1)) + 1, key, meant
     return None
 
 

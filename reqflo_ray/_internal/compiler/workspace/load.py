@@ -34,7 +34,7 @@ from reqflo_ray._internal.compiler.workspace.files import (
     was_meant,
     yaml_files,
 )
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.reader import MAX_FILE_BYTES, read_documents
 from reqflo_ray._internal.compiler.yaml.tree import (
     YamlMapping,
@@ -47,6 +47,7 @@ from reqflo_ray._internal.compiler.yaml.tree import (
 )
 from reqflo_ray._internal.compiler.yaml.validation import validate
 from reqflo_ray._internal.errors import DefinitionError, Position, Problem, UsageError
+from reqflo_ray._internal.model.names import suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
 Held = TypeVar("Held", bound=BaseModel, covariant=True)

@@ -2,32 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-from typing import Final
-
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode
 from reqflo_ray._internal.errors import DefinitionError, Position, Problem, Severity
-
-# Comparing takes microseconds a name, and may be asked for by every reference of a file.
-_MOST_COMPARED: Final = 1_000
-_LONGEST_COMPARED: Final = 200
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`did you mean …?` when something known is close, else the known names (at most twelve); "" if none are."""
-    names = sorted(set(known))
-    comparable = len(names) <= _MOST_COMPARED and len(name) <= _LONGEST_COMPARED
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6) if comparable else []
-    if not close:
-        lowered = {candidate.lower(): candidate for candidate in names}
-        close = [lowered[name.lower()]] if name.lower() in lowered else []
-    if close:
-        return f"did you mean `{close[0]}`?"
-    if not names:
-        return ""
-    shown = ", ".join(f"`{candidate[:_LONGEST_COMPARED]}`" for candidate in names[:12])
-    return f"known: {shown}" + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
 class Problems:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import (
     Path,
     YamlMapping,
@@ -20,6 +20,7 @@ from reqflo_ray._internal.compiler.yaml.tree import (
     plain,
 )
 from reqflo_ray._internal.model.limits import MAX_PROBLEMS
+from reqflo_ray._internal.model.names import suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
 

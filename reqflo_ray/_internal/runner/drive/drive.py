@@ -23,6 +23,7 @@ from reqflo_ray._internal.errors import (
     Severity,
     StoreError,
 )
+from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.clock import Clock
 from reqflo_ray._internal.model.plan import Plan, RunRecord
@@ -245,7 +246,7 @@ def _finish(
 
 def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status: Status, code: int) -> Verdict:
     now = datetime.now(UTC)
-    began = datetime.fromisoformat(record.created_at)
+    began = instants.read(record.created_at)
     return Verdict(
         run_id=record.run_id,
         journey=record.journey,
@@ -255,7 +256,7 @@ def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status:
         exit_code=code,
         counts=counts,
         started_at=record.created_at,
-        finished_at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        finished_at=instants.written(now),
         # The clock may have been set back meanwhile, or the run begun on another machine.
         duration_ms=max(0.0, round((now - began).total_seconds() * 1000, 3)),
         failures=tuple(sorted(failures, key=lambda failure: failure.row_index)),

@@ -12,7 +12,7 @@ import msgspec
 
 from reqflo_ray._internal.datasets.faults import Findings
 from reqflo_ray._internal.errors import IntegrityError, StoreError
-from reqflo_ray._internal.model import plan
+from reqflo_ray._internal.model import json_text, plan
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.results import Commit, Verdict
 from reqflo_ray._internal.runs.folder import layout
@@ -73,9 +73,9 @@ class RunFiles:
 
     def encode(self, name: str, document: msgspec.Struct) -> bytes:
         """The bytes of a JSON document that is to be stored under this name, and no other."""
-        data = plan.encode_run(document) if isinstance(document, RunRecord) else msgspec.json.encode(document)
+        data = plan.encode_run(document) if isinstance(document, RunRecord) else json_text.encode_exactly(document)
         if isinstance(document, Verdict):  # people read it
-            data = msgspec.json.format(data, indent=2)
+            data = json_text.indented(data)
         return with_checksum(data, self.path(name))
 
     def decode(self, name: str, data: bytes, kind: type[_T]) -> _T:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from reqflo_ray._internal.errors import ReqfloError, UsageError
+from reqflo_ray._internal.model.instants import read_or_long_ago
+from reqflo_ray._internal.model.names import meant_by
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.results import Counts, Verdict
 from reqflo_ray._internal.runs.folder import layout
@@ -114,7 +116,7 @@ def run_state(folder: RunFolder, record: RunRecord, now: datetime, patience_s: f
     known = liveness(claim.owner) if claim else Liveness.UNKNOWN
     if known is not Liveness.UNKNOWN:
         return RunState.RUNNING if known is Liveness.ALIVE else RunState.INTERRUPTED
-    silent_s = now.timestamp() - max(beat.at_us / 1e6, instant(record.created_at).timestamp())
+    silent_s = now.timestamp() - max(beat.at_us / 1e6, read_or_long_ago(record.created_at).timestamp())
     # A sign of life from the future is that of a clock which was wrong, and would be one for ever.
     return RunState.RUNNING if abs(silent_s) < patience_s else RunState.INTERRUPTED
 
@@ -130,7 +132,7 @@ def resolve_run(storage: Storage, name: str) -> RunFolder:
     if is_run(storage, name):
         return RunFolder(storage, name)
     ids = run_ids(storage)
-    matches = [run_id for run_id in ids if name and run_id.startswith(name)]
+    matches = meant_by(name, ids)
     if len(matches) == 1:
         return RunFolder(storage, matches[0])
     if matches:
@@ -159,7 +161,7 @@ def _latest(storage: Storage) -> str:
 
 
 def _place(numbers: Mapping[str, int], run_id: str, created_at: str) -> tuple[int, datetime, str]:
-    return numbers.get(run_id, 0), instant(created_at), run_id
+    return numbers.get(run_id, 0), read_or_long_ago(created_at), run_id
 
 
 def _created_at(folder: RunFolder) -> str:
@@ -174,15 +176,6 @@ def _committed(folder: RunFolder) -> Counts:
     for commit in folder.commits():
         total = total.plus(commit.summary.counts)
     return total
-
-
-def instant(text: str) -> datetime:
-    """An RFC 3339 instant; one that cannot be read counts as very old."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime(1970, 1, 1, tzinfo=UTC)
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _some(ids: Sequence[str]) -> str:

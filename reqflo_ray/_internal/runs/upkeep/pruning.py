@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from reqflo_ray._internal.errors import ReqfloError, StoreError, UsageError
+from reqflo_ray._internal.model.instants import read_or_long_ago
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.deletion import Presence, delete_run, presence
 from reqflo_ray._internal.runs.folder.owner import this_process
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.run_order import forget
-from reqflo_ray._internal.runs.upkeep.history import RunState, RunSummary, instant, list_runs, run_state
+from reqflo_ray._internal.runs.upkeep.history import RunState, RunSummary, list_runs, run_state
 from reqflo_ray._internal.storage.protocol import Storage
 
 # Deleting asks for more patience than telling: clocks of two machines may differ.
@@ -112,7 +113,7 @@ def made_at(runs: Sequence[RunSummary], now: datetime) -> dict[str, datetime]:
     made: dict[str, datetime] = {}
     after = now
     for run in runs:
-        told = instant(run.created_at)
+        told = read_or_long_ago(run.created_at)
         after = told if _EARLIEST <= told <= now else after
         made[run.run_id] = after
     before = _EARLIEST

@@ -13,7 +13,7 @@ from decimal import Decimal
 from reqflo_ray._internal.compiler.authoring.workspace import HttpModel, RunnerModel
 from reqflo_ray._internal.compiler.compile import Compilation
 from reqflo_ray._internal.compiler.workspace.load import Workspace
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
 from reqflo_ray._internal.engine.values.expressions import to_text
 from reqflo_ray._internal.errors import DefinitionError, Position, Problem, Severity
@@ -26,6 +26,7 @@ from reqflo_ray._internal.model.artifact import (
     Variable,
     VariableSource,
 )
+from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.plan import Environment, HttpSettings, InputValue, SecretReference
 from reqflo_ray._internal.model.values import (
     JsonValue,

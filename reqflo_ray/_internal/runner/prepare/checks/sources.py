@@ -10,11 +10,12 @@ from reqflo_ray._internal.compiler.authoring.workspace import CaseModel, Environ
 from reqflo_ray._internal.compiler.values.expressions import Expression
 from reqflo_ray._internal.compiler.values.nodes import Unresolved, ValueCompiler
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, lookup
-from reqflo_ray._internal.compiler.yaml.problems import Problems, suggestion
+from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child, members
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Input, Variable
+from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.plan import Environment, InputSource, InputValue, SecretReference, SecretSource, Service
 from reqflo_ray._internal.model.values import JsonValue, Literal, Namespace, Node, Reference, references
 
