@@ -27,7 +27,7 @@ from leaky_api import LeakyApi
 from output_formats import answer_formats, report_formats
 from secret_manager import Manager, serving
 
-from reqflo_ray._internal.analysis.export import Format
+from reqflo_ray._internal.cli.commands.results.sql import Format
 from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.cli.main import COMMANDS, run_command_line
 

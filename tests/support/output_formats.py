@@ -16,7 +16,7 @@ from typing import Final
 
 from pyarrow import parquet
 
-from reqflo_ray._internal.analysis.export import Format
+from reqflo_ray._internal.cli.commands.results.sql import Format
 from reqflo_ray._internal.cli.main import COMMANDS
 from reqflo_ray._internal.reports.formats import FORMATS
 

@@ -1,64 +1,68 @@
-"""Answers as text or bytes: aligned text, CSV, JSON, Parquet. Knows nothing of stores or SQL.
+"""Answers as bytes: CSV, JSON, Parquet. Knows nothing of stores or SQL, nor how a table is shown to people.
 
 Instants are written as RFC 3339 in UTC, bytes as base64, nested values as JSON, in every format that is text.
 
 An answer that leaves something out says so in itself, whatever reads it: in a last column `left_out` of every line, and
-where there is no line in one that holds nothing else. As a table for people, in a line below it.
+where there is no line in one that holds nothing else.
 """
 
 from __future__ import annotations
 
 import base64
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from reqflo_ray._internal.analysis.session import QueryResult
+from reqflo_ray._internal.model import instants
+from reqflo_ray._internal.model.json_text import encode_exactly
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 # What a spreadsheet takes for a formula, and with it for a command.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_CELL_WIDTH: Final = 60
 # The name of the column that says what is left out.
 LEFT_OUT: Final = "left_out"
-_json = msgspec.json.Encoder(decimal_format="number")
 
 
-class Format(StrEnum):
-    """How an answer is written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    PARQUET = "parquet"
-
-
-def export(result: QueryResult, kind: Format, *, raw: bool = False) -> bytes:
-    """The answer in a format; text is UTF-8 and ends with a line feed.
+def to_csv(result: QueryResult, *, raw: bool = False) -> bytes:
+    """The answer as CSV in UTF-8.
 
     Args:
-        raw: in CSV, do not put a `'` before texts that a spreadsheet would take for a formula; in a table, do not
-            shorten long cells.
+        raw: do not put a `'` before texts that a spreadsheet would take for a formula.
     """
-    if kind is Format.TABLE:
-        return _table(result, whole=raw).encode()
-    if result.left_out:
-        result = _with_note(result)
-    match kind:
-        case Format.CSV:
-            return _csv(result, raw).encode()
-        case Format.JSON:
-            return _json_lines(result)
-        case Format.PARQUET:
-            return _parquet(result)
+    result = _with_note(result)
+    lines = [",".join(_quoted(_harmless(name, raw)) for name in result.columns)]
+    for row in records(result):
+        cells = (
+            _text(value) if isinstance(value, int | float | Decimal) else _harmless(_text(value), raw) for value in row
+        )
+        # A line of nothing would be taken for no line.
+        lines.append(",".join(map(_quoted, cells)) or '""')
+    return ("\n".join(lines) + "\n").encode()
+
+
+def to_json(result: QueryResult) -> bytes:
+    """The answer as a JSON array of an object for each line."""
+    result = _with_note(result)
+    names = _unique(result.columns)
+    body = b",\n".join(encode_exactly(dict(zip(names, row, strict=True))) for row in records(result))
+    return b"[\n" + body + b"\n]\n" if body else b"[]\n"
+
+
+def to_parquet(result: QueryResult) -> bytes:
+    """The answer as a Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = _with_note(result).table
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.rename_columns(_unique(table.column_names)), sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def records(result: QueryResult) -> Iterator[tuple[Any, ...]]:
@@ -72,8 +76,10 @@ def records(result: QueryResult) -> Iterator[tuple[Any, ...]]:
 
 
 def _with_note(result: QueryResult) -> QueryResult:
-    """The answer with what it leaves out as its last column. Without a line it gets one, since a program that counts
-    lines would take none for good news."""
+    """The answer with what it leaves out, if anything, as its last column. Without a line it gets one, since a program
+    that counts lines would take none for good news."""
+    if not result.left_out:
+        return result
     import pyarrow as pa
 
     names = _unique([*result.columns, LEFT_OUT])
@@ -108,8 +114,7 @@ def _plain(value: Any) -> Any:
         case Decimal():
             return value if value.is_finite() else None
         case datetime():
-            aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-            return aware.isoformat().replace("+00:00", "Z")
+            return instants.written(value, "auto")
         case date() | time():
             return value.isoformat()
         case timedelta():
@@ -123,18 +128,7 @@ def _plain(value: Any) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return "" if value is None else _json.encode(value).decode()
-
-
-def _csv(result: QueryResult, raw: bool) -> str:
-    lines = [",".join(_quoted(_harmless(name, raw)) for name in result.columns)]
-    for row in records(result):
-        cells = (
-            _text(value) if isinstance(value, int | float | Decimal) else _harmless(_text(value), raw) for value in row
-        )
-        # A line of nothing would be taken for no line.
-        lines.append(",".join(map(_quoted, cells)) or '""')
-    return "\n".join(lines) + "\n"
+    return "" if value is None else encode_exactly(value).decode()
 
 
 def _quoted(text: str) -> str:
@@ -148,22 +142,6 @@ def _harmless(text: str, raw: bool) -> str:
     return f"'{text}" if not raw and text.startswith(_FORMULA) else text
 
 
-def _json_lines(result: QueryResult) -> bytes:
-    names = _unique(result.columns)
-    body = b",\n".join(_json.encode(dict(zip(names, row, strict=True))) for row in records(result))
-    return b"[\n" + body + b"\n]\n" if body else b"[]\n"
-
-
-def _parquet(result: QueryResult) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    pq.write_table(result.table.rename_columns(_unique(result.columns)), sink, compression="zstd")
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
-
-
 def _unique(names: Iterable[str]) -> list[str]:
     unique: dict[str, None] = {}
     for name in names:
@@ -172,48 +150,3 @@ def _unique(names: Iterable[str]) -> list[str]:
             free += "_"
         unique[free] = None
     return list(unique)
-
-
-def _table(result: QueryResult, whole: bool) -> str:
-    lines = [[_visible(name, whole) for name in result.columns]]
-    lines += [[_visible(_text(value), whole) for value in row] for row in records(result)]
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
-    numeric = [_is_numeric(kind) for kind in result.types]
-    text = [_line(line, widths, numeric) for line in lines]
-    text.insert(1, "  ".join("-" * width for width in widths))
-    text.append(f"({len(result)} {'row' if len(result) == 1 else 'rows'})")
-    if result.left_out:
-        text.append(f"{LEFT_OUT}: {_visible(result.left_out, whole=True)}")
-    return "\n".join(text) + "\n"
-
-
-def _line(cells: list[str], widths: list[int], numeric: list[bool]) -> str:
-    padded = []
-    for cell, width, right in zip(cells, widths, numeric, strict=True):
-        space = " " * (width - _width(cell))
-        padded.append(space + cell if right else cell + space)
-    return "  ".join(padded).rstrip()
-
-
-def _visible(text: str, whole: bool) -> str:
-    """`text` on one line, without what would command a terminal; a long one shortened."""
-    if not whole and len(text) > _CELL_WIDTH:
-        text = text[: _CELL_WIDTH - 1] + "…"
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
-
-
-def _is_numeric(kind: str) -> bool:
-    return kind.endswith(("INT", "INTEGER", "DOUBLE", "FLOAT")) or kind.startswith("DECIMAL")

@@ -98,7 +98,13 @@ def sql(
         return
     from reqflo_ray._internal.analysis import export
 
-    written = export.export(answer, export.Format(chosen.value), raw=raw)
+    match chosen:
+        case Format.CSV:
+            written = export.to_csv(answer, raw=raw)
+        case Format.JSON:
+            written = export.to_json(answer)
+        case Format.PARQUET:
+            written = export.to_parquet(answer)
     if output is not None:
         with whole_file(output) as file:
             file.write(written)
