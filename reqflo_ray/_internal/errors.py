@@ -9,7 +9,6 @@ The tree, with the exit code of each::
     ├── RunConflictError         2   another driver owns the run, or the run exists with different inputs
     ├── QueryError               2   a SQL question that cannot be answered
     ├── NothingSelectedError     5   no row to run
-    ├── GateError                4   a threshold or a comparison gate failed
     ├── StoreError               3   the store cannot be read or written
     │   └── IntegrityError       3   what is stored is not what was written
     ├── SecretError              3   a secret value cannot be had
@@ -168,13 +167,6 @@ class NothingSelectedError(ReqfloError):
 
     default_code = "nothing_selected"
     default_exit_code = 5
-
-
-class GateError(ReqfloError):
-    """A threshold or a comparison gate failed."""
-
-    default_code = "gate_failed"
-    default_exit_code = 4
 
 
 class StoreError(ReqfloError):

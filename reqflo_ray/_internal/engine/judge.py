@@ -159,16 +159,17 @@ def _take_outputs(
 
 def _each_output(step: PreparedStep, view: ResponseView) -> Iterator[tuple[PreparedOutput, JsonValue, tuple[str, str]]]:
     for output in step.outputs:
-        name, path = output.source.name, output.source.path
+        name, path, code = output.source.name, output.source.path, "output_missing"
         try:
-            problem = ("output_missing", f"output `{name}`: {output.source.root} `{path}` is not in the response")
+            problem = (code, f"output `{name}`: {output.source.root} `{path}` is not in the response")
             yield output, _kept(output.take(view), view.work), problem
         except Unjudged as limit:
             raise limit.of(f"output `{name}`") from None
         except NotJson as reason:
-            yield output, UNSET, ("not_json", f"output `{name}`: the body is not JSON: {reason}")
+            code = "not_json"
+            yield output, UNSET, (code, f"output `{name}`: the body is not JSON: {reason}")
         except PathError as reason:
-            yield output, UNSET, ("output_missing", f"output `{name}`: {reason}")
+            yield output, UNSET, (code, f"output `{name}`: {reason}")
 
 
 def _kept(value: JsonValue, work: Work) -> JsonValue:

@@ -259,15 +259,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     thresholds: tuple[str, ...] = ()
 
 
-def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False, gate_failed: bool = False) -> int:
-    """The exit code of a run, worst first: 129/130/143, 3, 1, 4, 0."""
+def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False) -> int:
+    """The exit code of a run, worst first: 129/130/143, 3, 1, 0."""
     if interrupted:
         return interrupted
     if unfinished or counts.inconclusive or counts.poisoned or counts.internal or counts.cancelled:
         return 3
     if counts.failed or counts.error:
         return 1
-    return 4 if gate_failed else 0
+    return 0
 
 
 def worst_status(counts: Counts) -> Status:

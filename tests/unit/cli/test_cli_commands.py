@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,6 @@ from reqflo_ray._internal.errors import (
     ClusterError,
     DatasetError,
     DefinitionError,
-    GateError,
     InterruptedRunError,
     NothingSelectedError,
     Problem,
@@ -50,11 +50,15 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     """The formats that answers are exported to; what comes out is always the same."""
     asked: list[tuple[str, bool]] = []
 
-    def export(result: Any, kind: str, *, raw: bool = False) -> bytes:
-        asked.append((str(kind), raw))
-        return b"a\n\x1b[2J\n"
+    def export(kind: str) -> Callable[..., bytes]:
+        def written(result: Any, *, raw: bool = False) -> bytes:
+            asked.append((kind, raw))
+            return b"a\n\x1b[2J\n"
 
-    monkeypatch.setattr("reqflo_ray._internal.analysis.export.export", export)
+        return written
+
+    for kind in ("csv", "json", "parquet"):
+        monkeypatch.setattr(f"reqflo_ray._internal.analysis.export.to_{kind}", export(kind))
     return asked
 
 
@@ -357,7 +361,6 @@ def test_the_value_of_a_broken_set_is_not_repeated(command_line: CommandLine, ap
         (RunConflictError, 2),
         (QueryError, 2),
         (NothingSelectedError, 5),
-        (GateError, 4),
         (StoreError, 3),
         (SecretError, 3),
         (ClusterError, 3),

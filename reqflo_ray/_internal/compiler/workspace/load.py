@@ -232,11 +232,11 @@ def lookup(
     found = [definition for definition in known if definition.name == name]
     if not found:
         hint = suggestion(name, (definition.name for definition in known)) or f"the workspace has no {kind}"
-        problems.error(f"unknown_{kind}", f"there is no {kind} `{name}`", at, hint=hint)
+        problems.error(_UNKNOWN[kind], f"there is no {kind} `{name}`", at, hint=hint)
     elif len(found) > 1:
         places = ", ".join(str(definition.node.position) for definition in found)
         problems.error(
-            f"ambiguous_{kind}",
+            _AMBIGUOUS[kind],
             f"there is more than one {kind} `{name}`",
             at or found[1].node,
             cause=f"they are at {places}",
@@ -343,5 +343,20 @@ def _define(group: list[Definition[Model]], kind: type[Model], node: YamlNode, p
     group.append(Definition(name, node.source.name, node, model, own.all()))
 
 
+# The codes of what is not found, and of what is found twice, by what was looked for.
+_UNKNOWN: Final = {
+    "journey": "unknown_journey",
+    "environment": "unknown_environment",
+    "case": "unknown_case",
+    "preset": "unknown_preset",
+    "overlay": "unknown_overlay",
+}
+_AMBIGUOUS: Final = {
+    "journey": "ambiguous_journey",
+    "environment": "ambiguous_environment",
+    "case": "ambiguous_case",
+    "preset": "ambiguous_preset",
+    "overlay": "ambiguous_overlay",
+}
 _BUNDLE: Final = "reqflo.dev/"
 _KINDS: Final = "`workspace`, `journey`, `templates`, `environment`, `case`, `preset`, `overlay`"

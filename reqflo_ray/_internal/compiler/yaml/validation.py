@@ -77,7 +77,8 @@ def _report(model: type[BaseModel], node: YamlNode, complaint: ErrorDetails, pro
     elif kind == "string_too_short" and context["min_length"] == 1:
         problems.error("wrong_value", f"`{label}` must not be empty", value)
     elif kind in ("wrong_type", "wrong_value"):
-        problems.error(kind, f"`{label}`: {complaint['msg']}", value, hint=context.get("hint", ""))
+        code = "wrong_type" if kind == "wrong_type" else "wrong_value"
+        problems.error(code, f"`{label}`: {complaint['msg']}", value, hint=context.get("hint", ""))
     else:
         problems.error("wrong_value", f"`{label}` cannot be {_shown(value)}: {complaint['msg']}", value)
 

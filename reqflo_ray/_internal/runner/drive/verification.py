@@ -14,7 +14,7 @@ from reqflo_ray._internal.journal.reader import JournalContents
 from reqflo_ray._internal.runner.execute.journals import read_journals
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
-from reqflo_ray._internal.runs.upkeep.verify import Finding, VerifyReport, verify_run
+from reqflo_ray._internal.runs.upkeep.verify import Finding, FindingKind, VerifyReport, verify_run
 
 
 def verify(folder: RunFolder) -> VerifyReport:
@@ -49,6 +49,6 @@ def _damaged_journals(folder: RunFolder) -> Iterator[Finding]:
                 reasons = ", ".join(f"{part.reason} at byte {part.offset}" for part in found.damage[:3])
                 yield Finding(
                     path=layout.journal(shard, attempt),
-                    kind="damaged",
+                    kind=FindingKind.DAMAGED,
                     message=f"the journal is not as it was written ({reasons})",
                 )

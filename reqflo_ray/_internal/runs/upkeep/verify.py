@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from reqflo_ray._internal.errors import IntegrityError, ReqfloError, UsageError
 from reqflo_ray._internal.model.json_text import well_formed
@@ -24,13 +25,25 @@ from reqflo_ray._internal.runs.staging.rows import planned
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
 
 
+class FindingKind(StrEnum):
+    """What is wrong with a file. The value is shown as the code of the finding."""
+
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    EXTRA = "extra"
+    ROW_COUNT = "row_count"
+    VERDICT_MISSING = "verdict_missing"
+    VERDICT_TWICE = "verdict_twice"
+    ARTIFACT = "artifact"
+    COUNTS = "counts"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something wrong with a run. `path` is within the run's folder; `kind` is one of missing, damaged, extra,
-    row_count, verdict_missing, verdict_twice, artifact, counts."""
+    """Something wrong with a run. `path` is within the run's folder."""
 
     path: str
-    kind: str
+    kind: FindingKind
     message: str
 
 
@@ -139,14 +152,14 @@ class _Verification:
         try:
             return self._folder.read_manifest()
         except ReqfloError as error:
-            self._find(layout.MANIFEST, "damaged", error.cause or error.message)
+            self._find(layout.MANIFEST, FindingKind.DAMAGED, error.cause or error.message)
             return None
 
     def _committed(self) -> Iterator[FileDigest]:
         """The files that the commits of an unfinished run promise; of damaged commits only that they are damaged."""
         for name, commit, why in self._folder.storage.each(self._closing, self._folder.begun()):
             if why:
-                self._find(name, "damaged", why)
+                self._find(name, FindingKind.DAMAGED, why)
             if commit is not None:
                 self._told |= {file.path: (name, commit.summary.counts) for file in commit.files}
                 yield from commit.files
@@ -173,16 +186,18 @@ class _Verification:
         if promised.path.startswith(f"{layout.RESULTS}/"):
             self._promised_rows += promised.rows
         if data is None:
-            self._find(promised.path, "missing", f"the file is missing ({promised.rows} rows)")
+            self._find(promised.path, FindingKind.MISSING, f"the file is missing ({promised.rows} rows)")
             return
         if isinstance(data, ReqfloError):
-            self._find(promised.path, "damaged", f"the file cannot be read: {data.cause or data.message}")
+            self._find(promised.path, FindingKind.DAMAGED, f"the file cannot be read: {data.cause or data.message}")
             return
         self._bytes += len(data)
         if len(data) != promised.size:
-            self._find(promised.path, "damaged", f"the file has {len(data)} bytes instead of {promised.size}")
+            self._find(promised.path, FindingKind.DAMAGED, f"the file has {len(data)} bytes instead of {promised.size}")
         elif hashlib.sha256(data).hexdigest() != promised.sha256:
-            self._find(promised.path, "damaged", "the file does not have the SHA-256 that it was written with")
+            self._find(
+                promised.path, FindingKind.DAMAGED, "the file does not have the SHA-256 that it was written with"
+            )
         elif promised.path.startswith((f"{layout.RESULTS}/", f"{layout.STEPS}/")):
             self._check_table(promised, data)
 
@@ -196,19 +211,23 @@ class _Verification:
             self._counts = self._counts.plus(counted.counts)
             name, told = self._told.pop(promised.path, ("", Counts()))
             if name and (why := difference(told, counted.counts)):
-                self._find(name, "counts", why)
+                self._find(name, FindingKind.COUNTS, why)
         if rows != promised.rows:
-            self._find(promised.path, "row_count", f"the file has {rows} rows instead of {promised.rows}")
+            self._find(promised.path, FindingKind.ROW_COUNT, f"the file has {rows} rows instead of {promised.rows}")
 
     def _check_rows(self, complete: bool) -> int:
         seen, again, missing = self._rows.judged(self._promised_rows)
         if again:
             self._find(
-                layout.RESULTS, "verdict_twice", f"{len(again)} rows have several verdicts, first row {again.start}"
+                layout.RESULTS,
+                FindingKind.VERDICT_TWICE,
+                f"{len(again)} rows have several verdicts, first row {again.start}",
             )
         if complete and missing and not self._findings:
             self._find(
-                layout.RESULTS, "verdict_missing", f"{len(missing)} rows have no verdict, first row {missing.start}"
+                layout.RESULTS,
+                FindingKind.VERDICT_MISSING,
+                f"{len(missing)} rows have no verdict, first row {missing.start}",
             )
         return seen
 
@@ -224,49 +243,50 @@ class _Verification:
             if error.code == "unknown_run":
                 raise
             if digest:
-                self._find(f"../../{layout.artifact(digest)}", "artifact", error.message)
+                self._find(f"../../{layout.artifact(digest)}", FindingKind.ARTIFACT, error.message)
             elif presence(self._folder.storage, self._folder.run_id) is not Presence.BARE:
-                self._find(layout.RECORD, "damaged", error.cause or error.message)
+                self._find(layout.RECORD, FindingKind.DAMAGED, error.cause or error.message)
             elif not any(finding.path == layout.RECORD for finding in self._findings):
-                self._find(layout.RECORD, "missing", "the run record is missing")
+                self._find(layout.RECORD, FindingKind.MISSING, "the run record is missing")
 
     def _find_lost_manifest(self) -> None:
         try:
             self._folder.is_complete()
         except IntegrityError:
-            self._find(layout.MANIFEST, "missing", "the run was finished, and its manifest is missing")
+            self._find(layout.MANIFEST, FindingKind.MISSING, "the run was finished, and its manifest is missing")
 
     def _check_claims(self) -> None:
         for name, problem in self._folder.damaged_claims():
-            self._find(name, "damaged", problem.cause or problem.message)
+            self._find(name, FindingKind.DAMAGED, problem.cause or problem.message)
 
     def _check_plan(self) -> None:
         """Of an unfinished run: the plan, and the staged rows that it promises."""
         try:
             plan = planned(self._folder) or Plan()
         except ReqfloError as error:
-            self._find(layout.PLAN, "damaged", error.cause or error.message)
+            self._find(layout.PLAN, FindingKind.DAMAGED, error.cause or error.message)
             return
-        for name, kind, why in self._folder.storage.each(self._staged, plan):
-            if why:
-                self._find(name, kind, why)
+        for finding in filter(None, self._folder.storage.each(self._staged, plan)):
+            self._findings[finding] = None
 
-    def _staged(self, line: ShardPlan) -> tuple[str, str, str]:
-        """The name of a file of staged rows, and the kind and text of what is wrong with it."""
+    def _staged(self, line: ShardPlan) -> Finding | None:
+        """What is wrong with a file of staged rows."""
         name = layout.rows(line.shard)
         try:
             found = hashlib.sha256(self._folder.read_file(name)).hexdigest()
         except ReqfloError as error:
-            return name, "missing" if error.code == "damaged_file" else "damaged", error.cause or error.message
+            kind = FindingKind.MISSING if error.code == "damaged_file" else FindingKind.DAMAGED
+            return Finding(path=name, kind=kind, message=error.cause or error.message)
         if found == line.sha256:
-            return name, "", ""
-        return name, "damaged", f"the file does not have the SHA-256 that `{layout.PLAN}` says"
+            return None
+        told = f"the file does not have the SHA-256 that `{layout.PLAN}` says"
+        return Finding(path=name, kind=FindingKind.DAMAGED, message=told)
 
     def _check_key(self) -> None:
         try:
             find_sealer(self._folder)
         except ReqfloError as error:
-            self._find(layout.SEALING_KEY, "damaged", error.cause or error.message)
+            self._find(layout.SEALING_KEY, FindingKind.DAMAGED, error.cause or error.message)
 
     def _find_extra(self, manifest: Manifest) -> None:
         for folder in _FOLDERS:
@@ -274,7 +294,9 @@ class _Verification:
             for name in self._folder.storage.list(self._folder.path(folder)):
                 if name not in promised and not layout.is_system_file(name):
                     # A name need not be text.
-                    self._find(f"{folder}/{well_formed(name)}", "extra", "the manifest does not list this file")
+                    self._find(
+                        f"{folder}/{well_formed(name)}", FindingKind.EXTRA, "the manifest does not list this file"
+                    )
 
     def _check_verdict(self) -> None:
         if self._findings:
@@ -282,7 +304,7 @@ class _Verification:
         data = self._folder.read_file(layout.VERDICT)
         verdict = self._folder.decode(layout.VERDICT, data, Verdict)
         if why := difference(verdict.counts, self._counts):
-            self._find(layout.VERDICT, "counts", why)
+            self._find(layout.VERDICT, FindingKind.COUNTS, why)
 
-    def _find(self, path: str, kind: str, message: str) -> None:
+    def _find(self, path: str, kind: FindingKind, message: str) -> None:
         self._findings[Finding(path=path, kind=kind, message=message)] = None

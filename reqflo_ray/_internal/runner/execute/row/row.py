@@ -160,14 +160,16 @@ class RowRunner:
         number, resend, doubt = past.attempts_used + 1, FIRST_SEND, past.in_doubt
         if doubt is not None:
             if step.on_interrupt is OnInterrupt.FAIL:
-                ended = (Status.INCONCLUSIVE, "outcome_unknown", _OUTCOME_UNKNOWN)
-                return await self._end_plainly(prepared, *ended, number=doubt.attempt)
+                return await self._end_plainly(
+                    prepared, Status.INCONCLUSIVE, "outcome_unknown", _OUTCOME_UNKNOWN, number=doubt.attempt
+                )
             number, count = doubt.attempt, past.resend_count + 1
             resend = Resend(reason=ResendReason.UNKNOWN, count=count, fingerprint=doubt.fingerprint)
         elif step.id in self._history.doubtful:
             if step.on_interrupt is OnInterrupt.FAIL:
-                ended = (Status.INCONCLUSIVE, "journal_damaged", _JOURNAL_DAMAGED)
-                return await self._end_plainly(prepared, *ended, number=number)
+                return await self._end_plainly(
+                    prepared, Status.INCONCLUSIVE, "journal_damaged", _JOURNAL_DAMAGED, number=number
+                )
             resend = Resend(reason=ResendReason.UNKNOWN, count=past.resend_count + 1)
         elif step.on_interrupt is OnInterrupt.FAIL and any(cookies_of(step.id) in done.withheld for done in earlier):
             message = f"{_lost(cookies_of(step.id), earlier[-1])}, and step `{step.id}` must not be sent again"
