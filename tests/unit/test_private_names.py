@@ -8,7 +8,12 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 # They look into Ray, which is their subject.
-OF_RAY = {"apps/ray_state.py", "unit/ray_cluster/test_ray_internals.py", "unit/ray_cluster/test_placement.py"}
+OF_RAY = {
+    "apps/memory_nodes.py",
+    "apps/ray_state.py",
+    "unit/ray_cluster/test_ray_internals.py",
+    "unit/ray_cluster/test_placement.py",
+}
 # Private by spelling only: the package behind the public face, and the methods of named tuples.
 PUBLIC = {"_internal", "_replace", "_asdict", "_fields"}
 
