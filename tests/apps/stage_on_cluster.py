@@ -12,7 +12,7 @@ from reqflo_ray._internal.errors import ReqfloError
 from reqflo_ray._internal.model.workers import WorkerRange
 from reqflo_ray._internal.ray_cluster.backend import RayBackend
 from reqflo_ray._internal.ray_cluster.staging import RayStagingExecutor
-from reqflo_ray._internal.runner.prepare.launch import staging
+from reqflo_ray._internal.runner.prepare.staging import staging
 from reqflo_ray._internal.runner.progress.listener import SilentListener
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.storage.open import open_storage

@@ -40,13 +40,13 @@ def _mark_calls(owner: Any, name: str, before: str, after: str) -> None:
 
 def main() -> int:
     """Run; the code that the command exits with."""
-    from reqflo_ray._internal import api
+    from reqflo_ray._internal.api import runs
     from reqflo_ray._internal.cli.main import main as command
     from reqflo_ray._internal.runner.drive.drive import drive
     from reqflo_ray._internal.runs.folder.run_folder import RunFolder
     from reqflo_ray._internal.storage.open import open_storage
 
-    _mark_calls(api, "prepare", "interpreter, imports, command line", "compile and check")
+    _mark_calls(runs, "prepare", "interpreter, imports, command line", "compile and check")
     _mark_calls(drive, "_plan", "record, epoch, artifact", "stage")
     if "ray" in sys.argv:
         from reqflo_ray._internal.ray_cluster.backend import RayBackend

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 
-from reqflo_ray._internal import api
+import reqflo_ray
 from reqflo_ray._internal.datasets.preview import read_columns
 from reqflo_ray._internal.model.plan import DatasetSource
 from reqflo_ray._internal.runs.staging.rows import RowSink, choose_rows_per_shard, stage
@@ -18,7 +18,7 @@ WORKERS = 2
 def main() -> None:
     """Stage; compiling the journey is not counted."""
     workspace, journey, data, store = sys.argv[1:]
-    artifact = api.compile(journey, workspace=workspace).artifact
+    artifact = reqflo_ray.compile(reqflo_ray.Journey(journey, workspace=workspace)).artifact
     began, used = time.perf_counter(), time.process_time()
     source = DatasetSource(files=(data,), key_column="order_ref", columns=read_columns((data,)) or ())
     per_shard = choose_rows_per_shard(None, len(artifact.steps), WORKERS)

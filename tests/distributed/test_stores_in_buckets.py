@@ -10,7 +10,7 @@ from command_process import CommandProcess
 from disturbed_run import DATASET
 from example_workspace import child_environment, copy_example
 
-from reqflo_ray._internal import api
+import reqflo_ray
 from reqflo_ray._internal.demo.process import DemoServer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -30,6 +30,6 @@ def test_a_cluster_runs_with_its_store_and_its_data_in_a_bucket(
         )
     assert ended.code == 0, ended
     assert shop.ledger()["orders_created"] == 40
-    store = api.open_store(s3_bucket.uri)
+    store = reqflo_ray.open_store(s3_bucket.uri)
     assert store.verify("on-ray").ok
     assert list(store.query("select status, count(*) from results group by 1").rows()) == [("passed", 40)]

@@ -18,7 +18,8 @@ from example_workspace import CLIENT_SECRET, child_environment, copy_example
 from simulated_run import SimulatedRun, artifact_that_must_not_repeat
 from simulation import Bomb, Disk, OneStepBomb
 
-from reqflo_ray._internal import api
+import reqflo_ray
+from reqflo_ray import RunOutcome, Target
 from reqflo_ray._internal.demo.process import DemoServer
 from reqflo_ray._internal.errors import IntegrityError
 from reqflo_ray._internal.journal.reader import read_journal
@@ -46,8 +47,8 @@ class Killed:
         found = [path for path in self.run.root.glob("journal/*/*.log") if path.parent.name not in committed]
         return sorted(found, key=lambda path: -path.stat().st_size)
 
-    def resume(self) -> api.RunOutcome:
-        return api.resume(RUN_ID, store=str(self.run.store), backend="local")
+    def resume(self) -> RunOutcome:
+        return reqflo_ray.resume(RUN_ID, target=Target(store=self.run.store, backend="local"))
 
     def orders_of_customers(self) -> Counter[str]:
         """How many orders were sent for each body, before and after the kill."""
@@ -94,7 +95,7 @@ def test_verify_finds_a_damaged_journal_and_takes_a_torn_one_for_whole(copy: Cal
     whole = path.read_bytes()
 
     def found() -> list[tuple[str, str]]:
-        report = api.open_store(str(killed.run.store)).verify(RUN_ID)
+        report = reqflo_ray.open_store(killed.run.store).verify(RUN_ID)
         return [(finding.path, finding.kind) for finding in report.findings]
 
     path.write_bytes(whole[:-1])
@@ -314,7 +315,7 @@ def test_a_damaged_commit_is_restored_from_the_claim_that_closed_its_shard(copy:
     ended = killed.run.complete(killed.run.resume_command())
     assert ended.code == 0, ended
     assert "warning[commit_restored]" in ended.stderr and f"commits/{path.name}" in ended.stderr
-    assert path.read_bytes() == written and api.open_store(str(killed.run.store)).verify(RUN_ID).ok
+    assert path.read_bytes() == written and reqflo_ray.open_store(killed.run.store).verify(RUN_ID).ok
 
 
 def test_a_damaged_claim_of_the_driver_is_named_before_anything_is_waited_for(copy: Callable[[bool], Killed]) -> None:
@@ -351,7 +352,7 @@ def test_a_rerun_that_is_refused_leaves_no_run_behind(copy: Callable[[bool], Kil
     killed.resume()
     (killed.run.root / "plan.parquet").unlink()
     with pytest.raises(IntegrityError):
-        api.rerun(RUN_ID, store=str(killed.run.store), backend="local")
+        reqflo_ray.rerun(RUN_ID, target=Target(store=killed.run.store, backend="local"))
     assert [path.name for path in (killed.run.store / "runs").iterdir()] == [RUN_ID]
 
 
@@ -359,9 +360,9 @@ def test_a_rerun_that_is_refused_leaves_no_run_behind(copy: Callable[[bool], Kil
 def test_tables_that_are_damaged_after_the_run_are_found_by_verify(copy: Callable[[bool], Killed], table: str) -> None:
     killed = copy(False)
     killed.resume()
-    assert api.open_store(str(killed.run.store)).verify(RUN_ID).ok
+    assert reqflo_ray.open_store(killed.run.store).verify(RUN_ID).ok
     _flip(sorted((killed.run.root / table).iterdir())[0])
-    report = api.open_store(str(killed.run.store)).verify(RUN_ID)
+    report = reqflo_ray.open_store(killed.run.store).verify(RUN_ID)
     assert not report.ok and table in report.findings[0].path
 
 

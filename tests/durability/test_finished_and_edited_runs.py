@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any
 
 import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from disturbed_run import RUN_ID, DisturbedRun
 from example_workspace import CLIENT_SECRET
+from run_arguments import run_arguments
 
-from reqflo_ray._internal import api
+import reqflo_ray
+from reqflo_ray import Target
+from reqflo_ray._internal.api import runs
 from reqflo_ray._internal.errors import RunConflictError
+from reqflo_ray._internal.runner.prepare import record
 from reqflo_ray._internal.runs.upkeep.history import RunState
 
 pytestmark = pytest.mark.timeout(300)
@@ -26,17 +31,17 @@ def small(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> DisturbedRun:
     return make_run(rows=8)
 
 
-def _request(run: DisturbedRun, **changes: object) -> api.RunRequest:
+def _request(run: DisturbedRun, **changes: object) -> dict[str, Any]:
     fields: dict[str, object] = {
-        "journey": "place-order",
+        "name": "place-order",
         "workspace": run.workspace,
-        "data": (str(run.data),),
+        "source": run.data,
         "key": "order_ref",
         "store": str(run.store),
         "run_id": RUN_ID,
         "backend": "local",
     }
-    return api.RunRequest(**{**fields, **changes})  # type: ignore[arg-type]
+    return run_arguments(**{**fields, **changes})
 
 
 def _let_rows_fail(run: DisturbedRun) -> None:
@@ -60,19 +65,19 @@ def _let_rows_fail(run: DisturbedRun) -> None:
 def test_resuming_a_finished_run_sends_nothing_and_exits_as_the_run_did(small: DisturbedRun, code: int) -> None:
     if code:
         _let_rows_fail(small)
-    first = api.run(_request(small))
+    first = reqflo_ray.run(**_request(small))
     sent = small.oracle.arrived()
     assert (first.exit_code, first.complete, sent) == (code, True, 3 * small.rows - code * len(_ROWS_THAT_FAIL))
-    for again in (api.resume(RUN_ID, store=str(small.store)), api.run(_request(small))):
+    for again in (reqflo_ray.resume(RUN_ID, target=Target(store=small.store)), reqflo_ray.run(**_request(small))):
         assert again.verdict == first.verdict and again.exit_code == code and again.resumed
     assert small.oracle.arrived() == sent
 
 
 def test_a_run_id_with_other_inputs_is_refused_with_the_differences(small: DisturbedRun) -> None:
-    api.run(_request(small))
+    reqflo_ray.run(**_request(small))
     sent = small.oracle.arrived()
     with pytest.raises(RunConflictError) as refused:
-        api.run(_request(small, overrides={"sku": "SKU-9"}, environment="staging", key=""))
+        reqflo_ray.run(**_request(small, overrides={"sku": "SKU-9"}, environment="staging", key=""))
     assert refused.value.exit_code == 2 and refused.value.code == "run_differs"
     for difference in ("given.sku", "environment.name", "dataset.key_column"):
         assert difference in refused.value.message
@@ -98,18 +103,18 @@ def test_a_run_id_with_other_data_is_refused_and_resume_goes_on_with_the_old(
     small: DisturbedRun, finished: bool
 ) -> None:
     if finished:
-        api.run(_request(small))
+        reqflo_ray.run(**_request(small))
     else:
         small.interrupt()
     sent = small.oracle.arrived()
     with small.data.open("a") as file:
         file.write("ref-new,cus-new,1.00\n")
     with pytest.raises(RunConflictError) as refused:
-        api.run(_request(small))
+        reqflo_ray.run(**_request(small))
     assert refused.value.exit_code == 2 and refused.value.code == "run_differs"
     assert f"the contents of `{small.data}`" in refused.value.message
     assert small.oracle.arrived() == sent
-    outcome = api.resume(RUN_ID, store=str(small.store))
+    outcome = reqflo_ray.resume(RUN_ID, target=Target(store=small.store))
     assert outcome.exit_code == 0 and outcome.verdict.counts.rows == small.rows
 
 
@@ -118,11 +123,11 @@ def test_a_dataset_that_changed_before_it_was_staged_is_not_run(small: Disturbed
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(api, "staging", lambda *_, **__: die)
-        api.run(_request(small))
+        patch.setattr(runs, "staging", lambda *_, **__: die)
+        reqflo_ray.run(**_request(small))
     small.data.write_text("order_ref,customer_id,total\nother,cus-other,1.00\n")
     with pytest.raises(RunConflictError) as refused:
-        api.resume(RUN_ID, store=str(small.store))
+        reqflo_ray.resume(RUN_ID, target=Target(store=small.store))
     assert refused.value.code == "dataset_changed" and str(small.data) in refused.value.message
     assert small.oracle.arrived() == 0
 
@@ -142,21 +147,21 @@ class _Tomorrow(datetime):
 def test_a_clock_that_is_set_back_while_a_run_goes_on_makes_no_duration_negative(
     small: DisturbedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "datetime", _Tomorrow)
-    outcome = api.run(_request(small))
+    monkeypatch.setattr(record, "datetime", _Tomorrow)
+    outcome = reqflo_ray.run(**_request(small))
     assert outcome.exit_code == 0 and outcome.verdict.duration_ms == 0
     assert outcome.verdict.started_at > outcome.verdict.finished_at
-    assert api.open_store(str(small.store)).find(RUN_ID).state is RunState.FINISHED
+    assert reqflo_ray.open_store(small.store).find(RUN_ID).state is RunState.FINISHED
 
 
 def test_rerun_takes_failed_rows_with_new_keys_and_leaves_the_old_run_alone(small: DisturbedRun) -> None:
     _let_rows_fail(small)
-    api.run(_request(small))
+    reqflo_ray.run(**_request(small))
     first = {row["row_key"]: row["status"] for row in small.oracle.contents().results}
     before = _files(small.root)
     small.shop.reset()
 
-    again = api.rerun(RUN_ID, failed=True, store=str(small.store), backend="local")
+    again = reqflo_ray.rerun(RUN_ID, failed=True, target=Target(store=small.store, backend="local"))
 
     failed = {key for key, status in first.items() if status != "passed"}
     assert len(failed) == len(_ROWS_THAT_FAIL)

@@ -16,7 +16,8 @@ from example_workspace import CLIENT_SECRET
 from simulated_run import SimulatedRun
 from simulation import Bomb, FullDisk
 
-from reqflo_ray._internal import api
+import reqflo_ray
+from reqflo_ray import Dataset, Execution, Journey, Target
 from reqflo_ray._internal.demo.process import DemoServer
 from reqflo_ray._internal.demo.server import ServerOptions
 from reqflo_ray._internal.errors import Problem
@@ -101,21 +102,18 @@ def test_a_run_that_cannot_write_its_stop_marker_drains_all_the_same_and_says_so
         with monkeypatch.context() as full:
             full.setattr("os.link", no_room_for_a_stop)
             threading.Thread(target=strike, daemon=True).start()
-            request = api.RunRequest(
-                journey="place-order",
-                workspace=run.workspace,
-                data=(str(run.data),),
-                key="order_ref",
-                store=run.place,
+            outcome = reqflo_ray.run(
+                Journey("place-order", workspace=run.workspace),
+                Dataset(run.data, key="order_ref"),
+                execution=Execution(concurrency=run.in_flight),
+                target=Target(store=run.place, backend="local"),
                 run_id=RUN_ID,
-                backend="local",
-                concurrency=run.in_flight,
+                listener=warnings,
             )
-            outcome = api.run(request, listener=warnings)
         assert (outcome.exit_code, outcome.complete) == (143, False)
         [warning] = [problem for problem in warnings.told if problem.code == "stop_not_written"]
         assert os.strerror(errno.ENOSPC) in warning.cause
         run.faults += 1
         assert not run.oracle.note().in_flight, "a request that was in flight was not let finish"
-        assert api.resume(RUN_ID, store=run.place).exit_code == 0
+        assert reqflo_ray.resume(RUN_ID, target=Target(store=run.place)).exit_code == 0
         note_fault("SIGTERM on a full disk, then resumed", run.judge(undisturbed(run.rows), drained=True))

@@ -149,7 +149,7 @@ class Payments:
         return self.bank.held >= KILLED and self.bank.held == len(self.bank.logins)
 
     def finish(self) -> RunOutcome:
-        return reqflo_ray.resume("pay-1", store=str(self.store), backend="local")
+        return reqflo_ray.resume("pay-1", target=reqflo_ray.Target(store=self.store, backend="local"))
 
     def rows(self, columns: str = COLUMNS) -> list[Any]:
         return list(reqflo_ray.open_store(str(self.store)).query(f"select {columns} from results order by 1").rows())

@@ -109,7 +109,7 @@ def test_resuming_a_finished_run_exits_as_it_did_and_changes_nothing(finished: s
         return {path: path.read_bytes() for path in Path(finished).rglob("*") if path.is_file()}
 
     before = files()
-    assert reqflo_ray.resume(FINISHED, store=finished).exit_code == 1
+    assert reqflo_ray.resume(FINISHED, target=reqflo_ray.Target(store=finished)).exit_code == 1
     assert not shop.ordered and files() == before
 
 
@@ -140,7 +140,8 @@ def test_a_run_of_the_aiohttp_engine_goes_on_with_the_default_one(interrupted: s
 def finish(interrupted: str, shop: Shop) -> None:
     done = acknowledged_orders(interrupted)
     assert len(done) > COMMITTED_ROWS, "some rows must be only journaled"
-    outcome = reqflo_ray.resume(INTERRUPTED, store=interrupted, backend="local", take_over=True)
+    target = reqflo_ray.Target(store=interrupted, backend="local")
+    outcome = reqflo_ray.resume(INTERRUPTED, target=target, take_over=True)
     assert outcome.complete and outcome.verdict is not None
     assert (outcome.exit_code, outcome.verdict.status) == (1, Status.FAILED)
     counts = outcome.verdict.counts

@@ -61,7 +61,8 @@ class Look(SilentListener):
         self.seen |= {os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)}
 
 look = Look()
-outcome = reqflo_ray.run(reqflo_ray.RunRequest(journey="place-order", case="Gift order", backend="local"), look)
+journey = reqflo_ray.Journey("place-order", case="Gift order")
+outcome = reqflo_ray.run(journey, target=reqflo_ray.Target(backend="local"), listener=look)
 open("seen", "w").write(" ".join(sorted(look.seen)))
 sys.exit(outcome.exit_code)
 """

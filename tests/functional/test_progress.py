@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from echo_api import EchoApi
 
-from reqflo_ray._internal import api
+import reqflo_ray
 from reqflo_ray._internal.runner.progress.listener import Progress, SilentListener
 
 ROWS = 400  # in shards of 100: of 1.5 s or more each, at four rows in flight
@@ -80,8 +80,14 @@ def test_rows_are_told_before_their_shard_ends_and_an_interrupted_run_counts_the
                 os.kill(os.getpid(), signal.SIGINT)
 
     listener = Interrupter()
-    request = api.RunRequest(journey="slow", data=("rows.csv",), backend="local", workers=1, concurrency=4, run_id="r1")
-    outcome = api.run(request, listener)
+    outcome = reqflo_ray.run(
+        "slow",
+        "rows.csv",
+        execution=reqflo_ray.Execution(concurrency=4),
+        target=reqflo_ray.Target(backend="local", workers=1),
+        run_id="r1",
+        listener=listener,
+    )
     assert listener.rows > 0 and listener.commits == 0
     assert outcome.exit_code == 130 and not outcome.complete
     assert listener.rows <= outcome.verdict.counts.rows == len(echo.seen) < ROWS

@@ -113,10 +113,9 @@ def test_reports_for_python_are_not_written_over_what_a_run_has_read(orders: Pat
     import reqflo_ray
 
     assert command(*RUN_ORDERS, "--run-id", "r1").code == 0
-    request = reqflo_ray.RunRequest(journey="place-order", data=(DATA,), outputs=(Path(DATA),))
     for refused in (
         lambda: reqflo_ray.write_reports("r1", [("junit", DATA)]),
-        lambda: reqflo_ray.run(request),
+        lambda: reqflo_ray.run("place-order", DATA, outputs=[DATA]),
         lambda: reqflo_ray.resume("r1", outputs=[Path(DATA)]),
         lambda: reqflo_ray.rerun("r1", outputs=[Path(DATA)]),
     ):

@@ -90,10 +90,13 @@ class Holder(SilentListener):
         self.told.append(problem.code)
 
 listener = Holder()
-request = reqflo_ray.RunRequest(
-    journey="place-order", data=("data/orders.csv",), key="order_ref", backend="local", concurrency=30
+outcome = reqflo_ray.run(
+    "place-order",
+    reqflo_ray.Dataset("data/orders.csv", key="order_ref"),
+    execution=reqflo_ray.Execution(concurrency=30),
+    target=reqflo_ray.Target(backend="local"),
+    listener=listener,
 )
-outcome = reqflo_ray.run(request, listener)
 print(outcome.verdict.counts.passed, outcome.exit_code, listener.freed > 0)
 """
 

@@ -304,7 +304,7 @@ def test_a_workspace_with_a_few_mistakes_is_checked_to_the_end(
             else:
                 lines[at : at + 1] = [lines[at]] * chance.choice([0, 2])
             path.write_text("\n".join(lines) + "\n")
-        problems = reqflo_ray.check(reqflo_ray.RunRequest(journey="place-order", case="Gift order"))
+        problems = reqflo_ray.check(reqflo_ray.Journey("place-order", case="Gift order"))
         assert len({(problem.code, problem.message, problem.position) for problem in problems}) == len(problems)
         for path, text in originals.items():
             path.write_text(text)

@@ -41,15 +41,12 @@ def _run(
         text = text.replace(name.upper(), value)
     (folder / "reqflo.yaml").write_text(text)
     (folder / "rows.csv").write_text("ms\n" + f"{ms}\n" * rows)
-    request = reqflo_ray.RunRequest(
-        journey=journey,
-        workspace=folder,
-        data=(str(folder / "rows.csv"),),
-        store=str(folder / "store"),
-        backend="local",
-        concurrency=30,
+    return reqflo_ray.run(
+        reqflo_ray.Journey(journey, workspace=folder),
+        folder / "rows.csv",
+        execution=reqflo_ray.Execution(concurrency=30),
+        target=reqflo_ray.Target(store=folder / "store", backend="local"),
     )
-    return reqflo_ray.run(request)
 
 
 @pytest.mark.parametrize("engine", ["httptools", "httpx"])

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from peak_memory import forget_peak, peak_kib
 
-from reqflo_ray._internal import api
+import reqflo_ray
+from reqflo_ray import Dataset, Journey, Target
 from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.cli.main import run_command_line
 from reqflo_ray._internal.demo.process import DemoServer
 from reqflo_ray._internal.http.factory import create_transport
 from reqflo_ray._internal.model.exchange import Exchange, FailureKind, TransportRequest
 from reqflo_ray._internal.model.plan import HttpSettings
-from reqflo_ray._internal.runner.prepare.launch import RunRequest
 
 MIB = 2**20
 Get = Callable[..., Exchange]
@@ -158,18 +158,14 @@ def test_a_run_survives_all_of_it_and_tells_each_apart(tmp_path: Path, shop: Dem
     (tmp_path / "reqflo.yaml").write_text(_WORKSPACE.replace("ENGINE", engine))
     rows = [json.dumps({"path": path, "url": f"{shop.url}/hostile/{path}"}) for path in _ENDINGS]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
-    request = RunRequest(
-        journey="hostile",
-        workspace=tmp_path,
-        data=(str(tmp_path / "rows.jsonl"),),
-        key="path",
-        store=str(tmp_path / "store"),
-        backend="local",
+    outcome = reqflo_ray.run(
+        Journey("hostile", workspace=tmp_path),
+        Dataset(tmp_path / "rows.jsonl", key="path"),
+        target=Target(store=tmp_path / "store", backend="local"),
     )
-    outcome = api.run(request)
     assert (outcome.complete, outcome.exit_code) == (True, 1)
     query = "select row_key, status, coalesce(error_code, '') from results"
-    found = api.open_store(str(tmp_path / "store")).query(query, runs=[outcome.run_id]).rows()
+    found = reqflo_ray.open_store(str(tmp_path / "store")).query(query, runs=[outcome.run_id]).rows()
     assert {path: (status, code) for path, status, code in found} == _ENDINGS
 
 
@@ -185,7 +181,8 @@ def test_what_an_api_answers_steers_neither_terminal_nor_ci_nor_spreadsheet(tmp_
     (tmp_path / "reqflo.yaml").write_text(_WORKSPACE.replace("ENGINE", "httptools"))
     store = str(tmp_path / "store")
     sets = {"url": f"{shop.url}/hostile/controls"}
-    api.run(RunRequest(journey="hostile", workspace=tmp_path, overrides=sets, store=store, backend="local"))
+    journey = Journey("hostile", workspace=tmp_path, overrides=sets)
+    reqflo_ray.run(journey, target=Target(store=store, backend="local"))
     body = "json_extract_string(http_response_body, '$.{}')"
     query = f"select {body.format('ci')} as ci, {body.format('formula')} as formula, {body.format('screen')} as screen"
     shown = {

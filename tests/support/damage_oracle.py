@@ -21,7 +21,7 @@ from damaged_runs import COMMITTED_ROWS, ROWS_OF_SHARD, RUN, Original
 from gated_shop import Arrival
 from pyarrow import parquet
 
-from reqflo_ray._internal import api
+import reqflo_ray
 from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.cli.main import run_command_line
 from reqflo_ray._internal.errors import ReqfloError
@@ -291,12 +291,12 @@ def _report(kind: str) -> Callable[[Place], Answer]:
     return call
 
 
-def _with_python(ask: Callable[[api.Store], object]) -> Callable[[Place], Answer]:
+def _with_python(ask: Callable[[reqflo_ray.Store], object]) -> Callable[[Place], Answer]:
     """A question in Python; what is raised is told as the command line tells it."""
 
     def call(place: Place) -> Answer:
         try:
-            data = repr(ask(api.open_store(str(place.store))))
+            data = repr(ask(reqflo_ray.open_store(place.store)))
         except ReqfloError as error:
             told = (error.message, error.cause, error.hint, *(problem.message for problem in error.problems))
             return Answer(error.exit_code, "", "\n".join(filter(None, told)))
@@ -308,12 +308,12 @@ def _with_python(ask: Callable[[api.Store], object]) -> Callable[[Place], Answer
 
 
 def _list_with_python(place: Place) -> Answer:
-    runs = api.open_store(str(place.store)).runs()
+    runs = reqflo_ray.open_store(place.store).runs()
     lines = [{"run_id": run.run_id, "state": run.state.value, "shown": repr(run)} for run in runs]
     return Answer(0, json.dumps(lines), "\n".join(run.problem for run in runs))
 
 
-def _verify_with_python(store: api.Store) -> object:
+def _verify_with_python(store: reqflo_ray.Store) -> object:
     report = store.verify(RUN)
     if not (report.ok and report.complete):
         raise ReqfloError(" ".join(f"{finding.path}: {finding.message}" for finding in report.findings))

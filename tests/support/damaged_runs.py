@@ -18,15 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from damaged_files import NEIGHBOUR, SWAPPED, TWIN, Fault
 from disturbed_run import COMMAND, eventually
 from example_workspace import child_environment
 from gated_shop import GatedShop
 from orders_workspace import write_orders, write_orders_workspace
+from run_arguments import run_arguments
 
-from reqflo_ray._internal import api
+import reqflo_ray
+from reqflo_ray import Target
 from reqflo_ray._internal.journal.reader import read_journal
 from reqflo_ray._internal.model.journal import Completion
 
@@ -169,7 +171,7 @@ def make_finished(folder: Path, shop: GatedShop, twins: GatedShop) -> Original:
         ("twin", RUN, "carl", twins),
     ):
         its.reset()
-        outcome = api.run(_request(folder, store, run_id, owner, its, sensitive=False))
+        outcome = reqflo_ray.run(**_request(folder, store, run_id, owner, its, sensitive=False))
         assert outcome.complete and outcome.exit_code == 1, outcome
     return _looked_at(Original(folder / "store", folder / "twin", shop, finished=True))
 
@@ -186,11 +188,12 @@ def make_killed(folder: Path, shop: GatedShop, twins: GatedShop, finished: Origi
         its.reset()
         first = _StandingStill(its, root, frozenset({("ref-04", "create"), ("ref-06", "pay"), ("ref-08", "token")}), 2)
         request = _request(folder, store, RUN, owner, its, sensitive=True)
-        _stop(first, lambda request=request: api.run(request), "0001")  # type: ignore[misc]
+        _stop(first, lambda request=request: reqflo_ray.run(**request), "0001")  # type: ignore[misc]
         held = frozenset({("ref-06", "read"), ("ref-08", "create"), ("ref-10", "create")})
         second = _StandingStill(its, root, held, 3)
         if its is twins:
-            _stop(second, lambda place=root.parents[1]: api.resume(RUN, store=str(place), backend="local"), "0002")  # type: ignore[misc]
+            target = Target(store=root.parents[1], backend="local")
+            _stop(second, lambda target=target: reqflo_ray.resume(RUN, target=target), "0002")  # type: ignore[misc]
         else:
             _kill(second, [COMMAND, "resume", RUN, "--store", str(root.parents[1]), "--backend", "local", "--quiet"])
     shutil.copytree(finished.store, folder / "store", dirs_exist_ok=True, ignore=lambda *_: {RUN, ".gitignore"})
@@ -200,18 +203,18 @@ def make_killed(folder: Path, shop: GatedShop, twins: GatedShop, finished: Origi
 def _looked_at(original: Original) -> Original:
     """What a reader leaves behind to be quicker the next time is damaged too."""
     for store in (original.store, original.twin):
-        api.open_store(str(store)).query("select count(*) from steps join results using (run_id, row_index)")
+        reqflo_ray.open_store(store).query("select count(*) from steps join results using (run_id, row_index)")
     return original
 
 
-def _request(folder: Path, store: str, run_id: str, owner: str, shop: GatedShop, *, sensitive: bool) -> api.RunRequest:
+def _request(folder: Path, store: str, run_id: str, owner: str, shop: GatedShop, *, sensitive: bool) -> dict[str, Any]:
     """A run of the journey over data that nobody else has."""
     workspace = write_orders_workspace(folder / owner, shop.url, sensitive=sensitive)
     data = write_orders(workspace / "orders.csv", ROWS, owner)
-    return api.RunRequest(
-        journey="order",
+    return run_arguments(
+        name="order",
         workspace=workspace,
-        data=(str(data),),
+        source=data,
         key="ref",
         store=str(folder / store),
         run_id=run_id,
@@ -242,7 +245,7 @@ class _StandingStill:
         return ended <= _journaled_rows(self.root)
 
 
-def _stop(still: _StandingStill, drive: Callable[[], api.RunOutcome], marker: str) -> None:
+def _stop(still: _StandingStill, drive: Callable[[], reqflo_ray.RunOutcome], marker: str) -> None:
     """Drive a run in this process, and stop it by SIGTERM when it stands still: what is in flight ends, nothing else
     begins."""
 

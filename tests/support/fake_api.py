@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from reqflo_ray._internal.errors import ReqfloError
@@ -57,10 +58,10 @@ class FakeApi:
     unwritten: ReqfloError | None = None
     skipped_damaged: bool = False
 
-    def request(self) -> Any:
-        """The one run request."""
-        [(_, (request, *_), _)] = self.calls
-        return request
+    def request(self) -> SimpleNamespace:
+        """What was asked in the one call: `journey`, `data`, and what else was named."""
+        [(_, (journey, *data), facts)] = self.calls
+        return SimpleNamespace(journey=journey, data=data[0] if data else None, **facts)
 
     def write_reports(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,10 @@ from simulation import Bomb, SimulatedDemo, SimulatedStorage
 
 from reqflo_ray._internal.compiler.workspace.load import load_workspace
 from reqflo_ray._internal.model.workers import WorkerRange
-from reqflo_ray._internal.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray._internal.runner.prepare.preparation import prepare
+from reqflo_ray._internal.runner.prepare.record import make_record
+from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
+from reqflo_ray._internal.runner.prepare.staging import staging
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 JOURNEYS = [
@@ -46,14 +48,14 @@ class SimulatedExample(SimulatedRun):
                 shortened.write_text("".join(islice(whole, 1 + _MOST_ROWS)))
             data = (str(shortened),)
         cases = [definition.name for definition in load_workspace(workspace).cases]
-        request = RunRequest(
-            journey=self.journey, workspace=workspace, data=data, case=cases[0] if cases and not data else None
-        )
-        prepared = prepare(request, workers_are_local=False)
+        journey = Journey(self.journey, workspace=workspace, case=cases[0] if cases and not data else None)
+        prepared = prepare(journey, Dataset(data), workers_are_local=False)
         self.artifact = prepared.artifact
-        record = make_record(request, prepared, run_id=RUN_ID, nonce="00ff" * 8, now=datetime(2026, 1, 1, tzinfo=UTC))
+        record = make_record(journey, Dataset(data), Execution(), prepared, run_id=RUN_ID)
         options = msgspec.structs.replace(record.options, concurrency=1, rows_per_shard=1000)
-        self.record = msgspec.structs.replace(record, options=options)
+        self.record = msgspec.structs.replace(
+            record, options=options, nonce="00ff" * 8, created_at="2026-01-01T00:00:00.000Z"
+        )
         self.shop = SimulatedDemo()
         folder = RunFolder(SimulatedStorage(self.disk, Bomb()), RUN_ID)
         folder.create_run(self.record)

@@ -8,6 +8,7 @@ transactions.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from reqflo_ray._internal.analysis.catalog import Catalog, read_catalog
 from reqflo_ray._internal.analysis.explanation import explain
-from reqflo_ray._internal.errors import Problem, QueryError
+from reqflo_ray._internal.errors import Problem, QueryError, UsageError
 from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.storage.bucket import ObjectStorage
 from reqflo_ray._internal.storage.protocol import Storage
@@ -49,6 +50,19 @@ class QueryResult:
         """What is left out of it, on one line; "" for nothing."""
         return "; ".join(problem.message for problem in self.problems)
 
+    def to_arrow(self) -> pa.Table:
+        """The answer as an Arrow table."""
+        return self.table
+
+    def to_pandas(self) -> Any:
+        """The answer as a pandas data frame. Raises `UsageError` (`missing_package`) where pandas is not installed."""
+        _need_package("pandas")
+        return self.table.to_pandas()
+
+    def to_polars(self) -> Any:
+        """The answer as a polars data frame. Raises `UsageError` (`missing_package`) where polars is not installed."""
+        return _need_package("polars").from_arrow(self.table)
+
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The lines as Python values. A map is a list of pairs."""
         for batch in self.table.to_batches(max_chunksize=1000):
@@ -57,6 +71,15 @@ class QueryResult:
     def objects(self) -> list[Mapping[str, Any]]:
         """The lines as mappings by column."""
         return [dict(zip(self.columns, values, strict=True)) for values in self.rows()]
+
+
+def _need_package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise UsageError(
+            f"{name} is not installed", code="missing_package", hint=f"`pip install {name}`, or take `to_arrow()`"
+        ) from None
 
 
 class Session:

@@ -20,7 +20,7 @@ from reqflo_ray._internal.errors import ClusterError, InterruptedRunError, RunCo
 from reqflo_ray._internal.process import handling_signals
 from reqflo_ray._internal.ray_cluster.job_log import JobLog, JobOutcome
 from reqflo_ray._internal.ray_cluster.jobs import Job, Jobs, JobState
-from reqflo_ray._internal.runner.prepare.submission import Submission, pack
+from reqflo_ray._internal.runner.prepare.job_bundle import JobBundle, pack
 
 ENTRYPOINT: Final = "exec reqflo-ray run-submitted"
 _ATTEMPTS: Final = 1000
@@ -55,8 +55,8 @@ class Followed:
     reason: str = ""
 
 
-def start(jobs: Jobs, submission: Submission, *, ship_data: bool) -> Started:
-    """Start the run of `submission` on the cluster, or find the job that runs it, or the one that has finished it.
+def start(jobs: Jobs, bundle: JobBundle, *, ship_data: bool) -> Started:
+    """Start the run of `bundle` on the cluster, or find the job that runs it, or the one that has finished it.
 
     An attempt that ended unfinished is followed by the next, which goes on with the run.
 
@@ -65,15 +65,15 @@ def start(jobs: Jobs, submission: Submission, *, ship_data: bool) -> Started:
         RunConflictError: `run_differs`: a job runs under this id with other inputs.
         ClusterError: the cluster cannot be reached, or refuses.
     """
-    run_id = submission.record.run_id
+    run_id = bundle.record.run_id
     with tempfile.TemporaryDirectory(prefix="reqflo-ray-") as name:
         folder = Path(name)
-        packed = pack(folder, submission, ship_data=ship_data)
+        packed = pack(folder, bundle, ship_data=ship_data)
         digest = packed.digest
         for _ in range(_ATTEMPTS):
             earlier = jobs.attempts(run_id)
             last = earlier[-1] if earlier else None
-            if last and (not last.state.has_ended or _is_done(jobs, last, submission.order.reports)):
+            if last and (not last.state.has_ended or _is_done(jobs, last, bundle.order.reports)):
                 _need_same_digest(last, digest)
                 return Started(job=last, attached=True)
             attempt = last.attempt + 1 if last else 1

@@ -17,8 +17,10 @@ import pytest
 from bucket_fixtures import Bucket
 from disturbed_run import DATASET
 from gcs_server import GcsServer
+from run_arguments import run_arguments
 
-from reqflo_ray._internal import api
+import reqflo_ray
+from reqflo_ray import Target
 from reqflo_ray._internal.analysis.session import open_session
 from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.cli.main import run_command_line
@@ -30,7 +32,9 @@ from reqflo_ray._internal.model.workers import WorkerRange
 from reqflo_ray._internal.reports.formats import FORMATS
 from reqflo_ray._internal.runner.execute.shard import run_shard
 from reqflo_ray._internal.runner.execute.worker.worker import open_worker
-from reqflo_ray._internal.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray._internal.runner.prepare.preparation import prepare
+from reqflo_ray._internal.runner.prepare.record import make_record
+from reqflo_ray._internal.runner.prepare.staging import staging
 from reqflo_ray._internal.runs.folder.artifacts import save_artifact
 from reqflo_ray._internal.runs.folder.owner import Owner
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
@@ -56,12 +60,12 @@ def orders(tmp_path: Path) -> Path:
     return path
 
 
-def _request(workspace: Path, store: str, data: str, **options: Any) -> RunRequest:
-    return RunRequest(
+def _request(workspace: Path, store: str, data: str, **options: Any) -> dict[str, Any]:
+    return run_arguments(
         **{
-            "journey": "place-order",
+            "name": "place-order",
             "workspace": workspace,
-            "data": (data,),
+            "source": data,
             "key": "order_ref",
             "store": store,
             "run_id": "r1",
@@ -82,18 +86,18 @@ def test_a_run_from_data_in_a_bucket_to_its_prune(
 ) -> None:
     data = _put(bucket, "input/orders-1.csv", orders.read_bytes())
     request = _request(workspace, bucket.uri, data.replace("-1.csv", "-*.csv"))
-    outcome = api.run(request)
+    outcome = reqflo_ray.run(**request)
     assert outcome.exit_code == 0 and outcome.complete and outcome.verdict.counts.rows == ROWS
     assert outcome.results_path == f"{bucket.uri}/runs/r1"
     assert len(shop.ledger()["requests"]) == 3 * ROWS
 
-    assert api.run(request).resumed and api.resume("r1", store=bucket.uri).exit_code == 0
+    assert reqflo_ray.run(**request).resumed and reqflo_ray.resume("r1", target=Target(store=bucket.uri)).exit_code == 0
     assert len(shop.ledger()["requests"]) == 3 * ROWS, "a finished run sends nothing"
 
-    store = api.open_store(bucket.uri)
+    store = reqflo_ray.open_store(bucket.uri)
     assert [(run.run_id, run.state.value) for run in store.runs()] == [("r1", "finished")]
     assert list(store.query("select status, count(*) from results group by 1").rows()) == [("passed", ROWS)]
-    api.write_reports("r1", [(name, tmp_path / name) for name in FORMATS], store=bucket.uri)
+    reqflo_ray.write_reports("r1", [(name, tmp_path / name) for name in FORMATS], store=bucket.uri)
     assert len(json.loads((tmp_path / "json").read_text())["rows"]) == ROWS
     assert (tmp_path / "junit").read_text().count("<testcase ") == ROWS
     assert list(store.query("select count(*) from steps where run_id = 'r1' and step_id = 'create'").rows()) == [
@@ -105,7 +109,7 @@ def test_a_run_from_data_in_a_bucket_to_its_prune(
     folder = RunFolder(open_storage(bucket.uri), "r1")
     assert not {"journal", "attempts", "epochs", "stop", "sealing.key"} & set(folder.storage.list("runs/r1"))
 
-    again = api.rerun("r1", store=bucket.uri, backend="local")
+    again = reqflo_ray.rerun("r1", target=Target(store=bucket.uri, backend="local"))
     assert again.exit_code == 0 and len(shop.ledger()["requests"]) == 6 * ROWS
 
     folder.write_file("results/shard-00000.a0001.parquet", b"\0" * 10)
@@ -155,7 +159,7 @@ def test_data_that_is_not_in_the_bucket_is_an_error_before_anything_is_sent(
     bucket: Bucket, workspace: Path, shop: DemoServer, name: str, says: str
 ) -> None:
     with pytest.raises(DatasetError) as caught:
-        api.run(_request(workspace, bucket.uri, f"{bucket.uri}/{name}"))
+        reqflo_ray.run(**_request(workspace, bucket.uri, f"{bucket.uri}/{name}"))
     told = repr([(problem.message, problem.cause) for problem in caught.value.problems])
     assert says in told
     assert shop.ledger()["total"] == 0
@@ -163,7 +167,7 @@ def test_data_that_is_not_in_the_bucket_is_an_error_before_anything_is_sent(
 
 def test_data_at_an_address_with_credentials_is_refused_and_not_repeated(workspace: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        api.run(_request(workspace, str(tmp_path / "store"), "s3://key:canary@bucket/x.csv"))
+        reqflo_ray.run(**_request(workspace, str(tmp_path / "store"), "s3://key:canary@bucket/x.csv"))
     assert caught.value.code == "credentials_in_uri" and "canary" not in repr(vars(caught.value))
 
 
@@ -178,7 +182,7 @@ def test_parquet_and_gzip_are_read_where_they_lie(bucket: Bucket, workspace: Pat
     parquet.write_table(table, sink, row_group_size=3)
     for name, data in (("o.parquet", sink.getvalue().to_pybytes()), ("o.csv.gz", gzip.compress(orders.read_bytes()))):
         request = _request(workspace, bucket.uri, _put(bucket, f"input/{name}", data), run_id=name.replace(".", "-"))
-        assert api.run(request).verdict.counts.passed == ROWS
+        assert reqflo_ray.run(**request).verdict.counts.passed == ROWS
 
 
 # What a question may reach
@@ -187,7 +191,7 @@ def test_parquet_and_gzip_are_read_where_they_lie(bucket: Bucket, workspace: Pat
 def test_a_question_reaches_the_tables_of_its_store_and_nothing_else(
     bucket: Bucket, workspace: Path, orders: Path, tmp_path: Path
 ) -> None:
-    api.run(_request(workspace, bucket.uri, str(orders)))
+    reqflo_ray.run(**_request(workspace, bucket.uri, str(orders)))
     other = f"{bucket.uri}-other"
     open_storage(other).write("runs/r1/x.txt", b"canary")
     open_storage(bucket.uri).write("x.txt", b"canary")
@@ -227,7 +231,7 @@ def test_a_question_reads_the_columns_it_needs_and_of_the_run_it_names_only(
     gs_bucket: Bucket, gcs_server: GcsServer, workspace: Path, orders: Path
 ) -> None:
     for run_id in ("r1", "r2"):
-        api.run(_request(workspace, gs_bucket.uri, str(orders), run_id=run_id))
+        reqflo_ray.run(**_request(workspace, gs_bucket.uri, str(orders), run_id=run_id))
     with open_session(open_storage(gs_bucket.uri), ["r1", "r2"]) as session:
         del gcs_server.requests[:]  # the files are checked
         assert list(session.query("select count(*) from steps where run_id = 'r2'").rows()) == [(3 * ROWS,)]
@@ -239,7 +243,7 @@ def test_a_damaged_table_is_refused_or_left_out_and_what_was_whole_is_remembered
     bucket: Bucket, workspace: Path, orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checked_files, "WORTH_REMEMBERING", 0)
-    api.run(_request(workspace, bucket.uri, str(orders)))
+    reqflo_ray.run(**_request(workspace, bucket.uri, str(orders)))
     storage, later = open_storage(bucket.uri), datetime.now(UTC) + timedelta(minutes=1)
     read: list[str] = []
     pieces = ObjectStorage.pieces
@@ -272,8 +276,8 @@ def test_a_damaged_table_is_refused_or_left_out_and_what_was_whole_is_remembered
 def _begin(workspace: Path, store: str, data: Path) -> RunFolder:
     """A run whose rows are staged, as its driver would leave it for the workers."""
     request = _request(workspace, store, str(data))
-    prepared = prepare(request, workers_are_local=True)
-    record = make_record(request, prepared, run_id="r1", nonce="00" * 16, now=datetime.now(UTC))
+    prepared = prepare(request["journey"], request["data"], workers_are_local=True)
+    record = make_record(request["journey"], request["data"], request["execution"], prepared, run_id="r1")
     storage = open_storage(store)
     folder = RunFolder(storage, "r1")
     save_artifact(storage, prepared.artifact)
@@ -350,9 +354,9 @@ def test_a_run_that_somebody_drives_is_not_taken(s3_bucket: Bucket, workspace: P
     folder = _begin(workspace, s3_bucket.uri, orders)
     assert folder.claim_epoch(this_process(), after=1) == 2
     with pytest.raises(RunConflictError) as caught:
-        api.resume("r1", store=s3_bucket.uri, backend="local")
+        reqflo_ray.resume("r1", target=Target(store=s3_bucket.uri, backend="local"))
     assert caught.value.code == "run_owned"
-    outcome = api.resume("r1", store=s3_bucket.uri, backend="local", take_over=True)
+    outcome = reqflo_ray.resume("r1", target=Target(store=s3_bucket.uri, backend="local"), take_over=True)
     assert outcome.exit_code == 0 and outcome.verdict.status is Status.PASSED
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType, SimpleNamespace
-
 import pytest
 from command_line import Ended
 from fake_api import FakeApi, FakeStore
 from screens import CommandLine, MakeOutcome, Screen, Stream
 
-from reqflo_ray import _internal
+import reqflo_ray
 from reqflo_ray._internal.cli.main import run_command_line
 from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict
 from reqflo_ray._internal.runner.progress.listener import RunOutcome
@@ -78,19 +75,15 @@ def outcome() -> MakeOutcome:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
-    """Stands where the commands import the API from: a unit test sends nothing and stores nothing."""
+    """Answers what the commands ask of `reqflo_ray`: a unit test sends nothing and stores nothing."""
     fake = FakeApi(FakeStore())
-    module = ModuleType("reqflo_ray._internal.api")
-    for name in ("run", "resume", "rerun", "submit", "check", "compile", "schema"):
-        setattr(module, name, fake.called(name))
 
     def open_store(location: str | None = None) -> FakeStore:
         fake.calls.append(("open_store", (location,), {}))
         return fake.store
 
-    module.write_reports = fake.write_reports  # type: ignore[attr-defined]
-    module.open_store = open_store  # type: ignore[attr-defined]
-    module.RunRequest = lambda **facts: SimpleNamespace(**facts)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "reqflo_ray._internal.api", module)
-    monkeypatch.setattr(_internal, "api", module, raising=False)
+    for name in ("run", "resume", "rerun", "submit", "check", "compile", "schema"):
+        monkeypatch.setattr(reqflo_ray, name, fake.called(name))
+    monkeypatch.setattr(reqflo_ray, "write_reports", fake.write_reports)
+    monkeypatch.setattr(reqflo_ray, "open_store", open_store)
     return fake

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fake_api import FakeApi
 from screens import CommandLine, MakeOutcome
 
+import reqflo_ray
+from reqflo_ray import Dataset, Journey, Submission, Target
 from reqflo_ray._internal.ray_cluster import submit
 from reqflo_ray._internal.ray_cluster.job_log import JobOutcome, outcome_line
 from reqflo_ray._internal.ray_cluster.jobs import Job, Jobs, JobState
-from reqflo_ray._internal.ray_cluster.submit import Followed, Started
+from reqflo_ray._internal.ray_cluster.submit import Followed
 
 URL = "http://127.0.0.1:8265"
 JOB = Job(
@@ -38,14 +39,14 @@ class FakeCluster:
     job: Job = JOB
     text: str = ""
     url: str = URL
-    submitted: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+    submitted: list[tuple[Journey, dict[str, Any]]] = field(default_factory=list)
     stopped: int = 0
     attached: bool = False
     followed: Followed | None = None
 
-    def submit(self, request: Any, **facts: Any) -> tuple[FakeCluster, Started]:
-        self.submitted.append((request, facts))
-        return self, Started(job=self.job, attached=self.attached)
+    def submit(self, journey: Journey, data: Dataset, **facts: Any) -> Submission:
+        self.submitted.append((journey, facts))
+        return Submission(cast(Jobs, self), self.job, is_new=not self.attached)
 
     def find(self, run: str) -> Job:
         assert run == "nightly"
@@ -65,7 +66,7 @@ class FakeCluster:
 @pytest.fixture
 def cluster(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     fake = FakeCluster()
-    monkeypatch.setattr(sys.modules["reqflo_ray._internal.api"], "submit", fake.submit, raising=False)
+    monkeypatch.setattr(reqflo_ray, "submit", fake.submit)
     monkeypatch.setattr(Jobs, "of", lambda cluster: fake)
     monkeypatch.setattr(submit, "follow", lambda jobs, job, show, notice: show("a line \x1b[2J") or fake.followed)
     monkeypatch.setattr(submit, "POLL_SECONDS", 0.0)
@@ -109,8 +110,9 @@ def test_submit_exits_as_the_run_does_and_hands_over_verdict_and_reports(
     assert (tmp_path / "j.xml").read_bytes() == b"<x/>"
     assert f"run nightly: job nightly-1 at {URL}" in answer.err
     assert "a line \\x1b[2J" in answer.err
-    [(request, facts)] = cluster.submitted
-    assert (request.journey, request.store, request.address) == ("place-order", "/mnt/runs", URL)
+    [(journey, facts)] = cluster.submitted
+    assert journey == Journey("place-order")
+    assert facts["target"] == Target(store="/mnt/runs", address=URL)
     assert facts["reports"] == ["json", "junit"]
     assert not facts["shared_data"]
     assert not facts["allow_unauthenticated"]

@@ -17,6 +17,7 @@ import pytest
 from fake_api import FakeApi
 from screens import ClosedStream, CommandLine, MakeOutcome
 
+from reqflo_ray import Dataset, Execution, Journey, Target
 from reqflo_ray._internal.cli.main import COMMANDS, Entry
 from reqflo_ray._internal.cli.options import options
 from reqflo_ray._internal.errors import (
@@ -110,33 +111,22 @@ def test_run_passes_every_option_on(
         *("--store", "/s", "--run-id", "nightly", "--report", f"junit={tmp_path / 'j.xml'}"),
     )
     assert answer.code == 0
-    assert vars(api.request()) == {
-        "journey": "place-order",
-        "artifact": None,
-        "workspace": tmp_path,
-        "overlays": ("a", "b"),
-        "data": ("x.csv", "gs://b/*.parquet"),
-        "key": "k",
-        "encoding": "latin-1",
-        "environment": "local",
-        "case": "Gift order",
-        "presets": ("p1", "p2"),
-        "overrides": {"a": "1", "b": "x=y"},
-        "backend": "ray",
-        "address": "auto",
-        "workers": 4,
-        "take_over": True,
-        "concurrency": 8,
-        "rate": 0.5,
-        "evidence": Evidence.FAILURES,
-        "durability": Durability.PROCESS,
-        "strict": True,
-        "fail_fast": False,
-        "max_failures": 3,
-        "store": "/s",
-        "run_id": "nightly",
-        "outputs": (tmp_path / "j.xml",),
-    }
+    asked = api.request()
+    assert asked.journey == Journey(
+        "place-order",
+        workspace=str(tmp_path),
+        overlays=("a", "b"),
+        environment="local",
+        case="Gift order",
+        presets=("p1", "p2"),
+        overrides={"a": "1", "b": "x=y"},
+    )
+    assert asked.data == Dataset(["x.csv", "gs://b/*.parquet"], key="k", encoding="latin-1", strict=True)
+    assert asked.execution == Execution(
+        concurrency=8, rate=0.5, evidence=Evidence.FAILURES, durability=Durability.PROCESS, max_failures=3
+    )
+    assert asked.target == Target(store="/s", backend="ray", address="auto", workers=4)
+    assert (asked.run_id, asked.take_over, asked.outputs) == ("nightly", True, [tmp_path / "j.xml"])
 
 
 def test_a_bare_run_leaves_the_defaults_to_the_api(
@@ -144,9 +134,15 @@ def test_a_bare_run_leaves_the_defaults_to_the_api(
 ) -> None:
     api.answer = outcome(rows=1, passed=1)
     command_line("run", "place-order")
-    request = api.request()
-    assert (request.environment, request.store, request.workers, request.rate) == (None, None, None, None)
-    assert (request.backend, request.data, request.overrides) == ("auto", (), {})
+    asked = api.request()
+    assert (asked.journey, asked.execution, asked.target) == (Journey("place-order"), Execution(), Target())
+    assert (asked.data.files, asked.data.is_in_memory, asked.run_id, asked.outputs) == ((), False, None, [])
+
+
+def test_fail_fast_is_a_limit_of_one_failure(command_line: CommandLine, api: FakeApi, outcome: MakeOutcome) -> None:
+    api.answer = outcome(rows=1, passed=1)
+    command_line("run", "place-order", "--fail-fast")
+    assert api.request().execution == Execution(max_failures=1)
 
 
 def test_the_store_may_be_named_by_the_environment(
@@ -155,7 +151,7 @@ def test_the_store_may_be_named_by_the_environment(
     api.answer = outcome(rows=1, passed=1)
     monkeypatch.setenv("REQFLO_STORE", "/from-env")
     answer = command_line("run", "place-order", environment={"REQFLO_STORE": "/from-env"})
-    assert api.request().store == "/from-env"
+    assert api.request().target.store == "/from-env"
     assert "--store" not in answer.err  # later commands find it the same way
 
 
@@ -413,9 +409,8 @@ def test_a_reader_that_leaves_is_no_error(command_line: CommandLine, api: FakeAp
 
 def test_a_pipe_that_closes_early_leaves_no_trace_of_an_error() -> None:
     program = (
-        "import sys, types; from reqflo_ray._internal.cli.main import main\n"
-        "api = types.ModuleType('reqflo_ray._internal.api'); api.schema = lambda: ['x' * 100] * 50_000\n"
-        "import reqflo_ray._internal; reqflo_ray._internal.api = sys.modules['reqflo_ray._internal.api'] = api\n"
+        "import sys, reqflo_ray; from reqflo_ray._internal.cli.main import main\n"
+        "reqflo_ray.schema = lambda: ['x' * 100] * 50_000\n"
         "sys.argv = ['reqflo-ray', 'schema']; sys.exit(main())"
     )
     writer = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -441,7 +436,8 @@ def test_check_says_ok_on_standard_output(command_line: CommandLine, api: FakeAp
     api.answer = ()
     answer = command_line("check", "place-order", "--env", "local", "--set", "a=1", "--strict")
     assert (answer.code, answer.out, answer.err) == (0, "ok: place-order can run\n", "")
-    assert (api.request().environment, api.request().overrides, api.request().strict) == ("local", {"a": "1"}, True)
+    assert api.request().journey == Journey("place-order", environment="local", overrides={"a": "1"})
+    assert api.request().data == Dataset((), strict=True)
 
 
 def test_check_with_warnings_only_is_ok(command_line: CommandLine, api: FakeApi) -> None:
@@ -477,7 +473,7 @@ def test_compile_prints_the_digest_and_writes_canonical_bytes(
     answer = command_line("compile", "place-order", "--overlay", "x", "-o", str(path))
     assert answer.out == digest(artifact) + "\n"
     assert path.read_bytes() == canonical_bytes(artifact)
-    assert api.calls == [("compile", ("place-order",), {"workspace": Path("."), "overlays": ("x",)})]
+    assert api.calls == [("compile", (Journey("place-order", overlays=("x",)),), {})]
 
 
 def test_compile_needs_a_journey(command_line: CommandLine, api: FakeApi) -> None:
@@ -497,7 +493,7 @@ def test_resume_passes_its_options_on(
     facts.pop("listener")
     assert (name, arguments) == ("resume", ("latest",))
     assert facts.pop("outputs") == [tmp_path / "r.json"]
-    assert facts == {"store": "/s", "backend": "local", "address": None, "workers": 2, "take_over": True}
+    assert facts == {"target": Target(store="/s", backend="local", workers=2), "take_over": True}
 
 
 def test_rerun_passes_its_options_on(command_line: CommandLine, api: FakeApi, outcome: MakeOutcome) -> None:

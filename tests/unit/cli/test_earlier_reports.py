@@ -12,6 +12,7 @@ import pytest
 from fake_api import FakeApi
 from screens import CommandLine, MakeOutcome
 
+import reqflo_ray
 from reqflo_ray._internal.errors import (
     ClusterError,
     DatasetError,
@@ -292,7 +293,12 @@ def test_what_a_refused_run_reads_is_not_taken_for_a_report(
 
 
 def test_a_report_that_has_been_written_stays(
-    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome, green: Path, tmp_path: Path
+    command_line: CommandLine,
+    api: FakeApi,
+    outcome: MakeOutcome,
+    green: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "page.html").write_text("earlier")
     api.answer = outcome(rows=1, passed=1)
@@ -301,9 +307,7 @@ def test_a_report_that_has_been_written_stays(
         (tmp_path / "page.html").write_text("of this run")
         raise KeyboardInterrupt
 
-    import reqflo_ray
-
-    reqflo_ray._internal.api.write_reports = write_one  # type: ignore[attr-defined]
+    monkeypatch.setattr(reqflo_ray, "write_reports", write_one)
     answer = command_line("run", "place-order", "--report", "html=page.html", "--report", "junit=junit.xml")
     assert answer.code == 130
     assert (tmp_path / "page.html").read_text() == "of this run"

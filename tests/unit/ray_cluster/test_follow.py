@@ -19,7 +19,7 @@ from reqflo_ray._internal.model.results import Counts, Status, Verdict
 from reqflo_ray._internal.ray_cluster import submit
 from reqflo_ray._internal.ray_cluster.job_log import JobOutcome, outcome_line, pack_report, report_lines
 from reqflo_ray._internal.ray_cluster.jobs import Job, JobState
-from reqflo_ray._internal.runner.prepare.submission import Order, Submission
+from reqflo_ray._internal.runner.prepare.job_bundle import JobBundle, Order
 
 LINES = "".join(f"line {number}\n" for number in range(6))
 
@@ -258,30 +258,30 @@ class MadeUpJobs:
         return won
 
 
-def begin(jobs: MadeUpJobs, submission: Submission) -> submit.Started:
+def begin(jobs: MadeUpJobs, submission: JobBundle) -> submit.Started:
     return submit.start(jobs, submission, ship_data=False)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def submission() -> Submission:
+def submission() -> JobBundle:
     record = RunRecord(run_id="r", nonce="00", created_at="2026-01-01T00:00:00Z", artifact="a", journey="j")
     artifact = Artifact(journey=JourneyIdentity(name="j"))
-    return Submission(order=Order(store="/s", version="1"), record=record, artifact=artifact)
+    return JobBundle(order=Order(store="/s", version="1"), record=record, artifact=artifact)
 
 
-def test_a_new_run_is_attempt_one(submission: Submission) -> None:
+def test_a_new_run_is_attempt_one(submission: JobBundle) -> None:
     jobs = MadeUpJobs()
     assert not begin(jobs, submission).attached
     assert jobs.submitted == [1]
 
 
-def test_a_job_that_is_under_way_is_not_started_again(submission: Submission) -> None:
+def test_a_job_that_is_under_way_is_not_started_again(submission: JobBundle) -> None:
     jobs = MadeUpJobs([replace(a_job(), digest=submission.digest)])
     assert begin(jobs, submission).attached
     assert jobs.submitted == []
 
 
-def test_a_run_that_is_complete_is_not_started_again(submission: Submission) -> None:
+def test_a_run_that_is_complete_is_not_started_again(submission: JobBundle) -> None:
     done = replace(a_job(JobState.FAILED, exit_code=1), digest=submission.digest)
     jobs = MadeUpJobs([done], outcome_line(an_outcome(1)) + "\n")
     assert begin(jobs, submission).job == done
@@ -292,7 +292,7 @@ def test_a_run_that_is_complete_is_not_started_again(submission: Submission) -> 
     [((), (), False), (("junit",), (), False), (("junit", "html"), (), True), (("junit",), ("html",), True)],
 )
 def test_a_complete_run_whose_job_did_not_send_every_report_is_asked_again_for_them(
-    submission: Submission, tmp_path: Path, sent: tuple[str, ...], omitted: tuple[str, ...], attached: bool
+    submission: JobBundle, tmp_path: Path, sent: tuple[str, ...], omitted: tuple[str, ...], attached: bool
 ) -> None:
     (tmp_path / "report").write_bytes(b"all of it")
     lines = [line for name in sent for line in report_lines(name, pack_report(tmp_path / "report"))]
@@ -303,7 +303,7 @@ def test_a_complete_run_whose_job_did_not_send_every_report_is_asked_again_for_t
     assert begin(jobs, replace(submission, order=order)).attached is attached
 
 
-def test_a_report_that_did_not_arrive_whole_is_asked_for_again(submission: Submission) -> None:
+def test_a_report_that_did_not_arrive_whole_is_asked_for_again(submission: JobBundle) -> None:
     done = replace(a_job(JobState.SUCCEEDED, exit_code=0), digest=submission.digest)
     order = msgspec.structs.replace(submission.order, reports=("junit",))
     jobs = MadeUpJobs([done], f"reqflo-ray:report junit 1/2 AAAA\n{outcome_line(an_outcome())}\n")
@@ -311,17 +311,17 @@ def test_a_report_that_did_not_arrive_whole_is_asked_for_again(submission: Submi
 
 
 @pytest.mark.parametrize("text", ["", outcome_line(an_outcome(143, complete=False)) + "\n"])
-def test_an_attempt_that_ended_unfinished_is_followed_by_the_next(submission: Submission, text: str) -> None:
+def test_an_attempt_that_ended_unfinished_is_followed_by_the_next(submission: JobBundle, text: str) -> None:
     jobs = MadeUpJobs([a_job(JobState.STOPPED)], text)
     assert begin(jobs, submission).job.attempt == 2
 
 
-def test_of_two_that_submit_at_once_the_slower_follows_the_other(submission: Submission) -> None:
+def test_of_two_that_submit_at_once_the_slower_follows_the_other(submission: JobBundle) -> None:
     jobs = MadeUpJobs(rivals=1)
     assert begin(jobs, submission).attached
     assert jobs.submitted == [1]
 
 
-def test_other_inputs_under_the_same_id_are_refused(submission: Submission) -> None:
+def test_other_inputs_under_the_same_id_are_refused(submission: JobBundle) -> None:
     with pytest.raises(RunConflictError, match="other inputs"):
         begin(MadeUpJobs([a_job()]), submission)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray._internal import api
+import reqflo_ray
+from reqflo_ray import Journey, Target
 from reqflo_ray._internal.errors import DefinitionError, Problem
 from reqflo_ray._internal.model.limits import MAX_CHAIN, MAX_RENDERED, MAX_STEPS
 
@@ -32,7 +33,7 @@ def check(tmp_path: Path) -> Check:
         (tmp_path / "j.yaml").write_text(
             "journey:\n  name: j\n  variables:\n" + declared + "  steps:\n" + "".join(f"    - {one}\n" for one in steps)
         )
-        return api.check(api.RunRequest(journey="j", workspace=tmp_path, **selection))
+        return reqflo_ray.check(Journey("j", workspace=tmp_path, **selection))
 
     return of
 
@@ -113,7 +114,7 @@ def test_definitions_may_read_one_another_so_many_times_and_no_more(check: Check
 def test_as_long_a_chain_as_is_allowed_can_be_run(check: Check, tmp_path: Path) -> None:
     assert check(chain("variables", MAX_CHAIN), note(f"{{{{ variables.v{MAX_CHAIN - 1} }}}}")) == ()
     store = str(tmp_path / "store")
-    outcome = api.run(api.RunRequest(journey="j", workspace=tmp_path, backend="local", store=store))
+    outcome = reqflo_ray.run(Journey("j", workspace=tmp_path), target=Target(backend="local", store=store))
     assert outcome.exit_code == 0
 
 
@@ -262,7 +263,7 @@ def of_artifact(folder: Path, text: str) -> list[Problem]:
     (folder / "reqflo.yaml").write_text(ENVIRONMENT + "}\n")
     (folder / "a.json").write_text(text)
     try:
-        return list(api.check(api.RunRequest(artifact=folder / "a.json", workspace=folder)))
+        return list(reqflo_ray.check(Journey(artifact=folder / "a.json", workspace=folder)))
     except DefinitionError as refused:
         return list(refused.all_problems())
 

@@ -11,7 +11,7 @@ import pytest
 from reqflo_ray._internal.compiler.workspace.load import load_workspace
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.runner.prepare.files_read import files_of_request, files_of_workspace, need_free
-from reqflo_ray._internal.runner.prepare.launch import RunRequest
+from reqflo_ray._internal.runner.prepare.request import Dataset, Journey
 
 REQFLO = """\
 workspace:
@@ -64,8 +64,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def need(output: Path | str) -> None:
-    request = RunRequest(data=("rows.csv", "more/*.csv", "gs://bucket/x.csv"), artifact=Path("given.json"))
-    need_free([Path(output)], files_of_request(request, load_workspace(Path("."))), ".reqflo")
+    journey, data = Journey(artifact="given.json"), Dataset(["rows.csv", "more/*.csv", "gs://bucket/x.csv"])
+    need_free([Path(output)], files_of_request(journey, data, load_workspace(Path("."))), ".reqflo")
 
 
 def as_it_is(folder: Path, name: str) -> Path:
@@ -117,7 +117,7 @@ def test_nothing_new_is_made_among_the_files_of_a_store(workspace: Path, name: s
 
 def test_names_in_a_workspace_are_relative_to_it(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace / "more")
-    reads = list(files_of_request(RunRequest(), load_workspace(workspace)))
+    reads = list(files_of_request(Journey(), Dataset.of(None), load_workspace(workspace)))
     for name in ("bodies/order.xml", "keys/TOKEN"):
         with pytest.raises(UsageError, match="it is "):
             need_free([workspace / name], reads)

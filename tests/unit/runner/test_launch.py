@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,10 @@ from reqflo_ray._internal.errors import DefinitionError, UsageError
 from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
 from reqflo_ray._internal.model.plan import DatasetSource, RunRecord
 from reqflo_ray._internal.model.workers import WorkerRange
-from reqflo_ray._internal.runner.prepare.launch import RunRequest, make_record, prepare, staging
+from reqflo_ray._internal.runner.prepare.preparation import prepare
+from reqflo_ray._internal.runner.prepare.record import make_record
+from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
+from reqflo_ray._internal.runner.prepare.staging import staging
 from reqflo_ray._internal.runner.progress.listener import SilentListener
 from reqflo_ray._internal.runs.folder.artifacts import save_artifact
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
@@ -42,14 +44,14 @@ def _workspace(folder: Path, journey: str) -> Path:
 def test_places_are_told_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _workspace(tmp_path / "shop", JOURNEY)
-    prepared = prepare(RunRequest(journey="one", workspace=Path("shop")), workers_are_local=True)
+    prepared = prepare(Journey("one", workspace="shop"), Dataset.of(None), workers_are_local=True)
     assert [str(problem.position) for problem in prepared.problems] == ["shop/journey.yaml:3:12"]
 
 
 def test_places_of_what_does_not_compile_are_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(_workspace(tmp_path / "shop", JOURNEY.replace("inputs.item", "inputs.itme")))
     with pytest.raises(DefinitionError) as caught:
-        prepare(RunRequest(journey="one", workspace=tmp_path / "shop"), workers_are_local=True)
+        prepare(Journey("one", workspace=tmp_path / "shop"), Dataset.of(None), workers_are_local=True)
     assert {problem.position.file for problem in caught.value.problems if problem.position} == {"journey.yaml"}
 
 
@@ -59,11 +61,9 @@ def test_a_data_file_is_recorded_so_that_the_next_driver_finds_it(
 ) -> None:
     monkeypatch.chdir(_workspace(tmp_path / "shop", JOURNEY))
     Path("items.csv").write_text("item\n1\n")
-    if in_a_job:
-        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
-    request = RunRequest(journey="one", data=("items.csv",))
-    prepared = prepare(request, workers_are_local=True)
-    record = make_record(request, prepared, run_id="r", nonce="00", now=datetime.now(UTC))
+    journey, data = Journey("one"), Dataset("items.csv")
+    prepared = prepare(journey, data, workers_are_local=True)
+    record = make_record(journey, data, Execution(), prepared, run_id="r", keeps_relative_paths=in_a_job)
     assert record.dataset is not None
     # The folder of a job is a copy, at another place for the next job.
     assert record.dataset.files == ("items.csv" if in_a_job else str(tmp_path / "shop" / "items.csv"),)

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
 
-from reqflo_ray._internal import open_store
 from reqflo_ray._internal.analysis.session import open_session
+from reqflo_ray._internal.api import store
+from reqflo_ray._internal.api.store import Store
 from reqflo_ray._internal.errors import ReqfloError, StoreError, UsageError
 from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
 from reqflo_ray._internal.model.results import Counts
-from reqflo_ray._internal.open_store import Store
 from reqflo_ray._internal.runner.prepare.dispatch import dispatch
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.claims import Beat
@@ -353,7 +353,7 @@ def test_a_question_is_answered_without_a_run_that_is_deleted_meanwhile(
         delete_run(runs.storage, "r1")
         return session
 
-    monkeypatch.setattr(open_store, "open_session", then_delete)
+    monkeypatch.setattr(store, "open_session", then_delete)
     asked = "select distinct run_id from results"
     if named:
         with pytest.raises(UsageError, match="no run 'r1'"):
@@ -371,7 +371,7 @@ def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: Any, monkey
         delete_run(runs.storage, "r1")
         return session
 
-    monkeypatch.setattr(open_store, "open_session", then_delete)
+    monkeypatch.setattr(store, "open_session", then_delete)
     with pytest.raises(UsageError) as caught:
         Store(runs.storage).row("r1", "0")
     assert caught.value.code == "unknown_run"
@@ -380,7 +380,7 @@ def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: Any, monkey
 def test_whoever_reads_while_runs_are_deleted_gets_whole_runs_or_is_told_why_not(runs: Any) -> None:
     for number in range(8):
         runs.finish(f"r{number:02}", shards=2, rows=5)
-    store = Store(LocalStorage(Path(runs.storage.uri)))
+    deserted = Store(LocalStorage(Path(runs.storage.uri)))
     told: list[tuple[str, str]] = []
     surprises: list[object] = []
     done = threading.Event()
@@ -388,11 +388,11 @@ def test_whoever_reads_while_runs_are_deleted_gets_whole_runs_or_is_told_why_not
     def ask() -> None:
         while not done.is_set():
             try:
-                for run_id, count in store.query("select run_id, count(*) from results group by 1").rows():
+                for run_id, count in deserted.query("select run_id, count(*) from results group by 1").rows():
                     if count != 10:
                         surprises.append((run_id, count))
-                surprises.extend(run for run in store.runs() if run.state is not RunState.FINISHED)
-                store.verify("latest")
+                surprises.extend(run for run in deserted.runs() if run.state is not RunState.FINISHED)
+                deserted.verify("latest")
             except ReqfloError as error:
                 told.append((error.code, error.message))
             except Exception as error:
@@ -402,7 +402,7 @@ def test_whoever_reads_while_runs_are_deleted_gets_whole_runs_or_is_told_why_not
     reader.start()
     try:
         for left in range(7, -1, -1):
-            store.prune(keep=left)
+            deserted.prune(keep=left)
     finally:
         done.set()
         reader.join()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from reqflo_ray._internal.api.store import Store
 from reqflo_ray._internal.errors import IntegrityError, UsageError
 from reqflo_ray._internal.model.results import Counts
-from reqflo_ray._internal.open_store import Store
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.completion import clean_up, complete
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder

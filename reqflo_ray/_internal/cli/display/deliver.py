@@ -19,7 +19,7 @@ from reqflo_ray._internal.errors import ReqfloError, UsageError
 from reqflo_ray._internal.reports.output_file import NOT_WRITTEN
 
 if TYPE_CHECKING:
-    from reqflo_ray._internal.api import RunOutcome
+    from reqflo_ray import RunOutcome
     from reqflo_ray._internal.model.results import Verdict
     from reqflo_ray._internal.reports.formats import Report
 
@@ -57,12 +57,12 @@ def deliver(outcome: RunOutcome, terminal: Terminal, *, reports: Sequence[Report
     """Hand over what was asked for; returns the exit code of the command."""
     code = outcome.exit_code
     if reports:
-        from reqflo_ray._internal import api
+        import reqflo_ray
 
         earlier = EarlierReports(reports)
         try:
             asked = [(each.format, each.path) for each in reports]
-            api.write_reports(outcome.run_id, asked, store=outcome.store, verdict=outcome.verdict)
+            reqflo_ray.write_reports(outcome.run_id, asked, store=outcome.store, verdict=outcome.verdict)
             tell_written(reports, terminal)
         except ReqfloError as error:
             code = tell_not_written(error, terminal, code)

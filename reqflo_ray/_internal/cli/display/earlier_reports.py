@@ -121,10 +121,10 @@ def _asked(given: Mapping[str, Any]) -> Iterator[Report]:
 
 def _read_by(given: Mapping[str, Any]) -> tuple[list[FileRead], str | None]:
     """What the command reads, and its store; as far as that can be told of one that has failed."""
+    from reqflo_ray._internal.api.config import find_store, open_found
     from reqflo_ray._internal.compiler.workspace.load import load_workspace
-    from reqflo_ray._internal.config import chosen_store, opened
     from reqflo_ray._internal.runner.prepare.files_read import files_of_request, files_of_runs
-    from reqflo_ray._internal.runner.prepare.launch import RunRequest
+    from reqflo_ray._internal.runner.prepare.request import Dataset, Journey
 
     journey, artifact = str(given.get("journey") or ""), given.get("artifact")
     reads: list[FileRead] = []
@@ -134,12 +134,12 @@ def _read_by(given: Mapping[str, Any]) -> tuple[list[FileRead], str | None]:
             workspace = load_workspace(Path(given.get("workspace") or "."), journey)
     with suppress(ReqfloError):
         own = workspace.settings.runner.store if workspace is not None else None
-        store = chosen_store(store or os.environ.get("REQFLO_STORE") or own)
-    request = RunRequest(data=tuple(given.get("data") or ()), artifact=Path(artifact) if artifact else None)
-    reads += files_of_request(request, workspace)
+        store = find_store(store, own or "")
+    asked = Journey(journey, artifact=artifact or None)
+    reads += files_of_request(asked, Dataset(given.get("data") or ()), workspace)
     with suppress(ReqfloError):
         run = given.get("run") or given.get("run_id")
-        reads += files_of_runs(opened(store), [run]) if run and store else ()
+        reads += files_of_runs(open_found(store), [run]) if run and store else ()
     return reads, store
 
 

@@ -17,7 +17,7 @@ from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.cli.display.wording import describe
 
 if TYPE_CHECKING:
-    from reqflo_ray._internal.api import Progress
+    from reqflo_ray import Progress
 
 _SECONDS_BETWEEN_FRAMES: Final = 0.1
 

@@ -14,7 +14,7 @@ from reqflo_ray._internal.cli.display.terminal import Terminal, escape
 from reqflo_ray._internal.cli.display.wording import counted, describe, describe_failure, workspace_store_option
 
 if TYPE_CHECKING:
-    from reqflo_ray._internal.api import Progress, RunOutcome
+    from reqflo_ray import Progress, RunOutcome
     from reqflo_ray._internal.errors import Problem
     from reqflo_ray._internal.model.results import Failure
 

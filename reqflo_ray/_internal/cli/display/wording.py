@@ -14,7 +14,7 @@ from reqflo_ray._internal.cli.display.terminal import Terminal, escape, shorten
 from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from reqflo_ray._internal.api import Progress
+    from reqflo_ray import Progress
     from reqflo_ray._internal.errors import Problem
     from reqflo_ray._internal.model.results import Counts, Failure
 

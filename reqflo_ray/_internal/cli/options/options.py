@@ -45,7 +45,7 @@ Artifact: TypeAlias = Annotated[
     typer.Option("--artifact", metavar="FILE", rich_help_panel=WHAT, help="A compiled journey instead of JOURNEY."),
 ]
 Workspace: TypeAlias = Annotated[
-    Path,
+    str,
     typer.Option("--workspace", metavar="DIR", rich_help_panel=WHAT, help="The folder that holds `reqflo.yaml`."),
 ]
 Overlays: TypeAlias = Annotated[

@@ -53,6 +53,7 @@ def drive(
     clock: Clock,
     resumed: bool,
     take_over: bool = False,
+    is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
     """Drive the run of `folder`, whose record exists, as far as it gets.
 
@@ -61,6 +62,7 @@ def drive(
     Args:
         choose_backend: the backend for so many rows, and why that one.
         stage: writes the rows and then the plan; called only while there is no plan.
+        is_cancelled: asked about four times a second while shards run; True stops the run as a signal does.
 
     Raises:
         RunConflictError: another driver owns the run.
@@ -74,7 +76,7 @@ def drive(
     if finished is None:
         try:
             finished, code, journaled = _drive_unfinished(
-                folder, record, choose_backend, stage, listener, clock, take_over
+                folder, record, choose_backend, stage, listener, clock, take_over, is_cancelled
             )
         except ReqfloError as problem:
             no_rows = isinstance(problem, (DatasetError, NothingSelectedError))
@@ -109,12 +111,13 @@ def _drive_unfinished(
     listener: Listener,
     clock: Clock,
     take_over: bool,
+    is_cancelled: Callable[[], bool] | None,
 ) -> tuple[Verdict, int, int]:
     """The verdict, of what is finished if the run is not; the exit code; the rows that are only journaled."""
     for name, problem in folder.damaged_epochs():
         listener.warning(_unreadable(folder, name, problem))
     epoch = claim_run(folder, this_process(), take_over=take_over, clock=clock, wait=time.sleep)
-    stop = Stop(folder, epoch)
+    stop = Stop(folder, epoch, is_cancelled)
     with ExitStack() as held:
         held.enter_context(heartbeat(folder, epoch, clock))
         artifact = folder.load_artifact(record.artifact)

@@ -20,6 +20,8 @@ SILENCE_SECONDS: Final = 30.0
 _BEAT_SECONDS: Final = 5.0
 # The count of an owner that has let go: all its workers have ended, so nobody needs to judge whether it lives.
 _RELEASED: Final = -1
+# A caller that cancels is an interrupt, as a SIGINT is.
+_CANCELLED: Final = 128 + signal.SIGINT
 
 
 def claim_run(folder: RunFolder, owner: Owner, *, take_over: bool, clock: Clock, wait: Callable[[float], None]) -> int:
@@ -99,15 +101,17 @@ def _write_beat(folder: RunFolder, epoch: int, beat: Beat) -> None:
 
 
 class Stop:
-    """The stop of an epoch, by its own driver: by SIGINT, SIGTERM, SIGHUP, or because it has seen enough.
+    """The stop of an epoch, by its own driver: by SIGINT, SIGTERM, SIGHUP, because its caller has cancelled it, or
+    because it has seen enough.
 
     Workers learn of it by the stop marker. One that cannot be written (a full disk) is tried again at every look at
     `is_asked`, and `problem` says what was in the way the first time.
     """
 
-    def __init__(self, folder: RunFolder, epoch: int) -> None:
+    def __init__(self, folder: RunFolder, epoch: int, is_cancelled: Callable[[], bool] | None = None) -> None:
         self._folder = folder
         self._epoch = epoch
+        self._is_cancelled = is_cancelled
         self._asked = self._written = False
         self.exit_code = 0  # 129, 130 or 143 once a signal came: the first one says why
         self.problem: StoreError | None = None
@@ -119,6 +123,8 @@ class Stop:
 
     def is_asked(self) -> bool:
         """Whether the run is to stop."""
+        if not self._asked and self._is_cancelled is not None and self._is_cancelled():
+            self._asked, self.exit_code = True, _CANCELLED
         if self._asked and not self._written:
             try:
                 self._folder.stop(self._epoch)

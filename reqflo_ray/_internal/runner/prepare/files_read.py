@@ -17,7 +17,7 @@ from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, YamlS
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.plan import RunRecord, SecretSource
 from reqflo_ray._internal.reports.output_place import Identity, OutputPlace, find_place, identity_of
-from reqflo_ray._internal.runner.prepare.launch import RunRequest
+from reqflo_ray._internal.runner.prepare.request import Dataset, Journey
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.upkeep.history import resolve_run
 from reqflo_ray._internal.storage.protocol import Storage
@@ -59,11 +59,11 @@ def need_free(outputs: Iterable[Path], reads: Iterable[FileRead], store: str | N
             raise _refused(output, file, what)
 
 
-def files_of_request(request: RunRequest, workspace: Workspace | None) -> Iterator[FileRead]:
+def files_of_request(journey: Journey, dataset: Dataset, workspace: Workspace | None) -> Iterator[FileRead]:
     """The files that a run which is asked for reads: its data, a compiled journey, and what its workspace names."""
-    yield from _data_files(request.data)
-    if request.artifact is not None:
-        yield request.artifact, "the compiled journey"
+    yield from _data_files(dataset.files)
+    if journey.artifact is not None:
+        yield os.fspath(journey.artifact), "the compiled journey"
     for name in _VARIABLES:
         if file := os.environ.get(name):
             yield file, f"the file that {name} names"

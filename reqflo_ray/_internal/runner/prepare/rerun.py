@@ -10,7 +10,7 @@ from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import Plan, RunRecord
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.model.workers import WorkerRange
-from reqflo_ray._internal.runner.prepare.launch import most_workers
+from reqflo_ray._internal.runner.prepare.staging import most_workers
 from reqflo_ray._internal.runner.progress.listener import Listener
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.sealing import open_record

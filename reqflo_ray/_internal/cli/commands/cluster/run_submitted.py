@@ -18,7 +18,7 @@ from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.errors import ReqfloError
 
 if TYPE_CHECKING:
-    from reqflo_ray._internal.api import RunOutcome
+    from reqflo_ray import RunOutcome
 
 EXAMPLES: Final = """\
 reqflo-ray run-submitted
@@ -27,14 +27,13 @@ reqflo-ray run-submitted
 
 def run_submitted(context: typer.Context) -> int:
     """Carry out the run that lies in the folder of this job; the job that `submit` starts calls it."""
-    from reqflo_ray._internal import api
+    from reqflo_ray._internal.api import submissions
     from reqflo_ray._internal.ray_cluster.job_log import JobOutcome, outcome_line
-    from reqflo_ray._internal.runner.prepare.submission import unpack
 
-    order = unpack(Path(".")).order
+    order = submissions.read_order()
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=order.quiet, store_option=f" --store {shlex.quote(order.store)}") as reporter:
-        outcome = api.run_submitted(reporter)
+        outcome = submissions.run_submitted(reporter)
     sent = _send_reports(order.reports, outcome, terminal)
     said = JobOutcome(
         run_id=outcome.run_id,
@@ -52,7 +51,7 @@ def run_submitted(context: typer.Context) -> int:
 def _send_reports(formats: Sequence[str], outcome: RunOutcome, terminal: Terminal) -> set[str]:
     """Print reports in marked lines; returns the formats of those that could be made and are not too large for a log.
     How the run ended must come back whatever becomes of its reports."""
-    from reqflo_ray._internal import api
+    import reqflo_ray
     from reqflo_ray._internal.ray_cluster.job_log import LARGEST_REPORT, pack_report, report_lines
 
     if not formats:
@@ -61,7 +60,7 @@ def _send_reports(formats: Sequence[str], outcome: RunOutcome, terminal: Termina
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: Path(folder, name) for name in formats}
         try:
-            api.write_reports(outcome.run_id, list(paths.items()), store=outcome.store, verdict=outcome.verdict)
+            reqflo_ray.write_reports(outcome.run_id, list(paths.items()), store=outcome.store, verdict=outcome.verdict)
         except ReqfloError as error:
             terminal.note(render_error(error, terminal))
         for name, path in paths.items():

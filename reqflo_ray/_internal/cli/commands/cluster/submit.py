@@ -5,7 +5,6 @@ How a job is started and followed, `distributed.submit` knows.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -22,7 +21,7 @@ from reqflo_ray._internal.reports.output_file import NOT_WRITTEN, whole_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reqflo_ray._internal.ray_cluster.submit import Followed, Started
+    from reqflo_ray import Followed, Submission
     from reqflo_ray._internal.reports.formats import Report
 
 EXAMPLES: Final = """\
@@ -48,7 +47,7 @@ def submit(
     context: typer.Context,
     journey: options.Journey = "",
     artifact: options.Artifact = None,
-    workspace: options.Workspace = Path("."),
+    workspace: options.Workspace = ".",
     overlay: options.Overlays = None,
     data: options.Data = None,
     key: options.Key = "",
@@ -87,61 +86,54 @@ def submit(
             hint="the same command without --no-wait fetches it later: nothing runs twice under one --run-id",
         )
     reports = asked_reports(report, output)
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
-    request = api.RunRequest(
-        journey=journey,
-        artifact=artifact,
-        workspace=workspace,
-        environment=env,
-        case=case,
-        presets=tuple(preset or ()),
-        overlays=tuple(overlay or ()),
-        overrides=options.parse_overrides(set_),
-        data=tuple(data or ()),
-        key=key,
-        encoding=encoding,
-        store=store,
-        run_id=run_id,
-        address=address,
-        workers=options.checked_workers(workers),
-        concurrency=concurrency,
-        rate=options.parse_rate(rate),
-        evidence=evidence,
-        durability=durability,
-        strict=strict,
-        fail_fast=fail_fast,
-        max_failures=max_failures,
-        take_over=take_over,
-        outputs=tuple(each.path for each in reports),
-    )
     terminal: Terminal = context.obj
-    jobs, started = api.submit(
-        request,
+    submission = reqflo_ray.submit(
+        reqflo_ray.Journey(
+            journey,
+            artifact=artifact,
+            workspace=workspace,
+            environment=env,
+            case=case,
+            presets=tuple(preset or ()),
+            overlays=tuple(overlay or ()),
+            overrides=options.parse_overrides(set_),
+        ),
+        reqflo_ray.Dataset(data or (), key=key, encoding=encoding, strict=strict),
+        execution=reqflo_ray.Execution(
+            concurrency=concurrency,
+            rate=options.parse_rate(rate),
+            evidence=evidence,
+            durability=durability,
+            max_failures=1 if fail_fast else max_failures,
+        ),
+        target=reqflo_ray.Target(store=store, address=address, workers=options.checked_workers(workers)),
+        run_id=run_id,
+        take_over=take_over,
+        outputs=[each.path for each in reports],
         shared_data=shared_data,
         reports=[each.format for each in reports],
         quiet=quiet,
         allow_unauthenticated=allow_unauthenticated,
         listener=RunReporter(terminal, quiet=quiet),
     )
-    terminal.note(_greeting(started, jobs.url))
+    terminal.note(_greeting(submission))
     if no_wait:
         return 0
-    from reqflo_ray._internal.ray_cluster.submit import follow
-
-    followed = follow(jobs, started.job, lambda line: terminal.note(escape(line)), terminal.note)
+    followed = submission.wait(show=lambda line: terminal.note(escape(line)), notice=terminal.note)
     return _deliver(followed, terminal, reports=reports, as_json=as_json)
 
 
-def _greeting(started: Started, url: str) -> str:
-    job = started.job
-    if job.state.has_ended:
-        done = f"run {job.run_id} is finished: nothing is sent; what its job printed follows"
-    elif started.attached:
-        done = f"run {job.run_id} is under way: following it"
+def _greeting(submission: Submission) -> str:
+    run_id, url = submission.run_id, escape(submission.url)
+    if submission.has_ended:
+        done = f"run {run_id} is finished: nothing is sent; what its job printed follows"
+    elif not submission.is_new:
+        done = f"run {run_id} is under way: following it"
     else:
-        done = f"run {job.run_id}: job {job.submission_id} at {escape(url)}"
-    return f"{done}\nstatus: reqflo-ray status {job.run_id} --address {escape(url)}"
+        done = f"run {run_id}: job {submission.job} at {url}"
+    return f"{done}\nstatus: reqflo-ray status {run_id} --address {url}"
 
 
 def _deliver(followed: Followed, terminal: Terminal, *, reports: Sequence[Report], as_json: bool) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 import typer
@@ -24,7 +23,7 @@ def check(
     context: typer.Context,
     journey: options.Journey = "",
     artifact: options.Artifact = None,
-    workspace: options.Workspace = Path("."),
+    workspace: options.Workspace = ".",
     overlay: options.Overlays = None,
     data: options.Data = None,
     key: options.Key = "",
@@ -39,24 +38,22 @@ def check(
     """Check a journey, and all that it would run with, every row of its data too, before anything is sent; warnings
     do not fail the check."""
     options.need_one_journey(journey, artifact)
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
-    request = api.RunRequest(
-        journey=journey,
-        artifact=artifact,
-        workspace=workspace,
-        environment=env,
-        case=case,
-        presets=tuple(preset or ()),
-        overlays=tuple(overlay or ()),
-        overrides=options.parse_overrides(set_),
-        data=tuple(data or ()),
-        key=key,
-        encoding=encoding,
-        strict=strict,
-    )
     terminal: Terminal = context.obj
-    problems = api.check(request)
+    problems = reqflo_ray.check(
+        reqflo_ray.Journey(
+            journey,
+            artifact=artifact,
+            workspace=workspace,
+            environment=env,
+            case=case,
+            presets=tuple(preset or ()),
+            overlays=tuple(overlay or ()),
+            overrides=options.parse_overrides(set_),
+        ),
+        reqflo_ray.Dataset(data or (), key=key, encoding=encoding, strict=strict),
+    )
     blocked = any(problem.severity is Severity.ERROR for problem in problems)
     if problems:
         terminal.note(render_problems(problems, terminal))

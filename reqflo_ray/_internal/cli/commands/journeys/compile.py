@@ -21,7 +21,7 @@ reqflo-ray run --artifact place-order.json --env local
 def compile(
     context: typer.Context,
     journey: options.Journey,
-    workspace: options.Workspace = Path("."),
+    workspace: options.Workspace = ".",
     overlay: options.Overlays = None,
     output: Annotated[
         Path | None,
@@ -31,13 +31,13 @@ def compile(
     ] = None,
 ) -> None:
     """Compile a journey to its artifact and print the artifact's SHA-256; the same source gives the same digest."""
-    from reqflo_ray._internal import api
+    import reqflo_ray
     from reqflo_ray._internal.model.artifact import canonical_bytes
 
     terminal: Terminal = context.obj
     if output is not None:
         _need_free(output, workspace, journey)
-    compilation = api.compile(journey, workspace=workspace, overlays=tuple(overlay or ()))
+    compilation = reqflo_ray.compile(reqflo_ray.Journey(journey, workspace=workspace, overlays=tuple(overlay or ())))
     if compilation.problems:
         terminal.note(render_problems(compilation.problems, terminal))
     if output is not None:
@@ -47,8 +47,8 @@ def compile(
     terminal.data(compilation.digest + "\n")
 
 
-def _need_free(output: Path, workspace: Path, journey: str) -> None:
+def _need_free(output: Path, workspace: str, journey: str) -> None:
     """Refuse a file that could not be written, or that belongs to the workspace, before anything is compiled."""
     from reqflo_ray._internal.runner.prepare.files_read import files_of_workspace, need_free
 
-    need_free([output], files_of_workspace(workspace, journey))
+    need_free([output], files_of_workspace(Path(workspace), journey))

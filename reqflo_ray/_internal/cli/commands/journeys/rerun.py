@@ -51,18 +51,17 @@ def rerun(
         )
     options.need_one_place(backend, address)
     reports = asked_reports(report, output)
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
-        outcome = api.rerun(
+        outcome = reqflo_ray.rerun(
             run,
             failed=failed,
             include_inconclusive=include_inconclusive,
-            store=store,
-            backend=backend.value,
-            address=address,
-            workers=options.checked_workers(workers),
+            target=reqflo_ray.Target(
+                store=store, backend=backend.value, address=address, workers=options.checked_workers(workers)
+            ),
             outputs=[each.path for each in reports],
             listener=reporter,
         )

@@ -34,16 +34,15 @@ def resume(
     """Resume an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
     options.need_one_place(backend, address)
     reports = asked_reports(report, output)
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
-        outcome = api.resume(
+        outcome = reqflo_ray.resume(
             run,
-            store=store,
-            backend=backend.value,
-            address=address,
-            workers=options.checked_workers(workers),
+            target=reqflo_ray.Target(
+                store=store, backend=backend.value, address=address, workers=options.checked_workers(workers)
+            ),
             take_over=take_over,
             outputs=[each.path for each in reports],
             listener=reporter,

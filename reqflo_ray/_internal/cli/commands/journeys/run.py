@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import typer
@@ -27,7 +26,7 @@ def run(
     context: typer.Context,
     journey: options.Journey = "",
     artifact: options.Artifact = None,
-    workspace: options.Workspace = Path("."),
+    workspace: options.Workspace = ".",
     overlay: options.Overlays = None,
     data: options.Data = None,
     key: options.Key = "",
@@ -59,36 +58,35 @@ def run(
     options.need_one_place(backend, address)
     options.need_consistent(data=data, key=key, fail_fast=fail_fast, max_failures=max_failures)
     reports = asked_reports(report, output)
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
-    request = api.RunRequest(
-        journey=journey,
-        artifact=artifact,
-        workspace=workspace,
-        environment=env,
-        case=case,
-        presets=tuple(preset or ()),
-        overlays=tuple(overlay or ()),
-        overrides=options.parse_overrides(set_),
-        data=tuple(data or ()),
-        key=key,
-        encoding=encoding,
-        store=store,
-        run_id=run_id,
-        backend=backend.value,
-        address=address,
-        workers=options.checked_workers(workers),
-        concurrency=concurrency,
-        rate=options.parse_rate(rate),
-        evidence=evidence,
-        durability=durability,
-        strict=strict,
-        fail_fast=fail_fast,
-        max_failures=max_failures,
-        take_over=take_over,
-        outputs=tuple(each.path for each in reports),
-    )
     terminal: Terminal = context.obj
     with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
-        outcome = api.run(request, listener=reporter)
+        outcome = reqflo_ray.run(
+            reqflo_ray.Journey(
+                journey,
+                artifact=artifact,
+                workspace=workspace,
+                environment=env,
+                case=case,
+                presets=tuple(preset or ()),
+                overlays=tuple(overlay or ()),
+                overrides=options.parse_overrides(set_),
+            ),
+            reqflo_ray.Dataset(data or (), key=key, encoding=encoding, strict=strict),
+            execution=reqflo_ray.Execution(
+                concurrency=concurrency,
+                rate=options.parse_rate(rate),
+                evidence=evidence,
+                durability=durability,
+                max_failures=1 if fail_fast else max_failures,
+            ),
+            target=reqflo_ray.Target(
+                store=store, backend=backend.value, address=address, workers=options.checked_workers(workers)
+            ),
+            run_id=run_id,
+            take_over=take_over,
+            outputs=[each.path for each in reports],
+            listener=reporter,
+        )
     return deliver(outcome, terminal, reports=reports, as_json=as_json)

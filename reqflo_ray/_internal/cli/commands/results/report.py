@@ -33,8 +33,8 @@ def report(
     of it are not what was written.
     """
     asked = asked_reports(reports)
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
-    api.write_reports(run, [(each.format, each.path) for each in asked], store=store, damaged=damaged)
+    reqflo_ray.write_reports(run, [(each.format, each.path) for each in asked], store=store, damaged=damaged)
     terminal: Terminal = context.obj
     tell_written(asked, terminal)

@@ -42,10 +42,10 @@ def runs(
     as_json: options.AsJson = False,
 ) -> None:
     """List the runs of a store, newest first, with their state and verdict."""
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
     terminal: Terminal = context.obj
-    opened = api.open_store(store)
+    opened = reqflo_ray.open_store(store)
     found = [facts_of(run) for run in opened.runs()]
     if as_json:
         terminal.data(readable_json(found))

@@ -68,9 +68,9 @@ def show(
 
 
 def _show_run(run: str, store: str | None, damaged: Damaged, as_json: bool, terminal: Terminal) -> None:
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
-    opened = api.open_store(store)
+    opened = reqflo_ray.open_store(store)
     found = opened.find(run)
     facts = facts_of(found)
     counts = {name: getattr(found.counts, name) for name in _COUNTED}
@@ -107,9 +107,9 @@ def _show_row(
     as_json: bool,
     full: bool,
 ) -> None:
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
-    found = api.open_store(store).row(run, row, step=step, damaged=damaged)
+    found = reqflo_ray.open_store(store).row(run, row, step=step, damaged=damaged)
     if as_json:
         document = {"result": _opened(found.result, "inputs"), "steps": [_opened(it, "outputs") for it in found.steps]}
         terminal.data(readable_json(as_json_value(_with_left_out(document, found.problems))))

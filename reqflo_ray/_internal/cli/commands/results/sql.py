@@ -66,7 +66,7 @@ def sql(
     store: options.StoreLocation = None,
 ) -> None:
     """Ask the results with SQL (DuckDB); the tables are runs, results, steps, assertions and logs."""
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
     terminal: Terminal = context.obj
     chosen = _choose(format_, output)
@@ -85,7 +85,7 @@ def sql(
     if output is not None:
         _need_free(output, store, run or ())
     question = sys.stdin.read() if query == "-" else query
-    answer = api.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged)
+    answer = reqflo_ray.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged)
     if answer.problems:
         terminal.note(render_problems(answer.problems, terminal))
     if chosen is Format.TABLE:
@@ -121,11 +121,11 @@ def sql(
 
 def _need_free(output: Path, store: str | None, runs: Sequence[str]) -> None:
     """Refuse a file that could not be written, or that these runs have read, before the question is asked."""
-    from reqflo_ray._internal.config import chosen_store, opened
+    from reqflo_ray._internal.api.config import find_store, open_found
     from reqflo_ray._internal.runner.prepare.files_read import files_of_runs, need_free
 
-    chosen = chosen_store(store)
-    need_free([output], files_of_runs(opened(chosen), runs), chosen)
+    chosen = find_store(store)
+    need_free([output], files_of_runs(open_found(chosen), runs), chosen)
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:

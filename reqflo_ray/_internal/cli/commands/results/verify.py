@@ -33,10 +33,10 @@ def verify(
 
     Of an unfinished run what is committed is checked; it ends with 3 all the same, since rows have no verdict.
     """
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
     terminal: Terminal = context.obj
-    report = api.open_store(store).verify(run)
+    report = reqflo_ray.open_store(store).verify(run)
     proven = report.ok and report.complete
     if not report.complete:
         why = "cannot be checked without its manifest" if report.lost_manifest else "is not finished"

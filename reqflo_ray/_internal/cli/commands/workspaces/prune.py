@@ -50,9 +50,9 @@ def prune(
         )
     terminal: Terminal = context.obj
     age = None if older_than is None else options.parse_age(older_than)
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
-    deleted = api.open_store(store).prune(keep=keep, older_than_s=age, unfinished=unfinished)
+    deleted = reqflo_ray.open_store(store).prune(keep=keep, older_than_s=age, unfinished=unfinished)
     for run_id in deleted.runs:
         terminal.text(escape(run_id))
     for kept in deleted.kept:

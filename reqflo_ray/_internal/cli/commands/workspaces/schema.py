@@ -16,7 +16,7 @@ reqflo-ray schema > reqflo.schema.json
 
 def schema(context: typer.Context) -> None:
     """Print the JSON Schema of workspace files (journeys, templates, environments, cases, presets, overlays)."""
-    from reqflo_ray._internal import api
+    import reqflo_ray
 
     terminal: Terminal = context.obj
-    terminal.data(readable_json(api.schema()))
+    terminal.data(readable_json(reqflo_ray.schema()))

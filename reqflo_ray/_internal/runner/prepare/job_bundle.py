@@ -41,7 +41,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class JobBundle:
     """All that a job is told. Relative data files of the record are relative to the job's folder."""
 
     order: Order
@@ -50,12 +50,12 @@ class Submission:
 
     @property
     def digest(self) -> str:
-        """Of all that decides what the run sends: two submissions with one digest are the same run."""
+        """Of all that decides what the run sends: two bundles with one digest are the same run."""
         return hashlib.sha256(_facts(deciding_facts(self.record))).hexdigest()
 
 
-def pack(folder: Path, submission: Submission, *, ship_data: bool) -> Submission:
-    """Write a submission into the empty `folder`; returns it with the places of its data files there.
+def pack(folder: Path, bundle: JobBundle, *, ship_data: bool) -> JobBundle:
+    """Write a bundle into the empty `folder`; returns it with the places of its data files there.
 
     Args:
         ship_data: local data files go along; else the cluster finds them where they are.
@@ -64,7 +64,7 @@ def pack(folder: Path, submission: Submission, *, ship_data: bool) -> Submission
         UsageError: a sensitive value would lie in the job, or the data is too much to send along.
         DatasetError: a data file cannot be found.
     """
-    record, artifact = submission.record, submission.artifact
+    record, artifact = bundle.record, bundle.artifact
     _refuse_sensitive_values(record, artifact)
     if ship_data and record.dataset and (shipped := _data_files(record.dataset)):
         _refuse_sensitive_columns(record.dataset, artifact)
@@ -72,11 +72,11 @@ def pack(folder: Path, submission: Submission, *, ship_data: bool) -> Submission
         record = msgspec.structs.replace(record, dataset=msgspec.structs.replace(record.dataset, files=files))
     (folder / _ARTIFACT).write_bytes(artifacts.canonical_bytes(artifact))
     (folder / _RECORD).write_bytes(encode_run(record))
-    (folder / _ORDER).write_bytes(msgspec.json.encode(submission.order))
-    return Submission(order=submission.order, record=record, artifact=artifact)
+    (folder / _ORDER).write_bytes(msgspec.json.encode(bundle.order))
+    return JobBundle(order=bundle.order, record=record, artifact=artifact)
 
 
-def unpack(folder: Path) -> Submission:
+def unpack(folder: Path) -> JobBundle:
     """Read what `pack` wrote.
 
     Raises:
@@ -97,7 +97,7 @@ def unpack(folder: Path) -> Submission:
             code="version_skew",
             hint="use the same version on both sides",
         )
-    return Submission(
+    return JobBundle(
         order=order,
         record=decode_run((folder / _RECORD).read_bytes()),
         artifact=artifacts.decode((folder / _ARTIFACT).read_bytes(), file=_ARTIFACT),

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from reqflo_ray._internal.analysis.session import QueryResult, Session, open_session
+from reqflo_ray._internal.api.config import find_store, open_found
 from reqflo_ray._internal.errors import Problem, ReqfloError, UsageError
 from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.runner.drive.verification import verify
+from reqflo_ray._internal.runner.prepare.request import File
 from reqflo_ray._internal.runs.upkeep.history import RunSummary, list_runs, resolve_run, summarize
 from reqflo_ray._internal.runs.upkeep.pruning import Pruned, prune
 from reqflo_ray._internal.runs.upkeep.verify import VerifyReport
@@ -70,6 +72,14 @@ class Store:
         """
         return self._asking(lambda session: session.query(sql), list(runs) or None, damaged)
 
+    def results(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> QueryResult:
+        """One line for each row of a run that has ended. Raises as `query`."""
+        return self.query("select * from results", [run], damaged=damaged)
+
+    def steps(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> QueryResult:
+        """One line for each attempt at a step of a run. Raises as `query`."""
+        return self.query("select * from steps", [run], damaged=damaged)
+
     def row(self, run: str, row: str, step: str | None = None, *, damaged: str = Damaged.REFUSE) -> RowView:
         """One row, by its key or else its number, and its steps (or only `step`).
 
@@ -114,6 +124,15 @@ class Store:
             unfinished=unfinished,
             dry_run=dry_run,
         )
+
+
+def open_store(store: File | None = None) -> Store:
+    """Open a store for reading: a path or address, else `REQFLO_STORE`, else `./.reqflo`.
+
+    Raises:
+        UsageError: there can be no store.
+    """
+    return Store(open_found(find_store(store)))
 
 
 def _may_be_left_out(problems: tuple[Problem, ...]) -> str:

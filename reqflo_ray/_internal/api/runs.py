@@ -1,0 +1,254 @@
+"""Compiles, checks and carries out runs in this process. It composes what the rooms below offer, and decides nothing
+but their order.
+
+Nothing is loaded before it is needed: checking a journey imports neither Ray nor Arrow.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reqflo_ray._internal.api.config import Place
+from reqflo_ray._internal.compiler.authoring import workspace as authoring
+from reqflo_ray._internal.compiler.compile import Compilation
+from reqflo_ray._internal.compiler.workspace.load import load_workspace
+from reqflo_ray._internal.errors import DatasetError, DefinitionError, Problem, UsageError
+from reqflo_ray._internal.model.artifact import Artifact
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.runner.drive.drive import drive
+from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
+from reqflo_ray._internal.runner.prepare.compilation import compile_from_here
+from reqflo_ray._internal.runner.prepare.dispatch import dispatch
+from reqflo_ray._internal.runner.prepare.files_read import files_of_request, files_of_run, files_of_runs, need_free
+from reqflo_ray._internal.runner.prepare.preparation import check_rows, prepare
+from reqflo_ray._internal.runner.prepare.record import make_record, record_of_rerun
+from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target
+from reqflo_ray._internal.runner.prepare.rerun import need_open_rows, staging_again, statuses_to_rerun
+from reqflo_ray._internal.runner.prepare.rows_in_memory import on_disk
+from reqflo_ray._internal.runner.prepare.staging import staging
+from reqflo_ray._internal.runner.progress.listener import Listener, RunOutcome, SilentListener
+from reqflo_ray._internal.runs.folder.artifacts import save_artifact
+from reqflo_ray._internal.runs.folder.layout import new_run_id
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.upkeep.history import resolve_run
+
+_SILENT = SilentListener()
+
+
+def compile(journey: Journey | str) -> Compilation:
+    """Compile a journey of a workspace to its artifact; `problems` of the result are warnings.
+
+    Raises:
+        DefinitionError: with everything that is wrong, each at its place.
+    """
+    asked = Journey.of(journey)
+    return compile_from_here(load_workspace(Path(asked.workspace), asked.name), asked.name, asked.overlays)
+
+
+def check(journey: Journey | str, data: Dataset | Any = None, *, target: Target = Target()) -> tuple[Problem, ...]:
+    """All that is wrong or risky with a run of `journey` on `data`, every row included; nothing is sent, stored or
+    fetched.
+
+    Raises:
+        UsageError: it cannot even be looked at.
+        NothingSelectedError: the dataset has no row.
+    """
+    with on_disk(Dataset.of(data)) as dataset:
+        try:
+            prepared = prepare(Journey.of(journey), dataset, workers_are_local=target.address is None)
+        except (DefinitionError, DatasetError) as error:
+            return error.all_problems()
+        if not dataset.files:
+            return prepared.problems
+        try:
+            check_rows(dataset, prepared)
+        except DatasetError as error:
+            return (*prepared.problems, *error.all_problems())
+        return prepared.problems
+
+
+def run(
+    journey: Journey | str,
+    data: Dataset | Any = None,
+    *,
+    execution: Execution = Execution(),
+    target: Target = Target(),
+    run_id: str | None = None,
+    take_over: bool = False,
+    outputs: Iterable[File] = (),
+    listener: Listener = _SILENT,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> RunOutcome:
+    """Run a journey once for every row of its dataset; or go on with the run, if `run_id` exists.
+
+    Args:
+        journey: what runs; a name is that of a journey of the workspace in the current folder.
+        data: on what: see `Dataset`. None: one row without values.
+        execution: how. target: where.
+        run_id: a name for the run, which can be given again after a crash; None: a new one.
+        take_over: take the run from a driver that is known to be gone.
+        outputs: files that will be written from what comes of it: each must be one that can be written, and that the
+            run does not read.
+        listener: is told how far the run is, on this thread.
+        is_cancelled: asked about four times a second; True ends the run as a signal would, and it can be resumed.
+
+    Raises:
+        DefinitionError, DatasetError, NothingSelectedError, SecretError: nothing was sent.
+        UsageError: an output cannot be written, or is a file that the run reads; nothing was sent.
+        RunConflictError: the run exists with other inputs, or another driver owns it.
+        StoreError, ClusterError: it could not go on; it can be resumed.
+    """
+    asked = Journey.of(journey)
+    with on_disk(Dataset.of(data)) as dataset:
+        prepared = prepare(asked, dataset, workers_are_local=target.address is None)
+        settings = prepared.checked.runner
+        place = Place.of(
+            target,
+            workers=target.workers or settings.workers or 0,
+            store=settings.store or "",
+            address=settings.address or "",
+        )
+        need_free(map(Path, outputs), files_of_request(asked, dataset, prepared.workspace), place.store)
+        record = make_record(
+            asked,
+            dataset,
+            execution,
+            prepared,
+            run_id=run_id or new_run_id(datetime.now(UTC), secrets.token_bytes(8)),
+            workers=target.workers,
+            keeps_relative_paths=place.in_ray_job,
+        )
+        for problem in prepared.problems:
+            listener.warning(problem)
+        return carry_out(
+            record, prepared.artifact, place, take_over=take_over, listener=listener, is_cancelled=is_cancelled
+        )
+
+
+def carry_out(
+    record: RunRecord,
+    artifact: Artifact,
+    place: Place,
+    *,
+    take_over: bool = False,
+    listener: Listener = _SILENT,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> RunOutcome:
+    """Carry out the run of a record: it is made to exist, or gone on with if it does.
+
+    Raises:
+        DatasetError, NothingSelectedError, SecretError, RunConflictError, StoreError, ClusterError: see `run`.
+    """
+    storage = place.open()
+    folder = RunFolder(storage, record.run_id)
+    save_artifact(storage, artifact)
+    created = dispatch(folder, record, artifact)
+    stage = staging(folder, place.workers, executor=place.staging_executor(), listener=listener)
+    return _drive(folder, place, stage, not created, listener, is_cancelled, take_over)
+
+
+def resume(
+    run: str,
+    *,
+    target: Target = Target(),
+    take_over: bool = False,
+    outputs: Iterable[File] = (),
+    listener: Listener = _SILENT,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> RunOutcome:
+    """Resume an unfinished run, as it was recorded: neither the workspace nor the dataset is looked at again.
+
+    A finished run sends nothing; its outcome is that of its verdict.
+
+    Args:
+        run: the run's id, a unique beginning of it, or `latest`.
+        take_over, outputs, listener, is_cancelled: see `run`.
+
+    Raises:
+        UsageError: there is no such run, or it has read an output.
+        RunConflictError: another driver owns it, or its dataset has changed before it was staged.
+        StoreError, ClusterError: it could not go on.
+    """
+    place = Place.of(target, workers=target.workers or 0)
+    folder = resolve_run(place.open(), run)
+    record = folder.load_run()
+    need_free(map(Path, outputs), files_of_run(record), place.store)
+    place = Place.of(target, workers=target.workers or record.options.workers)
+    stage = staging(folder, place.workers, executor=place.staging_executor(), listener=listener, later=True)
+    return _drive(folder, place, stage, True, listener, is_cancelled, take_over)
+
+
+def rerun(
+    run: str,
+    *,
+    failed: bool = False,
+    include_inconclusive: bool = False,
+    target: Target = Target(),
+    outputs: Iterable[File] = (),
+    listener: Listener = _SILENT,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> RunOutcome:
+    """A new run of an earlier one's rows, all or only those that failed: the same artifact, environment and values.
+
+    Idempotency keys are new, so requests take effect again; rows with an unknown outcome are included only when that
+    is asked for.
+
+    Args:
+        run: the run's id, a unique beginning of it, or `latest`.
+        outputs, listener, is_cancelled: see `run`.
+
+    Raises:
+        UsageError: there is no such run, it is not finished, it had sensitive values, which are gone, or it has read an
+            output.
+        NothingSelectedError: no row ended so.
+        StoreError, ClusterError: it could not go on.
+    """
+    place = Place.of(target, workers=target.workers or 0)
+    storage = place.open()
+    earlier = resolve_run(storage, run)
+    need_free(map(Path, outputs), files_of_runs(storage, [earlier.run_id]), place.store)
+    if not earlier.is_complete():
+        raise UsageError(
+            f"run `{earlier.run_id}` is not finished",
+            code="unfinished_run",
+            hint=f"`reqflo-ray resume {earlier.run_id}` goes on with it",
+        )
+    statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
+    need_open_rows(earlier, statuses)
+    folder = RunFolder(storage, new_run_id(datetime.now(UTC), secrets.token_bytes(8)))
+    record = record_of_rerun(earlier, folder.run_id, target.workers)
+    place = Place.of(target, workers=record.options.workers)
+    folder.create_run(record)
+    executor = place.staging_executor()
+    stage = staging_again(folder, earlier, statuses, place.workers, executor=executor, listener=listener)
+    return _drive(folder, place, stage, False, listener, is_cancelled)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the files that people write."""
+    return authoring.schema()
+
+
+def _drive(
+    folder: RunFolder,
+    place: Place,
+    stage: Callable[[RunRecord, Artifact], None],
+    resumed: bool,
+    listener: Listener,
+    is_cancelled: Callable[[], bool] | None,
+    take_over: bool = False,
+) -> RunOutcome:
+    return drive(
+        folder,
+        choose_backend=place.choose_backend,
+        stage=stage,
+        listener=listener,
+        clock=SystemClock(),
+        resumed=resumed,
+        take_over=take_over,
+        is_cancelled=is_cancelled,
+    )

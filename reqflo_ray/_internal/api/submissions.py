@@ -1,0 +1,264 @@
+"""Runs on a remote cluster: `submit`, on the machine of whoever wants one; `Submission`, what becomes of it; and
+`run_submitted`, in the job itself."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reqflo_ray._internal.api.config import Place, find_store_of_cluster
+from reqflo_ray._internal.api.runs import carry_out
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.results import Verdict
+from reqflo_ray._internal.runner.prepare.files_read import files_of_request, need_free
+from reqflo_ray._internal.runner.prepare.preparation import prepare
+from reqflo_ray._internal.runner.prepare.record import installed_versions, make_record
+from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target
+from reqflo_ray._internal.runner.prepare.rows_in_memory import on_disk
+from reqflo_ray._internal.runner.progress.listener import Listener, RunOutcome, SilentListener
+from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.ray_cluster.jobs import Job, Jobs
+    from reqflo_ray._internal.ray_cluster.submit import Followed
+    from reqflo_ray._internal.runner.prepare.job_bundle import Order
+
+_SILENT = SilentListener()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionStatus:
+    """The state of a submitted run: `pending`, `running`, `stopped`, `succeeded` or `failed`. Instants are RFC 3339.
+
+    Once its job has ended, `exit_code` is that of the run, and `verdict` what the run said of itself: None if it could
+    not, and `message` is what Ray knows. `is_complete`: every row has ended, and the verdict is final.
+    """
+
+    run_id: str
+    job: str
+    state: str
+    has_ended: bool
+    started_at: str | None
+    ended_at: str | None
+    exit_code: int | None
+    verdict: Verdict | None
+    is_complete: bool
+    results_path: str | None
+    message: str
+
+
+class Submission:
+    """A run that was submitted to a remote cluster. It goes on whether or not this object does.
+
+    Every method raises `ClusterError` where the cluster does not answer or refuses.
+    """
+
+    def __init__(self, jobs: Jobs, job: Job, *, is_new: bool) -> None:
+        self._jobs = jobs
+        self._job = job
+        self.is_new = is_new
+        """False if the job was there before."""
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self._job.run_id
+
+    @property
+    def job(self) -> str:
+        """What its job is called on the cluster."""
+        return self._job.submission_id
+
+    @property
+    def url(self) -> str:
+        """The cluster's dashboard."""
+        return self._jobs.url
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the job had ended when the cluster was last asked."""
+        return self._job.state.has_ended
+
+    @property
+    def state(self) -> str:
+        """How the job was when the cluster was last asked."""
+        return self._job.state.value.lower()
+
+    def status(self) -> SubmissionStatus:
+        """Ask the cluster how the run is now."""
+        from reqflo_ray._internal.ray_cluster.submit import exit_code_of, outcome_of
+
+        job = self._job = self._jobs.look(self._job)
+        outcome = outcome_of(self._jobs, job) if job.state.has_ended else None
+        return SubmissionStatus(
+            run_id=job.run_id,
+            job=job.submission_id,
+            state=self.state,
+            has_ended=job.state.has_ended,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            exit_code=exit_code_of(job, outcome) if job.state.has_ended else None,
+            verdict=outcome.verdict if outcome else None,
+            is_complete=bool(outcome and outcome.complete),
+            results_path=outcome.results_path if outcome else None,
+            message=job.message,
+        )
+
+    def logs(self, *, follow: bool = False) -> Iterator[str]:
+        """The lines that the job has printed; with `follow`, all until it ends."""
+        from reqflo_ray._internal.ray_cluster.submit import printed
+
+        return printed(self._jobs, self._job, until_it_ends=follow)
+
+    def stop(self, *, wait: bool = True) -> None:
+        """Stop the run: requests in flight end, what is finished is kept, and the run can be resumed.
+
+        Args:
+            wait: return when the job has ended.
+        """
+        from reqflo_ray._internal.ray_cluster.submit import stop_and_wait
+
+        if wait:
+            self._job = stop_and_wait(self._jobs, self._job)
+        else:
+            self._jobs.stop(self._job)
+
+    def wait(
+        self, *, show: Callable[[str], None] | None = None, notice: Callable[[str], None] | None = None
+    ) -> Followed:
+        """Follow the job to its end. On the main thread, the first signal asks it to stop, and an interrupt after that
+        leaves it.
+
+        Args:
+            show: takes the lines of the log, each once.
+            notice: takes what this program has to say, such as a lost connection.
+
+        Raises:
+            ClusterError: the cluster did not answer for five minutes; the job may go on.
+            InterruptedRunError: it was left; the job may go on.
+        """
+        from reqflo_ray._internal.ray_cluster.submit import follow
+
+        followed = follow(self._jobs, self._job, show or _ignore, notice or _ignore)
+        self._job = followed.job
+        return followed
+
+
+def submit(
+    journey: Journey | str,
+    data: Dataset | Any = None,
+    *,
+    execution: Execution = Execution(),
+    target: Target = Target(),
+    run_id: str | None = None,
+    take_over: bool = False,
+    outputs: Iterable[File] = (),
+    shared_data: bool = False,
+    reports: Iterable[str] = (),
+    quiet: bool = False,
+    allow_unauthenticated: bool = False,
+    listener: Listener = _SILENT,
+) -> Submission:
+    """Start a run as a job on the remote cluster whose dashboard is at `target.address`, compiled and checked here.
+
+    Submitting the same run twice does not run it twice: the job that is there is returned.
+
+    Args:
+        journey, data, execution, run_id, take_over, outputs: see `run`.
+        shared_data: local dataset paths mean the same files on the cluster; else they travel in the job.
+        reports: formats of the reports that the job sends back.
+        quiet: the job prints no progress.
+        allow_unauthenticated: also to another machine without TLS and without a token.
+        listener: is told the warnings of the check.
+
+    Raises:
+        UsageError, DefinitionError, DatasetError: nothing was sent to the cluster.
+        RunConflictError: a job runs under this id with other inputs.
+        ClusterError: the cluster cannot be reached, refuses, or runs another version of Ray.
+    """
+    from reqflo_ray._internal.ray_cluster.address import find_cluster
+    from reqflo_ray._internal.ray_cluster.jobs import Jobs
+    from reqflo_ray._internal.ray_cluster.submit import start
+    from reqflo_ray._internal.runner.prepare.job_bundle import JobBundle, Order, own_version
+
+    asked = Journey.of(journey)
+    cluster = find_cluster(target.address, allow_unauthenticated=allow_unauthenticated)
+    with on_disk(Dataset.of(data)) as dataset:
+        if shared_data and dataset.files != Dataset.of(data).files:
+            raise UsageError(
+                "rows from memory are not on the cluster",
+                code="rows_not_shared",
+                hint="leave `shared_data` out: they travel in the job",
+            )
+        prepared = prepare(asked, dataset, workers_are_local=False)
+        store = find_store_of_cluster(target.store, prepared.checked.runner.store or "")
+        need_free(map(Path, outputs), files_of_request(asked, dataset, prepared.workspace), store)
+        record = make_record(
+            asked,
+            dataset,
+            execution,
+            prepared,
+            run_id=check_run_id(run_id) if run_id else new_run_id(datetime.now(UTC), secrets.token_bytes(8)),
+            workers=target.workers,
+        )
+        for problem in prepared.problems:
+            listener.warning(problem)
+        order = Order(
+            store=store,
+            version=own_version(),
+            reports=tuple(dict.fromkeys(reports)),
+            quiet=quiet,
+            take_over=take_over,
+        )
+        jobs = Jobs.of(cluster)
+        bundle = JobBundle(order=order, record=record, artifact=prepared.artifact)
+        started = start(jobs, bundle, ship_data=not shared_data)
+    return Submission(jobs, started.job, is_new=not started.attached)
+
+
+def find_submission(run: str, *, address: str | None = None, allow_unauthenticated: bool = False) -> Submission:
+    """A run that was submitted before: its id, a unique beginning of it, or `latest`.
+
+    Raises:
+        UsageError: `unknown_job`, `ambiguous_run`.
+        ClusterError: the cluster cannot be reached, refuses, or runs another version of Ray.
+    """
+    from reqflo_ray._internal.ray_cluster.address import find_cluster
+    from reqflo_ray._internal.ray_cluster.jobs import Jobs
+
+    jobs = Jobs.of(find_cluster(address, allow_unauthenticated=allow_unauthenticated))
+    return Submission(jobs, jobs.find(run), is_new=False)
+
+
+def read_order() -> Order:
+    """What `submit` ordered of the job that this process is. Raises `UsageError` if it is none of ours."""
+    from reqflo_ray._internal.runner.prepare.job_bundle import unpack
+
+    return unpack(Path(".")).order
+
+
+def run_submitted(listener: Listener = _SILENT) -> RunOutcome:
+    """Carry out, on the cluster, the run that `submit` put into the folder of this job.
+
+    Raises:
+        UsageError: there is none, or another version submitted it.
+        DatasetError, NothingSelectedError, RunConflictError, SecretError, StoreError, ClusterError: see `run`.
+    """
+    from reqflo_ray._internal.runner.prepare.job_bundle import unpack
+
+    bundle = unpack(Path("."))
+    # The cluster may have another Ray than whoever submitted.
+    record = msgspec.structs.replace(bundle.record, versions=installed_versions())
+    target = Target(store=bundle.order.store, backend="ray", address="auto")
+    place = Place.of(target, workers=record.options.workers)
+    return carry_out(record, bundle.artifact, place, take_over=bundle.order.take_over, listener=listener)
+
+
+def _ignore(line: str) -> None:
+    pass

@@ -1,0 +1,81 @@
+"""Compiles the journey that a person names, with every place told as a terminal or editor finds it from here. It must
+not know what the journey will be run with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from reqflo_ray._internal.compiler.compile import Compilation, examine_journey
+from reqflo_ray._internal.compiler.workspace.load import Workspace
+from reqflo_ray._internal.errors import DefinitionError, Problem, UsageError
+from reqflo_ray._internal.model import artifact as artifacts
+from reqflo_ray._internal.model.artifact import Artifact
+from reqflo_ray._internal.runner.prepare.checks.artifact import check_artifact
+from reqflo_ray._internal.runner.prepare.request import Journey
+from reqflo_ray._internal.runs.folder.artifacts import read_given
+
+
+def find_source(journey: Journey, workspace: Workspace) -> Compilation | Artifact:
+    """What `journey` names: a compilation, which may have errors, or an artifact that was compiled before.
+
+    Raises:
+        UsageError: `overlay_on_artifact`, `unreadable_artifact`.
+        DefinitionError: it is no artifact, or so much is wrong that there is nothing to go on with.
+    """
+    if journey.artifact is None:
+        return examine_from_here(workspace, journey.name, journey.overlays)
+    if journey.overlays:
+        raise UsageError(
+            "`--overlay` cannot change an artifact",
+            code="overlay_on_artifact",
+            hint="overlays are applied when a journey is compiled: `reqflo-ray compile JOURNEY --overlay NAME`",
+        )
+    try:
+        data = read_given(Path(journey.artifact))
+    except OSError as problem:
+        raise UsageError(
+            f"`{os.fspath(journey.artifact)}` cannot be read",
+            code="unreadable_artifact",
+            cause=problem.strerror or str(problem),
+            hint="`reqflo-ray compile JOURNEY -o FILE` writes one",
+        ) from None
+    artifact = artifacts.decode(data, file=os.fspath(journey.artifact))
+    check_artifact(artifact, os.fspath(journey.artifact))
+    return artifact
+
+
+def examine_from_here(workspace: Workspace, journey: str, overlays: tuple[str, ...] = ()) -> Compilation:
+    """Examine a journey; places are told relative to the current folder, so that a terminal or editor finds them.
+
+    Raises:
+        DefinitionError: so much is wrong that there is nothing to go on with.
+    """
+    try:
+        compilation = examine_journey(workspace, journey, overlays)
+    except DefinitionError as error:
+        raise DefinitionError.of(places_from_here(error.problems, workspace)) from None
+    return replace(compilation, problems=places_from_here(compilation.problems, workspace))
+
+
+def compile_from_here(workspace: Workspace, journey: str, overlays: tuple[str, ...] = ()) -> Compilation:
+    """Compile a journey; places are told as `examine_from_here` does.
+
+    Raises:
+        DefinitionError: with everything that is wrong.
+    """
+    compilation = examine_from_here(workspace, journey, overlays)
+    if compilation.blocked:
+        raise DefinitionError.of(compilation.problems)
+    return compilation
+
+
+def places_from_here(problems: tuple[Problem, ...], workspace: Workspace) -> tuple[Problem, ...]:
+    """`problems` with the file of each place relative to the current folder."""
+    return tuple(
+        replace(problem, position=replace(place, file=os.path.relpath(workspace.root / place.file)))
+        if (place := problem.position) is not None and (workspace.root / place.file).is_file()
+        else problem
+        for problem in problems
+    )

@@ -1,0 +1,124 @@
+"""Makes the record of a new run: everything that decides its requests, frozen, so that a resume reads nothing else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import msgspec
+
+from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.model import artifact as artifacts
+from reqflo_ray._internal.model.json_text import well_formed
+from reqflo_ray._internal.model.plan import DatasetSource, RunOptions, RunRecord
+from reqflo_ray._internal.runner.prepare.preparation import Prepared
+from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+
+_RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "httptools", "httpx", "pyarrow")
+
+
+def make_record(
+    journey: Journey,
+    dataset: Dataset,
+    execution: Execution,
+    prepared: Prepared,
+    *,
+    run_id: str,
+    workers: int | str | None = None,
+    keeps_relative_paths: bool = False,
+) -> RunRecord:
+    """The record of a new run.
+
+    Args:
+        workers: as asked for; None: as the workspace says.
+        keeps_relative_paths: data files are found from wherever the run goes on, as in the folder of a job, which is a
+            copy. Else their paths are made absolute.
+
+    Raises:
+        DefinitionError: the check found errors.
+    """
+    checked = prepared.checked
+    if checked.blocked:
+        raise DefinitionError.of(prepared.problems)
+    artifact, runner = prepared.artifact, checked.runner
+    source = None
+    if dataset.files:
+        files = tuple(file if keeps_relative_paths else _absolute(file) for file in dataset.files)
+        source = DatasetSource(files=files, key_column=dataset.key, encoding=dataset.encoding, columns=prepared.columns)
+    defaults = RunOptions()
+    return RunRecord(
+        run_id=run_id,
+        nonce=secrets.token_hex(16),
+        created_at=_now(),
+        artifact=artifacts.digest(artifact),
+        journey=artifact.journey.name,
+        journey_version=artifact.journey.version,
+        workspace=prepared.workspace.name,
+        environment=checked.environment,
+        case=journey.case or "",
+        presets=journey.presets,
+        overlays=artifact.journey.overlays,
+        inputs=checked.inputs,
+        me=checked.me,
+        secrets=checked.secrets,
+        http=checked.http,
+        options=RunOptions(
+            evidence=execution.evidence,
+            durability=execution.durability,
+            workers=workers or runner.workers or 0,
+            concurrency=execution.concurrency or runner.concurrency or defaults.concurrency,
+            rate=execution.rate or (float(runner.rate) if runner.rate else None),
+            row_timeout_ms=runner.row_timeout or defaults.row_timeout_ms,
+            strict=dataset.strict,
+            max_failures=execution.max_failures,
+        ),
+        dataset=source,
+        # For people only; as values they stay what they are.
+        user=well_formed(checked.me["user"]),
+        host=well_formed(checked.me["host"]),
+        versions=installed_versions(),
+        sources=prepared.sources,
+        row_required=tuple(sorted(checked.row_required)),
+    )
+
+
+def record_of_rerun(earlier: RunFolder, run_id: str, workers: int | str | None) -> RunRecord:
+    """The record of a new run of `earlier`'s rows: the same artifact, environment and values.
+
+    Raises:
+        StoreError, IntegrityError: the earlier record cannot be read, or is not what was written.
+    """
+    old = earlier.load_proven_run()
+    return msgspec.structs.replace(
+        old,
+        run_id=run_id,
+        nonce=secrets.token_hex(16),
+        created_at=_now(),
+        options=msgspec.structs.replace(old.options, workers=workers or old.options.workers),
+        rerun_of=earlier.run_id,
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of what decides how a run is carried out, of this package first."""
+    return {name: found for name in _RECORDED_PACKAGES if (found := _version(name))}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _absolute(file: str) -> str:
+    # A resume may happen in another folder.
+    return file if "://" in file else os.path.abspath(file)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,118 @@
+"""What a person asks for, as data: which journey, on which rows, how, and where. It knows no file and no store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Final, TypeAlias
+
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.plan import Durability, Evidence
+from reqflo_ray._internal.model.workers import parse_workers
+
+BACKENDS: Final = ("auto", "local", "ray")
+
+# A path, a glob or an address.
+File: TypeAlias = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What runs: a journey of a workspace by its name or the path of its YAML file, or a compiled one (`artifact`).
+
+    `environment`, `case`, `presets`, `overlays` and `overrides` are what `--env`, `--case`, `--preset`, `--overlay` and
+    `--set` are; None means "as the workspace says, else the default".
+    """
+
+    name: str = ""
+    _: KW_ONLY
+    artifact: File | None = None
+    workspace: File = "."
+    environment: str | None = None
+    case: str | None = None
+    presets: tuple[str, ...] = ()
+    overlays: tuple[str, ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, journey: Journey | str) -> Journey:
+        """The journey itself, or the one of that name in the current folder's workspace."""
+        return cls(journey) if isinstance(journey, str) else journey
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """On what a journey runs: once for each row.
+
+    `source` is a path, glob or address (`s3://`, `gs://`) of CSV, JSON, JSON Lines or Parquet, or a list of them; or
+    rows from memory: an iterable of mappings, an Arrow table, a pandas or polars data frame. `key` is the column that
+    names each row. With `strict`, a column that the journey does not declare is an error.
+    """
+
+    source: Any
+    _: KW_ONLY
+    key: str = ""
+    encoding: str = "utf-8"
+    strict: bool = False
+
+    @classmethod
+    def of(cls, data: Dataset | Any | None) -> Dataset:
+        """The dataset itself, or one of that source; None is the dataset of one row without a value."""
+        if isinstance(data, Dataset):
+            return data
+        return cls(() if data is None else data)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the dataset as they were given; none if it is rows from memory, or one row without a value."""
+        if isinstance(self.source, str | os.PathLike):
+            return (os.fspath(self.source),)
+        if isinstance(self.source, list | tuple) and all(isinstance(item, str | os.PathLike) for item in self.source):
+            return tuple(os.fspath(item) for item in self.source)
+        return ()
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether `source` is the rows themselves."""
+        return not self.files and not (isinstance(self.source, tuple) and not self.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How rows are executed. `concurrency` is rows in flight per worker, `rate` requests per second over the whole run;
+    None means "as the workspace says, else the default". After `max_failures` rows that did not pass the run stops."""
+
+    concurrency: int | None = None
+    rate: float | None = None
+    evidence: Evidence = Evidence.FULL
+    durability: Durability = Durability.HOST
+    max_failures: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a run is carried out, and where its files are kept.
+
+    `store` is a path or address, else `REQFLO_STORE`, else what the workspace says, else `./.reqflo`. `backend` is
+    `auto`, `local` or `ray`; `address` is that of a cluster to join, or for `submit` of its dashboard. `workers` is a
+    number, `MIN:MAX` or `auto`.
+
+    Raises:
+        UsageError: `invalid_workers`, `unknown_backend`.
+    """
+
+    store: File | None = None
+    backend: str = "auto"
+    address: str | None = None
+    workers: int | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None:
+            parse_workers(self.workers)
+        if self.backend not in BACKENDS:
+            raise UsageError(
+                f"there is no backend `{self.backend}`",
+                code="unknown_backend",
+                hint=f"backends are {', '.join(BACKENDS)}",
+            )

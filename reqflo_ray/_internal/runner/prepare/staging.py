@@ -1,0 +1,107 @@
+"""Puts the rows of a run into its folder: reads its dataset here, or has a cluster read a large one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from reqflo_ray._internal.datasets.contents import changed_files, dataset_changed, with_contents
+from reqflo_ray._internal.datasets.pieces import split_dataset
+from reqflo_ray._internal.datasets.preview import estimate_rows
+from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.artifact import Artifact
+from reqflo_ray._internal.model.plan import DatasetSource, Plan, RunRecord
+from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.runner.progress.listener import Listener, SilentListener
+from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.folder.sealing import find_sealer, make_sealer, seal_digests
+from reqflo_ray._internal.runs.staging.parallel import OutOfSight, StagingExecutor, stage_with
+from reqflo_ray._internal.runs.staging.rows import RowSink, choose_rows_per_shard, stage, write_plan
+
+
+def staging(
+    folder: RunFolder,
+    workers: WorkerRange,
+    *,
+    executor: StagingExecutor | None = None,
+    listener: Listener | None = None,
+    later: bool = False,
+) -> Callable[[RunRecord, Artifact], None]:
+    """A function that stages the dataset of a run record into `folder` for so many workers; `executor`
+    stages a large one.
+
+    Args:
+        later: some time after the record was made, so that the dataset may have changed: then it is refused
+            (`RunConflictError`).
+    """
+
+    def stage_run(record: RunRecord, artifact: Artifact) -> None:
+        if record.rerun_of:
+            raise UsageError(
+                f"run `{record.run_id}` was interrupted before the rows of run `{record.rerun_of}` were chosen for it",
+                code="rerun_not_staged",
+                hint=f"nothing was sent: start it again with `reqflo-ray rerun {record.rerun_of}`",
+            )
+        source = record.dataset
+        if later and source is not None:
+            _need_same_dataset(folder, record, artifact)
+        estimated = estimate_rows(source.files, encoding=source.encoding) if source else 1
+        rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(
+            estimated, len(artifact.steps), most_workers(workers)
+        )
+        plan: Plan | None = None
+        if executor is not None and source is not None:
+            plan = _stage_with(executor, folder, record, source, artifact, rows_per_shard, listener or SilentListener())
+        if plan is None:
+            plan = stage(
+                source,
+                artifact,
+                sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact, record)),
+                rows_per_shard=rows_per_shard,
+                required=frozenset(record.row_required),
+            ).shards
+        write_plan(folder.storage, folder.run_id, plan)
+
+    return stage_run
+
+
+def most_workers(workers: WorkerRange) -> int:
+    """For how many workers shards are cut. What cores a cluster has is not known before its rows are staged: those of
+    this machine stand for them, and shards are short enough for more."""
+    return workers.most or os.cpu_count() or 1
+
+
+def _need_same_dataset(folder: RunFolder, record: RunRecord, artifact: Artifact) -> None:
+    now = seal_digests(with_contents(record), artifact, find_sealer(folder))
+    if record.dataset and now.dataset and (changed := changed_files(record.dataset, now.dataset)):
+        raise dataset_changed(record.run_id, changed)
+
+
+def _stage_with(
+    executor: StagingExecutor,
+    folder: RunFolder,
+    record: RunRecord,
+    source: DatasetSource,
+    artifact: Artifact,
+    rows_per_shard: int,
+    listener: Listener,
+) -> Plan | None:
+    """What the executor has staged; None if the driver is to do it."""
+    dataset = split_dataset(source, artifact, frozenset(record.row_required), piece_bytes=executor.job_bytes)
+    if len(dataset.pieces) < 2 or dataset.size < executor.least_bytes:
+        return None
+    listener.staging(
+        folder.run_id, "ray", f"the dataset has {dataset.size / 1e6:,.0f} MB in {len(dataset.pieces)} pieces"
+    )
+    try:
+        return stage_with(
+            executor,
+            folder,
+            source,
+            dataset,
+            rows_per_shard=rows_per_shard,
+            show_text=not artifact.sensitive_names,
+        )
+    except OutOfSight as problem:
+        listener.staging(folder.run_id, "local", f"a worker does not find `{problem.place}` as it is here")
+        return None
