@@ -270,6 +270,8 @@ class Connection(asyncio.Protocol):
             return
         watch, status = self._watch, self._parser.get_status_code()
         if status < 200 and status != 101:
+            if status < 100:
+                self._not_http()
             return
         self._status = watch.status = status
         watch.head = perf_counter()

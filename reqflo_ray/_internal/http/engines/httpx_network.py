@@ -124,9 +124,9 @@ class WatchedBackend(httpcore.AsyncNetworkBackend):
 
 
 class TunnelBackend(WatchedBackend):
-    """Connects to a target through `proxy`, which speaks HTTP. `context` is for TLS to the proxy itself."""
+    """Connects to a target through `proxy`, which speaks HTTP. `context` is for TLS to the proxy itself, if it does."""
 
-    def __init__(self, guard: AddressGuard, proxy: Proxy, context: ssl.SSLContext) -> None:
+    def __init__(self, guard: AddressGuard, proxy: Proxy, context: ssl.SSLContext | None) -> None:
         super().__init__(guard)
         self._proxy = proxy
         self._context = context
@@ -135,8 +135,8 @@ class TunnelBackend(WatchedBackend):
         proxy, place = self._proxy, place_of(host, port)
         stream = await self._connect(proxy.host, proxy.port, watch)
         try:
-            if proxy.is_secure:
-                stream = await self._secured(stream, watch, place)
+            if self._context is not None:
+                stream = await self._secured(stream, self._context, watch, place)
             watch.tunnel_start = perf_counter()
             await _open_tunnel(stream, Tunnel(proxy, place))
             watch.tunnel_end = perf_counter()
@@ -145,10 +145,10 @@ class TunnelBackend(WatchedBackend):
             raise
         return stream
 
-    async def _secured(self, stream: SocketStream, watch: Watch, place: str) -> SocketStream:
+    async def _secured(self, stream: SocketStream, context: ssl.SSLContext, watch: Watch, place: str) -> SocketStream:
         watch.tls_start = perf_counter()
         try:
-            secured = await stream.start_tls(self._context, self._proxy.host.removesuffix("."))
+            secured = await stream.start_tls(context, self._proxy.host.removesuffix("."))
         except httpcore.ConnectError as error:
             raise tls_failure(tls_error(error), proxy_for(place)) from None
         watch.tls_start = 0.0

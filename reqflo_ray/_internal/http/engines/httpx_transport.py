@@ -35,8 +35,10 @@ class PoolTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, settings: HttpSettings, guard: AddressGuard, proxy: Proxy | None, *, limit: int) -> None:
-        self._makers = _Makers(create_context(settings), guard, proxy)
-        self._pool = ConnectionPool(self._makers.create, limit)
+        # httpcore asks for HTTP/2 by the context of the targets, so a proxy needs another one.
+        proxy_context = create_context(settings) if proxy is not None and proxy.is_secure else None
+        makers = _Makers(create_context(settings), guard, proxy, proxy_context)
+        self._pool = ConnectionPool(makers.create, limit)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and read the head of its answer. The connection is given back when the answer is closed."""
@@ -98,10 +100,17 @@ class _Body(httpx.AsyncByteStream):
 class _Makers:
     """Makes connections, without connecting them, each of the kind that its target needs."""
 
-    def __init__(self, context: ssl.SSLContext, guard: AddressGuard, proxy: Proxy | None) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        guard: AddressGuard,
+        proxy: Proxy | None,
+        proxy_context: ssl.SSLContext | None,
+    ) -> None:
         self._context = context
         self._guard = guard
         self._proxy = proxy
+        self._proxy_context = proxy_context
         self._direct = self._maker(WatchedBackend(guard))
 
     def create(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
@@ -115,7 +124,7 @@ class _Makers:
     @cached_property
     def _tunnels(self) -> httpcore.AsyncConnectionPool:
         assert self._proxy is not None
-        return self._maker(TunnelBackend(self._guard, self._proxy, self._context))
+        return self._maker(TunnelBackend(self._guard, self._proxy, self._proxy_context))
 
     @cached_property
     def _behind_proxy(self) -> httpcore.AsyncConnectionPool:
@@ -128,7 +137,7 @@ class _Makers:
             httpcore.Proxy(
                 f"{proxy.scheme}://{host}:{proxy.port}",
                 auth=proxy.credentials,
-                ssl_context=self._context if proxy.is_secure else None,
+                ssl_context=self._proxy_context,
             ),
         )
 
