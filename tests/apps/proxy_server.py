@@ -43,6 +43,7 @@ class ProxyServer:
     With `refuse`, every request is answered with that status line; with `script`, with these pieces of bytes and pauses
     in seconds, whereupon it stays silent, or closes where the script says so. With `login` (`user:password`), requests
     without these credentials are answered with 407. `names` maps host names to addresses that only the proxy knows.
+    `protocols` are those that were agreed on over TLS, one a connection.
     """
 
     refuse: str = ""
@@ -51,8 +52,12 @@ class ProxyServer:
     names: dict[str, str] = field(default_factory=dict)
     context: ssl.SSLContext | None = None
     ledger: list[Asked] = field(default_factory=list)
-    connections: int = 0
+    protocols: list[str | None] = field(default_factory=list)
     port: int = 0
+
+    @property
+    def connections(self) -> int:
+        return len(self.protocols)
 
     @property
     def asked(self) -> list[str]:
@@ -80,7 +85,8 @@ class ProxyServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        self.connections += 1
+        tls = writer.get_extra_info("ssl_object")
+        self.protocols.append(None if tls is None else tls.selected_alpn_protocol())
         number = self.connections
         try:
             first = await reader.readexactly(1)
@@ -189,10 +195,10 @@ class ProxyServer:
             copies = [asyncio.ensure_future(copy(reader, to_there)), asyncio.ensure_future(copy(there, writer))]
             await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            to_there.close()
             for task in copies:
                 task.cancel()
             await asyncio.gather(*copies, return_exceptions=True)
-            to_there.close()
 
 
 @contextmanager

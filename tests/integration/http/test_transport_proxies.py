@@ -210,6 +210,23 @@ def test_a_proxy_is_spoken_to_over_tls(
     )
 
 
+def test_a_proxy_that_prefers_http_2_is_spoken_to_in_http_1(
+    laboratory: LABORATORY, answered: TAKE, self_signed: tuple[ssl.SSLContext, Path]
+) -> None:
+    context, authority = self_signed
+    modern = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    modern.load_cert_chain(authority)
+    modern.set_alpn_protocols(["h2"])
+    proxy = ProxyServer(context=modern)
+
+    async def scenario(send: Any, server: HostileServer) -> None:
+        for _ in range(2):
+            assert answered(await send(server.url("/until-close"))).body == b"all of it"
+        assert proxy.protocols == [None, None]
+
+    laboratory.through(proxy, scenario, scheme="https", context=context, ca_file=str(authority))
+
+
 @pytest.mark.parametrize("secure", [False, True])
 def test_an_excepted_host_is_asked_directly(
     laboratory: LABORATORY, answered: TAKE, self_signed: tuple[ssl.SSLContext, Path], secure: bool
