@@ -34,6 +34,7 @@ CODES: Final = (
         "Raise the limit or the timeout of the step.",
     ),
     ErrorCode("protocol_error", "The answer is no valid HTTP.", "Look at the API, or a proxy before it."),
+    ErrorCode("proxy_failure", "The proxy refused or failed.", "Look at `http.proxy`: its place and its credentials."),
     ErrorCode("read_timeout", "The host sent nothing for too long.", "Raise the timeout of the step."),
     ErrorCode("short_body", "The connection ended before the body was complete.", "Look at the API."),
     ErrorCode("tls_failure", "No TLS connection could be made.", "Look at certificates and `http.ca_file`."),
