@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from reqflo_ray._internal.http.engines.outgoing import Outgoing
+from reqflo_ray._internal.http.engines.outgoing import Outgoing, expects_continue, wire_head
 from reqflo_ray._internal.http.engines.proxy import Proxy, behind_proxy
 from reqflo_ray._internal.http.exchange.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
 from reqflo_ray._internal.http.exchange.failures import (
@@ -113,11 +113,11 @@ class Connection(asyncio.Protocol):
         self._state = _HEAD
         watch.peer = self.peer
         watch.writing = True
-        head, body = _head(outgoing) if proxy is None else _forwarded_head(outgoing, proxy), outgoing.body
+        head, body = wire_head(outgoing) if proxy is None else proxy.wire_head(outgoing), outgoing.body
         self._held = b""
         if body is None:
             self._transport.write(head)
-        elif b"100-continue" in head.lower() and _expects_continue(outgoing):
+        elif b"100-continue" in head.lower() and expects_continue(outgoing):
             # RFC 9110, 10.1.1: a client does not wait for 100 (Continue) for ever.
             self._held = body
             self._later = self._loop.call_later(_CONTINUE_SECONDS, self._send_held)
@@ -392,19 +392,3 @@ class Connection(asyncio.Protocol):
             if lowered == "content-length" or (lowered == "transfer-encoding" and "chunked" in value.lower()):
                 return False
         return True
-
-
-def _head(outgoing: Outgoing) -> bytes:
-    lines = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers])
-    return f"{outgoing.method} {outgoing.target.path} HTTP/1.1\r\n{lines}\r\n".encode()
-
-
-def _forwarded_head(outgoing: Outgoing, proxy: Proxy) -> bytes:
-    lines = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers])
-    if proxy.authorization and not any(name.lower() == "proxy-authorization" for name, _ in outgoing.headers):
-        lines += f"Proxy-Authorization: {proxy.authorization}\r\n"
-    return f"{outgoing.method} {outgoing.target.url} HTTP/1.1\r\n{lines}\r\n".encode()
-
-
-def _expects_continue(outgoing: Outgoing) -> bool:
-    return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in outgoing.headers)

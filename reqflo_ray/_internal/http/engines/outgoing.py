@@ -61,6 +61,17 @@ def complete(method: str, target: Target, headers: Headers, body: bytes | None, 
     return Outgoing(method, target, (*first, *sent), body)
 
 
+def wire_head(outgoing: Outgoing, request_target: str = "") -> bytes:
+    """The head of a hop as HTTP/1.1 has it, for its path or another `request_target`."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers])
+    return f"{outgoing.method} {request_target or outgoing.target.path} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+def expects_continue(outgoing: Outgoing) -> bool:
+    """Whether the server is to be waited for before the body is sent."""
+    return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in outgoing.headers)
+
+
 def _framed(headers: list[tuple[str, str]], body: bytes | None, host: str) -> tuple[str, list[tuple[str, str]]]:
     """What the Host header says, `host` if there is none, and the other headers."""
     seen: set[str] = set()

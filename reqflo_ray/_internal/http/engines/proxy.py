@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.http.engines.outgoing import Outgoing, wire_head
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES
 from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
@@ -71,6 +72,12 @@ class Proxy:
             pair = self.credentials
             self._authorization = "" if pair is None else "Basic " + b64encode(b":".join(pair)).decode("ascii")
         return self._authorization
+
+    def wire_head(self, outgoing: Outgoing) -> bytes:
+        """The head of a hop that it is to forward: with the whole URL, and with the credentials if the hop has none."""
+        if self.authorization and not any(name.lower() == "proxy-authorization" for name, _ in outgoing.headers):
+            outgoing = outgoing._replace(headers=(*outgoing.headers, ("Proxy-Authorization", self.authorization)))
+        return wire_head(outgoing, outgoing.target.url)
 
     def check_forwarded(self, place: str, response: TransportResponse) -> None:
         """Refuse an answer to a forwarded request that is the proxy's own beyond doubt.
