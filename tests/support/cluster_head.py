@@ -104,6 +104,8 @@ class ClusterHead:
             "RAY_TMPDIR": self._folder,
             "TMPDIR": self._folder,
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+            # On a busy machine its parts take longer than the half minute that Ray gives them.
+            "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": str(_START_SECONDS),
         }
         with self._log(name).open("wb") as log:
             self._processes.append(
