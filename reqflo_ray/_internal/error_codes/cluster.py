@@ -27,6 +27,11 @@ CODES: Final = (
     ErrorCode("no_submission", "The folder holds no submitted run.", "Use `reqflo-ray submit`, which makes it."),
     ErrorCode("no_verdict", "The job ended without a verdict.", "See `reqflo-ray logs RUN`; submit it again."),
     ErrorCode("no_worker_placed", "No node has room for a worker.", "Make room, then resume the run."),
+    ErrorCode(
+        "ray_part_missing",
+        "This Ray lacks an internal part that is used; the run goes on without it, as the message says.",
+        "Use a version of Ray that reqflo-ray is tested with.",
+    ),
     ErrorCode("ray_version_skew", "Cluster and client have different Ray or Python.", "Use the same on both sides."),
     ErrorCode("report_not_sent", "A report did not come back through the log.", "Make it with `reqflo-ray report`."),
     ErrorCode("sensitive_data_in_job", "A sensitive column would lie in the job.", "Put the data on shared storage."),
