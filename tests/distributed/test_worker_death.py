@@ -14,7 +14,7 @@ import pytest
 from disturbed_fixtures import MakeRun, NoteFault, Undisturbed
 from disturbed_run import DisturbedRun, eventually, everybody
 
-from reqflo_ray._internal.runs.folder.owner import is_provably_gone
+from reqflo_ray._internal.runs.folder.owner import Liveness, liveness
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -132,7 +132,7 @@ def test_a_node_that_is_killed_loses_no_row(
         assert nodes.stdout.readline().strip() == "killed"
         run.faults += 1
         eventually(lambda: alive - run.owners(), "the end of the workers on that node")
-        run.oracle.note(struck=is_provably_gone)
+        run.oracle.note(struck=lambda owner: liveness(owner) is Liveness.GONE)
         ended = run.wait(process, timeout=300)
         assert ended.code == 0, ended
         note_fault("Ray node killed", run.judge(undisturbed(ROWS)))

@@ -17,7 +17,7 @@ from pathlib import Path
 from ledger_oracle import Contents, Judgement, LedgerOracle, Moment
 
 from reqflo_ray._internal.demo.process import DemoServer
-from reqflo_ray._internal.runs.folder.owner import Liveness, Owner, is_provably_gone, liveness
+from reqflo_ray._internal.runs.folder.owner import Liveness, Owner, liveness
 from reqflo_ray._internal.runs.staging.rows import read_plan
 
 COMMAND = str(Path(sys.executable).with_name("reqflo-ray"))
@@ -163,7 +163,7 @@ class DisturbedRun:
             os.kill(pid, signal.SIGKILL)
             self.faults += 1
             eventually(lambda: pid not in self.owners(), "the end of a worker")
-            self.oracle.note(struck=is_provably_gone)
+            self.oracle.note(struck=lambda owner: liveness(owner) is Liveness.GONE)
 
     def judge(self, undisturbed: Contents, *, drained: bool = False) -> Judgement:
         """Assert every promise of durability; see `LedgerOracle.judge`."""

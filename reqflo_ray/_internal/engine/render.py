@@ -24,11 +24,10 @@ from reqflo_ray._internal.model.values import UNSET, JsonValue, Node
 
 class RenderedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request ready to be sent. `fingerprint` is the hex SHA-256 of the request with names in the places of secret
-    and sensitive values; `uses_secrets` are the names of the secrets in it."""
+    and sensitive values."""
 
     request: TransportRequest
     fingerprint: str
-    uses_secrets: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"<RenderedRequest {self.fingerprint[:12]}>"
@@ -70,7 +69,7 @@ def render_request(
         private_headers=_private_headers(draft.headers, shown.headers) if shown is not draft else frozenset(),
         private_body=_content(shown) != _content(draft),
     )
-    return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown), uses_secrets=uses)
+    return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown))
 
 
 def render_value(node: Node, scope: Scope, secrets: Mapping[str, Hidden]) -> JsonValue:

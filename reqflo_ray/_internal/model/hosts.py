@@ -11,18 +11,13 @@ from functools import lru_cache
 Patterns = tuple[str, ...]
 
 
-def host_matches(pattern: str, host: str) -> bool:
-    """Whether `host` is one that `pattern` names.
+def host_allowed(patterns: Iterable[str] | None, host: str) -> bool:
+    """Whether any of `patterns` names `host`; None allows every host, an empty collection none.
 
     A pattern is a host name or address, or `*.` and a domain: one or more labels in front of that domain, never the
     bare domain itself. Case, one trailing dot (a fully qualified name) and the brackets of an IPv6 address do not
     matter. Neither side has a port.
     """
-    return _covers(_normal(pattern), _normal(host))
-
-
-def host_allowed(patterns: Iterable[str] | None, host: str) -> bool:
-    """Whether any of `patterns` names `host`; None allows every host, an empty collection none."""
     return patterns is None or _any_names(tuple(patterns), host)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.runs.folder import layout
-from reqflo_ray._internal.runs.folder.owner import Liveness, Owner, is_provably_gone, liveness, this_process
+from reqflo_ray._internal.runs.folder.owner import Liveness, Owner, liveness, this_process
 
 
 @pytest.mark.parametrize("run_id", ["a", "20261122-104500-x7k2q9", "A.b_c-9", "9", "x" * 64])
@@ -58,7 +58,6 @@ def test_numbers_are_read_from_names(name: str, number: int | None) -> None:
 
 def test_this_process_is_alive() -> None:
     assert liveness(this_process()) is Liveness.ALIVE
-    assert not is_provably_gone(this_process())
 
 
 def _tell(queue: multiprocessing.Queue[Owner]) -> None:
@@ -73,7 +72,7 @@ def test_a_process_that_ended_is_gone() -> None:
     owner = queue.get(timeout=20)
     process.join(20)
     assert owner.ray_job == "job-1"
-    assert is_provably_gone(owner)
+    assert liveness(owner) is Liveness.GONE
 
 
 def test_a_zombie_is_gone() -> None:
@@ -84,14 +83,14 @@ def test_a_zombie_is_gone() -> None:
         with open(f"/proc/{child.pid}/stat") as file:
             started = int(file.read().rpartition(")")[2].split()[19])
         owner = msgspec.structs.replace(this_process(), pid=child.pid, process_started=started)
-        assert is_provably_gone(owner)
+        assert liveness(owner) is Liveness.GONE
     finally:
         child.wait()
 
 
 def test_a_pid_that_was_used_again_is_gone() -> None:
     me = this_process()
-    assert is_provably_gone(msgspec.structs.replace(me, process_started=me.process_started - 1))
+    assert liveness(msgspec.structs.replace(me, process_started=me.process_started - 1)) is Liveness.GONE
 
 
 @pytest.mark.parametrize(

@@ -72,11 +72,6 @@ def liveness(owner: Owner) -> Liveness:
     return Liveness.ALIVE if started == owner.process_started and state not in "ZX" else Liveness.GONE
 
 
-def is_provably_gone(owner: Owner) -> bool:
-    """Whether `owner` has certainly ended."""
-    return liveness(owner) is Liveness.GONE
-
-
 def _process(pid: int) -> tuple[str, int] | None:
     """State and start time of a process, None if the system does not tell."""
     try:

@@ -104,10 +104,6 @@ class RunFolder(RunFiles):
         """The artifact of that digest, as `artifacts.load_artifact`."""
         return artifacts.load_artifact(self.storage, digest)
 
-    def read_rows_file(self, shard: int) -> bytes:
-        """The staged rows of `shard`; `staging.read_rows` checks and reads them."""
-        return self.read_file(layout.rows(shard))
-
     # Drivers
 
     def latest_epoch(self) -> EpochClaim | None:
@@ -235,10 +231,6 @@ class RunFolder(RunFiles):
     def is_begun(self) -> bool:
         """Whether any shard was begun."""
         return bool(self.storage.list(self.path(layout.ATTEMPTS)) or self.committed())
-
-    def attempt_exists(self, shard: int, attempt: int) -> bool:
-        """Whether attempt number `attempt` of `shard` was begun."""
-        return self.storage.exists(self.path(layout.attempt(shard, attempt)))
 
     def damaged_epochs(self) -> Iterator[tuple[str, StoreError]]:
         """The claims of drivers that cannot be read: the name of the file, and why."""
