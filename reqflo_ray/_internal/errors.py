@@ -56,6 +56,11 @@ class Problem:
     cause: str = ""
     hint: str = ""
 
+    @classmethod
+    def warning(cls, code: str, message: str, *, cause: str = "", hint: str = "") -> Problem:
+        """A finding that does not block and has no place in a file."""
+        return cls(code=code, message=message, severity=Severity.WARNING, cause=cause, hint=hint)
+
     def as_warning(self) -> Problem:
         """The same finding as one that does not block."""
         return replace(self, severity=Severity.WARNING)

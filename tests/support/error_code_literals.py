@@ -47,7 +47,11 @@ def codes_in(package: Path) -> Codes:
     public = {name: takes for name, takes in _takers(trees.values()).items() if not name.startswith("_")}
     named = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     # Of what is called like something that takes no code, only literals can be told to be codes.
-    ambiguous = {node.name for node in named if node.name in public and _taken(node) is None}
+    ambiguous = {
+        node.name
+        for node in named
+        if node.name in public and _taken(node) is None and len(node.args.args) - 1 >= public[node.name].needed
+    }
     found = Codes()
     for file, tree in trees.items():
         for value, is_passed in _values(tree, public | own[file], ambiguous):
@@ -85,6 +89,10 @@ def _takers(trees: Iterable[ast.Module]) -> dict[str, _Takes]:
         for method in node.body:
             if isinstance(method, ast.FunctionDef) and method.name == "__init__" and (takes := _taken(method)):
                 takers[node.name] = takes
+        fields = [part.target for part in node.body if isinstance(part, ast.AnnAssign)]
+        names = [field.id for field in fields if isinstance(field, ast.Name)]
+        if "code" in names and any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases):
+            takers[node.name] = _Takes(names.index("code"), len(names))
     for _ in classes:  # a class takes what its base takes
         inherited = {
             node.name: takers[base.id]

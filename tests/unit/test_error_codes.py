@@ -23,7 +23,7 @@ FOUND = codes_in(PACKAGE)
 def test_every_code_of_the_source_is_registered_and_no_other() -> None:
     of_enums = {kind.value for kind in (*FailureKind, *FindingKind)}
     found = {code: FOUND.places.get(code, []) for code in {*FOUND.places, *of_enums}}
-    registered = {entry.code for entry in REGISTERED}
+    registered = {entry.name for entry in REGISTERED}
     assert {code: places for code, places in found.items() if code not in registered} == {}, "add it to error_codes/"
     assert registered - found.keys() == set(), "nothing raises it any more: remove it from error_codes/"
 
@@ -33,7 +33,7 @@ def test_no_code_is_made_up_at_run_time() -> None:
 
 
 def test_each_code_is_registered_once() -> None:
-    assert [code for code, times in Counter(entry.code for entry in REGISTERED).items() if times > 1] == []
+    assert [code for code, times in Counter(entry.name for entry in REGISTERED).items() if times > 1] == []
 
 
 def test_cause_and_remedy_are_one_sentence_each() -> None:
@@ -64,6 +64,7 @@ def _module(folder: Path, text: str) -> Path:
         "GONE: Final = 'new_code'\nraise UsageError('m', code=GONE)",
         "KINDS: Final = {'a': 'new_code'}\nraise UsageError('m', code=KINDS[kind])",
         "def end(*, code: str = 'new_code'): ...",
+        "class Refusal(NamedTuple):\n    message: str\n    code: str\nRefusal('m', 'new_code')",
     ],
 )
 def test_a_code_is_found_however_it_is_written(tmp_path: Path, text: str) -> None:

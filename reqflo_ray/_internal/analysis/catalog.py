@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from reqflo_ray._internal.errors import Problem, ReqfloError, Severity
+from reqflo_ray._internal.errors import Problem, ReqfloError
 from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.plan import Damaged, RunRecord
 from reqflo_ray._internal.model.results import Commit, Counts, FileDigest, Verdict
@@ -236,4 +236,4 @@ def _unreadable_run(folder: RunFolder, error: ReqfloError) -> Problem:
 
 def _warning(code: str, message: str, folder: RunFolder) -> Problem:
     hint = f"`reqflo-ray verify {folder.run_id}` says more"
-    return Problem(code=code, message=message, severity=Severity.WARNING, hint=hint)
+    return Problem.warning(code, message, hint=hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,12 +23,22 @@ class DataFile:
     name: str
 
 
+class Found(NamedTuple):
+    """A finding with what sorts it: number of the file, line, column, and in which order it was found."""
+
+    file: int
+    line: int
+    column: int
+    nth: int
+    problem: Problem
+
+
 class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one reading of a part of a dataset found, to be taken up elsewhere: how many findings, and the first of them
-    with the place (number of the file, line, column, in which order found) that sorts them."""
+    in the order of the data."""
 
     count: int = 0
-    first: tuple[tuple[int, int, int, int, Problem], ...] = ()
+    first: tuple[Found, ...] = ()
 
 
 class Faults:
@@ -41,7 +51,7 @@ class Faults:
     def __init__(self, *, show_text: bool) -> None:
         self.count = 0
         self.show_text = show_text
-        self._first: list[tuple[int, int, int, int, Problem]] = []
+        self._first: list[Found] = []
 
     def add(
         self,
@@ -65,7 +75,7 @@ class Faults:
             shown = text[:_SHOWN_TEXT] if self.show_text else ""
             position = Position(file=file.name, line=line, column=column, text=shown)
         problem = Problem(code=code, message=message, position=position, cause=cause, hint=hint)
-        bisect.insort(self._first, (*order, problem))
+        bisect.insort(self._first, Found(*order, problem))
         del self._first[SHOWN:]
 
     def findings(self) -> Findings:
@@ -74,14 +84,14 @@ class Faults:
 
     def take(self, found: Findings) -> None:
         """Add what another reading found, as if it had been found here now."""
-        for file, line, column, nth, problem in found.first:
-            bisect.insort(self._first, (file, line, column, self.count + nth, problem))
+        for one in found.first:
+            bisect.insort(self._first, one._replace(nth=self.count + one.nth))
         del self._first[SHOWN:]
         self.count += found.count
 
     def problems(self) -> tuple[Problem, ...]:
         """The first findings in the order of the data, and one that counts the rest."""
-        shown = tuple(entry[4] for entry in self._first)
+        shown = tuple(entry.problem for entry in self._first)
         rest = self.count - len(shown)
         if rest == 0:
             return shown

@@ -8,6 +8,6 @@ from typing import NamedTuple
 class ErrorCode(NamedTuple):
     """A code with what it means and what helps, each in one sentence. The message of a case says more of that case."""
 
-    code: str
+    name: str
     cause: str
     remedy: str

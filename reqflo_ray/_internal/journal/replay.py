@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from reqflo_ray._internal.errors import StoreError
 from reqflo_ray._internal.journal.poison import Blame, blame
@@ -52,14 +53,13 @@ class RowHistory:
     """What is known of one row. A row that no journal names has an empty one.
 
     `doubtful` are unfinished steps whose request may have been sent though no record says so, since records are lost.
-    `first_attempt` and `last_attempt` are the shard's attempts that worked on the row, 0 if none did; `started_at_us`
-    is the start of its earliest recorded step in microseconds since the epoch, 0 if no evidence was kept.
+    `last_attempt` is the last of the shard's attempts that worked on the row, 0 if none did; `started_at_us` is the
+    start of its earliest recorded step in microseconds since the epoch, 0 if no evidence was kept.
     """
 
     row: int
     steps: Mapping[str, StepHistory] = field(default_factory=dict)
     doubtful: frozenset[str] = frozenset()
-    first_attempt: int = 0
     last_attempt: int = 0
     started_at_us: int = 0
 
@@ -148,7 +148,13 @@ def _with_what_was_seen(journals: Mapping[int, JournalContents]) -> dict[int, Jo
     return dict(sorted(whole.items()))
 
 
-_Told = tuple[int, int, JournalRecord, bool]  # attempt, index in its journal, record, whether it came late
+class _Told(NamedTuple):
+    """A record, where it stands, and whether it came too late for a later attempt to read."""
+
+    attempt: int
+    position: int
+    record: JournalRecord
+    late: bool
 
 
 def _in_the_order_of_knowledge(journals: Mapping[int, JournalContents]) -> list[_Told]:
@@ -169,11 +175,11 @@ def _in_the_order_of_knowledge(journals: Mapping[int, JournalContents]) -> list[
         for number, end in known.items():
             if number >= newest:
                 records = journals[number].records[:end]
-                part += [(number, index, record, False) for index, record in enumerate(records)]
+                part += [_Told(number, index, record, late=False) for index, record in enumerate(records)]
         for number, begin in read.items():
             if begin < known[number]:
                 late = journals[number].records[begin : known[number]]
-                part += [(number, begin + index, record, True) for index, record in enumerate(late)]
+                part += [_Told(number, begin + index, record, late=True) for index, record in enumerate(late)]
         parts.append(part)
         known = read
     return [told for part in reversed(parts) for told in part]
@@ -224,7 +230,6 @@ class _Row:
             row=row,
             steps=steps,
             doubtful=self._doubtful(steps, order, whole_from) if whole_from else frozenset(),
-            first_attempt=min(self.last),
             last_attempt=max(self.last),
             started_at_us=min((record.started_at_us for record in evidence if record is not None), default=0),
         )

@@ -19,7 +19,7 @@ import msgspec
 
 from reqflo_ray._internal.ray_cluster.connection import cluster_failed, quiet_data_context
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
-from reqflo_ray._internal.runs.staging.jobs import Job, Report, run_job
+from reqflo_ray._internal.runs.staging.jobs import Job, Refusal, Report, run_job
 from reqflo_ray._internal.storage.open import open_storage
 
 if TYPE_CHECKING:
@@ -135,5 +135,5 @@ def _report(folder: RunFolder, job: Job) -> Report:
         return run_job(folder, job)
     except Exception as error:
         # Ray prints what escapes a task, with the values that are in its text.
-        refused = ("a part of the dataset could not be staged", "internal_error", type(error).__name__, "")
+        refused = Refusal("a part of the dataset could not be staged", "internal_error", type(error).__name__, "")
         return Report(number=job.number, refused=refused)

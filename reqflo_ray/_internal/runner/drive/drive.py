@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from reqflo_ray._internal.datasets.faults import no_row
 from reqflo_ray._internal.errors import (
@@ -20,7 +20,6 @@ from reqflo_ray._internal.errors import (
     NothingSelectedError,
     Problem,
     ReqfloError,
-    Severity,
     StoreError,
 )
 from reqflo_ray._internal.model import instants
@@ -42,6 +41,14 @@ from reqflo_ray._internal.runs.staging.rows import need_plan, planned
 
 # A shard that came back unfinished without a stop (another attempt had it) is dispatched again this often.
 _PASSES: Final = 3
+
+
+class _End(NamedTuple):
+    """How a run ended here: its verdict, of what is finished if the run is not; the rows that are only journaled."""
+
+    verdict: Verdict
+    exit_code: int
+    journaled: int = 0
 
 
 def drive(
@@ -75,9 +82,7 @@ def drive(
     finished = folder.read_verdict(record)
     if finished is None:
         try:
-            finished, code, journaled = _drive_unfinished(
-                folder, record, choose_backend, stage, listener, clock, take_over, is_cancelled
-            )
+            end = _drive_unfinished(folder, record, choose_backend, stage, listener, clock, take_over, is_cancelled)
         except ReqfloError as problem:
             no_rows = isinstance(problem, (DatasetError, NothingSelectedError))
             unstaged = record.rerun_of and not folder.storage.exists(folder.path(layout.PLAN))
@@ -86,18 +91,18 @@ def drive(
             raise
     else:
         listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
-        code, journaled = finished.exit_code, 0
+        end = _End(finished, finished.exit_code)
         # A driver that died right after its manifest may have left it.
         folder.storage.remove(folder.path(layout.SEALING_KEY))
     outcome = RunOutcome(
         run_id=folder.run_id,
         store=folder.storage.uri,
         results_path=f"{folder.storage.uri}/{folder.path('')}".rstrip("/"),
-        verdict=finished,
-        exit_code=code,
+        verdict=end.verdict,
+        exit_code=end.exit_code,
         complete=folder.is_complete(),
         resumed=resumed,
-        journaled=journaled,
+        journaled=end.journaled,
     )
     listener.finished(outcome)
     return outcome
@@ -112,8 +117,7 @@ def _drive_unfinished(
     clock: Clock,
     take_over: bool,
     is_cancelled: Callable[[], bool] | None,
-) -> tuple[Verdict, int, int]:
-    """The verdict, of what is finished if the run is not; the exit code; the rows that are only journaled."""
+) -> _End:
     for name, problem in folder.damaged_epochs():
         listener.warning(_unreadable(folder, name, problem))
     epoch = claim_run(folder, this_process(), take_over=take_over, clock=clock, wait=time.sleep)
@@ -178,22 +182,20 @@ def _commit(folder: RunFolder, shard: int) -> tuple[Commit | None, Problem | Non
 
 
 def _unreadable(folder: RunFolder, name: str, problem: StoreError) -> Problem:
-    return Problem(
-        code="claim_damaged",
-        message=f"`{name}` of run `{folder.run_id}` is damaged: which process drove the run is unknown",
+    return Problem.warning(
+        "claim_damaged",
+        f"`{name}` of run `{folder.run_id}` is damaged: which process drove the run is unknown",
         cause=problem.cause,
         hint="if it was the last to drive the run, this waits until it has shown no sign of life for 30 s",
-        severity=Severity.WARNING,
     )
 
 
 def _restored(folder: RunFolder, shard: int, problem: IntegrityError) -> Problem:
-    return Problem(
-        code="commit_restored",
-        message=f"`{layout.commit(shard)}` of run `{folder.run_id}` was damaged, and is restored from its copy",
+    return Problem.warning(
+        "commit_restored",
+        f"`{layout.commit(shard)}` of run `{folder.run_id}` was damaged, and is restored from its copy",
         cause=problem.cause,
         hint="check the disk that holds the store",
-        severity=Severity.WARNING,
     )
 
 
@@ -214,18 +216,15 @@ def _dispatch(
 
 
 def _hardly_stopped(problem: StoreError) -> Problem:
-    return Problem(
-        code="stop_not_written",
-        message=f"workers could not be asked to stop at once: {problem.message}",
+    return Problem.warning(
+        "stop_not_written",
+        f"workers could not be asked to stop at once: {problem.message}",
         cause=problem.cause,
         hint="the run was stopped all the same; requests of workers on other machines may have been cut off",
-        severity=Severity.WARNING,
     )
 
 
-def _finish(
-    folder: RunFolder, record: RunRecord, plan: Plan, progress: RunProgress, interrupted: int
-) -> tuple[Verdict, int, int]:
+def _finish(folder: RunFolder, record: RunRecord, plan: Plan, progress: RunProgress, interrupted: int) -> _End:
     """Write verdict and manifest if every shard is committed; else say how far the run came."""
     committed = folder.committed()
     if len(committed) < len(plan):
@@ -237,14 +236,15 @@ def _finish(
         # That what has ended passed is no verdict on rows that have not.
         status = worst_status(progress.counts)
         status = Status.CANCELLED if status is Status.PASSED else status
-        return _verdict(record, progress.counts, progress.failures, status, code), code, progress.journaled
+        verdict = _verdict(record, progress.counts, progress.failures, status, code)
+        return _End(verdict, code, progress.journaled)
 
     def judge(counts: Counts, failures: list[Failure]) -> Verdict:
         return _verdict(record, counts, failures, worst_status(counts), exit_code(counts))
 
     verdict = complete(folder, judge, len(plan))
     clean_up(folder)
-    return verdict, verdict.exit_code, 0
+    return _End(verdict, verdict.exit_code)
 
 
 def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status: Status, code: int) -> Verdict:

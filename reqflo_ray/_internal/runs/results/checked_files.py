@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -67,11 +67,11 @@ def check_files(folder: RunFolder, promised: Iterable[FileDigest], now: datetime
     known = _recall(folder)
     whole: dict[str, str] = {}
     bytes_read = 0
-    for file, fault, mark, was_read in folder.storage.each(partial(_check, folder, known, now), promised):
-        if mark:
-            whole[file.path] = mark
-        bytes_read += file.size if was_read else 0
-        yield CheckedFile(run_id=folder.run_id, promised=file, fault=fault)
+    for look in folder.storage.each(partial(_check, folder, known, now), promised):
+        if look.mark:
+            whole[look.file.path] = look.mark
+        bytes_read += look.file.size if look.was_read else 0
+        yield CheckedFile(run_id=folder.run_id, promised=look.file, fault=look.fault)
     if bytes_read >= WORTH_REMEMBERING and whole != known:
         _remember(folder, whole)
 
@@ -113,20 +113,26 @@ def damaged_files(damaged: list[CheckedFile], *, hint: str = "") -> IntegrityErr
     )
 
 
-def _check(
-    folder: RunFolder, known: Mapping[str, str], now: datetime, promised: FileDigest
-) -> tuple[FileDigest, str, str, bool]:
-    """The file, what is wrong with it, its mark if it may be remembered as whole, and whether it had to be read."""
+class _Look(NamedTuple):
+    """A file, what is wrong with it, its mark if it may be remembered as whole, and whether it had to be read."""
+
+    file: FileDigest
+    fault: str
+    mark: str
+    was_read: bool
+
+
+def _check(folder: RunFolder, known: Mapping[str, str], now: datetime, promised: FileDigest) -> _Look:
     mark = known.get(promised.path)
     if mark is not None and mark == _mark_now(folder, promised):
-        return promised, "", mark, False
+        return _Look(promised, "", mark, was_read=False)
     fault, before = _fault(folder, promised)
     settled = before is not None and now.timestamp() - before.changed_at >= SETTLED_AFTER_SECONDS
     if fault or before is None or not settled:
-        return promised, fault, "", True
+        return _Look(promised, fault, "", was_read=True)
     # Nothing is remembered of a file that changed while it was read.
     mark = _mark(promised, before)
-    return promised, "", mark if mark == _mark_now(folder, promised) else "", True
+    return _Look(promised, "", mark if mark == _mark_now(folder, promised) else "", was_read=True)
 
 
 def _fault(folder: RunFolder, promised: FileDigest) -> tuple[str, FileStat | None]:

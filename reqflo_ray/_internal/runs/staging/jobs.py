@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from heapq import nsmallest
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
@@ -79,6 +80,20 @@ class AgainJob(msgspec.Struct, frozen=True, kw_only=True, tag="again"):
 Job = CountJob | RowsJob | KeysJob | AgainJob
 
 
+class Refusal(NamedTuple):
+    """What the store said."""
+
+    message: str
+    code: str
+    cause: str
+    hint: str
+
+    @classmethod
+    def of(cls, error: StoreError) -> Refusal:
+        """The same without what cannot travel."""
+        return cls(error.message, error.code, error.cause, error.hint)
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How job `number` ended.
 
@@ -95,7 +110,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int = 0
     first_repeated: tuple[tuple[Place, Place], ...] = ()
     unseen: str = ""
-    refused: tuple[str, str, str, str] | None = None
+    refused: Refusal | None = None
 
 
 def run_job(folder: RunFolder, job: Job) -> Report:
@@ -116,7 +131,7 @@ def run_job(folder: RunFolder, job: Job) -> Report:
             return Report(number=job.number, rows=tuple(_count(piece, source.encoding) for piece in job.pieces))
         return _write_rows(folder, job, source, record, folder.load_artifact(record.artifact))
     except StoreError as error:
-        return Report(number=job.number, refused=(error.message, error.code, error.cause, error.hint))
+        return Report(number=job.number, refused=Refusal.of(error))
 
 
 def _count(piece: Piece, encoding: str) -> int:

@@ -280,6 +280,6 @@ def _reports(executor: StagingExecutor, folder: RunFolder, jobs: Sequence[Job]) 
         if report.unseen:
             raise OutOfSight(report.unseen)
         if report.refused is not None:
-            message, code, cause, hint = report.refused
-            raise StoreError(message, code=code, cause=cause, hint=hint)
+            refused = report.refused
+            raise StoreError(refused.message, code=refused.code, cause=refused.cause, hint=refused.hint)
         yield report
