@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from reqflo_ray._internal.errors import ReqfloError
-from reqflo_ray._internal.model.results import Verdict
+from reqflo_ray._internal.model.results import Counts, Status, Verdict
+from reqflo_ray._internal.runs.upkeep.history import RunState, RunSummary
 
 
 @dataclass
@@ -89,3 +90,16 @@ class FakeApi:
             return self.answer
 
         return call
+
+
+def table(columns: str, *rows: tuple[Any, ...]) -> SimpleNamespace:
+    """The answer to a question."""
+    return SimpleNamespace(columns=tuple(columns.split()), rows=lambda: iter(rows), problems=())
+
+
+def summary(run_id: str, *, verdict: Status | None = Status.PASSED, **facts: Any) -> RunSummary:
+    """A run as a store lists it: finished and passed unless told otherwise."""
+    common: dict[str, Any] = {"journey": "place-order", "state": RunState.FINISHED, "environment": "local", "rows": 10}
+    common |= {"created_at": "2026-01-02T03:04:05Z", "counts": Counts(rows=10, passed=10)}
+    ended = None if verdict is None else SimpleNamespace(status=verdict)
+    return RunSummary(**{"run_id": run_id, "verdict": ended, **common, **facts})

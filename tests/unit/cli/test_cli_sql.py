@@ -1,0 +1,119 @@
+"""`sql`: answers as tables, files and text of other formats, and what cannot be written."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_api import FakeApi, table
+from screens import CommandLine
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """The formats that answers are exported to; what comes out is always the same."""
+    asked: list[tuple[str, bool]] = []
+
+    def export(kind: str) -> Callable[..., bytes]:
+        def written(result: Any, *, raw: bool = False) -> bytes:
+            asked.append((kind, raw))
+            return b"a\n\x1b[2J\n"
+
+        return written
+
+    for kind in ("csv", "json", "parquet"):
+        monkeypatch.setattr(f"reqflo_ray._internal.analysis.export.to_{kind}", export(kind))
+    return asked
+
+
+def test_sql_prints_a_table_and_does_not_cut_it_when_piped(command_line: CommandLine, api: FakeApi) -> None:
+    api.store.answers = [("select", table("key value", ("a" * 300, 1), ("b", None)))]
+    answer = command_line("sql", "select 1", "--run", "r1", "--run", "r2")
+    assert answer.out.splitlines() == [
+        "key" + " " * 299 + "value",
+        "a" * 300 + "  " + "    1",
+        "b" + " " * 299 + "  " + " NULL",
+    ]
+    assert api.store.asked == [("query", ("select 1", ("r1", "r2")), {})]
+
+
+def test_sql_reads_a_long_question_from_standard_input(
+    command_line: CommandLine, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("select 1\nfrom results"))
+    api.store.answers = [("from results", table("n", (1,)))]
+    assert command_line("sql", "-").out == "n\n1\n"
+
+
+def test_sql_cuts_cells_on_a_terminal_to_its_width(command_line: CommandLine, api: FakeApi) -> None:
+    api.store.answers = [("select", table("key value", ("a" * 300, 1)))]
+    answer = command_line("sql", "select 1", is_terminal=True, columns=40, environment={"NO_COLOR": "1"})
+    assert all(len(line) <= 40 for line in answer.out.splitlines())
+    assert "…" in answer.out
+    assert answer.err == "(1 row)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (("--format", "csv"), ("csv", False)),
+        (("--format", "csv", "--raw"), ("csv", True)),
+        (("--format", "json"), ("json", False)),
+        (("--format", "parquet"), ("parquet", False)),
+    ],
+)
+def test_sql_in_another_format_is_written_as_it_is(
+    command_line: CommandLine,
+    api: FakeApi,
+    exported: list[tuple[str, bool]],
+    arguments: tuple[str, ...],
+    asked: tuple[str, bool],
+) -> None:
+    api.store.answers = [("select", table("a"))]
+    answer = command_line("sql", "select 1", *arguments)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == ("a\n\\u001b[2J\n" if asked[0] == "json" else "a\n\x1b[2J\n")
+    assert exported == [asked]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_sql_knows_the_format_by_the_ending_of_the_file(
+    command_line: CommandLine, api: FakeApi, exported: list[tuple[str, bool]], tmp_path: Path, ending: str
+) -> None:
+    api.store.answers = [("select", table("a"))]
+    path = tmp_path / f"x.{ending}"
+    answer = command_line("sql", "select 1", "-o", str(path))
+    assert (answer.code, answer.out) == (0, "")
+    assert path.read_bytes() == b"a\n\x1b[2J\n"
+    assert exported == [(ending, False)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_terminal", "code"),
+    [
+        (("--format", "parquet"), True, "binary_to_terminal"),
+        (("-o", "answer.txt"), False, "missing_format"),
+        (("--format", "table", "-o", "answer.csv"), False, "missing_format"),
+        (("--raw",), False, "raw_without_csv"),
+        (("--format", "xml"), False, "usage"),
+    ],
+)
+def test_sql_refuses_what_cannot_be_written(
+    command_line: CommandLine, api: FakeApi, arguments: tuple[str, ...], is_terminal: bool, code: str
+) -> None:
+    answer = command_line("sql", "select 1", *arguments, environment={"NO_COLOR": "1"}, is_terminal=is_terminal)
+    assert answer.code == 2
+    assert f"error[{code}]" in answer.err
+    assert api.calls == []
+
+
+def test_csv_is_escaped_where_a_person_reads_it(
+    command_line: CommandLine, api: FakeApi, exported: list[tuple[str, bool]]
+) -> None:
+    api.store.answers = [("select", table("a"))]
+    assert command_line("sql", "select 1", "--format", "csv", is_terminal=True).out == "a\n\\x1b[2J\n"
+    assert command_line("sql", "select 1", "--format", "csv").out == "a\n\x1b[2J\n"
