@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from rendering import MakeScope, Render, make_scope_with_bound
 
+from reqflo_ray._internal.engine.judge import Judgement, judge
 from reqflo_ray._internal.engine.program import Program, prepare
+from reqflo_ray._internal.engine.render import RenderedRequest, render_request
 from reqflo_ray._internal.engine.scope import Scope
+from reqflo_ray._internal.engine.values.work import Work
 from reqflo_ray._internal.model.artifact import (
     Artifact,
     Assertion,
@@ -283,5 +287,41 @@ def node_of() -> Callable[[str], Node]:
         if len(kept) == 1:
             return Literal(kept[0]) if isinstance(kept[0], str) else kept[0]
         return Text(kept)
+
+    return make
+
+
+@pytest.fixture
+def render(make_scope: MakeScope, make_step: Callable[..., HttpStep]) -> Render:
+    """Render a request with the given fields; `row` values are declared as inputs."""
+
+    def make(row: dict[str, Any] | None = None, key: str = "", **fields: Any) -> RenderedRequest:
+        scope_fields: dict[str, Any] = {
+            name: fields.pop(name)
+            for name in ("environment", "secrets", "files", "variables", "http", "inputs")
+            if name in fields
+        }
+        given = scope_fields.pop("secrets", {})
+        loaded = {name: SecretValue(name, text) for name, text in given.items()}
+        row = row or {}
+        scope_fields.setdefault("inputs", tuple(Input(name=name) for name in ("a", "b", "c")))
+        bound = fields.pop("bound", None)
+        if bound is not None:
+            scope_fields["secrets"] = given
+            scope = make_scope_with_bound(make_scope, bound, make_step(**fields), row, scope_fields)
+        else:
+            scope = make_scope(make_step(**fields), row=row, secrets=given, **scope_fields)
+        return render_request(scope.program.steps[0], scope, loaded, idempotency_key=key)
+
+    return make
+
+
+@pytest.fixture
+def judged(make_scope: MakeScope, make_step: Callable[..., HttpStep]) -> Callable[..., Judgement]:
+    """Judge an exchange as the answer to a step with the given fields."""
+
+    def make(exchange: Exchange, **fields: Any) -> Judgement:
+        scope = make_scope(make_step(**fields))
+        return judge(scope.program.steps[0], exchange, scope, Work())
 
     return make
