@@ -13,7 +13,7 @@ from reqflo_ray._internal.compiler.workspace.load import load_workspace
 from reqflo_ray._internal.errors import Problem
 from reqflo_ray._internal.model.plan import HttpSettings, SecretReference
 from reqflo_ray._internal.model.values import Literal, Namespace, Reference, Text
-from reqflo_ray._internal.runner.prepare.checks.check import CheckedRun, RunSelection, check_run
+from reqflo_ray._internal.runner.prepare.checks.check import CheckedRun, RunSelection, SecretProbe, check_run
 from reqflo_ray._internal.runner.prepare.workspace_secrets import workspace_secrets
 from reqflo_ray._internal.secrets.sources import SecretLook
 
@@ -25,13 +25,15 @@ Checker = Callable[..., CheckedRun]
 
 @pytest.fixture
 def check(tmp_path: Path) -> Checker:
-    def run(settings: str, environments: str = "", environment: str | None = None, probe: object = None) -> CheckedRun:
+    def run(
+        settings: str, environments: str = "", environment: str | None = None, probe: SecretProbe | None = None
+    ) -> CheckedRun:
         (tmp_path / "reqflo.yaml").write_text(dedent(settings))
         (tmp_path / "e.yaml").write_text(dedent(environments))
         (tmp_path / "j.yaml").write_text(JOURNEY)
         compilation = compile_journey(load_workspace(tmp_path), "j")
         selection = RunSelection(environment=environment)
-        return check_run(compilation, compilation.workspace, selection, look_at_secret=probe)  # type: ignore[arg-type]
+        return check_run(compilation, compilation.workspace, selection, look_at_secret=probe)
 
     return run
 
