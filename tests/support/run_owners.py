@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.runs.folder.owner import Owner, this_process
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
@@ -19,9 +20,9 @@ def at(hours: float) -> str:
     return (NOW - timedelta(hours=hours)).isoformat()
 
 
-def driven_by(runs: Any, run_id: str, owner: Owner, **fields: Any) -> RunFolder:
+def driven_by(runs: RunMaker, run_id: str, owner: Owner, **fields: Any) -> RunFolder:
     """An unfinished run, driven by `owner`."""
-    folder: RunFolder = runs.begin(run_id, **fields)
+    folder = runs.begin(run_id, **fields)
     assert folder.claim_epoch(owner, after=1) == 2
     return folder
 

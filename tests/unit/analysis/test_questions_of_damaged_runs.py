@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.analysis.catalog import read_catalog
 from reqflo_ray._internal.analysis.session import Session, open_session
@@ -65,7 +66,7 @@ def _leave_a_dangling_link(path: Path) -> None:
 HARMS = [_flip, _cut, _append, _zero, _swap, Path.unlink, _make_a_folder, _make_a_pipe, _leave_a_dangling_link]
 
 
-def _path(runs: Any, run_id: str, name: str) -> Path:
+def _path(runs: RunMaker, run_id: str, name: str) -> Path:
     return Path(runs.storage.uri, "runs", run_id, name)
 
 
@@ -74,7 +75,7 @@ def _answers(session: Session, sql: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture(scope="module")
-def originals(run_maker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def originals(run_maker: type[RunMaker], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two stores, each with run `r1`, which has two shards of five rows of which one failed, and run `other`."""
     folder = tmp_path_factory.mktemp("originals")
     for kind in ("finished", "unfinished"):
@@ -91,7 +92,7 @@ def originals(run_maker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["finished", "unfinished"])
-def two_shards(request: pytest.FixtureRequest, run_maker: Any, originals: Path, tmp_path: Path) -> Any:
+def two_shards(request: pytest.FixtureRequest, run_maker: type[RunMaker], originals: Path, tmp_path: Path) -> Any:
     """A copy of one of them."""
     return run_maker(LocalStorage(shutil.copytree(originals / request.param, tmp_path / "store")))
 
@@ -133,7 +134,7 @@ def test_other_runs_are_answered_when_the_question_names_them(two_shards: Any) -
         assert not session.problems
 
 
-def test_all_damaged_files_are_named_up_to_a_bound(runs: Any) -> None:
+def test_all_damaged_files_are_named_up_to_a_bound(runs: RunMaker) -> None:
     runs.finish("r1", shards=12, rows=1)
     for number in range(12):
         _path(runs, "r1", layout.results(number, 1)).unlink()
@@ -151,7 +152,7 @@ def test_all_damaged_files_are_named_up_to_a_bound(runs: Any) -> None:
         assert "and 21 more" in session.problems[0].message
 
 
-def test_damage_of_several_runs_is_told_at_once(runs: Any) -> None:
+def test_damage_of_several_runs_is_told_at_once(runs: RunMaker) -> None:
     for run_id in ("r1", "r2"):
         runs.finish(run_id)
         _flip(_path(runs, run_id, RESULTS))
@@ -163,7 +164,7 @@ def test_damage_of_several_runs_is_told_at_once(runs: Any) -> None:
 @pytest.mark.parametrize("name", [layout.RECORD, layout.MANIFEST, layout.VERDICT])
 @pytest.mark.parametrize("damaged", Damaged)
 def test_a_run_whose_documents_cannot_be_read_is_refused_when_it_is_named(
-    runs: Any, name: str, damaged: Damaged
+    runs: RunMaker, name: str, damaged: Damaged
 ) -> None:
     runs.finish("r1")
     path = _path(runs, "r1", name)
@@ -174,7 +175,7 @@ def test_a_run_whose_documents_cannot_be_read_is_refused_when_it_is_named(
 
 
 @pytest.mark.parametrize("name", [layout.MANIFEST, layout.VERDICT, layout.RECORD])
-def test_a_run_whose_documents_cannot_be_read_never_hides_the_others(runs: Any, name: str) -> None:
+def test_a_run_whose_documents_cannot_be_read_never_hides_the_others(runs: RunMaker, name: str) -> None:
     runs.finish("r1")
     runs.finish("r2").write_file(name, b"{")
     with open_session(runs.storage) as session:
@@ -186,7 +187,7 @@ def test_a_run_whose_documents_cannot_be_read_never_hides_the_others(runs: Any, 
     assert problem.message.startswith(f"run `r2` is left out: `{name}` of run `r2`")
 
 
-def test_what_the_manifest_lists_is_checked_against_it_also_where_it_can_be_read(runs: Any) -> None:
+def test_what_the_manifest_lists_is_checked_against_it_also_where_it_can_be_read(runs: RunMaker) -> None:
     runs.finish("r1", rows=5, fail_every=5)
     path = _path(runs, "r1", layout.RECORD)
     path.write_bytes(path.read_bytes().replace(b"place-order", b"place-ordes"))
@@ -194,7 +195,7 @@ def test_what_the_manifest_lists_is_checked_against_it_also_where_it_can_be_read
         open_session(runs.storage, ["r1"])
 
 
-def test_a_damaged_commit_of_an_unfinished_run_is_refused_or_left_out(runs: Any) -> None:
+def test_a_damaged_commit_of_an_unfinished_run_is_refused_or_left_out(runs: RunMaker) -> None:
     folder = runs.begin("r1")
     runs.stage(folder, 2)
     for shard in range(2):
@@ -208,7 +209,7 @@ def test_a_damaged_commit_of_an_unfinished_run_is_refused_or_left_out(runs: Any)
         assert "`commits/00001.json`" in session.problems[0].message
 
 
-def test_no_single_bit_of_a_results_file_changes_an_answer(runs: Any) -> None:
+def test_no_single_bit_of_a_results_file_changes_an_answer(runs: RunMaker) -> None:
     """A seeded sample over all files and questions; DuckDB alone answers wrongly for about one in seven of them."""
     runs.finish("r1", shards=2, rows=20, fail_every=20)
     paths = [
@@ -235,7 +236,7 @@ def test_no_single_bit_of_a_results_file_changes_an_answer(runs: Any) -> None:
 # What changes while it is being asked
 
 
-def test_a_file_that_is_changed_after_it_was_checked_is_named(runs: Any) -> None:
+def test_a_file_that_is_changed_after_it_was_checked_is_named(runs: RunMaker) -> None:
     runs.finish("r1")
     with open_session(runs.storage) as session:
         _zero(_path(runs, "r1", RESULTS))
@@ -244,7 +245,7 @@ def test_a_file_that_is_changed_after_it_was_checked_is_named(runs: Any) -> None
     assert caught.value.message == f"`{RESULTS}` of run `r1` was changed while it was being asked"
 
 
-def test_a_file_that_vanishes_while_it_is_asked_is_named(runs: Any) -> None:
+def test_a_file_that_vanishes_while_it_is_asked_is_named(runs: RunMaker) -> None:
     runs.finish("r1")
     with open_session(runs.storage) as session:
         _path(runs, "r1", RESULTS).unlink()
@@ -255,7 +256,7 @@ def test_a_file_that_vanishes_while_it_is_asked_is_named(runs: Any) -> None:
             list(session.stream("SELECT * FROM results"))
 
 
-def test_a_run_that_is_deleted_while_it_is_asked_is_said_to_be(runs: Any) -> None:
+def test_a_run_that_is_deleted_while_it_is_asked_is_said_to_be(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     with open_session(runs.storage) as session:
         folder.discard()
@@ -265,7 +266,7 @@ def test_a_run_that_is_deleted_while_it_is_asked_is_said_to_be(runs: Any) -> Non
 
 
 def test_a_run_that_is_deleted_while_all_are_looked_at_is_none_of_them(
-    runs: Any, monkeypatch: pytest.MonkeyPatch
+    runs: RunMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs.finish("r1")
     doomed = runs.finish("r2")
@@ -288,7 +289,7 @@ class UnreadableErrors:
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
 
-def test_an_error_of_duckdb_that_is_no_text_is_one_of_ours(runs: Any) -> None:
+def test_an_error_of_duckdb_that_is_no_text_is_one_of_ours(runs: RunMaker) -> None:
     runs.finish("r1")
     catalog = read_catalog(runs.storage, None, datetime.now(UTC), Damaged.REFUSE)
     session = Session(UnreadableErrors(), runs.storage, catalog)  # type: ignore[arg-type]
@@ -299,7 +300,7 @@ def test_an_error_of_duckdb_that_is_no_text_is_one_of_ours(runs: Any) -> None:
         session.query("SELECT 1")
 
 
-def test_a_question_that_is_wrong_about_a_whole_file_is_only_that(runs: Any) -> None:
+def test_a_question_that_is_wrong_about_a_whole_file_is_only_that(runs: RunMaker) -> None:
     runs.finish("r1")
     with open_session(runs.storage) as session, pytest.raises(QueryError):
         session.query(f"SELECT * FROM read_json('{_path(runs, 'r1', RESULTS)}')")
@@ -310,7 +311,7 @@ def test_a_question_that_is_wrong_about_a_whole_file_is_only_that(runs: Any) -> 
 
 @pytest.mark.parametrize("name", [RESULTS, STEPS])
 @pytest.mark.parametrize("function", ["read_parquet", "read_blob", "parquet_metadata", "parquet_schema", "read_csv"])
-def test_a_file_that_is_left_out_cannot_be_read_in_another_way(runs: Any, name: str, function: str) -> None:
+def test_a_file_that_is_left_out_cannot_be_read_in_another_way(runs: RunMaker, name: str, function: str) -> None:
     runs.finish("r1")
     path = _path(runs, "r1", name)
     _flip(path)
@@ -318,7 +319,7 @@ def test_a_file_that_is_left_out_cannot_be_read_in_another_way(runs: Any, name: 
         session.query(f"SELECT * FROM {function}('{path}')")
 
 
-def test_a_run_that_is_not_asked_cannot_be_read_in_another_way(runs: Any) -> None:
+def test_a_run_that_is_not_asked_cannot_be_read_in_another_way(runs: RunMaker) -> None:
     for run_id in ("r1", "r2"):
         runs.finish(run_id)
     with open_session(runs.storage, ["r1"]) as session:
@@ -332,7 +333,7 @@ def test_a_run_that_is_not_asked_cannot_be_read_in_another_way(runs: Any) -> Non
 
 
 def test_a_question_after_the_first_still_finds_what_was_changed_since(
-    runs: Any, monkeypatch: pytest.MonkeyPatch
+    runs: RunMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Size and modification time are as before: only the change time tells."""
     monkeypatch.setattr(checked_files, "WORTH_REMEMBERING", 0)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from pyarrow import parquet
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.analysis.session import Session, open_session
 from reqflo_ray._internal.errors import IntegrityError, QueryError, UsageError
@@ -22,7 +23,7 @@ Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
-def full(run_maker: Any, tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
+def full(run_maker: type[RunMaker], tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
     """A store with a finished run, one with failures, and an unfinished one. Tests leave it as it is."""
     runs = run_maker(LocalStorage(tmp_path_factory.mktemp("full") / "store"))
     runs.finish("good", rows=5, created_at="2026-11-22T10:00:00Z")
@@ -123,7 +124,7 @@ def test_assertions_are_unnested(ask: Ask) -> None:
     ],
 )
 def test_one_half_of_a_surrogate_pair_does_not_fail_a_question_about_all_rows(
-    kept: str, asked: str, storage: LocalStorage, runs: Any, shard_records: Any
+    kept: str, asked: str, storage: LocalStorage, runs: RunMaker, shard_records: Any
 ) -> None:
     results, steps = shard_records(0, 2)
     odd = msgspec.structs.replace(steps[2].assertions[0], actual=kept, expected=kept)
@@ -203,7 +204,7 @@ def test_only_the_runs_that_are_named_are_read(session: Session, full: LocalStor
         open_session(full, ["nothing"])
 
 
-def test_only_the_files_of_a_run_are_opened(runs: Any) -> None:
+def test_only_the_files_of_a_run_are_opened(runs: RunMaker) -> None:
     runs.finish("r1", shards=1)
     runs.finish("r2", shards=1)
     with open_session(runs.storage) as session:
@@ -230,7 +231,7 @@ def test_an_empty_view_has_the_columns_and_types_of_a_full_one(session: Session,
             assert list(session.query(f"DESCRIBE {view}").rows()) == list(empty.query(f"DESCRIBE {view}").rows())
 
 
-def test_a_store_in_a_folder_with_a_strange_name_works(tmp_path: Path, runs: Any) -> None:
+def test_a_store_in_a_folder_with_a_strange_name_works(tmp_path: Path, runs: RunMaker) -> None:
     strange = type(runs)(LocalStorage(tmp_path / "it's [a] *store*? ä"))
     strange.finish("r1")
     with open_session(strange.storage) as session:

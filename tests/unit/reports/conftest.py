@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.model.plan import DatasetSource, Environment, Plan, ShardPlan
 from reqflo_ray._internal.model.results import AssertionResult, LogEvent, RowResult, Status, StepRecord
@@ -56,19 +56,21 @@ HOSTILE = (
 
 
 @pytest.fixture
-def hostile(runs: Any, one_step: Callable[..., StepRecord]) -> RunFolder:
+def hostile(runs: RunMaker, one_step: Callable[..., StepRecord]) -> RunFolder:
     """A finished run in which no row passed, and all texts are hostile: one of them a row, in every place."""
     return _finish(runs, list(HOSTILE), one_step)
 
 
 @pytest.fixture
-def naughty(runs: Any, one_step: Callable[..., StepRecord], naughty_strings: list[str]) -> tuple[RunFolder, list[str]]:
+def naughty(
+    runs: RunMaker, one_step: Callable[..., StepRecord], naughty_strings: list[str]
+) -> tuple[RunFolder, list[str]]:
     """The same with the lists of strings that break programs."""
     return _finish(runs, naughty_strings, one_step), naughty_strings
 
 
 @pytest.fixture
-def written(runs: Any, tmp_path: Path) -> Callable[[str, str], bytes]:
+def written(runs: RunMaker, tmp_path: Path) -> Callable[[str, str], bytes]:
     """Writes one report of a run: `written("junit", run_id)`."""
 
     def write(format_: str, run_id: str) -> bytes:
@@ -80,18 +82,18 @@ def written(runs: Any, tmp_path: Path) -> Callable[[str, str], bytes]:
 
 
 @pytest.fixture
-def unfinished(runs: Any) -> RunFolder:
+def unfinished(runs: RunMaker) -> RunFolder:
     """A run of which one shard of three is committed, with one failed row of four."""
-    folder: RunFolder = runs.begin("unfinished")
+    folder = runs.begin("unfinished")
     plan = Plan(ShardPlan(shard=shard, first_row=4 * shard, rows=4, sha256="0" * 64) for shard in range(3))
     write_plan(folder.storage, folder.run_id, plan)
     runs.commit(folder, 1, 4, fail_every=4)
     return folder
 
 
-def _finish(runs: Any, texts: list[str], one_step: Callable[..., StepRecord]) -> RunFolder:
+def _finish(runs: RunMaker, texts: list[str], one_step: Callable[..., StepRecord]) -> RunFolder:
     text = " ".join(texts[:20])
-    folder: RunFolder = runs.begin(
+    folder = runs.begin(
         "hostile",
         journey=text,
         journey_version=text,

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.errors import ReqfloError, UsageError
 from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict
@@ -30,13 +31,13 @@ def test_no_hostile_text_breaks_a_report(format_: str, hostile: RunFolder, writt
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_the_same_run_gives_the_same_report(format_: str, runs: Any, written: Written) -> None:
+def test_the_same_run_gives_the_same_report(format_: str, runs: RunMaker, written: Written) -> None:
     runs.finish("done", fail_every=2)
     assert written(format_, "done") == written(format_, "done")
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_report_changes_nothing_in_the_store(format_: str, runs: Any, written: Written, tmp_path: Path) -> None:
+def test_a_report_changes_nothing_in_the_store(format_: str, runs: RunMaker, written: Written, tmp_path: Path) -> None:
     runs.finish("done", fail_every=2)
 
     def state() -> dict[Path, bytes]:
@@ -56,7 +57,7 @@ def test_a_report_of_an_unfinished_run_says_so(format_: str, unfinished: RunFold
 
 @pytest.mark.parametrize("format_", ["junit", "ctrf"])
 def test_failures_in_shards_that_are_not_committed_are_cases_as_well(
-    format_: str, runs: Any, unfinished: RunFolder, tmp_path: Path
+    format_: str, runs: RunMaker, unfinished: RunFolder, tmp_path: Path
 ) -> None:
     failed = partial(Failure, status=Status.FAILED, step="create", code="assertion_failed", message="got <418>")
     said = Verdict(
@@ -84,13 +85,13 @@ def test_failures_in_shards_that_are_not_committed_are_cases_as_well(
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_run_without_any_result_has_a_report(format_: str, runs: Any, written: Written) -> None:
+def test_a_run_without_any_result_has_a_report(format_: str, runs: RunMaker, written: Written) -> None:
     runs.begin("begun")
     assert b"begun" in written(format_, "begun")
 
 
 def test_a_report_that_breaks_is_named_and_keeps_no_other_away(
-    runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: RunMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(run: ReportedRun, file: BinaryIO) -> None:
         file.write(b"half")
@@ -108,7 +109,7 @@ def test_a_report_that_breaks_is_named_and_keeps_no_other_away(
 
 
 def test_all_reports_that_could_not_be_written_are_told(
-    runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: RunMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(run: ReportedRun, file: BinaryIO) -> None:
         raise OSError(28, "No space left on device")
@@ -139,7 +140,7 @@ def test_what_could_not_be_written_is_refused_before(tmp_path: Path) -> None:
     assert check_reports([Report("junit", tmp_path / "x"), Report("junit", tmp_path / "y")])
 
 
-def test_a_run_is_found_by_the_beginning_of_its_id(runs: Any, tmp_path: Path) -> None:
+def test_a_run_is_found_by_the_beginning_of_its_id(runs: RunMaker, tmp_path: Path) -> None:
     runs.finish("nightly-0412")
     write_reports(runs.storage, "night", [Report("junit", tmp_path / "j.xml")])
     assert b"nightly-0412" in (tmp_path / "j.xml").read_bytes()
@@ -148,7 +149,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(runs: Any, tmp_path: Path) ->
 
 
 def test_of_a_large_run_only_rows_that_did_not_pass_are_cases(
-    runs: Any, written: Written, monkeypatch: pytest.MonkeyPatch
+    runs: RunMaker, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs.finish("large", shards=4, rows=5, fail_every=4)
     monkeypatch.setattr(cases, "MOST_CASES", 3)

@@ -6,9 +6,9 @@ import base64
 import hashlib
 from collections.abc import Callable
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.reports import html
 from reqflo_ray._internal.reports.text import visible
@@ -88,7 +88,7 @@ def test_naughty_strings_are_text_and_nothing_else(naughty: tuple[RunFolder, lis
     assert all(visible(each, multiline=True) in text for each in texts[:150])
 
 
-def test_the_policy_lets_only_the_own_style_in(runs: Any, written: Written) -> None:
+def test_the_policy_lets_only_the_own_style_in(runs: RunMaker, written: Written) -> None:
     runs.finish("done", fail_every=2)
     page = Page(written("html", "done").decode())
     [style] = page.styles
@@ -100,7 +100,7 @@ def test_the_policy_lets_only_the_own_style_in(runs: Any, written: Written) -> N
     assert "url(" not in style and "@import" not in style
 
 
-def test_failures_have_their_steps_and_evidence(runs: Any, written: Written) -> None:
+def test_failures_have_their_steps_and_evidence(runs: RunMaker, written: Written) -> None:
     runs.finish("done", shards=1, rows=3, fail_every=2)
     text = "".join(Page(written("html", "done").decode()).texts)
     for shown in (

@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from data_sets import OWN_SETS, set_of_others
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.analysis import session
 from reqflo_ray._internal.errors import UsageError
@@ -31,7 +32,7 @@ def test_the_document_holds_every_text_as_it_was(naughty: tuple[RunFolder, list[
 
 
 def test_the_document_holds_verdict_and_rows_in_order(
-    runs: Any, written: Written, monkeypatch: pytest.MonkeyPatch
+    runs: RunMaker, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "STREAMED_ROWS", 7)
     runs.finish("done", shards=5, rows=20, fail_every=50)
@@ -51,7 +52,7 @@ def test_the_document_of_an_unfinished_run_has_a_verdict_so_far(unfinished: RunF
     assert [row["row_index"] for row in document["rows"]] == [4, 5, 6, 7]
 
 
-def test_what_passed_so_far_is_no_verdict_on_the_rest(runs: Any, written: Written) -> None:
+def test_what_passed_so_far_is_no_verdict_on_the_rest(runs: RunMaker, written: Written) -> None:
     folder = runs.begin("begun")
     runs.stage(folder, 2)
     runs.commit(folder, 0, 4)
@@ -67,7 +68,7 @@ def schema(request: pytest.FixtureRequest) -> Any:
 
 
 def test_ctrf_keeps_its_schema(
-    schema: Any, runs: Any, hostile: RunFolder, unfinished: RunFolder, written: Written, tmp_path: Path
+    schema: Any, runs: RunMaker, hostile: RunFolder, unfinished: RunFolder, written: Written, tmp_path: Path
 ) -> None:
     runs.finish("done", fail_every=2)
     for run_id in ("done", hostile.run_id, unfinished.run_id):
@@ -102,7 +103,7 @@ _NOT_ALLOWED_IN_CTRF: list[tuple[tuple[str | int, ...], Any]] = [
 ]
 
 
-def test_what_ctrf_does_not_allow_is_found(schema: Any, runs: Any, written: Written) -> None:
+def test_what_ctrf_does_not_allow_is_found(schema: Any, runs: RunMaker, written: Written) -> None:
     runs.finish("done", shards=1, rows=2, fail_every=2)
     text = written("ctrf", "done")
     assert schema.is_valid(json.loads(text))
@@ -112,7 +113,7 @@ def test_what_ctrf_does_not_allow_is_found(schema: Any, runs: Any, written: Writ
         assert not schema.is_valid(document), (*parents, last, value)
 
 
-def test_ctrf_counts_rows_in_its_own_words(runs: Any, unfinished: RunFolder, written: Written) -> None:
+def test_ctrf_counts_rows_in_its_own_words(runs: RunMaker, unfinished: RunFolder, written: Written) -> None:
     results = json.loads(written("ctrf", unfinished.run_id))["results"]
     told = {name: results["summary"][name] for name in ("tests", "passed", "failed", "skipped", "pending", "other")}
     assert told == {"tests": 4, "passed": 3, "failed": 1, "skipped": 0, "pending": 8, "other": 0}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from typing import Any
 
 import junit_rules
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.reports import junit
 from reqflo_ray._internal.reports.text import visible
@@ -73,7 +73,7 @@ def test_a_report_of_naughty_strings_keeps_the_rules(naughty: tuple[RunFolder, l
     assert all(visible(text)[:50] in names for text in texts)
 
 
-def test_rows_that_passed_and_failed_are_told(runs: Any, written: Written) -> None:
+def test_rows_that_passed_and_failed_are_told(runs: RunMaker, written: Written) -> None:
     runs.finish(
         "done", shards=1, rows=3, fail_every=2, sources={"token": "journeys/a.yaml:3", "read": "journeys/a.yaml:9"}
     )

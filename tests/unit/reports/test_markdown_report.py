@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.reports.markdown import code
 from reqflo_ray._internal.reports.text import one_line
@@ -81,7 +81,7 @@ def test_nothing_in_code_is_markdown_or_a_mention() -> None:
     assert not set(inner) & set("@`|<>\\*![](){}_~:/$\"'")
 
 
-def test_it_tells_verdict_steps_and_failures(runs: Any, written: Written) -> None:
+def test_it_tells_verdict_steps_and_failures(runs: RunMaker, written: Written) -> None:
     runs.finish("done", shards=1, rows=3, fail_every=2)
     rendered = Rendered(written("markdown", "done").decode())
     assert ["2", "failed", "read", "assertion_failed"] in rendered.rows
@@ -90,7 +90,7 @@ def test_it_tells_verdict_steps_and_failures(runs: Any, written: Written) -> Non
     assert written("markdown", "done").decode().startswith("## ❌ <code>place&#45;order</code>: failed\n")
 
 
-def test_more_failures_than_are_shown_are_counted(runs: Any, written: Written) -> None:
+def test_more_failures_than_are_shown_are_counted(runs: RunMaker, written: Written) -> None:
     runs.finish("done", shards=1, rows=60, fail_every=1)
     text = written("markdown", "done").decode()
     assert "… and 10 more" in text and "ref&#45;000049" in text and "ref&#45;000050" not in text

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.analysis.session import open_session
 from reqflo_ray._internal.errors import IntegrityError
@@ -40,9 +41,9 @@ def _report(folder: RunFolder, format_: str, place: Path, damaged: Damaged = Dam
 
 
 @pytest.fixture
-def done(runs: Any) -> RunFolder:
+def done(runs: RunMaker) -> RunFolder:
     """A finished run of ten rows, all passed, in two shards."""
-    folder: RunFolder = runs.finish("done", shards=2, rows=5)
+    folder = runs.finish("done", shards=2, rows=5)
     return folder
 
 
@@ -132,7 +133,7 @@ def test_of_an_unfinished_run_what_is_left_out_is_said_as_well(
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_results_that_are_not_those_that_the_verdict_counts_are_never_reported(
-    runs: Any, format_: str, tmp_path: Path
+    runs: RunMaker, format_: str, tmp_path: Path
 ) -> None:
     folder = runs.begin("done")
     runs.stage(folder, 2)
@@ -149,7 +150,7 @@ def test_results_that_are_not_those_that_the_verdict_counts_are_never_reported(
 
 
 def test_a_run_that_is_finished_while_it_is_reported_is_told_as_it_was(
-    runs: Any, unfinished: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: RunMaker, unfinished: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a report would show the verdict of all rows over the rows of a part."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 import pytest
+from sample_runs import RunMaker
 from staging_executors import UnorderedExecutor
 
 from reqflo_ray._internal.errors import NothingSelectedError, StoreError
@@ -37,9 +37,9 @@ class Ear(SilentListener):
 
 
 @pytest.fixture
-def earlier(runs: Any) -> RunFolder:
+def earlier(runs: RunMaker) -> RunFolder:
     """A finished run of which every fourth row failed."""
-    folder: RunFolder = runs.begin("earlier")
+    folder = runs.begin("earlier")
     sink = RowSink(folder.storage, folder.run_id)
     plan = Plan(sink.add([_row(shard * ROWS + row) for row in range(ROWS)]) for shard in range(SHARDS))
     write_plan(folder.storage, folder.run_id, plan)
@@ -54,7 +54,7 @@ def _row(number: int) -> Row:
 
 
 def _staged(
-    runs: Any, earlier: RunFolder, run_id: str, *, failed: bool, executor: StagingExecutor | None = None
+    runs: RunMaker, earlier: RunFolder, run_id: str, *, failed: bool, executor: StagingExecutor | None = None
 ) -> tuple[list[Row], list[bytes], list[tuple[str, str]]]:
     """The rows of a rerun, the bytes of their files, and what was said."""
     folder, ear = RunFolder(runs.storage, run_id), Ear()
@@ -72,7 +72,7 @@ def _staged(
 @pytest.mark.parametrize("failed", [False, True])
 @pytest.mark.parametrize("job_bytes", [1, 5 * BYTES_OF_ROW, 10**9])
 def test_rows_are_numbered_anew_and_are_the_same_to_the_byte_whoever_stages_them(
-    runs: Any, earlier: RunFolder, failed: bool, job_bytes: int
+    runs: RunMaker, earlier: RunFolder, failed: bool, job_bytes: int
 ) -> None:
     alone, files, heard = _staged(runs, earlier, "alone", failed=failed)
     chosen = range(0, SHARDS * ROWS, FAIL_EVERY if failed else 1)
@@ -83,7 +83,7 @@ def test_rows_are_numbered_anew_and_are_the_same_to_the_byte_whoever_stages_them
     assert executor.done
 
 
-def test_many_rows_are_staged_by_the_crew_and_that_is_said(runs: Any, earlier: RunFolder) -> None:
+def test_many_rows_are_staged_by_the_crew_and_that_is_said(runs: RunMaker, earlier: RunFolder) -> None:
     executor = UnorderedExecutor()
     assert _staged(runs, earlier, "many", failed=True, executor=executor)[2] == [("ray", "8 rows of run `earlier`")]
     executor = UnorderedExecutor()
@@ -92,7 +92,9 @@ def test_many_rows_are_staged_by_the_crew_and_that_is_said(runs: Any, earlier: R
     assert not executor.done
 
 
-def test_workers_that_do_not_see_the_store_leave_it_to_the_driver_and_say_so(runs: Any, earlier: RunFolder) -> None:
+def test_workers_that_do_not_see_the_store_leave_it_to_the_driver_and_say_so(
+    runs: RunMaker, earlier: RunFolder
+) -> None:
     class Elsewhere(UnorderedExecutor):
         def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterator[Report]:
             yield from list(super().carry_out(folder, jobs))[:1]
@@ -103,7 +105,7 @@ def test_workers_that_do_not_see_the_store_leave_it_to_the_driver_and_say_so(run
     assert [backend for backend, _ in heard] == ["ray", "local"] and "/elsewhere" in heard[1][1]
 
 
-def test_without_a_row_that_ended_so_there_is_nothing_to_do(runs: Any) -> None:
+def test_without_a_row_that_ended_so_there_is_nothing_to_do(runs: RunMaker) -> None:
     folder = runs.begin("fine")
     sink = RowSink(folder.storage, folder.run_id)
     write_plan(folder.storage, folder.run_id, Plan([sink.add([_row(row) for row in range(ROWS)])]))
@@ -115,7 +117,7 @@ def test_without_a_row_that_ended_so_there_is_nothing_to_do(runs: Any) -> None:
 
 @pytest.mark.parametrize("name", [layout.results(4, 1), layout.commit(4)])
 def test_results_and_commits_that_are_not_what_was_written_are_not_believed(
-    runs: Any, earlier: RunFolder, name: str
+    runs: RunMaker, earlier: RunFolder, name: str
 ) -> None:
     """Either could hide a row that failed."""
     data = earlier.read_file(name).replace(b'"failed":2', b'"failed":0')

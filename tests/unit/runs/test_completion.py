@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.errors import IntegrityError, StoreError
 from reqflo_ray._internal.model.results import Commit, Counts, Failure, Status, Verdict
@@ -65,17 +66,17 @@ class DyingStorage(LocalStorage):
         super().sweep(folder)
 
 
-def ready(runs: Any, shards: int = 2) -> RunFolder:
-    folder: RunFolder = runs.begin("r1")
+def ready(runs: RunMaker, shards: int = 2) -> RunFolder:
+    folder = runs.begin("r1")
     runs.stage(folder, shards)
     for shard in range(shards):
         runs.commit(folder, shard, 3)
     return folder
 
 
-def test_a_complete_run_lists_every_file(runs: Any) -> None:
+def test_a_complete_run_lists_every_file(runs: RunMaker) -> None:
     folder = ready(runs)
-    verdict: Verdict = runs.verdict(folder)
+    verdict = runs.verdict(folder)
     assert not folder.is_complete()
     assert folder.read_verdict(folder.load_run()) is None
     assert folder.read_manifest() is None
@@ -108,7 +109,7 @@ def test_a_complete_run_lists_every_file(runs: Any) -> None:
     ]
 
 
-def test_the_first_verdict_counts(runs: Any) -> None:
+def test_the_first_verdict_counts(runs: RunMaker) -> None:
     folder = ready(runs)
     first = runs.verdict(folder)
     second = msgspec.structs.replace(first, status=Status.FAILED, exit_code=1)
@@ -119,7 +120,7 @@ def test_the_first_verdict_counts(runs: Any) -> None:
     assert verify_run(folder).ok
 
 
-def test_a_shard_without_commit_keeps_the_run_unfinished(runs: Any) -> None:
+def test_a_shard_without_commit_keeps_the_run_unfinished(runs: RunMaker) -> None:
     folder = ready(runs)
     with pytest.raises(StoreError) as caught:
         complete(folder, lambda *_: runs.verdict(folder), 3)
@@ -129,7 +130,7 @@ def test_a_shard_without_commit_keeps_the_run_unfinished(runs: Any) -> None:
 
 
 @pytest.mark.parametrize("fault", ["changed", "cut", "missing"])
-def test_a_file_that_is_not_what_was_committed_keeps_the_run_unfinished(runs: Any, fault: str) -> None:
+def test_a_file_that_is_not_what_was_committed_keeps_the_run_unfinished(runs: RunMaker, fault: str) -> None:
     folder = ready(runs)
     name = layout.steps(1, 1)
     data = folder.read_file(name)
@@ -153,7 +154,9 @@ def wrong_counts(folder: RunFolder) -> Commit:
 
 @pytest.mark.parametrize("with_checksum", [True, False])
 @pytest.mark.parametrize("with_claims", [True, False])
-def test_a_commit_that_miscounts_keeps_the_run_unfinished(runs: Any, with_checksum: bool, with_claims: bool) -> None:
+def test_a_commit_that_miscounts_keeps_the_run_unfinished(
+    runs: RunMaker, with_checksum: bool, with_claims: bool
+) -> None:
     folder = ready(runs)
     wrong = wrong_counts(folder)
     if with_checksum:
@@ -169,7 +172,7 @@ def test_a_commit_that_miscounts_keeps_the_run_unfinished(runs: Any, with_checks
     assert not folder.is_complete()
 
 
-def test_a_verdict_that_was_there_before_and_counts_otherwise_is_not_believed(runs: Any) -> None:
+def test_a_verdict_that_was_there_before_and_counts_otherwise_is_not_believed(runs: RunMaker) -> None:
     folder = ready(runs)
     verdict = runs.verdict(folder)
     other = msgspec.structs.replace(verdict, counts=msgspec.structs.replace(verdict.counts, passed=5, failed=1))
@@ -180,7 +183,7 @@ def test_a_verdict_that_was_there_before_and_counts_otherwise_is_not_believed(ru
     assert not folder.is_complete()
 
 
-def test_a_finished_run_that_lost_its_manifest_is_no_unfinished_one(runs: Any) -> None:
+def test_a_finished_run_that_lost_its_manifest_is_no_unfinished_one(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     folder.storage.remove(folder.path(layout.MANIFEST))
     for look in (folder.is_complete, partial(folder.read_verdict, folder.load_run())):
@@ -189,13 +192,13 @@ def test_a_finished_run_that_lost_its_manifest_is_no_unfinished_one(runs: Any) -
         assert f"`{layout.MANIFEST}`" in caught.value.message
 
 
-def test_a_run_whose_driver_died_before_the_manifest_is_unfinished(runs: Any) -> None:
+def test_a_run_whose_driver_died_before_the_manifest_is_unfinished(runs: RunMaker) -> None:
     folder = ready(runs)
     folder.write_file(layout.VERDICT, folder.encode(layout.VERDICT, runs.verdict(folder)))
     assert not folder.is_complete()
 
 
-def test_a_changed_verdict_of_a_finished_run_is_not_believed(runs: Any) -> None:
+def test_a_changed_verdict_of_a_finished_run_is_not_believed(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     data = folder.read_file(layout.VERDICT)
     folder.write_file(layout.VERDICT, data.replace(b'"exit_code": 0', b'"exit_code": 1'))
@@ -204,7 +207,7 @@ def test_a_changed_verdict_of_a_finished_run_is_not_believed(runs: Any) -> None:
 
 
 def test_a_verdict_of_a_run_with_the_same_id_in_another_store_is_not_believed(
-    runs: Any, run_maker: Any, tmp_path: Path
+    runs: RunMaker, run_maker: type[RunMaker], tmp_path: Path
 ) -> None:
     folder = runs.finish("r1", fail_every=2)
     twin = run_maker(LocalStorage(tmp_path / "another")).finish("r1", created_at="2026-11-22T11:00:00Z")
@@ -214,7 +217,7 @@ def test_a_verdict_of_a_run_with_the_same_id_in_another_store_is_not_believed(
     assert f"`{layout.VERDICT}`" in caught.value.message and f"`{layout.RECORD}`" in caught.value.cause
 
 
-def test_a_changed_verdict_that_0_1_0_wrote_is_not_believed(runs: Any) -> None:
+def test_a_changed_verdict_that_0_1_0_wrote_is_not_believed(runs: RunMaker) -> None:
     folder = ready(runs)
     verdict = runs.verdict(folder)
     folder.write_file(layout.VERDICT, msgspec.json.encode(verdict))
@@ -225,7 +228,7 @@ def test_a_changed_verdict_that_0_1_0_wrote_is_not_believed(runs: Any) -> None:
         folder.read_verdict(folder.load_run())
 
 
-def test_clean_up_leaves_what_the_manifest_lists(runs: Any) -> None:
+def test_clean_up_leaves_what_the_manifest_lists(runs: RunMaker) -> None:
     folder = ready(runs)
     folder.write_file(layout.results(0, 7), b"of an attempt that lost")
     folder.write_file(layout.steps(0, 7), b"of an attempt that lost")
@@ -241,19 +244,19 @@ def test_clean_up_leaves_what_the_manifest_lists(runs: Any) -> None:
     assert verify_run(folder).ok
 
 
-def test_clean_up_leaves_an_unfinished_run_alone(runs: Any) -> None:
+def test_clean_up_leaves_an_unfinished_run_alone(runs: RunMaker) -> None:
     folder = ready(runs)
     before = _all_files(folder)
     clean_up(folder)
     assert _all_files(folder) == before
 
 
-def test_a_fence_stays_closed_after_clean_up(runs: Any) -> None:
+def test_a_fence_stays_closed_after_clean_up(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     assert not folder.fence_open(1, 0, 1)
 
 
-def test_a_death_at_any_instant_leaves_an_unfinished_run_or_a_whole_one(runs: Any) -> None:
+def test_a_death_at_any_instant_leaves_an_unfinished_run_or_a_whole_one(runs: RunMaker) -> None:
     ready(runs)
     storage = runs.storage
     for dies_at in range(1, 100):
@@ -274,7 +277,7 @@ def test_a_death_at_any_instant_leaves_an_unfinished_run_or_a_whole_one(runs: An
     raise AssertionError("it never came to its end")
 
 
-def test_a_damaged_manifest_is_not_believed(runs: Any) -> None:
+def test_a_damaged_manifest_is_not_believed(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     data = folder.read_file(layout.MANIFEST)
     for changed in (data.replace(b'"rows"', b'"rowz"', 1), data + b" ", data[:-5], b"", data.replace(b"r1", b"r2", 1)):
@@ -283,7 +286,7 @@ def test_a_damaged_manifest_is_not_believed(runs: Any) -> None:
             folder.read_manifest()
 
 
-def test_a_full_disk_while_completing_can_be_tried_again(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_while_completing_can_be_tried_again(runs: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = ready(runs)
     real = os.link
 

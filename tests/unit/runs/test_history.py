@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.plan import Environment
@@ -23,17 +24,17 @@ def state(folder: RunFolder) -> RunState:
     return summarize(folder, NOW).state
 
 
-def test_a_store_without_runs_has_none(runs: Any) -> None:
+def test_a_store_without_runs_has_none(runs: RunMaker) -> None:
     assert list_runs(runs.storage, NOW) == []
 
 
-def test_a_run_that_verified_no_certificate_says_so(runs: Any) -> None:
+def test_a_run_that_verified_no_certificate_says_so(runs: RunMaker) -> None:
     runs.finish("careless", environment=Environment(name="lab", insecure=True))
     runs.finish("careful")
     assert {run.run_id: run.insecure for run in list_runs(runs.storage, NOW)} == {"careless": True, "careful": False}
 
 
-def test_runs_are_listed_newest_first(runs: Any) -> None:
+def test_runs_are_listed_newest_first(runs: RunMaker) -> None:
     runs.begin("c", created_at=at(3))
     runs.finish("b", created_at=at(2))
     runs.finish("a", created_at=at(1), fail_every=2)
@@ -44,23 +45,23 @@ def test_runs_are_listed_newest_first(runs: Any) -> None:
     assert first.verdict.status is Status.FAILED
 
 
-def test_a_folder_without_a_record_is_no_run(runs: Any) -> None:
+def test_a_folder_without_a_record_is_no_run(runs: RunMaker) -> None:
     runs.storage.write("runs/ghost/rows/shard-00000.parquet", b"")
     assert run_ids(runs.storage) == []
 
 
-def test_a_run_of_a_living_driver_is_running(runs: Any) -> None:
+def test_a_run_of_a_living_driver_is_running(runs: RunMaker) -> None:
     assert state(runs.begin("r1", created_at=at(50))) is RunState.RUNNING
 
 
-def test_a_run_of_a_dead_driver_is_interrupted(runs: Any) -> None:
+def test_a_run_of_a_dead_driver_is_interrupted(runs: RunMaker) -> None:
     folder = driven_by(runs, "r1", dead(), created_at=at(0))
     runs.commit(folder, 0, 4)
     summary = summarize(folder, NOW)
     assert (summary.state, summary.rows, summary.verdict) == (RunState.INTERRUPTED, 4, None)
 
 
-def test_a_run_of_a_driver_elsewhere_is_running_while_it_beats(runs: Any) -> None:
+def test_a_run_of_a_driver_elsewhere_is_running_while_it_beats(runs: RunMaker) -> None:
     folder = driven_by(runs, "r1", elsewhere(), created_at=at(5))
     assert state(folder) is RunState.INTERRUPTED
     folder.write_beat(2, Beat(count=9, at_us=NOW_US - 5_000_000))
@@ -69,24 +70,24 @@ def test_a_run_of_a_driver_elsewhere_is_running_while_it_beats(runs: Any) -> Non
     assert state(folder) is RunState.INTERRUPTED
 
 
-def test_a_run_that_its_living_driver_let_go_is_interrupted(runs: Any) -> None:
+def test_a_run_that_its_living_driver_let_go_is_interrupted(runs: RunMaker) -> None:
     folder = runs.begin("r1", created_at=at(0))
     folder.write_beat(1, Beat(count=-1, at_us=NOW_US))
     assert state(folder) is RunState.INTERRUPTED
 
 
-def test_a_run_that_has_just_begun_is_running(runs: Any) -> None:
+def test_a_run_that_has_just_begun_is_running(runs: RunMaker) -> None:
     assert state(driven_by(runs, "r1", elsewhere(), created_at=at(0))) is RunState.RUNNING
 
 
-def test_a_sign_of_life_from_the_future_is_none(runs: Any) -> None:
+def test_a_sign_of_life_from_the_future_is_none(runs: RunMaker) -> None:
     folder = driven_by(runs, "r1", elsewhere(), created_at=at(-40_000))
     assert state(folder) is RunState.INTERRUPTED
     folder.write_beat(2, Beat(count=9, at_us=NOW_US + 10**15))
     assert state(folder) is RunState.INTERRUPTED
 
 
-def test_a_damaged_run_is_listed_as_such(runs: Any) -> None:
+def test_a_damaged_run_is_listed_as_such(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     folder.write_file(layout.RECORD, b"{")
     summary = summarize(folder, NOW)
@@ -96,7 +97,7 @@ def test_a_damaged_run_is_listed_as_such(runs: Any) -> None:
 
 @pytest.mark.parametrize("name", [layout.VERDICT, layout.RECORD])
 def test_what_is_of_a_run_with_the_same_id_in_another_store_is_not_believed(
-    runs: Any, run_maker: Any, tmp_path: Path, name: str
+    runs: RunMaker, run_maker: type[RunMaker], tmp_path: Path, name: str
 ) -> None:
     folder = runs.finish("r1", rows=5)
     twin = run_maker(LocalStorage(tmp_path / "another")).finish("r1", rows=3, created_at=at(5))
@@ -107,7 +108,7 @@ def test_what_is_of_a_run_with_the_same_id_in_another_store_is_not_believed(
 
 
 def test_a_claim_of_a_run_with_the_same_id_in_another_store_is_told_with_the_record(
-    runs: Any, run_maker: Any, tmp_path: Path
+    runs: RunMaker, run_maker: type[RunMaker], tmp_path: Path
 ) -> None:
     folder = runs.begin("r1", created_at=at(1))
     folder.claim_epoch(this_process(), after=1, record_sha256=folder.record_sha256())
@@ -124,12 +125,12 @@ def test_a_claim_of_a_run_with_the_same_id_in_another_store_is_told_with_the_rec
 IN_2030, IN_1970 = "2030-01-01T00:00:00Z", "1970-01-01T00:00:03Z"
 
 
-def forget_numbers(runs: Any) -> None:
+def forget_numbers(runs: RunMaker) -> None:
     """As in a store of 0.1.0, where runs have no numbers."""
     runs.storage.remove_tree("order")
 
 
-def order(runs: Any) -> list[str]:
+def order(runs: RunMaker) -> list[str]:
     listed = [run.run_id for run in list_runs(runs.storage, NOW)]
     assert not listed or resolve_run(runs.storage, "latest").run_id == listed[0]
     return listed
@@ -147,13 +148,13 @@ def order(runs: Any) -> list[str]:
         ["no instant", "", at(1)],
     ],
 )
-def test_the_run_that_was_made_last_is_the_latest_whatever_the_clock_said(runs: Any, instants: list[str]) -> None:
+def test_the_run_that_was_made_last_is_the_latest_whatever_the_clock_said(runs: RunMaker, instants: list[str]) -> None:
     for run_id, instant in zip(("x", "z", "y"), instants, strict=True):
         runs.begin(run_id, created_at=instant)
     assert order(runs) == ["y", "z", "x"]
 
 
-def test_runs_of_a_version_without_numbers_are_older_and_in_order_of_instants(runs: Any) -> None:
+def test_runs_of_a_version_without_numbers_are_older_and_in_order_of_instants(runs: RunMaker) -> None:
     for run_id, instant in (("future", IN_2030), ("a", at(3)), ("b", at(2))):
         runs.begin(run_id, created_at=instant)
     forget_numbers(runs)
@@ -162,14 +163,14 @@ def test_runs_of_a_version_without_numbers_are_older_and_in_order_of_instants(ru
     assert order(runs) == ["new", "future", "b", "a"], "not the latest for ever"
 
 
-def test_a_run_that_is_gone_on_with_is_not_made_anew(runs: Any) -> None:
+def test_a_run_that_is_gone_on_with_is_not_made_anew(runs: RunMaker) -> None:
     first = runs.begin("first", created_at=at(2))
     runs.begin("second", created_at=at(1))
     assert not first.create_run(first.load_run())
     assert order(runs) == ["second", "first"]
 
 
-def test_an_id_that_is_used_again_counts_from_then_on(runs: Any) -> None:
+def test_an_id_that_is_used_again_counts_from_then_on(runs: RunMaker) -> None:
     runs.begin("again", created_at=at(3))
     runs.begin("other", created_at=at(2))
     runs.storage.remove_tree("runs/again")
@@ -179,14 +180,14 @@ def test_an_id_that_is_used_again_counts_from_then_on(runs: Any) -> None:
 
 
 @pytest.mark.parametrize("stray", [".DS_Store", "0-r1", "00000009", "x-a", "00000009-.hidden", "00000009-ghost"])
-def test_what_is_no_number_of_a_run_is_passed_over(runs: Any, stray: str) -> None:
+def test_what_is_no_number_of_a_run_is_passed_over(runs: RunMaker, stray: str) -> None:
     runs.begin("a", created_at=at(2))
     runs.storage.write(f"order/{stray}", b"")
     runs.begin("b", created_at=at(1))
     assert order(runs) == ["b", "a"]
 
 
-def test_the_latest_run_is_the_latest_also_if_it_is_damaged(runs: Any) -> None:
+def test_the_latest_run_is_the_latest_also_if_it_is_damaged(runs: RunMaker) -> None:
     runs.finish("whole", created_at=at(2))
     runs.finish("broken", created_at=at(1)).write_file(layout.RECORD, b"{")
     assert order(runs) == ["broken", "whole"]
@@ -196,7 +197,7 @@ def test_the_latest_run_is_the_latest_also_if_it_is_damaged(runs: Any) -> None:
 
 
 @pytest.fixture
-def three(runs: Any) -> Any:
+def three(runs: RunMaker) -> Any:
     runs.finish("20261121-100000-aaaaaa", created_at=at(30))
     runs.finish("20261122-100000-bbbbbb", created_at=at(2))
     runs.finish("20261122-090000-cccccc", created_at=at(1))
@@ -216,7 +217,7 @@ def test_a_run_is_found(three: Any, name: str, run_id: str) -> None:
     assert resolve_run(three, name).run_id == run_id
 
 
-def test_an_exact_id_wins_over_longer_ones(runs: Any) -> None:
+def test_an_exact_id_wins_over_longer_ones(runs: RunMaker) -> None:
     runs.finish("nightly")
     runs.finish("nightly-2")
     assert resolve_run(runs.storage, "nightly").run_id == "nightly"
@@ -238,7 +239,7 @@ def test_an_unknown_run_names_the_candidates(three: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["latest", "x"])
-def test_an_empty_store_says_so(runs: Any, name: str) -> None:
+def test_an_empty_store_says_so(runs: RunMaker, name: str) -> None:
     with pytest.raises(UsageError) as caught:
         resolve_run(runs.storage, name)
     assert caught.value.code == "unknown_run"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.analysis.session import open_session
 from reqflo_ray._internal.api import store
@@ -32,12 +33,12 @@ from reqflo_ray._internal.storage.local import LocalStorage
 IN_2030, IN_1970 = "2030-01-01T00:00:00Z", "1970-01-01T00:00:03Z"
 
 
-def interrupted(runs: Any, run_id: str, **fields: Any) -> RunFolder:
+def interrupted(runs: RunMaker, run_id: str, **fields: Any) -> RunFolder:
     return driven_by(runs, run_id, dead(), **fields)
 
 
 @pytest.fixture
-def three(runs: Any) -> Any:
+def three(runs: RunMaker) -> Any:
     runs.finish("20261121-100000-aaaaaa", created_at=at(30))
     runs.finish("20261122-100000-bbbbbb", created_at=at(2))
     runs.finish("20261122-090000-cccccc", created_at=at(1))
@@ -65,7 +66,7 @@ def test_a_dry_run_changes_nothing(three: Any) -> None:
     assert len(run_ids(three)) == 3
 
 
-def test_an_artifact_stays_as_long_as_a_run_names_it(runs: Any) -> None:
+def test_an_artifact_stays_as_long_as_a_run_names_it(runs: RunMaker) -> None:
     runs.finish("a", created_at=at(3))
     runs.finish("b", created_at=at(2))
     runs.finish("c", created_at=at(1), journey="other")
@@ -76,7 +77,7 @@ def test_an_artifact_stays_as_long_as_a_run_names_it(runs: Any) -> None:
     assert runs.storage.list("artifacts") == [f"{other}.json"]
 
 
-def test_a_running_run_is_never_deleted(runs: Any) -> None:
+def test_a_running_run_is_never_deleted(runs: RunMaker) -> None:
     runs.begin("mine", created_at=at(100))
     other = driven_by(runs, "theirs", elsewhere(), created_at=at(100))
     other.write_beat(2, Beat(count=1, at_us=NOW_US - 1_000_000_000))
@@ -90,30 +91,30 @@ def test_a_running_run_is_never_deleted(runs: Any) -> None:
 # What could be resumed
 
 
-def let_go(runs: Any, run_id: str) -> RunFolder:
-    folder: RunFolder = runs.begin(run_id, created_at=at(100))
+def let_go(runs: RunMaker, run_id: str) -> RunFolder:
+    folder = runs.begin(run_id, created_at=at(100))
     folder.write_beat(1, Beat(count=-1, at_us=NOW_US))
     return folder
 
 
-def silent(runs: Any, run_id: str) -> RunFolder:
+def silent(runs: RunMaker, run_id: str) -> RunFolder:
     return driven_by(runs, run_id, elsewhere(), created_at=at(100))
 
 
-def never_driven(runs: Any, run_id: str) -> RunFolder:
-    folder: RunFolder = runs.begin(run_id, created_at=at(100))
+def never_driven(runs: RunMaker, run_id: str) -> RunFolder:
+    folder = runs.begin(run_id, created_at=at(100))
     runs.storage.remove_tree(folder.path(layout.EPOCHS))
     return folder
 
 
-def half_committed(runs: Any, run_id: str) -> RunFolder:
+def half_committed(runs: RunMaker, run_id: str) -> RunFolder:
     folder = interrupted(runs, run_id, created_at=at(100))
     runs.commit(folder, 0, 4)
     return folder
 
 
 @pytest.mark.parametrize("make", [let_go, silent, never_driven, half_committed])
-def test_a_run_that_could_be_resumed_is_kept_unless_it_is_asked_for(runs: Any, make: Any) -> None:
+def test_a_run_that_could_be_resumed_is_kept_unless_it_is_asked_for(runs: RunMaker, make: Any) -> None:
     make(runs, "r1")
     runs.finish("r2", created_at=at(50))
     for limits in ({"keep": 0}, {"older_than_s": 3600.0}):
@@ -143,7 +144,7 @@ def with_deep_record(folder: RunFolder) -> None:
 
 
 @pytest.mark.parametrize("damage", [without_record, with_broken_record, with_broken_verdict, with_deep_record])
-def test_a_damaged_run_is_kept_unless_it_is_asked_for(runs: Any, damage: Any) -> None:
+def test_a_damaged_run_is_kept_unless_it_is_asked_for(runs: RunMaker, damage: Any) -> None:
     damage(runs.finish("bad", created_at=at(60)))
     runs.finish("good", created_at=at(50))
     pruned = prune(runs.storage, NOW, keep=0)
@@ -154,13 +155,13 @@ def test_a_damaged_run_is_kept_unless_it_is_asked_for(runs: Any, damage: Any) ->
     assert prune(runs.storage, NOW, keep=0, unfinished=True).runs == ("bad",)
 
 
-def test_a_run_is_not_named_as_kept_that_was_not_to_go(runs: Any) -> None:
+def test_a_run_is_not_named_as_kept_that_was_not_to_go(runs: RunMaker) -> None:
     interrupted(runs, "r1", created_at=at(1))
     assert prune(runs.storage, NOW, keep=1).kept == ()
     assert prune(runs.storage, NOW, older_than_s=7200.0).kept == ()
 
 
-def test_a_run_that_was_taken_over_meanwhile_is_kept(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_taken_over_meanwhile_is_kept(runs: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = interrupted(runs, "r1", created_at=at(100))
     claim = RunFolder.claim_epoch
 
@@ -175,7 +176,7 @@ def test_a_run_that_was_taken_over_meanwhile_is_kept(runs: Any, monkeypatch: pyt
     assert folder.load_run().run_id == "r1"
 
 
-def test_a_run_that_cannot_be_deleted_keeps_no_other(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_be_deleted_keeps_no_other(runs: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     for run_id in ("a", "b", "c"):
         runs.finish(run_id, shards=1, rows=1)
     create = LocalStorage.create
@@ -194,7 +195,7 @@ def test_a_run_that_cannot_be_deleted_keeps_no_other(runs: Any, monkeypatch: pyt
 
 @pytest.mark.parametrize("begun", ["now", "earlier"])
 def test_a_deletion_that_cannot_be_finished_keeps_no_other(
-    runs: Any, monkeypatch: pytest.MonkeyPatch, begun: str
+    runs: RunMaker, monkeypatch: pytest.MonkeyPatch, begun: str
 ) -> None:
     for run_id in ("a", "b", "c"):
         runs.finish(run_id, shards=1, rows=1)
@@ -246,13 +247,13 @@ def test_a_run_is_as_old_as_clocks_that_can_be_believed_say(instants: list[str],
     assert "".join(name for name in sorted(made) if NOW - made[name] > timedelta(days=1)) == gone
 
 
-def test_the_age_of_a_run_from_the_future_decides_whether_it_goes(runs: Any) -> None:
+def test_the_age_of_a_run_from_the_future_decides_whether_it_goes(runs: RunMaker) -> None:
     for name, instant in (("a", IN_2030), ("b", at(30)), ("c", IN_1970)):
         runs.finish(name, shards=1, rows=1, created_at=instant)
     assert prune(runs.storage, NOW, older_than_s=86_400).runs == ("b", "a")
 
 
-def test_the_newest_are_kept_by_the_order_in_which_they_were_made(runs: Any) -> None:
+def test_the_newest_are_kept_by_the_order_in_which_they_were_made(runs: RunMaker) -> None:
     for name, instant in (("a", IN_2030), ("b", at(2)), ("c", IN_1970)):
         runs.finish(name, shards=1, rows=1, created_at=instant)
     assert prune(runs.storage, NOW, keep=1).runs == ("b", "a")
@@ -286,7 +287,7 @@ def cut_off_after(monkeypatch: pytest.MonkeyPatch, operations: int) -> None:
 
 @pytest.mark.parametrize("operations", range(17))
 def test_a_deletion_that_is_cut_off_anywhere_leaves_a_whole_run_or_none(
-    runs: Any, monkeypatch: pytest.MonkeyPatch, operations: int
+    runs: RunMaker, monkeypatch: pytest.MonkeyPatch, operations: int
 ) -> None:
     folder = runs.finish("r1", shards=1, rows=1)
     with monkeypatch.context() as patched:
@@ -306,7 +307,7 @@ def test_a_deletion_that_is_cut_off_anywhere_leaves_a_whole_run_or_none(
     assert runs.storage.list("runs") == []
 
 
-def test_seventeen_operations_are_all_that_deleting_takes(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seventeen_operations_are_all_that_deleting_takes(runs: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     runs.finish("r1")
     cut_off_after(monkeypatch, 17)
     delete_run(runs.storage, "r1")
@@ -314,7 +315,7 @@ def test_seventeen_operations_are_all_that_deleting_takes(runs: Any, monkeypatch
 
 
 def test_a_run_may_be_called_as_one_that_was_half_deleted_and_takes_nothing_over(
-    runs: Any, monkeypatch: pytest.MonkeyPatch
+    runs: RunMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = runs.finish("r1").load_run()
     with monkeypatch.context() as patched:
@@ -328,7 +329,7 @@ def test_a_run_may_be_called_as_one_that_was_half_deleted_and_takes_nothing_over
     assert folder.committed() == []
 
 
-def test_no_run_may_be_called_as_one_whose_record_is_missing(runs: Any) -> None:
+def test_no_run_may_be_called_as_one_whose_record_is_missing(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     record = folder.load_run()
     runs.storage.remove(folder.path(layout.RECORD))
@@ -342,7 +343,7 @@ def test_no_run_may_be_called_as_one_whose_record_is_missing(runs: Any) -> None:
 
 @pytest.mark.parametrize("named", [(), ("r1", "r2")])
 def test_a_question_is_answered_without_a_run_that_is_deleted_meanwhile(
-    runs: Any, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
+    runs: RunMaker, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
 ) -> None:
     runs.finish("r1", rows=5)
     runs.finish("r2", rows=5)
@@ -362,7 +363,7 @@ def test_a_question_is_answered_without_a_run_that_is_deleted_meanwhile(
         assert list(Store(runs.storage).query(asked).rows()) == [("r2",)]
 
 
-def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     runs.finish("r1")
 
     def then_delete(*arguments: Any, **more: Any) -> Any:
@@ -377,7 +378,7 @@ def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: Any, monkey
     assert caught.value.code == "unknown_run"
 
 
-def test_whoever_reads_while_runs_are_deleted_gets_whole_runs_or_is_told_why_not(runs: Any) -> None:
+def test_whoever_reads_while_runs_are_deleted_gets_whole_runs_or_is_told_why_not(runs: RunMaker) -> None:
     for number in range(8):
         runs.finish(f"r{number:02}", shards=2, rows=5)
     deserted = Store(LocalStorage(Path(runs.storage.uri)))
@@ -418,7 +419,7 @@ def test_whoever_reads_while_runs_are_deleted_gets_whole_runs_or_is_told_why_not
     ("arguments", "code"),
     [({}, "nothing_to_prune_by"), ({"keep": -1}, "invalid_prune"), ({"older_than_s": -1.0}, "invalid_prune")],
 )
-def test_prune_needs_to_know_what(runs: Any, arguments: dict[str, Any], code: str) -> None:
+def test_prune_needs_to_know_what(runs: RunMaker, arguments: dict[str, Any], code: str) -> None:
     with pytest.raises(UsageError) as caught:
         prune(runs.storage, NOW, **arguments)
     assert caught.value.code == code

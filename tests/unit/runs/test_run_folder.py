@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.errors import IntegrityError
 from reqflo_ray._internal.model.results import Commit, Counts, ShardSummary
@@ -275,7 +276,7 @@ def test_a_closed_shard_counts_also_where_its_commit_is_lost(folder: RunFolder) 
     assert list(folder.commits()) == [commit(0), commit(2)]
 
 
-def test_the_files_of_a_lost_attempt_are_dropped(folder: RunFolder, runs: Any) -> None:
+def test_the_files_of_a_lost_attempt_are_dropped(folder: RunFolder, runs: RunMaker) -> None:
     lost = runs.write(folder, 0, 3)
     folder.drop_files(lost)
     folder.drop_files(lost)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.errors import IntegrityError, StoreError, UsageError
 from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
@@ -115,7 +116,7 @@ def test_the_record_of_the_first_driver_is_the_one_that_counts(folder: RunFolder
         folder.load_proven_run()
 
 
-def test_the_record_of_a_finished_run_is_proven_by_its_manifest(runs: Any) -> None:
+def test_the_record_of_a_finished_run_is_proven_by_its_manifest(runs: RunMaker) -> None:
     folder = runs.finish("r9")
     record = folder.load_proven_run()
     other = msgspec.structs.replace(record, journey="other")

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.api.store import Store
 from reqflo_ray._internal.errors import IntegrityError, UsageError
@@ -58,7 +58,7 @@ def litter(folder: Path, names: tuple[str, ...] = NAMES) -> None:
 # Beside the runs
 
 
-def test_nothing_that_lies_beside_the_runs_hides_them(runs: Any) -> None:
+def test_nothing_that_lies_beside_the_runs_hides_them(runs: RunMaker) -> None:
     runs.finish("r1", shards=1, rows=2)
     root = Path(runs.storage.uri)
     for folder in (root, root / "runs", root / "artifacts", root / "order"):
@@ -77,7 +77,7 @@ def test_nothing_that_lies_beside_the_runs_hides_them(runs: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_called_as_a_run_and_is_none_is_passed_over(runs: Any, kind: Callable[[Path], None]) -> None:
+def test_what_is_called_as_a_run_and_is_none_is_passed_over(runs: RunMaker, kind: Callable[[Path], None]) -> None:
     runs.finish("r1", shards=1, rows=2)
     kind(Path(runs.storage.uri, "runs", "r2"))
     assert run_ids(runs.storage) == ["r1"]
@@ -87,7 +87,7 @@ def test_what_is_called_as_a_run_and_is_none_is_passed_over(runs: Any, kind: Cal
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_run_that_may_not_be_looked_at_is_listed_as_damaged(runs: Any) -> None:
+def test_a_run_that_may_not_be_looked_at_is_listed_as_damaged(runs: RunMaker) -> None:
     runs.finish("r1", shards=1, rows=2)
     secret = Path(runs.storage.uri, "runs", "secret")
     secret.mkdir(mode=0)
@@ -98,7 +98,7 @@ def test_a_run_that_may_not_be_looked_at_is_listed_as_damaged(runs: Any) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
-def test_what_lies_in_the_place_of_a_record_makes_one_damaged_run(runs: Any, kind: Callable[[Path], None]) -> None:
+def test_what_lies_in_the_place_of_a_record_makes_one_damaged_run(runs: RunMaker, kind: Callable[[Path], None]) -> None:
     record = Path(runs.storage.uri, runs.finish("bad", shards=1, rows=2).path(layout.RECORD))
     runs.finish("good", shards=1, rows=2)
     record.unlink()
@@ -110,7 +110,7 @@ def test_what_lies_in_the_place_of_a_record_makes_one_damaged_run(runs: Any, kin
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 200_000, b"\xff", b'"\\ud800"', b"{}", b"null", b"1e999"])
-def test_a_record_of_any_bytes_makes_one_damaged_run(runs: Any, data: bytes) -> None:
+def test_a_record_of_any_bytes_makes_one_damaged_run(runs: RunMaker, data: bytes) -> None:
     runs.begin("good")
     runs.begin("bad").write_file(layout.RECORD, data)
     assert [(run.run_id, run.state) for run in list_runs(runs.storage, NOW)] == [
@@ -122,7 +122,7 @@ def test_a_record_of_any_bytes_makes_one_damaged_run(runs: Any, data: bytes) -> 
 # A run without its record
 
 
-def test_a_run_whose_record_is_missing_is_listed_as_damaged_and_verified_by_name(runs: Any) -> None:
+def test_a_run_whose_record_is_missing_is_listed_as_damaged_and_verified_by_name(runs: RunMaker) -> None:
     for folder in (runs.finish("r1", shards=1, rows=2), runs.begin("r2")):
         runs.storage.remove(folder.path(layout.RECORD))
         assert summarize(folder, NOW).state is RunState.DAMAGED
@@ -134,7 +134,7 @@ def test_a_run_whose_record_is_missing_is_listed_as_damaged_and_verified_by_name
     assert [run.run_id for run in list_runs(runs.storage, NOW)] == ["r2", "r1"]
 
 
-def test_a_run_whose_manifest_was_lost_is_told_from_one_that_has_none_yet(runs: Any) -> None:
+def test_a_run_whose_manifest_was_lost_is_told_from_one_that_has_none_yet(runs: RunMaker) -> None:
     finished, unfinished = runs.finish("r1", shards=1, rows=2), runs.begin("r2")
     runs.storage.remove(finished.path(layout.MANIFEST))
     report = verify_run(finished)
@@ -150,7 +150,7 @@ def test_a_run_whose_manifest_was_lost_is_told_from_one_that_has_none_yet(runs: 
 PARTS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
 
 
-def test_what_systems_leave_in_a_run_is_no_evidence(runs: Any) -> None:
+def test_what_systems_leave_in_a_run_is_no_evidence(runs: RunMaker) -> None:
     folder = runs.finish("r1", shards=1, rows=2)
     place = Path(runs.storage.uri, folder.path(""))
     for part in ("", *PARTS):
@@ -165,7 +165,7 @@ def test_what_systems_leave_in_a_run_is_no_evidence(runs: Any) -> None:
 
 @pytest.mark.parametrize("name", ["extra.parquet", "shard-00007.a0001.parquet", "notes.txt", "caf\udce9"])
 @pytest.mark.parametrize("part", PARTS)
-def test_what_nobody_expects_in_a_run_is_a_finding(runs: Any, part: str, name: str) -> None:
+def test_what_nobody_expects_in_a_run_is_a_finding(runs: RunMaker, part: str, name: str) -> None:
     folder = runs.finish("r1", shards=1, rows=1)
     a_file(Path(runs.storage.uri, folder.path(part), name))
     (finding,) = verify_run(folder).findings
@@ -173,7 +173,7 @@ def test_what_nobody_expects_in_a_run_is_a_finding(runs: Any, part: str, name: s
     assert finding.path.encode("utf-8").startswith(f"{part}/{name[:3]}".encode())
 
 
-def test_a_run_goes_on_and_is_finished_among_stray_files(runs: Any) -> None:
+def test_a_run_goes_on_and_is_finished_among_stray_files(runs: RunMaker) -> None:
     folder = runs.begin("r1")
     runs.stage(folder, 2)
     place = Path(runs.storage.uri, folder.path(""))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_runs import RunMaker
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.results import FileDigest
@@ -31,7 +31,7 @@ def kinds(folder: RunFolder) -> dict[str, str]:
     return {finding.path: finding.kind for finding in report.findings}
 
 
-def test_an_intact_run_is_fine(runs: Any) -> None:
+def test_an_intact_run_is_fine(runs: RunMaker) -> None:
     folder = runs.finish("r1", shards=3, rows=4, fail_every=5)
     report = verify_run(folder)
     assert report.ok
@@ -41,7 +41,7 @@ def test_an_intact_run_is_fine(runs: Any) -> None:
     )
 
 
-def test_an_unfinished_run_is_checked_as_far_as_it_is_committed(runs: Any) -> None:
+def test_an_unfinished_run_is_checked_as_far_as_it_is_committed(runs: RunMaker) -> None:
     folder = runs.begin("r1")
     runs.stage(folder, 3)
     runs.commit(folder, 0, 4)
@@ -50,7 +50,7 @@ def test_an_unfinished_run_is_checked_as_far_as_it_is_committed(runs: Any) -> No
     assert (report.ok, report.complete, report.rows) == (True, False, 4)
 
 
-def test_a_run_that_is_not_there_is_named(runs: Any) -> None:
+def test_a_run_that_is_not_there_is_named(runs: RunMaker) -> None:
     with pytest.raises(UsageError):
         verify_run(RunFolder(runs.storage, "nothing"))
 
@@ -67,7 +67,7 @@ def test_a_run_that_is_not_there_is_named(runs: Any) -> None:
         "steps/shard-00000.a0001.parquet",
     ],
 )
-def test_any_file_that_is_missing_empty_cut_or_changed_is_found(runs: Any, name: str) -> None:
+def test_any_file_that_is_missing_empty_cut_or_changed_is_found(runs: RunMaker, name: str) -> None:
     folder = runs.finish("r1")
     path = place(folder, name)
     data = path.read_bytes()
@@ -81,7 +81,7 @@ def test_any_file_that_is_missing_empty_cut_or_changed_is_found(runs: Any, name:
     assert verify_run(folder).ok
 
 
-def test_every_flipped_bit_is_found(runs: Any) -> None:
+def test_every_flipped_bit_is_found(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     manifest = folder.read_manifest()
     assert manifest is not None
@@ -96,7 +96,7 @@ def test_every_flipped_bit_is_found(runs: Any) -> None:
         path.write_bytes(data)
 
 
-def test_every_flipped_bit_of_the_manifest_is_found(runs: Any) -> None:
+def test_every_flipped_bit_of_the_manifest_is_found(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     path = place(folder, layout.MANIFEST)
     data = path.read_bytes()
@@ -109,21 +109,21 @@ def test_every_flipped_bit_of_the_manifest_is_found(runs: Any) -> None:
     assert verify_run(folder).ok
 
 
-def test_lost_rows_are_counted(runs: Any) -> None:
+def test_lost_rows_are_counted(runs: RunMaker) -> None:
     folder = runs.finish("r1", shards=3, rows=4)
     place(folder, "results/shard-00001.a0001.parquet").unlink()
     report = verify_run(folder)
     assert (report.rows, report.rows_lost) == (8, 4)
 
 
-def test_a_file_that_the_manifest_does_not_list_is_found(runs: Any) -> None:
+def test_a_file_that_the_manifest_does_not_list_is_found(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     folder.write_file("results/shard-00009.a0001.parquet", b"stray")
     folder.write_file("reports/junit.xml", b"<x/>")
     assert kinds(folder) == {"results/shard-00009.a0001.parquet": "extra"}
 
 
-def test_a_missing_artifact_is_found(runs: Any) -> None:
+def test_a_missing_artifact_is_found(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     digest = folder.load_run().artifact
     runs.storage.remove(layout.artifact(digest))
@@ -134,7 +134,7 @@ def rewrite_manifest(folder: RunFolder, files: list[FileDigest]) -> None:
     folder.write_file(layout.MANIFEST, b"".join(manifest_parts(folder.path(layout.MANIFEST), folder.run_id, files)))
 
 
-def test_two_verdicts_of_a_row_are_found(runs: Any) -> None:
+def test_two_verdicts_of_a_row_are_found(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     manifest = folder.read_manifest()
     assert manifest is not None
@@ -149,7 +149,7 @@ def test_two_verdicts_of_a_row_are_found(runs: Any) -> None:
     assert kinds(folder)[layout.RESULTS] == "verdict_twice"
 
 
-def test_a_verdict_that_miscounts_is_found(runs: Any) -> None:
+def test_a_verdict_that_miscounts_is_found(runs: RunMaker) -> None:
     folder = runs.begin("r1")
     runs.stage(folder, 1)
     runs.commit(folder, 0, 4)
@@ -161,7 +161,7 @@ def test_a_verdict_that_miscounts_is_found(runs: Any) -> None:
     assert kinds(folder) == {layout.VERDICT: "counts"}
 
 
-def test_a_path_in_the_manifest_that_leads_away_is_not_followed(runs: Any) -> None:
+def test_a_path_in_the_manifest_that_leads_away_is_not_followed(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     manifest = folder.read_manifest()
     assert manifest is not None
@@ -187,20 +187,20 @@ def test_rows_seen_again_and_rows_missing_are_counted_over_all_files(files: list
 # Unfinished runs
 
 
-def half_done(runs: Any) -> RunFolder:
+def half_done(runs: RunMaker) -> RunFolder:
     """A run of which one shard of two is committed."""
-    folder: RunFolder = runs.begin("r1")
+    folder = runs.begin("r1")
     runs.stage(folder, 2)
     runs.commit(folder, 0, 4, fail_every=3)
     return folder
 
 
-def test_an_unfinished_run_without_damage_has_no_finding(runs: Any) -> None:
+def test_an_unfinished_run_without_damage_has_no_finding(runs: RunMaker) -> None:
     assert verify_run(half_done(runs)).ok
 
 
 @pytest.mark.parametrize("name", [layout.RECORD, layout.PLAN, layout.commit(0), layout.rows(0), layout.rows(1)])
-def test_a_damaged_file_of_an_unfinished_run_is_found(runs: Any, name: str) -> None:
+def test_a_damaged_file_of_an_unfinished_run_is_found(runs: RunMaker, name: str) -> None:
     folder = half_done(runs)
     data = folder.read_file(name)
     place = len(data) // 2
@@ -209,7 +209,7 @@ def test_a_damaged_file_of_an_unfinished_run_is_found(runs: Any, name: str) -> N
 
 
 @pytest.mark.parametrize("name", [layout.epoch(1), layout.attempt(0, 1)])
-def test_a_damaged_claim_of_an_unfinished_run_is_found(runs: Any, name: str) -> None:
+def test_a_damaged_claim_of_an_unfinished_run_is_found(runs: RunMaker, name: str) -> None:
     folder = half_done(runs)
     assert kinds(folder) == {}
     data = folder.read_file(name)
@@ -217,14 +217,14 @@ def test_a_damaged_claim_of_an_unfinished_run_is_found(runs: Any, name: str) -> 
     assert kinds(folder) == {name: "damaged"}
 
 
-def test_a_damaged_manifest_is_not_told_as_damage_to_the_record(runs: Any) -> None:
+def test_a_damaged_manifest_is_not_told_as_damage_to_the_record(runs: RunMaker) -> None:
     folder = runs.finish("r1")
     data = folder.read_file(layout.MANIFEST)
     folder.write_file(layout.MANIFEST, data.replace(b"sha256", b"sha257", 1))
     assert kinds(folder) == {layout.MANIFEST: "damaged"}
 
 
-def test_a_commit_that_its_claim_contradicts_is_found(runs: Any) -> None:
+def test_a_commit_that_its_claim_contradicts_is_found(runs: RunMaker) -> None:
     folder = half_done(runs)
     commit = folder.read_commit(0)
     assert commit is not None
@@ -232,7 +232,7 @@ def test_a_commit_that_its_claim_contradicts_is_found(runs: Any) -> None:
     assert kinds(folder) == {layout.commit(0): "damaged"}
 
 
-def test_a_commit_that_miscounts_its_results_is_found_also_without_a_checksum(runs: Any) -> None:
+def test_a_commit_that_miscounts_its_results_is_found_also_without_a_checksum(runs: RunMaker) -> None:
     folder = half_done(runs)
     commit = folder.read_commit(0)
     assert commit is not None
@@ -243,7 +243,7 @@ def test_a_commit_that_miscounts_its_results_is_found_also_without_a_checksum(ru
     assert kinds(folder) == {layout.commit(0): "counts"}
 
 
-def test_a_record_that_its_driver_did_not_find_is_damage(runs: Any) -> None:
+def test_a_record_that_its_driver_did_not_find_is_damage(runs: RunMaker) -> None:
     folder = runs.begin("r1")
     folder.claim_epoch(this_process(), after=1, record_sha256=folder.record_sha256())
     record = msgspec.structs.replace(folder.load_run(), journey="other")
