@@ -140,8 +140,8 @@ def _edit_all(run: DisturbedRun) -> None:
 
 class _Tomorrow(datetime):
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-        return datetime.now(tz) + timedelta(days=1)
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + timedelta(days=1)
 
 
 def test_a_clock_that_is_set_back_while_a_run_goes_on_makes_no_duration_negative(

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -188,12 +188,12 @@ def make_killed(folder: Path, shop: GatedShop, twins: GatedShop, finished: Origi
         its.reset()
         first = _StandingStill(its, root, frozenset({("ref-04", "create"), ("ref-06", "pay"), ("ref-08", "token")}), 2)
         request = _request(folder, store, RUN, owner, its, sensitive=True)
-        _stop(first, lambda request=request: reqflo_ray.run(**request), "0001")  # type: ignore[misc]
+        _stop(first, partial(reqflo_ray.run, **request), "0001")
         held = frozenset({("ref-06", "read"), ("ref-08", "create"), ("ref-10", "create")})
         second = _StandingStill(its, root, held, 3)
         if its is twins:
             target = Target(store=root.parents[1], backend="local")
-            _stop(second, lambda target=target: reqflo_ray.resume(RUN, target=target), "0002")  # type: ignore[misc]
+            _stop(second, partial(reqflo_ray.resume, RUN, target=target), "0002")
         else:
             _kill(second, [COMMAND, "resume", RUN, "--store", str(root.parents[1]), "--backend", "local", "--quiet"])
     shutil.copytree(finished.store, folder / "store", dirs_exist_ok=True, ignore=lambda *_: {RUN, ".gitignore"})

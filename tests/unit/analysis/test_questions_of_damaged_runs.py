@@ -92,7 +92,7 @@ def originals(run_maker: type[RunMaker], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(params=["finished", "unfinished"])
-def two_shards(request: pytest.FixtureRequest, run_maker: type[RunMaker], originals: Path, tmp_path: Path) -> Any:
+def two_shards(request: pytest.FixtureRequest, run_maker: type[RunMaker], originals: Path, tmp_path: Path) -> RunMaker:
     """A copy of one of them."""
     return run_maker(LocalStorage(shutil.copytree(originals / request.param, tmp_path / "store")))
 
@@ -100,7 +100,7 @@ def two_shards(request: pytest.FixtureRequest, run_maker: type[RunMaker], origin
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("name", [RESULTS, STEPS])
 def test_a_damaged_file_refuses_the_question_by_its_name(
-    two_shards: Any, harm: Callable[[Path], None], name: str
+    two_shards: RunMaker, harm: Callable[[Path], None], name: str
 ) -> None:
     harm(_path(two_shards, "r1", name))
     for chosen in (None, ["r1"]):
@@ -114,7 +114,7 @@ def test_a_damaged_file_refuses_the_question_by_its_name(
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_with_skip_a_damaged_file_is_left_out_and_the_answer_says_so(
-    two_shards: Any, harm: Callable[[Path], None]
+    two_shards: RunMaker, harm: Callable[[Path], None]
 ) -> None:
     harm(_path(two_shards, "r1", RESULTS))
     with open_session(two_shards.storage, ["r1"], damaged=SKIP) as session:
@@ -127,7 +127,7 @@ def test_with_skip_a_damaged_file_is_left_out_and_the_answer_says_so(
     assert "verify r1" in problem.hint
 
 
-def test_other_runs_are_answered_when_the_question_names_them(two_shards: Any) -> None:
+def test_other_runs_are_answered_when_the_question_names_them(two_shards: RunMaker) -> None:
     _flip(_path(two_shards, "r1", RESULTS))
     with open_session(two_shards.storage, ["other"]) as session:
         assert _answers(session, "SELECT count(*) FROM results") == [(3,)]

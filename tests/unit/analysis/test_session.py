@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -389,7 +389,8 @@ def test_a_streamed_answer_is_in_the_order_of_rows_and_in_pieces(
 def test_a_session_answers_after_a_stream_that_was_left(session: Session) -> None:
     stream = session.stream("SELECT * FROM range(1_000_000)")
     next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    assert isinstance(stream, Generator)
+    stream.close()
     assert list(session.query("SELECT 1").rows()) == [(1,)]
 
 

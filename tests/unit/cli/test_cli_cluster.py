@@ -96,7 +96,7 @@ def followed(outcome: JobOutcome | None, code: int, **facts: Any) -> Followed:
 
 
 def test_submit_exits_as_the_run_does_and_hands_over_verdict_and_reports(
-    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Callable[..., JobOutcome], tmp_path: Path
 ) -> None:
     cluster.followed = followed(
         job_outcome(exit_code=1, rows=3, failed=1), 1, reports={"json": b'{"rows":[]}', "junit": b"<x/>"}
@@ -150,7 +150,7 @@ def test_a_job_that_ended_without_a_verdict_says_why_and_how_to_go_on(
 
 
 def test_a_run_that_was_stopped_hands_over_the_reports_that_came(
-    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Callable[..., JobOutcome], tmp_path: Path
 ) -> None:
     cluster.followed = followed(job_outcome(exit_code=143, complete=False), 143, reports={"junit": b"<x/>"})
     answer = command_line("submit", "place-order", "--report", f"junit={tmp_path / 'j.xml'}")
@@ -161,7 +161,12 @@ def test_a_run_that_was_stopped_hands_over_the_reports_that_came(
 
 @pytest.mark.parametrize(("run_code", "code"), [(0, 3), (1, 1)])
 def test_a_report_that_did_not_come_back_is_an_error_and_keeps_no_other_away(
-    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any, tmp_path: Path, run_code: int, code: int
+    command_line: CommandLine,
+    cluster: FakeCluster,
+    job_outcome: Callable[..., JobOutcome],
+    tmp_path: Path,
+    run_code: int,
+    code: int,
 ) -> None:
     cluster.followed = followed(job_outcome(exit_code=run_code), run_code, reports={"junit": b"<x/>"})
     asked = ("--output", str(tmp_path / "r.json"), "--report", f"junit={tmp_path / 'j.xml'}")
@@ -184,7 +189,7 @@ def test_a_job_without_a_verdict_leaves_no_report_of_an_earlier_run(
 
 
 def test_a_report_that_did_not_come_back_leaves_none_of_an_earlier_run(
-    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any, tmp_path: Path
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Callable[..., JobOutcome], tmp_path: Path
 ) -> None:
     for name in ("j.xml", "p.html"):
         (tmp_path / name).write_text("earlier")
@@ -217,7 +222,7 @@ def test_submit_refuses_options_that_contradict_each_other(
 
 
 def test_status_tells_the_exit_code_of_the_run(
-    command_line: CommandLine, cluster: FakeCluster, job_outcome: Any
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Callable[..., JobOutcome]
 ) -> None:
     cluster.job = replace(JOB, state=JobState.FAILED, exit_code=1, message="Job failed.")
     cluster.text = outcome_line(job_outcome(exit_code=1, rows=3, failed=1)) + "\n"
@@ -234,7 +239,9 @@ def test_status_of_a_job_that_runs_has_no_exit_code(command_line: CommandLine, c
     assert "exit_code" not in shown
 
 
-def test_logs_shows_what_people_are_to_see(command_line: CommandLine, cluster: FakeCluster, job_outcome: Any) -> None:
+def test_logs_shows_what_people_are_to_see(
+    command_line: CommandLine, cluster: FakeCluster, job_outcome: Callable[..., JobOutcome]
+) -> None:
     cluster.text = f"one\n\x1b[2Jtwo\n{outcome_line(job_outcome())}\n"
     assert command_line("logs", "nightly").out == "one\n\\x1b[2Jtwo\n"
     cluster.job = replace(JOB, state=JobState.SUCCEEDED)

@@ -19,7 +19,7 @@ from reqflo_ray._internal.model.artifact import (
     canonical_bytes,
     decode,
 )
-from reqflo_ray._internal.model.values import Literal, Namespace, Reference, StepReference, Text
+from reqflo_ray._internal.model.values import Literal, Namespace, ObjectNode, Reference, StepReference, Text
 
 ORDERS = Path(__file__).parents[3] / "examples" / "orders"
 
@@ -40,8 +40,8 @@ def test_templates_are_put_in_and_values_find_their_places() -> None:
     token = StepReference("token", "outputs.access_token")
     assert create.request.headers == (("Authorization", Text(("Bearer ", token))),)
     assert create.request.body is not None
-    assert create.request.body.value is not None
-    assert [name for name, _ in create.request.body.value.fields] == ["customer_id", "total", "sku", "qty"]  # type: ignore[union-attr]
+    assert isinstance(create.request.body.value, ObjectNode)
+    assert [name for name, _ in create.request.body.value.fields] == ["customer_id", "total", "sku", "qty"]
     assert read.request.path == ("/orders/", StepReference("create", "outputs.order_id"))
     assert read.request.headers[1] == ("Accept", Literal("application/json"))
 
@@ -67,8 +67,8 @@ def test_steps_keep_what_later_steps_read() -> None:
 
 
 def test_defaults_of_interruption_follow_method_and_key() -> None:
-    token, create, read = compiled().artifact.steps
-    assert [step.on_interrupt for step in (token, create, read)] == [OnInterrupt.RESEND] * 3  # type: ignore[union-attr]
+    steps = [step for step in compiled().artifact.steps if isinstance(step, HttpStep)]
+    assert [step.on_interrupt for step in steps] == [OnInterrupt.RESEND] * 3
     without_key = compiled("no-token").artifact.steps[1]
     assert isinstance(without_key, HttpStep)
     assert without_key.on_interrupt is OnInterrupt.FAIL

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqflo_ray._internal.compiler.yaml.reader import read_documents
-from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlScalar, plain
+from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlScalar, YamlSequence, plain
 from reqflo_ray._internal.errors import DefinitionError
 
 
@@ -76,7 +76,10 @@ def test_keys_that_look_like_numbers_are_text_as_written() -> None:
 def test_every_key_and_value_knows_its_place() -> None:
     (document,) = read_documents(b"a:\n  - b: one\n    c: two\n", "x.yaml")
     assert isinstance(document, YamlMapping)
-    item = document.entries["a"].items[0]  # type: ignore[attr-defined]
+    listed = document.entries["a"]
+    assert isinstance(listed, YamlSequence)
+    item = listed.items[0]
+    assert isinstance(item, YamlMapping)
     assert str(item.keys["c"].position) == "x.yaml:3:5"
     assert str(item.entries["c"].position) == "x.yaml:3:8"
     assert item.entries["c"].position.text == "    c: two"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sample_journals import Sample
 
 from reqflo_ray._internal.journal.reader import Damage, DamageReason, Gap, read_journal
 from reqflo_ray._internal.journal.records import (
@@ -41,7 +41,7 @@ SMALL = tuple(record for number in range(6) for record in (intent(number), done(
 SMALL_FRAMES = tuple(encode(sequence, record) for sequence, record in enumerate(SMALL))
 
 
-def test_a_cut_at_every_byte_recovers_to_the_last_whole_record(sample: Any) -> None:
+def test_a_cut_at_every_byte_recovers_to_the_last_whole_record(sample: Sample) -> None:
     for end in range(len(sample.journal)):
         contents = read_journal(sample.journal[:end])
         whole = sum(sample.offset(index + 1) <= end for index in range(len(sample.records)))
@@ -50,7 +50,7 @@ def test_a_cut_at_every_byte_recovers_to_the_last_whole_record(sample: Any) -> N
         assert contents.damage == () and contents.gaps == ()
 
 
-def test_a_flipped_bit_in_the_middle_is_found_and_the_other_records_are_read(sample: Any) -> None:
+def test_a_flipped_bit_in_the_middle_is_found_and_the_other_records_are_read(sample: Sample) -> None:
     for index in (0, 4):
         others = sample.records[:index] + sample.records[index + 1 :]
         for bit in range(8 * len(sample.frames[index])):
@@ -66,7 +66,7 @@ def test_a_flipped_bit_in_the_middle_is_found_and_the_other_records_are_read(sam
             assert contents.gaps == (Gap(index, 1),) and contents.lost == 1 and contents.torn_bytes == 0
 
 
-def test_every_flipped_bit_of_the_last_record_is_damage_and_no_torn_tail(sample: Any) -> None:
+def test_every_flipped_bit_of_the_last_record_is_damage_and_no_torn_tail(sample: Sample) -> None:
     start = sample.offset(len(sample.records) - 1)
     for bit in range(8 * len(sample.frames[-1])):
         data = bytearray(sample.journal)
@@ -80,21 +80,21 @@ def test_every_flipped_bit_of_the_last_record_is_damage_and_no_torn_tail(sample:
         assert contents.damage == (Damage(start, len(sample.frames[-1]), reason),)
 
 
-def test_a_last_record_of_whose_seal_nothing_was_written_was_cut(sample: Any) -> None:
+def test_a_last_record_of_whose_seal_nothing_was_written_was_cut(sample: Sample) -> None:
     frame = sample.frames[-1]
     for written in range(len(frame) - CRC_SIZE + 1):
         contents = read_journal(joined(*sample.frames[:-1], frame[:written], bytes(len(frame) - written)))
         assert contents.damage == () and contents.lost == 0 and contents.torn_bytes == len(frame), written
 
 
-def test_a_changed_record_before_a_torn_one_of_few_bytes_is_damage(sample: Any) -> None:
+def test_a_changed_record_before_a_torn_one_of_few_bytes_is_damage(sample: Sample) -> None:
     changed = bytearray(sample.frames[-2])
     changed[30] ^= 1
     contents = read_journal(joined(*sample.frames[:-2], bytes(changed), sample.frames[-1][:5]))
     assert contents.lost == 1 and [part.reason for part in contents.damage] == [DamageReason.UNREADABLE]
 
 
-def test_every_flipped_bit_of_the_file_header_is_damage_that_costs_no_record(sample: Any) -> None:
+def test_every_flipped_bit_of_the_file_header_is_damage_that_costs_no_record(sample: Sample) -> None:
     for bit in range(8 * FILE_HEADER_SIZE):
         data = bytearray(sample.journal)
         data[bit // 8] ^= 1 << bit % 8
@@ -103,7 +103,7 @@ def test_every_flipped_bit_of_the_file_header_is_damage_that_costs_no_record(sam
         assert [(part.offset, part.length) for part in contents.damage] == [(0, FILE_HEADER_SIZE)]
 
 
-def test_a_damaged_record_before_a_torn_one_is_damage_not_a_part_of_the_tail(sample: Any) -> None:
+def test_a_damaged_record_before_a_torn_one_is_damage_not_a_part_of_the_tail(sample: Sample) -> None:
     rotten = bytearray(sample.frames[1])
     rotten[40] ^= 4
     contents = read_journal(joined(sample.frames[0], bytes(rotten), sample.frames[2][:-3]))
@@ -112,7 +112,7 @@ def test_a_damaged_record_before_a_torn_one_is_damage_not_a_part_of_the_tail(sam
     assert contents.gaps == (Gap(1, 1),)
 
 
-def test_a_removed_record_is_missed_by_its_number(sample: Any) -> None:
+def test_a_removed_record_is_missed_by_its_number(sample: Sample) -> None:
     contents = read_journal(joined(*sample.frames[:2], *sample.frames[4:]))
     assert contents.records == sample.records[:2] + sample.records[4:]
     assert contents.gaps == (Gap(2, 2),) and contents.lost == 2
@@ -121,43 +121,43 @@ def test_a_removed_record_is_missed_by_its_number(sample: Any) -> None:
     ]
 
 
-def test_how_many_records_were_written_and_can_be_read_is_known_at_any_point(sample: Any) -> None:
+def test_how_many_records_were_written_and_can_be_read_is_known_at_any_point(sample: Sample) -> None:
     contents = read_journal(joined(*sample.frames[:2], *sample.frames[4:5], *sample.frames[6:7]))
     assert contents.written == 7
     assert [contents.readable(written) for written in range(9)] == [0, 1, 2, 2, 2, 3, 3, 4, 4]
 
 
-def test_a_removed_beginning_is_missed(sample: Any) -> None:
+def test_a_removed_beginning_is_missed(sample: Sample) -> None:
     contents = read_journal(b"".join(sample.frames[3:]), name=NO_NAME)
     assert contents.records == sample.records[3:] and contents.gaps == (Gap(0, 3),)
 
 
-def test_records_missing_before_a_torn_one_are_missed(sample: Any) -> None:
+def test_records_missing_before_a_torn_one_are_missed(sample: Sample) -> None:
     contents = read_journal(joined(*sample.frames[:2], sample.frames[4][:-1]))
     assert contents.records == sample.records[:2]
     assert contents.gaps == (Gap(2, 2),) and contents.torn_bytes == len(sample.frames[4]) - 1
 
 
-def test_a_duplicated_block_counts_once_and_is_reported(sample: Any) -> None:
+def test_a_duplicated_block_counts_once_and_is_reported(sample: Sample) -> None:
     contents = read_journal(joined(*sample.frames[:4], *sample.frames[1:4], *sample.frames[4:]))
     assert contents.records == sample.records and contents.lost == 0
     assert [part.reason for part in contents.damage] == [DamageReason.DUPLICATE] * 3
 
 
-def test_swapped_blocks_are_put_in_order_and_reported(sample: Any) -> None:
+def test_swapped_blocks_are_put_in_order_and_reported(sample: Sample) -> None:
     contents = read_journal(joined(*sample.frames[:2], *sample.frames[4:6], *sample.frames[2:4], *sample.frames[6:]))
     assert contents.records == sample.records and contents.lost == 0
     assert [part.reason for part in contents.damage] == [DamageReason.MISPLACED] * 2
 
 
-def test_a_zeroed_block_in_the_middle_costs_only_the_records_that_it_touches(sample: Any) -> None:
+def test_a_zeroed_block_in_the_middle_costs_only_the_records_that_it_touches(sample: Sample) -> None:
     start, end = sample.offset(1) + 5, sample.offset(3) + 5
     contents = read_journal(sample.journal[:start] + bytes(end - start) + sample.journal[end:])
     assert contents.records == sample.records[:1] + sample.records[4:]
     assert contents.lost == 3 and contents.gaps == (Gap(1, 3),)
 
 
-def test_zeroes_behind_the_last_record_are_a_torn_tail(sample: Any) -> None:
+def test_zeroes_behind_the_last_record_are_a_torn_tail(sample: Sample) -> None:
     contents = read_journal(sample.journal + bytes(4096))
     assert contents.records == sample.records and contents.torn_bytes == 4096 and contents.damage == ()
 
@@ -169,7 +169,7 @@ def test_a_payload_under_the_header_of_another_record_is_found_out() -> None:
     assert contents.records == (intent(3),) and contents.lost == 1
 
 
-def test_an_intact_record_of_an_unknown_kind_is_damage(sample: Any) -> None:
+def test_an_intact_record_of_an_unknown_kind_is_damage(sample: Sample) -> None:
     payload = b'["later",1]'
     header = struct.pack("<4sIBI", MAGIC, 1, 99, len(payload))
     seal = zlib.crc32(header)
@@ -181,7 +181,7 @@ def test_an_intact_record_of_an_unknown_kind_is_damage(sample: Any) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 3, 255])
-def test_a_journal_of_another_format_is_named_and_not_read(sample: Any, version: int) -> None:
+def test_a_journal_of_another_format_is_named_and_not_read(sample: Sample, version: int) -> None:
     contents = read_journal(file_header(version=version) + b"".join(sample.frames))
     assert contents.format == version and contents.records == ()
 
@@ -229,14 +229,14 @@ def test_what_holds_no_record_is_a_torn_tail(data: bytes) -> None:
 
 
 @given(data=st.binary(max_size=300))
-def test_garbage_never_raises_and_never_becomes_a_record(sample: Any, data: bytes) -> None:
+def test_garbage_never_raises_and_never_becomes_a_record(sample: Sample, data: bytes) -> None:
     assert read_journal(data).records == ()
     assert read_journal(file_header() + data).records == ()
     assert read_journal(sample.journal + data).records == sample.records
 
 
 @given(garbage=st.binary(max_size=200), index=st.integers(0, 7))
-def test_garbage_between_records_is_found_and_costs_nothing(sample: Any, garbage: bytes, index: int) -> None:
+def test_garbage_between_records_is_found_and_costs_nothing(sample: Sample, garbage: bytes, index: int) -> None:
     contents = read_journal(joined(*sample.frames[:index], garbage, *sample.frames[index:]))
     assert contents.records == sample.records and contents.lost == 0
     assert sum(part.length for part in contents.damage) == len(garbage)
@@ -244,7 +244,7 @@ def test_garbage_between_records_is_found_and_costs_nothing(sample: Any, garbage
 
 @settings(max_examples=300)
 @given(place=st.integers(0, 1999), change=st.integers(1, 255), end=st.integers(0, 2000))
-def test_any_changed_byte_of_a_cut_journal_is_found(sample: Any, place: int, change: int, end: int) -> None:
+def test_any_changed_byte_of_a_cut_journal_is_found(sample: Sample, place: int, change: int, end: int) -> None:
     data = bytearray(sample.journal)
     place = min(place, len(data) - 1)
     data[place] ^= change

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_journals import Sample
 
 from reqflo_ray._internal.journal.reader import read_journal
 from reqflo_ray._internal.journal.records import Frame, UnrecordableError, decode, encode, file_header
@@ -31,7 +31,7 @@ def completion(value: object) -> Completion:
     return Completion(row=1, step="a", attempt=1, status=Status.PASSED, final=True, captures={"body.x": value})
 
 
-def test_every_kind_of_record_is_read_as_it_was_written(sample: Any) -> None:
+def test_every_kind_of_record_is_read_as_it_was_written(sample: Sample) -> None:
     contents = read_journal(sample.journal)
     assert contents.records == sample.records
     assert contents.torn_bytes == 0 and contents.damage == () and contents.gaps == ()
@@ -71,8 +71,10 @@ def test_a_value_that_cannot_be_written_down_is_refused_without_quoting_it(value
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\udfffb", {"\udfff": [Decimal("1.10"), "ä\n"]}])
-def test_half_of_a_surrogate_pair_survives_with_all_that_is_around_it(sample: Any, value: object) -> None:
-    record = msgspec.structs.replace(completion(value), record=sample.records[1].record)
+def test_half_of_a_surrogate_pair_survives_with_all_that_is_around_it(sample: Sample, value: object) -> None:
+    finished = sample.records[1]
+    assert isinstance(finished, Completion)
+    record = msgspec.structs.replace(completion(value), record=finished.record)
     assert read_journal(file_header() + encode(0, record)).records == (record,)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from sample_journals import Disk
 
 from reqflo_ray._internal.errors import StoreError
 from reqflo_ray._internal.journal.reader import read_journal
@@ -59,7 +60,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("durability", list(Durability))
-def test_an_intent_reaches_the_system_before_intend_returns(run: Run, disk: Any, durability: Durability) -> None:
+def test_an_intent_reaches_the_system_before_intend_returns(run: Run, disk: Disk, durability: Durability) -> None:
     async def scenario() -> None:
         writer = JournalWriter(disk, durability=durability)
         await writer.intend(intent(1))
@@ -70,7 +71,7 @@ def test_an_intent_reaches_the_system_before_intend_returns(run: Run, disk: Any,
     run(scenario())
 
 
-def test_a_journal_that_was_begun_has_its_one_header_on_the_disk(run: Run, disk: Any) -> None:
+def test_a_journal_that_was_begun_has_its_one_header_on_the_disk(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         writer = JournalWriter(disk, durability=Durability.HOST)
         await writer.begin()
@@ -83,7 +84,7 @@ def test_a_journal_that_was_begun_has_its_one_header_on_the_disk(run: Run, disk:
     run(scenario())
 
 
-def test_a_synced_intent_survives_a_power_cut(run: Run, disk: Any) -> None:
+def test_a_synced_intent_survives_a_power_cut(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         writer = JournalWriter(disk, durability=Durability.HOST)
         await writer.intend(intent(1), synced=True)
@@ -93,7 +94,7 @@ def test_a_synced_intent_survives_a_power_cut(run: Run, disk: Any) -> None:
     run(scenario())
 
 
-def test_a_completion_survives_a_power_cut_when_complete_returns(run: Run, disk: Any) -> None:
+def test_a_completion_survives_a_power_cut_when_complete_returns(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         writer = JournalWriter(disk, durability=Durability.HOST)
 
@@ -110,7 +111,7 @@ def test_a_completion_survives_a_power_cut_when_complete_returns(run: Run, disk:
     run(scenario())
 
 
-def test_process_durability_never_syncs(run: Run, disk: Any) -> None:
+def test_process_durability_never_syncs(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         writer = JournalWriter(disk, durability=Durability.PROCESS)
         await writer.intend(intent(1), synced=True)
@@ -122,7 +123,7 @@ def test_process_durability_never_syncs(run: Run, disk: Any) -> None:
     run(scenario())
 
 
-def test_all_that_waits_while_a_sync_runs_shares_the_next_one(run: Run, disk: Any) -> None:
+def test_all_that_waits_while_a_sync_runs_shares_the_next_one(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         gate = disk.before_sync = Gate()
         writer = JournalWriter(disk, durability=Durability.HOST)
@@ -142,7 +143,7 @@ def test_all_that_waits_while_a_sync_runs_shares_the_next_one(run: Run, disk: An
     run(scenario())
 
 
-def test_a_row_that_is_cancelled_while_it_waits_disturbs_no_other(run: Run, disk: Any) -> None:
+def test_a_row_that_is_cancelled_while_it_waits_disturbs_no_other(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         gate = disk.before_sync = Gate()
         writer = JournalWriter(disk, durability=Durability.HOST)
@@ -158,7 +159,7 @@ def test_a_row_that_is_cancelled_while_it_waits_disturbs_no_other(run: Run, disk
     run(scenario())
 
 
-def test_close_waits_for_the_sync_that_others_wait_for(run: Run, disk: Any) -> None:
+def test_close_waits_for_the_sync_that_others_wait_for(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         gate = disk.before_sync = Gate()
         writer = JournalWriter(disk, durability=Durability.HOST)
@@ -175,7 +176,7 @@ def test_close_waits_for_the_sync_that_others_wait_for(run: Run, disk: Any) -> N
     run(scenario())
 
 
-def test_nothing_is_written_after_close(run: Run, disk: Any) -> None:
+def test_nothing_is_written_after_close(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         writer = JournalWriter(disk, durability=Durability.HOST)
         await writer.close()
@@ -186,7 +187,7 @@ def test_nothing_is_written_after_close(run: Run, disk: Any) -> None:
     run(scenario())
 
 
-def test_what_is_appended_in_one_turn_of_the_loop_is_one_write(run: Run, disk: Any) -> None:
+def test_what_is_appended_in_one_turn_of_the_loop_is_one_write(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         writes: list[int] = []
         disk.before_append = lambda data: writes.append(len(data))
@@ -203,7 +204,7 @@ def test_what_is_appended_in_one_turn_of_the_loop_is_one_write(run: Run, disk: A
 @pytest.mark.parametrize("appends", range(8))
 @pytest.mark.parametrize("keeping", [0, 1, 30])
 def test_a_full_disk_fails_this_and_all_later_calls_and_leaves_at_most_a_torn_tail(
-    run: Run, disk: Any, appends: int, keeping: int
+    run: Run, disk: Disk, appends: int, keeping: int
 ) -> None:
     async def scenario() -> None:
         disk.full_after(appends, keeping=keeping)
@@ -236,7 +237,7 @@ def test_a_full_disk_fails_this_and_all_later_calls_and_leaves_at_most_a_torn_ta
     run(scenario())
 
 
-def test_an_append_that_fails_also_fails_those_who_wait_for_the_next_sync(run: Run, disk: Any) -> None:
+def test_an_append_that_fails_also_fails_those_who_wait_for_the_next_sync(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         gate = disk.before_sync = Gate()
         writer = JournalWriter(disk, durability=Durability.HOST)
@@ -259,7 +260,7 @@ def test_an_append_that_fails_also_fails_those_who_wait_for_the_next_sync(run: R
 @pytest.mark.parametrize(
     "problem", [OSError(errno.EIO, "Input/output error"), StoreError("cannot sync"), ValueError("x")]
 )
-def test_a_failed_sync_fails_all_who_wait_and_is_never_tried_again(run: Run, disk: Any, problem: Exception) -> None:
+def test_a_failed_sync_fails_all_who_wait_and_is_never_tried_again(run: Run, disk: Disk, problem: Exception) -> None:
     async def scenario() -> None:
         def refuse() -> None:
             raise problem
@@ -278,7 +279,7 @@ def test_a_failed_sync_fails_all_who_wait_and_is_never_tried_again(run: Run, dis
     run(scenario())
 
 
-def test_an_append_that_is_interrupted_is_never_followed_by_another(run: Run, disk: Any) -> None:
+def test_an_append_that_is_interrupted_is_never_followed_by_another(run: Run, disk: Disk) -> None:
     def interrupt(data: bytes) -> None:
         disk.data += data[:10]
         raise KeyboardInterrupt
@@ -299,7 +300,7 @@ def test_an_append_that_is_interrupted_is_never_followed_by_another(run: Run, di
     run(scenario())
 
 
-def test_a_value_that_cannot_be_recorded_stops_its_row_only(run: Run, disk: Any) -> None:
+def test_a_value_that_cannot_be_recorded_stops_its_row_only(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         writer = JournalWriter(disk, durability=Durability.HOST)
         with pytest.raises(UnrecordableError):
@@ -316,7 +317,7 @@ def test_a_value_that_cannot_be_recorded_stops_its_row_only(run: Run, disk: Any)
 
 @pytest.mark.parametrize("durability", list(Durability))
 def test_where_appends_die_with_the_process_a_completion_is_always_synced(
-    run: Run, disk: Any, durability: Durability
+    run: Run, disk: Disk, durability: Durability
 ) -> None:
     async def scenario() -> None:
         disk.outlives_process = False
@@ -335,7 +336,7 @@ def test_where_appends_die_with_the_process_a_completion_is_always_synced(
     run(scenario())
 
 
-def test_closing_a_journal_keeps_what_nobody_waited_for_if_it_can(run: Run, disk: Any) -> None:
+def test_closing_a_journal_keeps_what_nobody_waited_for_if_it_can(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         disk.outlives_process = False
         writer = JournalWriter(disk, durability=Durability.PROCESS)
@@ -347,7 +348,7 @@ def test_closing_a_journal_keeps_what_nobody_waited_for_if_it_can(run: Run, disk
     run(scenario())
 
 
-def test_a_journal_closes_though_its_last_records_cannot_be_kept(run: Run, disk: Any) -> None:
+def test_a_journal_closes_though_its_last_records_cannot_be_kept(run: Run, disk: Disk) -> None:
     def refuse() -> None:
         raise StoreError("no answer", code="store_unreachable")
 
@@ -362,7 +363,7 @@ def test_a_journal_closes_though_its_last_records_cannot_be_kept(run: Run, disk:
     run(scenario())
 
 
-def test_a_note_waits_for_no_disk_where_appends_outlive_the_process(run: Run, disk: Any) -> None:
+def test_a_note_waits_for_no_disk_where_appends_outlive_the_process(run: Run, disk: Disk) -> None:
     async def scenario() -> None:
         writer = JournalWriter(disk, durability=Durability.HOST)
         await writer.note(Solo(row=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from reqflo_ray._internal.model.results import Verdict
 from reqflo_ray._internal.reports.formats import FORMATS, Report, write_refusal
 from reqflo_ray._internal.reports.refusal import Refusal
 
+Refused = Callable[..., bytes]
 HOSTILE = "</pre><script>x</script> ]]> &a; \x00\x1b[31m \u202e \ud83d | `x` @all\r\n# heading"
 
 
 @pytest.fixture
-def refused(tmp_path: Path) -> Any:
+def refused(tmp_path: Path) -> Callable[..., bytes]:
     """The document of a format that says what an error says."""
 
     def write(format_: str, error: ReqfloError, subject: str = "place-order") -> bytes:
@@ -42,7 +44,7 @@ def several() -> ReqfloError:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_every_format_tells_all_reasons_with_their_places(format_: str, refused: Any) -> None:
+def test_every_format_tells_all_reasons_with_their_places(format_: str, refused: Refused) -> None:
     text = refused(format_, several()).decode().replace("&#58;", ":").replace("&#46;", ".")
     assert "no result" in text and "place" in text
     for said in ("one", "two", "a.yaml:3:4", "why", "what to do"):
@@ -51,7 +53,7 @@ def test_every_format_tells_all_reasons_with_their_places(format_: str, refused:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_no_hostile_text_breaks_it(format_: str, refused: Any) -> None:
+def test_no_hostile_text_breaks_it(format_: str, refused: Refused) -> None:
     error = ReqfloError(HOSTILE, code="x", cause=HOSTILE, hint=HOSTILE, position=Position(file=HOSTILE, line=1))
     text = refused(format_, error, HOSTILE).decode()
     assert not any(ord(character) < 32 and character not in "\n\t" for character in text)
@@ -60,7 +62,7 @@ def test_no_hostile_text_breaks_it(format_: str, refused: Any) -> None:
         assert "<script>" not in text
 
 
-def test_junit_has_one_error_and_nothing_that_passed(refused: Any) -> None:
+def test_junit_has_one_error_and_nothing_that_passed(refused: Refused) -> None:
     root = ElementTree.fromstring(refused("junit", NothingSelectedError("there is no row to run")))
     for suites in (root, root[0]):
         assert {name: suites.get(name) for name in ("tests", "errors", "failures", "skipped")} == {
@@ -75,7 +77,7 @@ def test_junit_has_one_error_and_nothing_that_passed(refused: Any) -> None:
     assert "there is no row to run" in str(error.get("message"))
 
 
-def test_ctrf_has_one_test_that_failed(refused: Any) -> None:
+def test_ctrf_has_one_test_that_failed(refused: Refused) -> None:
     results = json.loads(refused("ctrf", NothingSelectedError("no row")))["results"]
     [test] = results["tests"]
     summary = results["summary"]
@@ -84,7 +86,7 @@ def test_ctrf_has_one_test_that_failed(refused: Any) -> None:
     assert summary["start"] == summary["stop"] > 0
 
 
-def test_json_is_the_document_of_a_run_with_a_verdict_that_is_an_error(refused: Any) -> None:
+def test_json_is_the_document_of_a_run_with_a_verdict_that_is_an_error(refused: Refused) -> None:
     import msgspec
 
     document = json.loads(refused("json", several()))
@@ -98,7 +100,7 @@ def test_json_is_the_document_of_a_run_with_a_verdict_that_is_an_error(refused: 
     ]
 
 
-def test_html_is_one_page_that_loads_nothing(refused: Any) -> None:
+def test_html_is_one_page_that_loads_nothing(refused: Refused) -> None:
     opened: list[str] = []
 
     class Reader(HTMLParser):
@@ -112,7 +114,7 @@ def test_html_is_one_page_that_loads_nothing(refused: Any) -> None:
     assert 'class="passed"' not in page
 
 
-def test_very_many_reasons_are_bounded(refused: Any) -> None:
+def test_very_many_reasons_are_bounded(refused: Refused) -> None:
     error = DefinitionError.of(tuple(Problem(code="x", message="m" * 5000) for _ in range(1000)))
     for format_ in set(FORMATS) - {"json"}:
         text = refused(format_, error)

@@ -43,8 +43,7 @@ def _report(folder: RunFolder, format_: str, place: Path, damaged: Damaged = Dam
 @pytest.fixture
 def done(runs: RunMaker) -> RunFolder:
     """A finished run of ten rows, all passed, in two shards."""
-    folder = runs.finish("done", shards=2, rows=5)
-    return folder
+    return runs.finish("done", shards=2, rows=5)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -66,7 +65,9 @@ def test_junit_has_an_error_for_what_is_left_out(done: RunFolder, tmp_path: Path
     assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == ("6", "0", "1")
     [case] = [case for case in suites.iter("testcase") if case.find("error") is not None]
     assert case.get("name") == "(results that are left out)"
-    assert LEFT_OUT in str(case.find("error").get("message")) and RESULTS in str(case.find("error").get("message"))  # type: ignore[union-attr]
+    error = case.find("error")
+    assert error is not None
+    assert LEFT_OUT in str(error.get("message")) and RESULTS in str(error.get("message"))
     properties = {each.get("name"): str(each.get("value")) for each in suites.iter("property")}
     assert LEFT_OUT in properties["left_out"]
 

@@ -213,7 +213,8 @@ def test_what_the_machine_has_run_out_of_ends_no_row_for_good(number: int) -> No
     report = _process(run, STAGES["judging"], lambda: OSError(number, _CANARY))
     assert report is not None and report.outcome is ShardOutcome.ERROR and _CANARY not in repr(report)
     # The run can be resumed, and the row is then carried out to its end.
-    assert run.process().outcome is ShardOutcome.COMMITTED  # type: ignore[union-attr]
+    again = run.process()
+    assert again is not None and again.outcome is ShardOutcome.COMMITTED
     assert [result["error_code"] for result in run.results()] == [None] * 3
 
 

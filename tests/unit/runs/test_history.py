@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from run_owners import NOW, NOW_US, at, dead, driven_by, elsewhere
@@ -197,7 +196,7 @@ def test_the_latest_run_is_the_latest_also_if_it_is_damaged(runs: RunMaker) -> N
 
 
 @pytest.fixture
-def three(runs: RunMaker) -> Any:
+def three(runs: RunMaker) -> LocalStorage:
     runs.finish("20261121-100000-aaaaaa", created_at=at(30))
     runs.finish("20261122-100000-bbbbbb", created_at=at(2))
     runs.finish("20261122-090000-cccccc", created_at=at(1))
@@ -213,7 +212,7 @@ def three(runs: RunMaker) -> Any:
         ("20261122-100000-bbbbbb", "20261122-100000-bbbbbb"),
     ],
 )
-def test_a_run_is_found(three: Any, name: str, run_id: str) -> None:
+def test_a_run_is_found(three: LocalStorage, name: str, run_id: str) -> None:
     assert resolve_run(three, name).run_id == run_id
 
 
@@ -223,7 +222,7 @@ def test_an_exact_id_wins_over_longer_ones(runs: RunMaker) -> None:
     assert resolve_run(runs.storage, "nightly").run_id == "nightly"
 
 
-def test_an_ambiguous_beginning_names_the_candidates(three: Any) -> None:
+def test_an_ambiguous_beginning_names_the_candidates(three: LocalStorage) -> None:
     with pytest.raises(UsageError) as caught:
         resolve_run(three, "20261122")
     assert caught.value.code == "ambiguous_run"
@@ -231,7 +230,7 @@ def test_an_ambiguous_beginning_names_the_candidates(three: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "2027", "20261122-100000-bbbbbx", "../x", "a/b", "*"])
-def test_an_unknown_run_names_the_candidates(three: Any, name: str) -> None:
+def test_an_unknown_run_names_the_candidates(three: LocalStorage, name: str) -> None:
     with pytest.raises(UsageError) as caught:
         resolve_run(three, name)
     assert caught.value.code == "unknown_run"

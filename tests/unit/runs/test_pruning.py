@@ -38,30 +38,30 @@ def interrupted(runs: RunMaker, run_id: str, **fields: Any) -> RunFolder:
 
 
 @pytest.fixture
-def three(runs: RunMaker) -> Any:
+def three(runs: RunMaker) -> LocalStorage:
     runs.finish("20261121-100000-aaaaaa", created_at=at(30))
     runs.finish("20261122-100000-bbbbbb", created_at=at(2))
     runs.finish("20261122-090000-cccccc", created_at=at(1))
     return runs.storage
 
 
-def test_prune_keeps_the_newest(three: Any) -> None:
+def test_prune_keeps_the_newest(three: LocalStorage) -> None:
     pruned = prune(three, NOW, keep=1)
     assert set(pruned.runs) == {"20261121-100000-aaaaaa", "20261122-100000-bbbbbb"}
     assert run_ids(three) == ["20261122-090000-cccccc"]
     assert three.list("runs") == ["20261122-090000-cccccc"]
 
 
-def test_prune_by_age(three: Any) -> None:
+def test_prune_by_age(three: LocalStorage) -> None:
     assert prune(three, NOW, older_than_s=86_400).runs == ("20261121-100000-aaaaaa",)
 
 
-def test_prune_by_both_takes_what_is_both(three: Any) -> None:
+def test_prune_by_both_takes_what_is_both(three: LocalStorage) -> None:
     assert prune(three, NOW, keep=0, older_than_s=3 * 3600).runs == ("20261121-100000-aaaaaa",)
     assert prune(three, NOW, keep=2, older_than_s=1).runs == ()
 
 
-def test_a_dry_run_changes_nothing(three: Any) -> None:
+def test_a_dry_run_changes_nothing(three: LocalStorage) -> None:
     assert len(prune(three, NOW, keep=0, dry_run=True).runs) == 3
     assert len(run_ids(three)) == 3
 

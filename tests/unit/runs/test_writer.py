@@ -127,7 +127,7 @@ def test_a_step_keeps_its_request_response_and_times(one_step: Callable[..., Ste
     assert (line["http_request_body"], line["http_request_body_bytes"]) == ("{}", 2)
     assert line["http_request_body_truncated"] is False
     assert line["http_response_status_code"] == 200
-    assert line["http_response_body"] == step.response_body.decode()  # type: ignore[union-attr]
+    assert step.response_body is not None and line["http_response_body"] == step.response_body.decode()
     assert line["network_protocol_version"] == "1.1"
     phases = ("blocked_ms", "dns_ms", "connect_ms", "tls_ms", "wait_ms", "receive_ms")
     assert [float(line[name]) for name in phases] == [0.001, 1.5, 2.0, 0.5, 4.25, 0.0]

@@ -16,6 +16,7 @@ from reqflo_ray._internal.model.plan import SecretReference, SecretSource
 from reqflo_ray._internal.secrets.gcp import GoogleSecretManager, RetryPolicy, crc32c
 
 Reference = Callable[..., SecretReference]
+MakeGoogle = Callable[..., GoogleSecretManager]
 KEY = "projects/p1/secrets/token"
 
 
@@ -72,7 +73,7 @@ def watch() -> Watch:
 
 
 @pytest.fixture
-def google(reference: Reference, watch: Watch) -> Callable[..., GoogleSecretManager]:
+def google(reference: Reference, watch: Watch) -> MakeGoogle:
     def make(client: Client, policy: RetryPolicy | None = None) -> GoogleSecretManager:
         return GoogleSecretManager(lambda: client, policy=policy, sleep=watch.sleep, monotonic=watch.monotonic)
 
@@ -108,7 +109,7 @@ PASSING = [
 
 @pytest.mark.parametrize(("problem", "code"), FINAL, ids=lambda value: getattr(type(value), "__name__", ""))
 def test_what_will_not_pass_is_final_and_carries_nothing_of_googles(
-    google: Any, secret: SecretReference, watch: Watch, problem: Exception, code: str
+    google: MakeGoogle, secret: SecretReference, watch: Watch, problem: Exception, code: str
 ) -> None:
     client = Client(problem)
     with pytest.raises(SecretError) as caught:
@@ -124,14 +125,16 @@ def test_what_will_not_pass_is_final_and_carries_nothing_of_googles(
 
 
 @pytest.mark.parametrize("problem", PASSING, ids=lambda value: type(value).__name__)
-def test_what_may_pass_is_tried_again(google: Any, secret: SecretReference, watch: Watch, problem: Exception) -> None:
+def test_what_may_pass_is_tried_again(
+    google: MakeGoogle, secret: SecretReference, watch: Watch, problem: Exception
+) -> None:
     client = Client(problem, problem, value_answer(b"the-value"))
     assert google(client).read(secret).reveal() == "the-value"
     assert len(client.calls) == 3
     assert 0.18 <= watch.sleeps[0] <= 0.32 < watch.sleeps[1] <= 0.63
 
 
-def test_retries_end_with_their_number(google: Any, secret: SecretReference, watch: Watch) -> None:
+def test_retries_end_with_their_number(google: MakeGoogle, secret: SecretReference, watch: Watch) -> None:
     client = Client(exceptions.ServiceUnavailable("canary"))
     with pytest.raises(SecretError) as caught:
         google(client, RetryPolicy(attempts=4)).read(secret)
@@ -140,14 +143,14 @@ def test_retries_end_with_their_number(google: Any, secret: SecretReference, wat
     assert "canary" not in repr(vars(caught.value))
 
 
-def test_retries_end_with_their_time(google: Any, secret: SecretReference, watch: Watch) -> None:
+def test_retries_end_with_their_time(google: MakeGoogle, secret: SecretReference, watch: Watch) -> None:
     client = Client(exceptions.ServiceUnavailable(""))
     with pytest.raises(SecretError):
         google(client, RetryPolicy(attempts=1000, total=10.0)).read(secret)
     assert watch.now <= 10.0 * 1.25
 
 
-def test_googles_own_retries_are_off_and_every_call_is_bounded(google: Any, secret: SecretReference) -> None:
+def test_googles_own_retries_are_off_and_every_call_is_bounded(google: MakeGoogle, secret: SecretReference) -> None:
     client = Client(value_answer(b"the-value"))
     google(client).read(secret)
     ((_, arguments),) = client.calls
@@ -170,7 +173,7 @@ def test_the_client_is_made_once(reference: Reference, secret: SecretReference) 
 @pytest.mark.parametrize(
     "key", ["", "token", "projects/p/secrets/", "projects/p/secrets/a/versions/1", "projects/p/x/a"]
 )
-def test_a_name_that_is_none_is_refused_without_a_call(google: Any, reference: Reference, key: str) -> None:
+def test_a_name_that_is_none_is_refused_without_a_call(google: MakeGoogle, reference: Reference, key: str) -> None:
     client = Client()
     with pytest.raises(SecretError) as caught:
         google(client).read(reference("TOKEN", key, SecretSource.GCP, "1"))
@@ -179,20 +182,22 @@ def test_a_name_that_is_none_is_refused_without_a_call(google: Any, reference: R
 
 
 @pytest.mark.parametrize("version", ["newest", "-1", "1.0", "٣", "1/versions/2"])
-def test_a_version_that_is_none_is_refused_without_a_call(google: Any, reference: Reference, version: str) -> None:
+def test_a_version_that_is_none_is_refused_without_a_call(
+    google: MakeGoogle, reference: Reference, version: str
+) -> None:
     with pytest.raises(SecretError) as caught:
         google(Client()).read(reference("TOKEN", KEY, SecretSource.GCP, version))
     assert caught.value.code == "secret_invalid_reference"
 
 
-def test_a_payload_with_the_right_checksum_is_taken(google: Any, secret: SecretReference) -> None:
+def test_a_payload_with_the_right_checksum_is_taken(google: MakeGoogle, secret: SecretReference) -> None:
     assert (
         google(Client(value_answer(b"the-value", data_crc32c=crc32c(b"the-value")))).read(secret).reveal()
         == "the-value"
     )
 
 
-def test_a_damaged_payload_is_refused_without_showing_it(google: Any, secret: SecretReference) -> None:
+def test_a_damaged_payload_is_refused_without_showing_it(google: MakeGoogle, secret: SecretReference) -> None:
     with pytest.raises(SecretError) as caught:
         google(Client(value_answer(b"canary", data_crc32c=1))).read(secret)
     assert caught.value.code == "secret_corrupted"
@@ -219,7 +224,7 @@ def metadata(state: str = "ENABLED", number: str = "12") -> Any:
 
 
 @pytest.mark.parametrize("version", ["", "latest"])
-def test_latest_is_pinned_without_reading_the_value(google: Any, reference: Reference, version: str) -> None:
+def test_latest_is_pinned_without_reading_the_value(google: MakeGoogle, reference: Reference, version: str) -> None:
     client = Client(metadata=metadata())
     latest = reference("TOKEN", KEY, SecretSource.GCP, version)
     pinned = google(client).pin(latest)
@@ -229,7 +234,7 @@ def test_latest_is_pinned_without_reading_the_value(google: Any, reference: Refe
     ]
 
 
-def test_pinning_never_reads_a_value(google: Any, reference: Reference) -> None:
+def test_pinning_never_reads_a_value(google: MakeGoogle, reference: Reference) -> None:
     client = Client(value_answer(b"the-value"), metadata=exceptions.PermissionDenied("canary"))
     with pytest.raises(SecretError) as caught:
         google(client).pin(reference("TOKEN", KEY, SecretSource.GCP, "latest"))
@@ -238,21 +243,21 @@ def test_pinning_never_reads_a_value(google: Any, reference: Reference) -> None:
     assert [method for method, _ in client.calls] == ["get"]
 
 
-def test_a_number_is_pinned_already(google: Any, secret: SecretReference) -> None:
+def test_a_number_is_pinned_already(google: MakeGoogle, secret: SecretReference) -> None:
     client = Client()
     assert google(client).pin(secret) is secret
     assert client.calls == []
 
 
 @pytest.mark.parametrize("state", ["DISABLED", "DESTROYED"])
-def test_a_latest_version_that_is_off_is_refused(google: Any, reference: Reference, state: str) -> None:
+def test_a_latest_version_that_is_off_is_refused(google: MakeGoogle, reference: Reference, state: str) -> None:
     with pytest.raises(SecretError) as caught:
         google(Client(metadata=metadata(state))).pin(reference("TOKEN", KEY, SecretSource.GCP, "latest"))
     assert caught.value.code == "secret_disabled"
     assert state.lower() in caught.value.cause
 
 
-def test_an_answer_without_a_number_is_refused(google: Any, reference: Reference) -> None:
+def test_an_answer_without_a_number_is_refused(google: MakeGoogle, reference: Reference) -> None:
     with pytest.raises(SecretError):
         google(Client(metadata=metadata(number="latest"))).pin(reference("TOKEN", KEY, SecretSource.GCP, "latest"))
 

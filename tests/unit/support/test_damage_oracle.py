@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from damage_oracle import (
@@ -112,9 +113,9 @@ def test_a_resume_sends_nothing_more_whatever_it_says() -> None:
 _DOUBTED = 'row 3, "inconclusive"'
 
 
-def _told(quarantined: int, **more: object) -> Answer:
+def _told(quarantined: int, **more: Any) -> Answer:
     answer = Answer(3, json.dumps({"counts": {"quarantined": quarantined}}), "", rows={2: "a", 3: "b"})
-    return replace(answer, **more)  # type: ignore[arg-type]
+    return replace(answer, **more)
 
 
 @pytest.fixture
