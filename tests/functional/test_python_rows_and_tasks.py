@@ -138,7 +138,7 @@ def test_answers_come_as_arrow_pandas_and_polars(place_order: Journey, here: Tar
     ("wrong", "code"),
     [({"workers": "many"}, "invalid_workers"), ({"backend": "cloud"}, "unknown_backend")],
 )
-def test_a_place_that_cannot_be_is_refused_at_once(wrong: dict[str, str], code: str) -> None:
+def test_a_place_that_cannot_be_is_refused_at_once(wrong: dict[str, Any], code: str) -> None:
     with pytest.raises(UsageError) as caught:
         Target(**wrong)
     assert caught.value.code == code

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.workers import WorkerRange, parse_workers
@@ -17,6 +17,9 @@ from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE
 from reqflo_ray._internal.runs.staging.parallel import StagingExecutor
 from reqflo_ray._internal.storage.open import open_storage
 from reqflo_ray._internal.storage.protocol import Storage
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
 
 # Starting Ray takes about ten seconds: fewer rows than this are done sooner without it.
 RAY_FROM_ROWS: Final = 5_000
@@ -63,13 +66,14 @@ def open_found(store: str) -> Storage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a run is carried out and kept, settled. `address` is that of a cluster to join, None for no such one; with
-    `in_ray_job` it is that of the job which this process is."""
+    `in_ray_job` it is that of the job which this process is. `api` answers in place of the network, here."""
 
     store: str
     backend: str
     address: str | None
     workers: WorkerRange
     in_ray_job: bool = False
+    api: InProcessApi | None = None
 
     @classmethod
     def of(cls, target: Target, *, workers: int | str, store: str = "", address: str = "") -> Self:
@@ -81,14 +85,16 @@ class Place:
         Raises:
             UsageError: `relative_store`, `invalid_workers`.
         """
-        joined = target.address or address or None
-        in_ray_job = joined is None and target.backend != "local" and inside_ray_job()
+        is_local = target.backend == "local" or target.transport is not None
+        joined = None if target.transport is not None else target.address or address or None
+        in_ray_job = joined is None and not is_local and inside_ray_job()
         return cls(
             store=find_store(target.store, store),
-            backend=target.backend,
+            backend="local" if is_local else target.backend,
             address="auto" if in_ray_job else joined,
             workers=parse_workers(workers),
             in_ray_job=in_ray_job,
+            api=target.transport,
         )
 
     def open(self) -> Storage:
@@ -108,7 +114,7 @@ class Place:
     def choose_backend(self, rows: int) -> tuple[Backend, str]:
         """The backend for so many rows, and why that one."""
         if self.backend == "local":
-            return LocalBackend(), "as asked for"
+            return LocalBackend(self.api), "a fake API answers" if self.api is not None else "as asked for"
         if self.address is not None:
             return self._ray(), "this is a Ray job" if self.in_ray_job else f"the cluster at {self.address}"
         if self.backend == "ray":

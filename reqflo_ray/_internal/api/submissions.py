@@ -188,6 +188,12 @@ def submit(
     from reqflo_ray._internal.runner.prepare.job_bundle import JobBundle, Order, own_version
 
     asked = Journey.of(journey)
+    if target.transport is not None:
+        raise UsageError(
+            "a fake API answers in this process only, and a job runs in another",
+            code="transport_is_local",
+            hint="leave `transport` out, or `run` the journey here",
+        )
     cluster = find_cluster(target.address, allow_unauthenticated=allow_unauthenticated)
     with on_disk(Dataset.of(data)) as dataset:
         if shared_data and dataset.files != Dataset.of(data).files:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import subprocess
 import sys
 import time
-import urllib.request
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
+from reqflo_ray._internal.demo.running import RunningDemo
 from reqflo_ray._internal.demo.server import CLIENT_SECRET_VARIABLE, ServerOptions
 from reqflo_ray._internal.errors import ReqfloError
 
 _PROMISE: Final = b"listening on "
 
 
-class DemoServer:
-    """The demo API in a process of its own; `url` is where it listens.
+class DemoServer(RunningDemo):
+    """The demo API in a process of its own.
 
     Raises:
         ReqfloError: `demo_not_started` on entering, if it does not listen within `start_seconds`.
@@ -29,7 +28,6 @@ class DemoServer:
         self._options = options or ServerOptions(port=0)
         self._start_seconds = start_seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = ""
 
     def __enter__(self) -> Self:
         options = self._options
@@ -64,17 +62,6 @@ class DemoServer:
     def pid(self) -> int:
         """The process id of the running server."""
         return self._running().pid
-
-    def ledger(self) -> dict[str, Any]:
-        """What `GET /ledger` tells: `total`, `dropped`, `orders_created`, `orders_replayed`, `requests`."""
-        with urllib.request.urlopen(f"{self.url}/ledger", timeout=30) as answer:
-            document: dict[str, Any] = json.load(answer)
-        return document
-
-    def reset(self) -> None:
-        """Empty the ledger."""
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/ledger/reset", method="POST"), timeout=30):
-            pass
 
     def wait(self, seconds: float) -> int:
         """Its exit code once it has ended by itself. Raises `subprocess.TimeoutExpired` if it does not in time."""

@@ -1,4 +1,4 @@
-"""Runs the demo API as a process of its own: options, socket, signals.
+"""Serves the demo API: options and socket; and, as a process of its own, signals.
 
 The API is for trying things out and for tests: it listens on loopback unless told otherwise and keeps all in memory.
 """
@@ -9,6 +9,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -98,6 +100,19 @@ class _End:
 
 
 async def _serve(options: ServerOptions, end: _End) -> None:
+    async with listen(options) as url:
+        sys.stdout.write(f"listening on {url}\n")
+        sys.stdout.flush()
+        await end.wait()
+
+
+@asynccontextmanager
+async def listen(options: ServerOptions) -> AsyncIterator[str]:
+    """Serve while the block runs; yields the URL. Answers that are under way then have some seconds to end.
+
+    Raises:
+        UsageError: `address_in_use`.
+    """
     secret = options.client_secret or os.environ.get(CLIENT_SECRET_VARIABLE) or None
     api = DemoApi(
         Shop(client_secret=secret, seed=options.seed),
@@ -124,11 +139,11 @@ async def _serve(options: ServerOptions, end: _End) -> None:
         ) from None
     port = server.sockets[0].getsockname()[1]
     host = f"[{options.host}]" if ":" in options.host else options.host
-    sys.stdout.write(f"listening on http://{host}:{port}\n")
-    sys.stdout.flush()
-    await end.wait()
-    server.close()
-    await _drain(connections)
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.close()
+        await _drain(connections)
 
 
 async def _drain(connections: set[HttpConnection]) -> None:

@@ -15,7 +15,7 @@ from reqflo_ray._internal.model.results import Status
 # These say how long to wait before the request may come again.
 _ASKS_TO_WAIT: Final = frozenset({429, 503})
 # The same request would be refused again before it is sent.
-_NEVER_SENT: Final = frozenset({FailureKind.INVALID_REQUEST, FailureKind.BLOCKED})
+_NEVER_SENT: Final = frozenset({FailureKind.INVALID_REQUEST, FailureKind.BLOCKED, FailureKind.UNEXPECTED})
 _MOST_DIGITS: Final = 12
 
 

@@ -79,5 +79,6 @@ CODES: Final = (
         "Run the row again: `reqflo-ray rerun RUN --failed --include-inconclusive`.",
     ),
     ErrorCode("skipped_by_overlay", "An overlay skips the step.", "Nothing: it was asked for."),
+    ErrorCode("unexpected_request", "A fake API has no answer to the request.", "Script one, or correct the journey."),
     ErrorCode("unrecordable_value", "A value cannot be written to the journal.", "Look at the answer of the API."),
 )

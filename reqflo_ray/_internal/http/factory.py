@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.http.engines.proxy import Credentials, Proxy
@@ -11,6 +12,9 @@ from reqflo_ray._internal.model.exchange import Transport
 from reqflo_ray._internal.model.plan import HttpSettings
 from reqflo_ray._internal.model.proxy import ENGINE_SCHEMES, unsupported_scheme
 
+if TYPE_CHECKING:
+    from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
+
 
 def create_transport(
     settings: HttpSettings,
@@ -18,10 +22,11 @@ def create_transport(
     limit: int,
     short: Callable[[int], None] = lambda possible: None,
     credentials: Credentials = lambda: ("", ""),
+    api: InProcessApi | None = None,
 ) -> Transport:
     """A transport with at most `limit` connections at a time; requests beyond it wait for one. `short` is called with
     the number of requests that this machine can carry at once, whenever that turns out to be less than there are.
-    `credentials` gives those of the proxy, when it is first needed.
+    `credentials` gives those of the proxy, when it is first needed. `api` answers in place of the network.
 
     Needs no running event loop, but serves only the loop of its first request. Raises `DefinitionError` for an unknown
     engine, a proxy that the engine cannot use, or unusable TLS files.
@@ -36,7 +41,14 @@ def create_transport(
     if proxy is not None and (wrong := unsupported_scheme(settings.engine, proxy.scheme)) is not None:
         message, hint = wrong
         raise DefinitionError(message, code="unsupported_proxy", hint=hint)
-    return EngineTransport(_create_engine(settings, max(1, limit), proxy), settings, short)
+    engine = _in_process(settings, api) if api is not None else _create_engine(settings, max(1, limit), proxy)
+    return EngineTransport(engine, settings, short)
+
+
+def _in_process(settings: HttpSettings, api: InProcessApi) -> Engine:
+    from reqflo_ray._internal.http.engines.in_process_engine import InProcessEngine
+
+    return InProcessEngine(api, max_body_bytes=settings.max_body_bytes)
 
 
 def _create_engine(settings: HttpSettings, limit: int, proxy: Proxy | None) -> Engine:

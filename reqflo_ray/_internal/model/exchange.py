@@ -42,6 +42,7 @@ class FailureKind(StrEnum):
     BLOCKED = "target_blocked"
     REDIRECTS = "too_many_redirects"
     INVALID_REQUEST = "invalid_request"
+    UNEXPECTED = "unexpected_request"  # by a fake API, for which no answer to it is scripted
 
     @property
     def is_of_this_machine(self) -> bool:

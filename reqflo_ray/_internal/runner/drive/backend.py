@@ -17,6 +17,7 @@ from reqflo_ray._internal.runner.execute.worker.rows_at_once import need_descrip
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
     from reqflo_ray._internal.runner.execute.host import ShardHost
 
 # Enough that the next shard's rows start while the last rows of this one end.
@@ -78,9 +79,12 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """Runs the shards in this process, on one event loop."""
+    """Runs the shards in this process, on one event loop. `api`, if there is one, answers their requests."""
 
     name = "local"
+
+    def __init__(self, api: InProcessApi | None = None) -> None:
+        self._api = api
 
     def __enter__(self) -> Self:
         return self
@@ -94,15 +98,18 @@ class LocalBackend:
         import uvloop
 
         need_descriptors()
-        uvloop.run(_run_all(work, observer))
+        uvloop.run(_run_all(work, observer, self._api))
 
 
-async def _run_all(work: Work, observer: Observer) -> None:
+async def _run_all(work: Work, observer: Observer, api: InProcessApi | None) -> None:
     # What executes shards brings Arrow with it: who only checks a journey does without.
     from reqflo_ray._internal.runner.execute.host import ShardHost
     from reqflo_ray._internal.runner.execute.worker.worker import open_worker
 
-    async with open_worker(work.folder) as worker, aclosing(_Closing(ShardHost(worker, work.epoch))) as host:
+    async with (
+        open_worker(work.folder, api=api) as worker,
+        aclosing(_Closing(ShardHost(worker, work.epoch))) as host,
+    ):
         waiting = iter(work.shards)
         running: set[asyncio.Task[ShardReport]] = set()
         while True:

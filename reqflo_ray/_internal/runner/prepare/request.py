@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.plan import Durability, Evidence
 from reqflo_ray._internal.model.workers import parse_workers
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
 
 BACKENDS: Final = ("auto", "local", "ray")
 
@@ -96,16 +99,18 @@ class Target:
 
     `store` is a path or address, else `REQFLO_STORE`, else what the workspace says, else `./.reqflo`. `backend` is
     `auto`, `local` or `ray`; `address` is that of a cluster to join, or for `submit` of its dashboard. `workers` is a
-    number, `MIN:MAX` or `auto`.
+    number, `MIN:MAX` or `auto`. `transport` is a `reqflo_ray.testing.FakeApi` that answers in place of the
+    network: then the run stays in this process, whatever the workspace says.
 
     Raises:
-        UsageError: `invalid_workers`, `unknown_backend`.
+        UsageError: `invalid_workers`, `unknown_backend`, `transport_is_local`.
     """
 
     store: File | None = None
     backend: str = "auto"
     address: str | None = None
     workers: int | str | None = None
+    transport: InProcessApi | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None:
@@ -115,4 +120,10 @@ class Target:
                 f"there is no backend `{self.backend}`",
                 code="unknown_backend",
                 hint=f"backends are {', '.join(BACKENDS)}",
+            )
+        if self.transport is not None and (self.backend == "ray" or self.address is not None):
+            raise UsageError(
+                "a fake API answers in this process only, and workers of Ray are others",
+                code="transport_is_local",
+                hint="leave `backend` and `address` out; or let the run call `reqflo_ray.testing.demo_api`",
             )

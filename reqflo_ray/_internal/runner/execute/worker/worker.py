@@ -10,7 +10,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reqflo_ray._internal.engine.judge import Judgement
 from reqflo_ray._internal.engine.program import PreparedStep, Program, prepare
@@ -39,6 +39,9 @@ from reqflo_ray._internal.runs.folder.sealing import Sealer, find_sealer, open_r
 from reqflo_ray._internal.secrets.core_dumps import no_core_dumps
 from reqflo_ray._internal.secrets.redactor import Redactor
 from reqflo_ray._internal.secrets.store import SecretStore
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
 
 # How many objects more than at the last look there are when the garbage collector looks at the young ones.
 _YOUNG_OBJECTS: Final = 100_000
@@ -143,12 +146,14 @@ async def open_worker(
     ask: AskForTurns | None = None,
     node_lives: Callable[[Owner], bool] = unknown_node,
     clock: Clock | None = None,
+    api: InProcessApi | None = None,
 ) -> AsyncIterator[Worker]:
     """Load the run of `folder` and hold its adapters until the block ends.
 
     Args:
         ask: asks the schedule that all workers of the run share, if it has a rate; None: this worker is the only one.
         node_lives: whether the node of a worker that lost its shard is alive, so that it was not the node which died.
+        api: answers all requests in this process, in place of the network.
 
     Raises:
         StoreError: the run record or the artifact cannot be read.
@@ -170,7 +175,7 @@ async def open_worker(
 
     secrets = SecretStore(run.secrets, redactor)
     transport = create_transport(
-        run.http, limit=count, short=short, credentials=lambda: proxy_login(run.http, secrets.values)
+        run.http, limit=count, short=short, credentials=lambda: proxy_login(run.http, secrets.values), api=api
     )
     program = prepare(artifact, run)
     sides = SideProcesses(lambda: first_message(artifact, run))

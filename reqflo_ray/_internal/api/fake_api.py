@@ -1,0 +1,321 @@
+"""A fake API: scripted answers to the requests of a run, given within this process. It knows no run, and of the network
+only what can be wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from reqflo_ray._internal.errors import UsageError
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.http.engines.in_process_engine import InProcessAnswer
+
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
+# The codes of `FakeApi.fail`, and what is then wrong with the place that was called.
+_FAILURES: Final = {
+    "connection_refused": "refused the connection",
+    "host_unreachable": "cannot be reached",
+    "dns_failure": "has a name that cannot be resolved",
+    "tls_failure": "does not agree on TLS",
+    "connect_timeout": "did not answer the connection attempt",
+    "read_timeout": "sent nothing for as long as may be waited",
+    "deadline_exceeded": "did not answer within the time of the step",
+    "connection_closed": "closed the connection before it answered",
+    "short_body": "closed the connection before the body was complete",
+    "protocol_error": "gave an answer that is no HTTP",
+}
+_MOST_TOLD: Final = 10
+_PARAMETER: Final = re.compile(r":([A-Za-z_]\w*)")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NO_JSON: Final = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as it would have gone out. `headers` by lower-case name, repeated ones joined by commas; `params` are
+    the parts of the path that the scripted one names. It may hold secrets, which its `repr` does not show."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The path of the URL, still percent-encoded."""
+        return urlsplit(self.url).path or "/"
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The query of the URL, decoded: every value of each name."""
+        return parse_qs(urlsplit(self.url).query, keep_blank_values=True)
+
+    def json(self) -> Any:
+        """The body as JSON. Raises `ValueError` if it is none."""
+        return json.loads(self.body)
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an API answers: `json` is encoded, `body` is sent as it is (text as UTF-8).
+
+    Raises:
+        UsageError: `invalid_answer`.
+    """
+
+    status: int = 200
+    _: KW_ONLY
+    json: Any = _NO_JSON
+    body: bytes | str = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if type(self.status) is not int or not 200 <= self.status <= 599:
+            raise _invalid_answer(f"an answer cannot have the status {self.status!r}", "give a number from 200 to 599")
+        if self.json is not _NO_JSON and self.body:
+            raise _invalid_answer("an answer has either `json` or a `body`", "leave one of them out")
+        body: object = self.body
+        if not isinstance(body, bytes | str):
+            kind = type(body).__name__
+            raise _invalid_answer(f"a `body` cannot be of type `{kind}`", "give bytes or text; or give it as `json`")
+        for name, value in self.headers.items():
+            if not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or _CONTROL.search(value):
+                raise _invalid_answer(f"the header `{name}` cannot be sent", "its name is a token, its value one line")
+        self._encoded()
+
+    def _encoded(self) -> bytes:
+        if self.json is _NO_JSON:
+            return self.body.encode() if isinstance(self.body, str) else self.body
+        try:
+            return json.dumps(self.json, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as problem:
+            raise _invalid_answer("`json` holds what JSON cannot", str(problem)) from None
+
+
+@dataclass(slots=True)
+class _Script:
+    """One scripted answer: what `by` says, or a failure by its code. It was `used` so often, of `times` that it may."""
+
+    method: str
+    path: str
+    pattern: re.Pattern[str]
+    by: Callable[[Request], Answer | str]
+    times: int | None
+    failure: str
+    used: int = 0
+
+    @property
+    def is_used_up(self) -> bool:
+        return self.times is not None and self.used >= self.times
+
+    def match(self, method: str, origin: str, path: str) -> dict[str, str] | None:
+        """The parts of the path that it names, if it is one for this request."""
+        if method != self.method:
+            return None
+        found = self.pattern.fullmatch(path if self.path.startswith("/") else origin + path)
+        return None if found is None else {name: unquote(value) for name, value in found.groupdict().items()}
+
+    def __str__(self) -> str:
+        used = "" if self.times is None else f" ({self.used} of {self.times} used)"
+        return f"`{self.method} {self.path}`{used}"
+
+
+class FakeApi:
+    """Answers the requests of a run within this process: give it as the `transport` of a `Target`.
+
+    Everything else is real: what is sent, secrets, assertions, retries, redirects, the journal, the evidence. Of the
+    scripted answers, the first one that fits and is not used up is given; a request that none fits ends its step as
+    `unexpected_request`, with a list of them. It may serve several runs and threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._scripts: list[_Script] = []
+        self._requests: list[Request] = []
+        self._lock = threading.Lock()
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """All requests so far in the order of their arrival, also those that failed or had no answer."""
+        with self._lock:
+            return tuple(self._requests)
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        by: Callable[[Request], Answer] | None = None,
+        *,
+        status: int = 200,
+        json: Any = _NO_JSON,
+        body: bytes | str = b"",
+        headers: Mapping[str, str] | None = None,
+        times: int | None = None,
+    ) -> None:
+        """Script an answer to `method` and `path`: the given one, or what the function `by` says of each request.
+
+        Args:
+            path: as in a template: `/orders/:id`, where `:id` stands for one segment; without a query. An absolute URL
+                is for that host only.
+            by: called on the event loop of the run, so it must not wait.
+            status, json, body, headers: see `Answer`.
+            times: how often it is given before the next one that fits has its turn; None: always.
+
+        Raises:
+            UsageError: `invalid_answer`, or `invalid_script`: it could never be given, or one before it is always.
+        """
+        if by is not None and (status != 200 or json is not _NO_JSON or body or headers):
+            raise _invalid_script("an answer is given either by a function or by its values", "leave the others out")
+        given = by or _always(Answer(status, json=json, body=body, headers=headers or {}))
+        self._add(method, path, _contained(given), times)
+
+    def fail(self, method: str, path: str, code: str = "connection_closed", *, times: int | None = None) -> None:
+        """Script a failure of the network: `code` is what the step then has as `error_code`.
+
+        Args:
+            path, times: see `answer`.
+            code: with `connection_refused`, `host_unreachable`, `dns_failure`, `tls_failure` and `connect_timeout`
+                nothing was sent; with `read_timeout`, `deadline_exceeded`, `connection_closed`, `short_body` and
+                `protocol_error` the API may have acted.
+
+        Raises:
+            UsageError: `invalid_script`.
+        """
+        if code not in _FAILURES:
+            raise _invalid_script(f"no request fails with `{code}`", f"codes are {', '.join(_FAILURES)}")
+        self._add(method, path, _always(Answer()), times, code)
+
+    def _add(
+        self, method: str, path: str, by: Callable[[Request], Answer | str], times: int | None, failure: str = ""
+    ) -> None:
+        if method not in _METHODS:
+            raise _invalid_script(f"a journey sends no `{method}`", f"methods are {', '.join(_METHODS)}")
+        if times is not None and times < 1:
+            raise _invalid_script(f"`{method} {path}` is never answered: `times` is {times}", "give 1 or more, or None")
+        script = _Script(method, path, _pattern(path), by, times, failure)
+        with self._lock:
+            for earlier in self._scripts:
+                if earlier.times is None and earlier.method == method and earlier.pattern == script.pattern:
+                    raise _invalid_script(
+                        f"{earlier} is always answered already", "say with `times` how often the first one is given"
+                    )
+            self._scripts.append(script)
+
+    def respond(self, method: str, url: str, headers: tuple[tuple[str, str], ...], body: bytes) -> InProcessAnswer:
+        """What a run asks; not for tests to call."""
+        from reqflo_ray._internal.http.engines.in_process_engine import InProcessAnswer
+        from reqflo_ray._internal.http.exchange.failures import ExchangeError
+        from reqflo_ray._internal.model.exchange import FailureKind
+
+        request, script, told = self._take(method, url, headers, body)
+        if script is None:
+            raise ExchangeError(FailureKind.UNEXPECTED, told)
+        if script.failure:
+            text = f"{urlsplit(url).netloc} {_FAILURES[script.failure]} (scripted)"
+            raise ExchangeError(FailureKind(script.failure), text)
+        answer = script.by(request)
+        if isinstance(answer, str):
+            text = f"the function that answers `{script.method} {script.path}` {answer}"
+            raise ExchangeError(FailureKind.UNEXPECTED, text)
+        return InProcessAnswer(answer.status, *_on_the_wire(answer))
+
+    def _take(
+        self, method: str, url: str, headers: tuple[tuple[str, str], ...], body: bytes
+    ) -> tuple[Request, _Script | None, str]:
+        """The request, now recorded; whose turn it is to answer; and what there is, if it is nobody's."""
+        parts = urlsplit(url)
+        origin, path = f"{parts.scheme}://{parts.netloc}", parts.path or "/"
+        joined: dict[str, str] = {}
+        for name, value in headers:
+            joined[name.lower()] = f"{joined[name.lower()]}, {value}" if name.lower() in joined else value
+        with self._lock:
+            fitting = [
+                (script, params)
+                for script in self._scripts
+                if (params := script.match(method, origin, path)) is not None
+            ]
+            script, params = next((pair for pair in fitting if not pair[0].is_used_up), (None, dict[str, str]()))
+            request = Request(method=method, url=url, headers=joined, body=body, params=params)
+            self._requests.append(request)
+            if script is not None:
+                script.used += 1
+                return request, script, ""
+            asked = f"`{method} {path}`"
+            why = f"all answers to {asked} are used up" if fitting else f"no answer is scripted for {asked}"
+            return request, None, f"{why}; {_list(self._scripts)}"
+
+
+def _always(answer: Answer) -> Callable[[Request], Answer]:
+    return lambda request: answer
+
+
+def _contained(by: Callable[[Request], Answer]) -> Callable[[Request], Answer | str]:
+    """Asks a test's function, which may do anything; what is wrong with it is a text."""
+
+    def ask(request: Request) -> Answer | str:
+        try:
+            answer: object = by(request)
+        except Exception as problem:  # its row says so, and the others go on
+            return f"raised {type(problem).__name__}: {problem}"
+        if isinstance(answer, Answer):
+            return answer
+        return f"gave an object of type `{type(answer).__name__}`, not an `Answer`"
+
+    return ask
+
+
+def _on_the_wire(answer: Answer) -> tuple[tuple[tuple[str, str], ...], bytes]:
+    body = answer._encoded()
+    names = {name.lower() for name in answer.headers}
+    added = []
+    if answer.json is not _NO_JSON and "content-type" not in names:
+        added.append(("content-type", "application/json"))
+    if body and "content-length" not in names:
+        added.append(("content-length", str(len(body))))
+    return (*answer.headers.items(), *added), body
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """A pattern of the path, or of the URL without its query, as it goes over the wire."""
+    parts = urlsplit(path)
+    is_url = parts.scheme in ("http", "https") and bool(parts.netloc)
+    if not is_url and not path.startswith("/"):
+        raise _invalid_script(f"`{path}` is no path", "give one that begins with `/`, or an absolute URL")
+    if "?" in path or "#" in path:
+        raise _invalid_script(f"`{path}` is more than a path", "leave the query out: a function can look at it")
+    segments, names = [], set[str]()
+    for segment in (parts.path or "/").split("/"):
+        named = _PARAMETER.fullmatch(segment)
+        if named is None:
+            segments.append(re.escape(segment))
+            continue
+        if named[1] in names:
+            raise _invalid_script(f"`{path}` names `:{named[1]}` twice", "give each segment a name of its own")
+        names.add(named[1])
+        segments.append(f"(?P<{named[1]}>[^/]+)")
+    return re.compile((re.escape(f"{parts.scheme}://{parts.netloc}") if is_url else "") + "/".join(segments))
+
+
+def _list(scripts: list[_Script]) -> str:
+    if not scripts:
+        return "none is scripted at all"
+    more = f" and {len(scripts) - _MOST_TOLD} more" if len(scripts) > _MOST_TOLD else ""
+    return f"scripted are {', '.join(map(str, scripts[:_MOST_TOLD]))}{more}"
+
+
+def _invalid_answer(message: str, hint: str) -> UsageError:
+    return UsageError(message, code="invalid_answer", hint=hint)
+
+
+def _invalid_script(message: str, hint: str) -> UsageError:
+    return UsageError(message, code="invalid_script", hint=hint)

@@ -1,0 +1,105 @@
+"""The engine without a network: an object of this process answers. It is for tests of journeys, and knows no script.
+
+All that is not an engine's own stays as it is: what a request looks like, where it may go, redirects, deadlines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from time import perf_counter
+from typing import Final, NamedTuple, Protocol
+
+from reqflo_ray._internal.http.engines.outgoing import Outgoing
+from reqflo_ray._internal.http.exchange.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
+from reqflo_ray._internal.http.exchange.failures import ExchangeError, protocol_failure
+from reqflo_ray._internal.http.exchange.watch import Watch
+from reqflo_ray._internal.model.exchange import FailureKind, Headers, TransportRequest, TransportResponse
+
+# With these, no byte of the request has reached anybody.
+_NEVER_SENT: Final = frozenset(
+    {
+        *(FailureKind.REFUSED, FailureKind.UNREACHABLE, FailureKind.DNS, FailureKind.TLS, FailureKind.CONNECT_TIMEOUT),
+        FailureKind.UNEXPECTED,
+    }
+)
+_WITHOUT_BODY: Final = frozenset({204, 304})
+
+
+class InProcessAnswer(NamedTuple):
+    """What an API answers, as it would stand on the wire."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class InProcessApi(Protocol):
+    """Answers requests within this process."""
+
+    def respond(self, method: str, url: str, headers: Headers, body: bytes) -> InProcessAnswer:
+        """The answer to a request as it would have been sent. Called on the event loop of the run.
+
+        Raises:
+            ExchangeError: it fails so; only what the network or the API can do wrong.
+        """
+        ...
+
+
+class InProcessEngine:
+    """Hands every request to `api`; an answer's body has at most `max_body_bytes` once it is decoded."""
+
+    def __init__(self, api: InProcessApi, *, max_body_bytes: int) -> None:
+        self._api = api
+        self._max_body_bytes = max_body_bytes
+
+    async def exchange(self, outgoing: Outgoing, request: TransportRequest, watch: Watch) -> TransportResponse:
+        """See `Engine.exchange`."""
+        watch.acquire = watch.connected = perf_counter()
+        await asyncio.sleep(0)  # others have their turn, as they would during any exchange
+        try:
+            answer = self._api.respond(outgoing.method, outgoing.target.url, outgoing.headers, outgoing.body or b"")
+        except ExchangeError as error:
+            watch.writing = error.kind not in _NEVER_SENT
+            raise
+        watch.writing = True
+        watch.status, watch.headers = answer.status, answer.headers
+        watch.sent = watch.head = perf_counter()
+        without_body = outgoing.method == "HEAD" or answer.status in _WITHOUT_BODY
+        wire_body = b"" if without_body else answer.body
+        body = await self._decoded(wire_body, answer.headers, outgoing.target.place)
+        watch.received, watch.ended = len(wire_body), perf_counter()
+        return TransportResponse(
+            status=answer.status,
+            reason=_reason(answer.status),
+            headers=answer.headers,
+            body=body,
+            wire_size=len(wire_body),
+        )
+
+    def close_idle(self) -> None:
+        """See `Engine.close_idle`. There is no connection."""
+
+    async def close(self) -> None:
+        """See `Engine.close`. There is no connection."""
+
+    async def _decoded(self, body: bytes, headers: Headers, place: str) -> bytes:
+        encodings = tuple([value for name, value in headers if name.lower() == "content-encoding"])
+        try:
+            reader = BodyReader(encodings, self._max_body_bytes)
+            if body:
+                reader.feed(body)
+            await reader.decode_all()
+            return reader.finish()
+        except BodyTooLargeError:
+            text = f"the body of {place} is larger than {self._max_body_bytes} bytes"
+            raise ExchangeError(FailureKind.TOO_LARGE, text) from None
+        except CorruptBodyError:
+            raise protocol_failure(place, "has a body that its Content-Encoding does not fit") from None
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
