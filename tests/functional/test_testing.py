@@ -143,6 +143,16 @@ def test_runs_go_on_side_by_side_in_an_event_loop(journey: reqflo_ray.Journey, s
     assert [len(api.requests) for api in apis] == [4, 4]
 
 
+def test_a_run_that_blocks_an_event_loop_runs_all_the_same(journey: reqflo_ray.Journey, store: Path) -> None:
+    api = _shop()
+
+    async def as_in_a_notebook() -> reqflo_ray.RunOutcome:
+        return reqflo_ray.run(journey, _rows(2), target=reqflo_ray.Target(store=store, transport=api))
+
+    assert asyncio.run(as_in_a_notebook()).exit_code == 0
+    assert len(api.requests) == 4
+
+
 @pytest.mark.parametrize("elsewhere", [{"backend": "ray"}, {"address": "auto"}])
 def test_a_fake_api_answers_in_this_process_only(elsewhere: dict[str, str]) -> None:
     with pytest.raises(reqflo_ray.UsageError) as refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -38,7 +39,7 @@ class Work:
 
 
 class Observer(Protocol):
-    """The driver's ear. All methods are called on the driver's main thread."""
+    """The driver's ear. All methods are called on the driver's thread, or while that waits for the one that calls."""
 
     def report(self, report: ShardReport) -> None:
         """A shard has ended."""
@@ -98,7 +99,24 @@ class LocalBackend:
         import uvloop
 
         need_descriptors()
-        uvloop.run(_run_all(work, observer, self._api))
+
+        def run_all() -> None:
+            uvloop.run(_run_all(work, observer, self._api))
+
+        if not _has_event_loop():
+            run_all()
+            return
+        # A notebook, or a test: its loop, which waits for us, keeps this thread from running another.
+        with ThreadPoolExecutor(1, "local backend") as thread:
+            thread.submit(run_all).result()
+
+
+def _has_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _run_all(work: Work, observer: Observer, api: InProcessApi | None) -> None:
