@@ -149,6 +149,7 @@ def test_an_error_of_the_callers_own_iterator_is_raised_as_it_is(folder: Path) -
         ([{0: 1}], "row 0 has a column `0`, whose name is not text"),
         ([{"a": object()}], "row 0 holds what JSON cannot"),
         ([{"a": float("nan")}], "row 0 holds what JSON cannot"),
+        (pa.chunked_array([[1, 2]]), "an object of type `ChunkedArray` is no table"),
     ],
 )
 def test_what_is_neither_files_nor_rows_is_refused(source: object, told: str, folder: Path) -> None:

@@ -61,12 +61,15 @@ def _as_table(rows: Any) -> Any:
             return pa.Table.from_pandas(rows, preserve_index=False)
         except pa.ArrowException as problem:
             raise _invalid("the data frame has a column of no single type", _HINT, str(problem)) from None
-    if kind == "polars" and hasattr(rows, "to_arrow"):
+    if kind == "polars" and hasattr(rows, "columns") and hasattr(rows, "to_arrow"):
         return rows.to_arrow()
     if hasattr(rows, "__arrow_c_stream__"):
         import pyarrow as pa
 
-        return pa.table(rows)
+        try:
+            return pa.table(rows)
+        except pa.ArrowException as problem:
+            raise _invalid(f"an object of type `{type(rows).__name__}` is no table", _HINT, str(problem)) from None
     return None
 
 
