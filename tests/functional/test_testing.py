@@ -1,4 +1,4 @@
-"""`reqflo_ray.testing`: journeys without a socket, and the demo API in a thread."""
+"""`reqflo_ray.testing`: journeys without a socket, the demo API in a thread, the pytest plugin of the examples."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from example_workspace import EXAMPLES
 
 import reqflo_ray
 from reqflo_ray import testing
@@ -239,3 +240,37 @@ def test_the_demo_api_refuses_options_that_mean_nothing(options: dict[str, Any])
     with pytest.raises(reqflo_ray.UsageError) as refused:
         demo_api(**options)
     assert refused.value.code == "invalid_option"
+
+
+@pytest.fixture(scope="module")
+def plugin_output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What pytest prints of four journeys that the plugin collects: one passes, one fails, two cannot run."""
+    folder = tmp_path_factory.mktemp("journeys")
+    (folder / "conftest.py").write_text((EXAMPLES / "pytest_journeys.py").read_text())
+    step = "{method: GET, service: shop, url: '/flaky/{{ inputs.key }}?fail={{ inputs.fail }}'}"
+    text = (
+        "journey:\n  name: NAME\n  inputs: [{name: key, required: true}, {name: fail, type: integer, default: 0}]\n"
+        f"  steps:\n    - id: ask\n      request: {step}\n      assertions: [{{type: status_code, expected: 200}}]\n"
+    )
+    for name, rows in {"good": "key\na\nb\n", "bad": "key,fail\nc,0\nd,1\n", "wrong": "key,fail\ne,many\n"}.items():
+        (folder / f"{name}.journey.yaml").write_text(text.replace("NAME", name))
+        (folder / f"{name}.journey.csv").write_text(rows)
+    (folder / "typo.journey.yaml").write_text(text.replace("NAME", "typo").replace("inputs.fail", "inputs.fial"))
+    with demo_api() as shop:
+        (folder / "reqflo.yaml").write_text(
+            "workspace: {name: w}\n---\n"
+            f"environment: {{name: here, services: {{shop: {{base_url: '{shop.url}'}}}}}}\n"
+        )
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--journey-env", "here"]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
+def test_the_plugin_of_the_examples_runs_journeys_as_tests(plugin_output: str) -> None:
+    assert "1 passed" in plugin_output and "3 failed" in plugin_output
+    assert "PASSED good.journey.yaml::good" in plugin_output
+
+
+def test_the_plugin_tells_which_row_failed_and_where_files_are_wrong(plugin_output: str) -> None:
+    assert "1 of 2 rows passed\nrow 1, step ask: status_code: expected 503 to equal 200" in plugin_output
+    assert "wrong.journey.csv:2" in plugin_output and "typo.journey.yaml:6" in plugin_output
+    assert "Traceback" not in plugin_output
