@@ -104,7 +104,7 @@ def test_a_whole_journey_runs_without_a_socket(journey: reqflo_ray.Journey, stor
     assert len(created) == 4 and all(asked.headers["x-api-key"] == SECRET for asked in created)
     assert sorted(Counter(asked.headers["idempotency-key"] for asked in created).values()) == [1, 1, 2]
     found = reqflo_ray.open_store(store)
-    (read,) = found.row(outcome.run_id, "r0", step="read").steps
+    (read,) = found.row(outcome.run_id, 0, step="read").steps
     assert read["url_full"] == "https://api.shop.example/v1/orders/r0"
     assert json.loads(read["http_response_body"]) == {"total": 1.5}
     assert SECRET not in str(found.steps().objects())

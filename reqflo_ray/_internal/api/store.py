@@ -80,7 +80,7 @@ class Store:
         """One line for each attempt at a step of a run. Raises as `query`."""
         return self.query("select * from steps", [run], damaged=damaged)
 
-    def row(self, run: str, row: str, step: str | None = None, *, damaged: str = Damaged.REFUSE) -> RowView:
+    def row(self, run: str, row: str | int, step: str | None = None, *, damaged: str = Damaged.REFUSE) -> RowView:
         """One row, by its key or else its number, and its steps (or only `step`).
 
         Args:
@@ -90,7 +90,7 @@ class Store:
             UsageError: `unknown_run`, `unknown_row` or `unknown_step`.
             IntegrityError, StoreError: as for `query`.
         """
-        return self._asking(lambda session: _row(session, row, step), [run], damaged)
+        return self._asking(lambda session: _row(session, str(row), step), [run], damaged)
 
     def verify(self, run: str) -> VerifyReport:
         """Check every file of a run against its digest or checksum. Raises `UsageError`."""

@@ -38,6 +38,12 @@ class Journey:
     overlays: tuple[str, ...] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("presets", "overlays"):
+            given = getattr(self, name)
+            # A single name would be taken for its letters.
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+
     @classmethod
     def of(cls, journey: Journey | str) -> Journey:
         """The journey itself, or the one of that name in the current folder's workspace."""
@@ -84,13 +90,30 @@ class Dataset:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """How rows are executed. `concurrency` is rows in flight per worker, `rate` requests per second over the whole run;
-    None means "as the workspace says, else the default". After `max_failures` rows that did not pass the run stops."""
+    None means "as the workspace says, else the default". After `max_failures` rows that did not pass the run stops.
+
+    Raises:
+        UsageError: `invalid_option`.
+    """
 
     concurrency: int | None = None
     rate: float | None = None
     evidence: Evidence = Evidence.FULL
     durability: Durability = Durability.HOST
     max_failures: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind in (("evidence", Evidence), ("durability", Durability)):
+            given = getattr(self, name)
+            if given not in tuple(kind):
+                raise _out_of_range(name, given, f"one of {', '.join(kind)}")
+            object.__setattr__(self, name, kind(given))
+        for name in ("concurrency", "max_failures"):
+            given = getattr(self, name)
+            if given is not None and given < 1:
+                raise _out_of_range(name, given, "1 or more, or None")
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            raise _out_of_range("rate", self.rate, "requests a second, more than 0; or None for no limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,3 +150,7 @@ class Target:
                 code="transport_is_local",
                 hint="leave `backend` and `address` out; or let the run call `reqflo_ray.testing.demo_api`",
             )
+
+
+def _out_of_range(name: str, given: object, wanted: str) -> UsageError:
+    return UsageError(f"`{name}` cannot be `{given}`", code="invalid_option", hint=f"give {wanted}")
