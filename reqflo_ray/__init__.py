@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from reqflo_ray._internal.api.asynchronous import resume_async as resume_async
     from reqflo_ray._internal.api.asynchronous import run_async as run_async
     from reqflo_ray._internal.api.asynchronous import submit_async as submit_async
+    from reqflo_ray._internal.api.doctor import doctor as doctor
+    from reqflo_ray._internal.api.reports import EarlierReports as EarlierReports
+    from reqflo_ray._internal.api.reports import check_reports as check_reports
     from reqflo_ray._internal.api.reports import write_reports as write_reports
     from reqflo_ray._internal.api.runs import check as check
     from reqflo_ray._internal.api.runs import compile as compile
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from reqflo_ray._internal.api.submissions import SubmissionStatus as SubmissionStatus
     from reqflo_ray._internal.api.submissions import find_submission as find_submission
     from reqflo_ray._internal.api.submissions import submit as submit
+    from reqflo_ray._internal.api.submitted_run import SubmittedRun as SubmittedRun
     from reqflo_ray._internal.compiler.compile import Compilation as Compilation
     from reqflo_ray._internal.errors import ClusterError as ClusterError
     from reqflo_ray._internal.errors import DatasetError as DatasetError
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
     from reqflo_ray._internal.model.results import Status as Status
     from reqflo_ray._internal.model.results import Verdict as Verdict
     from reqflo_ray._internal.ray_cluster.submit import Followed as Followed
+    from reqflo_ray._internal.runner.prepare.doctor import Finding as Finding
+    from reqflo_ray._internal.runner.prepare.request import Backend as Backend
     from reqflo_ray._internal.runner.prepare.request import Dataset as Dataset
     from reqflo_ray._internal.runner.prepare.request import Execution as Execution
     from reqflo_ray._internal.runner.prepare.request import Journey as Journey
@@ -59,6 +65,7 @@ if TYPE_CHECKING:
     from reqflo_ray._internal.runner.progress.listener import Progress as Progress
     from reqflo_ray._internal.runner.progress.listener import RunOutcome as RunOutcome
     from reqflo_ray._internal.runner.progress.listener import SilentListener as SilentListener
+    from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE as DEFAULT_STORE
     from reqflo_ray._internal.runs.upkeep.history import RunSummary as RunSummary
     from reqflo_ray._internal.runs.upkeep.pruning import Pruned as Pruned
     from reqflo_ray._internal.runs.upkeep.verify import VerifyReport as VerifyReport
@@ -71,6 +78,9 @@ _PLACES = {
     "resume_async": "api.asynchronous",
     "run_async": "api.asynchronous",
     "submit_async": "api.asynchronous",
+    "doctor": "api.doctor",
+    "EarlierReports": "api.reports",
+    "check_reports": "api.reports",
     "write_reports": "api.reports",
     "check": "api.runs",
     "compile": "api.runs",
@@ -85,6 +95,7 @@ _PLACES = {
     "SubmissionStatus": "api.submissions",
     "find_submission": "api.submissions",
     "submit": "api.submissions",
+    "SubmittedRun": "api.submitted_run",
     "Compilation": "compiler.compile",
     "ClusterError": "errors",
     "DatasetError": "errors",
@@ -109,6 +120,8 @@ _PLACES = {
     "Status": "model.results",
     "Verdict": "model.results",
     "Followed": "ray_cluster.submit",
+    "Finding": "runner.prepare.doctor",
+    "Backend": "runner.prepare.request",
     "Dataset": "runner.prepare.request",
     "Execution": "runner.prepare.request",
     "Journey": "runner.prepare.request",
@@ -117,6 +130,7 @@ _PLACES = {
     "Progress": "runner.progress.listener",
     "RunOutcome": "runner.progress.listener",
     "SilentListener": "runner.progress.listener",
+    "DEFAULT_STORE": "runs.folder.layout",
     "RunSummary": "runs.upkeep.history",
     "Pruned": "runs.upkeep.pruning",
     "VerifyReport": "runs.upkeep.verify",

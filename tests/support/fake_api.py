@@ -31,8 +31,11 @@ class FakeStore:
         self.asked.append(("find", (run,), {}))
         return next(summary for summary in self.summaries if summary.run_id.startswith(run))
 
-    def query(self, sql: str, runs: Sequence[str] = (), *, damaged: str = "refuse") -> Any:
-        self.asked.append(("query", (sql, tuple(runs)), {} if damaged == "refuse" else {"damaged": damaged}))
+    def query(
+        self, sql: str, runs: Sequence[str] = (), *, damaged: str = "refuse", outputs: Sequence[Path] = ()
+    ) -> Any:
+        facts = {"damaged": damaged} if damaged != "refuse" else {}
+        self.asked.append(("query", (sql, tuple(runs)), {**facts, **({"outputs": outputs} if outputs else {})}))
         return next(answer for words, answer in self.answers if words in sql)
 
     def row(self, run: str, row: str, step: str | None = None, *, damaged: str = "refuse") -> Any:

@@ -26,7 +26,7 @@ class Stream(io.TextIOWrapper):
     @property
     def written(self) -> str:
         self.flush()
-        return self._bytes.getvalue().decode()
+        return self._bytes.getvalue().decode(errors="backslashreplace")
 
 
 class ClosedStream(Stream):

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from reqflo_ray._internal.analysis.catalog import Catalog, read_catalog
 from reqflo_ray._internal.analysis.explanation import explain
 from reqflo_ray._internal.errors import Problem, QueryError, UsageError
 from reqflo_ray._internal.model.plan import Damaged
+from reqflo_ray._internal.outputs.file import whole_file
 from reqflo_ray._internal.storage.bucket import ObjectStorage
 from reqflo_ray._internal.storage.protocol import Storage
 
@@ -67,6 +70,39 @@ class QueryResult:
         """The lines as Python values. A map is a list of pairs."""
         for batch in self.table.to_batches(max_chunksize=1000):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def encode(self, format: str, *, raw: bool = False) -> bytes:
+        """The answer as `csv`, `json` or `parquet`; text is UTF-8.
+
+        Args:
+            raw: cells of CSV as they are, also those that a spreadsheet would take for a formula.
+
+        Raises:
+            UsageError: `unknown_format`.
+        """
+        from reqflo_ray._internal.analysis import export
+
+        match format:
+            case "csv":
+                return export.to_csv(self, raw=raw)
+            case "json":
+                return export.to_json(self)
+            case "parquet":
+                return export.to_parquet(self)
+        raise UsageError(
+            f"an answer cannot be written as `{format}`", code="unknown_format", hint="there are: csv, json, parquet"
+        )
+
+    def write(self, path: str | os.PathLike[str], format: str = "", *, raw: bool = False) -> None:
+        """Write the answer to a file, whole or not at all; without a `format`, in that which the file's name ends with.
+
+        Raises:
+            UsageError: `unknown_format`, `output_not_writable`.
+            ReqfloError: `output_not_written`.
+        """
+        written = self.encode(format or Path(path).suffix.removeprefix(".").lower(), raw=raw)
+        with whole_file(Path(path)) as file:
+            file.write(written)
 
     def objects(self) -> list[Mapping[str, Any]]:
         """The lines as mappings by column."""

@@ -1,15 +1,42 @@
-"""Writes reports of a run to files."""
+"""Writes reports of a run to files, and sees to it that those of earlier runs are not taken for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from reqflo_ray._internal.api.config import find_store, open_found
+from reqflo_ray._internal.compiler.workspace.load import load_workspace
+from reqflo_ray._internal.errors import ReqfloError, UsageError
 from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.model.results import Verdict
-from reqflo_ray._internal.runner.prepare.files_read import files_of_runs, need_free
-from reqflo_ray._internal.runner.prepare.request import File
+from reqflo_ray._internal.outputs.file import NOT_WRITTEN
+from reqflo_ray._internal.outputs.place import Identity, find_place
+from reqflo_ray._internal.reports import formats
+from reqflo_ray._internal.reports.refusal import Refusal
+from reqflo_ray._internal.runner.prepare.files_read import (
+    FileRead,
+    files_of_request,
+    files_of_runs,
+    need_free,
+)
+from reqflo_ray._internal.runner.prepare.request import Dataset, File, Journey
+
+# How the file that lies somewhere is told from what is written there later.
+_Version: TypeAlias = tuple[int, int, int, int]
+
+
+def check_reports(reports: Iterable[tuple[str, File]]) -> None:
+    """Refuse, before any work is done for them, reports that `write_reports` could not write afterwards.
+
+    Raises:
+        UsageError: `unknown_format`, `output_not_writable`, or `repeated_path`.
+    """
+    formats.check_reports(_asked(reports))
 
 
 def write_reports(
@@ -38,10 +65,108 @@ def write_reports(
         StoreError: the run cannot be read.
         ReqfloError: a file could not be written; the others are.
     """
-    from reqflo_ray._internal.reports import formats
-
-    asked = formats.check_reports(formats.Report(format_, Path(path)) for format_, path in reports)
+    asked = formats.check_reports(_asked(reports))
     chosen = find_store(store)
     storage = open_found(chosen)
     need_free([report.path for report in asked], files_of_runs(storage, [run]), chosen)
     formats.write_reports(storage, run, asked, verdict, Damaged(damaged))
+
+
+class EarlierReports:
+    """The files that lie, now, where reports are to be: those of earlier runs.
+
+    If there is no new report, `give_way` makes them say so; else CI, which publishes reports whatever happens, would
+    show the last run that passed. Only a regular file that is there gives way, and only one that a successful run would
+    have replaced. What makes no sense of `reports` is passed over.
+    """
+
+    def __init__(self, reports: Iterable[tuple[str, File]]) -> None:
+        self._found = list(_found(reports))
+
+    def give_way(
+        self,
+        error: ReqfloError,
+        subject: str = "",
+        *,
+        journey: Journey | None = None,
+        data: Dataset | None = None,
+        run: str = "",
+        store: File | None = None,
+    ) -> list[tuple[Path, ReqfloError | None]]:
+        """Let what lies there still say that there is no result, and why.
+
+        Nothing does if `error` is that of a file that could not be written, which keeps what it holds.
+
+        Args:
+            subject: the journey or run that was asked for.
+            journey, data, run, store: what was asked for, as far as it is known; no file that it reads is written over.
+
+        Returns:
+            each file that gave way, with the error if it could not be written.
+        """
+        if any(problem.code == NOT_WRITTEN for problem in error.all_problems()):
+            return []
+        still = [report for report, version in self._found if _version(report.path) == version]
+        if not still:
+            return []
+        reads, known_store = _read_by(journey, data, run, store)
+        free = [report for report in still if _is_free(report.path, reads, known_store)]
+        refusal = Refusal.of(error, subject)
+        return [(report.path, _refused(report, refusal)) for report in free]
+
+
+def _asked(reports: Iterable[tuple[str, File]]) -> list[formats.Report]:
+    return [formats.Report(format_, Path(path)) for format_, path in reports]
+
+
+def _found(reports: Iterable[tuple[str, File]]) -> Iterator[tuple[formats.Report, _Version]]:
+    """The regular files that lie at places of reports, each once."""
+    seen = set[Identity]()
+    for report in _asked(reports):
+        meant = difflib.get_close_matches(report.format, formats.FORMATS, n=1)
+        with suppress(UsageError):
+            place = find_place(report.path) if meant else None
+            if place is not None and place.is_regular and place.identity not in seen:
+                seen.add(place.identity)
+                if (version := _version(place.path)) is not None:
+                    yield formats.Report(meant[0], place.path), version
+
+
+def _version(path: Path) -> _Version | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _refused(report: formats.Report, refusal: Refusal) -> ReqfloError | None:
+    try:
+        formats.write_refusal(report, refusal)
+    except ReqfloError as problem:
+        return problem
+    return None
+
+
+def _read_by(
+    journey: Journey | None, data: Dataset | None, run: str, store: File | None
+) -> tuple[Sequence[FileRead], File | None]:
+    """What was to be read, and the store; as far as that can be told of something that has failed."""
+    reads: list[FileRead] = []
+    workspace = None
+    with suppress(ReqfloError):
+        workspace = load_workspace(Path(journey.workspace), journey.name) if journey is not None else None
+    with suppress(ReqfloError):
+        store = find_store(store, (workspace.settings.runner.store if workspace is not None else None) or "")
+    reads += files_of_request(journey or Journey(), Dataset.of(data), workspace)
+    with suppress(ReqfloError):
+        reads += files_of_runs(open_found(str(store)), [run]) if run and store else ()
+    return reads, store
+
+
+def _is_free(path: Path, reads: Iterable[FileRead], store: File | None) -> bool:
+    try:
+        need_free([path], reads, None if store is None else str(store))
+    except UsageError:
+        return False
+    return True

@@ -23,7 +23,13 @@ from reqflo_ray._internal.runner.drive.drive import drive
 from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
 from reqflo_ray._internal.runner.prepare.compilation import compile_from_here
 from reqflo_ray._internal.runner.prepare.dispatch import dispatch
-from reqflo_ray._internal.runner.prepare.files_read import files_of_request, files_of_run, files_of_runs, need_free
+from reqflo_ray._internal.runner.prepare.files_read import (
+    files_of_request,
+    files_of_run,
+    files_of_runs,
+    files_of_workspace,
+    need_free,
+)
 from reqflo_ray._internal.runner.prepare.preparation import check_rows, prepare
 from reqflo_ray._internal.runner.prepare.record import make_record, record_of_rerun
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target
@@ -39,13 +45,19 @@ from reqflo_ray._internal.runs.upkeep.history import resolve_run
 _SILENT = SilentListener()
 
 
-def compile(journey: Journey | str) -> Compilation:
+def compile(journey: Journey | str, *, outputs: Iterable[File] = ()) -> Compilation:
     """Compile a journey of a workspace to its artifact; `problems` of the result are warnings.
+
+    Args:
+        outputs: files that the artifact will be written to: each must be one that can be written, and that the
+            workspace does not hold or name.
 
     Raises:
         DefinitionError: with everything that is wrong, each at its place.
+        UsageError: `no_workspace`, or see `outputs`.
     """
     asked = Journey.of(journey)
+    need_free(map(Path, outputs), files_of_workspace(Path(asked.workspace), asked.name))
     return compile_from_here(load_workspace(Path(asked.workspace), asked.name), asked.name, asked.overlays)
 
 

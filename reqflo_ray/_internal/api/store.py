@@ -5,9 +5,10 @@ It composes what the store and the analysis offer. It starts nothing and sends n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from reqflo_ray._internal.analysis.session import QueryResult, Session, open_session
@@ -15,6 +16,7 @@ from reqflo_ray._internal.api.config import find_store, open_found
 from reqflo_ray._internal.errors import Problem, ReqfloError, UsageError
 from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.runner.drive.verification import verify
+from reqflo_ray._internal.runner.prepare.files_read import files_of_runs, need_free
 from reqflo_ray._internal.runner.prepare.request import File
 from reqflo_ray._internal.runs.upkeep.history import RunSummary, list_runs, resolve_run, summarize
 from reqflo_ray._internal.runs.upkeep.pruning import Pruned, prune
@@ -37,8 +39,9 @@ class RowView:
 class Store:
     """See the module. Opening is cheap; every call looks at the store as it is then."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, place: str = "") -> None:
         self._storage = storage
+        self._place = place or storage.uri  # as it was named
 
     @property
     def uri(self) -> str:
@@ -53,7 +56,9 @@ class Store:
         """The run of that id, unique beginning, or `latest`. Raises `UsageError` with the candidates."""
         return summarize(resolve_run(self._storage, run), datetime.now(UTC))
 
-    def query(self, sql: str, runs: Sequence[str] = (), *, damaged: str = Damaged.REFUSE) -> QueryResult:
+    def query(
+        self, sql: str, runs: Sequence[str] = (), *, damaged: str = Damaged.REFUSE, outputs: Iterable[File] = ()
+    ) -> QueryResult:
         """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all. A run that
         is deleted meanwhile takes no part.
 
@@ -63,13 +68,16 @@ class Store:
         Args:
             damaged: `skip` leaves files of results out that are not what was written, and `problems` of the answer say
                 so; else they refuse the question.
+            outputs: files that the answer will be written to: each must be one that can be written, and that `runs`
+                have not read.
 
         Raises:
             QueryError: it cannot be answered.
-            UsageError: no such run.
+            UsageError: no such run, or see `outputs`.
             IntegrityError: `damaged_file`, which names the files.
             StoreError: a run is removed while it is asked.
         """
+        need_free(map(Path, outputs), files_of_runs(self._storage, runs), self._place)
         return self._asking(lambda session: session.query(sql), list(runs) or None, damaged)
 
     def results(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> QueryResult:
@@ -132,7 +140,8 @@ def open_store(store: File | None = None) -> Store:
     Raises:
         UsageError: there can be no store.
     """
-    return Store(open_found(find_store(store)))
+    found = find_store(store)
+    return Store(open_found(found), found)
 
 
 def _may_be_left_out(problems: tuple[Problem, ...]) -> str:

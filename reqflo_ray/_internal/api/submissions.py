@@ -1,5 +1,5 @@
-"""Runs on a remote cluster: `submit`, on the machine of whoever wants one; `Submission`, what becomes of it; and
-`run_submitted`, in the job itself."""
+"""Runs on a remote cluster, as whoever wants one sees them: `submit`, and `Submission`, what becomes of it. What the
+job itself does, `submitted_run` knows."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from reqflo_ray._internal.api.config import Place, find_store_of_cluster
-from reqflo_ray._internal.api.runs import carry_out
+from reqflo_ray._internal.api.config import find_store_of_cluster
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.results import Verdict
 from reqflo_ray._internal.runner.prepare.files_read import files_of_request, need_free
 from reqflo_ray._internal.runner.prepare.preparation import prepare
-from reqflo_ray._internal.runner.prepare.record import installed_versions, make_record
+from reqflo_ray._internal.runner.prepare.record import make_record
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target
 from reqflo_ray._internal.runner.prepare.rows_in_memory import on_disk
-from reqflo_ray._internal.runner.progress.listener import Listener, RunOutcome, SilentListener
+from reqflo_ray._internal.runner.progress.listener import Listener, SilentListener
 from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
 
 if TYPE_CHECKING:
     from reqflo_ray._internal.ray_cluster.jobs import Job, Jobs
     from reqflo_ray._internal.ray_cluster.submit import Followed
-    from reqflo_ray._internal.runner.prepare.job_bundle import Order
 
 _SILENT = SilentListener()
 
@@ -240,30 +236,6 @@ def find_submission(run: str, *, address: str | None = None, allow_unauthenticat
 
     jobs = Jobs.of(find_cluster(address, allow_unauthenticated=allow_unauthenticated))
     return Submission(jobs, jobs.find(run), is_new=False)
-
-
-def read_order() -> Order:
-    """What `submit` ordered of the job that this process is. Raises `UsageError` if it is none of ours."""
-    from reqflo_ray._internal.runner.prepare.job_bundle import unpack
-
-    return unpack(Path(".")).order
-
-
-def run_submitted(listener: Listener = _SILENT) -> RunOutcome:
-    """Carry out, on the cluster, the run that `submit` put into the folder of this job.
-
-    Raises:
-        UsageError: there is none, or another version submitted it.
-        DatasetError, NothingSelectedError, RunConflictError, SecretError, StoreError, ClusterError: see `run`.
-    """
-    from reqflo_ray._internal.runner.prepare.job_bundle import unpack
-
-    bundle = unpack(Path("."))
-    # The cluster may have another Ray than whoever submitted.
-    record = msgspec.structs.replace(bundle.record, versions=installed_versions())
-    target = Target(store=bundle.order.store, backend="ray", address="auto")
-    place = Place.of(target, workers=record.options.workers)
-    return carry_out(record, bundle.artifact, place, take_over=bundle.order.take_over, listener=listener)
 
 
 def _ignore(line: str) -> None:

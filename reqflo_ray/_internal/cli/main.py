@@ -16,6 +16,7 @@ import typer
 from reqflo_ray._internal.cli.display.earlier_reports import ReportingCommand
 from reqflo_ray._internal.cli.display.render_errors import render_error
 from reqflo_ray._internal.cli.display.terminal import OutputClosedError, Terminal, escape
+from reqflo_ray._internal.cli.options.groups import flat
 from reqflo_ray._internal.cli.options.help import GroupedCommand, GroupedCommands
 from reqflo_ray._internal.errors import ReqfloError, UsageError
 from reqflo_ray._internal.process import is_unwinding
@@ -152,7 +153,7 @@ def build_application(named: Collection[str]) -> typer.Typer:
             short_help=entry.summary,
             epilog=examples,
             rich_help_panel=entry.group.title,
-        )(function)
+        )(flat(function))
     return application
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel
@@ -18,8 +19,9 @@ from reqflo_ray._internal.compiler.workspace.files import shown
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, is_file_name, lookup
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.errors import DefinitionError, Position, Problem, Severity
-from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity, digest
+from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity, canonical_bytes, digest
 from reqflo_ray._internal.model.limits import MAX_PROBLEMS
+from reqflo_ray._internal.outputs.file import whole_file
 
 _NAMED_FILES: Final = 10
 
@@ -49,6 +51,16 @@ class Compilation:
     def digest(self) -> str:
         """The artifact's identity."""
         return digest(self.artifact)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the artifact to a file, whole or not at all, for `Journey(artifact=…)`.
+
+        Raises:
+            UsageError: `output_not_writable`.
+            ReqfloError: `output_not_written`.
+        """
+        with whole_file(Path(path)) as file:
+            file.write(canonical_bytes(self.artifact))
 
 
 def compile_journey(workspace: Workspace, journey: str, overlays: Sequence[str] = ()) -> Compilation:

@@ -45,6 +45,14 @@ def parse_workers(given: int | str | None) -> WorkerRange:
     return WorkerRange(least, most)
 
 
+def shortest_form(given: int | str) -> int | str:
+    """The same number of workers as a record holds it: a number where it is one. Raises as `parse_workers`."""
+    least, most = parse_workers(" " if given == "" else given)
+    if not most:
+        return FOLLOWING
+    return most if least == most else str(given).strip()
+
+
 def _invalid(text: str, cause: str) -> UsageError:
     return UsageError(
         f"`{text}` is no number of workers",

@@ -7,6 +7,7 @@ often the connection drops, and tells the exit code that the run itself has.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import tempfile
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from reqflo_ray._internal.errors import ClusterError, InterruptedRunError, RunConflictError
+from reqflo_ray._internal.model.results import Verdict
+from reqflo_ray._internal.outputs.file import whole_file
 from reqflo_ray._internal.process import handling_signals
 from reqflo_ray._internal.ray_cluster.job_log import JobLog, JobOutcome
 from reqflo_ray._internal.ray_cluster.jobs import Job, Jobs, JobState
@@ -53,6 +56,40 @@ class Followed:
     outcome: JobOutcome | None
     reports: Mapping[str, bytes]
     reason: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self.job.run_id
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the run said of itself; None if it could not."""
+        return self.outcome.verdict if self.outcome else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row has ended, so that the verdict is final."""
+        return bool(self.outcome and self.outcome.complete)
+
+    def write_report(self, format: str, path: str | os.PathLike[str]) -> None:
+        """Write a report that the job has sent to a file, whole or not at all.
+
+        Raises:
+            ClusterError: `report_not_sent`.
+            UsageError: `output_not_writable`.
+            ReqfloError: `output_not_written`.
+        """
+        if format not in self.reports:
+            raise ClusterError(
+                f"the {format} report did not come back through the job's log",
+                code="report_not_sent",
+                cause="it is too large for it, did not arrive whole, or could not be made there",
+                hint=f"`reqflo-ray report {self.run_id} …` makes it where the store is mounted; one that did not"
+                " arrive whole comes with the same command again, and nothing runs twice",
+            )
+        with whole_file(Path(path)) as file:
+            file.write(self.reports[format])
 
 
 def start(jobs: Jobs, bundle: JobBundle, *, ship_data: bool) -> Started:
@@ -275,7 +312,7 @@ class _Follower:
         code = exit_code_of(job, outcome)
         if self._received and job.state is JobState.STOPPED and not (outcome and outcome.complete):
             code = 128 + self._received[0]
-        reason = "" if outcome else job.message
+        reason = "" if outcome else job.message or job.state.value
         return Followed(job=job, exit_code=code, outcome=outcome, reports=self._log.reports(), reason=reason)
 
     def _left(self) -> InterruptedRunError:

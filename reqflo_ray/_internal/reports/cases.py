@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final
 
 from reqflo_ray._internal.reports.source import Line, ReportedRun
-from reqflo_ray._internal.reports.text import one_line, shorten, visible
+from reqflo_ray._internal.visible_text import one_line, shorten, visible
 
 # Up to here every row is a test case; of a larger run only those that did not pass are, and so many at most.
 MOST_CASES: Final = 5_000

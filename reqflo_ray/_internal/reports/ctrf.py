@@ -15,7 +15,7 @@ from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.reports.cases import Case, cases, remainders, suite_name
 from reqflo_ray._internal.reports.refusal import CASE, Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
-from reqflo_ray._internal.reports.text import one_line
+from reqflo_ray._internal.visible_text import one_line
 
 _SPECIFICATION: Final = "1.0.0"
 _STATUSES: Final = {"passed": "passed", "failed": "failed", "error": "failed", "skipped": "skipped"}

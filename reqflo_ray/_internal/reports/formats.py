@@ -13,9 +13,9 @@ from reqflo_ray._internal.errors import QueryError, ReqfloError, StoreError, Usa
 from reqflo_ray._internal.model.names import did_you_mean
 from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.model.results import Verdict
+from reqflo_ray._internal.outputs.file import whole_file
+from reqflo_ray._internal.outputs.place import OutputPlace, find_place
 from reqflo_ray._internal.reports import ctrf, html, junit, markdown, result_document
-from reqflo_ray._internal.reports.output_file import whole_file
-from reqflo_ray._internal.reports.output_place import OutputPlace, find_place
 from reqflo_ray._internal.reports.refusal import Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
 from reqflo_ray._internal.runs.upkeep.history import resolve_run

@@ -16,7 +16,7 @@ from reqflo_ray._internal.reports import overview
 from reqflo_ray._internal.reports.cases import assertion_line, failure_message, step_error, step_line
 from reqflo_ray._internal.reports.refusal import Refusal
 from reqflo_ray._internal.reports.source import Line, ReportedRun
-from reqflo_ray._internal.reports.text import shorten, visible
+from reqflo_ray._internal.visible_text import shorten, visible
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _MOST_FAILURES: Final = 200

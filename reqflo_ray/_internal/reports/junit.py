@@ -13,7 +13,7 @@ from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.reports.cases import Case, Remainder, cases, remainders, suite_name
 from reqflo_ray._internal.reports.refusal import CASE, Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
-from reqflo_ray._internal.reports.text import one_line
+from reqflo_ray._internal.visible_text import one_line
 
 MOST_BYTES: Final = 20_000_000
 # How a row that ended so is told. A request with an unknown outcome is nothing that an assertion found.

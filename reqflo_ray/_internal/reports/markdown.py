@@ -14,7 +14,7 @@ from reqflo_ray._internal.reports import overview
 from reqflo_ray._internal.reports.cases import failure_message
 from reqflo_ray._internal.reports.refusal import Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
-from reqflo_ray._internal.reports.text import one_line
+from reqflo_ray._internal.visible_text import one_line
 
 _MOST_FAILURES: Final = 50
 _MOST_KINDS: Final = 10

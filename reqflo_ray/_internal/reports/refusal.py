@@ -10,7 +10,7 @@ from typing import Final
 
 from reqflo_ray._internal.errors import Problem, ReqfloError, Severity
 from reqflo_ray._internal.model import instants
-from reqflo_ray._internal.reports.text import one_line
+from reqflo_ray._internal.visible_text import one_line
 
 _MOST_PROBLEMS: Final = 50
 _LONGEST: Final = 1_000

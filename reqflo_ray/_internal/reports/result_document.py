@@ -12,7 +12,7 @@ from reqflo_ray._internal.model.json_text import encode_exactly
 from reqflo_ray._internal.model.results import Counts, Status, Verdict
 from reqflo_ray._internal.reports.refusal import Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
-from reqflo_ray._internal.reports.text import visible
+from reqflo_ray._internal.visible_text import visible
 
 SCHEMA: Final = "reqflo-ray/run-result/1"
 

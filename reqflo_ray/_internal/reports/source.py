@@ -18,11 +18,11 @@ from reqflo_ray._internal.errors import IntegrityError, Problem
 from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
-from reqflo_ray._internal.reports.text import visible
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.staging.rows import planned
 from reqflo_ray._internal.runs.upkeep.history import RunState
+from reqflo_ray._internal.visible_text import visible
 
 Line = Mapping[str, Any]
 

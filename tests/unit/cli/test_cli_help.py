@@ -11,14 +11,14 @@ import pytest
 from screens import CommandLine
 
 from reqflo_ray._internal.cli.main import COMMANDS, Entry
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.output import REPORT_FORMATS
 from reqflo_ray._internal.reports.formats import FORMATS
 
 
 def test_the_help_names_every_format(command_line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
     command_line("report", "--help")
     assert capsys.readouterr().out.startswith("Usage: reqflo-ray report [OPTIONS] RUN FORMAT=PATH...\n")
-    assert ", ".join(FORMATS) == options.REPORT_FORMATS
+    assert ", ".join(FORMATS) == REPORT_FORMATS
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in COMMANDS])

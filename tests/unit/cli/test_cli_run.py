@@ -61,7 +61,7 @@ def test_run_passes_every_option_on(
         presets=("p1", "p2"),
         overrides={"a": "1", "b": "x=y"},
     )
-    assert asked.data == Dataset(["x.csv", "gs://b/*.parquet"], key="k", encoding="latin-1", strict=True)
+    assert asked.data == Dataset(("x.csv", "gs://b/*.parquet"), key="k", encoding="latin-1", strict=True)
     assert asked.execution == Execution(
         concurrency=8, rate=0.5, evidence=Evidence.FAILURES, durability=Durability.PROCESS, max_failures=3
     )

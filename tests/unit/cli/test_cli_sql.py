@@ -8,9 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fake_api import FakeApi, table
 from screens import CommandLine
+
+# An escape sequence, and what a spreadsheet takes for a formula.
+ODD = QueryResult(pa.table({"a": ["\x1b[2J", "=1+1"]}), ("VARCHAR",))
+WRITTEN = {
+    "csv": "a\n\x1b[2J\n'=1+1\n",
+    "json": '[\n{"a":"\\u001b[2J"},\n{"a":"=1+1"}\n]\n',
+}
 
 
 @pytest.fixture
@@ -58,38 +66,32 @@ def test_sql_cuts_cells_on_a_terminal_to_its_width(command_line: CommandLine, ap
 
 
 @pytest.mark.parametrize(
-    ("arguments", "asked"),
+    ("arguments", "written"),
     [
-        (("--format", "csv"), ("csv", False)),
-        (("--format", "csv", "--raw"), ("csv", True)),
-        (("--format", "json"), ("json", False)),
-        (("--format", "parquet"), ("parquet", False)),
+        (("--format", "csv"), WRITTEN["csv"]),
+        (("--format", "csv", "--raw"), WRITTEN["csv"].replace("'", "")),
+        (("--format", "json"), WRITTEN["json"]),
     ],
 )
 def test_sql_in_another_format_is_written_as_it_is(
-    command_line: CommandLine,
-    api: FakeApi,
-    exported: list[tuple[str, bool]],
-    arguments: tuple[str, ...],
-    asked: tuple[str, bool],
+    command_line: CommandLine, api: FakeApi, arguments: tuple[str, ...], written: str
 ) -> None:
-    api.store.answers = [("select", table("a"))]
+    api.store.answers = [("select", ODD)]
     answer = command_line("sql", "select 1", *arguments)
-    assert (answer.code, answer.err) == (0, "")
-    assert answer.out == ("a\n\\u001b[2J\n" if asked[0] == "json" else "a\n\x1b[2J\n")
-    assert exported == [asked]
+    assert (answer.code, answer.out, answer.err) == (0, written, "")
 
 
-@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+@pytest.mark.parametrize("ending", WRITTEN)
+@pytest.mark.parametrize("named", [True, False])
 def test_sql_knows_the_format_by_the_ending_of_the_file(
-    command_line: CommandLine, api: FakeApi, exported: list[tuple[str, bool]], tmp_path: Path, ending: str
+    command_line: CommandLine, api: FakeApi, tmp_path: Path, ending: str, named: bool
 ) -> None:
-    api.store.answers = [("select", table("a"))]
-    path = tmp_path / f"x.{ending}"
-    answer = command_line("sql", "select 1", "-o", str(path))
-    assert (answer.code, answer.out) == (0, "")
-    assert path.read_bytes() == b"a\n\x1b[2J\n"
-    assert exported == [(ending, False)]
+    api.store.answers = [("select", ODD)]
+    path = tmp_path / (f"x.{ending}" if not named else "x")
+    answer = command_line("sql", "select 1", "-o", str(path), *(("--format", ending) if named else ()))
+    assert (answer.code, answer.out, answer.err) == (0, "", f"written: {path}\n")
+    assert path.read_text() == WRITTEN[ending]
+    assert api.store.asked == [("query", ("select 1", ()), {"outputs": [path]})]
 
 
 @pytest.mark.parametrize(
@@ -111,9 +113,14 @@ def test_sql_refuses_what_cannot_be_written(
     assert api.calls == []
 
 
-def test_csv_is_escaped_where_a_person_reads_it(
-    command_line: CommandLine, api: FakeApi, exported: list[tuple[str, bool]]
-) -> None:
-    api.store.answers = [("select", table("a"))]
-    assert command_line("sql", "select 1", "--format", "csv", is_terminal=True).out == "a\n\\x1b[2J\n"
-    assert command_line("sql", "select 1", "--format", "csv").out == "a\n\x1b[2J\n"
+def test_csv_is_escaped_where_a_person_reads_it(command_line: CommandLine, api: FakeApi) -> None:
+    api.store.answers = [("select", ODD)]
+    shown = command_line("sql", "select 1", "--format", "csv", is_terminal=True).out
+    assert shown == WRITTEN["csv"].replace("\x1b", "\\x1b")
+    assert command_line("sql", "select 1", "--format", "csv").out == WRITTEN["csv"]
+
+
+def test_sql_writes_parquet_into_a_pipe(command_line: CommandLine, api: FakeApi) -> None:
+    api.store.answers = [("select", ODD)]
+    answer = command_line("sql", "select 1", "--format", "parquet")
+    assert answer.code == 0 and answer.out.startswith("PAR1")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from fake_api import FakeApi
 from screens import CommandLine
 
-from reqflo_ray import Dataset, Journey
+from reqflo_ray import Compilation, Dataset, Journey
+from reqflo_ray._internal.compiler.workspace.load import Workspace
 from reqflo_ray._internal.errors import Problem
 
 
@@ -50,12 +50,12 @@ def test_compile_prints_the_digest_and_writes_canonical_bytes(
     from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity, canonical_bytes, digest
 
     artifact = Artifact(journey=JourneyIdentity(name="place-order"))
-    api.answer = SimpleNamespace(artifact=artifact, digest=digest(artifact), problems=())
+    api.answer = Compilation(artifact=artifact, workspace=Workspace(root=tmp_path))
     path = tmp_path / "artifact.json"
     answer = command_line("compile", "place-order", "--overlay", "x", "-o", str(path))
     assert answer.out == digest(artifact) + "\n"
     assert path.read_bytes() == canonical_bytes(artifact)
-    assert api.calls == [("compile", (Journey("place-order", overlays=("x",)),), {})]
+    assert api.calls == [("compile", (Journey("place-order", overlays=("x",)),), {"outputs": [path]})]
 
 
 def test_compile_needs_a_journey(command_line: CommandLine, api: FakeApi) -> None:

@@ -13,6 +13,7 @@ from fake_api import FakeApi
 from screens import CommandLine, MakeOutcome
 
 import reqflo_ray
+from reqflo_ray._internal.api import reports
 from reqflo_ray._internal.errors import (
     ClusterError,
     DatasetError,
@@ -22,6 +23,7 @@ from reqflo_ray._internal.errors import (
     StoreError,
     UsageError,
 )
+from reqflo_ray._internal.outputs.place import find_place
 
 GREEN = "<testsuites tests='1' failures='0' errors='0'><testsuite><testcase name='a'/></testsuite></testsuites>"
 
@@ -79,9 +81,7 @@ def test_what_terminates_a_command_is_told_in_the_report(command_line: CommandLi
 def test_an_interruption_while_the_program_is_loaded_is_told_too(
     command_line: CommandLine, api: FakeApi, green: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reqflo_ray._internal.reports import output_place
-
-    looked, find_place = [], output_place.find_place
+    looked = list[Path]()
 
     def interrupted_once(path: Path) -> Any:
         looked.append(path)
@@ -89,7 +89,7 @@ def test_an_interruption_while_the_program_is_loaded_is_told_too(
             raise KeyboardInterrupt
         return find_place(path)
 
-    monkeypatch.setattr(output_place, "find_place", interrupted_once)
+    monkeypatch.setattr(reports, "find_place", interrupted_once)
     assert command_line("run", "place-order", "--report", f"junit={green}").code == 130
     assert errors_in(green) == ["interrupted"]
     assert api.calls == []
@@ -151,12 +151,10 @@ def test_a_report_in_the_home_folder_is_found(
 def test_trouble_with_earlier_reports_hides_no_error(
     command_line: CommandLine, api: FakeApi, green: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reqflo_ray._internal.runner.prepare import files_read
-
     def breaks(*_: Any) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(files_read, "files_of_request", breaks)
+    monkeypatch.setattr(reports, "files_of_request", breaks)
     api.answer = UsageError("refused", code="refused")
     answer = command_line("run", "place-order", "--report", "junit=junit.xml")
     assert answer.code == 2

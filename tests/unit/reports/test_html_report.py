@@ -11,8 +11,8 @@ import pytest
 from sample_runs import RunMaker
 
 from reqflo_ray._internal.reports import html
-from reqflo_ray._internal.reports.text import visible
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.visible_text import visible
 
 Written = Callable[[str, str], bytes]
 TAGS = {

@@ -10,8 +10,8 @@ import pytest
 from sample_runs import RunMaker
 
 from reqflo_ray._internal.reports import junit
-from reqflo_ray._internal.reports.text import visible
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.visible_text import visible
 
 Written = Callable[[str, str], bytes]
 GOOD = """<testsuites name="s" tests="1" failures="1" errors="0" skipped="0" time="1.0">

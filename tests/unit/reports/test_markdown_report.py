@@ -10,8 +10,8 @@ from markdown_it import MarkdownIt
 from sample_runs import RunMaker
 
 from reqflo_ray._internal.reports.markdown import code
-from reqflo_ray._internal.reports.text import one_line
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.visible_text import one_line
 
 Written = Callable[[str, str], bytes]
 TAGS = {"h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "code"}

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 from reqflo_ray._internal.cli.display.render_errors import render_problem
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
 from reqflo_ray._internal.cli.display.wording import counted, describe, describe_failure, workspace_store_option
+from reqflo_ray._internal.errors import ReqfloError
 
 if TYPE_CHECKING:
-    from reqflo_ray import Progress, RunOutcome
-    from reqflo_ray._internal.errors import Problem
-    from reqflo_ray._internal.model.results import Failure
+    from reqflo_ray import Failure, Problem, Progress, RunOutcome
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 # What hardly ever happens is named only when it did, after the counts that are always there.
 _RARE: Final = ("skipped", "cancelled", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned", "internal")
+# The code of an error that is ours.
+_INTERNAL: Final = ReqfloError.default_code
 _FAILING: Final = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
 
 
@@ -185,10 +186,8 @@ def _what_to_report(outcome: RunOutcome, store_option: str) -> list[str]:
     """That rows met an error which is ours, and all that its report needs."""
     from importlib.metadata import version
 
-    from reqflo_ray._internal.model.results import INTERNAL_ERROR
-
     counts = outcome.verdict.counts
-    named = next((failure for failure in outcome.verdict.failures if failure.code == INTERNAL_ERROR), None)
+    named = next((failure for failure in outcome.verdict.failures if failure.code == _INTERNAL), None)
     lines = [
         f"internal: {counted(counts.internal, 'row')} ended in an error of reqflo-ray itself, not of the API: please "
         "report it with"
@@ -198,7 +197,7 @@ def _what_to_report(outcome: RunOutcome, store_option: str) -> list[str]:
         lines.append(f"  this message: {escape(named.message)}")
         lines.append(f"  the row: reqflo-ray show {outcome.run_id} --row={row}{store_option}  (look it through first)")
     else:
-        query = f"select row_key, error_message from results where error_code = '{INTERNAL_ERROR}'"
+        query = f"select row_key, error_message from results where error_code = '{_INTERNAL}'"
         lines.append(f'  what this says: reqflo-ray sql "{query}" --run {outcome.run_id}{store_option}')
     versions = f"reqflo-ray {version('reqflo-ray')}, Python {platform.python_version()}, {platform.platform()}"
     lines.append(f"  these versions: {versions}")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Final, TextIO
 
-from reqflo_ray._internal.reports.text import UNSAFE, visible
+from reqflo_ray._internal.visible_text import UNSAFE, visible
 
 PIPED_WIDTH: Final = 80
 

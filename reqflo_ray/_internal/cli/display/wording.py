@@ -10,13 +10,11 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from reqflo_ray import DEFAULT_STORE
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape, shorten
-from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from reqflo_ray import Progress
-    from reqflo_ray._internal.errors import Problem
-    from reqflo_ray._internal.model.results import Counts, Failure
+    from reqflo_ray import Counts, Failure, Problem, Progress
 
 _LONGEST_MESSAGE: Final = 300
 

@@ -16,7 +16,7 @@ from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspa
 from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, YamlScalar, YamlSequence
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.plan import RunRecord, SecretSource
-from reqflo_ray._internal.reports.output_place import Identity, OutputPlace, find_place, identity_of
+from reqflo_ray._internal.outputs.place import Identity, OutputPlace, find_place, identity_of
 from reqflo_ray._internal.runner.prepare.request import Dataset, Journey
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.upkeep.history import resolve_run

@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.plan import Durability, Evidence
-from reqflo_ray._internal.model.workers import parse_workers
+from reqflo_ray._internal.model.workers import shortest_form
 
 if TYPE_CHECKING:
     from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
 
-BACKENDS: Final = ("auto", "local", "ray")
+
+class Backend(StrEnum):
+    """Who executes the rows: Ray, this process, or what suits the number of rows."""
+
+    AUTO = "auto"
+    RAY = "ray"
+    LOCAL = "local"
+
 
 # A path, a glob or an address.
 File: TypeAlias = str | os.PathLike[str]
@@ -93,7 +101,7 @@ class Execution:
     None means "as the workspace says, else the default". After `max_failures` rows that did not pass the run stops.
 
     Raises:
-        UsageError: `invalid_option`.
+        UsageError: `invalid_option`, `invalid_rate`.
     """
 
     concurrency: int | None = None
@@ -113,7 +121,11 @@ class Execution:
             if given is not None and given < 1:
                 raise _out_of_range(name, given, "1 or more, or None")
         if self.rate is not None and not 0 < self.rate < float("inf"):
-            raise _out_of_range("rate", self.rate, "requests a second, more than 0; or None for no limit")
+            raise UsageError(
+                f"{self.rate:g} is no rate: it is a number of requests a second",
+                code="invalid_rate",
+                hint="give a number above 0, such as 50 or 0.5; leave it out for no limit",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,23 +138,29 @@ class Target:
     network: then the run stays in this process, whatever the workspace says.
 
     Raises:
-        UsageError: `invalid_workers`, `unknown_backend`, `transport_is_local`.
+        UsageError: `invalid_workers`, `unknown_backend`, `address_without_cluster`, `transport_is_local`.
     """
 
     store: File | None = None
-    backend: str = "auto"
+    backend: str = Backend.AUTO
     address: str | None = None
     workers: int | str | None = None
     transport: InProcessApi | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None:
-            parse_workers(self.workers)
-        if self.backend not in BACKENDS:
+            object.__setattr__(self, "workers", shortest_form(self.workers))
+        if self.backend not in list(Backend):
             raise UsageError(
                 f"there is no backend `{self.backend}`",
                 code="unknown_backend",
-                hint=f"backends are {', '.join(BACKENDS)}",
+                hint=f"backends are {', '.join(Backend)}",
+            )
+        if self.backend == Backend.LOCAL and self.address is not None:
+            raise UsageError(
+                "the backend `local` and the address of a cluster are both given",
+                code="address_without_cluster",
+                hint="rows run in this process or on a cluster: leave one of the two out",
             )
         if self.transport is not None and (self.backend == "ray" or self.address is not None):
             raise UsageError(

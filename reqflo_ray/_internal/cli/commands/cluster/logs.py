@@ -6,33 +6,30 @@ from typing import Annotated, Final
 
 import typer
 
+import reqflo_ray
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.panels import OUTPUT
+from reqflo_ray._internal.cli.options.run import RunArgument
+from reqflo_ray._internal.cli.options.target import AllowUnauthenticated, DashboardOption
 
 EXAMPLES: Final = """\
 reqflo-ray logs nightly-0412 --address http://head:8265
 reqflo-ray logs latest --follow
 """
 
-_Follow = Annotated[
-    bool, typer.Option("--follow", "-f", rich_help_panel=options.OUTPUT, help="Go on until the job ends.")
-]
+_Follow = Annotated[bool, typer.Option("--follow", "-f", rich_help_panel=OUTPUT, help="Go on until the job ends.")]
 
 
 def logs(
     context: typer.Context,
-    run: options.Run,
+    run: RunArgument,
     follow: _Follow = False,
-    address: options.Cluster = None,
-    allow_unauthenticated: options.AllowUnauthenticated = False,
+    address: DashboardOption = None,
+    allow_unauthenticated: AllowUnauthenticated = False,
 ) -> None:
     """Show what the last job of a submitted run has printed."""
-    from reqflo_ray._internal.ray_cluster.address import find_cluster
-    from reqflo_ray._internal.ray_cluster.jobs import Jobs
-    from reqflo_ray._internal.ray_cluster.submit import printed
-
     terminal: Terminal = context.obj
-    jobs = Jobs.of(find_cluster(address, allow_unauthenticated=allow_unauthenticated))
-    for line in printed(jobs, jobs.find(run), until_it_ends=follow):
+    submission = reqflo_ray.find_submission(run, address=address, allow_unauthenticated=allow_unauthenticated)
+    for line in submission.logs(follow=follow):
         terminal.text(escape(line))
         terminal.flush()

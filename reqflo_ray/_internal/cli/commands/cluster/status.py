@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+import reqflo_ray
 from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.output import AsJson
+from reqflo_ray._internal.cli.options.run import RunArgument
+from reqflo_ray._internal.cli.options.target import AllowUnauthenticated, DashboardOption
 
 if TYPE_CHECKING:
-    from reqflo_ray._internal.ray_cluster.job_log import JobOutcome
-    from reqflo_ray._internal.ray_cluster.jobs import Job
+    from reqflo_ray import SubmissionStatus
 
 EXAMPLES: Final = """\
 reqflo-ray status nightly-0412 --address http://head:8265
@@ -22,21 +24,15 @@ reqflo-ray status latest --json
 
 def status(
     context: typer.Context,
-    run: options.Run,
-    address: options.Cluster = None,
-    allow_unauthenticated: options.AllowUnauthenticated = False,
-    as_json: options.AsJson = False,
+    run: RunArgument,
+    address: DashboardOption = None,
+    allow_unauthenticated: AllowUnauthenticated = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the state of a submitted run: its last job, when it began and ended, and how."""
-    from reqflo_ray._internal.ray_cluster.address import find_cluster
-    from reqflo_ray._internal.ray_cluster.jobs import Jobs
-    from reqflo_ray._internal.ray_cluster.submit import exit_code_of, outcome_of
-
     terminal: Terminal = context.obj
-    jobs = Jobs.of(find_cluster(address, allow_unauthenticated=allow_unauthenticated))
-    job = jobs.find(run)
-    outcome = outcome_of(jobs, job) if job.state.has_ended else None
-    facts = _facts(job, outcome, exit_code_of(job, outcome) if job.state.has_ended else None)
+    submission = reqflo_ray.find_submission(run, address=address, allow_unauthenticated=allow_unauthenticated)
+    facts = _facts(submission.status())
     if as_json:
         terminal.data(readable_json(facts))
         return
@@ -45,16 +41,16 @@ def status(
             terminal.text(f"{name}: {escape(str(value))}")
 
 
-def _facts(job: Job, outcome: JobOutcome | None, exit_code: int | None) -> dict[str, Any]:
+def _facts(status: SubmissionStatus) -> dict[str, Any]:
     return {
-        "run_id": job.run_id,
-        "job": job.submission_id,
-        "state": job.state.value.lower(),
-        "started_at": job.started_at,
-        "ended_at": job.ended_at,
-        "exit_code": exit_code,
-        "verdict": outcome.verdict.status.value if outcome and outcome.complete else None,
-        "rows": outcome.verdict.counts.rows if outcome else None,
-        "results": outcome.results_path if outcome else None,
-        "message": job.message,
+        "run_id": status.run_id,
+        "job": status.job,
+        "state": status.state,
+        "started_at": status.started_at,
+        "ended_at": status.ended_at,
+        "exit_code": status.exit_code,
+        "verdict": status.verdict.status.value if status.verdict and status.is_complete else None,
+        "rows": status.verdict.counts.rows if status.verdict else None,
+        "results": status.results_path,
+        "message": status.message,
     }

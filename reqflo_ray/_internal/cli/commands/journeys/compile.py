@@ -7,10 +7,11 @@ from typing import Annotated, Final
 
 import typer
 
+import reqflo_ray
 from reqflo_ray._internal.cli.display.render_errors import render_problems
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
-from reqflo_ray._internal.cli.options import options
-from reqflo_ray._internal.reports.output_file import whole_file
+from reqflo_ray._internal.cli.options.journey import JourneyArgument, OverlayOption, WorkspaceOption
+from reqflo_ray._internal.cli.options.panels import OUTPUT
 
 EXAMPLES: Final = """\
 reqflo-ray compile place-order -o place-order.json
@@ -20,35 +21,21 @@ reqflo-ray run --artifact place-order.json --env local
 
 def compile(
     context: typer.Context,
-    journey: options.Journey,
-    workspace: options.Workspace = ".",
-    overlay: options.Overlays = None,
+    journey: JourneyArgument,
+    workspace: WorkspaceOption = ".",
+    overlay: OverlayOption = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", rich_help_panel=options.OUTPUT, help="Write the artifact there."
-        ),
+        typer.Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="Write the artifact there."),
     ] = None,
 ) -> None:
     """Compile a journey to its artifact and print the artifact's SHA-256; the same source gives the same digest."""
-    import reqflo_ray
-    from reqflo_ray._internal.model.artifact import canonical_bytes
-
     terminal: Terminal = context.obj
-    if output is not None:
-        _need_free(output, workspace, journey)
-    compilation = reqflo_ray.compile(reqflo_ray.Journey(journey, workspace=workspace, overlays=tuple(overlay or ())))
+    asked = reqflo_ray.Journey(journey, workspace=workspace, overlays=tuple(overlay or ()))
+    compilation = reqflo_ray.compile(asked, outputs=[] if output is None else [output])
     if compilation.problems:
         terminal.note(render_problems(compilation.problems, terminal))
     if output is not None:
-        with whole_file(output) as file:
-            file.write(canonical_bytes(compilation.artifact))
+        compilation.write(output)
         terminal.note(f"written: {escape(str(output))}")
     terminal.data(compilation.digest + "\n")
-
-
-def _need_free(output: Path, workspace: str, journey: str) -> None:
-    """Refuse a file that could not be written, or that belongs to the workspace, before anything is compiled."""
-    from reqflo_ray._internal.runner.prepare.files_read import files_of_workspace, need_free
-
-    need_free([output], files_of_workspace(Path(workspace), journey))

@@ -6,11 +6,15 @@ from typing import Annotated, Final
 
 import typer
 
-from reqflo_ray._internal.cli.display.deliver import asked_reports, deliver
+import reqflo_ray
+from reqflo_ray._internal.cli.display.deliver import deliver
 from reqflo_ray._internal.cli.display.progress import RunReporter
 from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.cli.display.wording import store_option
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.output import OutputOptions
+from reqflo_ray._internal.cli.options.panels import WHAT
+from reqflo_ray._internal.cli.options.run import RunArgument
+from reqflo_ray._internal.cli.options.target import TargetOptions
 from reqflo_ray._internal.errors import UsageError
 
 EXAMPLES: Final = """\
@@ -21,26 +25,20 @@ reqflo-ray rerun nightly-0412 --failed --include-inconclusive
 
 def rerun(
     context: typer.Context,
-    run: options.Run,
+    run: RunArgument,
+    target: TargetOptions,
+    output: OutputOptions,
     failed: Annotated[
-        bool, typer.Option("--failed", rich_help_panel=options.WHAT, help="Only the rows that failed or errored.")
+        bool, typer.Option("--failed", rich_help_panel=WHAT, help="Only the rows that failed or errored.")
     ] = False,
     include_inconclusive: Annotated[
         bool,
         typer.Option(
             "--include-inconclusive",
-            rich_help_panel=options.WHAT,
+            rich_help_panel=WHAT,
             help="With `--failed`, rows too whose outcome is unknown: their requests may be sent twice.",
         ),
     ] = False,
-    backend: options.BackendChoice = options.Backend.AUTO,
-    address: options.Address = None,
-    workers: options.Workers = None,
-    store: options.StoreLocation = None,
-    report: options.Reports = None,
-    output: options.OutputFile = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
 ) -> int:
     """Start a new run of an earlier run's rows: the same artifact, environment and values, and new idempotency keys."""
     if include_inconclusive and not failed:
@@ -49,20 +47,15 @@ def rerun(
             code="inconclusive_without_failed",
             hint="without `--failed` every row is run again, inconclusive ones too",
         )
-    options.need_one_place(backend, address)
-    reports = asked_reports(report, output)
-    import reqflo_ray
-
     terminal: Terminal = context.obj
-    with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
+    reports = output.reports()
+    with RunReporter(terminal, quiet=output.quiet, store_option=store_option(target.store, terminal)) as reporter:
         outcome = reqflo_ray.rerun(
             run,
             failed=failed,
             include_inconclusive=include_inconclusive,
-            target=reqflo_ray.Target(
-                store=store, backend=backend.value, address=address, workers=options.checked_workers(workers)
-            ),
-            outputs=[each.path for each in reports],
+            target=target.read(),
+            outputs=[path for _, path in reports],
             listener=reporter,
         )
-    return deliver(outcome, terminal, reports=reports, as_json=as_json)
+    return deliver(outcome, terminal, reports=reports, as_json=output.as_json)

@@ -6,11 +6,14 @@ from typing import Final
 
 import typer
 
-from reqflo_ray._internal.cli.display.deliver import asked_reports, deliver
+import reqflo_ray
+from reqflo_ray._internal.cli.display.deliver import deliver
 from reqflo_ray._internal.cli.display.progress import RunReporter
 from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.cli.display.wording import store_option
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.output import OutputOptions
+from reqflo_ray._internal.cli.options.run import RunArgument, TakeOver
+from reqflo_ray._internal.cli.options.target import TargetOptions
 
 EXAMPLES: Final = """\
 reqflo-ray resume latest
@@ -20,31 +23,20 @@ reqflo-ray resume nightly-0412 --store /mnt/runs --take-over
 
 def resume(
     context: typer.Context,
-    run: options.Run,
-    backend: options.BackendChoice = options.Backend.AUTO,
-    address: options.Address = None,
-    workers: options.Workers = None,
-    take_over: options.TakeOver = False,
-    store: options.StoreLocation = None,
-    report: options.Reports = None,
-    output: options.OutputFile = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    run: RunArgument,
+    target: TargetOptions,
+    output: OutputOptions,
+    take_over: TakeOver = False,
 ) -> int:
     """Resume an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
-    options.need_one_place(backend, address)
-    reports = asked_reports(report, output)
-    import reqflo_ray
-
     terminal: Terminal = context.obj
-    with RunReporter(terminal, quiet=quiet, store_option=store_option(store, terminal)) as reporter:
+    reports = output.reports()
+    with RunReporter(terminal, quiet=output.quiet, store_option=store_option(target.store, terminal)) as reporter:
         outcome = reqflo_ray.resume(
             run,
-            target=reqflo_ray.Target(
-                store=store, backend=backend.value, address=address, workers=options.checked_workers(workers)
-            ),
+            target=target.read(),
             take_over=take_over,
-            outputs=[each.path for each in reports],
+            outputs=[path for _, path in reports],
             listener=reporter,
         )
-    return deliver(outcome, terminal, reports=reports, as_json=as_json)
+    return deliver(outcome, terminal, reports=reports, as_json=output.as_json)

@@ -6,10 +6,13 @@ from typing import Annotated, Final
 
 import typer
 
-from reqflo_ray._internal.cli.display.deliver import asked_reports, tell_written
+import reqflo_ray
+from reqflo_ray import Damaged
+from reqflo_ray._internal.cli.display.deliver import tell_written
 from reqflo_ray._internal.cli.display.terminal import Terminal
-from reqflo_ray._internal.cli.options import options
-from reqflo_ray._internal.model.plan import Damaged
+from reqflo_ray._internal.cli.options.output import REPORT_FORMATS, DamagedFiles, checked, read_reports
+from reqflo_ray._internal.cli.options.run import RunArgument
+from reqflo_ray._internal.cli.options.target import StoreOption
 
 EXAMPLES: Final = """\
 reqflo-ray report latest html=report.html
@@ -19,22 +22,20 @@ reqflo-ray report nightly-0412 junit=junit.xml markdown=summary.md --store /mnt/
 
 def report(
     context: typer.Context,
-    run: options.Run,
+    run: RunArgument,
     reports: Annotated[
         list[str],
-        typer.Argument(metavar="FORMAT=PATH", help=f"Reports to write; formats are {options.REPORT_FORMATS}."),
+        typer.Argument(metavar="FORMAT=PATH", help=f"Reports to write; formats are {REPORT_FORMATS}."),
     ],
-    damaged: options.DamagedFiles = Damaged.REFUSE,
-    store: options.StoreLocation = None,
+    damaged: DamagedFiles = Damaged.REFUSE,
+    store: StoreOption = None,
 ) -> None:
     """Write reports of a run that is in the store, whenever they are wanted.
 
     Of an unfinished run they tell what is committed so far. It ends with 0 however the run ended, and with 3 if results
     of it are not what was written.
     """
-    asked = asked_reports(reports)
-    import reqflo_ray
-
-    reqflo_ray.write_reports(run, [(each.format, each.path) for each in asked], store=store, damaged=damaged)
+    asked = checked(read_reports(reports))
+    reqflo_ray.write_reports(run, asked, store=store, damaged=damaged)
     terminal: Terminal = context.obj
     tell_written(asked, terminal)

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+import reqflo_ray
+from reqflo_ray import DEFAULT_STORE
 from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.tables import write_table
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.output import AsJson
+from reqflo_ray._internal.cli.options.target import StoreOption
 
 if TYPE_CHECKING:
-    from reqflo_ray._internal.runs.upkeep.history import RunSummary
+    from reqflo_ray import RunSummary
 
 EXAMPLES: Final = """\
 reqflo-ray runs
@@ -38,12 +41,10 @@ def facts_of(run: RunSummary) -> dict[str, Any]:
 
 def runs(
     context: typer.Context,
-    store: options.StoreLocation = None,
-    as_json: options.AsJson = False,
+    store: StoreOption = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the runs of a store, newest first, with their state and verdict."""
-    import reqflo_ray
-
     terminal: Terminal = context.obj
     opened = reqflo_ray.open_store(store)
     found = [facts_of(run) for run in opened.runs()]
@@ -57,4 +58,4 @@ def runs(
             if facts["problem"]:
                 terminal.note(f"{escape(facts['run_id'])}: {escape(facts['problem'])}")
     else:
-        terminal.note(f"no runs in {escape(store or './.reqflo')}; `reqflo-ray run JOURNEY` makes one")
+        terminal.note(f"no runs in {escape(store or f'./{DEFAULT_STORE}')}; `reqflo-ray run JOURNEY` makes one")

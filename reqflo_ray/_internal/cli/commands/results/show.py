@@ -9,15 +9,19 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
+import reqflo_ray
+from reqflo_ray import Damaged
 from reqflo_ray._internal.cli.commands.results.runs import facts_of
 from reqflo_ray._internal.cli.display.json_text import as_json_value, readable_json
 from reqflo_ray._internal.cli.display.render_row import render_row
 from reqflo_ray._internal.cli.display.tables import write_table
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
 from reqflo_ray._internal.cli.display.wording import left_out, store_option
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.output import AsJson, DamagedFiles
+from reqflo_ray._internal.cli.options.panels import OUTPUT
+from reqflo_ray._internal.cli.options.run import RunArgument
+from reqflo_ray._internal.cli.options.target import StoreOption
 from reqflo_ray._internal.errors import Problem, UsageError
-from reqflo_ray._internal.model.plan import Damaged
 
 EXAMPLES: Final = """\
 reqflo-ray show latest
@@ -37,7 +41,7 @@ _FAILURES: Final = (
 
 def show(
     context: typer.Context,
-    run: options.Run,
+    run: RunArgument,
     row: Annotated[
         str | None,
         typer.Option("--row", metavar="KEY", rich_help_panel="What to show", help="One row, by its key or its number."),
@@ -47,11 +51,11 @@ def show(
         typer.Option("--step", metavar="ID", rich_help_panel="What to show", help="Only this step of the row."),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", rich_help_panel=options.OUTPUT, help="Bodies as far as they are kept.")
+        bool, typer.Option("--full", rich_help_panel=OUTPUT, help="Bodies as far as they are kept.")
     ] = False,
-    damaged: options.DamagedFiles = Damaged.REFUSE,
-    store: options.StoreLocation = None,
-    as_json: options.AsJson = False,
+    damaged: DamagedFiles = Damaged.REFUSE,
+    store: StoreOption = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show a run, or one row of it: requests, responses, assertions, outputs and events of every attempt."""
     terminal: Terminal = context.obj
@@ -68,8 +72,6 @@ def show(
 
 
 def _show_run(run: str, store: str | None, damaged: Damaged, as_json: bool, terminal: Terminal) -> None:
-    import reqflo_ray
-
     opened = reqflo_ray.open_store(store)
     found = opened.find(run)
     facts = facts_of(found)
@@ -107,8 +109,6 @@ def _show_row(
     as_json: bool,
     full: bool,
 ) -> None:
-    import reqflo_ray
-
     found = reqflo_ray.open_store(store).row(run, row, step=step, damaged=damaged)
     if as_json:
         document = {"result": _opened(found.result, "inputs"), "steps": [_opened(it, "outputs") for it in found.steps]}

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+import reqflo_ray
+from reqflo_ray import Damaged
 from reqflo_ray._internal.cli.display.render_errors import render_problems
 from reqflo_ray._internal.cli.display.tables import write_table
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape, escape_json, neutralize_ci_commands
 from reqflo_ray._internal.cli.display.wording import counted, left_out
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.output import DamagedFiles
+from reqflo_ray._internal.cli.options.panels import OUTPUT
+from reqflo_ray._internal.cli.options.target import StoreOption
 from reqflo_ray._internal.errors import UsageError
-from reqflo_ray._internal.model.plan import Damaged
-from reqflo_ray._internal.reports.output_file import whole_file
 
 EXAMPLES: Final = """\
 reqflo-ray sql "select status, count(*) from results group by status" --run latest
@@ -47,27 +48,23 @@ def sql(
         Format | None,
         typer.Option(
             "--format",
-            rich_help_panel=options.OUTPUT,
+            rich_help_panel=OUTPUT,
             show_default="table, or as the file's name ends",
             help="How to write the answer.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=options.OUTPUT, help="Write the answer there."),
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=OUTPUT, help="Write the answer there."),
     ] = None,
     raw: Annotated[
         bool,
-        typer.Option(
-            "--raw", rich_help_panel=options.OUTPUT, help="CSV cells as they are, formulas of spreadsheets too."
-        ),
+        typer.Option("--raw", rich_help_panel=OUTPUT, help="CSV cells as they are, formulas of spreadsheets too."),
     ] = False,
-    damaged: options.DamagedFiles = Damaged.REFUSE,
-    store: options.StoreLocation = None,
+    damaged: DamagedFiles = Damaged.REFUSE,
+    store: StoreOption = None,
 ) -> None:
     """Ask the results with SQL (DuckDB); the tables are runs, results, steps, assertions and logs."""
-    import reqflo_ray
-
     terminal: Terminal = context.obj
     chosen = _choose(format_, output)
     if chosen is Format.PARQUET and output is None and terminal.out_is_terminal:
@@ -82,10 +79,9 @@ def sql(
         )
     if raw and chosen is not Format.CSV:
         raise UsageError("`--raw` is about CSV", code="raw_without_csv", hint="add `--format csv`, or leave it out")
-    if output is not None:
-        _need_free(output, store, run or ())
     question = sys.stdin.read() if query == "-" else query
-    answer = reqflo_ray.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged)
+    outputs = [] if output is None else [output]
+    answer = reqflo_ray.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged, outputs=outputs)
     if answer.problems:
         terminal.note(render_problems(answer.problems, terminal))
     if chosen is Format.TABLE:
@@ -96,20 +92,12 @@ def sql(
         if terminal.out_is_terminal:
             terminal.note(f"({counted(len(rows), 'row')})")
         return
-    from reqflo_ray._internal.analysis import export
-
-    match chosen:
-        case Format.CSV:
-            written = export.to_csv(answer, raw=raw)
-        case Format.JSON:
-            written = export.to_json(answer)
-        case Format.PARQUET:
-            written = export.to_parquet(answer)
     if output is not None:
-        with whole_file(output) as file:
-            file.write(written)
+        answer.write(output, chosen, raw=raw)
         terminal.note(f"written: {escape(str(output))}")
-    elif chosen is Format.PARQUET:
+        return
+    written = answer.encode(chosen, raw=raw)
+    if chosen is Format.PARQUET:
         terminal.bytes(written)
     elif chosen is Format.JSON:
         terminal.data(escape_json(written.decode()))
@@ -117,15 +105,6 @@ def sql(
         # A cell may hold a line of its own, which a CI system would obey like any other line of its log.
         text = written.decode()
         terminal.data(neutralize_ci_commands(text) if terminal.in_ci and not raw else text)
-
-
-def _need_free(output: Path, store: str | None, runs: Sequence[str]) -> None:
-    """Refuse a file that could not be written, or that these runs have read, before the question is asked."""
-    from reqflo_ray._internal.api.config import find_store, open_found
-    from reqflo_ray._internal.runner.prepare.files_read import files_of_runs, need_free
-
-    chosen = find_store(store)
-    need_free([output], files_of_runs(open_found(chosen), runs), chosen)
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:

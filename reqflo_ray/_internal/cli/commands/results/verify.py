@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import typer
 
+import reqflo_ray
 from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.render_errors import render_problems
 from reqflo_ray._internal.cli.display.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray._internal.cli.display.wording import counted
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.output import AsJson
+from reqflo_ray._internal.cli.options.run import RunArgument
+from reqflo_ray._internal.cli.options.target import StoreOption
 from reqflo_ray._internal.errors import IntegrityError, Problem
-
-if TYPE_CHECKING:
-    from reqflo_ray._internal.runs.upkeep.verify import Finding
 
 EXAMPLES: Final = """\
 reqflo-ray verify latest
@@ -25,16 +25,14 @@ reqflo-ray verify nightly-0412 --store /mnt/runs --json
 
 def verify(
     context: typer.Context,
-    run: options.Run,
-    store: options.StoreLocation = None,
-    as_json: options.AsJson = False,
+    run: RunArgument,
+    store: StoreOption = None,
+    as_json: AsJson = False,
 ) -> int:
     """Check every file of a run against the digests in its manifest, and that each row has one verdict.
 
     Of an unfinished run what is committed is checked; it ends with 3 all the same, since rows have no verdict.
     """
-    import reqflo_ray
-
     terminal: Terminal = context.obj
     report = reqflo_ray.open_store(store).verify(run)
     proven = report.ok and report.complete
@@ -42,7 +40,8 @@ def verify(
         why = "cannot be checked without its manifest" if report.lost_manifest else "is not finished"
         terminal.note(f"run {escape(report.run_id)} {why}: only what its commits list was checked")
     if report.findings:
-        terminal.note(render_problems([_problem(finding) for finding in report.findings], terminal))
+        found = [Problem(code=each.kind, message=f"`{each.path}`: {each.message}") for each in report.findings]
+        terminal.note(render_problems(found, terminal))
     if as_json:
         # The exit code must not be lost because nobody reads the document.
         with suppress(OutputClosedError):
@@ -53,7 +52,3 @@ def verify(
     elif report.rows_lost:
         terminal.note(f"lost: {counted(report.rows_lost, 'row')} of {report.rows + report.rows_lost}")
     return 0 if proven else IntegrityError.default_exit_code
-
-
-def _problem(finding: Finding) -> Problem:
-    return Problem(code=finding.kind, message=f"`{finding.path}`: {finding.message}")

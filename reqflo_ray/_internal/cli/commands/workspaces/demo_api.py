@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.panels import HOW, WHERE
 
 EXAMPLES: Final = """\
 reqflo-ray demo-api
@@ -16,13 +16,11 @@ reqflo-ray demo-api --port 0 --latency 20 --error-rate 0.01 --seed 7
 
 def demo_api(
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", rich_help_panel=options.WHERE, help="Where to listen.")
+        str, typer.Option("--host", metavar="ADDRESS", rich_help_panel=WHERE, help="Where to listen.")
     ] = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option(
-            "--port", metavar="N", min=0, max=65535, rich_help_panel=options.WHERE, help="0 takes a free port."
-        ),
+        typer.Option("--port", metavar="N", min=0, max=65535, rich_help_panel=WHERE, help="0 takes a free port."),
     ] = 8480,
     latency: Annotated[
         float,
@@ -31,7 +29,7 @@ def demo_api(
             metavar="MS",
             min=0,
             show_default=False,
-            rich_help_panel=options.HOW,
+            rich_help_panel=HOW,
             help="Wait before each answer.",
         ),
     ] = 0.0,
@@ -43,7 +41,7 @@ def demo_api(
             min=0,
             max=1,
             show_default=False,
-            rich_help_panel=options.HOW,
+            rich_help_panel=HOW,
             help="Share answered with 503.",
         ),
     ] = 0.0,
@@ -54,14 +52,14 @@ def demo_api(
             metavar="N",
             min=0,
             show_default=False,
-            rich_help_panel=options.HOW,
+            rich_help_panel=HOW,
             help="How many requests `GET /ledger` remembers.",
         ),
     ] = 100_000,
     seed: Annotated[
         int,
         typer.Option(
-            "--seed", metavar="N", show_default=False, rich_help_panel=options.HOW, help="Which requests get the 503s."
+            "--seed", metavar="N", show_default=False, rich_help_panel=HOW, help="Which requests get the 503s."
         ),
     ] = 0,
 ) -> None:

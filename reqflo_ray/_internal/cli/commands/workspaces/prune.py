@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 
 import typer
 
+import reqflo_ray
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
 from reqflo_ray._internal.cli.display.wording import counted
-from reqflo_ray._internal.cli.options import options
+from reqflo_ray._internal.cli.options.target import StoreOption
 from reqflo_ray._internal.errors import StoreError, UsageError
 
 EXAMPLES: Final = """\
@@ -16,6 +18,8 @@ reqflo-ray prune --keep 20
 reqflo-ray prune --older-than 30d --store /mnt/runs
 reqflo-ray prune --older-than 90d --unfinished
 """
+_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def prune(
@@ -38,7 +42,7 @@ def prune(
             help="Also runs that could be resumed, and damaged ones; they are kept otherwise.",
         ),
     ] = False,
-    store: options.StoreLocation = None,
+    store: StoreOption = None,
 ) -> int:
     """Delete old runs from a store, with their results; a run that is running is never deleted, and one that could be
     resumed only with --unfinished."""
@@ -49,9 +53,7 @@ def prune(
             hint="give `--keep N`, `--older-than AGE`, or both: then only runs that are both are deleted",
         )
     terminal: Terminal = context.obj
-    age = None if older_than is None else options.parse_age(older_than)
-    import reqflo_ray
-
+    age = None if older_than is None else _seconds(older_than)
     deleted = reqflo_ray.open_store(store).prune(keep=keep, older_than_s=age, unfinished=unfinished)
     for run_id in deleted.runs:
         terminal.text(escape(run_id))
@@ -65,3 +67,13 @@ def prune(
     if any(kept.spared for kept in deleted.kept):
         terminal.note("hint: `--unfinished` also deletes runs that could be resumed, and damaged ones")
     return StoreError.default_exit_code if failed else 0
+
+
+def _seconds(age: str) -> float:
+    """Seconds of an age such as `30d`, `12h`, `90m`."""
+    found = _AGE.fullmatch(age.strip())
+    if found is None:
+        raise UsageError(
+            f"`{age}` is no age", code="invalid_duration", hint="write a number and one of s, m, h, d, w: `30d`"
+        )
+    return float(found[1]) * _SECONDS[found[2]]

@@ -6,6 +6,7 @@ from typing import Final
 
 import typer
 
+import reqflo_ray
 from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.terminal import Terminal
 
@@ -16,7 +17,5 @@ reqflo-ray schema > reqflo.schema.json
 
 def schema(context: typer.Context) -> None:
     """Print the JSON Schema of workspace files (journeys, templates, environments, cases, presets, overlays)."""
-    import reqflo_ray
-
     terminal: Terminal = context.obj
     terminal.data(readable_json(reqflo_ray.schema()))

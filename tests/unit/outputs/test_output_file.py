@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqflo_ray._internal.errors import ReqfloError, UsageError
-from reqflo_ray._internal.reports import output_file
-from reqflo_ray._internal.reports.output_file import whole_file
+from reqflo_ray._internal.outputs import file as output_file
+from reqflo_ray._internal.outputs.file import whole_file
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from reqflo_ray._internal.errors import ReqfloError
-from reqflo_ray._internal.reports.output_place import Kind, OutputPlace, find_place, may
+from reqflo_ray._internal.outputs.place import Kind, OutputPlace, find_place, may
 
 # The code of a file that could not be written although it looked as if it could be.
 NOT_WRITTEN: Final = "output_not_written"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from reqflo_ray._internal.errors import UsageError
-from reqflo_ray._internal.reports.output_place import Kind, find_place
+from reqflo_ray._internal.outputs.place import Kind, find_place
 
 NOBODY = 65534
 

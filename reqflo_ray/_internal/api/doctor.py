@@ -1,0 +1,54 @@
+"""Examines what a run would need, before there is one. How that is done, `runner/prepare` and `ray_cluster` know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reqflo_ray._internal.errors import ReqfloError
+from reqflo_ray._internal.model.plan import SecretReference, SecretSource
+from reqflo_ray._internal.runner.prepare import doctor as examinations
+from reqflo_ray._internal.runner.prepare.doctor import Finding, Level
+from reqflo_ray._internal.runner.prepare.request import File
+from reqflo_ray._internal.runner.prepare.workspace_secrets import workspace_secrets
+from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE
+from reqflo_ray._internal.storage.open import open_storage
+
+
+def doctor(*, workspace: File | None = None, address: str | None = None, store: File | None = None) -> list[Finding]:
+    """Examine this machine, the store, the secrets of the workspace, and with `address` a cluster and its nodes.
+
+    What is tried in the store is removed again. No value of a secret is shown. What cannot be examined is a finding.
+
+    Args:
+        workspace: whose secrets to look for; None: the one in the current folder, if there is one.
+        store: else that of the workspace, else the usual one.
+    """
+    references: list[SecretReference] = []
+    workspace_store = ""
+    findings = [examinations.examine_process()]
+    if workspace is not None or Path("reqflo.yaml").is_file():
+        try:
+            references, workspace_store = workspace_secrets(Path(workspace or "."))
+        except ReqfloError as problem:
+            findings.append(_failed("workspace", problem))
+    place = str(store or workspace_store or DEFAULT_STORE)
+    try:
+        place = open_storage(place).uri
+    except ReqfloError as problem:
+        return [*findings, _failed("store", problem)]
+    findings += examinations.examine_store(place)
+    if address is None:
+        return [*findings, *examinations.examine_secrets(references, may_read=True)]
+    # Values are the workers' matter; the versions of remote ones are pinned here.
+    remote = [reference for reference in references if reference.source is SecretSource.GCP]
+    findings += examinations.examine_secrets(remote, may_read=False)
+    from reqflo_ray._internal.ray_cluster.doctor import examine_cluster
+
+    try:
+        return [*findings, *examine_cluster(address, place, references)]
+    except ReqfloError as problem:
+        return [*findings, _failed("cluster", problem)]
+
+
+def _failed(subject: str, problem: ReqfloError) -> Finding:
+    return Finding(subject=subject, level=Level.FAIL, message=problem.in_one_line, hint=problem.hint)

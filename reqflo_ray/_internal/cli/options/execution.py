@@ -1,0 +1,67 @@
+"""The options that say how rows are executed, and the `Execution` that they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from reqflo_ray import Durability, Evidence, Execution
+from reqflo_ray._internal.cli.options.panels import GATES, HOW
+from reqflo_ray._internal.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionOptions:
+    """How rows are executed."""
+
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", metavar="N", min=1, rich_help_panel=HOW, help="Rows in flight per worker."),
+    ] = None
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate", metavar="N", rich_help_panel=HOW, help="At most N requests a second over the whole run."
+        ),
+    ] = None
+    evidence: Annotated[
+        Evidence, typer.Option("--evidence", rich_help_panel=HOW, help="Keep requests and responses of which rows.")
+    ] = Evidence.FULL
+    durability: Annotated[
+        Durability,
+        typer.Option("--durability", rich_help_panel=HOW, help="What must survive: a power cut (host) or a crash."),
+    ] = Durability.HOST
+    fail_fast: Annotated[
+        bool,
+        typer.Option(
+            "--fail-fast", rich_help_panel=GATES, help="Stop after a row that did not pass: no more rows start."
+        ),
+    ] = False
+    max_failures: Annotated[
+        int | None,
+        typer.Option(
+            "--max-failures",
+            metavar="N",
+            min=1,
+            rich_help_panel=GATES,
+            help="Stop after N rows that did not pass: no more rows start.",
+        ),
+    ] = None
+
+    def read(self) -> Execution:
+        """The execution that is asked for. Raises `UsageError` (`two_limits`, `invalid_rate`)."""
+        if self.fail_fast and self.max_failures is not None:
+            raise UsageError(
+                "`--fail-fast` and `--max-failures` are both given",
+                code="two_limits",
+                hint="`--fail-fast` is `--max-failures 1`: leave one of the two out",
+            )
+        return Execution(
+            concurrency=self.concurrency,
+            rate=self.rate,
+            evidence=self.evidence,
+            durability=self.durability,
+            max_failures=1 if self.fail_fast else self.max_failures,
+        )
