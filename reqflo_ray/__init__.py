@@ -4,9 +4,9 @@ What `__all__` lists is public, and so is `reqflo_ray.testing`; everything in `r
 is loaded when it is first used: `import reqflo_ray` loads nothing, and a worker never the compiler.
 """
 
-from typing import TYPE_CHECKING
+import typing as _typing
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from reqflo_ray._internal.analysis.session import QueryResult as QueryResult
     from reqflo_ray._internal.api.asynchronous import check_async as check_async
     from reqflo_ray._internal.api.asynchronous import rerun_async as rerun_async

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pytest
 
 from reqflo_ray._internal.analysis.export import LEFT_OUT, to_csv, to_json, to_parquet
 from reqflo_ray._internal.analysis.session import QueryResult, Session, open_session
-from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.errors import Problem, UsageError
 from reqflo_ray._internal.storage.local import LocalStorage
 
 
@@ -174,3 +175,32 @@ def test_an_answer_that_leaves_nothing_out_says_nothing_of_it(
 def test_a_column_of_that_name_keeps_its_own(session: Session) -> None:
     result = without_some(session.query(f"SELECT 1 AS {LEFT_OUT}"))
     assert json.loads(to_json(result)) == [{LEFT_OUT: 1, f"{LEFT_OUT}_": NOTE}]
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "begins"),
+    [
+        ("x.csv", "", b"v\n'=1"),
+        ("x.CSV", "", b"v\n'=1"),
+        ("x.json", "", b"[\n{"),
+        ("x.parquet", "", b"PAR1"),
+        ("x.txt", "csv", b"v\n'=1"),
+        ("x.csv", "json", b"[\n{"),
+    ],
+)
+def test_an_answer_is_written_as_its_file_is_called_or_as_was_said(
+    tmp_path: Path, name: str, format: str, begins: bytes
+) -> None:
+    texts("=1").write(tmp_path / name, format)
+    assert (tmp_path / name).read_bytes().startswith(begins)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "format"), [("x.txt", ""), ("x", ""), (".csv", ""), ("x.csv", "xml"), ("x.csv", "CSV")]
+)
+def test_an_answer_in_no_format_is_not_written(tmp_path: Path, name: str, format: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        texts("=1").write(tmp_path / name, format)
+    assert refused.value.code == "unknown_format" and "csv, json, parquet" in refused.value.hint
+    assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,8 @@ import pytest
 from fake_api import FakeApi, table
 from screens import CommandLine
 
+from reqflo_ray import QueryResult
+
 # An escape sequence, and what a spreadsheet takes for a formula.
 ODD = QueryResult(pa.table({"a": ["\x1b[2J", "=1+1"]}), ("VARCHAR",))
 WRITTEN = {
