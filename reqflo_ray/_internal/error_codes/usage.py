@@ -33,6 +33,7 @@ CODES: Final = (
     ErrorCode("invalid_prune", "`--keep` or `--older-than` is negative.", "Give 0 or more."),
     ErrorCode("invalid_rate", "`--rate` is no number above 0.", "Give requests per second; leave it out for no limit."),
     ErrorCode("invalid_report", "`--report` is not FORMAT=PATH.", "Write it as in `--report junit=junit.xml`."),
+    ErrorCode("invalid_rows", "What was given from Python is neither files nor rows.", "Give what the hint names."),
     ErrorCode("invalid_run_id", "The text cannot be the id of a run.", "Use up to 64 letters, digits, `.`, `_`, `-`."),
     ErrorCode("invalid_script", "A scripted answer could never be given.", "Correct its method, path or `times`."),
     ErrorCode("invalid_set", "`--set` is not NAME=VALUE.", "Write it as in `--set region=eu`."),
@@ -45,6 +46,7 @@ CODES: Final = (
     ErrorCode("key_without_data", "`--key` names a column, and there is no dataset.", "Add `--data`."),
     ErrorCode("missing_format", "The name of a file does not say in which format to write.", "Add `--format`."),
     ErrorCode("missing_journey", "Neither journey nor artifact is given.", "Name a journey, or give `--artifact`."),
+    ErrorCode("missing_package", "A package of Python is not installed.", "Install it, or take Arrow tables."),
     ErrorCode("nothing_to_prune_by", "Nothing says which runs to delete.", "Give `--keep N` or `--older-than AGE`."),
     ErrorCode("one_statement", "A question is one SQL statement.", "Ask one after another."),
     ErrorCode(
@@ -68,6 +70,7 @@ CODES: Final = (
     ErrorCode("repeated_path", "Two reports are to be written to one file.", "Give each a file of its own."),
     ErrorCode("repeated_set", "`--set` gives one name twice.", "Give each name once."),
     ErrorCode("result_without_wait", "`--no-wait` leaves before there is a result.", "Fetch it later, without it."),
+    ErrorCode("rows_not_shared", "Rows from memory are not on the cluster.", "Let them travel in the job."),
     ErrorCode("select_only", "A store is asked, and never changed by a question.", "Ask with SELECT, WITH or FROM."),
     ErrorCode("step_without_row", "A step belongs to a row, and none is named.", "Add `--row KEY`."),
     ErrorCode(
@@ -80,6 +83,7 @@ CODES: Final = (
         "A fake API cannot answer workers of Ray.",
         "Run in this process, or call a `demo_api` instead.",
     ),
+    ErrorCode("unknown_backend", "There is no such backend.", "Choose `auto`, `local` or `ray`."),
     ErrorCode("unknown_format", "There is no report of that format.", "Choose one that the hint names."),
     ErrorCode("unreadable_artifact", "The file of `--artifact` cannot be read.", "Write one: `reqflo-ray compile`."),
     ErrorCode("workspace_exists", "`init` would write over a file.", "Choose another folder."),
