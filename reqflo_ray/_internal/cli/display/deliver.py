@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import reqflo_ray
+from reqflo_ray._internal.cli.display.earlier_reports import tell_gave_way
 from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.render_errors import render_error
 from reqflo_ray._internal.cli.display.terminal import OutputClosedError, Terminal, escape
-from reqflo_ray._internal.cli.options.output import Report
 from reqflo_ray._internal.errors import ReqfloError
 
 if TYPE_CHECKING:
     from reqflo_ray import RunOutcome, Verdict
+    from reqflo_ray._internal.cli.options.output import Report
 
 _NOT_REPORTED: Final = ReqfloError.default_exit_code
 
@@ -51,15 +51,6 @@ def tell_not_written(error: ReqfloError, terminal: Terminal, code: int) -> int:
     """Say what could not be reported; returns the exit code of a command whose run ended with `code`."""
     terminal.note(render_error(error, terminal))
     return code or _NOT_REPORTED
-
-
-def tell_gave_way(files: Iterable[tuple[Path, ReqfloError | None]], terminal: Terminal) -> None:
-    """Say which reports of earlier runs now say that there is no result, and which could not be made to."""
-    for path, problem in files:
-        if problem is not None:
-            terminal.note(f"still of an earlier run: {escape(str(path))} ({escape(problem.in_one_line)})")
-        else:
-            terminal.note(f"written: {escape(str(path))}, which says that there is no result")
 
 
 def show_verdict(verdict: Verdict, terminal: Terminal) -> None:

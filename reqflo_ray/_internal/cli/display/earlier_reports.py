@@ -3,7 +3,7 @@ without a result. Which files give way, and how, the API knows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import reqflo_ray
-from reqflo_ray._internal.cli.display.deliver import tell_gave_way
-from reqflo_ray._internal.cli.display.terminal import OutputClosedError
+from reqflo_ray._internal.cli.display.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray._internal.cli.options.help import GroupedCommand
 from reqflo_ray._internal.errors import ReqfloError, UsageError
 from reqflo_ray._internal.process import is_unwinding
@@ -48,6 +47,15 @@ class ReportingCommand(GroupedCommand):
         except BaseException as problem:
             _give_way(ctx, earlier if looked else _earlier(ctx.params), problem)
             raise
+
+
+def tell_gave_way(files: Iterable[tuple[Path, ReqfloError | None]], terminal: Terminal) -> None:
+    """Say which reports of earlier runs now say that there is no result, and which could not be made to."""
+    for path, problem in files:
+        if problem is not None:
+            terminal.note(f"still of an earlier run: {escape(str(path))} ({escape(problem.in_one_line)})")
+        else:
+            terminal.note(f"written: {escape(str(path))}, which says that there is no result")
 
 
 def _earlier(given: Mapping[str, Any]) -> EarlierReports | None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 import reqflo_ray
-from reqflo_ray._internal.cli.display.deliver import show_verdict, tell_gave_way, tell_not_written, tell_written
+from reqflo_ray._internal.cli.display.deliver import show_verdict, tell_not_written, tell_written
+from reqflo_ray._internal.cli.display.earlier_reports import tell_gave_way
 from reqflo_ray._internal.cli.display.progress import RunReporter
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
 from reqflo_ray._internal.cli.options.dataset import DatasetOptions
