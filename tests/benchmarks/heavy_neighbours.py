@@ -7,10 +7,7 @@ so their rate is what the mean of their durations says.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,40 +15,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from measurement import Measurement
 from pyarrow import parquet
-from workbench import ROOT, Workbench, median
+from workbench import Workbench, median
 
-_API = ROOT / "tests" / "apps" / "heavy_api.py"
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+from heavy_workspace import heavy_api, write_workspace
+
 _LATENCY_MS = 250
 _IN_FLIGHT = 51
 _ONE_OF = 750
 # The last one cannot be judged: its text is too long for a pattern.
 _HEAVY = ("deep", "large", "compressed")
 
-_WORKSPACE = """\
-workspace: {name: heavy, defaults: {environment: e}, http: {total_timeout: 2s}}
----
-environment: {name: e, services: {s: {base_url: "URL"}}}
----
-journey:
-  name: heavy
-  inputs: [{name: id, required: true}]
-  steps:
-    - id: a
-      request: {service: s, url: "/item/{{ inputs.id }}"}
-      assertions:
-        - {type: json_path, path: "$..[?@..[?@..x]]", operator: not_exists}
-        - {type: json_path, path: "$..[?search(@, '(a|aa)+c')]", operator: not_exists}
-    - {id: b, request: {service: s, url: "/item/{{ inputs.id }}-again"}}
-"""
+_PATHS = ("$..[?@..[?@..x]]", "$..[?search(@, '(a|aa)+c')]")
 
 
 def measure(bench: Workbench, rows: int, repetitions: int) -> list[Measurement]:
     """The rates, and the longest step of a row beside."""
     found = []
-    with _api() as url:
+    with heavy_api(_LATENCY_MS) as url:
         workspace = bench.folder / "heavy"
         workspace.mkdir()
-        (workspace / "reqflo.yaml").write_text(_WORKSPACE.replace("URL", url))
+        write_workspace(workspace, url, *_PATHS, http="{total_timeout: 2s}")
         for heavy in _HEAVY:
             runs = [_run(bench, workspace, heavy, rows, turn) for turn in range(repetitions)]
             found += [
@@ -69,16 +53,6 @@ def measure(bench: Workbench, rows: int, repetitions: int) -> list[Measurement]:
                 ),
             ]
     return found
-
-
-@contextmanager
-def _api() -> Iterator[str]:
-    with subprocess.Popen([sys.executable, _API, str(_LATENCY_MS)], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.kill()
 
 
 def _run(bench: Workbench, workspace: Path, heavy: str, rows: int, turn: int) -> tuple[float, float]:
