@@ -18,6 +18,7 @@ from reqflo_ray._internal.errors import (
     DatasetError,
     DefinitionError,
     NothingSelectedError,
+    ReqfloError,
     RunConflictError,
     UsageError,
 )
@@ -190,12 +191,12 @@ def test_a_dataset_without_a_row_selects_nothing(
     ],
 )
 def test_what_cannot_be_run_is_an_error_with_its_code(
-    orders: Callable[..., dict[str, Any]], facts: dict[str, Any], error: type[Exception], code: str
+    orders: Callable[..., dict[str, Any]], facts: dict[str, Any], error: type[ReqfloError], code: str
 ) -> None:
     given = {"overrides": {"order_ref": "a", "customer_id": "c", "total": "1"}}
     with pytest.raises(error) as refused:
         reqflo_ray.run(**orders(**{**given, **facts}))
-    assert refused.value.code == code  # type: ignore[attr-defined]
+    assert refused.value.code == code
 
 
 def test_evidence_of_nothing_keeps_the_verdicts(orders: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ CODES: Final = (
     ),
     ErrorCode("ray_version_skew", "Cluster and client have different Ray or Python.", "Use the same on both sides."),
     ErrorCode("report_not_sent", "A report did not come back through the log.", "Make it with `reqflo-ray report`."),
+    ErrorCode(
+        "rows_not_shared",
+        "Rows from memory are not on the cluster.",
+        "Leave `shared_data` out: they travel in the job.",
+    ),
     ErrorCode("sensitive_data_in_job", "A sensitive column would lie in the job.", "Put the data on shared storage."),
     ErrorCode("sensitive_value_in_job", "A sensitive value would lie in the job.", "Make it a secret."),
     ErrorCode(

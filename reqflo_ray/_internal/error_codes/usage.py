@@ -33,7 +33,6 @@ CODES: Final = (
     ErrorCode("invalid_prune", "`--keep` or `--older-than` is negative.", "Give 0 or more."),
     ErrorCode("invalid_rate", "`--rate` is no number above 0.", "Give requests per second; leave it out for no limit."),
     ErrorCode("invalid_report", "`--report` is not FORMAT=PATH.", "Write it as in `--report junit=junit.xml`."),
-    ErrorCode("invalid_rows", "What was given from Python is neither files nor rows.", "Give what the hint names."),
     ErrorCode("invalid_run_id", "The text cannot be the id of a run.", "Use up to 64 letters, digits, `.`, `_`, `-`."),
     ErrorCode("invalid_script", "A scripted answer could never be given.", "Correct its method, path or `times`."),
     ErrorCode("invalid_set", "`--set` is not NAME=VALUE.", "Write it as in `--set region=eu`."),
@@ -70,7 +69,6 @@ CODES: Final = (
     ErrorCode("repeated_path", "Two reports are to be written to one file.", "Give each a file of its own."),
     ErrorCode("repeated_set", "`--set` gives one name twice.", "Give each name once."),
     ErrorCode("result_without_wait", "`--no-wait` leaves before there is a result.", "Fetch it later, without it."),
-    ErrorCode("rows_not_shared", "Rows from memory are not on the cluster.", "Let them travel in the job."),
     ErrorCode("select_only", "A store is asked, and never changed by a question.", "Ask with SELECT, WITH or FROM."),
     ErrorCode("step_without_row", "A step belongs to a row, and none is named.", "Add `--row KEY`."),
     ErrorCode(

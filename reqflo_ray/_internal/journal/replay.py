@@ -175,11 +175,11 @@ def _in_the_order_of_knowledge(journals: Mapping[int, JournalContents]) -> list[
         for number, end in known.items():
             if number >= newest:
                 records = journals[number].records[:end]
-                part += [_Told(number, index, record, late=False) for index, record in enumerate(records)]
+                part += [_Told(number, index, record, False) for index, record in enumerate(records)]
         for number, begin in read.items():
             if begin < known[number]:
                 late = journals[number].records[begin : known[number]]
-                part += [_Told(number, begin + index, record, late=True) for index, record in enumerate(late)]
+                part += [_Told(number, begin + index, record, True) for index, record in enumerate(late)]
         parts.append(part)
         known = read
     return [told for part in reversed(parts) for told in part]

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from reqflo_ray._internal.errors import ClusterError, UsageError
+from reqflo_ray._internal.model import instants
+from reqflo_ray._internal.model.names import meant_by
 from reqflo_ray._internal.ray_cluster.address import ClusterAddress, check_cluster, refused_token
 from reqflo_ray._internal.ray_cluster.ray_internals import is_not_ready, mute_job_client
 
@@ -142,8 +144,7 @@ class Jobs:
         if run == _LATEST:
             named = {max(jobs, key=lambda job: job.started_at or "").run_id} if jobs else set()
         else:
-            named = {job.run_id for job in jobs if job.run_id == run}
-            named = named or {job.run_id for job in jobs if job.run_id.startswith(run)}
+            named = set(meant_by(run, (job.run_id for job in jobs)))
         if not named:
             known = ", ".join(sorted({job.run_id for job in jobs})[-5:])
             raise UsageError(
@@ -253,7 +254,7 @@ def _one_line(text: str) -> str:
 def _instant(milliseconds: Any) -> str | None:
     if not milliseconds:
         return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instants.written(datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import msgspec
 
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model import artifact as artifacts
+from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.json_text import well_formed
 from reqflo_ray._internal.model.plan import DatasetSource, RunOptions, RunRecord
 from reqflo_ray._internal.runner.prepare.preparation import Prepared
@@ -109,7 +110,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instants.written(datetime.now(UTC))
 
 
 def _absolute(file: str) -> str:
