@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 from reqflo_ray._internal.api import runs, submissions
 from reqflo_ray._internal.errors import Problem
-from reqflo_ray._internal.runner.prepare.request import Dataset, Journey
+from reqflo_ray._internal.runner.prepare.request import Dataset, File, Journey
 from reqflo_ray._internal.runner.progress.listener import RunOutcome
 
 _T = TypeVar("_T")
 
 
-async def run_async(journey: Journey | str, data: Dataset | Any = None, **options: Any) -> RunOutcome:
+async def run_async(journey: Journey | File, data: Dataset | Any = None, **options: Any) -> RunOutcome:
     """`run`, on another thread; the listener is called there. It takes the same options."""
     return await _stoppable(partial(runs.run, journey, data, **options))
 
@@ -35,12 +35,12 @@ async def rerun_async(run: str, **options: Any) -> RunOutcome:
     return await _stoppable(partial(runs.rerun, run, **options))
 
 
-async def check_async(journey: Journey | str, data: Dataset | Any = None, **options: Any) -> tuple[Problem, ...]:
+async def check_async(journey: Journey | File, data: Dataset | Any = None, **options: Any) -> tuple[Problem, ...]:
     """`check`, on another thread. It takes the same options."""
     return await asyncio.to_thread(runs.check, journey, data, **options)
 
 
-async def submit_async(journey: Journey | str, data: Dataset | Any = None, **options: Any) -> submissions.Submission:
+async def submit_async(journey: Journey | File, data: Dataset | Any = None, **options: Any) -> submissions.Submission:
     """`submit`, on another thread. It takes the same options. What is submitted is not stopped by a cancelled task."""
     return await asyncio.to_thread(submissions.submit, journey, data, **options)
 

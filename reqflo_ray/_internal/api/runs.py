@@ -45,7 +45,7 @@ from reqflo_ray._internal.runs.upkeep.history import resolve_run
 _SILENT = SilentListener()
 
 
-def compile(journey: Journey | str, *, outputs: Iterable[File] = ()) -> Compilation:
+def compile(journey: Journey | File, *, outputs: Iterable[File] = ()) -> Compilation:
     """Compile a journey of a workspace to its artifact; `problems` of the result are warnings.
 
     Args:
@@ -61,7 +61,7 @@ def compile(journey: Journey | str, *, outputs: Iterable[File] = ()) -> Compilat
     return compile_from_here(load_workspace(Path(asked.workspace), asked.name), asked.name, asked.overlays)
 
 
-def check(journey: Journey | str, data: Dataset | Any = None, *, target: Target = Target()) -> tuple[Problem, ...]:
+def check(journey: Journey | File, data: Dataset | Any = None, *, target: Target = Target()) -> tuple[Problem, ...]:
     """All that is wrong or risky with a run of `journey` on `data`, every row included; nothing is sent, stored or
     fetched.
 
@@ -84,7 +84,7 @@ def check(journey: Journey | str, data: Dataset | Any = None, *, target: Target 
 
 
 def run(
-    journey: Journey | str,
+    journey: Journey | File,
     data: Dataset | Any = None,
     *,
     execution: Execution = Execution(),

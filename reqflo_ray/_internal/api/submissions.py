@@ -147,7 +147,7 @@ class Submission:
 
 
 def submit(
-    journey: Journey | str,
+    journey: Journey | File,
     data: Dataset | Any = None,
     *,
     execution: Execution = Execution(),

@@ -79,6 +79,7 @@ def test_rows_are_no_files(source: Any) -> None:
 
 def test_a_name_or_nothing_is_enough() -> None:
     assert Journey.of("place-order") == Journey("place-order")
+    assert Journey.of(Path("place-order.yaml")) == Journey("place-order.yaml")
     assert Dataset.of("a.csv") == Dataset("a.csv")
     none = Dataset.of(None)
     assert none.files == () and not none.is_in_memory

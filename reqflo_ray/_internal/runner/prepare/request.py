@@ -53,9 +53,9 @@ class Journey:
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
 
     @classmethod
-    def of(cls, journey: Journey | str) -> Journey:
-        """The journey itself, or the one of that name in the current folder's workspace."""
-        return cls(journey) if isinstance(journey, str) else journey
+    def of(cls, journey: Journey | File) -> Journey:
+        """The journey itself, or the one of that name or file in the current folder's workspace."""
+        return journey if isinstance(journey, Journey) else cls(os.fspath(journey))
 
 
 @dataclass(frozen=True, slots=True)

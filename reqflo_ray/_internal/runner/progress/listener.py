@@ -40,6 +40,11 @@ class RunOutcome:
     resumed: bool
     journaled: int = 0
 
+    @property
+    def passed(self) -> bool:
+        """Whether the run is complete and every row has passed."""
+        return self.exit_code == 0
+
 
 class Listener(Protocol):
     """Called on the driver's main thread, in this order: staging, started, any number of the others, finished."""
