@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -21,23 +19,6 @@ WRITTEN = {
     "csv": "a\n\x1b[2J\n'=1+1\n",
     "json": '[\n{"a":"\\u001b[2J"},\n{"a":"=1+1"}\n]\n',
 }
-
-
-@pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """The formats that answers are exported to; what comes out is always the same."""
-    asked: list[tuple[str, bool]] = []
-
-    def export(kind: str) -> Callable[..., bytes]:
-        def written(result: Any, *, raw: bool = False) -> bytes:
-            asked.append((kind, raw))
-            return b"a\n\x1b[2J\n"
-
-        return written
-
-    for kind in ("csv", "json", "parquet"):
-        monkeypatch.setattr(f"reqflo_ray._internal.analysis.export.to_{kind}", export(kind))
-    return asked
 
 
 def test_sql_prints_a_table_and_does_not_cut_it_when_piped(command_line: CommandLine, api: FakeApi) -> None:
