@@ -224,7 +224,11 @@ def test_a_coded_body_is_decoded_as_on_the_wire() -> None:
     assert (response.body, response.wire_size) == (b"[1]", len(coded))
 
 
-@pytest.mark.parametrize(("body", "code"), [(gzip.compress(bytes(2000)), "body_too_large"), (b"x", "protocol_error")])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [(gzip.compress(bytes(2000), mtime=0), "body_too_large"), (b"x", "protocol_error")],
+    ids=["large", "not gzip"],
+)
 def test_a_body_that_no_engine_takes_is_not_taken(body: bytes, code: str) -> None:
     api = FakeApi()
     api.answer("GET", "/orders", body=body, headers={"Content-Encoding": "gzip"})
