@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.workers import WorkerRange, parse_workers
-from reqflo_ray._internal.ray_cluster.address import inside_ray_job
+from reqflo_ray._internal.ray_cluster.ray_internals import inside_ray_job
 from reqflo_ray._internal.runner.drive.backend import Backend, LocalBackend
 from reqflo_ray._internal.runner.prepare.request import File, Target
 from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE

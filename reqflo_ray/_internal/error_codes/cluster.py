@@ -32,7 +32,11 @@ CODES: Final = (
         "This Ray lacks an internal part that is used; the run goes on without it, as the message says.",
         "Use a version of Ray that reqflo-ray is tested with.",
     ),
-    ErrorCode("ray_version_skew", "Cluster and client have different Ray or Python.", "Use the same on both sides."),
+    ErrorCode(
+        "ray_version_skew",
+        "Cluster and client have different Ray or Python.",
+        "Run with the Ray and Python of the cluster.",
+    ),
     ErrorCode("report_not_sent", "A report did not come back through the log.", "Make it with `reqflo-ray report`."),
     ErrorCode(
         "rows_not_shared",
@@ -53,6 +57,6 @@ CODES: Final = (
     ),
     ErrorCode("unknown_job", "The cluster has no job of that run.", "Correct the id, or the address."),
     ErrorCode("unreadable_token", "The file of the token cannot be read.", "Correct its rights or its place."),
-    ErrorCode("version_skew", "Cluster and client have different reqflo-ray.", "Use the same on both sides."),
+    ErrorCode("version_skew", "Cluster and client have different reqflo-ray.", "Use the same version on both sides."),
     ErrorCode("workers_keep_dying", "Workers die without finishing a step.", "Look at their logs and memory."),
 )

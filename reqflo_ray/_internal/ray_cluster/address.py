@@ -22,16 +22,9 @@ from reqflo_ray._internal.errors import ClusterError, UsageError
 from reqflo_ray._internal.ray_cluster.ray_versions import SUPPORTED, can_submit
 
 ADDRESS_VARIABLE: Final = "RAY_API_SERVER_ADDRESS"
-# Ray sets it for the entrypoint of a job.
-_JOB_VARIABLE: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _ANSWER_SECONDS: Final = 20.0
 _LARGEST_ANSWER: Final = 2**16
 _TOKEN_HINT: Final = "set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the cluster's token"
-
-
-def inside_ray_job() -> bool:
-    """Whether this process is the entrypoint of a job that was submitted to a Ray cluster."""
-    return _JOB_VARIABLE in os.environ
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ All were seen in Ray 2.58.0, 2.58.1, 2.59.0 and 2.60.0, unless a function says o
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import threading
@@ -29,6 +30,8 @@ RETRY_AT_ONCE: Final = {"RAY_task_actor_unavailable_retry_delay_base_ms": "0"}
 # at each request instead of taking several at a time.
 WORKERS_AS_OTHERS: Final = {"RAY_worker_niceness": "0"}
 
+# Ray sets it for the entrypoint of a job. Without it a job runs as any other program does: it joins no cluster unasked.
+_JOB_VARIABLE: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _CLIENT_LOGGERS: Final = (
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
@@ -87,6 +90,11 @@ PARTS: Final = (*_OF_RUNS, _TOKEN_AUTH, _GLOBAL_WORKER)
 def missing_parts() -> list[Part]:
     """What a run would use, and the installed Ray has not. It loads Ray Data."""
     return [part for part in _OF_RUNS if part.find() is None]
+
+
+def inside_ray_job() -> bool:
+    """Whether this process is the entrypoint of a job that was submitted to a Ray cluster."""
+    return _JOB_VARIABLE in os.environ
 
 
 def forbid_implicit_clusters() -> None:
