@@ -56,6 +56,7 @@ if _typing.TYPE_CHECKING:
     from reqflo_ray._internal.model.results import Verdict as Verdict
     from reqflo_ray._internal.ray_cluster.submit import Followed as Followed
     from reqflo_ray._internal.runner.prepare.doctor import Finding as Finding
+    from reqflo_ray._internal.runner.prepare.doctor import FindingLevel as FindingLevel
     from reqflo_ray._internal.runner.prepare.request import Backend as Backend
     from reqflo_ray._internal.runner.prepare.request import Dataset as Dataset
     from reqflo_ray._internal.runner.prepare.request import Execution as Execution
@@ -66,8 +67,11 @@ if _typing.TYPE_CHECKING:
     from reqflo_ray._internal.runner.progress.listener import RunOutcome as RunOutcome
     from reqflo_ray._internal.runner.progress.listener import SilentListener as SilentListener
     from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE as DEFAULT_STORE
+    from reqflo_ray._internal.runs.upkeep.history import RunState as RunState
     from reqflo_ray._internal.runs.upkeep.history import RunSummary as RunSummary
     from reqflo_ray._internal.runs.upkeep.pruning import Pruned as Pruned
+    from reqflo_ray._internal.runs.upkeep.verify import FileFinding as FileFinding
+    from reqflo_ray._internal.runs.upkeep.verify import FindingKind as FindingKind
     from reqflo_ray._internal.runs.upkeep.verify import VerifyReport as VerifyReport
 
 # Where each public name is defined.
@@ -121,6 +125,7 @@ _PLACES = {
     "Verdict": "model.results",
     "Followed": "ray_cluster.submit",
     "Finding": "runner.prepare.doctor",
+    "FindingLevel": "runner.prepare.doctor",
     "Backend": "runner.prepare.request",
     "Dataset": "runner.prepare.request",
     "Execution": "runner.prepare.request",
@@ -131,8 +136,11 @@ _PLACES = {
     "RunOutcome": "runner.progress.listener",
     "SilentListener": "runner.progress.listener",
     "DEFAULT_STORE": "runs.folder.layout",
+    "RunState": "runs.upkeep.history",
     "RunSummary": "runs.upkeep.history",
     "Pruned": "runs.upkeep.pruning",
+    "FileFinding": "runs.upkeep.verify",
+    "FindingKind": "runs.upkeep.verify",
     "VerifyReport": "runs.upkeep.verify",
 }
 
@@ -140,10 +148,12 @@ __all__ = sorted(_PLACES)  # noqa: PLE0605 - a test holds that both lists are th
 
 
 def __getattr__(name: str) -> object:
-    if name not in _PLACES:
-        raise AttributeError(f"module `reqflo_ray` has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "testing":
+        return import_module("reqflo_ray.testing")
+    if name not in _PLACES:
+        raise AttributeError(f"module `reqflo_ray` has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(f"reqflo_ray._internal.{_PLACES[name]}"), name)
     return found
 

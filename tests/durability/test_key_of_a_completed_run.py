@@ -11,8 +11,8 @@ from simulation import Bomb, Crash, SimulatedStorage
 
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict
+from reqflo_ray._internal.runner.clock import SystemClock
 from reqflo_ray._internal.runner.drive.drive import drive
-from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
 from reqflo_ray._internal.runner.progress.listener import SilentListener
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.artifacts import save_artifact

@@ -84,6 +84,19 @@ def test_a_run_can_be_awaited_while_the_loop_does_other_things(
     assert outcome.verdict.status is Status.PASSED and turns > 10
 
 
+def test_an_awaited_run_still_asks_its_caller_whether_to_stop(
+    place_order: Journey, here: Target, shop: DemoServer
+) -> None:
+    dataset, slow = Dataset(ROWS, key="order_ref"), Execution(rate=2)
+    stopped = asyncio.run(
+        reqflo_ray.run_async(
+            place_order, dataset, execution=slow, target=here, run_id="asked", is_cancelled=lambda: True
+        )
+    )
+    assert (stopped.complete, stopped.exit_code) == (False, 130)
+    assert stopped.verdict.counts.rows < 3
+
+
 def test_a_cancelled_task_stops_its_run_which_can_be_resumed(
     here: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +120,8 @@ def test_a_cancelled_task_stops_its_run_which_can_be_resumed(
             )
             await asyncio.wait({task, asyncio.create_task(begun.wait())}, return_when=asyncio.FIRST_COMPLETED)
             task.cancel()
+            await asyncio.sleep(0.05)
+            task.cancel()  # a second time, as a supervisor may
             with pytest.raises(asyncio.CancelledError):
                 await task
 

@@ -49,7 +49,7 @@ class SimulatedExample(SimulatedRun):
             data = (str(shortened),)
         cases = [definition.name for definition in load_workspace(workspace).cases]
         journey = Journey(self.journey, workspace=workspace, case=cases[0] if cases and not data else None)
-        prepared = prepare(journey, Dataset(data), workers_are_local=False)
+        prepared = prepare(journey, Dataset(data), joins_cluster=True)
         self.artifact = prepared.artifact
         record = make_record(journey, Dataset(data), Execution(), prepared, run_id=RUN_ID)
         options = msgspec.structs.replace(record.options, concurrency=1, rows_per_shard=1000)

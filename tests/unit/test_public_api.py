@@ -21,8 +21,19 @@ CALLS = [
 ]
 ASKED = ["Backend", "Damaged", "Dataset", "Durability", "Evidence", "Execution", "Journey", "Target"]
 ANSWERED = [
-    *("Compilation", "Counts", "EarlierReports", "Failure", "Finding", "Followed", "Listener", "Position", "Problem"),
-    *("Progress", "Pruned", "QueryResult", "RowView", "RunOutcome", "RunSummary", "Severity", "SilentListener"),
+    *("Compilation", "Counts", "EarlierReports", "Failure", "FileFinding", "Finding", "FindingKind", "FindingLevel"),
+    *("Followed", "Listener", "Position", "Problem"),
+    *(
+        "Progress",
+        "Pruned",
+        "QueryResult",
+        "RowView",
+        "RunOutcome",
+        "RunState",
+        "RunSummary",
+        "Severity",
+        "SilentListener",
+    ),
     *("Status", "Store", "Submission", "SubmissionStatus", "SubmittedRun", "Verdict", "VerifyReport"),
 ]
 ERRORS = [

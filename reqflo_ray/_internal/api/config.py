@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.workers import WorkerRange, parse_workers
 from reqflo_ray._internal.ray_cluster.ray_internals import inside_ray_job
-from reqflo_ray._internal.runner.drive.backend import Backend, LocalBackend
+from reqflo_ray._internal.runner.drive.backend import LocalBackend, ShardBackend
 from reqflo_ray._internal.runner.prepare.request import File, Target
 from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE
 from reqflo_ray._internal.runs.staging.parallel import StagingExecutor
@@ -111,7 +111,7 @@ class Place:
 
         return RayStagingExecutor(RayBackend(address=self.address, workers=WorkerRange(0, 0)))
 
-    def choose_backend(self, rows: int) -> tuple[Backend, str]:
+    def choose_backend(self, rows: int) -> tuple[ShardBackend, str]:
         """The backend for so many rows, and why that one."""
         if self.backend == "local":
             return LocalBackend(self.api), "a fake API answers" if self.api is not None else "as asked for"
@@ -124,7 +124,7 @@ class Place:
         counted = "1 row is" if rows == 1 else f"{rows} rows are"
         return LocalBackend(), f"{counted} done sooner without a cluster"
 
-    def _ray(self) -> Backend:
+    def _ray(self) -> ShardBackend:
         from reqflo_ray._internal.ray_cluster.backend import RayBackend
 
         return RayBackend(address=self.address, workers=self.workers, store_is_relative=_is_relative(self.store))

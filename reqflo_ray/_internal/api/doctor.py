@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reqflo_ray._internal.api.config import find_store, open_found
 from reqflo_ray._internal.errors import ReqfloError
 from reqflo_ray._internal.model.plan import SecretReference, SecretSource
 from reqflo_ray._internal.runner.prepare import doctor as examinations
-from reqflo_ray._internal.runner.prepare.doctor import Finding, Level
+from reqflo_ray._internal.runner.prepare.doctor import Finding, FindingLevel
 from reqflo_ray._internal.runner.prepare.request import File
 from reqflo_ray._internal.runner.prepare.workspace_secrets import workspace_secrets
-from reqflo_ray._internal.runs.folder.layout import DEFAULT_STORE
-from reqflo_ray._internal.storage.open import open_storage
 
 
 def doctor(*, workspace: File | None = None, address: str | None = None, store: File | None = None) -> list[Finding]:
@@ -21,7 +20,7 @@ def doctor(*, workspace: File | None = None, address: str | None = None, store: 
 
     Args:
         workspace: whose secrets to look for; None: the one in the current folder, if there is one.
-        store: else that of the workspace, else the usual one.
+        store: else `REQFLO_STORE`, else that of the workspace, else the usual one.
     """
     references: list[SecretReference] = []
     workspace_store = ""
@@ -31,9 +30,8 @@ def doctor(*, workspace: File | None = None, address: str | None = None, store: 
             references, workspace_store = workspace_secrets(Path(workspace or "."))
         except ReqfloError as problem:
             findings.append(_failed("workspace", problem))
-    place = str(store or workspace_store or DEFAULT_STORE)
     try:
-        place = open_storage(place).uri
+        place = open_found(find_store(store, workspace_store)).uri
     except ReqfloError as problem:
         return [*findings, _failed("store", problem)]
     findings += examinations.examine_store(place)
@@ -51,4 +49,4 @@ def doctor(*, workspace: File | None = None, address: str | None = None, store: 
 
 
 def _failed(subject: str, problem: ReqfloError) -> Finding:
-    return Finding(subject=subject, level=Level.FAIL, message=problem.in_one_line, hint=problem.hint)
+    return Finding(subject=subject, level=FindingLevel.FAIL, message=problem.in_one_line, hint=problem.hint)

@@ -24,7 +24,7 @@ from reqflo_ray._internal.runner.prepare.files_read import (
     files_of_runs,
     need_free,
 )
-from reqflo_ray._internal.runner.prepare.request import Dataset, File, Journey
+from reqflo_ray._internal.runner.prepare.request import Dataset, File, Journey, read_damaged
 
 # How the file that lies somewhere is told from what is written there later.
 _Version: TypeAlias = tuple[int, int, int, int]
@@ -69,7 +69,7 @@ def write_reports(
     chosen = find_store(store)
     storage = open_found(chosen)
     need_free([report.path for report in asked], files_of_runs(storage, [run]), chosen)
-    formats.write_reports(storage, run, asked, verdict, Damaged(damaged))
+    formats.write_reports(storage, run, asked, verdict, read_damaged(damaged))
 
 
 class EarlierReports:

@@ -1,5 +1,5 @@
-"""Compiles, checks and carries out runs in this process. It composes what the rooms below offer, and decides nothing
-but their order.
+"""Compiles, checks and carries out runs in this process. It composes what the rooms below offer: where (`config`) and
+in which order.
 
 Nothing is loaded before it is needed: checking a journey imports neither Ray nor Arrow.
 """
@@ -19,8 +19,8 @@ from reqflo_ray._internal.compiler.workspace.load import load_workspace
 from reqflo_ray._internal.errors import DatasetError, DefinitionError, Problem, UsageError
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.runner.clock import SystemClock
 from reqflo_ray._internal.runner.drive.drive import drive
-from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
 from reqflo_ray._internal.runner.prepare.compilation import compile_from_here
 from reqflo_ray._internal.runner.prepare.dispatch import dispatch
 from reqflo_ray._internal.runner.prepare.files_read import (
@@ -32,7 +32,7 @@ from reqflo_ray._internal.runner.prepare.files_read import (
 )
 from reqflo_ray._internal.runner.prepare.preparation import check_rows, prepare
 from reqflo_ray._internal.runner.prepare.record import make_record, record_of_rerun
-from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target
+from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target, paths
 from reqflo_ray._internal.runner.prepare.rerun import need_open_rows, staging_again, statuses_to_rerun
 from reqflo_ray._internal.runner.prepare.rows_in_memory import on_disk
 from reqflo_ray._internal.runner.prepare.staging import staging
@@ -45,7 +45,7 @@ from reqflo_ray._internal.runs.upkeep.history import resolve_run
 _SILENT = SilentListener()
 
 
-def compile(journey: Journey | File, *, outputs: Iterable[File] = ()) -> Compilation:
+def compile(journey: Journey | File, *, outputs: File | Iterable[File] = ()) -> Compilation:
     """Compile a journey of a workspace to its artifact; `problems` of the result are warnings.
 
     Args:
@@ -57,7 +57,7 @@ def compile(journey: Journey | File, *, outputs: Iterable[File] = ()) -> Compila
         UsageError: `no_workspace`, or see `outputs`.
     """
     asked = Journey.of(journey)
-    need_free(map(Path, outputs), files_of_workspace(Path(asked.workspace), asked.name))
+    need_free(paths(outputs), files_of_workspace(Path(asked.workspace), asked.name))
     return compile_from_here(load_workspace(Path(asked.workspace), asked.name), asked.name, asked.overlays)
 
 
@@ -71,7 +71,7 @@ def check(journey: Journey | File, data: Dataset | Any = None, *, target: Target
     """
     with on_disk(Dataset.of(data)) as dataset:
         try:
-            prepared = prepare(Journey.of(journey), dataset, workers_are_local=target.address is None)
+            prepared = prepare(Journey.of(journey), dataset, joins_cluster=target.joins_cluster)
         except (DefinitionError, DatasetError) as error:
             return error.all_problems()
         if not dataset.files:
@@ -91,7 +91,7 @@ def run(
     target: Target = Target(),
     run_id: str | None = None,
     take_over: bool = False,
-    outputs: Iterable[File] = (),
+    outputs: File | Iterable[File] = (),
     listener: Listener = _SILENT,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
@@ -116,7 +116,7 @@ def run(
     """
     asked = Journey.of(journey)
     with on_disk(Dataset.of(data)) as dataset:
-        prepared = prepare(asked, dataset, workers_are_local=target.address is None)
+        prepared = prepare(asked, dataset, joins_cluster=target.joins_cluster)
         settings = prepared.checked.runner
         place = Place.of(
             target,
@@ -124,7 +124,7 @@ def run(
             store=settings.store or "",
             address=settings.address or "",
         )
-        need_free(map(Path, outputs), files_of_request(asked, dataset, prepared.workspace), place.store)
+        need_free(paths(outputs), files_of_request(asked, dataset, prepared.workspace), place.store)
         record = make_record(
             asked,
             dataset,
@@ -168,7 +168,7 @@ def resume(
     *,
     target: Target = Target(),
     take_over: bool = False,
-    outputs: Iterable[File] = (),
+    outputs: File | Iterable[File] = (),
     listener: Listener = _SILENT,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
@@ -188,7 +188,7 @@ def resume(
     place = Place.of(target, workers=target.workers or 0)
     folder = resolve_run(place.open(), run)
     record = folder.load_run()
-    need_free(map(Path, outputs), files_of_run(record), place.store)
+    need_free(paths(outputs), files_of_run(record), place.store)
     place = Place.of(target, workers=target.workers or record.options.workers)
     stage = staging(folder, place.workers, executor=place.staging_executor(), listener=listener, later=True)
     return _drive(folder, place, stage, True, listener, is_cancelled, take_over)
@@ -200,7 +200,7 @@ def rerun(
     failed: bool = False,
     include_inconclusive: bool = False,
     target: Target = Target(),
-    outputs: Iterable[File] = (),
+    outputs: File | Iterable[File] = (),
     listener: Listener = _SILENT,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
@@ -219,10 +219,16 @@ def rerun(
         NothingSelectedError: no row ended so.
         StoreError, ClusterError: it could not go on.
     """
+    if include_inconclusive and not failed:
+        raise UsageError(
+            "`include_inconclusive` needs `failed`",
+            code="inconclusive_without_failed",
+            hint="without `failed` every row is run again, inconclusive ones too",
+        )
     place = Place.of(target, workers=target.workers or 0)
     storage = place.open()
     earlier = resolve_run(storage, run)
-    need_free(map(Path, outputs), files_of_runs(storage, [earlier.run_id]), place.store)
+    need_free(paths(outputs), files_of_runs(storage, [earlier.run_id]), place.store)
     if not earlier.is_complete():
         raise UsageError(
             f"run `{earlier.run_id}` is not finished",

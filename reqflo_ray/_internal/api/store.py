@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 from reqflo_ray._internal.analysis.session import QueryResult, Session, open_session
@@ -17,7 +16,7 @@ from reqflo_ray._internal.errors import Problem, ReqfloError, UsageError
 from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.runner.drive.verification import verify
 from reqflo_ray._internal.runner.prepare.files_read import files_of_runs, need_free
-from reqflo_ray._internal.runner.prepare.request import File
+from reqflo_ray._internal.runner.prepare.request import File, paths, read_damaged
 from reqflo_ray._internal.runs.upkeep.history import RunSummary, list_runs, resolve_run, summarize
 from reqflo_ray._internal.runs.upkeep.pruning import Pruned, prune
 from reqflo_ray._internal.runs.upkeep.verify import VerifyReport
@@ -37,7 +36,7 @@ class RowView:
 
 
 class Store:
-    """See the module. Opening is cheap; every call looks at the store as it is then."""
+    """A store, for reading it and for deleting what is old. Opening is cheap; every call looks at it as it is then."""
 
     def __init__(self, storage: Storage, place: str = "") -> None:
         self._storage = storage
@@ -57,7 +56,12 @@ class Store:
         return summarize(resolve_run(self._storage, run), datetime.now(UTC))
 
     def query(
-        self, sql: str, runs: Sequence[str] = (), *, damaged: str = Damaged.REFUSE, outputs: Iterable[File] = ()
+        self,
+        sql: str,
+        runs: str | Sequence[str] = (),
+        *,
+        damaged: str = Damaged.REFUSE,
+        outputs: File | Iterable[File] = (),
     ) -> QueryResult:
         """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all. A run that
         is deleted meanwhile takes no part.
@@ -77,8 +81,9 @@ class Store:
             IntegrityError: `damaged_file`, which names the files.
             StoreError: a run is removed while it is asked.
         """
-        need_free(map(Path, outputs), files_of_runs(self._storage, runs), self._place)
-        return self._asking(lambda session: session.query(sql), list(runs) or None, damaged)
+        runs = [runs] if isinstance(runs, str) else list(runs)
+        need_free(paths(outputs), files_of_runs(self._storage, runs), self._place)
+        return self._asking(lambda session: session.query(sql), runs or None, damaged)
 
     def results(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> QueryResult:
         """One line for each row of a run that has ended. Raises as `query`."""
@@ -107,7 +112,7 @@ class Store:
     def _asking(self, ask: Callable[[Session], _Answer], runs: Sequence[str] | None, damaged: str) -> _Answer:
         while True:
             try:
-                with open_session(self._storage, runs, damaged=Damaged(damaged)) as session:
+                with open_session(self._storage, runs, damaged=read_damaged(damaged)) as session:
                     return ask(session)
             except ReqfloError as problem:
                 # Each time at least one run less is there: of those that are asked by name, it is then said.

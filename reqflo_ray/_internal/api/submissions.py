@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reqflo_ray._internal.api.config import find_store_of_cluster
@@ -16,7 +15,7 @@ from reqflo_ray._internal.model.results import Verdict
 from reqflo_ray._internal.runner.prepare.files_read import files_of_request, need_free
 from reqflo_ray._internal.runner.prepare.preparation import prepare
 from reqflo_ray._internal.runner.prepare.record import make_record
-from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target
+from reqflo_ray._internal.runner.prepare.request import Backend, Dataset, Execution, File, Journey, Target, paths
 from reqflo_ray._internal.runner.prepare.rows_in_memory import on_disk
 from reqflo_ray._internal.runner.progress.listener import Listener, SilentListener
 from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
@@ -154,9 +153,9 @@ def submit(
     target: Target = Target(),
     run_id: str | None = None,
     take_over: bool = False,
-    outputs: Iterable[File] = (),
+    outputs: File | Iterable[File] = (),
     shared_data: bool = False,
-    reports: Iterable[str] = (),
+    reports: str | Iterable[str] = (),
     quiet: bool = False,
     allow_unauthenticated: bool = False,
     listener: Listener = _SILENT,
@@ -181,6 +180,7 @@ def submit(
     from reqflo_ray._internal.ray_cluster.address import find_cluster
     from reqflo_ray._internal.ray_cluster.jobs import Jobs
     from reqflo_ray._internal.ray_cluster.submit import start
+    from reqflo_ray._internal.reports.formats import check_formats
     from reqflo_ray._internal.runner.prepare.job_bundle import JobBundle, Order, own_version
 
     asked = Journey.of(journey)
@@ -190,6 +190,14 @@ def submit(
             code="transport_is_local",
             hint="leave `transport` out, or `run` the journey here",
         )
+    if target.backend == Backend.LOCAL:
+        raise UsageError(
+            "the backend `local` is this process, and a job runs on a cluster",
+            code="address_without_cluster",
+            hint="leave `backend` out, or `run` the journey here",
+        )
+    asked_reports = tuple(dict.fromkeys((reports,) if isinstance(reports, str) else reports))
+    check_formats(asked_reports)
     cluster = find_cluster(target.address, allow_unauthenticated=allow_unauthenticated)
     with on_disk(Dataset.of(data)) as dataset:
         if shared_data and dataset.files != Dataset.of(data).files:
@@ -198,9 +206,9 @@ def submit(
                 code="rows_not_shared",
                 hint="leave `shared_data` out: they travel in the job",
             )
-        prepared = prepare(asked, dataset, workers_are_local=False)
+        prepared = prepare(asked, dataset, joins_cluster=True)
         store = find_store_of_cluster(target.store, prepared.checked.runner.store or "")
-        need_free(map(Path, outputs), files_of_request(asked, dataset, prepared.workspace), store)
+        need_free(paths(outputs), files_of_request(asked, dataset, prepared.workspace), store)
         record = make_record(
             asked,
             dataset,
@@ -214,7 +222,7 @@ def submit(
         order = Order(
             store=store,
             version=own_version(),
-            reports=tuple(dict.fromkeys(reports)),
+            reports=asked_reports,
             quiet=quiet,
             take_over=take_over,
         )

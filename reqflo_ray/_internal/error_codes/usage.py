@@ -46,6 +46,9 @@ CODES: Final = (
     ErrorCode("missing_format", "The name of a file does not say in which format to write.", "Add `--format`."),
     ErrorCode("missing_journey", "Neither journey nor artifact is given.", "Name a journey, or give `--artifact`."),
     ErrorCode("missing_package", "A package of Python is not installed.", "Install it, or take Arrow tables."),
+    ErrorCode(
+        "no_temporary_folder", "Rows from memory have no room in the temporary folder.", "Set TMPDIR to another."
+    ),
     ErrorCode("nothing_to_prune_by", "Nothing says which runs to delete.", "Give `--keep N` or `--older-than AGE`."),
     ErrorCode("one_statement", "A question is one SQL statement.", "Ask one after another."),
     ErrorCode(

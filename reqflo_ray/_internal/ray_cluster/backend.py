@@ -106,7 +106,7 @@ class RayBackend:
                 os.environ[name] = value
 
     def run(self, work: Work, observer: Observer) -> None:
-        """See `Backend.run`. All calls of `observer` are made on this thread, so that signals are served promptly."""
+        """See `ShardBackend.run`. All calls of `observer` are made on this thread, so that signals are served soon."""
         self._check_store()
         coordinator = start_coordinator(work.rate)
         for part in missing_parts():

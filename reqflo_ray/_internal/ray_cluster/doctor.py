@@ -18,7 +18,7 @@ from reqflo_ray._internal.ray_cluster.nodes import alive_nodes
 from reqflo_ray._internal.ray_cluster.ray_internals import asks_for_token, session_folder
 from reqflo_ray._internal.runner.prepare.doctor import (
     Finding,
-    Level,
+    FindingLevel,
     examine_process,
     examine_secrets,
     examine_store,
@@ -61,17 +61,17 @@ def _joined(address: str) -> Iterator[str]:
 def _authentication() -> Finding:
     asks = asks_for_token()
     if asks:
-        return Finding(subject="authentication", level=Level.OK, message="the cluster asks for a token")
+        return Finding(subject="authentication", level=FindingLevel.OK, message="the cluster asks for a token")
     if asks is None:
         return Finding(
             subject="authentication",
-            level=Level.WARN,
+            level=FindingLevel.WARN,
             message=f"Ray {version('ray')} does not tell whether the cluster asks for a token",
             hint="look whether it was started with RAY_AUTH_MODE=token",
         )
     return Finding(
         subject="authentication",
-        level=Level.FAIL,
+        level=FindingLevel.FAIL,
         message="whoever reaches the cluster can run any command on it",
         hint="start it with RAY_AUTH_MODE=token (KubeRay: authOptions.mode: token)",
     )
@@ -81,9 +81,9 @@ def _dashboard(address: str) -> Finding:
     host = address.rpartition(":")[0].rpartition("/")[2].strip("[]")
     if not host or host == "localhost" or _is_loopback(host):
         where = f"listens on `{address}`" if address else "is off, or not known here"
-        return Finding(subject="dashboard", level=Level.OK, message=where)
+        return Finding(subject="dashboard", level=FindingLevel.OK, message=where)
     message = f"listens on `{address}`, where other machines may reach it"
-    return Finding(subject="dashboard", level=Level.WARN, message=message, hint=_SEPARATE)
+    return Finding(subject="dashboard", level=FindingLevel.WARN, message=message, hint=_SEPARATE)
 
 
 def _is_loopback(host: str) -> bool:
@@ -113,7 +113,7 @@ def _examine_nodes(store: str, marker: str, references: tuple[SecretReference, .
             found = [
                 Finding(
                     subject="versions",
-                    level=Level.FAIL,
+                    level=FindingLevel.FAIL,
                     message=f"reqflo-ray cannot be used there: {type(error).__name__}",
                     hint="install the same version of reqflo-ray on every node, best in the image",
                 )
@@ -143,10 +143,10 @@ def own_versions() -> str:
 def _versions(told: str) -> Finding:
     own = own_versions()
     if told == own:
-        return Finding(subject="versions", level=Level.OK, message=told)
+        return Finding(subject="versions", level=FindingLevel.OK, message=told)
     message = f"the node has {told}; here is {own}"
     return Finding(
-        subject="versions", level=Level.FAIL, message=message, hint="install the same versions on both sides"
+        subject="versions", level=FindingLevel.FAIL, message=message, hint="install the same versions on both sides"
     )
 
 
@@ -154,13 +154,13 @@ def _spill_folder() -> Finding:
     """Ray spills objects in clear into the folder of its session. No value is among ours; other drivers may differ."""
     session = session_folder()
     if session is None:
-        return Finding(subject="spill folder", level=Level.OK, message="is not known here")
+        return Finding(subject="spill folder", level=FindingLevel.OK, message="is not known here")
     closed = any(not stat.S_IMODE(folder.stat().st_mode) & 0o007 for folder in (session, *session.parents))
     if closed:
-        return Finding(subject="spill folder", level=Level.OK, message=f"`{session}` is closed to others")
+        return Finding(subject="spill folder", level=FindingLevel.OK, message=f"`{session}` is closed to others")
     return Finding(
         subject="spill folder",
-        level=Level.WARN,
+        level=FindingLevel.WARN,
         message=f"every user of the node can read what Ray spills to `{session}`",
         hint=f"`chmod 700 {session.parent}`, or start Ray with --temp-dir in a folder of that mode",
     )

@@ -32,7 +32,7 @@ POLL_SECONDS: Final = 1.0
 _SILENT_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 300.0
 # What a run may end with only after it has said how: without its word they mean that it never came so far.
-_NEED_AN_OUTCOME: Final = (0, 1, 4)
+_NEED_AN_OUTCOME: Final = (0, 1)
 _KNOWN_CODES: Final = (2, 3, 5, 129, 130, 143)
 _UNKNOWN: Final = 3
 _STOPPED: Final = 143

@@ -48,6 +48,14 @@ class Report:
     path: Path
 
 
+def check_formats(names: Iterable[str]) -> None:
+    """Refuse formats that there are not. Raises `UsageError` (`unknown_format`)."""
+    for name in names:
+        if name not in FORMATS:
+            hint = did_you_mean(name, FORMATS) or f"there are: {', '.join(FORMATS)}"
+            raise UsageError(f"there is no report format `{name}`", code="unknown_format", hint=hint)
+
+
 def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
     """Refuse, before any work is done for them, reports that could not be written afterwards.
 
@@ -55,11 +63,9 @@ def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
         UsageError: `unknown_format`, `output_not_writable`, or `repeated_path`.
     """
     asked = tuple(reports)
+    check_formats(report.format for report in asked)
     found = list[OutputPlace]()
     for report in asked:
-        if report.format not in FORMATS:
-            hint = did_you_mean(report.format, FORMATS) or f"there are: {', '.join(FORMATS)}"
-            raise UsageError(f"there is no report format `{report.format}`", code="unknown_format", hint=hint)
         place = find_place(report.path)
         if any(map(place.excludes, found)):
             raise UsageError(

@@ -276,7 +276,7 @@ def test_a_damaged_table_is_refused_or_left_out_and_what_was_whole_is_remembered
 def _begin(workspace: Path, store: str, data: Path) -> RunFolder:
     """A run whose rows are staged, as its driver would leave it for the workers."""
     request = _request(workspace, store, str(data))
-    prepared = prepare(request["journey"], request["data"], workers_are_local=True)
+    prepared = prepare(request["journey"], request["data"], joins_cluster=False)
     record = make_record(request["journey"], request["data"], request["execution"], prepared, run_id="r1")
     storage = open_storage(store)
     folder = RunFolder(storage, "r1")

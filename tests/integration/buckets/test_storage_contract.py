@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from reqflo_ray._internal.errors import StoreError
-from reqflo_ray._internal.runner.prepare.doctor import Level, examine_store
+from reqflo_ray._internal.runner.prepare.doctor import FindingLevel, examine_store
 from reqflo_ray._internal.storage.open import open_storage
 from reqflo_ray._internal.storage.protocol import Storage
 
@@ -183,6 +183,6 @@ def test_a_store_is_opened_again_by_its_uri(storage: Storage) -> None:
 
 def test_the_doctor_finds_that_a_store_keeps_its_promises_and_leaves_nothing(storage: Storage) -> None:
     promises, *access = examine_store(storage.uri)
-    assert promises.level is Level.OK, promises
+    assert promises.level is FindingLevel.OK, promises
     assert len(access) == (0 if "://" in storage.uri else 1)  # who may read it: a bucket has no modes
     assert not [name for name in storage.list("") if name.startswith("doctor")]

@@ -9,14 +9,14 @@ from fake_api import FakeApi
 from screens import CommandLine
 
 from reqflo_ray._internal.runs.upkeep.pruning import Kept, Pruned
-from reqflo_ray._internal.runs.upkeep.verify import Finding, FindingKind, VerifyReport
+from reqflo_ray._internal.runs.upkeep.verify import FileFinding, FindingKind, VerifyReport
 
 
 def test_verify_says_ok_or_exits_3_with_all_findings(command_line: CommandLine, api: FakeApi) -> None:
     intact = VerifyReport(run_id="r1", complete=True, files=4, bytes=999, rows=10, rows_lost=0, findings=())
     api.store.report = intact
     assert command_line("verify", "r1").out == "ok: r1: 4 files and 10 rows\n"
-    findings = tuple(Finding(path=f"results/{name}", kind=FindingKind.DAMAGED, message="flipped") for name in "ab")
+    findings = tuple(FileFinding(path=f"results/{name}", kind=FindingKind.DAMAGED, message="flipped") for name in "ab")
     api.store.report = replace(intact, rows=6, rows_lost=4, findings=findings)
     answer = command_line("verify", "r1")
     assert (answer.code, answer.out) == (3, "")

@@ -19,7 +19,7 @@ def test_check_says_ok_on_standard_output(command_line: CommandLine, api: FakeAp
     answer = command_line("check", "place-order", "--env", "local", "--set", "a=1", "--strict")
     assert (answer.code, answer.out, answer.err) == (0, "ok: place-order can run\n", "")
     assert api.request().journey == Journey("place-order", environment="local", overrides={"a": "1"})
-    assert api.request().data == Dataset((), strict=True)
+    assert api.request().data == Dataset(None, strict=True)
 
 
 def test_check_with_warnings_only_is_ok(command_line: CommandLine, api: FakeApi) -> None:

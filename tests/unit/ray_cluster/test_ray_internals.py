@@ -27,7 +27,7 @@ from reqflo_ray._internal.ray_cluster import ray_internals
 from reqflo_ray._internal.ray_cluster.doctor import examine_node
 from reqflo_ray._internal.ray_cluster.pool import PoolWatch
 from reqflo_ray._internal.ray_cluster.ray_internals import PARTS, RETRY_AT_ONCE, WORKERS_AS_OTHERS, ActorPool, Part
-from reqflo_ray._internal.runner.prepare.doctor import Level
+from reqflo_ray._internal.runner.prepare.doctor import FindingLevel
 
 # Ray Data warns of settings of its own when it makes them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -199,9 +199,9 @@ def test_the_doctor_says_what_it_cannot_see(take_away: TakeAway, tmp_path: Path)
         take_away(name)
     _, findings = examine_node(str(tmp_path / "store"), "", ())
     [authentication] = [finding for finding in findings if finding.subject == "authentication"]
-    assert authentication.level is Level.WARN and "does not tell" in authentication.message
+    assert authentication.level is FindingLevel.WARN and "does not tell" in authentication.message
     [spill_folder] = [finding for finding in findings if finding.subject == "spill folder"]
-    assert (spill_folder.level, spill_folder.message) == (Level.OK, "is not known here")
+    assert (spill_folder.level, spill_folder.message) == (FindingLevel.OK, "is not known here")
 
 
 @pytest.mark.parametrize("name", [*RETRY_AT_ONCE, *WORKERS_AS_OTHERS])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from made_up_run import ROWS, MadeUpStorage, made_up_run
 
+from reqflo_ray._internal.runner.clock import SystemClock
 from reqflo_ray._internal.runner.drive.drive import drive
-from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
 from reqflo_ray._internal.runner.progress.listener import SilentListener
 
 

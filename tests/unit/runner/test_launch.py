@@ -44,14 +44,14 @@ def _workspace(folder: Path, journey: str) -> Path:
 def test_places_are_told_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _workspace(tmp_path / "shop", JOURNEY)
-    prepared = prepare(Journey("one", workspace="shop"), Dataset.of(None), workers_are_local=True)
+    prepared = prepare(Journey("one", workspace="shop"), Dataset.of(None), joins_cluster=False)
     assert [str(problem.position) for problem in prepared.problems] == ["shop/journey.yaml:3:12"]
 
 
 def test_places_of_what_does_not_compile_are_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(_workspace(tmp_path / "shop", JOURNEY.replace("inputs.item", "inputs.itme")))
     with pytest.raises(DefinitionError) as caught:
-        prepare(Journey("one", workspace=tmp_path / "shop"), Dataset.of(None), workers_are_local=True)
+        prepare(Journey("one", workspace=tmp_path / "shop"), Dataset.of(None), joins_cluster=False)
     assert {problem.position.file for problem in caught.value.problems if problem.position} == {"journey.yaml"}
 
 
@@ -62,7 +62,7 @@ def test_a_data_file_is_recorded_so_that_the_next_driver_finds_it(
     monkeypatch.chdir(_workspace(tmp_path / "shop", JOURNEY))
     Path("items.csv").write_text("item\n1\n")
     journey, data = Journey("one"), Dataset("items.csv")
-    prepared = prepare(journey, data, workers_are_local=True)
+    prepared = prepare(journey, data, joins_cluster=False)
     record = make_record(journey, data, Execution(), prepared, run_id="r", keeps_relative_paths=in_a_job)
     assert record.dataset is not None
     # The folder of a job is a copy, at another place for the next job.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reqflo_ray import Backend, Dataset, Durability, Evidence, Execution, Journey, Target, UsageError
+from reqflo_ray.testing import FakeApi
 
 
 @pytest.mark.parametrize(
@@ -115,3 +116,40 @@ def test_an_execution_takes_names_for_what_they_name() -> None:
 def test_a_name_alone_is_not_taken_for_its_letters(given: Any) -> None:
     journey = Journey("order", presets=given, overlays=given)
     assert journey.presets == journey.overlays == ("gift",)
+
+
+@pytest.mark.parametrize(
+    ("make", "facts", "told"),
+    [
+        (Execution, {"concurrency": "64"}, "`concurrency` cannot be `64`"),
+        (Execution, {"concurrency": 2.5}, "`concurrency` cannot be `2.5`"),
+        (Execution, {"max_failures": 1.5}, "`max_failures` cannot be `1.5`"),
+        (Execution, {"max_failures": True}, "`max_failures` cannot be `True`"),
+        (Execution, {"rate": "10/s"}, "`rate` cannot be `10/s`"),
+        (Journey, {"environment": 3}, "`environment` cannot be `3`"),
+        (Journey, {"workspace": 3}, "`workspace` cannot be `3`"),
+        (Journey, {"presets": None}, "`presets` cannot be `None`"),
+        (Journey, {"overrides": ["total=3"]}, "`overrides` cannot be `['total=3']`"),
+        (Target, {"address": 6379}, "`address` cannot be `6379`"),
+        (Target, {"store": 5}, "`store` cannot be `5`"),
+        (Target, {"transport": 5}, "`transport` cannot be `5`"),
+        (Target, {"transport": FakeApi}, "`transport` cannot be `FakeApi`"),
+    ],
+)
+def test_what_is_of_another_type_is_refused_at_once(make: Any, facts: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        make(**facts)
+    assert (refused.value.code, refused.value.message) == ("invalid_option", told) and refused.value.hint
+
+
+@pytest.mark.parametrize("facts", [{"key": None}, {"key": 3}, {"encoding": None}])
+def test_a_dataset_names_its_key_and_encoding_by_text(facts: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as refused:
+        Dataset("a.csv", **facts)
+    assert refused.value.code == "invalid_option"
+
+
+@pytest.mark.parametrize("journey", [3, None, ["place-order"]])
+def test_what_is_no_journey_is_refused(journey: Any) -> None:
+    with pytest.raises(UsageError, match="`journey` cannot be"):
+        Journey.of(journey)

@@ -34,7 +34,7 @@ def _lines(rows: object) -> list[object]:
 
 
 def _left(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
 
 
 def test_mappings_become_json_lines_in_their_order() -> None:
@@ -79,7 +79,7 @@ def test_key_encoding_and_strictness_stay() -> None:
         assert (dataset.key, dataset.encoding, dataset.strict) == ("a", "utf-8", True)
 
 
-@pytest.mark.parametrize("source", ["a.csv", ["a.csv", Path("b.csv")], ("x/*.csv",), ()])
+@pytest.mark.parametrize("source", ["a.csv", ["a.csv", Path("b.csv")], ("x/*.csv",), None])
 def test_files_are_given_back_as_they_are(source: object, folder: Path) -> None:
     given_ = Dataset(source)
     with on_disk(given_) as dataset:
@@ -127,6 +127,46 @@ def test_a_folder_that_others_can_write_to_is_refused(folder: Path) -> None:
         raise AssertionError("never reached")
 
 
+@pytest.mark.parametrize("rows", [[], (), iter(())])
+def test_no_rows_are_no_rows_and_not_one_without_values(rows: object) -> None:
+    assert Dataset(rows).is_in_memory and _lines(rows) == []
+
+
+def test_what_a_killed_process_left_is_gone_with_the_next_rows(folder: Path) -> None:
+    with on_disk(Dataset([{"a": 1}])) as dataset:
+        own = Path(dataset.files[0]).parent
+    (own / "left.jsonl").write_text("secret")
+    with on_disk(Dataset([{"a": 2}])):
+        assert not (own / "left.jsonl").exists()
+
+
+def test_what_lies_under_the_name_of_rows_is_not_believed(folder: Path) -> None:
+    with on_disk(Dataset([{"a": 1}])) as dataset:
+        file = Path(dataset.files[0])
+    file.write_text('{"a":666}\n')
+    with on_disk(Dataset([{"a": 1}])):
+        assert file.read_text() == '{"a":1}\n'
+        file.write_text('{"a":666}\n')
+        with pytest.raises(UsageError, match="does not hold what its name says"), on_disk(Dataset([{"a": 1}])):
+            raise AssertionError("never reached")
+
+
+def test_an_error_of_a_missing_file_within_the_block_stays_what_it_is() -> None:
+    with pytest.raises(FileNotFoundError, match="of the caller"), on_disk(Dataset([{"a": 1}])):
+        raise FileNotFoundError("of the caller")
+
+
+@pytest.mark.parametrize("place", ["missing", "file"])
+def test_a_temporary_folder_that_cannot_be_used_is_a_clear_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (folder / "file").write_text("")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / place))
+    with pytest.raises(UsageError) as caught, on_disk(Dataset([{"a": 1}])):
+        raise AssertionError("never reached")
+    assert caught.value.code == "no_temporary_folder" and caught.value.cause and "TMPDIR" in caught.value.hint
+
+
 def _rows_that_end_badly() -> Iterator[dict[str, int]]:
     yield {"a": 1}
     raise KeyError("of the caller")
@@ -149,6 +189,9 @@ def test_an_error_of_the_callers_own_iterator_is_raised_as_it_is(folder: Path) -
         ([{0: 1}], "row 0 has a column `0`, whose name is not text"),
         ([{"a": object()}], "row 0 holds what JSON cannot"),
         ([{"a": float("nan")}], "row 0 holds what JSON cannot"),
+        ([{"a": b"bytes"}], "row 0 holds what JSON cannot"),
+        ([{"a": {1: 2}}], "row 0 holds what JSON cannot"),
+        ([{"a": {1, 2}}], "row 0 holds what JSON cannot"),
         (pa.chunked_array([[1, 2]]), "an object of type `ChunkedArray` is no table"),
     ],
 )

@@ -41,4 +41,6 @@ class DatasetOptions:
             raise UsageError(
                 "`--key` needs `--data`", code="key_without_data", hint="`--key` names a column of the dataset"
             )
-        return Dataset(tuple(self.data or ()), key=self.key, encoding=self.encoding, strict=self.strict)
+        return Dataset(
+            tuple(self.data) if self.data else None, key=self.key, encoding=self.encoding, strict=self.strict
+        )

@@ -1,4 +1,5 @@
-"""The journey, step, request template and overlay as people write them. Shape only: meaning is found in lowering.
+"""The journey, step, request template and overlay as people write them. Shape only: what it
+means is found when it is compiled.
 
 A value that may hold expressions is typed `Any` here; it is compiled from the tree, where its place is known.
 """

@@ -1,4 +1,4 @@
-"""Where shards are executed: the `Backend` protocol, and the backend that runs them in this very process."""
+"""Where shards are executed: the `ShardBackend` protocol, and the backend that runs them in this very process."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Observer(Protocol):
         ...
 
 
-class Backend(Protocol):
+class ShardBackend(Protocol):
     """Executes shards. Entering it starts or joins what it needs, leaving it ends only what it started."""
 
     name: str

@@ -28,8 +28,8 @@ from reqflo_ray._internal.model.clock import Clock
 from reqflo_ray._internal.model.plan import Plan, RunRecord
 from reqflo_ray._internal.model.results import Commit, Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray._internal.process import fill_standard_descriptors
-from reqflo_ray._internal.runner.drive.backend import Backend, Work
-from reqflo_ray._internal.runner.drive.ownership import Stop, claim_run, heartbeat
+from reqflo_ray._internal.runner.drive.backend import ShardBackend, Work
+from reqflo_ray._internal.runner.drive.ownership import SILENCE_SECONDS, Stop, claim_run, heartbeat
 from reqflo_ray._internal.runner.progress.listener import Listener, RunOutcome
 from reqflo_ray._internal.runner.progress.run import RunProgress
 from reqflo_ray._internal.runs.folder import layout
@@ -54,7 +54,7 @@ class _End(NamedTuple):
 def drive(
     folder: RunFolder,
     *,
-    choose_backend: Callable[[int], tuple[Backend, str]],
+    choose_backend: Callable[[int], tuple[ShardBackend, str]],
     stage: Callable[[RunRecord, Artifact], None],
     listener: Listener,
     clock: Clock,
@@ -111,7 +111,7 @@ def drive(
 def _drive_unfinished(
     folder: RunFolder,
     record: RunRecord,
-    choose_backend: Callable[[int], tuple[Backend, str]],
+    choose_backend: Callable[[int], tuple[ShardBackend, str]],
     stage: Callable[[RunRecord, Artifact], None],
     listener: Listener,
     clock: Clock,
@@ -186,7 +186,8 @@ def _unreadable(folder: RunFolder, name: str, problem: StoreError) -> Problem:
         "claim_damaged",
         f"`{name}` of run `{folder.run_id}` is damaged: which process drove the run is unknown",
         cause=problem.cause,
-        hint="if it was the last to drive the run, this waits until it has shown no sign of life for 30 s",
+        hint="if it was the last to drive the run, this waits until it has shown no sign of life for"
+        f" {SILENCE_SECONDS:.0f} s",
     )
 
 
@@ -200,7 +201,13 @@ def _restored(folder: RunFolder, shard: int, problem: IntegrityError) -> Problem
 
 
 def _dispatch(
-    folder: RunFolder, backend: Backend, epoch: int, todo: Plan, rate: float | None, progress: RunProgress, stop: Stop
+    folder: RunFolder,
+    backend: ShardBackend,
+    epoch: int,
+    todo: Plan,
+    rate: float | None,
+    progress: RunProgress,
+    stop: Stop,
 ) -> None:
     newer = folder.path(layout.epoch(epoch + 1))
     for _ in range(_PASSES):

@@ -1,4 +1,4 @@
-"""Checks a run: its files, as `store.verify` does, and the journals that a resume of it would go by.
+"""Checks a run: its files, as `runs/upkeep/verify` does, and the journals that a resume of it would go by.
 
 It changes nothing, and must not know what the records of a journal mean.
 """
@@ -14,7 +14,7 @@ from reqflo_ray._internal.journal.reader import JournalContents
 from reqflo_ray._internal.runner.execute.journals import read_journals
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
-from reqflo_ray._internal.runs.upkeep.verify import Finding, FindingKind, VerifyReport, verify_run
+from reqflo_ray._internal.runs.upkeep.verify import FileFinding, FindingKind, VerifyReport, verify_run
 
 
 def verify(folder: RunFolder) -> VerifyReport:
@@ -28,7 +28,7 @@ def verify(folder: RunFolder) -> VerifyReport:
     return replace(report, findings=(*report.findings, *damaged))
 
 
-def _damaged_journals(folder: RunFolder) -> Iterator[Finding]:
+def _damaged_journals(folder: RunFolder) -> Iterator[FileFinding]:
     """Journals that are not as they were written, of shards that are not closed. A record that a crash cut off is none
     of that."""
     try:
@@ -47,7 +47,7 @@ def _damaged_journals(folder: RunFolder) -> Iterator[Finding]:
         for attempt, found in sorted(journals.items()):
             if found.damage:
                 reasons = ", ".join(f"{part.reason} at byte {part.offset}" for part in found.damage[:3])
-                yield Finding(
+                yield FileFinding(
                     path=layout.journal(shard, attempt),
                     kind=FindingKind.DAMAGED,
                     message=f"the journal is not as it was written ({reasons})",

@@ -18,6 +18,7 @@ import msgspec
 from reqflo_ray._internal.descriptors import when_one_is_free
 from reqflo_ray._internal.engine.identity import journal_name
 from reqflo_ray._internal.errors import ClusterError, ReqfloError
+from reqflo_ray._internal.fault_place import place_of
 from reqflo_ray._internal.journal.reader import Gap, JournalContents
 from reqflo_ray._internal.journal.replay import ShardHistory, replay
 from reqflo_ray._internal.journal.writer import JournalWriter
@@ -37,7 +38,6 @@ from reqflo_ray._internal.model.results import (
 )
 from reqflo_ray._internal.runner.execute.fence import Fence
 from reqflo_ray._internal.runner.execute.journals import read_journals
-from reqflo_ray._internal.runner.execute.response.fault_place import place_of
 from reqflo_ray._internal.runner.execute.row.containment import told
 from reqflo_ray._internal.runner.execute.row.context import ShardAttempt, Suspended
 from reqflo_ray._internal.runner.execute.row.row import RowOutcome, RowRunner, broken_row

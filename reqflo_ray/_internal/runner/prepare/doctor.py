@@ -28,7 +28,7 @@ from reqflo_ray._internal.storage.protocol import Storage
 CORE_PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
 
 
-class Level(StrEnum):
+class FindingLevel(StrEnum):
     """How a finding is meant: `warn` is a risk, with `fail` a run could not do its work."""
 
     OK = "ok"
@@ -41,7 +41,7 @@ class Finding:
     """One thing that was examined. `where` is "" for this machine; `hint` says what to do."""
 
     subject: str
-    level: Level
+    level: FindingLevel
     message: str
     hint: str = ""
     where: str = ""
@@ -54,15 +54,17 @@ class Finding:
 def examine_process(core_pattern: Path = CORE_PATTERN) -> Finding:
     """Whether a crash of this process would leave its memory behind."""
     if resource.getrlimit(resource.RLIMIT_CORE)[0] == 0:
-        return Finding(subject="core dumps", level=Level.OK, message="off")
+        return Finding(subject="core dumps", level=FindingLevel.OK, message="off")
     try:
         piped = core_pattern.read_text().startswith("|")
     except OSError:
         piped = False
     if piped:
         message = "go to a program, which may keep them although workers set the limit to 0"
-        return Finding(subject="core dumps", level=Level.WARN, message=message, hint="`ulimit -c 0`, or look at it")
-    return Finding(subject="core dumps", level=Level.OK, message="off while secrets are loaded")
+        return Finding(
+            subject="core dumps", level=FindingLevel.WARN, message=message, hint="`ulimit -c 0`, or look at it"
+        )
+    return Finding(subject="core dumps", level=FindingLevel.OK, message="off while secrets are loaded")
 
 
 def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
@@ -76,16 +78,16 @@ def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
         storage = open_storage(uri)
         if marker and not storage.exists(marker):
             message = f"`{uri}` is another place here than where the run is started"
-            return [_store(Level.FAIL, message, "mount one file system at the same path on every node")]
+            return [_store(FindingLevel.FAIL, message, "mount one file system at the same path on every node")]
         try:
             wrong = list(_broken_promises(storage, folder))
         finally:
             storage.remove_tree(folder)
     except ReqfloError as problem:
-        return [_store(Level.FAIL, f"`{uri}`: {problem.in_one_line}", problem.hint)]
+        return [_store(FindingLevel.FAIL, f"`{uri}`: {problem.in_one_line}", problem.hint)]
     if wrong:
-        return [_store(Level.FAIL, f"`{uri}`: {what}", "choose another --store") for what in wrong]
-    works = _store(Level.OK, f"`{uri}`: exclusive create, replace, append and sync work")
+        return [_store(FindingLevel.FAIL, f"`{uri}`: {what}", "choose another --store") for what in wrong]
+    works = _store(FindingLevel.OK, f"`{uri}`: exclusive create, replace, append and sync work")
     return [works, *_examine_access(storage)]
 
 
@@ -95,7 +97,7 @@ def _examine_access(storage: Storage) -> Iterator[Finding]:
         return
     status = storage.root.stat()
     if not storage.access.is_shared:
-        yield _access(Level.OK, f"files that are made in `{storage.uri}` are readable by their owner only")
+        yield _access(FindingLevel.OK, f"files that are made in `{storage.uri}` are readable by their owner only")
     else:
         group = _group_name(status.st_gid)
         closed = [
@@ -106,16 +108,16 @@ def _examine_access(storage: Storage) -> Iterator[Finding]:
         if closed:
             message = f"`{storage.uri}` has the setgid bit, but its group `{group}` may not write to `{closed[0]}`"
             hint = f"chmod -R g+rwX {storage.uri}; find {storage.uri} -type d -exec chmod g+s {{}} +"
-            yield _access(Level.WARN, message, hint)
+            yield _access(FindingLevel.WARN, message, hint)
         else:
             message = f"files that are made in `{storage.uri}` are readable by the group `{group}`, too (setgid bit)"
-            yield _access(Level.OK, message)
+            yield _access(FindingLevel.OK, message)
     if status.st_mode & stat.S_IRWXO:
         message = f"everybody on this machine may look into `{storage.uri}`"
-        yield _access(Level.WARN, message, f"chmod -R o-rwx {storage.uri}")
+        yield _access(FindingLevel.WARN, message, f"chmod -R o-rwx {storage.uri}")
 
 
-def _access(level: Level, message: str, hint: str = "") -> Finding:
+def _access(level: FindingLevel, message: str, hint: str = "") -> Finding:
     return Finding(subject="access", level=level, message=message, hint=hint)
 
 
@@ -152,7 +154,7 @@ def _broken_promises(storage: Storage, folder: str) -> Iterable[str]:
         yield "files that were made are not listed"
 
 
-def _store(level: Level, message: str, hint: str = "") -> Finding:
+def _store(level: FindingLevel, message: str, hint: str = "") -> Finding:
     return Finding(subject="store", level=level, message=message, hint=hint)
 
 
@@ -184,8 +186,10 @@ def _secret(reference: SecretReference, may_read: bool) -> Finding:
     try:
         if remote and not may_read:
             number = GoogleSecretManager().pin(msgspec.structs.replace(reference, version="")).version
-            return Finding(subject=subject, level=Level.OK, message=f"Secret Manager has it; the latest is {number}")
+            return Finding(
+                subject=subject, level=FindingLevel.OK, message=f"Secret Manager has it; the latest is {number}"
+            )
         default_sources()[reference.source].read(reference)
     except SecretError as problem:
-        return Finding(subject=subject, level=Level.FAIL, message=problem.message, hint=problem.hint)
-    return Finding(subject=subject, level=Level.OK, message=f"can be read ({reference.source})")
+        return Finding(subject=subject, level=FindingLevel.FAIL, message=problem.message, hint=problem.hint)
+    return Finding(subject=subject, level=FindingLevel.OK, message=f"can be read ({reference.source})")

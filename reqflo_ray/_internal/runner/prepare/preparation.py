@@ -36,11 +36,12 @@ class Prepared:
     problems: tuple[Problem, ...]
 
 
-def prepare(journey: Journey, dataset: Dataset, *, workers_are_local: bool) -> Prepared:
+def prepare(journey: Journey, dataset: Dataset, *, joins_cluster: bool | None = None) -> Prepared:
     """Compile what `journey` names and check all of it against what will really be used, the columns of `dataset` too.
 
     Args:
-        workers_are_local: secrets in the environment or in files can be looked for here, since rows run here.
+        joins_cluster: whether rows run elsewhere, so that secrets in the environment or in files cannot be looked for
+            here; None: as the workspace says.
 
     Raises:
         UsageError, DatasetError: it cannot even be looked at.
@@ -48,6 +49,8 @@ def prepare(journey: Journey, dataset: Dataset, *, workers_are_local: bool) -> P
             that the check finds besides.
     """
     workspace = load_workspace(Path(journey.workspace), journey.name)
+    if joins_cluster is None:
+        joins_cluster = bool(workspace.settings.runner.address)
     source = find_source(journey, workspace)
     compilation = source if isinstance(source, Compilation) else None
     if compilation is not None and _has_error(workspace.problems):
@@ -76,7 +79,7 @@ def prepare(journey: Journey, dataset: Dataset, *, workers_are_local: bool) -> P
         workspace,
         selection,
         me=identity(),
-        look_at_secret=look_at_secret if workers_are_local else None,
+        look_at_secret=None if joins_cluster else look_at_secret,
     )
     problems = _worst_of_each(
         (*(compilation.problems if compilation else ()), *places_from_here(checked.problems, workspace))

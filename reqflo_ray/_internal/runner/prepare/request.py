@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from reqflo_ray._internal.errors import UsageError
-from reqflo_ray._internal.model.plan import Durability, Evidence
+from reqflo_ray._internal.model.plan import Damaged, Durability, Evidence
 from reqflo_ray._internal.model.workers import shortest_form
 
 if TYPE_CHECKING:
@@ -24,8 +25,30 @@ class Backend(StrEnum):
     LOCAL = "local"
 
 
+class _Kind(NamedTuple):
+    types: tuple[type, ...]
+    called: str
+
+
+_TEXT: Final = _Kind((str,), "text")
+_PATH: Final = _Kind((str, os.PathLike), "a path or text")
+_INTEGER: Final = _Kind((int,), "a whole number")
+_NUMBER: Final = _Kind((int, float), "a number")
+
 # A path, a glob or an address.
 File: TypeAlias = str | os.PathLike[str]
+
+
+def read_damaged(damaged: str) -> Damaged:
+    """What becomes of files of results that are not what was written. Raises `UsageError` (`invalid_option`)."""
+    if damaged not in tuple(Damaged):
+        raise _out_of_range("damaged", damaged, f"one of {', '.join(Damaged)}")
+    return Damaged(damaged)
+
+
+def paths(files: File | Iterable[File]) -> tuple[Path, ...]:
+    """One path, or several: a lone text would be taken for its letters."""
+    return (Path(files),) if isinstance(files, str | os.PathLike) else tuple(map(Path, files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +70,25 @@ class Journey:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _need_kind(self, _PATH, "name", "artifact", "workspace")
+        _need_kind(self, _TEXT, "environment", "case")
+        if not isinstance(self.overrides, Mapping):
+            raise _out_of_range("overrides", self.overrides, "values by name")
         for name in ("presets", "overlays"):
             given = getattr(self, name)
+            if not isinstance(given, Iterable):
+                raise _out_of_range(name, given, "names")
             # A single name would be taken for its letters.
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
 
     @classmethod
     def of(cls, journey: Journey | File) -> Journey:
         """The journey itself, or the one of that name or file in the current folder's workspace."""
-        return journey if isinstance(journey, Journey) else cls(os.fspath(journey))
+        if isinstance(journey, str | os.PathLike):
+            return cls(os.fspath(journey))
+        if not isinstance(journey, Journey):
+            raise _out_of_range("journey", journey, "a `Journey`, or a name or path")
+        return journey
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +96,8 @@ class Dataset:
     """On what a journey runs: once for each row.
 
     `source` is a path, glob or address (`s3://`, `gs://`) of CSV, JSON, JSON Lines or Parquet, or a list of them; or
-    rows from memory: an iterable of mappings, an Arrow table, a pandas or polars data frame. `key` is the column that
+    rows from memory: an iterable of mappings, an Arrow table, a pandas or polars data frame. None is one row without
+    values. `key` is the column that
     names each row. With `strict`, a column that the journey does not declare is an error.
     """
 
@@ -73,12 +107,19 @@ class Dataset:
     encoding: str = "utf-8"
     strict: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("key", "encoding"):
+            if not isinstance(getattr(self, name), str):
+                raise _out_of_range(name, getattr(self, name), "text")
+        if not isinstance(self.strict, bool):
+            raise _out_of_range("strict", self.strict, "True or False")
+
     @classmethod
     def of(cls, data: Dataset | Any | None) -> Dataset:
         """The dataset itself, or one of that source; None is the dataset of one row without a value."""
         if isinstance(data, Dataset):
             return data
-        return cls(() if data is None else data)
+        return cls(data)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -92,7 +133,7 @@ class Dataset:
     @property
     def is_in_memory(self) -> bool:
         """Whether `source` is the rows themselves."""
-        return not self.files and not (isinstance(self.source, tuple) and not self.source)
+        return self.source is not None and not self.files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +157,10 @@ class Execution:
             if given not in tuple(kind):
                 raise _out_of_range(name, given, f"one of {', '.join(kind)}")
             object.__setattr__(self, name, kind(given))
+        _need_kind(self, _NUMBER, "rate")
         for name in ("concurrency", "max_failures"):
             given = getattr(self, name)
+            _need_kind(self, _INTEGER, name)
             if given is not None and given < 1:
                 raise _out_of_range(name, given, "1 or more, or None")
         if self.rate is not None and not 0 < self.rate < float("inf"):
@@ -132,13 +175,14 @@ class Execution:
 class Target:
     """Where a run is carried out, and where its files are kept.
 
-    `store` is a path or address, else `REQFLO_STORE`, else what the workspace says, else `./.reqflo`. `backend` is
-    `auto`, `local` or `ray`; `address` is that of a cluster to join, or for `submit` of its dashboard. `workers` is a
-    number, `MIN:MAX` or `auto`. `transport` is a `reqflo_ray.testing.FakeApi` that answers in place of the
-    network: then the run stays in this process, whatever the workspace says.
+    `store` is a path or address, else `REQFLO_STORE`, else (for `run` and `submit`) what the workspace says, else
+    `./.reqflo`. `backend` is `auto`, `local` or `ray`; `address` is that of a cluster to join, or for `submit` of its
+    dashboard. `workers` is a number, `MIN:MAX` or `auto`. `transport` is a `reqflo_ray.testing.FakeApi` that answers in
+    place of the network: then the run stays in this process, whatever the workspace says.
 
     Raises:
-        UsageError: `invalid_workers`, `unknown_backend`, `address_without_cluster`, `transport_is_local`.
+        UsageError: `invalid_option`, `invalid_workers`, `unknown_backend`, `address_without_cluster`,
+            `transport_is_local`.
     """
 
     store: File | None = None
@@ -148,6 +192,12 @@ class Target:
     transport: InProcessApi | None = None
 
     def __post_init__(self) -> None:
+        _need_kind(self, _PATH, "store")
+        _need_kind(self, _TEXT, "address")
+        if self.transport is not None and not callable(getattr(self.transport, "respond", None)):
+            raise _out_of_range("transport", self.transport, "a `reqflo_ray.testing.FakeApi`")
+        if isinstance(self.transport, type):
+            raise _out_of_range("transport", self.transport.__name__, "an instance of it: `FakeApi()`")
         if self.workers is not None:
             object.__setattr__(self, "workers", shortest_form(self.workers))
         if self.backend not in list(Backend):
@@ -168,6 +218,22 @@ class Target:
                 code="transport_is_local",
                 hint="leave `backend` and `address` out; or let the run call `reqflo_ray.testing.demo_api`",
             )
+
+    @property
+    def joins_cluster(self) -> bool | None:
+        """Whether rows run on a cluster that is there already; None: as the workspace says."""
+        if self.address is not None:
+            return True
+        return False if self.backend == Backend.LOCAL or self.transport is not None else None
+
+
+def _need_kind(asked: object, kind: _Kind, *names: str) -> None:
+    """Refuse what is of another type: a record of it could not be read again. None is always allowed."""
+    for name in names:
+        given = getattr(asked, name)
+        # True is a number to Python, and to nobody who means one.
+        if given is not None and (not isinstance(given, kind.types) or (isinstance(given, bool) and kind is not _TEXT)):
+            raise _out_of_range(name, given, kind.called)
 
 
 def _out_of_range(name: str, given: object, wanted: str) -> UsageError:

@@ -12,11 +12,11 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from uuid import UUID
 
 from reqflo_ray._internal.errors import UsageError
@@ -24,6 +24,7 @@ from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.runner.prepare.request import Dataset
 
 _HINT: Final = "give files, mappings by column, an Arrow table, or a pandas or polars data frame"
+_LOCK: Final = ".lock"
 
 
 @contextmanager
@@ -31,14 +32,23 @@ def on_disk(dataset: Dataset) -> Iterator[Dataset]:
     """The dataset with its rows in a file while the block runs; one that has files is given back as it is.
 
     Raises:
-        UsageError: `invalid_rows`: what was given is neither a file nor rows.
+        UsageError: `invalid_rows`: what was given is neither a file nor rows; `no_temporary_folder`.
     """
     if not dataset.is_in_memory:
         yield dataset
         return
     ending, data = _encoded(dataset.source)
-    path = _folder() / f"{hashlib.sha256(data).hexdigest()}.{ending}"
-    with _held(path, data):
+    with ExitStack() as held:
+        try:
+            path = _folder() / f"{hashlib.sha256(data).hexdigest()}.{ending}"
+            held.enter_context(_held(path, data))
+        except OSError as problem:
+            raise UsageError(
+                "rows from memory cannot be kept in the folder for temporary files",
+                code="no_temporary_folder",
+                cause=str(problem),
+                hint="make room there, or set TMPDIR to another folder",
+            ) from None
         yield replace(dataset, source=str(path))
 
 
@@ -59,8 +69,8 @@ def _as_table(rows: Any) -> Any:
 
         try:
             return pa.Table.from_pandas(rows, preserve_index=False)
-        except pa.ArrowException as problem:
-            raise _invalid("the data frame has a column of no single type", _HINT, str(problem)) from None
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as problem:
+            raise _invalid("the data frame cannot be read as a table", _HINT, str(problem)) from None
     if kind == "polars" and hasattr(rows, "columns") and hasattr(rows, "to_arrow"):
         return rows.to_arrow()
     if hasattr(rows, "__arrow_c_stream__"):
@@ -78,7 +88,10 @@ def _parquet(table: Any) -> bytes:
     from pyarrow import parquet
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink)
+    try:
+        parquet.write_table(table, sink)
+    except (pa.ArrowException, ValueError) as problem:
+        raise _invalid("the table has a column that Parquet cannot hold", "convert it", str(problem)) from None
     return bytes(sink.getvalue())
 
 
@@ -97,16 +110,65 @@ def _json_line(number: int, row: object) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    # Of everything else, the encoder says what it is.
+    """`value` as the encoder takes it, which says of everything else what it is."""
     if isinstance(value, Mapping):
+        if stray := [name for name in value if not isinstance(name, str)]:
+            raise TypeError(f"the name {stray[0]!r} is not text")
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
+    if isinstance(value, bytes | bytearray | memoryview | set | frozenset):
+        raise TypeError(f"there is no JSON for the type `{type(value).__name__}`")
+    if isinstance(value, datetime | date | time):
+        if value != value:  # pandas' NaT
+            raise ValueError("an instant is missing")
+        return value.isoformat()
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        return _plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} is not a number of JSON")
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
     return str(value) if isinstance(value, UUID) else value
+
+
+@contextmanager
+def _held(path: Path, data: bytes) -> Iterator[None]:
+    """Have `data` at `path` while the block runs. The last of those who hold it, in whatever process, removes it; what
+    a process left that was killed, the next one that comes by."""
+    with _locked(path.parent):
+        _sweep(path.parent)
+        if not path.exists():
+            with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as made:
+                made.write(data)
+        file = path.open("rb")
+        fcntl.flock(file, fcntl.LOCK_SH)
+    with file:
+        if file.read() != data:
+            raise _invalid(f"`{path}` does not hold what its name says", "remove it")
+        try:
+            yield
+        finally:
+            with _locked(path.parent):
+                _remove_unheld(file, path)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / _LOCK).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != _LOCK and path.is_file():
+            with path.open("rb") as file:
+                _remove_unheld(file, path)
+
+
+def _remove_unheld(file: IO[bytes], path: Path) -> None:
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
 
 
 def _folder() -> Path:
@@ -117,28 +179,6 @@ def _folder() -> Path:
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or folder.is_symlink():
         raise _invalid(f"`{folder}` is not this user's own", "remove it, or set TMPDIR to a folder of your own")
     return folder
-
-
-@contextmanager
-def _held(path: Path, data: bytes) -> Iterator[None]:
-    """Have `data` at `path` while the block runs. The last of those who hold it, in whatever process, removes it."""
-    while True:
-        if not path.exists():
-            descriptor, name = tempfile.mkstemp(dir=path.parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.replace(name, path)
-        with suppress(FileNotFoundError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                continue  # whoever held it last has just removed it
-            try:
-                yield
-            finally:
-                with suppress(OSError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
-            return
 
 
 def _invalid(message: str, hint: str, cause: str = "") -> UsageError:

@@ -47,14 +47,15 @@ class RunOutcome:
 
 
 class Listener(Protocol):
-    """Called on the driver's main thread, in this order: staging, started, any number of the others, finished."""
+    """Called on the thread of the call that runs. Warnings of the check come first; then `staging`, if there is a
+    cluster that could stage (again if it turns out that it cannot), `started`, any number of the others, `finished`."""
 
     def staging(self, run_id: str, backend: str, reason: str) -> None:
         """A large dataset is staged by that backend; told only if there is a cluster that could do it."""
         ...
 
     def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
-        """Rows are staged and the backend is chosen; `reason` says why that one."""
+        """Rows are staged and the backend is chosen; `reason` says why that one. Of a finished run it is `none`."""
         ...
 
     def warning(self, problem: Problem) -> None:

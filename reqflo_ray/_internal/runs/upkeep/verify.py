@@ -39,7 +39,7 @@ class FindingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class FileFinding:
     """Something wrong with a run. `path` is within the run's folder."""
 
     path: str
@@ -58,7 +58,7 @@ class VerifyReport:
     bytes: int
     rows: int
     rows_lost: int
-    findings: tuple[Finding, ...]
+    findings: tuple[FileFinding, ...]
 
     @property
     def ok(self) -> bool:
@@ -114,7 +114,7 @@ def _together(ranges: list[range]) -> range:
 class _Verification:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._findings: dict[Finding, None] = {}
+        self._findings: dict[FileFinding, None] = {}
         self._files = 0
         self._bytes = 0
         self._promised_rows = 0
@@ -269,18 +269,18 @@ class _Verification:
         for finding in filter(None, self._folder.storage.each(self._staged, plan)):
             self._findings[finding] = None
 
-    def _staged(self, line: ShardPlan) -> Finding | None:
+    def _staged(self, line: ShardPlan) -> FileFinding | None:
         """What is wrong with a file of staged rows."""
         name = layout.rows(line.shard)
         try:
             found = hashlib.sha256(self._folder.read_file(name)).hexdigest()
         except ReqfloError as error:
             kind = FindingKind.MISSING if error.code == "damaged_file" else FindingKind.DAMAGED
-            return Finding(path=name, kind=kind, message=error.cause or error.message)
+            return FileFinding(path=name, kind=kind, message=error.cause or error.message)
         if found == line.sha256:
             return None
         told = f"the file does not have the SHA-256 that `{layout.PLAN}` says"
-        return Finding(path=name, kind=FindingKind.DAMAGED, message=told)
+        return FileFinding(path=name, kind=FindingKind.DAMAGED, message=told)
 
     def _check_key(self) -> None:
         try:
@@ -307,4 +307,4 @@ class _Verification:
             self._find(layout.VERDICT, FindingKind.COUNTS, why)
 
     def _find(self, path: str, kind: FindingKind, message: str) -> None:
-        self._findings[Finding(path=path, kind=kind, message=message)] = None
+        self._findings[FileFinding(path=path, kind=kind, message=message)] = None

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from reqflo_ray._internal.fault_place import place_of
 from reqflo_ray._internal.model import json_text
-from reqflo_ray._internal.runner.execute.response.fault_place import place_of
 from reqflo_ray._internal.runner.execute.response.side_jobs import LENGTHS, NotJudged, carry_out, message, read_program
 from reqflo_ray._internal.secrets.core_dumps import no_core_dumps
 

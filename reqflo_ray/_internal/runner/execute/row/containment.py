@@ -15,12 +15,12 @@ from reqflo_ray._internal.engine.program import PreparedStep
 from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.engine.values.reach import brings_hidden
 from reqflo_ray._internal.errors import ReqfloError
+from reqflo_ray._internal.fault_place import place_of
 from reqflo_ray._internal.journal.records import UnrecordableError
 from reqflo_ray._internal.model.artifact import HttpStep
 from reqflo_ray._internal.model.exchange import Exchange
 from reqflo_ray._internal.model.journal import Completion
 from reqflo_ray._internal.model.results import INTERNAL_ERROR, ResendReason, Status, StepRecord
-from reqflo_ray._internal.runner.execute.response.fault_place import place_of
 from reqflo_ray._internal.runner.execute.row.context import FIRST_SEND, Outcome, Resend, RowContext, Suspended
 
 # What the machine has run out of, or cannot do, is nothing that a row has done: the run can be resumed elsewhere.

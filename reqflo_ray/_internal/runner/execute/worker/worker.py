@@ -21,12 +21,12 @@ from reqflo_ray._internal.http.host_limits import HostLimits
 from reqflo_ray._internal.model.clock import Clock
 from reqflo_ray._internal.model.exchange import Exchange, Transport
 from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.runner.clock import SystemClock
 from reqflo_ray._internal.runner.execute.response.evidence import EvidenceBuilder, MaskedAside
 from reqflo_ray._internal.runner.execute.response.judging import Judging
 from reqflo_ray._internal.runner.execute.response.masking import Masking
 from reqflo_ray._internal.runner.execute.response.side_jobs import first_message
 from reqflo_ray._internal.runner.execute.response.side_process import SideProcesses
-from reqflo_ray._internal.runner.execute.worker.clock import SystemClock
 from reqflo_ray._internal.runner.execute.worker.pacing import AskForTurns, Pacer, choose_pacer
 from reqflo_ray._internal.runner.execute.worker.proxy_login import proxy_login
 from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
@@ -95,6 +95,7 @@ class Worker:
     counters: dict[int, ShardCounter] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     node_lives: Callable[[Owner], bool] = unknown_node
+    sealer: Sealer | None = None
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
@@ -110,8 +111,6 @@ class Worker:
             finally:
                 for _ in range(held):
                     self.rows.give_back()
-
-    sealer: Sealer | None = None
 
     async def pause(self, seconds: float) -> bool:
         """Let `seconds` pass, or less if the run is being stopped. True if the whole time passed."""

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-_OWN_ROOT: Final = Path(__file__).parents[4]
+_OWN_ROOT: Final = Path(__file__).parents[1]
 
 
 def place_of(fault: BaseException) -> str:
