@@ -18,6 +18,7 @@ from pyarrow import parquet
 
 from reqflo_ray._internal.cli.commands.results.sql import Format
 from reqflo_ray._internal.cli.main import COMMANDS
+from reqflo_ray._internal.cli.options.groups import flat
 from reqflo_ray._internal.reports.formats import FORMATS
 
 Reader = Callable[[bytes], Iterator[bytes]]
@@ -76,9 +77,8 @@ def commands_with_json() -> set[str]:
     """The names of all commands that have `--json`."""
     found = set()
     for entry in COMMANDS:
-        command = getattr(import_module(entry.module), entry.function)
-        annotations = [str(parameter.annotation) for parameter in inspect.signature(command).parameters.values()]
-        if any("AsJson" in annotation or "--json" in annotation for annotation in annotations):
+        command = flat(getattr(import_module(entry.module), entry.function))
+        if "as_json" in inspect.signature(command).parameters:
             found.add(entry.name)
     return found
 

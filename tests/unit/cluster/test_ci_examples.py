@@ -20,6 +20,7 @@ from cluster_files import ROOT, all_manifests, documents
 from deployment_rules import job_spec, pods
 
 from reqflo_ray._internal.cli.main import COMMANDS
+from reqflo_ray._internal.cli.options.groups import flat
 
 _CI = ROOT / "cluster" / "ci"
 _SCRIPT = _CI / "run-journey.sh"
@@ -40,8 +41,11 @@ signal.signal(signal.SIGTERM, ask)
 told(" ".join(sys.argv[1:]))
 code = os.environ["CODES"].split(",")[len(Path(os.environ["CALLS"]).read_text().splitlines()) - 1]
 if code == "waits":
+    # Blocked before anybody can send it: one that came between a look for signals and the wait would be slept through.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     Path(os.environ["CALLS"] + ".waiting").touch()
-    signal.sigtimedwait((), 60)
+    if signal.sigtimedwait([signal.SIGTERM], 60):
+        ask(signal.SIGTERM, None)
 sys.exit(int(code))
 """
 
@@ -130,7 +134,7 @@ def _parsed(command_line: str) -> dict[str, Any]:
     name, *arguments = shlex.split(command_line)
     module = import_module(next(entry.module for entry in COMMANDS if entry.name == name))
     application = typer.Typer()
-    application.command()(getattr(module, name))
+    application.command()(flat(getattr(module, name)))
     context = typer.main.get_command(application).make_context(name, arguments)
     return dict(context.params)
 

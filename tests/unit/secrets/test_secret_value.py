@@ -63,7 +63,7 @@ def test_what_is_no_value_is_refused(data: bytes, code: str) -> None:
     assert "canary" not in repr(caught.value.__dict__)
 
 
-def test_two_places_only_ask_for_a_value() -> None:
+def test_three_places_only_ask_for_a_value() -> None:
     package = Path(reqflo_ray.__file__).parent
     asking = [
         path.relative_to(package).as_posix()
@@ -71,5 +71,9 @@ def test_two_places_only_ask_for_a_value() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     ]
-    # Where it becomes a part of a request, and where the redactor is told of it before.
-    assert asking == ["engine/scope.py", "secrets/store.py"]
+    # Where it becomes a part of a request, what a proxy is shown, and where the redactor is told of it before.
+    assert asking == [
+        "_internal/engine/scope.py",
+        "_internal/runner/execute/worker/proxy_login.py",
+        "_internal/secrets/store.py",
+    ]
