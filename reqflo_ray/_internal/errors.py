@@ -120,6 +120,19 @@ class ReqfloError(Exception):
             Problem(code=self.code, message=self.message, position=self.position, cause=self.cause, hint=self.hint),
         )
 
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]  # made when it is asked for
+        """The lines that Python and pytest print below an error that nobody caught: place, cause and hint, and of
+        several findings each one that is an error."""
+        errors = [problem for problem in self.all_problems() if problem.severity is Severity.ERROR]
+        lines = list[str]()
+        for problem in errors:
+            if len(errors) > 1:
+                lines.append(f"{problem.code}: {problem.message}")
+            facts = {"at": problem.position, "cause": problem.cause, "hint": problem.hint}
+            lines += [f"  {name}: {fact}" for name, fact in facts.items() if fact]
+        return lines
+
     # Pickle calls the class with `args` only, which loses keyword facts: rebuild from the fields instead.
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, {name: getattr(self, name) for name in _FACTS}))

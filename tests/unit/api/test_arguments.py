@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,21 @@ def test_a_report_that_there_is_not_is_refused_before_a_job_is_started(workspace
 def test_a_job_is_no_run_of_this_process(workspace: Path) -> None:
     with pytest.raises(UsageError, match="`local` is this process"):
         reqflo_ray.submit("one", target=Target(backend="local"))
+
+
+def test_an_error_that_nobody_caught_tells_place_cause_and_hint_of_every_finding(workspace: Path) -> None:
+    (workspace / "one.yaml").write_text(JOURNEY.replace("method: GET", "methd: GET").replace("id: get", "idd: get"))
+    with pytest.raises(reqflo_ray.DefinitionError) as caught:
+        reqflo_ray.compile("one")
+    told = "".join(traceback.format_exception(caught.value))
+    assert "and 1 more" in str(caught.value) or len(caught.value.all_problems()) == 1
+    for problem in caught.value.all_problems():
+        assert problem.message in told and f"at: {problem.position}" in told and f"hint: {problem.hint}" in told
+
+
+def test_a_single_finding_is_not_said_twice() -> None:
+    error = UsageError("it is wrong", code="wrong", cause="a cause", hint="do it right")
+    assert error.__notes__ == ["  cause: a cause", "  hint: do it right"]
+    told = "".join(traceback.format_exception(error))
+    assert told.count("it is wrong") == 1 and told.endswith("  cause: a cause\n  hint: do it right\n")
+    assert UsageError("it is wrong").__notes__ == []
