@@ -6,9 +6,7 @@ Nothing is loaded before it is needed: checking a journey imports neither Ray no
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +29,13 @@ from reqflo_ray._internal.runner.prepare.files_read import (
     need_free,
 )
 from reqflo_ray._internal.runner.prepare.preparation import check_rows, prepare
-from reqflo_ray._internal.runner.prepare.record import make_record, record_of_rerun
+from reqflo_ray._internal.runner.prepare.record import fresh_run_id, make_record, record_of_rerun
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target, paths
 from reqflo_ray._internal.runner.prepare.rerun import need_open_rows, staging_again, statuses_to_rerun
 from reqflo_ray._internal.runner.prepare.rows_in_memory import on_disk
 from reqflo_ray._internal.runner.prepare.staging import staging
 from reqflo_ray._internal.runner.progress.listener import Listener, RunOutcome, SilentListener
 from reqflo_ray._internal.runs.folder.artifacts import save_artifact
-from reqflo_ray._internal.runs.folder.layout import new_run_id
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.upkeep.history import resolve_run
 
@@ -130,7 +127,7 @@ def run(
             dataset,
             execution,
             prepared,
-            run_id=run_id or new_run_id(datetime.now(UTC), secrets.token_bytes(8)),
+            run_id=run_id,
             workers=target.workers,
             keeps_relative_paths=place.in_ray_job,
         )
@@ -219,12 +216,7 @@ def rerun(
         NothingSelectedError: no row ended so.
         StoreError, ClusterError: it could not go on.
     """
-    if include_inconclusive and not failed:
-        raise UsageError(
-            "`include_inconclusive` needs `failed`",
-            code="inconclusive_without_failed",
-            hint="without `failed` every row is run again, inconclusive ones too",
-        )
+    statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
     place = Place.of(target, workers=target.workers or 0)
     storage = place.open()
     earlier = resolve_run(storage, run)
@@ -235,9 +227,8 @@ def rerun(
             code="unfinished_run",
             hint=f"`reqflo-ray resume {earlier.run_id}` goes on with it",
         )
-    statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
     need_open_rows(earlier, statuses)
-    folder = RunFolder(storage, new_run_id(datetime.now(UTC), secrets.token_bytes(8)))
+    folder = RunFolder(storage, fresh_run_id())
     record = record_of_rerun(earlier, folder.run_id, target.workers)
     place = Place.of(target, workers=record.options.workers)
     folder.create_run(record)

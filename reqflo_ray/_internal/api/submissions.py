@@ -3,10 +3,8 @@ job itself does, `submitted_run` knows."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from reqflo_ray._internal.api.config import find_store_of_cluster
@@ -18,7 +16,6 @@ from reqflo_ray._internal.runner.prepare.record import make_record
 from reqflo_ray._internal.runner.prepare.request import Backend, Dataset, Execution, File, Journey, Target, paths
 from reqflo_ray._internal.runner.prepare.rows_in_memory import on_disk
 from reqflo_ray._internal.runner.progress.listener import Listener, SilentListener
-from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
 
 if TYPE_CHECKING:
     from reqflo_ray._internal.ray_cluster.jobs import Job, Jobs
@@ -199,13 +196,14 @@ def submit(
     asked_reports = tuple(dict.fromkeys((reports,) if isinstance(reports, str) else reports))
     check_formats(asked_reports)
     cluster = find_cluster(target.address, allow_unauthenticated=allow_unauthenticated)
-    with on_disk(Dataset.of(data)) as dataset:
-        if shared_data and dataset.files != Dataset.of(data).files:
-            raise UsageError(
-                "rows from memory are not on the cluster",
-                code="rows_not_shared",
-                hint="leave `shared_data` out: they travel in the job",
-            )
+    given = Dataset.of(data)
+    if shared_data and given.is_in_memory:
+        raise UsageError(
+            "rows from memory are not on the cluster",
+            code="rows_not_shared",
+            hint="leave `shared_data` out: they travel in the job",
+        )
+    with on_disk(given) as dataset:
         prepared = prepare(asked, dataset, joins_cluster=True)
         store = find_store_of_cluster(target.store, prepared.checked.runner.store or "")
         need_free(paths(outputs), files_of_request(asked, dataset, prepared.workspace), store)
@@ -214,7 +212,7 @@ def submit(
             dataset,
             execution,
             prepared,
-            run_id=check_run_id(run_id) if run_id else new_run_id(datetime.now(UTC), secrets.token_bytes(8)),
+            run_id=run_id,
             workers=target.workers,
         )
         for problem in prepared.problems:

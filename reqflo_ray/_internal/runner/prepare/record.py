@@ -17,6 +17,7 @@ from reqflo_ray._internal.model.json_text import well_formed
 from reqflo_ray._internal.model.plan import DatasetSource, RunOptions, RunRecord
 from reqflo_ray._internal.runner.prepare.preparation import Prepared
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
+from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 _RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "httptools", "httpx", "pyarrow")
@@ -28,19 +29,21 @@ def make_record(
     execution: Execution,
     prepared: Prepared,
     *,
-    run_id: str,
+    run_id: str | None = None,
     workers: int | str | None = None,
     keeps_relative_paths: bool = False,
 ) -> RunRecord:
     """The record of a new run.
 
     Args:
+        run_id: None: a new one.
         workers: as asked for; None: as the workspace says.
         keeps_relative_paths: data files are found from wherever the run goes on, as in the folder of a job, which is a
             copy. Else their paths are made absolute.
 
     Raises:
         DefinitionError: the check found errors.
+        UsageError: `invalid_run_id`.
     """
     checked = prepared.checked
     if checked.blocked:
@@ -52,7 +55,7 @@ def make_record(
         source = DatasetSource(files=files, key_column=dataset.key, encoding=dataset.encoding, columns=prepared.columns)
     defaults = RunOptions()
     return RunRecord(
-        run_id=run_id,
+        run_id=check_run_id(run_id) if run_id else fresh_run_id(),
         nonce=secrets.token_hex(16),
         created_at=_now(),
         artifact=artifacts.digest(artifact),
@@ -85,6 +88,11 @@ def make_record(
         sources=prepared.sources,
         row_required=tuple(sorted(checked.row_required)),
     )
+
+
+def fresh_run_id() -> str:
+    """An id that no run has yet."""
+    return new_run_id(datetime.now(UTC), secrets.token_bytes(8))
 
 
 def record_of_rerun(earlier: RunFolder, run_id: str, workers: int | str | None) -> RunRecord:

@@ -232,7 +232,7 @@ def _need_kind(asked: object, kind: _Kind, *names: str) -> None:
     for name in names:
         given = getattr(asked, name)
         # True is a number to Python, and to nobody who means one.
-        if given is not None and (not isinstance(given, kind.types) or (isinstance(given, bool) and kind is not _TEXT)):
+        if given is not None and (not isinstance(given, kind.types) or isinstance(given, bool)):
             raise _out_of_range(name, given, kind.called)
 
 

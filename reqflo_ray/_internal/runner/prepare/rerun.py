@@ -32,7 +32,16 @@ def statuses_to_rerun(*, failed: bool, include_inconclusive: bool) -> frozenset[
 
     New runs send new idempotency keys, so the requests of an inconclusive row may take effect twice: they are chosen
     only when that is asked for.
+
+    Raises:
+        UsageError: `inconclusive_without_failed`.
     """
+    if include_inconclusive and not failed:
+        raise UsageError(
+            "`include_inconclusive` needs `failed`",
+            code="inconclusive_without_failed",
+            hint="without `failed` every row is run again, inconclusive ones too",
+        )
     if not failed:
         return None
     return _NOT_PASSED | {Status.INCONCLUSIVE} if include_inconclusive else _NOT_PASSED
