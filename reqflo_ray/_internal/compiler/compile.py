@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel
 from reqflo_ray._internal.compiler.journeys.expansion import ExpansionCounter
@@ -52,6 +52,12 @@ class Compilation:
         """The artifact's identity."""
         return digest(self.artifact)
 
+    def whole(self) -> Self:
+        """Itself. Raises `DefinitionError`, with everything that is wrong, if it cannot be run."""
+        if self.blocked:
+            raise DefinitionError.of(self.problems)
+        return self
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the artifact to a file, whole or not at all, for `Journey(artifact=…)`.
 
@@ -69,10 +75,7 @@ def compile_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
     Raises:
         DefinitionError: with everything that is wrong, each at its place.
     """
-    compilation = examine_journey(workspace, journey, overlays)
-    if compilation.blocked:
-        raise DefinitionError.of(compilation.problems)
-    return compilation
+    return examine_journey(workspace, journey, overlays).whole()
 
 
 def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] = ()) -> Compilation:

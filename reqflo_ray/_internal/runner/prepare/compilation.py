@@ -65,10 +65,7 @@ def compile_from_here(workspace: Workspace, journey: str, overlays: tuple[str, .
     Raises:
         DefinitionError: with everything that is wrong.
     """
-    compilation = examine_from_here(workspace, journey, overlays)
-    if compilation.blocked:
-        raise DefinitionError.of(compilation.problems)
-    return compilation
+    return examine_from_here(workspace, journey, overlays).whole()
 
 
 def places_from_here(problems: tuple[Problem, ...], workspace: Workspace) -> tuple[Problem, ...]:
