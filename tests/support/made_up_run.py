@@ -19,7 +19,7 @@ from reqflo_ray._internal.runs.results.writer import results_file
 from reqflo_ray._internal.runs.staging.rows import write_plan
 from reqflo_ray._internal.storage.local import LocalStorage
 
-ROWS = 1000  # of a shard
+ROWS = 100  # of a shard
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS)
 _DATA = b"made up"
 _RESULTS = results_file(

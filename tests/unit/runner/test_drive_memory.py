@@ -37,6 +37,6 @@ def _peak(folder: Path, shards: int) -> int:
 
 def test_a_driver_holds_little_of_a_shard_and_nothing_of_a_row(tmp_path: Path) -> None:
     _peak(tmp_path / "warm", 10)
-    few, many = (_peak(tmp_path / str(shards), shards) for shards in (1200, 2200))
-    # A commit alone takes more than ten times as much.
-    assert (many - few) / 1000 < 250
+    few, many = (_peak(tmp_path / str(shards), shards) for shards in (500, 1300))
+    # A commit alone takes 900 bytes. Threads, and sets that double, blur the measure by some two hundred.
+    assert (many - few) / 800 < 500
