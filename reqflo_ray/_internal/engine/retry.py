@@ -12,8 +12,6 @@ from reqflo_ray._internal.model.artifact import Backoff, HttpStep, Retry, RetryC
 from reqflo_ray._internal.model.exchange import Exchange, FailureKind
 from reqflo_ray._internal.model.results import Status
 
-# These say how long to wait before the request may come again.
-_ASKS_TO_WAIT: Final = frozenset({429, 503})
 # The same request would be refused again before it is sent.
 _NEVER_SENT: Final = frozenset({FailureKind.INVALID_REQUEST, FailureKind.BLOCKED, FailureKind.UNEXPECTED})
 _MOST_DIGITS: Final = 12
@@ -43,7 +41,7 @@ def decide_retry(step: HttpStep, attempt: int, judgement: Judgement, exchange: E
     if attempt > policy.count:
         return RetryDecision(wait_ms=None, reason=f"no retry: all {policy.count} were used ({why})")
     wait_ms = _delay_ms(policy, attempt)
-    asked_ms = _retry_after_ms(exchange, now_us)
+    asked_ms = retry_after_ms(exchange, now_us)
     if asked_ms is not None and asked_ms > policy.max_delay_ms:
         return RetryDecision(
             wait_ms=None,
@@ -76,10 +74,13 @@ def _delay_ms(policy: Retry, attempt: int) -> int:
     return min(policy.delay_ms * factor, policy.max_delay_ms)
 
 
-def _retry_after_ms(exchange: Exchange, now_us: int) -> int | None:
-    """What a 429 or 503 asks for; None if it asks for nothing that can be understood. Never negative."""
+def retry_after_ms(exchange: Exchange, now_us: int) -> int | None:
+    """How long the answer asks to wait before the request comes again (RFC 9110, 10.2.3), whatever its status is.
+
+    None if it asks for nothing that can be understood. Never negative.
+    """
     response = exchange.response
-    if response is None or response.status not in _ASKS_TO_WAIT:
+    if response is None:
         return None
     text = next((value.strip() for name, value in response.headers if name.lower() == "retry-after"), "")
     if text.isascii() and text.isdigit():

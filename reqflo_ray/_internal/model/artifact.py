@@ -198,7 +198,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """Repeat the request every `interval_ms` until all of `until` hold, or `timeout_ms` have passed (then: failed)."""
+    """Repeat the request every `interval_ms`, or later where the answer has a Retry-After, until all of `until` hold.
+
+    Failed when `timeout_ms` have passed, which ends a request under way, or would have at the time of the next one.
+    """
 
     interval_ms: int
     timeout_ms: int

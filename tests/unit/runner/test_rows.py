@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ from reqflo_ray._internal.model.plan import Evidence
 from reqflo_ray._internal.model.results import ResendReason, Status
 from reqflo_ray._internal.runner.execute.row.context import Suspended
 
+DONE = {"state": "done"}
 TWO_STEPS = """\
 journey:
   name: two
@@ -141,6 +144,50 @@ def test_a_poll_that_never_holds_fails_when_its_time_is_over(tmp_path: Path) -> 
     outcome, api = Journey(tmp_path, text).run(ok({"state": "new"}))
     assert (outcome.result.status, outcome.result.error_code) == (Status.FAILED, "poll_timeout")
     assert 2 <= len(api.seen) <= 4
+
+
+POLL = """\
+      poll: {interval: 1s, timeout: 10s,
+             until: [{type: json_path, path: $.state, operator: equals, expected: done}]}"""
+
+
+@pytest.mark.parametrize("status", [202, 429])
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [("3", 3.0), ("1", 1.0), ("0", 1.0), ("soon", 1.0), ("-4", 1.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 1.0)],
+)
+def test_a_poll_waits_as_long_as_retry_after_asks(tmp_path: Path, status: int, asked: str, waited: float) -> None:
+    journey = Journey(tmp_path, one_step(POLL))
+    before = journey.clock.monotonic()
+    outcome, api = journey.run(ok({"state": "new"}, status=status, headers=(("Retry-After", asked),)), ok(DONE))
+    assert len(api.seen) == 2 and outcome.result.status is Status.PASSED
+    assert journey.clock.monotonic() - before == pytest.approx(waited)
+    told = [event.text for event in outcome.records[0].events if event.kind == "wait"]
+    assert told == (["Retry-After asks for a wait of 3000 ms"] if waited > 1 else [])
+
+
+def test_a_poll_waits_until_the_date_that_retry_after_names(tmp_path: Path) -> None:
+    journey = Journey(tmp_path, one_step(POLL))
+    before = journey.clock.monotonic()
+    date = format_datetime(datetime.fromtimestamp(journey.clock.now_us() // 1_000_000 + 4, UTC), usegmt=True)
+    journey.run(ok({"state": "new"}, status=503, headers=(("Retry-After", date),)), ok(DONE))
+    assert 3.0 < journey.clock.monotonic() - before <= 4.0
+
+
+@pytest.mark.parametrize("asked", ["10", "3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_poll_does_not_wait_beyond_its_time(tmp_path: Path, asked: str) -> None:
+    outcome, api = Journey(tmp_path, one_step(POLL)).run(ok({"state": "new"}, headers=(("Retry-After", asked),)))
+    assert (outcome.result.status, outcome.result.error_code) == (Status.FAILED, "poll_timeout")
+    assert len(api.seen) == 1
+    assert "Retry-After asks for a wait of" in outcome.records[0].events[-1].text
+
+
+def test_a_request_of_a_poll_has_no_more_time_than_the_poll(tmp_path: Path) -> None:
+    text = one_step(POLL.replace("10s", "3s") + "\n      timeout: {total: 2500ms}")
+    cut = TransportFailure(kind=FailureKind.DEADLINE, message="the time ran out", sent=True)
+    outcome, api = Journey(tmp_path, text).run(ok({"state": "new"}), cut)
+    assert [request.total_ms for request in api.seen] == [2500, 2000, 1000]
+    assert (outcome.result.status, outcome.result.error_code) == (Status.FAILED, "poll_timeout")
 
 
 def test_a_row_that_takes_too_long_is_an_error_and_nothing_more_is_sent(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from reqflo_ray._internal.descriptors import MORE_DESCRIPTORS
 from reqflo_ray._internal.engine.identity import idempotency_key
 from reqflo_ray._internal.engine.program import PreparedStep
 from reqflo_ray._internal.engine.render import render_request
-from reqflo_ray._internal.engine.retry import decide_retry
+from reqflo_ray._internal.engine.retry import decide_retry, retry_after_ms
 from reqflo_ray._internal.engine.scope import RowFault
 from reqflo_ray._internal.engine.values.work import Unjudged
 from reqflo_ray._internal.errors import ReqfloError, SecretError
 from reqflo_ray._internal.http.host_limits import NoRoomError
-from reqflo_ray._internal.model.artifact import HttpStep, OnInterrupt
-from reqflo_ray._internal.model.exchange import TransportFailure, TransportRequest
+from reqflo_ray._internal.model.artifact import HttpStep, OnInterrupt, Poll
+from reqflo_ray._internal.model.exchange import Exchange, TransportFailure, TransportRequest
 from reqflo_ray._internal.model.journal import Intent, Withdrawn
 from reqflo_ray._internal.model.results import ResendReason, Status
 from reqflo_ray._internal.runner.execute.row.containment import end_in_fault, told, without_unmasked
@@ -41,7 +41,7 @@ async def send_until_settled(
     clock = context.worker.clock
     poll_ends = clock.monotonic() + step.poll.timeout_ms / 1000 if step.poll else 0.0
     while True:
-        outcome = await _attempt(context, prepared, step, number, resend)
+        outcome = await _attempt(context, prepared, step, number, resend, poll_ends)
         try:
             wait_ms = _wait_before_next(context, prepared, step, number, outcome, poll_ends)
             await context.complete(prepared, number, outcome, resend, final=wait_ms is None)
@@ -60,7 +60,9 @@ async def send_until_settled(
         resend = replace(resend, fingerprint="") if resend.reason is ResendReason.SENSITIVE else FIRST_SEND
 
 
-async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, resend: Resend) -> Outcome:
+async def _attempt(
+    context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, resend: Resend, poll_ends: float
+) -> Outcome:
     worker, clock = context.worker, context.worker.clock
     started = clock.monotonic()
     outcome = Outcome(status=Status.ERROR, started_at_us=clock.now_us())
@@ -90,7 +92,7 @@ async def _attempt(context: RowContext, prepared: PreparedStep, step: HttpStep, 
             resend_count=resend.count,
         )
         # What waits here is not under way yet: no intent says that it may have been sent.
-        async with worker.hosts.room(_bounded(context, outcome.rendered.request)) as request:
+        async with worker.hosts.room(_bounded(context, outcome.rendered.request, poll_ends)) as request:
             await worker.pacer.turn()
             await _intend(context, step, intent)
             outcome.started_at_us, started = clock.now_us(), clock.monotonic()
@@ -163,11 +165,13 @@ def _need_this_machine(context: RowContext, intent: Intent, failure: TransportFa
     )
 
 
-def _bounded(context: RowContext, request: TransportRequest) -> TransportRequest:
-    """The request with the row's cookies, bounded by what is left of the row's time."""
+def _bounded(context: RowContext, request: TransportRequest, poll_ends: float) -> TransportRequest:
+    """The request with the row's cookies, bounded by what is left of the row's time, and of the poll's."""
     remaining_ms = int(context.remaining_ms)
     if remaining_ms <= 0:
         raise RowFault("row_timeout", f"the row took longer than {context.worker.run.options.row_timeout_ms} ms")
+    if poll_ends:
+        remaining_ms = min(remaining_ms, max(1, int((poll_ends - context.worker.clock.monotonic()) * 1000)))
     cookie = context.cookies.header(request.url) if context.cookies is not None else ""
     if cookie:
         request = msgspec.structs.replace(request, headers=(*request.headers, ("Cookie", cookie)))
@@ -185,9 +189,9 @@ def _wait_before_next(
     if step.poll is not None:
         if outcome.judgement.until_holds:
             return None
-        interval = step.poll.interval_ms
-        if context.worker.clock.monotonic() + interval / 1000 < poll_ends and interval < context.remaining_ms:
-            return interval
+        wait_ms = _wait_of_poll(context, step.poll, outcome.exchange)
+        if context.worker.clock.monotonic() + wait_ms / 1000 < poll_ends and wait_ms < context.remaining_ms:
+            return wait_ms
         outcome.status, outcome.code = Status.FAILED, "poll_timeout"
         outcome.message = f"the condition did not hold within {step.poll.timeout_ms} ms ({number} requests)"
         outcome.captures = {}
@@ -199,6 +203,15 @@ def _wait_before_next(
     if decision.reason:
         context.log("retry", decision.reason)
     return decision.wait_ms
+
+
+def _wait_of_poll(context: RowContext, poll: Poll, exchange: Exchange) -> int:
+    """Milliseconds from an answer to the next request: the interval, or more if the answer asks for more."""
+    asked_ms = retry_after_ms(exchange, context.worker.clock.now_us())
+    if asked_ms is None or asked_ms <= poll.interval_ms:
+        return poll.interval_ms
+    context.log("wait", f"Retry-After asks for a wait of {asked_ms} ms")
+    return asked_ms
 
 
 def status_of(fault: RowFault) -> Status:
