@@ -21,9 +21,11 @@ from reqflo_ray._internal.journal.replay import RowHistory, replay
 from reqflo_ray._internal.journal.writer import JournalWriter
 from reqflo_ray._internal.model.artifact import digest
 from reqflo_ray._internal.model.exchange import (
+    RESEND,
     Exchange,
     FailureKind,
     Timings,
+    TransportEvent,
     TransportFailure,
     TransportRequest,
     TransportResponse,
@@ -55,10 +57,12 @@ environment:
 
 @dataclass
 class Api:
-    """Gives its answers in turn, the last one for ever, and remembers what was asked."""
+    """Gives its answers in turn, the last one for ever, and remembers what was asked. Those in `late` came after the
+    request was sent again on another connection."""
 
     answers: Sequence[TransportResponse | TransportFailure]
     seen: list[TransportRequest] = field(default_factory=list)
+    late: list[TransportResponse | TransportFailure] = field(default_factory=list)
 
     async def send(self, request: TransportRequest) -> Exchange:
         answer = self.answers[min(len(self.seen), len(self.answers) - 1)]
@@ -70,6 +74,7 @@ class Api:
             timings=Timings(total_ms=1.0),
             response=answer if isinstance(answer, TransportResponse) else None,
             failure=answer if isinstance(answer, TransportFailure) else None,
+            events=(TransportEvent(kind=RESEND, text="sent again", at_ms=0.5),) if answer in self.late else (),
         )
 
     async def close(self) -> None:
@@ -125,9 +130,10 @@ class Journey:
         row: Mapping[str, Any] | None = None,
         history: RowHistory | None = None,
         may_send: Callable[[], bool] = lambda: True,
+        late: Sequence[TransportResponse | TransportFailure] = (),
     ) -> tuple[RowOutcome, Api]:
         """Run one row to its end in a new attempt; what the API was asked comes along."""
-        api = Api(answers or (ok(),))
+        api = Api(answers or (ok(),), late=list(late))
         outcome = asyncio.run(self._run(api, Row(index=0, key="k", values=dict(row or {})), history, may_send))
         return outcome, api
 

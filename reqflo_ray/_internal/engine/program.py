@@ -26,6 +26,7 @@ from reqflo_ray._internal.model.artifact import (
     HttpStep,
     Input,
     NoteStep,
+    OnInterrupt,
     SetVariableStep,
     Step,
     Variable,
@@ -72,6 +73,7 @@ class PreparedRequest:
     connect_ms: int
     read_ms: int
     total_ms: int
+    repeatable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,7 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
             connect_ms=own.connect_ms if own.connect_ms is not None else settings.connect_ms,
             read_ms=own.read_ms if own.read_ms is not None else settings.read_ms,
             total_ms=own.total_ms if own.total_ms is not None else settings.total_ms,
+            repeatable=step.idempotency is not None or step.on_interrupt is OnInterrupt.RESEND,
         ),
         dependencies=tuple((reference, str(reference)) for reference in expected if reach.needs([reference])),
         until=tuple(_assertion(assertion, step, reach) for assertion in until),

@@ -68,6 +68,7 @@ def render_request(
         allowed_hosts=_allowed_hosts(scope, uses, draft.url, shown.url) if uses else None,
         private_headers=_private_headers(draft.headers, shown.headers) if shown is not draft else frozenset(),
         private_body=_content(shown) != _content(draft),
+        repeatable=prepared.repeatable,
     )
     return RenderedRequest(request=request, fingerprint=_fingerprint(request.method, shown))
 

@@ -19,6 +19,7 @@ from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.http.redirects import is_redirect, next_hop
 from reqflo_ray._internal.model.exchange import (
     IDEMPOTENT_METHODS,
+    RESEND,
     Exchange,
     FailureKind,
     TransportEvent,
@@ -134,9 +135,12 @@ class EngineTransport:
             # A server may close a kept-alive connection just when it is used again. If it cannot have acted on the
             # request, or acting twice is harmless, that is no failure; at most once, and never after a byte came back.
             stale = error.kind is FailureKind.CLOSED and watch.reused and not watch.received
-            if not stale or (watch.writing and outgoing.method not in IDEMPOTENT_METHODS):
+            if not stale or (watch.writing and not _is_repeatable(outgoing, request)):
                 raise
-        exchange.note("resend", f"{outgoing.target.place} had closed the kept-alive connection; sent again on another")
+        if watch.writing:
+            exchange.note(
+                RESEND, f"{outgoing.target.place} had closed the kept-alive connection; sent again on another"
+            )
         exchange.start_hop(outgoing, fresh=True)
         return await self._engine.exchange(outgoing, request, exchange.watch)
 
@@ -145,6 +149,15 @@ class EngineTransport:
             raise ExchangeError(FailureKind.BLOCKED, f"{target.host} is not a host that this request may be sent to")
         if not self._allow_link_local and _is_blocked_host(target.host):
             raise blocked_failure(target.host)
+
+
+def _is_repeatable(outgoing: Outgoing, request: TransportRequest) -> bool:
+    # RFC 9110, 9.2.2: by its method, or because the client knows that it is harmless. A key is the same in both.
+    return (
+        outgoing.method in IDEMPOTENT_METHODS
+        or request.repeatable
+        or any(name.lower() in _IDEMPOTENCY_KEYS for name, _ in outgoing.headers)
+    )
 
 
 def _lack(error: ExchangeError, watch: Watch) -> ExchangeError | None:
@@ -174,6 +187,8 @@ _FIRST_WAIT_SECONDS: Final = 0.02
 _LONGEST_WAIT_SECONDS: Final = 0.5
 # Libraries that cannot open a file say that a name has no address, or that nobody has signed a certificate.
 _SAID_FOR_WANT_OF_DESCRIPTORS: Final = frozenset({FailureKind.DNS, FailureKind.TLS, FailureKind.UNREACHABLE})
+
+_IDEMPOTENCY_KEYS: Final = frozenset({"idempotency-key", "x-idempotency-key"})
 
 # Where nothing has happened yet.
 _NO_HOP: Final = Watch((), 0.0)

@@ -12,6 +12,9 @@ Headers = tuple[tuple[str, str], ...]
 # What may be sent again though it may have been received (RFC 9110 9.2.2), of the methods that a journey can have.
 IDEMPOTENT_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 
+# The kind of the event that tells of it, wherever it is sent again.
+RESEND: Final = "resend"
+
 # In lower case: headers whose value is a credential, whatever it is.
 CREDENTIAL_HEADERS: Final = frozenset(
     (
@@ -59,8 +62,8 @@ class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
     It may hold secret values, so its `repr` shows none of them. `allowed_hosts` bounds where it may be sent
     (patterns as in `hosts:` of a secret; None = anywhere), redirects included. `private_headers` (names in lower case)
     and, if `private_body`, the body hold something secret or sensitive: they are for the origin of `url` alone, and
-    follow no redirect to another. Milliseconds; `total_ms` bounds the
-    whole exchange, pool wait, redirects and body included.
+    follow no redirect to another. `repeatable`: to carry it out twice is harmless, whatever its method is.
+    Milliseconds; `total_ms` bounds the whole exchange, pool wait, redirects and body included.
     """
 
     method: str
@@ -73,6 +76,7 @@ class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] | None = None
     private_headers: frozenset[str] = frozenset()
     private_body: bool = False
+    repeatable: bool = False
 
     def __repr__(self) -> str:
         return f"<TransportRequest {self.method}>"
@@ -143,6 +147,11 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     response: TransportResponse | None = None
     failure: TransportFailure | None = None
     events: tuple[TransportEvent, ...] = ()
+
+    @property
+    def resends(self) -> int:
+        """How often the request was sent again, because its connection was closed before an answer."""
+        return sum([event.kind == RESEND for event in self.events]) if self.events else 0
 
     def __repr__(self) -> str:
         return f"<Exchange {self.response or self.failure}>"

@@ -15,7 +15,7 @@ import msgspec
 
 from reqflo_ray._internal.errors import Problem
 from reqflo_ray._internal.model.artifact import AssertionOrigin, AssertionType, Operator
-from reqflo_ray._internal.model.exchange import Headers, Timings
+from reqflo_ray._internal.model.exchange import RESEND, Headers, Timings
 
 
 class Status(StrEnum):
@@ -104,10 +104,19 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=
     resend_reason: ResendReason = ResendReason.NONE
     resumed: bool = False
 
+    @property
+    def resends(self) -> int:
+        """How often the request was sent again within this attempt, because its connection was closed."""
+        # Each tells of it in an event, as does an attempt that itself is a re-send.
+        told = sum([event.kind == RESEND for event in self.events]) if self.events else 0
+        return told - 1 if told and self.resend_reason is not ResendReason.NONE else told
+
 
 class RowResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The one verdict of a row: a line of the `results` table. `inputs` is a JSON object as text, sensitive values
-    masked. `failed_step` is the first step that did not pass. `resumed`: a later attempt took the row over."""
+    masked. `failed_step` is the first step that did not pass. `resumed`: a later attempt took the row over.
+    `requests` counts every sending; `resent` those that came again with their outcome unknown: after an interruption,
+    or because a kept-alive connection had just been closed."""
 
     row_index: int
     row_key: str

@@ -240,6 +240,39 @@ def test_a_stale_connection_is_replaced_unseen_by_the_caller(
 
 
 @pytest.mark.parametrize("how", ["", "&reset=1"])
+@pytest.mark.parametrize("uvloop", [False, True])
+def test_a_post_with_a_key_is_sent_again_on_a_stale_connection(
+    laboratory: LABORATORY, answered: TAKE, how: str, uvloop: bool
+) -> None:
+    async def scenario(bench: Any) -> None:
+        for size in (5, 1_000_000):
+            answered(await bench.send(f"/once?linger=0.05{how}"))
+            exchange = await bench.send("/plain", "POST", headers=(("Idempotency-Key", "k"),), body=bytes(size))
+            assert answered(exchange).status == 200 and exchange.resends == 1
+            assert bench.server.received[-1].header("Idempotency-Key") == "k"
+            assert len(bench.server.received[-1].body) == size
+            await bench.send("/close")
+
+    laboratory.run(scenario, uvloop=uvloop)
+
+
+@pytest.mark.parametrize(
+    ("keep_alive", "waits", "connections"),
+    [("timeout=0", 0, 2), ("max=0", 0, 2), ("timeout=1", 0.55, 2), ("timeout=1", 0, 1), ("timeout=30, max=2", 0, 1)],
+)
+def test_a_connection_is_left_before_the_server_closes_it(
+    laboratory: LABORATORY, answered: TAKE, keep_alive: str, waits: float, connections: int
+) -> None:
+    async def scenario(bench: Any) -> None:
+        answered(await bench.send(bench.server.serve("/first", f"Keep-Alive: {keep_alive}\r\n".encode(), b"x")))
+        await asyncio.sleep(waits)
+        answered(await bench.send("/plain", "POST"))
+        assert bench.server.connections == connections
+
+    laboratory.run(scenario)
+
+
+@pytest.mark.parametrize("how", ["", "&reset=1"])
 def test_a_post_on_a_stale_connection_is_a_failure_that_says_it_may_have_arrived(
     laboratory: LABORATORY, answered: TAKE, failed: TAKE, how: str
 ) -> None:

@@ -50,8 +50,16 @@ class ScriptedServer:
     """Answers the first request with `first` (pieces of bytes, or seconds to wait) and all others with `REAL`, from a
     thread of its own: it goes on while the event loop of the client does not turn."""
 
-    def __init__(self, first: tuple[bytes | float, ...], context: ssl.SSLContext | None, *, reads_bodies: bool) -> None:
+    def __init__(
+        self,
+        first: tuple[bytes | float, ...],
+        context: ssl.SSLContext | None,
+        *,
+        reads_bodies: bool,
+        hangs_up: bool,
+    ) -> None:
         self._first = first
+        self._hangs_up = hangs_up
         self._context = context
         self._reads_bodies = reads_bodies
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -104,7 +112,12 @@ class ScriptedServer:
                         connection.sendall(piece)
                     else:
                         time.sleep(piece)
+                if is_first and self._hangs_up:
+                    connection.close()
+                    file.close()
                 self.said.set()
+                if is_first and self._hangs_up:
+                    return
                 if is_first and not self._reads_bodies:
                     time.sleep(0.1)
                     break
@@ -114,9 +127,12 @@ class ScriptedServer:
 
 @contextmanager
 def serving(
-    *first: bytes | float, context: ssl.SSLContext | None = None, reads_bodies: bool = True
+    *first: bytes | float,
+    context: ssl.SSLContext | None = None,
+    reads_bodies: bool = True,
+    hangs_up: bool = False,
 ) -> Iterator[ScriptedServer]:
-    server = ScriptedServer(first, context, reads_bodies=reads_bodies)
+    server = ScriptedServer(first, context, reads_bodies=reads_bodies, hangs_up=hangs_up)
     try:
         yield server
     finally:
@@ -176,6 +192,25 @@ def test_bytes_that_the_event_loop_has_not_seen_yet_close_the_connection(
             context = self_signed[0] if secure else None
             with serving(ANSWERS["length"][1], 0.02, MORE[more], context=context) as server:
                 await check(bench, server, "GET", partial(while_the_loop_stands, server))
+
+    laboratory.run(scenario, uvloop=uvloop, verify=False)
+
+
+@pytest.mark.parametrize("uvloop", [False, True])
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_post_is_not_written_to_a_connection_that_has_ended(
+    laboratory: LABORATORY, self_signed: tuple[ssl.SSLContext, Any], secure: bool, uvloop: bool
+) -> None:
+    async def scenario(bench: Any) -> None:
+        context = self_signed[0] if secure else None
+        with serving(ANSWERS["length"][1], context=context, hangs_up=True) as server:
+            assert (await bench.send(server.url)).failure is None
+            assert server.said.wait(5)
+            time.sleep(0.005)  # noqa: ASYNC251
+            second = await bench.send(server.url, method="POST", body=b"x")
+            assert second.failure is None and second.response.body == b"real"
+            assert second.events == (), "nothing was sent twice"
+            assert server.connections == 2
 
     laboratory.run(scenario, uvloop=uvloop, verify=False)
 

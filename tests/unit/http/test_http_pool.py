@@ -14,6 +14,7 @@ from virtual_time import run_in_virtual_time
 from reqflo_ray._internal.http.engines.httpx_pool import ConnectionPool
 
 HERE = httpcore.Origin(b"http", b"here", 80)
+IDLE = 15.0
 THERE = httpcore.Origin(b"http", b"there", 80)
 
 
@@ -68,7 +69,7 @@ def test_an_idle_connection_is_used_again_for_its_origin_only() -> None:
         fleet = Fleet(2)
         first, reused = await fleet.take()
         assert not reused
-        fleet.pool.release(HERE, first)
+        fleet.pool.release(HERE, first, IDLE)
         other, reused = await fleet.take(THERE)
         assert (other is first, reused) == (False, False)
         again, reused = await fleet.take()
@@ -83,7 +84,7 @@ def test_a_connection_that_is_not_in_order_is_closed(fault: str) -> None:
         fleet = Fleet(2)
         first, _ = await fleet.take()
         setattr(first, fault, fault != "idle")
-        fleet.pool.release(HERE, first)
+        fleet.pool.release(HERE, first, IDLE)
         second, reused = await fleet.take()
         assert (second is first, reused) == (False, False)
         await asyncio.sleep(0.001)
@@ -92,11 +93,24 @@ def test_a_connection_that_is_not_in_order_is_closed(fault: str) -> None:
     run_in_virtual_time(scenario())
 
 
+@pytest.mark.parametrize(("idle", "waits", "again"), [(4.0, 3.9, True), (4.0, 4.1, False), (0.0, 0.0, False)])
+def test_a_connection_is_used_again_within_its_time_only(idle: float, waits: float, again: bool) -> None:
+    async def scenario() -> None:
+        fleet = Fleet(2)
+        first, _ = await fleet.take()
+        fleet.pool.release(HERE, first, idle)
+        await asyncio.sleep(waits)
+        second, reused = await fleet.take()
+        assert (second is first, reused) == (again, again)
+
+    run_in_virtual_time(scenario())
+
+
 def test_a_fresh_connection_can_be_asked_for() -> None:
     async def scenario() -> None:
         fleet = Fleet(2)
         first, _ = await fleet.take()
-        fleet.pool.release(HERE, first)
+        fleet.pool.release(HERE, first, IDLE)
         second, reused = await fleet.take(fresh=True)
         assert (second is first, reused) == (False, False)
 
@@ -108,7 +122,7 @@ def test_idle_connections_give_way_to_other_origins() -> None:
         fleet = Fleet(2)
         pair = [(await fleet.take())[0] for _ in range(2)]
         for connection in pair:
-            fleet.pool.release(HERE, connection)
+            fleet.pool.release(HERE, connection, IDLE)
         await fleet.take(THERE)
         await asyncio.sleep(0.001)
         assert [connection.closed for connection in pair] == [True, False]
@@ -121,7 +135,7 @@ def test_closing_survives_connections_that_fail_to_close() -> None:
         fleet = Fleet(1)
         connection, _ = await fleet.take()
         connection.closing_fails = True
-        fleet.pool.release(HERE, connection)
+        fleet.pool.release(HERE, connection, IDLE)
         await fleet.pool.close()
         assert fleet.open == 0
 
@@ -142,7 +156,7 @@ def test_no_slot_is_lost_whoever_is_cancelled_when(seed: int) -> None:
                 await asyncio.sleep(0)
             connection.idle = chance.random() < 0.7
         finally:
-            fleet.pool.release(origin, connection)
+            fleet.pool.release(origin, connection, IDLE)
 
     async def scenario() -> None:
         fleet = Fleet(limit)

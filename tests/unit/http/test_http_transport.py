@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from virtual_time import run_in_virtual_time
@@ -12,7 +13,7 @@ from reqflo_ray._internal.http.engines.outgoing import Outgoing
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, closed_failure
 from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.http.transport import EngineTransport
-from reqflo_ray._internal.model.exchange import Exchange, FailureKind, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.exchange import Exchange, FailureKind, Headers, TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import HttpSettings
 
 Act = Callable[[Watch], TransportResponse]
@@ -23,11 +24,11 @@ def ok(watch: Watch) -> TransportResponse:
     return TransportResponse(status=200, reason="OK", headers=(), body=b"", wire_size=0)
 
 
-def redirect(location: str) -> Act:
+def redirect(location: str, status: int = 302) -> Act:
     def act(watch: Watch) -> TransportResponse:
         watch.writing = True
-        watch.status, watch.headers = 302, (("Location", location),)
-        return TransportResponse(status=302, reason="", headers=watch.headers, body=b"", wire_size=0)
+        watch.status, watch.headers = status, (("Location", location),)
+        return TransportResponse(status=status, reason="", headers=watch.headers, body=b"", wire_size=0)
 
     return act
 
@@ -70,10 +71,19 @@ def play(
     settings: HttpSettings | None = None,
     allowed_hosts: tuple[str, ...] | None = None,
     total_ms: int = 1000,
+    headers: Headers = (),
+    repeatable: bool = False,
 ) -> tuple[Exchange, Script]:
     script = Script(acts)
     transport = EngineTransport(script, settings or HttpSettings())
-    request = TransportRequest(method=method, url=url, allowed_hosts=allowed_hosts, total_ms=total_ms)
+    request = TransportRequest(
+        method=method,
+        url=url,
+        allowed_hosts=allowed_hosts,
+        total_ms=total_ms,
+        headers=headers,
+        repeatable=repeatable,
+    )
     return asyncio.run(transport.send(request)), script
 
 
@@ -148,7 +158,7 @@ def test_link_local_addresses_can_be_opened() -> None:
 def test_a_stale_connection_is_replaced_once_for_methods_that_may_repeat(method: str) -> None:
     exchange, script = play(closed(), ok, method=method)
     assert exchange.response is not None
-    assert [event.kind for event in exchange.events] == ["resend"]
+    assert [event.kind for event in exchange.events] == ["resend"] and exchange.resends == 1
     assert [watch.fresh for watch in script.watches] == [False, True]
 
 
@@ -161,10 +171,38 @@ def test_other_methods_are_not_sent_again_once_they_may_have_arrived(method: str
     assert len(script.hops) == 1
 
 
-def test_any_method_is_sent_again_if_nothing_of_it_went_out() -> None:
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"repeatable": True},
+        {"headers": (("Idempotency-Key", "k-1"),)},
+        {"headers": (("X-IDEMPOTENCY-KEY", "k-1"),)},
+    ],
+)
+def test_a_request_with_a_key_is_sent_again_with_the_same_key(key: dict[str, Any]) -> None:
+    exchange, script = play(closed(), ok, method="POST", **key)
+    assert exchange.response is not None and exchange.resends == 1
+    assert script.hops[0] == script.hops[1]
+
+
+@pytest.mark.parametrize("name", ["X-Key", "X-Request-Id", "My-Idempotency-Key"])
+def test_a_header_that_only_looks_like_a_key_is_none(name: str) -> None:
+    exchange, _ = play(closed(), ok, method="POST", headers=((name, "k-1"),))
+    assert failure_of(exchange) is FailureKind.CLOSED
+
+
+def test_what_follows_a_redirect_is_sent_again_as_well() -> None:
+    hops = (redirect("/next", 307), closed(), ok)
+    exchange, script = play(*hops, method="POST", repeatable=True, settings=HttpSettings(max_redirects=2))
+    assert exchange.response is not None and exchange.resends == 1
+    assert [hop.method for hop in script.hops] == ["POST", "POST", "POST"]
+
+
+def test_any_method_goes_out_on_another_connection_if_nothing_of_it_was_sent() -> None:
     exchange, script = play(closed(writing=False), ok, method="POST")
     assert exchange.response is not None
     assert len(script.hops) == 2
+    assert exchange.resends == 0 and exchange.events == (), "nothing was sent twice"
 
 
 @pytest.mark.parametrize("act", [closed(reused=False), closed(received=1)])

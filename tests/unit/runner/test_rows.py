@@ -347,6 +347,49 @@ def test_what_was_sent_again_is_counted_also_when_another_attempt_finishes_the_r
     assert (outcome.result.requests, outcome.result.resent) == (2, 1)
 
 
+KEYED = TWO_STEPS.replace("- id: make\n", "- id: make\n      idempotency: true\n")
+
+
+def test_what_the_transport_sends_again_counts_in_the_row_as_in_the_step(tmp_path: Path) -> None:
+    made = ok({"id": "i"}, status=201)
+    outcome, _ = Journey(tmp_path, KEYED).run(made, ok(), late=[made])
+    assert (outcome.result.requests, outcome.result.resent) == (3, 1)
+    assert [(record.resend_count, record.resend_reason) for record in outcome.records] == [(1, ""), (0, "")]
+    assert [event.kind for event in outcome.records[0].events] == ["resend", "warning"]
+
+
+def test_what_the_transport_sent_again_is_counted_after_a_resume_too(tmp_path: Path) -> None:
+    journey = Journey(tmp_path, KEYED)
+
+    def die() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        journey.run(may_send=die)
+    made, answers = ok({"id": "i"}, status=201), iter([True, False])
+    with pytest.raises(Suspended):
+        # Its outcome was unknown, and then its connection was closed as well.
+        journey.run(made, history=journey.history(), may_send=lambda: next(answers), late=[made])
+    outcome, _ = journey.run(ok(), history=journey.history())
+    assert (outcome.result.requests, outcome.result.resent) == (3, 2)
+    assert (outcome.records[0].resend_count, outcome.records[0].resends) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "repeatable"),
+    [
+        ("method: GET", True), ("method: POST", False), ("method: PATCH", False),
+        ("method: POST}\n      idempotency: true\n      x: {", True),
+        ("method: POST}\n      idempotency: {header: My-Key}\n      on_interrupt: fail\n      x: {", True),
+        ("method: POST}\n      on_interrupt: resend\n      x: {", True),
+    ],
+)  # fmt: skip
+def test_a_request_says_whether_it_may_be_repeated(tmp_path: Path, step: str, repeatable: bool) -> None:
+    text = one_step("").replace("method: GET, url: /x}", f"url: /x, {step}}}").replace("\n      x: {}", "")
+    _, api = Journey(tmp_path, text).run(ok())
+    assert api.seen[0].repeatable is repeatable
+
+
 def test_a_row_that_changed_between_two_attempts_is_an_error_and_nothing_is_sent(tmp_path: Path) -> None:
     text = TWO_STEPS.replace("- id: make\n", "- id: make\n      on_interrupt: resend\n")
     journey = Journey(tmp_path, text)

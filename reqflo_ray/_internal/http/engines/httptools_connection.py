@@ -67,16 +67,12 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ends = 0.0
         self.peer = ""
-        self.idle_since = 0.0
+        self.idle_until = 0.0
 
     @property
     def usable(self) -> bool:
         """Whether a next exchange may be carried out here."""
         return self._usable and self._state == _IDLE and not self._paused and not self._transport.is_closing()
-
-    def has_unread(self) -> bool:
-        """Whether bytes that nobody asked for, or the end, have arrived and wait for the loop's next turn."""
-        return bool(self._arrived.poll(0))
 
     def close(self) -> None:
         """Close the connection; whatever is under way on it fails."""
@@ -112,9 +108,13 @@ class Connection(asyncio.Protocol):
         self._last_piece = b""
         self._state = _HEAD
         watch.peer = self.peer
-        watch.writing = True
         head, body = wire_head(outgoing) if proxy is None else proxy.wire_head(outgoing), outgoing.body
         self._held = b""
+        # The end may have come, or bytes that nobody asked for, and wait for the loop's next turn.
+        if watch.reused and self._arrived.poll(0):
+            self._fail(closed_failure(self._place))
+            return
+        watch.writing = True
         if body is None:
             self._transport.write(head)
         elif b"100-continue" in head.lower() and expects_continue(outgoing):
@@ -126,7 +126,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
-        if not self._paused:
+        # Both kinds of loop try to send at once. What fails then has sent nothing.
+        if watch.reused and self._transport.is_closing():
+            watch.writing = False
+        elif not self._paused:
             self._written()
 
     def _end(self) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import Final
 
 from reqflo_ray._internal.http.addresses.guard import AddressGuard
 from reqflo_ray._internal.http.addresses.target import Target
@@ -16,12 +15,10 @@ from reqflo_ray._internal.http.engines.httptools_connection import Connection
 from reqflo_ray._internal.http.engines.httptools_connector import Connector
 from reqflo_ray._internal.http.engines.outgoing import Outgoing
 from reqflo_ray._internal.http.engines.proxy import Proxy
+from reqflo_ray._internal.http.exchange.keep_alive import idle_seconds
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
 from reqflo_ray._internal.model.exchange import TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import HttpSettings
-
-# Servers close what is idle for longer, and a connection that is being closed costs a request.
-_IDLE_SECONDS: Final = 15.0
 
 _Origin = tuple[str, str, int]
 
@@ -65,8 +62,8 @@ class HttptoolsEngine:
                 watch.reused = True
             watch.connected = perf_counter()
             response = await connection.exchange(outgoing, request.read_ms / 1000, watch)
-            if connection.usable and not self._closed:
-                connection.idle_since = watch.ended
+            if connection.usable and not self._closed and (idle := idle_seconds(response.headers)):
+                connection.idle_until = watch.ended + idle
                 self._idle.setdefault(origin, []).append(connection)
             else:
                 connection.close()
@@ -93,8 +90,7 @@ class HttptoolsEngine:
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            young = perf_counter() - connection.idle_since < _IDLE_SECONDS
-            if connection.usable and young and not connection.has_unread():
+            if connection.usable and perf_counter() < connection.idle_until:
                 return connection
             connection.close()
         return None

@@ -179,6 +179,8 @@ def _failure(
     if isinstance(error, httpcore.ProxyError):
         watch.writing = False
         return proxy_failure(target.place, "did not connect")
+    if isinstance(error, httpcore.ConnectionNotAvailable):
+        watch.writing = False  # HTTP/2: closed before it took the request, as the server says (RFC 9113, 6.8)
     tls = tls_error(error)
     if tls is not None:
         return tls_failure(tls, secured)

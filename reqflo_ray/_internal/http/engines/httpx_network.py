@@ -31,10 +31,11 @@ _PIECE: Final = 4096
 class _Stream(httpcore.AsyncNetworkStream):
     """A connection; notes on the watch of the exchange that uses it what went out and came in."""
 
-    def __init__(self, stream: SocketStream, *, http1: bool) -> None:
+    def __init__(self, stream: SocketStream, *, http1: bool, http2: bool = False) -> None:
         self._stream = stream
-        # Over HTTP/2 whoever reads does it for all streams, and SOCKS has its own handshake.
+        # SOCKS has its own handshake, and over HTTP/2 frames come that belong to no answer.
         self._http1 = http1
+        self._http2 = http2
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = await self._stream.read(max_bytes, timeout)
@@ -42,7 +43,8 @@ class _Stream(httpcore.AsyncNetworkStream):
         # h11 waits for a whole head before it looks, and takes anything that ends early for a closed connection.
         if self._http1 and not watch.received and not b"HTTP/".startswith(data[:5]):
             raise httpcore.RemoteProtocolError("not HTTP")
-        watch.received += len(data)
+        if not self._http2:
+            watch.received += len(data)
         if self._http1 and not watch.head and watch.received > MAX_HEAD_BYTES + max_bytes:
             raise httpcore.RemoteProtocolError("the response head is too large")
         return data
@@ -50,6 +52,9 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         watch = CURRENT_WATCH.get()
         if not watch.writing:
+            # No error of writing: after that, httpcore would take what nobody asked for as the answer.
+            if watch.reused and self._stream.get_extra_info("is_ended" if self._http2 else "is_readable"):
+                raise httpcore.ReadError("the connection ended while it was idle")
             watch.connected = perf_counter()
             watch.writing = True
         await self._stream.write_unless_answered(buffer, timeout, is_http1=self._http1)
@@ -74,7 +79,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         # What went over the connection so far was for a proxy.
         watch.writing, watch.received = False, 0
         chosen = stream.get_extra_info("ssl_object").selected_alpn_protocol()
-        return _Stream(stream, http1=chosen != "h2")
+        return _Stream(stream, http1=chosen != "h2", http2=chosen == "h2")
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

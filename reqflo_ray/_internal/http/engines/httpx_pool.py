@@ -25,7 +25,7 @@ class ConnectionPool:
         self._limit = limit
         self._slots = asyncio.Semaphore(limit)
         self._busy = 0
-        self._idle: list[tuple[httpcore.Origin, Connection]] = []
+        self._idle: list[tuple[httpcore.Origin, Connection, float]] = []  # until when it may be used again
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -45,18 +45,19 @@ class ConnectionPool:
             self._discard(self._idle.pop(0)[1])
         return self._create(origin), False
 
-    def release(self, origin: httpcore.Origin, connection: Connection, *, keep: bool = True) -> None:
-        """Give a connection back, in whatever state it is: only an idle one is kept, if it is to be."""
+    def release(self, origin: httpcore.Origin, connection: Connection, idle_seconds: float) -> None:
+        """Give a connection back, in whatever state it is: only an idle one is kept, to be used again within so many
+        seconds."""
         self._busy -= 1
-        if keep and connection.is_idle() and not connection.is_closed() and not _has_more(connection):
-            self._idle.append((origin, connection))
+        if idle_seconds and connection.is_idle() and not connection.is_closed() and not _has_more(connection):
+            self._idle.append((origin, connection, self._now() + idle_seconds))
         else:
             self._discard(connection)
         self._slots.release()
 
     def close_idle(self) -> None:
         """Begin to close all idle connections."""
-        for _, connection in self._idle:
+        for _, connection, _ in self._idle:
             self._discard(connection)
         self._idle.clear()
 
@@ -70,11 +71,14 @@ class ConnectionPool:
         # The last one used is the least likely to have been closed by the server.
         for index in range(len(self._idle) - 1, -1, -1):
             if self._idle[index][0] == origin:
-                connection = self._idle.pop(index)[1]
-                if connection.is_available() and not connection.has_expired():
+                _, connection, until = self._idle.pop(index)
+                if self._now() < until and connection.is_available() and not connection.has_expired():
                     return connection
                 self._discard(connection)
         return None
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _discard(self, connection: Connection) -> None:
         # In a task of its own: the caller may be cancelled, and closing must come to an end nevertheless.

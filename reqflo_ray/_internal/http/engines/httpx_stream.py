@@ -76,9 +76,12 @@ class SocketStream(httpcore.AsyncNetworkStream):
             raise httpcore.ConnectTimeout from None
 
     def get_extra_info(self, info: str) -> Any:
-        """`is_readable`: there are bytes that nobody has read, or the end. Else as httpcore has it."""
+        """`is_readable`: there are bytes that nobody has read, or the end; `is_ended`: the end. Else as httpcore has
+        it."""
         if info == "is_readable":
             return self._connection.has_unread()
+        if info == "is_ended":
+            return self._connection.has_ended()
         name = {"server_addr": "peername", "client_addr": "sockname"}.get(info, info)
         return self._connection.transport.get_extra_info(name)
 
@@ -129,8 +132,11 @@ class _Connection(asyncio.Protocol):
         inner.connection_made(transport)
         return inner
 
+    def has_ended(self) -> bool:
+        return self._is_ended or self.transport.is_closing()
+
     def has_unread(self) -> bool:
-        if self._unread or self._is_ended or self.transport.is_closing():
+        if self._unread or self.has_ended():
             return True
         # What has arrived and waits for the next turn of the event loop.
         poll = select.poll()

@@ -18,13 +18,12 @@ from reqflo_ray._internal.http.addresses.tls import create_context
 from reqflo_ray._internal.http.engines.httpx_network import TunnelBackend, WatchedBackend
 from reqflo_ray._internal.http.engines.httpx_pool import ConnectionPool
 from reqflo_ray._internal.http.engines.proxy import Proxy
+from reqflo_ray._internal.http.exchange.keep_alive import MOST_IDLE_SECONDS, idle_seconds
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH
 from reqflo_ray._internal.model.plan import HttpSettings
 
 if TYPE_CHECKING:
     import ssl
-
-_KEEPALIVE_SECONDS = 15.0
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
@@ -55,11 +54,12 @@ class PoolTransport(httpx.AsyncBaseTransport):
         try:
             answer = await connection.handle_async_request(outgoing)
         except BaseException:
-            self._pool.release(origin, connection)
+            self._pool.release(origin, connection, 0)
             raise
+        headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers])
         # What follows the answer to HEAD, if anything does, would be taken for the next answer.
-        keep = request.method != "HEAD"
-        body = _Body(answer, lambda: self._pool.release(origin, connection, keep=keep))
+        idle = idle_seconds(headers) if request.method != "HEAD" else 0
+        body = _Body(answer, lambda: self._pool.release(origin, connection, idle))
         return _Answer(answer.status, headers=answer.headers, stream=body, extensions=dict(answer.extensions))
 
     def close_idle(self) -> None:
@@ -148,7 +148,7 @@ class _Makers:
         return httpcore.AsyncConnectionPool(
             ssl_context=self._context,
             proxy=proxy,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
+            keepalive_expiry=MOST_IDLE_SECONDS,
             http1=True,
             http2=True,
             network_backend=backend,

@@ -19,7 +19,7 @@ from reqflo_ray._internal.engine.values.work import Unjudged
 from reqflo_ray._internal.errors import ReqfloError, SecretError
 from reqflo_ray._internal.http.host_limits import NoRoomError
 from reqflo_ray._internal.model.artifact import HttpStep, OnInterrupt, Poll
-from reqflo_ray._internal.model.exchange import Exchange, TransportFailure, TransportRequest
+from reqflo_ray._internal.model.exchange import RESEND, Exchange, TransportFailure, TransportRequest
 from reqflo_ray._internal.model.journal import Intent, Withdrawn
 from reqflo_ray._internal.model.results import ResendReason, Status
 from reqflo_ray._internal.runner.execute.row.containment import end_in_fault, told, without_unmasked
@@ -104,7 +104,10 @@ async def _attempt(
                 metrics.requests_in_flight -= 1
         _need_this_machine(context, intent, outcome.exchange.failure)
         metrics.request_ms.add(outcome.exchange.timings.total_ms)
-        context.counts.requests += 1
+        resends = outcome.exchange.resends
+        context.counts.requests += 1 + resends
+        context.counts.resent += resends
+        metrics.resends += resends
         response = outcome.exchange.response
         if context.cookies is not None and response is not None:
             outcome.cookies = context.cookies.store(outcome.exchange.url, response.headers)
@@ -146,10 +149,10 @@ async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
         context.worker.metrics.resends += 1
     if intent.resend_reason is ResendReason.UNKNOWN:
         context.counts.resent += 1
-        context.log("resend", "sent again: the outcome of the request before the interruption is unknown")
+        context.log(RESEND, "sent again: the outcome of the request before the interruption is unknown")
     elif intent.resend_reason is ResendReason.SENSITIVE:
         context.counts.resent_sensitive += 1
-        context.log("resend", "sent again: a sensitive value of its response is needed and cannot be opened")
+        context.log(RESEND, "sent again: a sensitive value of its response is needed and cannot be opened")
 
 
 def _need_this_machine(context: RowContext, intent: Intent, failure: TransportFailure | None) -> None:

@@ -228,11 +228,12 @@ class RowContext:
         """The masked evidence of an attempt, with the log lines since the last one."""
         events = tuple(self._events)
         self._events.clear()
-        # The transport may have sent a safe request again on a fresh connection, within the same attempt.
-        seen = outcome.exchange.events if outcome.exchange is not None else ()
-        if seen:
-            began = outcome.started_at_us
-            events = (*(LogEvent(began + int(event.at_ms * 1000), event.kind, event.text) for event in seen), *events)
+        # The transport may have sent a request again that may be repeated, within the same attempt.
+        exchange, resends = outcome.exchange, 0
+        if exchange is not None and exchange.events:
+            began, resends = outcome.started_at_us, exchange.resends
+            seen = [LogEvent(began + int(event.at_ms * 1000), event.kind, event.text) for event in exchange.events]
+            events = (*seen, *events)
         verdict = outcome.judgement
         return self.worker.evidence.record(
             Attempt(
@@ -245,14 +246,14 @@ class RowContext:
                 error_code=outcome.code,
                 error_message=outcome.message,
                 request=outcome.rendered.request if outcome.rendered else None,
-                exchange=outcome.exchange,
+                exchange=exchange,
                 assertions=verdict.assertions if verdict else (),
                 outputs=outputs,
                 events=events,
                 started_at_us=outcome.started_at_us,
                 duration_ms=outcome.duration_ms,
                 idempotency_key=outcome.key,
-                resend_count=resend.count + sum(event.kind == "resend" for event in seen),
+                resend_count=resend.count + resends,
                 resend_reason=resend.reason,
                 resumed=self.shard.takes_over,
             ),

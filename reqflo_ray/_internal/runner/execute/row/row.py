@@ -245,10 +245,11 @@ class RowRunner:
         context = self._context
         records = [done.record for done in completions if done.record is not None]
         context.records.extend(records)
-        context.counts.requests += sum(1 for record in records if record.timings is not None)
+        resends = sum(record.resends for record in records)
+        context.counts.requests += sum(1 for record in records if record.timings is not None) + resends
         context.counts.retries += sum(1 for done in completions if not done.final)
         reasons = [record.resend_reason for record in records]
-        context.counts.resent += reasons.count(ResendReason.UNKNOWN)
+        context.counts.resent += reasons.count(ResendReason.UNKNOWN) + resends
         context.counts.resent_sensitive += reasons.count(ResendReason.SENSITIVE)
         self._restored_ms += sum(record.duration_ms for record in records)
         opened = [context.opened(done) for done in completions]
@@ -347,7 +348,7 @@ def broken_row(
             error_message=message,
             started_at_us=history.started_at_us or started_at_us,
             resumed=history.last_attempt > 0,
-            requests=sum(record.timings is not None for record in records),
+            requests=sum((record.timings is not None) + record.resends for record in records),
         ),
         records=records,
     )
