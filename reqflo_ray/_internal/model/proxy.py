@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from reqflo_ray._internal.model.hosts import ascii_host
+
 NO_PROXY: Final = "none"
 """What stands for no proxy where one is named."""
 
@@ -132,8 +134,8 @@ def _host(text: str) -> str:
         return text[1:-1].lower()
     if not text.isascii():
         try:
-            text = text.encode("idna").decode("ascii")
-        except UnicodeError:
+            text = ascii_host(text)
+        except ValueError:
             raise ValueError("its host name is not valid") from None
     if len(text) > 253 or not _NAME.fullmatch(text):
         raise ValueError("it has no valid host name")

@@ -62,6 +62,13 @@ def test_an_ipv6_address_keeps_its_brackets_on_the_wire_only() -> None:
 
 def test_a_host_that_is_not_ascii_becomes_its_ascii_form() -> None:
     assert parse_target("http://b\u00fccher.example/").host == "xn--bcher-kva.example"
+    assert parse_target("http://fa\u00df.example/").host == "xn--fa-hia.example"
+
+
+def test_a_blocked_address_in_wide_digits_is_still_one() -> None:
+    # Mapped to ASCII first, then judged: the transport sees the address that it is.
+    wide = "".join(chr(ord(sign) + 0xFEE0) if sign.isdigit() else sign for sign in "169.254.169.254")
+    assert parse_target(f"http://{wide}/").host == "169.254.169.254"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray._internal.model.hosts import common_hosts, host_allowed
+from reqflo_ray._internal.model.hosts import ascii_host, common_hosts, host_allowed
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 HOST = st.lists(LABEL, min_size=1, max_size=4).map(".".join)
@@ -88,3 +88,34 @@ def test_common_patterns_allow_exactly_what_both_allow(one: tuple[str, ...], oth
 def test_what_has_no_bound_leaves_the_other_one(patterns: tuple[str, ...]) -> None:
     assert common_hosts(None, patterns) == common_hosts(patterns, None) == patterns
     assert common_hosts(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "ascii_name"),
+    [
+        ("faß.example", "xn--fa-hia.example"),  # in IDNA 2003 this was fass.example, another host
+        ("βόλος.com", "xn--nxasmm1c.com"),  # of UTS 46, table 1
+        ("BÜCHER.Example", "xn--bcher-kva.example"),
+        ("bücher。example", "xn--bcher-kva.example"),
+        ("under_score.bücher.example", "under_score.xn--bcher-kva.example"),
+        ("Plain_Name.example", "Plain_Name.example"),
+        ("１２７.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_a_host_name_becomes_ascii_as_idna_2008_has_it(name: str, ascii_name: str) -> None:
+    assert ascii_host(name) == ascii_name
+
+
+@pytest.mark.parametrize(
+    "name", ["☃.example", "a\u200db.example", "ü" * 70 + ".example", "-ü.example", "\ud800.example"]
+)
+def test_a_name_that_idna_2008_does_not_know_has_no_ascii_form(name: str) -> None:
+    with pytest.raises(ValueError, match=r"not allowed|too long|hyphen"):
+        ascii_host(name)
+
+
+def test_a_pattern_may_be_written_in_the_letters_of_its_language() -> None:
+    assert host_allowed(["*.bücher.example"], "api.xn--bcher-kva.example")
+    assert host_allowed(["faß.example"], "xn--fa-hia.example")
+    assert not host_allowed(["faß.example"], "fass.example")
+    assert not host_allowed(["☃.example"], "example")

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from reqflo_ray._internal.http.addresses.networks import is_blocked, odd_ipv4
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, blocked_failure
 from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.hosts import ascii_host
 
 _PARTS: Final = re.compile(r"([^/?#]*//[^/?#]*)([^#]*)")
 _ORIGIN: Final = re.compile(
@@ -113,8 +114,8 @@ def _host(text: str) -> str:
     host = text
     if not host.isascii():
         try:
-            host = host.encode("idna").decode("ascii")
-        except UnicodeError:
+            host = ascii_host(host)
+        except ValueError:
             raise _invalid("the URL's host name is not valid") from None
     if len(host) > 253 or not _HOST.fullmatch(host):
         raise _invalid("the URL has no valid host name")
