@@ -430,7 +430,9 @@ async def byte_by_byte(x: Exchange) -> bool:
 async def redirect(x: Exchange) -> bool:
     code = x.options.get("code", "302").encode()
     location = x.options["to"].encode("latin-1", "replace")
-    await x.answer(b"HTTP/1.1 %s Found\r\nLocation: %s\r\n" % (code, location), b"moved")
+    cookie = x.options.get("cookie", "").encode()
+    line = b"Set-Cookie: %s\r\n" % cookie if cookie else b""
+    await x.answer(b"HTTP/1.1 %s Found\r\nLocation: %s\r\n%s" % (code, location, line), b"moved")
     return True
 
 

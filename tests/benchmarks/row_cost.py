@@ -18,7 +18,7 @@ from workbench import Workbench
 
 from reqflo_ray._internal.journal.replay import RowHistory
 from reqflo_ray._internal.journal.writer import JournalWriter
-from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.exchange import CookieStore, Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import Durability, Row
 from reqflo_ray._internal.runner.execute.fence import Fence
 from reqflo_ray._internal.runner.execute.row.context import ShardAttempt
@@ -46,7 +46,7 @@ class Memory:
         self._numbers = count()
         self._timings = Timings(total_ms=1.0, connect_ms=0.0, wait_ms=0.9, receive_ms=0.1)
 
-    async def send(self, request: TransportRequest) -> Exchange:
+    async def send(self, request: TransportRequest, cookies: CookieStore | None = None) -> Exchange:
         """See `Transport.send`."""
         path = request.url.partition("//")[2].partition("/")[2]
         status = 200

@@ -11,7 +11,7 @@ from simulated_run import SimulatedRun
 from simulation import Bomb, Crash, Disk, SimulatedShop, SimulatedTransport
 
 from reqflo_ray._internal.journal.reader import read_journal
-from reqflo_ray._internal.model.exchange import Exchange, TransportRequest
+from reqflo_ray._internal.model.exchange import CookieStore, Exchange, TransportRequest
 from reqflo_ray._internal.model.journal import Solo
 from reqflo_ray._internal.model.results import ShardOutcome, ShardReport, exit_code
 
@@ -25,11 +25,11 @@ class _DeadlyTransport(SimulatedTransport):
         self._bomb = bomb
         self._deadly = deadly
 
-    async def send(self, request: TransportRequest) -> Exchange:
+    async def send(self, request: TransportRequest, cookies: CookieStore | None = None) -> Exchange:
         if any(f'"{customer}"'.encode() in (request.body or b"") for customer in self._deadly):
             self._bomb.gone = True
             raise Crash("the row's response makes the interpreter crash")
-        return await super().send(request)
+        return await super().send(request, cookies)
 
 
 class _DeadlyShop(SimulatedShop):

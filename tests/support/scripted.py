@@ -22,6 +22,7 @@ from reqflo_ray._internal.journal.writer import JournalWriter
 from reqflo_ray._internal.model.artifact import digest
 from reqflo_ray._internal.model.exchange import (
     RESEND,
+    CookieStore,
     Exchange,
     FailureKind,
     Timings,
@@ -64,10 +65,16 @@ class Api:
     seen: list[TransportRequest] = field(default_factory=list)
     late: list[TransportResponse | TransportFailure] = field(default_factory=list)
 
-    async def send(self, request: TransportRequest) -> Exchange:
+    async def send(self, request: TransportRequest, cookies: CookieStore | None = None) -> Exchange:
+        own = next((value for name, value in request.headers if name.lower() == "cookie"), "")
+        if cookies is not None and (line := cookies.header(request.url, own)) != own:
+            others = tuple(pair for pair in request.headers if pair[0].lower() != "cookie")
+            request = msgspec.structs.replace(request, headers=(*others, ("Cookie", line)))
         answer = self.answers[min(len(self.seen), len(self.answers) - 1)]
         self.seen.append(request)
         await asyncio.sleep(0)
+        if cookies is not None:
+            cookies.receive(request.url, answer.headers)
         return Exchange(
             request_headers=request.headers,
             url=request.url,

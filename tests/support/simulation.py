@@ -25,7 +25,7 @@ from reqflo_ray._internal.engine.program import PreparedStep
 from reqflo_ray._internal.engine.scope import Scope
 from reqflo_ray._internal.engine.values.work import Work
 from reqflo_ray._internal.errors import StoreError
-from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.exchange import CookieStore, Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray._internal.runner.execute.response.evidence import MaskedAside, keep_heavy
 from reqflo_ray._internal.secrets.redactor import Redactor
 from reqflo_ray._internal.storage.file_stat import FileStat
@@ -329,7 +329,7 @@ class SimulatedTransport:
         self._shop = shop
         self._bomb = bomb
 
-    async def send(self, request: TransportRequest) -> Exchange:
+    async def send(self, request: TransportRequest, cookies: CookieStore | None = None) -> Exchange:
         # The request leaves, other rows get their turn, the response comes.
         response = self._bomb.point("send", lambda: self._shop.answer(request))
         await asyncio.sleep(0)

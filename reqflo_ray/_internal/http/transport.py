@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from reqflo_ray._internal.descriptors import descriptors_are_scarce
 from reqflo_ray._internal.http.addresses.networks import is_blocked, is_blocked_name
 from reqflo_ray._internal.http.addresses.target import Target
-from reqflo_ray._internal.http.engines.outgoing import Outgoing, prepare
+from reqflo_ray._internal.http.engines.outgoing import Outgoing, prepare, with_cookies
 from reqflo_ray._internal.http.exchange.deadline import Deadline
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, blocked_failure, no_descriptor_failure
 from reqflo_ray._internal.http.exchange.watch import Watch
@@ -20,6 +20,7 @@ from reqflo_ray._internal.http.redirects import is_redirect, next_hop
 from reqflo_ray._internal.model.exchange import (
     IDEMPOTENT_METHODS,
     RESEND,
+    CookieStore,
     Exchange,
     FailureKind,
     TransportEvent,
@@ -66,7 +67,7 @@ class EngineTransport:
         self._allow_link_local = settings.allow_link_local
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def send(self, request: TransportRequest) -> Exchange:
+    async def send(self, request: TransportRequest, cookies: CookieStore | None = None) -> Exchange:
         """See `Transport.send`."""
         loop = self._loop = self._loop or asyncio.get_running_loop()
         exchange = _Exchange(request)
@@ -76,7 +77,7 @@ class EngineTransport:
             return exchange.failed(error)
         try:
             with Deadline(loop, request.total_ms / 1000):
-                response = await self._follow(outgoing, request, exchange)
+                response = await self._follow(outgoing, request, exchange, cookies)
         except ExchangeError as error:
             return exchange.failed(error)
         except TimeoutError:
@@ -91,12 +92,20 @@ class EngineTransport:
         """See `Transport.close`."""
         await self._engine.close()
 
-    async def _follow(self, outgoing: Outgoing, request: TransportRequest, exchange: _Exchange) -> TransportResponse:
+    async def _follow(
+        self, outgoing: Outgoing, request: TransportRequest, exchange: _Exchange, cookies: CookieStore | None
+    ) -> TransportResponse:
         hops = 0
         while True:
-            exchange.start_hop(outgoing)
-            self._check_target(outgoing.target, request)
-            response = await self._hop_when_possible(outgoing, request, exchange)
+            sent = outgoing if cookies is None else with_cookies(outgoing, cookies)
+            exchange.start_hop(sent)
+            self._check_target(sent.target, request)
+            try:
+                response = await self._hop_when_possible(sent, request, exchange)
+            finally:
+                if cookies is not None:
+                    # Of every head that came, whatever becomes of the body.
+                    cookies.receive(sent.target.url, exchange.watch.headers)
             if not self._max_redirects or not is_redirect(response):
                 return response
             if hops == self._max_redirects:

@@ -157,12 +157,25 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Exchange {self.response or self.failure}>"
 
 
+class CookieStore(Protocol):
+    """The cookies that the hops of a request take along and bring back."""
+
+    def header(self, url: str, own: str) -> str:
+        """The value of the one Cookie header of a hop to `url`, "" for none; `own` is what the request says itself."""
+        ...
+
+    def receive(self, url: str, headers: Headers) -> None:
+        """Take the cookies of the response to a hop."""
+        ...
+
+
 class Transport(Protocol):
     """Sends one request. Safe to use from many tasks of one event loop; it keeps no cookies and no credentials."""
 
-    async def send(self, request: TransportRequest) -> Exchange:
+    async def send(self, request: TransportRequest, cookies: CookieStore | None = None) -> Exchange:
         """Send `request` and read the whole answer. What the network or the API does wrong is a `TransportFailure`,
-        never an exception; cancellation leaves the pool usable."""
+        never an exception; cancellation leaves the pool usable. Each hop has to do with `cookies` under its own URL
+        (RFC 6265, 5.4), redirects and heads without a whole body too; None: there are none."""
         ...
 
     async def close(self) -> None:

@@ -9,7 +9,8 @@ from reqflo_ray._internal.model.values import JsonValue
 
 
 class Cookie(msgspec.Struct, frozen=True, array_like=True):
-    """A cookie of a row (only with `cookies: true`). `value` None deletes it."""
+    """A cookie of a row (only with `cookies: true`). `value` None deletes it; `expires_us` None: it lives as long as
+    the row, as all did in 0.1.0."""
 
     name: str
     value: str | None
@@ -17,6 +18,7 @@ class Cookie(msgspec.Struct, frozen=True, array_like=True):
     host_only: bool
     path: str
     secure: bool
+    expires_us: int | None = None
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="intent"):

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from reqflo_ray._internal.http.factory import create_transport
 from reqflo_ray._internal.model.exchange import (
+    CookieStore,
     Exchange,
     FailureKind,
     Headers,
@@ -56,6 +57,7 @@ class Bench:
         allowed_hosts: tuple[str, ...] | None = None,
         private_headers: frozenset[str] = frozenset(),
         private_body: bool = False,
+        cookies: CookieStore | None = None,
     ) -> Exchange:
         """Send to a path of the server, or to a whole URL."""
         return await self.transport.send(
@@ -70,7 +72,8 @@ class Bench:
                 allowed_hosts=allowed_hosts,
                 private_headers=private_headers,
                 private_body=private_body,
-            )
+            ),
+            cookies,
         )
 
 

@@ -9,7 +9,7 @@ import json
 from simulated_run import SimulatedRun
 from simulation import Bomb, SimulatedTransport
 
-from reqflo_ray._internal.model.exchange import Exchange, TransportRequest
+from reqflo_ray._internal.model.exchange import CookieStore, Exchange, TransportRequest
 from reqflo_ray._internal.runner.execute.shard import run_shard
 from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
 
@@ -22,7 +22,7 @@ class _OneOrderAtATime(SimulatedTransport):
     kept = 0
     served: tuple[str, ...] = ()
 
-    async def send(self, request: TransportRequest) -> Exchange:
+    async def send(self, request: TransportRequest, cookies: CookieStore | None = None) -> Exchange:
         if request.method == "POST" and "/orders" in request.url:
             customer = json.loads(request.body or b"")["customer_id"]
             self.kept += 1
@@ -33,7 +33,7 @@ class _OneOrderAtATime(SimulatedTransport):
                     break
                 await asyncio.sleep(0)
             self.served = (*self.served, customer)
-        return await super().send(request)
+        return await super().send(request, cookies)
 
 
 FIRST_SHARD, SECOND_SHARD = {"c0", "c1", "c2", "c3"}, {"c4", "c5", "c6", "c7"}

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from reqflo_ray._internal.http.addresses.target import Target, parse_target
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
-from reqflo_ray._internal.model.exchange import FailureKind, Headers, TransportRequest
+from reqflo_ray._internal.model.exchange import CookieStore, FailureKind, Headers, TransportRequest
 
 ACCEPT_ENCODING: Final = "gzip, deflate, br, zstd"
 
@@ -47,6 +47,8 @@ def complete(method: str, target: Target, headers: Headers, body: bytes | None, 
     host = target.authority
     if not names.isdisjoint(_FRAMING):
         host, sent = _framed(sent, body, host)
+    if "cookie" in names:
+        sent = _with_one_cookie_line(sent)
     first = [("Host", host)]
     if "user-agent" not in names and user_agent:
         first.append(("User-Agent", user_agent))
@@ -59,6 +61,16 @@ def complete(method: str, target: Target, headers: Headers, body: bytes | None, 
     if "content-length" not in names and (body is not None or method not in _WITHOUT_LENGTH):
         sent.append(("Content-Length", str(len(body or b""))))
     return Outgoing(method, target, (*first, *sent), body)
+
+
+def with_cookies(outgoing: Outgoing, cookies: CookieStore) -> Outgoing:
+    """The hop with the cookies that belong to its URL, in one line with those that it has."""
+    own = next((value for name, value in outgoing.headers if name.lower() == "cookie"), "")
+    line = cookies.header(outgoing.target.url, own)
+    if line == own:
+        return outgoing
+    others = [pair for pair in outgoing.headers if pair[0].lower() != "cookie"]
+    return outgoing._replace(headers=(*others, ("Cookie", line)))
 
 
 def wire_head(outgoing: Outgoing, request_target: str = "") -> bytes:
@@ -90,6 +102,15 @@ def _framed(headers: list[tuple[str, str]], body: bytes | None, host: str) -> tu
             sent.append((name, value))
         seen.add(lowered)
     return host, sent
+
+
+def _with_one_cookie_line(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """RFC 6265, 5.4: a request has one Cookie header at most. Several are one, in the place of the first."""
+    lines = [pair for pair in headers if pair[0].lower() == "cookie"]
+    if len(lines) < 2:
+        return headers
+    one = (lines[0][0], "; ".join([value for _, value in lines if value]))
+    return [one if pair is lines[0] else pair for pair in headers if pair is lines[0] or pair[0].lower() != "cookie"]
 
 
 def _check_values(headers: Headers) -> None:

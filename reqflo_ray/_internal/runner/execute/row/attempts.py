@@ -99,7 +99,7 @@ async def _attempt(
             metrics = worker.metrics
             metrics.requests_in_flight += 1
             try:
-                outcome.exchange = await worker.transport.send(request)
+                outcome.exchange = await worker.transport.send(request, context.cookies)
             finally:
                 metrics.requests_in_flight -= 1
         _need_this_machine(context, intent, outcome.exchange.failure)
@@ -108,9 +108,8 @@ async def _attempt(
         context.counts.requests += 1 + resends
         context.counts.resent += resends
         metrics.resends += resends
-        response = outcome.exchange.response
-        if context.cookies is not None and response is not None:
-            outcome.cookies = context.cookies.store(outcome.exchange.url, response.headers)
+        if context.cookies is not None:
+            outcome.cookies = context.cookies.take_changes()
         verdict = outcome.judgement = await worker.judging.judge(prepared, outcome.exchange, context.scope)
         outcome.status, outcome.code, outcome.message = verdict.status, verdict.error_code, verdict.error_message
         outcome.captures = verdict.captures
@@ -169,15 +168,12 @@ def _need_this_machine(context: RowContext, intent: Intent, failure: TransportFa
 
 
 def _bounded(context: RowContext, request: TransportRequest, poll_ends: float) -> TransportRequest:
-    """The request with the row's cookies, bounded by what is left of the row's time, and of the poll's."""
+    """The request, bounded by what is left of the row's time, and of the poll's."""
     remaining_ms = int(context.remaining_ms)
     if remaining_ms <= 0:
         raise RowFault("row_timeout", f"the row took longer than {context.worker.run.options.row_timeout_ms} ms")
     if poll_ends:
         remaining_ms = min(remaining_ms, max(1, int((poll_ends - context.worker.clock.monotonic()) * 1000)))
-    cookie = context.cookies.header(request.url) if context.cookies is not None else ""
-    if cookie:
-        request = msgspec.structs.replace(request, headers=(*request.headers, ("Cookie", cookie)))
     if remaining_ms < request.total_ms:
         request = msgspec.structs.replace(request, total_ms=remaining_ms)
     return request

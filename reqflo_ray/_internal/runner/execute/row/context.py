@@ -15,7 +15,6 @@ import msgspec
 from reqflo_ray._internal.engine.judge import Judgement
 from reqflo_ray._internal.engine.program import PreparedStep
 from reqflo_ray._internal.engine.render import RenderedRequest
-from reqflo_ray._internal.engine.requests.cookies import CookieJar
 from reqflo_ray._internal.engine.scope import Scope
 from reqflo_ray._internal.errors import IntegrityError, SecretError
 from reqflo_ray._internal.journal.records import UnrecordableError
@@ -33,6 +32,7 @@ from reqflo_ray._internal.runner.execute.response.evidence import (
     if_heavy,
     is_heavy,
 )
+from reqflo_ray._internal.runner.execute.row.cookies import RowCookies
 from reqflo_ray._internal.runner.execute.worker.worker import Worker
 
 
@@ -107,7 +107,7 @@ class RowContext:
         self.row = row
         self.scope = Scope(worker.program, row)
         self.redactor = worker.redactor.child()
-        self.cookies = CookieJar() if worker.program.artifact.cookies else None
+        self.cookies = RowCookies(worker.clock.now_us, self.log) if worker.program.artifact.cookies else None
         self.counts = RowCounts()
         self.records: list[StepRecord] = []
         self.knows_all_sensitive = True

@@ -1,0 +1,43 @@
+"""The cookies of one row while it runs: each hop takes and gives its own; what changed is for the journal, and what was
+not kept for the log. What a cookie means is the engine's to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from reqflo_ray._internal.engine.requests.cookies import CookieJar
+from reqflo_ray._internal.engine.requests.set_cookie import sender_of
+from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.model.journal import Cookie
+
+
+class RowCookies:
+    """A `CookieStore` over the jar of a row. `now_us` is the worker's clock; `log` takes kind and text of a line."""
+
+    def __init__(self, now_us: Callable[[], int], log: Callable[[str, str], None]) -> None:
+        self._jar = CookieJar()
+        self._now_us = now_us
+        self._log = log
+        self._changes: list[Cookie] = []
+
+    def header(self, url: str, own: str) -> str:
+        """See `CookieStore.header`."""
+        return self._jar.header(url, self._now_us(), own)
+
+    def receive(self, url: str, headers: Headers) -> None:
+        """See `CookieStore.receive`."""
+        changes, refused = self._jar.store(url, headers, self._now_us())
+        self._changes += changes
+        for name, reason in refused:
+            cookie = f"the cookie `{name}`" if name else "a cookie"
+            self._log("cookie", f"{cookie} of {sender_of(url).host} is not kept: {reason}")
+
+    def take_changes(self) -> tuple[Cookie, ...]:
+        """What has changed since the last call, in order."""
+        changes = tuple(self._changes)
+        self._changes.clear()
+        return changes
+
+    def restore(self, cookies: Iterable[Cookie]) -> None:
+        """Apply changes that were journaled."""
+        self._jar.restore(cookies)
