@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
-from reqflo_ray._internal.model.values import JsonValue, exact_number
+from reqflo_ray._internal.model.values import JsonValue, WrittenNumber, exact_number
 
 _T = TypeVar("_T")
 
@@ -27,8 +27,16 @@ _HEADROOM: Final = 200
 _SELDOM_SO_MANY: Final = 400
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
+
+def _as_written(value: object) -> msgspec.Raw:
+    """How the encoder writes what it does not know."""
+    if isinstance(value, WrittenNumber):
+        return msgspec.Raw(value.text.encode())
+    raise TypeError(f"there is no JSON for the type `{type(value).__name__}`")
+
+
 _decode = msgspec.json.Decoder(float_hook=exact_number).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_written).encode
 
 
 class NotJson(ValueError):
@@ -233,7 +241,7 @@ def _refuse(number: object) -> NoReturn:
 def _plain(value: Any) -> JsonValue:
     """A value or record as JSON has it, texts not looked at."""
     try:
-        return msgspec.to_builtins(value, builtin_types=(Decimal,))
+        return msgspec.to_builtins(value, builtin_types=(Decimal, WrittenNumber))
     except RecursionError:
         raise _too_deep_to_write() from None
 

@@ -127,6 +127,25 @@ def references(node: Node) -> tuple[AnyReference, ...]:
             return ()
 
 
+class WrittenNumber(Decimal):
+    """A number whose author wrote it otherwise than Python would, such as 0.00000001 (not 1E-8) or 1e3: its text is the
+    one it was written with, everywhere. `text` must be a number of JSON."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> WrittenNumber:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __reduce__(self) -> tuple[type[WrittenNumber], tuple[str]]:
+        return WrittenNumber, (self.text,)
+
+
 def exact_number(text: str) -> float | Decimal:
     """The hook that reads a JSON number with a fraction or exponent, used wherever JSON is decoded.
 
@@ -137,4 +156,14 @@ def exact_number(text: str) -> float | Decimal:
         number = float(text)
         if repr(number) == text:
             return number
-    return Decimal(text)
+    exact = Decimal(text)
+    return exact if str(exact) == text else WrittenNumber(text)
+
+
+def without_exponent(number: float | Decimal) -> float | Decimal:
+    """A finite number that nobody has written in digits, such as one of a Parquet file, with the text that people
+    would write: 0.00000001, where Python has 1e-08."""
+    text = str(number)
+    if "e" not in text and "E" not in text:
+        return number
+    return exact_number(format(Decimal(text), "f"))

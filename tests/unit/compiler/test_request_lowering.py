@@ -271,3 +271,13 @@ def test_a_template_may_use_the_environment_and_secrets_itself(compiled: Compile
     template = 'template: {key: t, url: /a, headers: {A: "{{ secrets.T }}", B: "{{ env.region }}"}}'
     requires = compiled(journey("{id: a, template: t}"), t=template).artifact.requires
     assert (requires.secrets, requires.environment_keys) == (("T",), ("region",))
+
+
+def test_zeros_that_a_request_loses_are_told_wherever_they_stand(compiled: Compiler) -> None:
+    step = (
+        "{id: a, request: {method: POST, url: 'http://h/x', headers: {X-Zip: 01}, query: {zip: 02},"
+        " body: {json: {zip: [03, '04', 5]}}}}"
+    )
+    found = compiled(journey(step)).problems
+    assert sorted(problem.message for problem in found) == [f"`0{digit}` is the number {digit}" for digit in (1, 2, 3)]
+    assert {problem.position.line for problem in found if problem.position} == {6}

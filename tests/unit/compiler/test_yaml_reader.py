@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reqflo_ray._internal.compiler.yaml.reader import read_documents
 from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlScalar, YamlSequence, plain
 from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.model.values import WrittenNumber
 
 
 def data_of(text: str) -> Any:
@@ -46,8 +47,10 @@ def refusal_of(text: str | bytes) -> DefinitionError:
         ("2026-11-22", "2026-11-22"),
         ("1.5", 1.5),
         ("287.00", Decimal("287.00")),
-        (".5", Decimal("0.5")),
-        ("1e3", Decimal("1E+3")),
+        (".5", 0.5),
+        ("1e3", WrittenNumber("1e3")),
+        ("0.00000001", WrittenNumber("0.00000001")),
+        ("007.50", Decimal("7.50")),
         ("123456789012345678901234567890", 123456789012345678901234567890),
         ("0.1234567890123456789", Decimal("0.1234567890123456789")),
         ("1.2.3", "1.2.3"),

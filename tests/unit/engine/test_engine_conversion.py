@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
-from reqflo_ray._internal.model.values import ValueType
+from reqflo_ray._internal.model.values import ValueType, WrittenNumber
 
 NUMBER, INTEGER, BOOLEAN, STRING, JSON = (
     ValueType.NUMBER,
@@ -32,8 +32,8 @@ SOME_JSON = st.recursive(
         ("198.70", NUMBER, Decimal("198.70")),
         ("0", NUMBER, 0),
         ("-0", NUMBER, 0),
-        ("1e5", NUMBER, Decimal("1e5")),
-        ("1E-5", NUMBER, Decimal("1E-5")),
+        ("1e5", NUMBER, WrittenNumber("1e5")),
+        ("1E-5", NUMBER, WrittenNumber("1E-5")),
         ("123456789012345678901234567890", INTEGER, 123456789012345678901234567890),
         ("0.1234567890123456789012345678", NUMBER, Decimal("0.1234567890123456789012345678")),
         ("true", BOOLEAN, True),

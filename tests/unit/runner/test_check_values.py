@@ -153,3 +153,35 @@ def test_an_optional_value_without_source_inside_of_text_is_a_warning(check: Che
     assert check(declared + in_text("inputs.x"), overrides={"x": "1"}).problems == ()
     path = "  steps: [{id: a, request: {url: '/{{ inputs.x }}'}}]\n"
     assert codes(check(declared + path)) == [("warning", "unset_value")]
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("01234", "1234"), ("-007", "-7"), ("+4915112345", "4915112345"), ("0x1F", "31"), ("0o17", "15"), (".5", "0.5"),
+     ("5.", "5"), ("00", "0"), ("-0", "0"), ("007.50", "7.50")],
+)  # fmt: skip
+def test_a_number_that_loses_how_it_is_written_is_told_with_its_place(
+    check: Checker, written: str, number: str
+) -> None:
+    journey = "  inputs: [{name: zip}]\n" + STEP
+    problem = only(check(journey, {"c.yaml": f"case: {{name: c, journey: j, values: {{zip: {written}}}}}"}, case="c"))
+    assert (problem.severity, problem.code) == (Severity.WARNING, "rewritten_number")
+    assert problem.message == f"`{written}` is the number {number}"
+    assert str(problem.position) == "c.yaml:1:43"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["'01234'", "1.50", "1e3", "1E+3", "0.00000001", "1_000", "12:30", "2026-01-02", "no", "0", "0.0", "1.2.3", "-1"],
+)
+def test_what_is_sent_as_it_is_written_is_no_finding(check: Checker, written: str) -> None:
+    journey = "  inputs: [{name: zip}]\n" + STEP
+    case = f"case: {{name: c, journey: j, values: {{zip: {written}}}}}"
+    assert check(journey, {"c.yaml": case}, case="c").problems == ()
+
+
+def test_a_sensitive_number_that_loses_its_zeros_is_not_shown(check: Checker) -> None:
+    journey = "  inputs: [{name: pin, sensitive: true}]\n" + STEP
+    found = check(journey, {"c.yaml": "case: {name: c, journey: j, values: {pin: 0123456789}}"}, case="c").problems
+    assert [problem.code for problem in found] == ["rewritten_number"]
+    assert "123456789" not in str(found)

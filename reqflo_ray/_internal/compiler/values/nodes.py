@@ -46,6 +46,10 @@ class ValueCompiler:
             case YamlScalar(value=str() as text):
                 return self.text(text, node)
             case YamlScalar(value=value):
+                if node.rewritten:
+                    message = f"`{node.rewritten}` is the number {value!s}"
+                    hint = "put it in quotes if it is to be sent as it is written"
+                    self._problems.warning("rewritten_number", message, node, hint=hint)
                 return Literal(value)
             case YamlMapping():
                 return self._object(node)

@@ -31,6 +31,7 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _OCTAL: Final = re.compile(r"0o[0-7]+")
 _HEXADECIMAL: Final = re.compile(r"0x[0-9a-fA-F]+")
 _FRACTION: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_PARTS: Final = re.compile(r"\+?(-?)([0-9]*)(\.?[0-9]*)(.*)", re.ASCII)
 _NOT_JSON: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")  # as the parser counts them
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -237,8 +238,14 @@ class _Reader:
         elif _SURROGATE.search(value):
             value = self._joined(event)
         mark = event.start_mark
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
         return YamlScalar(
-            source=self._source, line=mark.line, column=mark.column, end_line=event.end_mark.line, value=value
+            source=self._source,
+            line=mark.line,
+            column=mark.column,
+            end_line=event.end_mark.line,
+            value=value,
+            rewritten=event.value if is_number and str(value) != event.value else "",
         )
 
     def _resolve(self, event: Any) -> JsonValue:
@@ -274,7 +281,7 @@ class _Reader:
 
     def _fraction(self, text: str, event: Any) -> float | Decimal:
         try:
-            number = exact_number(text.removeprefix("+"))
+            number = exact_number(_as_json(text))
         except InvalidOperation:
             number = Decimal("nan")
         if isinstance(number, Decimal) and not number.is_finite():
@@ -284,6 +291,12 @@ class _Reader:
     def _error(self, event: Any, code: str, message: str, hint: str = "") -> DefinitionError:
         mark = event.start_mark
         return _refused(code, message, self._source.position(mark.line, mark.column), hint)
+
+
+def _as_json(fraction: str) -> str:
+    """A YAML number as JSON writes it: without a plus sign, and with digits around the point."""
+    sign, whole, part, exponent = _PARTS.fullmatch(fraction).groups()  # type: ignore[union-attr]
+    return f"{sign}{whole.lstrip('0') or '0'}{part if len(part) > 1 else ''}{exponent}"
 
 
 def _refused(code: str, message: str, position: Position, hint: str = "") -> DefinitionError:

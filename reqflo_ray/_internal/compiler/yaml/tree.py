@@ -47,10 +47,12 @@ class YamlNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class YamlScalar(YamlNode):
-    """A string, number, boolean or null."""
+    """A string, number, boolean or null. `rewritten` is how a number was written whose value is told otherwise, such as
+    `007`; else ""."""
 
     value: JsonValue
     end_line: int = 0
+    rewritten: str = ""
 
     def position_of(self, snippet: str) -> Position:
         """Where `snippet` first stands within this scalar as written; the scalar's own place if it cannot be told."""

@@ -6,13 +6,14 @@ A validator tells nobody what it does and cannot be stopped, so what it may take
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeAlias
 from urllib.parse import unquote
 
 import jsonschema_rs
 
 from reqflo_ray._internal.engine.values.work import MOST_STEPS, Unjudged, Work
-from reqflo_ray._internal.model.values import JsonValue
+from reqflo_ray._internal.model.values import JsonValue, WrittenNumber
 
 Validate: TypeAlias = Callable[[Any, Work], str]
 
@@ -45,7 +46,12 @@ def compile_schema(schema: JsonValue) -> Validate:
         nodes = work.weigh(document)
         work.spend_uncounted(nodes * rules // _RULES_A_STEP)
         try:
-            if validator.is_valid(document):
+            try:
+                valid = validator.is_valid(document)
+            except ValueError:
+                document = _in_usual_spelling(document)
+                valid = validator.is_valid(document)
+            if valid:
                 return ""
             if nodes > _LISTED_NODES:
                 return _first_of_many(validator, document)
@@ -73,7 +79,20 @@ def _validator(schema: JsonValue) -> tuple[Any, bool]:
         raise SchemaError(f"the JSON Schema cannot be used: {str(problem).splitlines()[0]}") from None
 
 
+def _in_usual_spelling(value: Any) -> Any:
+    """`value` with numbers as the library knows them: it reads no subclass of `Decimal`."""
+    match value:
+        case WrittenNumber():
+            return Decimal(value)
+        case dict():
+            return {name: _in_usual_spelling(item) for name, item in value.items()}
+        case list():
+            return [_in_usual_spelling(item) for item in value]
+    return value
+
+
 def _compiled(schema: JsonValue, patterns: Any) -> Any:
+    schema = _in_usual_spelling(schema)
     return jsonschema_rs.validator_for(schema, retriever=_refuse, validate_formats=True, pattern_options=patterns)
 
 

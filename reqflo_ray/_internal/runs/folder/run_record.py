@@ -56,7 +56,7 @@ def run_conflict(run_id: str, differences: tuple[str, ...]) -> RunConflictError:
 
 def deciding_facts(record: RunRecord) -> dict[str, object]:
     facts: dict[str, object] = {}
-    for name, value in msgspec.to_builtins(record, builtin_types=(bytes,)).items():
+    for name, value in msgspec.to_builtins(record, builtin_types=(bytes,), enc_hook=str).items():
         if name in _CIRCUMSTANCES:
             continue
         if isinstance(value, dict):

@@ -11,7 +11,7 @@ from reqflo_ray._internal.compiler.values.expressions import Expression
 from reqflo_ray._internal.compiler.values.nodes import Unresolved, ValueCompiler
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, lookup
 from reqflo_ray._internal.compiler.yaml.problems import Problems
-from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child, members
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, members, scalar_like
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Input, Variable
@@ -146,12 +146,21 @@ class GivenValues:
         for key, value in members(values):
             declared = self._declared.get(key.value)
             if declared is not None:
+                if declared.sensitive and isinstance(value, YamlScalar) and value.rewritten:
+                    value = self._told_without_place(value, key.value)
                 node = self._converted(self._values.compile(value), declared, value)
                 self._given[key.value] = InputValue(node=node, source=source, source_name=name)
             elif source is InputSource.CASE:
                 message = f"the journey `{self._journey}` declares no `{key.value}`; the case's value is not used"
                 hint = suggestion(key.value, self._declared)
                 self._problems.warning("undeclared_value", message, key, hint=hint)
+
+    def _told_without_place(self, number: YamlScalar, name: str) -> YamlScalar:
+        """A sensitive number, after saying that it is not sent as it is written."""
+        hint = "put it in quotes if it is to be sent as it is written"
+        message = f"the value of `{name}` is a number, and is not sent with the zeros or the sign that it begins with"
+        self._problems.warning("rewritten_number", message, None, hint=hint)
+        return scalar_like(number, number.value)
 
     def _set(self, name: str, text: str) -> None:
         declared = self._declared.get(name)
