@@ -15,7 +15,7 @@ from reqflo_ray._internal.model.results import Commit, Counts, FileDigest, RowRe
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.artifacts import save_artifact
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
-from reqflo_ray._internal.runs.results.writer import results_file
+from reqflo_ray._internal.runs.results.writer import Origin, results_file
 from reqflo_ray._internal.runs.staging.rows import write_plan
 from reqflo_ray._internal.storage.local import LocalStorage
 
@@ -23,7 +23,8 @@ ROWS = 100  # of a shard
 _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS)
 _DATA = b"made up"
 _RESULTS = results_file(
-    [RowResult(row_index=row, row_key="", status=Status.PASSED, requests=1) for row in range(ROWS)], shard=0
+    [RowResult(row_index=row, row_key="", status=Status.PASSED, requests=1) for row in range(ROWS)],
+    Origin(run_id="made-up", journey="made-up", shard=0),
 )
 _DIGEST = hashlib.sha256(_DATA).hexdigest()
 

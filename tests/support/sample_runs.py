@@ -18,6 +18,7 @@ from reqflo_ray._internal.model.artifact import (
 from reqflo_ray._internal.model.exchange import Timings
 from reqflo_ray._internal.model.plan import Plan, RunRecord, ShardPlan
 from reqflo_ray._internal.model.results import (
+    TABLE_VERSION,
     AssertionResult,
     Commit,
     Counts,
@@ -198,19 +199,21 @@ class RunMaker:
 
     def write_records(self, folder: RunFolder, shard: int, results: list[RowResult], steps: list[StepRecord]) -> Commit:
         """The same of given records."""
-        from reqflo_ray._internal.runs.results.writer import results_file, steps_file
+        from reqflo_ray._internal.runs.results.writer import Origin, results_file, steps_file
 
         attempt = folder.claim_attempt(shard, 1)
         assert not isinstance(attempt, Commit), "the shard is committed"
         folder.open_journal(shard, attempt).close()
         files = []
+        journey = folder.load_run().journey if folder.exists() else "place-order"
+        origin = Origin(run_id=folder.run_id, journey=journey, shard=shard)
         for name, data, count in (
-            (layout.results(shard, attempt), results_file(results, shard=shard), len(results)),
-            (layout.steps(shard, attempt), steps_file(steps), len(steps)),
+            (layout.results(shard, attempt), results_file(results, origin), len(results)),
+            (layout.steps(shard, attempt), steps_file(steps, origin), len(steps)),
         ):
             folder.write_file(name, data)
             digest = hashlib.sha256(data).hexdigest()
-            files.append(FileDigest(path=name, sha256=digest, size=len(data), rows=count))
+            files.append(FileDigest(path=name, sha256=digest, size=len(data), rows=count, table_version=TABLE_VERSION))
         ended = Counter(result.status.value for result in results)
         requests = sum(result.requests for result in results)
         counts = Counts(rows=len(results), **ended, steps=len(steps), requests=requests)

@@ -7,7 +7,7 @@ would make half a run of one that can be read: the question is refused, or answe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -38,6 +38,10 @@ class Catalog:
     steps: tuple[str, ...]
     files: Mapping[str, FileDigest]
     problems: tuple[Problem, ...]
+
+    def table_versions(self, paths: Iterable[str]) -> frozenset[int]:
+        """The versions of the tables in the files at `paths`."""
+        return frozenset(self.files[path].table_version or 1 for path in paths)
 
 
 def read_catalog(
@@ -211,9 +215,8 @@ def _by_number(path: str) -> tuple[int, str]:
 
 
 def _instant(text: str) -> datetime | None:
-    """An RFC 3339 instant as UTC without a zone, as the views have them."""
     try:
-        return instants.read(text).replace(tzinfo=None)
+        return instants.read(text)
     except ValueError:
         return None
 

@@ -266,8 +266,10 @@ def _build(connection: duckdb.DuckDBPyConnection, storage: Storage, catalog: Cat
         connection.unregister("source")
     for variable, files in ((views.RESULTS_FILES, catalog.results), (views.STEPS_FILES, catalog.steps)):
         connection.execute(f"SET VARIABLE {variable} = ?", [[f"{storage.uri}/{path}" for path in files]])
-    connection.execute(views.results_view(empty=not catalog.results))
-    connection.execute(views.steps_view(empty=not catalog.steps))
+    journeys = {line["run_id"]: line["journey"] for line in catalog.runs}
+    connection.execute(f"SET VARIABLE {views.JOURNEYS} = map(?, ?)", [[*journeys], [*journeys.values()]])
+    connection.execute(views.results_view(catalog.table_versions(catalog.results)))
+    connection.execute(views.steps_view(catalog.table_versions(catalog.steps)))
     connection.execute(views.ASSERTIONS)
     connection.execute(views.LOGS)
 

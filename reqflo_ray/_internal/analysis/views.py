@@ -1,10 +1,12 @@
 """The SQL views, as text: `runs`, `results`, `steps`, `assertions`, `logs`. Knows DuckDB's words, touches no file.
 
-Instants are UTC without a zone and durations are doubles, whatever the files hold, since that is easiest to ask.
+Instants are in UTC and durations are doubles, rounded to the thousandths that were measured, whatever the files hold.
+Files of every version of the tables are shown alike; what one lacks is null.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import pyarrow as pa
@@ -13,9 +15,11 @@ from reqflo_ray._internal.model.results import Counts
 from reqflo_ray._internal.runs.results import tables
 from reqflo_ray._internal.runs.results.tables import Column
 
-# The variables that hold the lists of files; and the empty tables that stand in where a list is empty.
+# The variables that hold the lists of files, and the journeys of runs by their ids; and the empty tables that stand in
+# where a list is empty.
 RESULTS_FILES: Final = "results_files"
 STEPS_FILES: Final = "steps_files"
+JOURNEYS: Final = "journeys"
 NO_RESULTS: Final = "no_results"
 NO_STEPS: Final = "no_steps"
 
@@ -33,9 +37,9 @@ _RUN_COLUMNS: Final[dict[str, pa.DataType]] = {
     "presets": pa.list_(pa.string()),
     "overlays": pa.list_(pa.string()),
     "artifact": pa.string(),
-    "created_at": pa.timestamp("us"),
-    "started_at": pa.timestamp("us"),
-    "finished_at": pa.timestamp("us"),
+    "created_at": tables.INSTANT,
+    "started_at": tables.INSTANT,
+    "finished_at": tables.INSTANT,
     "duration_ms": pa.float64(),
     **{name: pa.int64() for name in Counts.__struct_fields__},
     "rows_unreadable": pa.int64(),
@@ -62,31 +66,31 @@ def _readable_json(text: str) -> str:
 
 ASSERTIONS: Final = f"""
 CREATE VIEW assertions AS
-SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, a.type AS type, a.path AS path,
+SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt, position, a.type AS type, a.path AS path,
        a.operator AS operator, {_readable_json("a.expected")} AS expected,
        {_readable_json("a.actual")} AS actual, a.status AS status, a.soft AS soft,
        a.origin AS origin, a.id AS id, a.message AS message
-FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
+FROM (SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt,
              unnest(assertions) AS a, generate_subscripts(assertions, 1) AS position FROM steps)
 """
 
 LOGS: Final = """
 CREATE VIEW logs AS
-SELECT run_id, row_index, row_key, step_id, step_index, attempt, position, e.logged_at AS logged_at,
+SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt, position, e.logged_at AS logged_at,
        e.kind AS kind, e.text AS text
-FROM (SELECT run_id, row_index, row_key, step_id, step_index, attempt,
+FROM (SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt,
              unnest(events) AS e, generate_subscripts(events, 1) AS position FROM steps)
 """
 
 
-def results_view(empty: bool) -> str:
-    """The statement that makes `results`; `empty` when there is no file."""
-    return _table_view("results", tables.RESULTS, NO_RESULTS if empty else _files(RESULTS_FILES))
+def results_view(versions: Collection[int]) -> str:
+    """The statement that makes `results` of files of these `versions` of the tables, none if there is no file."""
+    return _table_view("results", tables.RESULTS, _source(versions, RESULTS_FILES, NO_RESULTS), versions)
 
 
-def steps_view(empty: bool) -> str:
-    """The statement that makes `steps`; `empty` when there is no file."""
-    return _table_view("steps", tables.STEPS, NO_STEPS if empty else _files(STEPS_FILES))
+def steps_view(versions: Collection[int]) -> str:
+    """The statement that makes `steps` of files of these `versions` of the tables, none if there is no file."""
+    return _table_view("steps", tables.STEPS, _source(versions, STEPS_FILES, NO_STEPS), versions)
 
 
 def empty_table(columns: tuple[Column, ...]) -> pa.Table:
@@ -94,25 +98,36 @@ def empty_table(columns: tuple[Column, ...]) -> pa.Table:
     return tables.schema(columns).append(pa.field("filename", pa.string())).empty_table()
 
 
-def _files(variable: str) -> str:
-    return f"read_parquet(getvariable('{variable}'), filename=true)"
+def _source(versions: Collection[int], variable: str, nothing: str) -> str:
+    if not versions:
+        return nothing
+    # By name only where it must be: DuckDB reads the end of every file for it, before it knows what is asked.
+    return f"read_parquet(getvariable('{variable}'), filename=true, union_by_name={len(versions) > 1})"
 
 
-def _table_view(name: str, columns: tuple[Column, ...], source: str) -> str:
-    # runs/<run_id>/steps/<file>; DuckDB opens only the files whose name can pass a condition on run_id.
-    chosen = ["split_part(filename, '/', -3) AS run_id", *(_column(column) for column in columns)]
+def _table_view(name: str, columns: tuple[Column, ...], source: str, versions: Collection[int]) -> str:
+    chosen = [f"{_column(column, versions)} AS {column.name}" for column in columns]
     return f"CREATE VIEW {name} AS SELECT {', '.join(chosen)} FROM {source}"
 
 
-def _column(column: Column) -> str:
+# runs/<run_id>/steps/<file>; DuckDB opens only the files whose name can pass a condition on run_id.
+_RUN_OF_FILE: Final = "split_part(filename, '/', -3)"
+
+
+def _column(column: Column, versions: Collection[int]) -> str:
     name = column.name
-    if column.type == tables.INSTANT:
-        return f"{name}::TIMESTAMP AS {name}"
+    lacking = 1 in versions and name in tables.SINCE_2
+    if name == "run_id":
+        return _RUN_OF_FILE
+    if name == "journey" and lacking:
+        return f"getvariable('{JOURNEYS}')[{_RUN_OF_FILE}]"
+    if lacking and len(versions) == 1:
+        return f"NULL::{_DUCKDB_NAMES[column.type]}"
     if column.type == tables.MILLISECONDS:
-        return f"{name}::DOUBLE AS {name}"
+        return f"round({name}::DOUBLE, 3)"
     if name in ("inputs", "outputs"):
-        return f"{_readable_json(name)} AS {name}"
-    if name == "events":
-        event = "{'logged_at': e.logged_at::TIMESTAMP, 'kind': e.kind, 'text': e.text}"
-        return f"list_transform(events, lambda e: {event}) AS events"
+        return _readable_json(name)
     return name
+
+
+_DUCKDB_NAMES: Final = {pa.string(): "VARCHAR", pa.bool_(): "BOOLEAN", pa.int32(): "INTEGER"}

@@ -107,6 +107,7 @@ class Program:
     `inputs` are references to the declared inputs, and their texts. `environment` is keyed by what follows `env.`
     (`<key>` or `<service>.<key>`). `tainted` holds `variables.x` for every variable that a step may assign something
     secret or sensitive to, `assigned_secrets` the secrets in it. `sensitive_captures` are `steps.<id>.<capture>`.
+    `flaky_steps` are the ids of those that are labelled `flaky: true`.
     """
 
     artifact: Artifact
@@ -118,6 +119,7 @@ class Program:
     tainted: frozenset[str]
     assigned_secrets: Mapping[str, tuple[str, ...]]
     sensitive_captures: frozenset[str]
+    flaky_steps: frozenset[str]
 
 
 def prepare(artifact: Artifact, run: RunRecord) -> Program:
@@ -142,6 +144,7 @@ def prepare(artifact: Artifact, run: RunRecord) -> Program:
         tainted=frozenset(label for label in assigned if reach.is_tainted([_variable(label)])),
         assigned_secrets=secrets,
         sensitive_captures=reach.sensitive_captures,
+        flaky_steps=frozenset(step.id for step in artifact.steps if isinstance(step, HttpStep) and step.flaky),
     )
 
 

@@ -27,6 +27,11 @@ class Status(StrEnum):
     INCONCLUSIVE = "inconclusive"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
+    WAITING = "waiting"  # an attempt only: what a poll waits for has not come yet
+
+
+# Those that a row can have, and that are counted.
+ROW_STATUSES: Final[tuple[Status, ...]] = tuple(status for status in Status if status is not Status.WAITING)
 
 
 class ResendReason(StrEnum):
@@ -116,7 +121,12 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The one verdict of a row: a line of the `results` table. `inputs` is a JSON object as text, sensitive values
     masked. `failed_step` is the first step that did not pass. `resumed`: a later attempt took the row over.
     `requests` counts every sending; `resent` those that came again with their outcome unknown: after an interruption,
-    or because a kept-alive connection had just been closed."""
+    or because a kept-alive connection had just been closed.
+
+    `soft_failures` counts failed soft assertions of the last attempts of its steps. `flaky`: it passed, but only after
+    a step was tried again. `known_flaky`: its failed step, or if it is flaky a step that was tried again, is labelled
+    `flaky: true`. `fingerprint` names what did not pass, "" if it passed: that of another row with the same cause.
+    """
 
     row_index: int
     row_key: str
@@ -132,15 +142,25 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     retries: int = 0
     resent: int = 0
     resent_sensitive: int = 0
+    soft_failures: int = 0
+    flaky: bool = False
+    known_flaky: bool = False
+    fingerprint: str = ""
+
+
+# The version of the schema of `results` and `steps` that is written.
+TABLE_VERSION: Final = 2
 
 
 class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file of the run, by its path relative to the run's folder."""
+    """A file of the run, by its path relative to the run's folder. `table_version` is that of the schema of `results`
+    and `steps`; where it is not given, it is 1."""
 
     path: str
     sha256: str
     size: int
     rows: int = 0
+    table_version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

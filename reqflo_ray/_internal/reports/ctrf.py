@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.json_text import encode_exactly
-from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.model.results import ROW_STATUSES, Status
 from reqflo_ray._internal.reports.cases import Case, cases, remainders, suite_name
 from reqflo_ray._internal.reports.refusal import CASE, Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
@@ -90,7 +90,7 @@ def _test(case: Case, suite: list[str]) -> dict[str, Any]:
 
 def _summary(run: ReportedRun) -> dict[str, Any]:
     counts, verdict, left_out = run.verdict.counts, run.verdict, len(run.problems)
-    ended = {status: getattr(counts, status.value) for status in Status}
+    ended = {status: getattr(counts, status.value) for status in ROW_STATUSES}
     if run.problems:
         ended = dict(run.rows_by_status)
     start = _milliseconds(verdict.started_at)

@@ -9,7 +9,6 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from reqflo_ray._internal.analysis.session import QueryResult, Session
 from reqflo_ray._internal.errors import IntegrityError, Problem
 from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.plan import RunRecord
-from reqflo_ray._internal.model.results import Counts, Failure, Status, Verdict, exit_code, worst_status
+from reqflo_ray._internal.model.results import ROW_STATUSES, Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.staging.rows import planned
@@ -137,7 +136,7 @@ class ReportedRun:
     def rows_by_status(self) -> Mapping[Status, int]:
         """How many rows ended how, of those whose result can be read."""
         found = {line["status"]: line["rows"] for line in self._ask(_ROWS_BY_STATUS)}
-        return {status: int(found.get(status.value, 0)) for status in Status}
+        return {status: int(found.get(status.value, 0)) for status in ROW_STATUSES}
 
     @property
     def rows_readable(self) -> int:
@@ -237,7 +236,7 @@ def _verdict_so_far(record: RunRecord, counts: Counts, session: Session) -> Verd
     enough = limit is not None and counts.rows - counts.passed >= limit
     worst = worst_status(counts)
     began = instants.read(record.created_at)
-    ended = max(began, line["ended_at"].replace(tzinfo=UTC)) if line["ended_at"] else began
+    ended = max(began, line["ended_at"]) if line["ended_at"] else began
     return Verdict(
         run_id=record.run_id,
         journey=record.journey,

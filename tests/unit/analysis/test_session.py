@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,9 @@ def test_runs_have_a_line_each(ask: Ask) -> None:
 
 def test_instants_of_runs_are_utc(ask: Ask) -> None:
     ((created, started, finished),) = ask("SELECT created_at, started_at, finished_at FROM runs WHERE run_id = 'bad'")
-    assert created == datetime(2026, 11, 22, 10, 0)
+    assert created == datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
     assert started == created
-    assert finished == datetime(2026, 11, 22, 10, 45, 2, 500_000)
+    assert finished == datetime(2026, 11, 22, 10, 45, 2, 500_000, tzinfo=UTC)
 
 
 def test_results_have_a_line_per_row_that_counts(ask: Ask) -> None:
@@ -98,7 +98,7 @@ def test_steps_hold_the_evidence(ask: Ask) -> None:
 
 def test_types_are_easy_to_ask(session: Session) -> None:
     result = session.query("SELECT started_at, duration_ms, wait_ms, http_request_headers, outputs FROM steps LIMIT 0")
-    assert result.types == ("TIMESTAMP", "DOUBLE", "DOUBLE", "MAP(VARCHAR, VARCHAR)", "VARCHAR")
+    assert result.types == ("TIMESTAMP WITH TIME ZONE", "DOUBLE", "DOUBLE", "MAP(VARCHAR, VARCHAR)", "VARCHAR")
 
 
 def test_assertions_are_unnested(ask: Ask) -> None:
@@ -154,7 +154,7 @@ def test_logs_are_unnested(ask: Ask) -> None:
         ("bad", "ref-000005", "read", "retry", "attempt 1 failed: connection_closed"),
     ]
     assert isinstance(lines[0][5], datetime)
-    assert lines[0][5].tzinfo is None
+    assert lines[0][5].utcoffset() == timedelta(0)
 
 
 def test_two_runs_can_be_compared(ask: Ask) -> None:

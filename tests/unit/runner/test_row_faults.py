@@ -273,17 +273,17 @@ def test_a_request_whose_end_was_not_journaled_is_not_repeated_against_its_rule(
 def _strike_files(patch: pytest.MonkeyPatch, *, result: bool = False, steps: frozenset[str] = frozenset()) -> None:
     """Neither the result of row 1 nor records of some of its steps can be written, as long as they hold anything."""
 
-    def results_file(results: Any, **more: Any) -> bytes:
+    def results_file(results: Any, origin: Any) -> bytes:
         results = list(results)
         if result and any(entry.row_index == _ROW and entry.inputs != "{}" for entry in results):
             raise OverflowError(_CANARY)
-        return writer.results_file(results, **more)
+        return writer.results_file(results, origin)
 
-    def steps_file(records: Any) -> bytes:
+    def steps_file(records: Any, origin: Any) -> bytes:
         records = list(records)
         if any(entry.row_index == _ROW and entry.step_id in steps and entry.url for entry in records):
             raise OverflowError(_CANARY)
-        return writer.steps_file(records)
+        return writer.steps_file(records, origin)
 
     patch.setattr(shard_files, "results_file", results_file)
     patch.setattr(shard_files, "steps_file", steps_file)
@@ -312,11 +312,11 @@ def test_a_record_that_cannot_be_written_costs_the_verdict_of_its_row_alone(resu
 def test_files_are_written_once_the_process_can_open_what_that_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[object] = []
 
-    def steps_file(records: Any) -> bytes:
+    def steps_file(records: Any, origin: Any) -> bytes:
         tried.append(records)
         if len(tried) == 1:
             raise OSError(errno.EMFILE, "Too many open files", "/lib/a-module-that-is-imported-now")
-        return writer.steps_file(records)
+        return writer.steps_file(records, origin)
 
     monkeypatch.setattr(shard_files, "steps_file", steps_file)
     run = SimulatedRun(rows=3)

@@ -27,6 +27,7 @@ from reqflo_ray._internal.model.plan import Durability, Row, ShardPlan
 from reqflo_ray._internal.model.results import (
     INTERNAL_ERROR,
     NAMED_FAILURES_OF_SHARD,
+    TABLE_VERSION,
     Commit,
     Failure,
     FileDigest,
@@ -47,6 +48,7 @@ from reqflo_ray._internal.runner.progress.metrics import MeasuredLog
 from reqflo_ray._internal.runner.progress.shard import ShardCounter, failure_of
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
+from reqflo_ray._internal.runs.results.writer import Origin
 from reqflo_ray._internal.runs.staging.rows import read_rows
 
 # A shard whose workers die this often without finishing anything, and without a row to blame, is given up.
@@ -291,11 +293,17 @@ def _write_files(worker: Worker, plan: ShardPlan, epoch: int, number: int, ended
     folder = worker.folder
     outcomes = sorted(ended.outcomes, key=lambda outcome: outcome.result.row_index)
     # Libraries that write tables open files of their own when they are first used.
-    made = when_one_is_free(lambda: encode_files(outcomes, ended.counter.counts, plan.shard))
+    origin = Origin(
+        run_id=worker.run.run_id,
+        journey=worker.run.journey,
+        shard=plan.shard,
+        flaky_steps=worker.program.flaky_steps,
+    )
+    made = when_one_is_free(lambda: encode_files(outcomes, ended.counter.counts, origin))
     records = made.records
     files = (
-        _write(folder, layout.results(plan.shard, number), made.results, len(made.outcomes)),
-        _write(folder, layout.steps(plan.shard, number), made.steps, len(records)),
+        _write_table(folder, layout.results(plan.shard, number), made.results, len(made.outcomes)),
+        _write_table(folder, layout.steps(plan.shard, number), made.steps, len(records)),
     )
     answered = (record.started_at_us + int(record.duration_ms * 1000) for record in records if record.response_status)
     summary = ShardSummary(
@@ -309,9 +317,10 @@ def _write_files(worker: Worker, plan: ShardPlan, epoch: int, number: int, ended
     return Commit(shard=plan.shard, attempt=number, epoch=epoch, files=files, summary=summary)
 
 
-def _write(folder: RunFolder, path: str, data: bytes, rows: int) -> FileDigest:
+def _write_table(folder: RunFolder, path: str, data: bytes, rows: int) -> FileDigest:
     folder.write_file(path, data)
-    return FileDigest(path=path, sha256=hashlib.sha256(data).hexdigest(), size=len(data), rows=rows)
+    digest = hashlib.sha256(data).hexdigest()
+    return FileDigest(path=path, sha256=digest, size=len(data), rows=rows, table_version=TABLE_VERSION)
 
 
 def _failures(outcomes: Sequence[RowOutcome]) -> list[Failure]:

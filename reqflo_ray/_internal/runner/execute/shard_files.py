@@ -14,7 +14,7 @@ from reqflo_ray._internal.model.results import Counts, RowResult, Status, StepRe
 from reqflo_ray._internal.runner.execute.row.containment import told
 from reqflo_ray._internal.runner.execute.row.row import RowOutcome
 from reqflo_ray._internal.runner.progress.shard import ShardCounter
-from reqflo_ray._internal.runs.results.writer import results_file, steps_file
+from reqflo_ray._internal.runs.results.writer import Origin, results_file, steps_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +32,21 @@ class ShardFiles:
         return [record for outcome in self.outcomes for record in outcome.records]
 
 
-def encode_files(outcomes: Sequence[RowOutcome], counts: Counts, shard: int) -> ShardFiles:
+def encode_files(outcomes: Sequence[RowOutcome], counts: Counts, origin: Origin) -> ShardFiles:
     """The files of `outcomes`, which `counts` counts.
 
     Raises:
         Exception: even the bare results cannot be written.
     """
     try:
-        results, steps = _encode(outcomes, shard)
+        results, steps = _encode(outcomes, origin)
     except BaseException as fault:
         told(fault)
         kept = list(outcomes)
-        for at, code, message in _broken(outcomes, range(len(outcomes)), shard):
-            kept[at] = _mended(outcomes[at], shard, code, message)
-        results, steps = _encode(kept, shard)
-        outcomes, counts = kept, _recounted(kept, counts, shard)
+        for at, code, message in _broken(outcomes, range(len(outcomes)), origin):
+            kept[at] = _mended(outcomes[at], origin, code, message)
+        results, steps = _encode(kept, origin)
+        outcomes, counts = kept, _recounted(kept, counts, origin.shard)
     return ShardFiles(outcomes=tuple(outcomes), counts=counts, results=results, steps=steps)
 
 
@@ -55,25 +55,25 @@ def count_steps(outcome: RowOutcome) -> int:
     return len({record.step_id for record in outcome.records})
 
 
-def _encode(outcomes: Sequence[RowOutcome], shard: int) -> tuple[bytes, bytes]:
-    results = results_file([outcome.result for outcome in outcomes], shard=shard)
-    return results, steps_file([record for outcome in outcomes for record in outcome.records])
+def _encode(outcomes: Sequence[RowOutcome], origin: Origin) -> tuple[bytes, bytes]:
+    results = results_file([outcome.result for outcome in outcomes], origin)
+    return results, steps_file([record for outcome in outcomes for record in outcome.records], origin)
 
 
-def _broken(outcomes: Sequence[RowOutcome], places: range, shard: int) -> list[tuple[int, str, str]]:
+def _broken(outcomes: Sequence[RowOutcome], places: range, origin: Origin) -> list[tuple[int, str, str]]:
     """Which of the rows at `places` cannot be written, with code and message. By halves: it is one of many."""
     try:
-        _encode([outcomes[at] for at in places], shard)
+        _encode([outcomes[at] for at in places], origin)
     except BaseException as fault:
         code, message = told(fault)
         if len(places) == 1:
             return [(places[0], code, message)]
         half = len(places) // 2
-        return _broken(outcomes, places[:half], shard) + _broken(outcomes, places[half:], shard)
+        return _broken(outcomes, places[:half], origin) + _broken(outcomes, places[half:], origin)
     return []
 
 
-def _mended(outcome: RowOutcome, shard: int, code: str, message: str) -> RowOutcome:
+def _mended(outcome: RowOutcome, origin: Origin, code: str, message: str) -> RowOutcome:
     """The row as it can be written: an error, with as many of its records as possible, and a note instead of others."""
     status = outcome.result.status
     result = msgspec.structs.replace(
@@ -84,7 +84,7 @@ def _mended(outcome: RowOutcome, shard: int, code: str, message: str) -> RowOutc
     )
     records = tuple(
         record
-        if _can_be_written(replace(outcome, records=(record,), result=_bare(result)), shard)
+        if _can_be_written(replace(outcome, records=(record,), result=_bare(result)), origin)
         else _noted(record, message)
         for record in outcome.records
     )
@@ -92,14 +92,14 @@ def _mended(outcome: RowOutcome, shard: int, code: str, message: str) -> RowOutc
         replace(outcome, result=result, records=records),
         replace(outcome, result=_bare(result), records=records),
     ):
-        if _can_be_written(mended, shard):
+        if _can_be_written(mended, origin):
             return mended
     return replace(outcome, result=_bare(result), records=())
 
 
-def _can_be_written(outcome: RowOutcome, shard: int) -> bool:
+def _can_be_written(outcome: RowOutcome, origin: Origin) -> bool:
     try:
-        _encode([outcome], shard)
+        _encode([outcome], origin)
     except BaseException as fault:
         told(fault)
         return False

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reqflo_ray._internal.model.results import INTERNAL_ERROR, Counts, Status
+from reqflo_ray._internal.model.results import INTERNAL_ERROR, ROW_STATUSES, Counts
 
 _SUMS: Final = ("requests", "retries", "resumed", "resent", "resent_sensitive")
 _COLUMNS: Final = ("row_index", "status", "error_code", *_SUMS)
-_COUNTED: Final = ("rows", *(status.value for status in Status), "poisoned", "internal", *_SUMS)
+_COUNTED: Final = ("rows", *(status.value for status in ROW_STATUSES), "poisoned", "internal", *_SUMS)
 
 
 @dataclass(frozen=True, slots=True)

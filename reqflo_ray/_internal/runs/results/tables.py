@@ -1,7 +1,7 @@
 """The Parquet tables of a run: their columns, types and encodings. The schema is versioned, and columns are only added.
 
 Names follow OpenTelemetry for HTTP; durations end in `_ms`, sizes in `_bytes`, instants in `_at` (UTC). What there is
-not is null. The run's id is not in the files (their folder says it); the SQL views add it.
+not is null. Version 1 had durations as decimals, and lacks the columns `SINCE_2`; the SQL views show both alike.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 
 import pyarrow as pa
 
-VERSION: Final = 1
+from reqflo_ray._internal.model.results import TABLE_VERSION
 
 # What every file says of itself.
-METADATA: Final = {"reqflo_schema_version": str(VERSION)}
+METADATA: Final = {"reqflo_schema_version": str(TABLE_VERSION)}
 
 
 class Encoding(Enum):
@@ -24,6 +24,7 @@ class Encoding(Enum):
     PLAIN = auto()
     DICTIONARY = auto()  # few distinct values
     DELTA = auto()  # numbers near their neighbours, and texts that begin like them
+    SPLIT = auto()  # numbers of which few bytes differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,10 @@ class Column:
     leaves: tuple[tuple[str, Encoding], ...] = ()
 
 
-# Thousandths, exactly: as integers they take half the room of floating point numbers.
-MILLISECONDS: Final = pa.decimal64(18, 3)
+# In parts of 1/1024: so near to thousandths that rounding gives these back, and with so few bits set that they take no
+# more room than whole numbers of thousandths would.
+MILLISECONDS: Final = pa.float64()
+MILLISECOND_PARTS: Final = 1024
 INSTANT: Final = pa.timestamp("us", tz="UTC")
 HEADERS: Final = pa.map_(pa.string(), pa.string())
 ASSERTION: Final = pa.struct(
@@ -57,12 +60,19 @@ ASSERTION: Final = pa.struct(
 )
 EVENT: Final = pa.struct([("logged_at", INSTANT), ("kind", pa.string()), ("text", pa.string())])
 
-_DICTIONARY, _DELTA = Encoding.DICTIONARY, Encoding.DELTA
+_DICTIONARY, _DELTA, _SPLIT = Encoding.DICTIONARY, Encoding.DELTA, Encoding.SPLIT
 _HEADER_LEAVES = (("key_value.key", _DICTIONARY), ("key_value.value", _DICTIONARY))
 _ASSERTION_LEAVES = tuple((f"list.element.{field.name}", _DICTIONARY) for field in ASSERTION if field.name != "soft")
 _EVENT_LEAVES = (("list.element.logged_at", _DELTA), ("list.element.kind", _DICTIONARY))
 
+# What every line says of where it comes from, so that a file can be used alone.
+_ORIGIN: Final = (
+    Column("run_id", pa.string(), _DICTIONARY, statistics=True),
+    Column("journey", pa.string(), _DICTIONARY),
+)
+
 RESULTS: Final = (
+    *_ORIGIN,
     Column("row_index", pa.int64(), _DELTA, statistics=True),
     Column("row_key", pa.string(), _DELTA, statistics=True),
     Column("status", pa.string(), _DICTIONARY, statistics=True),
@@ -71,16 +81,21 @@ RESULTS: Final = (
     Column("failed_step", pa.string(), _DICTIONARY),
     Column("inputs", pa.string()),
     Column("started_at", INSTANT, _DELTA, statistics=True),
-    Column("duration_ms", MILLISECONDS, _DELTA),
+    Column("duration_ms", MILLISECONDS, _SPLIT),
     Column("resumed", pa.bool_()),
     Column("requests", pa.int32(), _DICTIONARY),
     Column("retries", pa.int32(), _DICTIONARY),
     Column("resent", pa.int32(), _DICTIONARY),
     Column("resent_sensitive", pa.int32(), _DICTIONARY),
     Column("shard", pa.int32(), _DICTIONARY),
+    Column("soft_failures", pa.int32(), _DICTIONARY),
+    Column("flaky", pa.bool_()),
+    Column("known_flaky", pa.bool_()),
+    Column("fingerprint", pa.string(), _DICTIONARY),
 )
 
 STEPS: Final = (
+    *_ORIGIN,
     Column("row_index", pa.int64(), _DELTA, statistics=True),
     Column("row_key", pa.string(), _DELTA, statistics=True),
     Column("step_id", pa.string(), _DICTIONARY, statistics=True),
@@ -107,13 +122,13 @@ STEPS: Final = (
     Column("http_response_body_truncated", pa.bool_()),
     Column("network_protocol_version", pa.string(), _DICTIONARY),
     Column("started_at", INSTANT, _DELTA, statistics=True),
-    Column("duration_ms", MILLISECONDS, _DELTA),
-    Column("blocked_ms", MILLISECONDS, _DELTA),
-    Column("dns_ms", MILLISECONDS, _DELTA),
-    Column("connect_ms", MILLISECONDS, _DELTA),
-    Column("tls_ms", MILLISECONDS, _DELTA),
-    Column("wait_ms", MILLISECONDS, _DELTA),
-    Column("receive_ms", MILLISECONDS, _DELTA),
+    Column("duration_ms", MILLISECONDS, _SPLIT),
+    Column("blocked_ms", MILLISECONDS, _SPLIT),
+    Column("dns_ms", MILLISECONDS, _SPLIT),
+    Column("connect_ms", MILLISECONDS, _SPLIT),
+    Column("tls_ms", MILLISECONDS, _SPLIT),
+    Column("wait_ms", MILLISECONDS, _SPLIT),
+    Column("receive_ms", MILLISECONDS, _SPLIT),
     Column("connection_reused", pa.bool_()),
     Column("outputs", pa.string()),
     Column("assertions", pa.list_(ASSERTION), leaves=_ASSERTION_LEAVES),
@@ -122,6 +137,18 @@ STEPS: Final = (
     Column("resend_count", pa.int32(), _DICTIONARY),
     Column("resend_reason", pa.string(), _DICTIONARY),
     Column("resumed", pa.bool_()),
+    Column("last_attempt", pa.bool_()),
+    Column("known_flaky", pa.bool_()),
+    # Kept free for what comes; null until then.
+    Column("url_template", pa.string(), _DICTIONARY),
+    Column("trace_id", pa.string(), _DICTIONARY),
+)
+
+SINCE_2: Final = frozenset(
+    [
+        *("run_id", "journey", "soft_failures", "flaky", "known_flaky", "fingerprint"),
+        *("last_attempt", "url_template", "trace_id"),
+    ]
 )
 
 

@@ -7,6 +7,7 @@ holds several. How columns are encoded is said in `tables`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain
 from operator import attrgetter
@@ -23,15 +24,27 @@ from reqflo_ray._internal.runs.results.tables import Column, Encoding
 
 Array: TypeAlias = "pa.Array[Any]"
 
+_ENCODINGS: Final = {Encoding.SPLIT: "BYTE_STREAM_SPLIT"}
 _STEP_ORDER: Final = attrgetter("row_index", "step_index", "attempt")
 _DELTA_OF_TEXT: Final = "DELTA_BYTE_ARRAY"
 _DELTA_OF_NUMBERS: Final = "DELTA_BINARY_PACKED"
 
 
-def results_file(results: Iterable[RowResult], *, shard: int) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the lines of a file come from. `flaky_steps` are those that are labelled `flaky: true`."""
+
+    run_id: str
+    journey: str
+    shard: int
+    flaky_steps: frozenset[str] = frozenset()
+
+
+def results_file(results: Iterable[RowResult], origin: Origin) -> bytes:
     """The `results` file of a shard, sorted by row."""
     rows = sorted(results, key=attrgetter("row_index"))
     columns = {
+        **_origin(origin, len(rows)),
         "row_index": [row.row_index for row in rows],
         "row_key": [row.row_key or None for row in rows],
         "status": [row.status for row in rows],
@@ -46,18 +59,23 @@ def results_file(results: Iterable[RowResult], *, shard: int) -> bytes:
         "retries": [row.retries for row in rows],
         "resent": [row.resent for row in rows],
         "resent_sensitive": [row.resent_sensitive for row in rows],
-        "shard": [shard] * len(rows),
+        "shard": pa.repeat(pa.scalar(origin.shard, pa.int32()), len(rows)),
+        "soft_failures": [row.soft_failures for row in rows],
+        "flaky": [row.flaky for row in rows],
+        "known_flaky": [row.known_flaky for row in rows],
+        "fingerprint": [row.fingerprint or None for row in rows],
     }
     return _parquet(tables.RESULTS, columns)
 
 
-def steps_file(records: Iterable[StepRecord]) -> bytes:
+def steps_file(records: Iterable[StepRecord], origin: Origin) -> bytes:
     """The `steps` file of a shard: a line per attempt of a step, sorted by row, step and attempt.
 
     A body that is UTF-8 is kept as text, any other as bytes in the column beside it.
     """
     steps = sorted(records, key=_STEP_ORDER)
     columns: dict[str, Any] = {
+        **_origin(origin, len(steps)),
         "row_index": [step.row_index for step in steps],
         "row_key": [step.row_key or None for step in steps],
         "step_id": [step.step_id for step in steps],
@@ -76,8 +94,22 @@ def steps_file(records: Iterable[StepRecord]) -> bytes:
         "resend_count": [step.resend_count for step in steps],
         "resend_reason": [step.resend_reason or None for step in steps],
         "resumed": [step.resumed for step in steps],
+        "last_attempt": _last_attempts(steps),
+        "known_flaky": [step.step_id in origin.flaky_steps for step in steps],
+        "url_template": pa.nulls(len(steps), pa.string()),
+        "trace_id": pa.nulls(len(steps), pa.string()),
     }
     return _parquet(tables.STEPS, columns)
+
+
+def _origin(origin: Origin, lines: int) -> dict[str, Any]:
+    return {"run_id": pa.repeat(origin.run_id, lines), "journey": pa.repeat(origin.journey, lines)}
+
+
+def _last_attempts(steps: Sequence[StepRecord]) -> list[bool]:
+    """Whether a line is the last one of its step in its row; `steps` are sorted."""
+    places = [(step.row_index, step.step_index) for step in steps]
+    return [place != following for place, following in zip(places, [*places[1:], None], strict=True)] if steps else []
 
 
 def _request_columns(steps: Sequence[StepRecord]) -> dict[str, Any]:
@@ -231,8 +263,8 @@ def _texts(values: Sequence[str | None]) -> Array:
 
 
 def _milliseconds(values: Sequence[float | None]) -> Array:
-    thousandths = pc.round(pc.multiply(pa.array(values, pa.float64()), 1000.0)).cast(pa.int64())
-    return pa.Array.from_buffers(tables.MILLISECONDS, len(values), thousandths.buffers(), thousandths.null_count)
+    parts, thousandths = float(tables.MILLISECOND_PARTS), pc.round(pa.array(values, pa.float64()), 3)
+    return pc.divide(pc.round(pc.multiply(thousandths, parts)), parts)
 
 
 _BUILD: Final[dict[pa.DataType, Callable[[Any], Array]]] = {
@@ -249,9 +281,12 @@ def _parquet(columns: tuple[Column, ...], values: dict[str, Any]) -> bytes:
         "compression": "zstd",
         "compression_level": 1,
         "use_dictionary": [leaf for leaf, _, how in _leaves(columns) if how is Encoding.DICTIONARY],
-        "column_encoding": {leaf: _delta(kind) for leaf, kind, how in _leaves(columns) if how is Encoding.DELTA},
+        "column_encoding": {
+            leaf: _ENCODINGS.get(how) or _delta(kind)
+            for leaf, kind, how in _leaves(columns)
+            if how in (Encoding.DELTA, Encoding.SPLIT)
+        },
         "write_statistics": [column.name for column in columns if column.statistics],
-        "store_decimal_as_integer": True,
         # The Arrow schema would repeat what Parquet says, in two kilobytes a file.
         "store_schema": False,
     }
