@@ -56,6 +56,20 @@ environment:
 """
 
 
+def one_step(extra: str) -> str:
+    """A journey of one step that has `extra`."""
+    return f"""\
+journey:
+  name: one
+  inputs: [{{name: item}}, {{name: card, sensitive: true}}]
+  variables: [{{name: path}}]
+  steps:
+    - id: get
+      request: {{service: api, method: GET, url: /x}}
+{extra}
+"""
+
+
 @dataclass
 class Api:
     """Gives its answers in turn, the last one for ever, and remembers what was asked. Those in `late` came after the

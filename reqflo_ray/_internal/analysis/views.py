@@ -66,19 +66,21 @@ def _readable_json(text: str) -> str:
 
 ASSERTIONS: Final = f"""
 CREATE VIEW assertions AS
-SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt, position, a.type AS type, a.path AS path,
+SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt, last_attempt, position,
+       a.type AS type, a.path AS path,
        a.operator AS operator, {_readable_json("a.expected")} AS expected,
        {_readable_json("a.actual")} AS actual, a.status AS status, a.soft AS soft,
        a.origin AS origin, a.id AS id, a.message AS message
-FROM (SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt,
+FROM (SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt, last_attempt,
              unnest(assertions) AS a, generate_subscripts(assertions, 1) AS position FROM steps)
 """
 
 LOGS: Final = """
 CREATE VIEW logs AS
-SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt, position, e.logged_at AS logged_at,
+SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt, last_attempt, position,
+       e.logged_at AS logged_at,
        e.kind AS kind, e.text AS text
-FROM (SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt,
+FROM (SELECT run_id, journey, row_index, row_key, step_id, step_index, attempt, last_attempt,
              unnest(events) AS e, generate_subscripts(events, 1) AS position FROM steps)
 """
 

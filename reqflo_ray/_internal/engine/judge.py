@@ -44,8 +44,9 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended.
 
     `outputs` are for people, sensitive ones masked; `captures` are the real values that later steps read, by capture
-    key. Both are empty unless the status is passed. `until_holds`: what a poll waits for has come.
-    `warnings` are sentences for the row's log. Texts may quote what the API answered and are masked by the caller.
+    key. Both are empty unless the status is passed. Where what a poll waits for has not come, the status is waiting,
+    the message says why, and `assertions` are the conditions alone. `warnings` are sentences for the row's log. Texts
+    may quote what the API answered and are masked by the caller.
     """
 
     status: Status
@@ -55,7 +56,6 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Mapping[str, JsonValue] = _NONE
     captures: Mapping[str, JsonValue] = _NONE
     warnings: tuple[str, ...] = ()
-    until_holds: bool = False
 
 
 def judge(step: PreparedStep, exchange: Exchange, scope: RowValues, work: Work) -> Judgement:
@@ -68,11 +68,14 @@ def judge(step: PreparedStep, exchange: Exchange, scope: RowValues, work: Work) 
     if exchange.response is None:
         return _of_failure(exchange.failure)
     view = ResponseView(exchange.response, exchange.timings, work)
-    assertions = tuple([assess(prepared, view, scope) for prepared in (*step.until, *step.assertions)])
-    judgement = _judged(step, exchange.response.status, view, scope, assertions)
-    if step.until and all(result.status is Status.PASSED for result in assertions[: len(step.until)]):
-        return msgspec.structs.replace(judgement, until_holds=True)
-    return judgement
+    conditions = tuple([assess(prepared, view, scope) for prepared in step.until])
+    unmet = [condition for condition in conditions if condition.status is Status.FAILED]
+    if unmet:
+        _take_outputs(step, view, scope)  # what is sensitive among them has to be known
+        message = _first_of([condition.message for condition in unmet])
+        return Judgement(status=Status.WAITING, error_message=message, assertions=conditions)
+    assertions = tuple([assess(prepared, view, scope) for prepared in step.assertions])
+    return _judged(step, exchange.response.status, view, scope, (*conditions, *assertions))
 
 
 def _judged(
@@ -90,11 +93,10 @@ def _judged(
         )
     failed = [result for result in assertions if result.status is Status.FAILED and not result.soft]
     if failed:
-        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         return Judgement(
             status=Status.FAILED,
             error_code="assertion_failed",
-            error_message=failed[0].message + more,
+            error_message=_first_of([result.message for result in failed]),
             assertions=assertions,
             warnings=warnings,
         )
@@ -104,6 +106,10 @@ def _judged(
             status=Status.ERROR, error_code=code, error_message=message, assertions=assertions, warnings=warnings
         )
     return _of_success(step, view, outputs, assertions, warnings)
+
+
+def _first_of(messages: list[str]) -> str:
+    return messages[0] + (f" (and {len(messages) - 1} more)" if len(messages) > 1 else "")
 
 
 def _of_failure(failure: TransportFailure | None) -> Judgement:

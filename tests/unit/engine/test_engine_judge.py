@@ -74,20 +74,37 @@ def test_json_in_a_wider_sense_is_warned_about(judged: Callable[..., Judgement],
     assert not judged(answer(body=b"[1]"), assertions=path).warnings
 
 
-def test_a_poll_holds_when_all_it_waits_for_holds(make_scope: MakeScope, make_step: MakeStep, answer: Answer) -> None:
+def test_a_poll_waits_until_all_it_waits_for_holds(make_scope: MakeScope, make_step: MakeStep, answer: Answer) -> None:
     until = (
         Assertion(type=Kind.STATUS_CODE, expected=Literal("2xx")),
         Assertion(type=Kind.JSON_PATH, target="$.state", expected=Literal("done"), soft=True),
     )
-    scope = make_scope(make_step(poll=Poll(interval_ms=10, timeout_ms=100, until=until)))
+    wrong = Assertion(type=Kind.STATUS_CODE, expected=Literal(201))
+    scope = make_scope(make_step(poll=Poll(interval_ms=10, timeout_ms=100, until=until), assertions=(wrong,)))
     step = scope.program.steps[0]
-    assert judge(step, answer(200, '{"state": "done"}'), scope, Work()).until_holds
-    assert not judge(step, answer(200, '{"state": "busy"}'), scope, Work()).until_holds
-    assert not judge(step, answer(503, '{"state": "done"}'), scope, Work()).until_holds
+    for status, body, message in (
+        (200, '{"state": "busy"}', 'json_path `$.state`: expected "busy" to equal "done"'),
+        (503, '{"state": "done"}', 'status_code: expected 503 to equal "2xx"'),
+        (503, "{}", 'status_code: expected 503 to equal "2xx" (and 1 more)'),
+    ):
+        waiting = judge(step, answer(status, body), scope, Work())
+        assert (waiting.status, waiting.error_code, waiting.error_message) == (Status.WAITING, "", message)
+        assert len(waiting.assertions) == len(until), "what is asserted is judged once, at the end"
+    held = judge(step, answer(200, '{"state": "done"}'), scope, Work())
+    assert (held.status, held.error_code, len(held.assertions)) == (Status.FAILED, "assertion_failed", 3)
     broken = Exchange(request_headers=(), url="http://h/", timings=Timings(total_ms=1))
-    assert not judge(step, broken, scope, Work()).until_holds
-    assert judge(step, answer(503, '{"state": "done"}'), scope, Work()).status is Status.FAILED
-    assert len(judge(step, answer(200, '{"state": "done"}'), scope, Work()).assertions) == 2
+    assert judge(step, broken, scope, Work()).status is Status.ERROR
+
+
+def test_what_is_sensitive_in_a_round_of_a_poll_is_known(
+    make_scope: MakeScope, make_step: MakeStep, answer: Answer
+) -> None:
+    until = (Assertion(type=Kind.JSON_PATH, target="$.state", expected=Literal("done")),)
+    output = Output(name="token", root=CaptureRoot.BODY, path="$.token", sensitive=True)
+    scope = make_scope(make_step(poll=Poll(interval_ms=10, timeout_ms=100, until=until), outputs=(output,)))
+    judgement = judge(scope.program.steps[0], answer(200, '{"state": "busy", "token": "made-up"}'), scope, Work())
+    assert judgement.status is Status.WAITING
+    assert [text for _, text in scope.take_sensitive()] == ["made-up"]
 
 
 def test_json_that_is_too_deep_to_be_read_fails_no_assertion(judged: Callable[..., Judgement], answer: Answer) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from scripted import Journey, ok, refused, statuses, without_captures
+from scripted import Journey, ok, one_step, refused, statuses, without_captures
 
 from reqflo_ray._internal.errors import ReqfloError
 from reqflo_ray._internal.model.exchange import FailureKind, TransportFailure
@@ -28,19 +28,6 @@ journey:
       assertions: [{type: status_code, expected: 201}]
     - id: read
       request: {service: api, method: GET, url: "/items/{{ steps.make.outputs.made }}"}
-"""
-
-
-def one_step(extra: str) -> str:
-    return f"""\
-journey:
-  name: one
-  inputs: [{{name: item}}, {{name: card, sensitive: true}}]
-  variables: [{{name: path}}]
-  steps:
-    - id: get
-      request: {{service: api, method: GET, url: /x}}
-{extra}
 """
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reqflo_ray._internal.model.clock import Clock
-from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.model.results import ROW_STATUSES, Status
 from reqflo_ray._internal.storage.protocol import LogFile
 
 # Upper bounds of buckets in milliseconds: from a cached answer to the longest step, and from a fast disk to a sick one.
 REQUEST_BOUNDS: Final = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4)
+_NO_FAILURES: Final = frozenset({Status.PASSED, Status.SKIPPED, Status.WAITING})
 SYNC_BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1e3)
 
 
@@ -47,7 +48,7 @@ class Distribution:
 
 
 def _by_status() -> dict[Status, int]:
-    return dict.fromkeys(Status, 0)
+    return dict.fromkeys(ROW_STATUSES, 0)
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class WorkerMetrics:
 
     def attempt_ended(self, status: Status, *, ends_step: bool) -> None:
         """Count an attempt of a step."""
-        if status is not Status.PASSED and status is not Status.SKIPPED:
+        if status not in _NO_FAILURES:
             self.failures += 1
         if ends_step:
             self.steps[status] += 1

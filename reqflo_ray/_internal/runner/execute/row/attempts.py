@@ -13,17 +13,18 @@ from reqflo_ray._internal.descriptors import MORE_DESCRIPTORS
 from reqflo_ray._internal.engine.identity import idempotency_key
 from reqflo_ray._internal.engine.program import PreparedStep
 from reqflo_ray._internal.engine.render import render_request
-from reqflo_ray._internal.engine.retry import decide_retry, retry_after_ms
+from reqflo_ray._internal.engine.retry import decide_retry
 from reqflo_ray._internal.engine.scope import RowFault
 from reqflo_ray._internal.engine.values.work import Unjudged
 from reqflo_ray._internal.errors import ReqfloError, SecretError
 from reqflo_ray._internal.http.host_limits import NoRoomError
-from reqflo_ray._internal.model.artifact import HttpStep, OnInterrupt, Poll
-from reqflo_ray._internal.model.exchange import RESEND, Exchange, TransportFailure, TransportRequest
+from reqflo_ray._internal.model.artifact import HttpStep, OnInterrupt
+from reqflo_ray._internal.model.exchange import RESEND, TransportFailure, TransportRequest
 from reqflo_ray._internal.model.journal import Intent, Withdrawn
 from reqflo_ray._internal.model.results import ResendReason, Status
 from reqflo_ray._internal.runner.execute.row.containment import end_in_fault, told, without_unmasked
 from reqflo_ray._internal.runner.execute.row.context import FIRST_SEND, Outcome, Resend, RowContext, Suspended
+from reqflo_ray._internal.runner.execute.row.polling import Polling
 
 
 async def send_until_settled(
@@ -38,12 +39,11 @@ async def send_until_settled(
         Suspended: the step is not over, and this shard attempt must not go on with it.
         StoreError: the journal cannot be written.
     """
-    clock = context.worker.clock
-    poll_ends = clock.monotonic() + step.poll.timeout_ms / 1000 if step.poll else 0.0
+    polling = Polling(step.poll, context) if step.poll else None
     while True:
-        outcome = await _attempt(context, prepared, step, number, resend, poll_ends)
+        outcome = await _attempt(context, prepared, step, number, resend, polling.ends if polling else 0.0)
         try:
-            wait_ms = _wait_before_next(context, prepared, step, number, outcome, poll_ends)
+            wait_ms = _wait_before_next(context, step, number, outcome, polling)
             await context.complete(prepared, number, outcome, resend, final=wait_ms is None)
         except BaseException as fault:
             code, message = told(fault)
@@ -51,8 +51,9 @@ async def send_until_settled(
             return outcome
         if wait_ms is None:
             return outcome
-        context.counts.retries += 1
-        context.worker.metrics.retries += 1
+        if polling is None:
+            context.counts.retries += 1
+            context.worker.metrics.retries += 1
         if not await context.worker.pause(wait_ms / 1000):
             raise Suspended
         number += 1
@@ -180,21 +181,14 @@ def _bounded(context: RowContext, request: TransportRequest, poll_ends: float) -
 
 
 def _wait_before_next(
-    context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, outcome: Outcome, poll_ends: float
+    context: RowContext, step: HttpStep, number: int, outcome: Outcome, polling: Polling | None
 ) -> float | None:
     """Milliseconds until the next attempt, or None if this one was the last. Says why in the row's log."""
     if outcome.judgement is None or outcome.exchange is None:
         return None
-    if step.poll is not None:
-        if outcome.judgement.until_holds:
-            return None
-        wait_ms = _wait_of_poll(context, step.poll, outcome.exchange)
-        if context.worker.clock.monotonic() + wait_ms / 1000 < poll_ends and wait_ms < context.remaining_ms:
-            return wait_ms
-        outcome.status, outcome.code = Status.FAILED, "poll_timeout"
-        outcome.message = f"the condition did not hold within {step.poll.timeout_ms} ms ({number} requests)"
-        outcome.captures = {}
-        return None
+    if polling is not None:
+        goes_on = outcome.status is Status.WAITING or outcome.exchange.response is None
+        return polling.wait_after(number, outcome, outcome.exchange) if goes_on else None
     decision = decide_retry(step, number, outcome.judgement, outcome.exchange, context.worker.clock.now_us())
     if decision.wait_ms is not None and decision.wait_ms >= context.remaining_ms:
         context.log("retry", "not tried again: the row's time would be over")
@@ -202,15 +196,6 @@ def _wait_before_next(
     if decision.reason:
         context.log("retry", decision.reason)
     return decision.wait_ms
-
-
-def _wait_of_poll(context: RowContext, poll: Poll, exchange: Exchange) -> int:
-    """Milliseconds from an answer to the next request: the interval, or more if the answer asks for more."""
-    asked_ms = retry_after_ms(exchange, context.worker.clock.now_us())
-    if asked_ms is None or asked_ms <= poll.interval_ms:
-        return poll.interval_ms
-    context.log("wait", f"Retry-After asks for a wait of {asked_ms} ms")
-    return asked_ms
 
 
 def status_of(fault: RowFault) -> Status:

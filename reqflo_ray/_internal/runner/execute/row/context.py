@@ -247,7 +247,7 @@ class RowContext:
                 error_message=outcome.message,
                 request=outcome.rendered.request if outcome.rendered else None,
                 exchange=exchange,
-                assertions=verdict.assertions if verdict else (),
+                assertions=verdict.assertions if verdict and outcome.status is not Status.WAITING else (),
                 outputs=outputs,
                 events=events,
                 started_at_us=outcome.started_at_us,

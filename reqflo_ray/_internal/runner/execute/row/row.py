@@ -30,6 +30,7 @@ from reqflo_ray._internal.runner.execute.row.context import (
     Suspended,
     cookies_of,
 )
+from reqflo_ray._internal.runner.execute.row.polling import as_waiting
 from reqflo_ray._internal.runner.execute.worker.worker import Worker
 from reqflo_ray._internal.secrets.redactor import still_json
 
@@ -156,7 +157,7 @@ class RowRunner:
 
     async def _send(self, prepared: PreparedStep, step: HttpStep, past: StepHistory) -> Outcome:
         """Send the step's request; after an interruption only as far as the step allows it."""
-        earlier = self._take_over(past.completions)
+        earlier = self._take_over(prepared, past.completions)
         number, resend, doubt = past.attempts_used + 1, FIRST_SEND, past.in_doubt
         if doubt is not None:
             if step.on_interrupt is OnInterrupt.FAIL:
@@ -221,7 +222,7 @@ class RowRunner:
 
     def _restore(self, prepared: PreparedStep, past: StepHistory, completion: Completion) -> None:
         """Take a completed step from the journal instead of executing it."""
-        opened = self._take_over((*past.completions, *past.repeats))
+        opened = self._take_over(prepared, (*past.completions, *past.repeats))
         attempts, repeats = opened[: len(past.completions)], opened[len(past.completions) :]
         captures, withheld = attempts[-1].captures, attempts[-1].withheld
         if any(cookies_of(done.step) in done.withheld for done in attempts):
@@ -237,17 +238,21 @@ class RowRunner:
         outcome = Outcome(status=completion.status, code=completion.error_code, message=message, captures=captures)
         self._conclude(prepared, outcome)
 
-    def _take_over(self, completions: tuple[Completion, ...]) -> list[Completion]:
+    def _take_over(self, prepared: PreparedStep, completions: tuple[Completion, ...]) -> list[Completion]:
         """Take over what earlier processes have got: evidence, counts and cookies of the attempts that they made.
         Returns these with what was sealed in them, as far as it can be opened."""
         if not completions:
             return []
-        context = self._context
-        records = [done.record for done in completions if done.record is not None]
+        context, polls = self._context, isinstance(prepared.step, HttpStep) and prepared.step.poll is not None
+        records = [
+            done.record if done.final or not polls else as_waiting(done.record)
+            for done in completions
+            if done.record is not None
+        ]
         context.records.extend(records)
         resends = sum(record.resends for record in records)
         context.counts.requests += sum(1 for record in records if record.timings is not None) + resends
-        context.counts.retries += sum(1 for done in completions if not done.final)
+        context.counts.retries += 0 if polls else sum(1 for done in completions if not done.final)
         reasons = [record.resend_reason for record in records]
         context.counts.resent += reasons.count(ResendReason.UNKNOWN) + resends
         context.counts.resent_sensitive += reasons.count(ResendReason.SENSITIVE)

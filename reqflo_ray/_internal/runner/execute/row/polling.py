@@ -1,0 +1,70 @@
+"""The rounds of a poll: whether and when the next one comes, and what they saw. It must not know how they are sent.
+
+A round in which a poll waits is no failure: it ends as `waiting`, and what it saw is told in the row's log.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from reqflo_ray._internal.engine.retry import retry_after_ms
+from reqflo_ray._internal.model.artifact import Poll
+from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.results import LogEvent, Status, StepRecord
+from reqflo_ray._internal.runner.execute.row.context import Outcome, RowContext
+
+_KIND: Final = "poll"
+
+
+class Polling:
+    """The rounds of one poll; its time begins when this is made."""
+
+    def __init__(self, poll: Poll, context: RowContext) -> None:
+        self._poll = poll
+        self._context = context
+        self._seen = ""
+        self.ends = context.worker.clock.monotonic() + poll.timeout_ms / 1000
+
+    def wait_after(self, number: int, outcome: Outcome, exchange: Exchange) -> int | None:
+        """Milliseconds until the round after `number`, whose `outcome` is that the condition does not hold; None if
+        there is no time for one, and the poll has failed. `outcome` is told so."""
+        saw = outcome.message
+        if exchange.response is not None:
+            self._seen = saw
+        elif self._seen:
+            saw = f"{self._seen}; then there was no answer: {saw}"
+        wait_ms = self._wait_ms(exchange)
+        outcome.captures = {}
+        if self._context.worker.clock.monotonic() + wait_ms / 1000 < self.ends and wait_ms < self._context.remaining_ms:
+            self._context.log(_KIND, f"{outcome.message}; asked again in {wait_ms} ms")
+            outcome.status, outcome.code, outcome.message = Status.WAITING, "", ""
+            return wait_ms
+        outcome.status, outcome.code = Status.FAILED, "poll_timeout"
+        outcome.message = f"the condition did not hold within {self._poll.timeout_ms} ms ({number} requests): {saw}"
+        return None
+
+    def _wait_ms(self, exchange: Exchange) -> int:
+        """Milliseconds from an answer to the next request: the interval, or more if the answer asks for more."""
+        asked_ms = retry_after_ms(exchange, self._context.worker.clock.now_us())
+        if asked_ms is None or asked_ms <= self._poll.interval_ms:
+            return self._poll.interval_ms
+        self._context.log("wait", f"Retry-After asks for a wait of {asked_ms} ms")
+        return asked_ms
+
+
+def as_waiting(record: StepRecord) -> StepRecord:
+    """A round after which a poll went on. Version 0.1.0 journaled it with the status of its assertions."""
+    if record.status is Status.WAITING:
+        return record
+    saw = record.error_message or record.error_code
+    at_us = record.started_at_us + int(record.duration_ms * 1000)
+    return msgspec.structs.replace(
+        record,
+        status=Status.WAITING,
+        error_code="",
+        error_message="",
+        assertions=(),
+        events=(*record.events, LogEvent(at_us, _KIND, saw)) if saw else record.events,
+    )
