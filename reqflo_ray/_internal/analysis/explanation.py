@@ -44,7 +44,9 @@ def explain(problem: Exception, storage: Storage, catalog: Catalog) -> ReqfloErr
         hint = "a query reads the tables of the store's runs and nothing else"
     if isinstance(problem, UnicodeDecodeError):
         return QueryError("DuckDB cannot answer this, and what it says of it is no text")
-    return QueryError(_shortened(str(problem).strip()), hint=hint)
+    # What it says below its first line is aligned: the line of the question, and a caret.
+    message, _, cause = _shortened(str(problem).strip()).partition("\n")
+    return QueryError(message, cause=cause.strip("\n"), hint=hint)
 
 
 def _named(text: str, catalog: Catalog) -> list[str]:

@@ -101,6 +101,14 @@ def test_the_lines_of_a_cause_keep_their_alignment() -> None:
     )
 
 
+def test_a_name_with_a_line_of_its_own_begins_no_line() -> None:
+    name = "x\n::error title=from data::y"
+    rendered = render_problem(Problem(code="c", message=f"no column `{name}`", hint=f"known: `{name}`"), Screen())
+    assert rendered == (
+        "error[c]: no column `x\\n::error title=from data::y`\nhint: known: `x\\n::error title=from data::y`"
+    )
+
+
 def test_errors_come_before_warnings_with_their_number_at_the_end() -> None:
     warning = Problem(code="undeclared_column", message="column `x` is not used").as_warning()
     first, second = (Problem(code=f"e{number}", message=f"error {number}") for number in (1, 2))

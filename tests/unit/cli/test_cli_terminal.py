@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from screens import ClosedStream, Screen
 
+from reqflo_ray._internal.cli.display.live_bar import LiveBar
 from reqflo_ray._internal.cli.display.terminal import (
     OutputClosedError,
     display_width,
@@ -82,12 +83,13 @@ def test_json_that_is_made_safe_means_the_same(value: dict[str, str]) -> None:
 
 
 def test_json_that_is_made_safe_holds_no_bidirectional_control_and_no_ci_marker() -> None:
-    text = json.dumps({"a": "\u202e\x9b ##[error]x ##vso[task] \U000e0041"}, ensure_ascii=False)
+    text = json.dumps({"a": "\u202e\x9b ##[error]x ##vso[task] section_end:1:x \U000e0041"}, ensure_ascii=False)
     safe = escape_json(text)
     assert json.loads(safe) == json.loads(text)
     assert "\u202e" not in safe
     assert "\x9b" not in safe
     assert "##" not in safe
+    assert "section_end:" not in safe
     assert "\\udb40\\udc41" in safe
 
 
@@ -100,6 +102,12 @@ def test_json_that_is_made_safe_holds_no_bidirectional_control_and_no_ci_marker(
         ("x ##vso[task.setvariable]y", "x \\x23#vso[task.setvariable]y"),
         ("##teamcity[testFailed]", "\\x23#teamcity[testFailed]"),
         ("##[group]x", "\\x23#[group]x"),
+        (
+            "section_start:1560896352:build[collapsed=true]\r\x1b[0K",
+            "section_start\\x3a1560896352:build[collapsed=true]\r\x1b[0K",
+        ),
+        ("section_end:1:x", "section_end\\x3a1:x"),
+        ("a section_start: see below", "a section_start: see below"),
         ("std::vector and a ## heading", "std::vector and a ## heading"),
     ],
 )
@@ -160,18 +168,28 @@ def test_data_is_untouched_when_piped_and_escaped_on_a_terminal() -> None:
     assert watched.shown_out == "a\\x1b[2Jb\n"
 
 
-def test_lines_for_people_are_neutralised_under_ci_on_both_streams() -> None:
-    terminal = Screen(environment={"GITHUB_ACTIONS": "true"})
+@pytest.mark.parametrize("environment", [{}, {"GITHUB_ACTIONS": "true"}])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_lines_for_people_hold_no_ci_command_whatever_is_known_of_ci(
+    environment: dict[str, str], is_terminal: bool
+) -> None:
+    terminal = Screen(environment=environment, is_terminal=is_terminal)
     terminal.note("::error::x")
     terminal.text("::error::y")
     assert terminal.shown_err == "\\x3a:error::x\n"
     assert terminal.shown_out == "\\x3a:error::y\n"
 
 
-def test_nothing_is_neutralised_where_there_is_no_ci() -> None:
-    terminal = Screen()
-    terminal.note("::x")
-    assert terminal.shown_err == "::x\n"
+def test_lines_above_a_bar_hold_no_ci_command() -> None:
+    terminal = Screen(is_terminal=True)
+    LiveBar(terminal).note("  ::error::x\n##vso[task.complete]")
+    assert terminal.shown_err == "  \\x3a:error::x\n\\x23#vso[task.complete]\n"
+
+
+def test_data_that_a_terminal_shows_holds_no_ci_command() -> None:
+    terminal = Screen(is_terminal=True)
+    terminal.data("id\n::error::x\n")
+    assert terminal.shown_out == "id\n\\x3a:error::x\n"
 
 
 def test_a_closed_standard_error_stops_nobody() -> None:

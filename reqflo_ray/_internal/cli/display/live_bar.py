@@ -13,7 +13,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from reqflo_ray._internal.cli.display.terminal import Terminal
+from reqflo_ray._internal.cli.display.terminal import Terminal, neutralize_ci_commands
 from reqflo_ray._internal.cli.display.wording import describe
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class LiveBar:
     def note(self, text: str) -> None:
         """Write lines above the bar. They keep the colours that we gave them."""
         with suppress(OSError):
-            self._console.print(Text.from_ansi(text), soft_wrap=True)
+            self._console.print(Text.from_ansi(neutralize_ci_commands(text)), soft_wrap=True)
 
     def end(self) -> None:
         """Take the bar away."""

@@ -46,13 +46,14 @@ def count_problems(problems: Iterable[Problem]) -> str:
 def render_problem(problem: Problem, terminal: Terminal) -> str:
     """One finding, without a line feed at the end."""
     label = terminal.paint(f"{problem.severity}[{escape(problem.code)}]:", _SEVERITY_STYLE[problem.severity])
-    lines = [f"{label} {_indented(problem.message)}"]
+    # A headline stays one line, so that a log can be searched for it: a name in it may hold a line of its own.
+    lines = [f"{label} {escape(problem.message.strip())}"]
     if problem.position is not None:
         lines += _place(problem.position, terminal)
     if problem.cause:
         lines.append(_prose("cause: ", problem.cause, "bold", terminal))
     if problem.hint:
-        lines.append(_prose("hint: ", problem.hint, "bold cyan", terminal))
+        lines.append(_prose("hint: ", escape(problem.hint.strip()), "bold cyan", terminal))
     return "\n".join(lines)
 
 
@@ -63,11 +64,6 @@ def _as_problem(error: ReqfloError) -> Problem:
 def _repeats_a_problem(error: ReqfloError) -> bool:
     # `ReqfloError.of` takes its own facts from the first problem and appends how many more there are.
     return any(error.code == problem.code and error.message.startswith(problem.message) for problem in error.problems)
-
-
-def _indented(message: str) -> str:
-    # Only the message's own line breaks count: a long headline stays one line, so that a log can be searched for it.
-    return escape(message.rstrip(), multiline=True).replace("\n", "\n  ")
 
 
 def _prose(label: str, text: str, style: str, terminal: Terminal) -> str:

@@ -20,9 +20,13 @@ PIPED_WIDTH: Final = 80
 
 _UNSAFE_IN_JSON: Final = re.compile(f"[{UNSAFE}]")
 
-# A line that begins so, or holds one of these markers, is an order to the CI system that collects the log.
+# A line that begins so, or holds one of these markers, is an order to the CI system that collects the log: GitHub's and
+# Forgejo's; Azure's, TeamCity's and GitHub's older ones; GitLab's. Nothing tells that there is one: a container that a
+# CI job starts has none of its variables.
 _CI_LINE_COMMAND: Final = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
-_CI_MARKER: Final = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))", re.IGNORECASE)
+_CI_MARKER: Final = re.compile(
+    r"#(?=#(?:\[|vso\[|teamcity\[))|(?<=section_start):(?=\d)|(?<=section_end):(?=\d)", re.IGNORECASE
+)
 _CI_VARIABLES: Final = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
 
 _STYLES: Final = {
@@ -55,12 +59,12 @@ def escape(text: str, *, multiline: bool = False) -> str:
 
 def escape_json(text: str) -> str:
     """Make JSON text safe to show without changing what it means: what is unsafe only occurs inside strings."""
-    return _CI_MARKER.sub(r"\\u0023", _UNSAFE_IN_JSON.sub(_json_escape, text))
+    return _CI_MARKER.sub(_json_escape, _UNSAFE_IN_JSON.sub(_json_escape, text))
 
 
 def neutralize_ci_commands(text: str) -> str:
     """Break what a CI system would read as its own log command (`::error …`, `##vso[…]`), visibly."""
-    return _CI_MARKER.sub(r"\\x23", _CI_LINE_COMMAND.sub(r"\1\\x3a", text))
+    return _CI_MARKER.sub(lambda found: f"\\x{ord(found[0]):02x}", _CI_LINE_COMMAND.sub(r"\1\\x3a", text))
 
 
 def display_width(text: str) -> int:
@@ -140,12 +144,12 @@ class Terminal:
         return min(self.columns, 100) if self.err_is_terminal else PIPED_WIDTH
 
     def data(self, text: str) -> None:
-        """Write machine-readable `text` to standard output, unchanged unless a person looks at it.
+        """Write machine-readable `text` to standard output, unchanged unless a terminal shows it.
 
         Raises:
             OutputClosedError: the reader has gone.
         """
-        self._write_out(escape(text, multiline=True) if self.out_is_terminal else text)
+        self._write_out(neutralize_ci_commands(escape(text, multiline=True)) if self.out_is_terminal else text)
 
     def text(self, text: str) -> None:
         """Write one or more lines for people to standard output. The caller has escaped what is not ours.
@@ -153,7 +157,7 @@ class Terminal:
         Raises:
             OutputClosedError: the reader has gone.
         """
-        self._write_out(neutralize_ci_commands(text) + "\n" if self.in_ci else text + "\n")
+        self._write_out(neutralize_ci_commands(text) + "\n")
 
     def bytes(self, data: bytes) -> None:
         """Write binary data to standard output.
@@ -170,7 +174,7 @@ class Terminal:
     def note(self, text: str = "") -> None:
         """Write lines for people to standard error. Never raises: that nobody listens must not stop a run."""
         with suppress(OSError, ValueError):
-            self._err.write((neutralize_ci_commands(text) if self.in_ci else text) + "\n")
+            self._err.write(neutralize_ci_commands(text) + "\n")
             self._err.flush()
 
     def flush(self) -> None:

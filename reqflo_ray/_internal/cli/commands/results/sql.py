@@ -59,7 +59,7 @@ def sql(
     ] = None,
     raw: Annotated[
         bool,
-        typer.Option("--raw", rich_help_panel=OUTPUT, help="CSV cells as they are, formulas of spreadsheets too."),
+        typer.Option("--raw", rich_help_panel=OUTPUT, help="CSV cells as they are, formulas and orders to CI too."),
     ] = False,
     damaged: DamagedFiles = Damaged.REFUSE,
     store: StoreOption = None,
@@ -104,7 +104,7 @@ def sql(
     else:
         # A cell may hold a line of its own, which a CI system would obey like any other line of its log.
         text = written.decode()
-        terminal.data(neutralize_ci_commands(text) if terminal.in_ci and not raw else text)
+        terminal.data(text if raw else neutralize_ci_commands(text))
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:
