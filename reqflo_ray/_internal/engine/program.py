@@ -107,7 +107,7 @@ class Program:
     `inputs` are references to the declared inputs, and their texts. `environment` is keyed by what follows `env.`
     (`<key>` or `<service>.<key>`). `tainted` holds `variables.x` for every variable that a step may assign something
     secret or sensitive to, `assigned_secrets` the secrets in it. `sensitive_captures` are `steps.<id>.<capture>`.
-    `flaky_steps` are the ids of those that are labelled `flaky: true`.
+    `flaky_steps` are the ids of those that are labelled `flaky: true`, `soft_steps` of those with a soft assertion.
     """
 
     artifact: Artifact
@@ -120,6 +120,7 @@ class Program:
     assigned_secrets: Mapping[str, tuple[str, ...]]
     sensitive_captures: frozenset[str]
     flaky_steps: frozenset[str]
+    soft_steps: frozenset[str]
 
 
 def prepare(artifact: Artifact, run: RunRecord) -> Program:
@@ -145,6 +146,11 @@ def prepare(artifact: Artifact, run: RunRecord) -> Program:
         assigned_secrets=secrets,
         sensitive_captures=reach.sensitive_captures,
         flaky_steps=frozenset(step.id for step in artifact.steps if isinstance(step, HttpStep) and step.flaky),
+        soft_steps=frozenset(
+            step.id
+            for step in artifact.steps
+            if isinstance(step, HttpStep) and any(assertion.soft for assertion in step.assertions)
+        ),
     )
 
 

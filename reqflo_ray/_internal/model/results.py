@@ -193,7 +193,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row that did not pass, short enough to be shown to a person (a shard keeps only its first few)."""
+    """A row that did not pass, short enough to be shown to a person (a shard keeps only its first ones)."""
 
     row_index: int
     row_key: str
@@ -263,10 +263,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # The code of a row that met an error of ours, which is no answer of its API.
 INTERNAL_ERROR: Final = "internal_error"
 
-# How many rows that did not pass a verdict names: enough for a person to start with. A shard names fewer, since there
-# may be a million shards.
+# How many rows that did not pass a verdict names, the first ones: enough for a person to start with. A shard names as
+# many, for they may all be in one.
 NAMED_FAILURES: Final = 10
-NAMED_FAILURES_OF_SHARD: Final = 5
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from simulation import SimulatedClock
 
 from reqflo_ray._internal.errors import Problem
 from reqflo_ray._internal.model.results import (
+    ROW_STATUSES,
     Counts,
     Failure,
     RowResult,
@@ -89,6 +90,34 @@ def test_of_many_failures_all_are_counted_and_a_few_are_kept() -> None:
     assert heard.failures == [failure.row_index for failure in progress.failures] == list(range(10))
 
 
+def test_the_failures_that_are_kept_are_the_first_rows_not_those_that_ended_first() -> None:
+    heard = Heard()
+    progress = _run_progress(heard)
+    for shard in (3, 1, 2, 0):
+        progress.report(_committed(shard, 4, failed=4))
+    assert [failure.row_index for failure in progress.failures] == [0, 1, 2, 3, 1000, 1001, 1002, 1003, 2000, 2001]
+    assert heard.failures == [3000, 3001, 3002, 3003, 1000, 1001, 1002, 1003, 2000, 2001], "told as they come"
+
+
+def test_a_shard_names_its_first_rows_in_whatever_order_they_ended() -> None:
+    rows = random.Random(1).sample(range(40), 40)
+    counter = ShardCounter(0)
+    for row in rows:
+        counter.add(RowResult(row_index=row, row_key="", status=Status.FAILED), steps=1, earlier=False)
+    assert [failure.row_index for failure in counter.progress().failures] == list(range(10))
+
+
+def test_of_a_resumed_run_too_the_first_rows_are_kept() -> None:
+    heard = Heard()
+    progress = _run_progress(heard)
+    for shard in (0, 2):
+        summary = _committed(shard, 6, failed=6).summary
+        assert summary is not None
+        progress.add_earlier(summary)
+    progress.report(_committed(1, 6, failed=6))
+    assert [failure.row_index for failure in progress.failures] == [*range(6), *range(1000, 1004)]
+
+
 def test_rows_count_while_their_shard_runs_and_not_again_with_its_commit() -> None:
     progress = _run_progress(Heard())
     progress.progress([_progress(0, 10), _progress(1, 5, failed=2)])
@@ -132,7 +161,7 @@ def test_in_whatever_order_accounts_arrive_the_sum_is_that_of_the_shards(seed: i
         else:
             progress.progress([each])
     assert (progress.counts.rows, progress.counts.steps, progress.journaled) == (50, 150, 20)
-    assert sum(getattr(progress.counts, status) for status in Status) == 50
+    assert sum(getattr(progress.counts, status) for status in ROW_STATUSES) == 50
 
 
 def test_a_shard_that_is_suspended_brings_its_last_rows_along() -> None:

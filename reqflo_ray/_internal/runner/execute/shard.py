@@ -26,7 +26,7 @@ from reqflo_ray._internal.model.journal import Poisoned, Solo, Takeover
 from reqflo_ray._internal.model.plan import Durability, Row, ShardPlan
 from reqflo_ray._internal.model.results import (
     INTERNAL_ERROR,
-    NAMED_FAILURES_OF_SHARD,
+    NAMED_FAILURES,
     TABLE_VERSION,
     Commit,
     Failure,
@@ -39,6 +39,7 @@ from reqflo_ray._internal.model.results import (
 )
 from reqflo_ray._internal.runner.execute.fence import Fence
 from reqflo_ray._internal.runner.execute.journals import read_journals
+from reqflo_ray._internal.runner.execute.row.conclusion import fingerprint_of_error
 from reqflo_ray._internal.runner.execute.row.containment import told
 from reqflo_ray._internal.runner.execute.row.context import ShardAttempt, Suspended
 from reqflo_ray._internal.runner.execute.row.row import RowOutcome, RowRunner, broken_row
@@ -254,13 +255,15 @@ async def _run_row(worker: Worker, attempt: ShardAttempt, row: Row, history: Sha
 
 def _poisoned(worker: Worker, attempt: ShardAttempt, row: Row) -> RowOutcome:
     attempt.journal.append(Poisoned(row=row.index))
+    code, message = "poison_row", "the worker died each time when this row ran, also when it ran alone"
     return RowOutcome(
         result=RowResult(
             row_index=row.index,
             row_key=row.key,
             status=Status.ERROR,
-            error_code="poison_row",
-            error_message="the worker died each time when this row ran, also when it ran alone",
+            error_code=code,
+            error_message=message,
+            fingerprint=fingerprint_of_error(Status.ERROR, code, message),
             started_at_us=worker.clock.now_us(),
             resumed=True,
         ),
@@ -325,4 +328,4 @@ def _write_table(folder: RunFolder, path: str, data: bytes, rows: int) -> FileDi
 
 def _failures(outcomes: Sequence[RowOutcome]) -> list[Failure]:
     failed = [outcome.result for outcome in outcomes if outcome.result.status is not Status.PASSED]
-    return [failure_of(result) for result in failed[:NAMED_FAILURES_OF_SHARD]]
+    return [failure_of(result) for result in failed[:NAMED_FAILURES]]

@@ -11,6 +11,7 @@ import msgspec
 
 from reqflo_ray._internal.model.json_text import well_formed
 from reqflo_ray._internal.model.results import Counts, RowResult, Status, StepRecord
+from reqflo_ray._internal.runner.execute.row.conclusion import fingerprint_of_error
 from reqflo_ray._internal.runner.execute.row.containment import told
 from reqflo_ray._internal.runner.execute.row.row import RowOutcome
 from reqflo_ray._internal.runner.progress.shard import ShardCounter
@@ -75,12 +76,14 @@ def _broken(outcomes: Sequence[RowOutcome], places: range, origin: Origin) -> li
 
 def _mended(outcome: RowOutcome, origin: Origin, code: str, message: str) -> RowOutcome:
     """The row as it can be written: an error, with as many of its records as possible, and a note instead of others."""
-    status = outcome.result.status
+    status = outcome.result.status if outcome.result.status is Status.INCONCLUSIVE else Status.ERROR
     result = msgspec.structs.replace(
         outcome.result,
-        status=status if status is Status.INCONCLUSIVE else Status.ERROR,
+        status=status,
         error_code=code,
         error_message=message,
+        flaky=False,
+        fingerprint=fingerprint_of_error(status, code, message),
     )
     records = tuple(
         record
@@ -115,6 +118,7 @@ def _bare(result: RowResult) -> RowResult:
         error_message=result.error_message,
         resumed=result.resumed,
         requests=result.requests,
+        fingerprint=result.fingerprint,
     )
 
 

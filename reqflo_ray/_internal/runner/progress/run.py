@@ -7,7 +7,9 @@ stands for both, and the commit stands for all of them.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 
 from reqflo_ray._internal.errors import Problem
 from reqflo_ray._internal.model.clock import Clock
@@ -43,7 +45,8 @@ class RunProgress:
         self._committed = bytearray()  # 1 for each shard that is, by its number: there may be a million
         self._running: dict[int, ShardProgress] = {}
         self.counts = Counts()
-        self.failures: list[Failure] = []
+        self.failures: list[Failure] = []  # the first rows of all that are known
+        self._told: set[int] = set()  # the rows that the listener was told of
         self.errors: list[ShardReport] = []
         self._warned: set[str] = set()
         self.stopped_by_failures = False
@@ -57,7 +60,8 @@ class RunProgress:
         """Count a shard that was committed before this driver began."""
         self._note(summary.shard)
         self.counts = self._before = self.counts.plus(summary.counts)
-        self.failures += summary.failures[: NAMED_FAILURES - len(self.failures)]
+        for failure in summary.failures:
+            self._keep(failure)
 
     def misses(self, shard: int) -> bool:
         """Whether the commit of a shard has not been counted."""
@@ -139,12 +143,19 @@ class RunProgress:
             self._stop()
 
     def _name(self, failures: Iterable[Failure]) -> None:
-        """Tell the first few, each once: a commit may name what was told while its shard was running."""
+        """Keep the first rows, and tell of a few as they come, each once: a commit may name what was told while its
+        shard was running."""
         for failure in failures:
-            known = any(failure.row_index == other.row_index for other in self.failures)
-            if not known and len(self.failures) < NAMED_FAILURES:
-                self.failures.append(failure)
+            self._keep(failure)
+            if len(self._told) < NAMED_FAILURES and failure.row_index not in self._told:
+                self._told.add(failure.row_index)
                 self._listener.failure(failure)
+
+    def _keep(self, failure: Failure) -> None:
+        at = bisect_left(self.failures, failure.row_index, key=attrgetter("row_index"))
+        if [other.row_index for other in self.failures[at : at + 1]] != [failure.row_index]:
+            self.failures.insert(at, failure)
+            del self.failures[NAMED_FAILURES:]
 
     def _report_error(self, report: ShardReport) -> None:
         # Many shards fail for one reason, such as a full disk: say it, and keep it, once.

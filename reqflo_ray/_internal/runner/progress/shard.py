@@ -5,13 +5,15 @@ What it counts is journaled. It must not know who asks, nor how what it says rea
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
+from operator import attrgetter
 from typing import Final
 
 from reqflo_ray._internal.model.json_text import well_formed
 from reqflo_ray._internal.model.results import (
     INTERNAL_ERROR,
-    NAMED_FAILURES_OF_SHARD,
+    NAMED_FAILURES,
     Counts,
     Failure,
     RowResult,
@@ -53,8 +55,11 @@ class ShardCounter:
             for name in _SELDOM:
                 if value := getattr(result, name):
                     sums[name] += value
-        if result.status is not Status.PASSED and len(self._failures) < NAMED_FAILURES_OF_SHARD:
-            self._failures.append(failure_of(result))
+        if result.status is not Status.PASSED:
+            full = len(self._failures) == NAMED_FAILURES
+            if not full or result.row_index < self._failures[-1].row_index:
+                insort(self._failures, failure_of(result), key=attrgetter("row_index"))
+                del self._failures[NAMED_FAILURES:]
 
     @property
     def counts(self) -> Counts:

@@ -20,6 +20,7 @@ from reqflo_ray._internal.model.results import ResendReason, RowResult, Status, 
 from reqflo_ray._internal.model.values import JsonValue
 from reqflo_ray._internal.runner.execute.response.evidence import without_exchange
 from reqflo_ray._internal.runner.execute.row.attempts import send_until_settled, status_of
+from reqflo_ray._internal.runner.execute.row.conclusion import StepEnd, conclude, fingerprint_of_error
 from reqflo_ray._internal.runner.execute.row.containment import bare_record, end_in_fault, told
 from reqflo_ray._internal.runner.execute.row.context import (
     FIRST_SEND,
@@ -33,9 +34,6 @@ from reqflo_ray._internal.runner.execute.row.context import (
 from reqflo_ray._internal.runner.execute.row.polling import as_waiting
 from reqflo_ray._internal.runner.execute.worker.worker import Worker
 from reqflo_ray._internal.secrets.redactor import still_json
-
-# A row ends with the worst status of its steps, in this order.
-_WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ class RowRunner:
         self._worker = worker
         self._row = row
         self._history = history
-        self._ended: list[tuple[str, Outcome]] = []
+        self._ended: list[StepEnd] = []
         self._halted_by = ""
         self._withheld: dict[str, PreparedStep] = {}
         self._restored_secrets: set[str] | None = None
@@ -106,7 +104,7 @@ class RowRunner:
             self._context.records.append(bare_record(self._context, prepared, 1, outcome))
             return
         outcome = Outcome(status=Status.ERROR, code=code, message=message, started_at_us=now_us)
-        self._ended.append((step, outcome))
+        self._end(step, outcome)
         self._halted_by = step
         if past.final is None:
             self._goes_on = True
@@ -213,12 +211,15 @@ class RowRunner:
         """Let the rest of the row see how the step ended."""
         step = prepared.step
         self._context.scope.conclude(step.id, outcome.status, outcome.captures)
-        self._ended.append((step.id, outcome))
+        self._end(step.id, outcome)
         halts_on_failure = isinstance(step, HttpStep) and step.on_failure is OnFailure.HALT
         if outcome.status in (Status.ERROR, Status.INCONCLUSIVE) or (
             outcome.status is Status.FAILED and halts_on_failure
         ):
             self._halted_by = step.id
+
+    def _end(self, step: str, outcome: Outcome) -> None:
+        self._ended.append(StepEnd(step=step, status=outcome.status, code=outcome.code, message=outcome.message))
 
     def _restore(self, prepared: PreparedStep, past: StepHistory, completion: Completion) -> None:
         """Take a completed step from the journal instead of executing it."""
@@ -304,9 +305,8 @@ class RowRunner:
 
     def _finished(self, started_at_us: int, duration_ms: float) -> RowOutcome:
         context, row, counts = self._context, self._row, self._context.counts
-        worst = next((entry for status in _WORST_FIRST for entry in self._ended if entry[1].status is status), None)
-        failed_step, ended = worst if worst else ("", Outcome(status=Status.PASSED))
         records = tuple(context.records)
+        ended = conclude(self._worker.program, self._ended, records, retries=counts.retries)
         if ended.status is Status.PASSED and self._worker.run.options.evidence is Evidence.FAILURES:
             records = tuple(without_exchange(record) for record in records)
         started_at_us = self._history.started_at_us or started_at_us
@@ -320,7 +320,7 @@ class RowRunner:
                 status=ended.status,
                 error_code=ended.code,
                 error_message=json_text.well_formed(context.redactor.text(ended.message)) if ended.message else "",
-                failed_step=failed_step,
+                failed_step=ended.step,
                 inputs=inputs if shown is inputs else still_json(shown),
                 started_at_us=started_at_us,
                 duration_ms=duration_ms,
@@ -329,6 +329,10 @@ class RowRunner:
                 retries=counts.retries,
                 resent=counts.resent,
                 resent_sensitive=counts.resent_sensitive,
+                soft_failures=ended.soft_failures,
+                flaky=ended.flaky,
+                known_flaky=ended.known_flaky,
+                fingerprint=ended.fingerprint,
             ),
             records=records,
             replayed=self._history.last_attempt > 0 and not self._goes_on,
@@ -351,6 +355,7 @@ def broken_row(
             status=Status.ERROR,
             error_code=code,
             error_message=message,
+            fingerprint=fingerprint_of_error(Status.ERROR, code, message),
             started_at_us=history.started_at_us or started_at_us,
             resumed=history.last_attempt > 0,
             requests=sum((record.timings is not None) + record.resends for record in records),

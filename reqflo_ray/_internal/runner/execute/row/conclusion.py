@@ -1,0 +1,87 @@
+"""What is told of a row when its steps have ended: its status, what did not pass first, what a row that passed leaves
+to be known. It must not know how a step was carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reqflo_ray._internal.engine.program import Program
+from reqflo_ray._internal.model.fingerprint import fingerprint, masked
+from reqflo_ray._internal.model.results import INTERNAL_ERROR, Status, StepRecord
+
+# A row ends with the worst status of its steps, in this order.
+_WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnd:
+    """How a step ended that may be what a row did not pass for."""
+
+    step: str
+    status: Status
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What `RowResult` tells of the outcome, in its words. `message` is not masked."""
+
+    status: Status
+    step: str = ""
+    code: str = ""
+    message: str = ""
+    soft_failures: int = 0
+    flaky: bool = False
+    known_flaky: bool = False
+    fingerprint: str = ""
+
+
+def conclude(program: Program, ended: Sequence[StepEnd], records: Sequence[StepRecord], *, retries: int) -> Conclusion:
+    """What follows from how the steps of a row `ended`, in their order, with the `records` of all its attempts."""
+    soft = _soft_failures(program, records)
+    status = next((worst for worst in _WORST_FIRST if any(end.status is worst for end in ended)), Status.PASSED)
+    if status is Status.PASSED:
+        tried_again = {record.step_id for record in records if record.status in _WORST_FIRST} if retries else set()
+        known = not program.flaky_steps.isdisjoint(tried_again)
+        return Conclusion(status=status, soft_failures=soft, flaky=retries > 0, known_flaky=known)
+    failed = [end for end in ended if end.status in _WORST_FIRST]
+    # An error of ours is no answer of the API, and is told wherever it came up.
+    first = next((end for end in failed if end.code == INTERNAL_ERROR), failed[0])
+    return Conclusion(
+        status=status,
+        step=first.step,
+        code=first.code,
+        message=first.message,
+        soft_failures=soft,
+        known_flaky=first.step in program.flaky_steps,
+        fingerprint=_fingerprint(status, first, records),
+    )
+
+
+def fingerprint_of_error(status: Status, code: str, message: str) -> str:
+    """The fingerprint of a row of which no step can be named."""
+    return fingerprint(status, "", code, "", masked(message))
+
+
+def _soft_failures(program: Program, records: Sequence[StepRecord]) -> int:
+    if not program.soft_steps:
+        return 0
+    last = {record.step_id: record for record in records if record.step_id in program.soft_steps}
+    return sum(
+        result.soft and result.status is Status.FAILED for record in last.values() for result in record.assertions
+    )
+
+
+def _fingerprint(status: Status, end: StepEnd, records: Sequence[StepRecord]) -> str:
+    """Of what is kept of the step, since that has been masked."""
+    record = next((record for record in reversed(records) if record.step_id == end.step), None)
+    if record is None:
+        return fingerprint(status, end.step, end.code, "", "")
+    failed = (result for result in record.assertions if result.status is Status.FAILED and not result.soft)
+    if (result := next(failed, None)) is None:
+        return fingerprint(status, end.step, end.code, "", masked(record.error_message))
+    return fingerprint(status, end.step, f"{result.type} {result.operator}", result.target, masked(result.message))
