@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from reqflo_ray._internal.engine.requests.request import RequestRenderer
 from reqflo_ray._internal.engine.responses.assertions import PreparedAssertion, prepare_assertion
@@ -23,6 +26,7 @@ from reqflo_ray._internal.model.artifact import (
     Artifact,
     Assertion,
     AssertionType,
+    CaptureRoot,
     HttpStep,
     Input,
     NoteStep,
@@ -32,7 +36,18 @@ from reqflo_ray._internal.model.artifact import (
     Variable,
 )
 from reqflo_ray._internal.model.plan import RunRecord
-from reqflo_ray._internal.model.values import AnyReference, Namespace, Node, Reference, ValueType, references
+from reqflo_ray._internal.model.values import (
+    AnyReference,
+    Namespace,
+    Node,
+    Reference,
+    StepReference,
+    ValueType,
+    references,
+)
+
+# Response headers whose value is a URL, relative to the one that was asked.
+_LOCATIONS: Final = frozenset(("location", "content-location"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +183,14 @@ def _prepare_step(step: Step, index: int, artifact: Artifact, run: RunRecord, re
 
 
 def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord, reach: Reach) -> PreparedStep:
-    service = run.environment.services.get(step.request.service)
-    base = service.base_url if service is not None else None
+    base = _base_url(step, run)
+    answered = _located_by(step, artifact)
     sent = reach.of_request(step.request, base)
+    located: RequestRenderer | None = None
+    if answered is not None:
+        asked = msgspec.structs.replace(answered.request, headers=(), body=None)
+        located = RequestRenderer(asked, _base_url(answered, run), {}, masked=False)
+        sent = tuple(dict.fromkeys((*sent, *reach.of_request(asked, _base_url(answered, run)))))
     until = step.poll.until if step.poll is not None else ()
     expected = _expected((*until, *step.assertions))
     settings, own = run.http, step.timeouts
@@ -184,7 +204,13 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
         needs=reach.needs(everything),
         hidden_captures=hidden_captures(step),
         request=PreparedRequest(
-            real=RequestRenderer(step.request, base, artifact.files, masked=False),
+            real=RequestRenderer(
+                step.request,
+                base,
+                artifact.files,
+                located.url if located is not None else None,
+                masked=False,
+            ),
             masked=(
                 RequestRenderer(step.request, base, artifact.files, masked=True) if reach.is_tainted(sent) else None
             ),
@@ -202,6 +228,29 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
         captures=tuple(prepare_capture(capture) for capture in step.captures),
         expects_status=any(assertion.type is AssertionType.STATUS_CODE for assertion in (*until, *step.assertions)),
     )
+
+
+def _base_url(step: HttpStep, run: RunRecord) -> Node | None:
+    service = run.environment.services.get(step.request.service)
+    return service.base_url if service is not None else None
+
+
+def _located_by(step: HttpStep, artifact: Artifact) -> HttpStep | None:
+    """The step whose `Location` is where the URL of `step` begins: it is relative to the URL that this one asked (RFC
+    9110, 10.2.2)."""
+    first = step.request.path[0] if step.request.path else None
+    if not isinstance(first, StepReference):
+        return None
+    producer = next((one for one in artifact.steps if one.id == first.step), None)
+    if not isinstance(producer, HttpStep):
+        return None
+    headers = {f"headers.{name}" for name in _LOCATIONS}
+    headers |= {
+        f"outputs.{output.name}"
+        for output in producer.outputs
+        if output.root is CaptureRoot.HEADERS and output.path.lower() in _LOCATIONS
+    }
+    return producer if first.capture in headers else None
 
 
 def _assertion(assertion: Assertion, step: HttpStep, reach: Reach) -> PreparedAssertion:
@@ -226,7 +275,7 @@ def _declared(entry: Input | Variable, run: RunRecord, reach: Reach) -> Declared
         type=entry.type,
         required=entry.required,
         sensitive=entry.sensitive,
-        sources=tuple(_source(node, type, reach) for node, type in sources(entry, run)),
+        sources=tuple(_source(node, type, reach) for node, type in sources(entry, run.inputs)),
     )
 
 

@@ -12,6 +12,7 @@ from reqflo_ray._internal.http.addresses.target import parse_target
 from reqflo_ray._internal.http.engines.outgoing import Outgoing, complete
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.model.exchange import FailureKind, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.url_parts import received_location
 
 _STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS: Final = frozenset(
@@ -41,7 +42,7 @@ def next_hop(previous: Outgoing, response: TransportResponse, request: Transport
     locations = _locations(response)
     if len(locations) > 1:
         raise ExchangeError(FailureKind.PROTOCOL, f"the redirect of {here.place} names more than one location")
-    location = _readable(locations[0])
+    location = received_location(locations[0])
     try:
         url = urljoin(here.url, location)
         scheme = url.partition(":")[0].lower()
@@ -72,14 +73,6 @@ def next_hop(previous: Outgoing, response: TransportResponse, request: Transport
 
 def _locations(response: TransportResponse) -> list[str]:
     return [value for name, value in response.headers if name.lower() == "location" and value]
-
-
-def _readable(location: str) -> str:
-    # Header bytes were read as Latin-1; a Location with non-ASCII characters is UTF-8 in practice.
-    try:
-        return location.encode("latin-1").decode()
-    except UnicodeError:
-        return location
 
 
 def _unreadable(place: str) -> ExchangeError:

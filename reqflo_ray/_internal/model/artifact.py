@@ -246,10 +246,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 class RequestTemplate(msgspec.Struct, frozen=True, kw_only=True):
     """A request with all template values already put in.
 
-    The URL is `url` alone when it is set (an absolute URL, or a text that renders to one), else the base URL of
-    `service` joined with `path` by one slash. A string of `path` is sent as written; a node is one `:param`, rendered
-    and percent-encoded, `/` included. A header, query parameter or body field whose value is unset is left out; a
-    query value that is a list repeats its key.
+    `path` is the URL as its author wrote it: text, which is sent as written, and values, each encoded for the place in
+    which it stands. It is absolute, or a path of `service`; where it begins with a value, this says which of the two.
+    `url` is the whole URL, in which nothing is encoded, in artifacts of 0.1.0. `query` is added to either. A header,
+    query parameter or body field whose value is unset is left out; a query value that is a list repeats its key.
     """
 
     method: str

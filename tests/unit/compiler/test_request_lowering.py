@@ -40,24 +40,22 @@ def inline(url: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("url", "path", "query"),
+    ("url", "path"),
     [
-        ("/a", ("/a",), ()),
-        ("a", ("a",), ()),
-        ("/a/{{ inputs.x }}/b", ("/a/", X, "/b"), ()),
-        ("/a/:x", ("/a/:x",), ()),
-        ("/a?b=1&c=a%20b&d", ("/a",), (("b", Literal("1")), ("c", Literal("a b")), ("d", Literal("")))),
-        ("/a?b={{ inputs.x }}", ("/a",), (("b", X),)),
-        ("/a?b=1{{ inputs.x }}2&c=3", ("/a",), (("b", Text(("1", X, "2"))), ("c", Literal("3")))),
-        ("/{{ inputs.x }}?b={{ inputs.x }}&c=1", ("/", X), (("b", X), ("c", Literal("1")))),
-        ("/a?", ("/a",), ()),
+        ("/a", ("/a",)),
+        ("a", ("a",)),
+        ("//a//b", ("//a//b",)),
+        ("/a/{{ inputs.x }}/b", ("/a/", X, "/b")),
+        ("/a/:x", ("/a/:x",)),
+        ("/a?b=1&c=a%20b+c&d&&e=%E9", ("/a?b=1&c=a%20b+c&d&&e=%E9",)),
+        ("/a?b=1{{ inputs.x }}2&c=3", ("/a?b=1", X, "2&c=3")),
+        ("/{{ inputs.x }}?b={{ inputs.x }}&c=1", ("/", X, "?b=", X, "&c=1")),
+        ("/a?", ("/a?",)),
     ],
 )
-def test_a_path_is_split_into_text_parameters_and_query(
-    request_of: RequestOf, url: str, path: object, query: object
-) -> None:
+def test_a_path_is_text_as_written_and_values(request_of: RequestOf, url: str, path: object) -> None:
     request = request_of(inline(url))
-    assert (request.service, request.path, request.query, request.url) == ("shop", path, query, None)
+    assert (request.service, request.path, request.query, request.url) == ("shop", path, (), None)
 
 
 @pytest.mark.parametrize(
@@ -75,17 +73,96 @@ def test_what_looks_like_a_parameter_where_there_are_none_is_warned_of(
 
 
 @pytest.mark.parametrize(
-    ("url", "node"),
+    ("url", "warned"),
     [
-        ("https://x.example/a?b=c", Literal("https://x.example/a?b=c")),
-        ("http://x:8080/{{ inputs.x }}", Text(("http://x:8080/", X))),
-        ("{{ inputs.x }}", X),
-        ("{{ inputs.x }}/a", Text((X, "/a"))),
+        ("/a/{id}?q={q}", [("{id}", "j.yaml:6:49"), ("{q}", "j.yaml:6:56")]),
+        ("http://x/${id}", [("${id}", "j.yaml:6:55")]),
+        ("/a{/id}{?page,size}", [("{/id}", "j.yaml:6:48"), ("{?page,size}", "j.yaml:6:53")]),
+        ("http://{region}.example/", [("{region}", "j.yaml:6:53")]),
+        ('/a/%7Bid%7D?q={\\"a\\":1}', []),
     ],
 )
-def test_an_absolute_url_is_one_node_and_needs_no_service(request_of: RequestOf, url: str, node: object) -> None:
+def test_one_pair_of_braces_is_warned_of_where_it_stands(
+    compiled: Compiler, url: str, warned: list[tuple[str, str]]
+) -> None:
+    found = compiled(journey(inline(url))).problems
+    assert {problem.code for problem in found} <= {"literal_parameter"}
+    assert [(problem.message.split("`")[1], str(problem.position)) for problem in found] == warned
+
+
+def test_a_warning_of_braces_says_how_a_value_is_written(compiled: Compiler) -> None:
+    [problem] = compiled(journey(inline("/a/{order_id}"))).problems
+    assert problem.message == "`{order_id}` is sent as it is: an expression has two braces"
+    assert problem.hint == "if it stands for a value, write it as in `{{ inputs.order_id }}`"
+    template = "template: {key: t, url: '/a/{p}/:p', values: [{name: p, in: path, required: true}]}"
+    [problem] = compiled(journey("{id: a, template: t, values: {p: 1}}"), t=template).problems
+    assert "`{{ values.p }}`" in problem.hint
+
+
+def test_a_fragment_that_would_not_be_sent_is_warned_of(compiled: Compiler) -> None:
+    [problem] = compiled(journey('{id: a, request: {url: "http://x/tags/c#&limit=1"}}')).problems
+    assert (problem.code, str(problem.position)) == ("literal_parameter", "j.yaml:6:46")
+    assert "%23" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://x.example/a?b=c", ("https://x.example/a?b=c",)),
+        ("http://x:8080/{{ inputs.x }}", ("http://x:8080/", X)),
+    ],
+)
+def test_an_absolute_url_needs_no_service(request_of: RequestOf, url: str, path: object) -> None:
     request = request_of(inline(url))
-    assert (request.service, request.path, request.url) == ("", (), node)
+    assert (request.service, request.path, request.url) == ("", path, None)
+
+
+@pytest.mark.parametrize(("url", "path"), [("{{ inputs.x }}", (X,)), ("{{ inputs.x }}/a", (X, "/a"))])
+def test_a_url_that_begins_with_a_value_may_need_its_service(
+    request_of: RequestOf, compiled: Compiler, url: str, path: object
+) -> None:
+    request = request_of(inline(url))
+    assert (request.service, request.path) == ("shop", path)
+    assert compiled(journey(inline(url))).artifact.requires.services == ()
+
+
+def test_a_template_value_opens_a_url_as_if_it_were_written_there(request_of: RequestOf) -> None:
+    template = 'template: {key: t, url: "{{ values.base }}/a", values: [{name: base, required: true}]}'
+    given = "{id: a, template: t, values: {base: %s}}"
+    assert request_of(given % "http://x/", t=template).path == ("http://x/a",)
+    assert request_of(given % '"http://{{ inputs.x }}:81/b"', t=template).path == ("http://", X, ":81/b/a")
+
+
+OPTIONAL = "values: [{name: p, in: query}, {name: q, in: query}]"
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "path"),
+    [
+        ("/a?p={{ values.p }}&x=1&q={{ values.q }}", "{}", ("/a?x=1",)),
+        ("/a?p={{ values.p }}&x=1&q={{ values.q }}", "{q: 2}", ("/a?x=1&q=", Literal(2))),
+        ("/a?p={{ values.p }}", "{}", ("/a",)),
+        ("/a?P=1&x=1", "{p: 2}", ("/a?x=1",)),
+        ("/a?%70=1", "{p: 2}", ("/a",)),
+    ],
+)
+def test_parameters_of_a_url_give_way_to_values_of_the_template(
+    request_of: RequestOf, url: str, given: str, path: object
+) -> None:
+    template = f'template: {{key: t, url: "{url}", {OPTIONAL}}}'
+    assert request_of(f"{{id: a, template: t, values: {given}}}", t=template).path == path
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [("/a/{{ values.p }}", "t.yaml:1:29"), ("/a?x=b{{ values.p }}", "t.yaml:1:32"), ("{{ values.p }}", "t.yaml:1:26")],
+)
+def test_a_value_that_is_not_given_is_missed_in_a_path_and_inside_text(
+    only_problem: OnlyProblem, url: str, place: str
+) -> None:
+    template = f'template: {{key: t, url: "{url}", values: [{{name: p}}]}}'
+    problem = only_problem(journey("{id: a, template: t}"), t=template)
+    assert (problem.code, str(problem.position)) == ("missing_required_value", place)
 
 
 @pytest.mark.parametrize("url", ["ftp://x/a", "/a#b"])

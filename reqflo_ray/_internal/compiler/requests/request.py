@@ -12,7 +12,7 @@ from typing import Final
 
 from reqflo_ray._internal.compiler.authoring.journey import RequestModel, TemplateModel, TemplateValueModel
 from reqflo_ray._internal.compiler.requests.bodies import BodyCompiler
-from reqflo_ray._internal.compiler.requests.urls import UrlCompiler
+from reqflo_ray._internal.compiler.requests.urls import UrlCompiler, without_parameters
 from reqflo_ray._internal.compiler.values.expressions import Expression
 from reqflo_ray._internal.compiler.values.nodes import Resolver, Unresolved, ValueCompiler
 from reqflo_ray._internal.compiler.yaml.problems import Problems
@@ -20,6 +20,7 @@ from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child,
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import RequestTemplate
 from reqflo_ray._internal.model.names import suggestion
+from reqflo_ray._internal.model.url_parts import ABSOLUTE
 from reqflo_ray._internal.model.values import Node
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -109,24 +110,26 @@ class RequestCompiler:
         if values is not None:
             path_values = [name for name, value in values.declared.items() if value.in_ in ("path", None)]
         assert isinstance(url, YamlScalar)
-        target = UrlCompiler(self._compiler, self._problems, path_values).compile(url)
-        service = "" if target.url is not None else model.service or only_service
-        if target.url is None and not service:
+        path = UrlCompiler(self._compiler, self._problems, path_values).compile(url)
+        begins = path[0] if path else ""
+        is_absolute = isinstance(begins, str) and ABSOLUTE.match(begins) is not None
+        service = "" if is_absolute else model.service or only_service
+        if isinstance(begins, str) and not is_absolute and not service:
             hint = "set `service`, or write the whole URL"
             self._problems.error("invalid_template", "the request has a path but no service", url, hint=hint)
         headers = self._headers(child(node, "headers"))
-        query = target.query + self._fields(child(node, "query"))
+        query = self._fields(child(node, "query"))
         body = self._bodies.compile(model.body, nearest(node, ("body",))) if model.body else None
         if values is not None:
             self._check_places(values, node)
             headers = _overridden(headers, values.unplaced("header"))
-            query = _overridden(query, values.unplaced("query"))
+            placed = values.unplaced("query")
+            path, query = without_parameters(path, [name for name, _ in placed]), _overridden(query, placed)
             body = self._bodies.placed(body, values.unplaced("body"), node)
         return RequestTemplate(
             method=model.method,
             service=service,
-            path=target.path if target.url is None else (),
-            url=target.url,
+            path=path,
             headers=headers,
             query=query,
             body=body,

@@ -1,11 +1,9 @@
-"""Splits a request's URL into what the artifact holds: a path of literal text and parameters, a query, or one
-absolute URL."""
+"""Compiles a request's URL to what the artifact holds: text as it is written, and values, each at its place."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import unquote_plus
 
@@ -15,22 +13,15 @@ from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlScalar
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.names import suggestion
-from reqflo_ray._internal.model.values import Literal, Node
+from reqflo_ray._internal.model.url_parts import ABSOLUTE, Piece, is_value_of, parameters
+from reqflo_ray._internal.model.values import Literal, Node, Text
 
-_ABSOLUTE: Final = re.compile(r"https?://", re.IGNORECASE)
 _OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PARAMETER: Final = re.compile(r":([A-Za-z_][A-Za-z0-9_]*)")
+# As OpenAPI and RFC 6570 have it, and with the dollar sign of other tools.
+_BRACES: Final = re.compile(r"\$?\{[+#./;?&]?([A-Za-z_][\w.-]*)[^{}/?#&]{0,20}\}")
 
-_Piece: TypeAlias = str | tuple[Position, Node | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a request goes: `url` when it is absolute, else `path` of a service; and the query written in it."""
-
-    path: tuple[str | Node, ...] = ()
-    url: Node | None = None
-    query: tuple[tuple[str, Node], ...] = ()
+_Written: TypeAlias = str | tuple[Position, Node | None]
 
 
 class UrlCompiler:
@@ -42,31 +33,25 @@ class UrlCompiler:
         self._problems = problems
         self._path_values = path_values
 
-    def compile(self, scalar: YamlScalar) -> Target:
-        """The target that `scalar` names."""
-        text = str(scalar.value)
+    def compile(self, scalar: YamlScalar) -> tuple[Piece, ...]:
+        """The pieces of the URL in `scalar`."""
+        text = str(scalar.value).strip()
         try:
-            pieces = self._values.parts(text, scalar)
+            written = _opened(self._values.parts(text, scalar))
         except Unresolved:
-            return Target(url=NULL)  # it has been reported: nothing more can be said of it
-        first = pieces[0] if pieces else ""
-        if not isinstance(first, str) or _ABSOLUTE.match(first):
-            return self._absolute(pieces, scalar)
-        if _OTHER_SCHEME.match(first):
-            self._problems.error("wrong_value", "a URL begins with `http://`, `https://` or `/`", scalar)
-        if "#" in text:
-            self._problems.error("wrong_value", "a request's URL has no fragment", scalar, hint="remove the `#` part")
-        path, query = _split_query(pieces)
-        compiled: list[str | Node] = []
-        for piece in path:
-            if isinstance(piece, str):
-                compiled.extend(self._parameters(piece, scalar))
-            else:
-                compiled.append(self._present(piece))
-        return Target(path=tuple(compiled), query=self._query(query))
+            return (NULL,)  # it has been reported: nothing more can be said of it
+        self._warn_of_braces(written, scalar)
+        first = written[0] if written else ""
+        if isinstance(first, str) and ABSOLUTE.match(first):
+            self._check_absolute(first, written, scalar)
+        elif isinstance(first, str):
+            self._check_path(first, text, scalar)
+            written = self._with_parameters(written, scalar)
+        return self._complete(written)
 
-    def _absolute(self, pieces: tuple[_Piece, ...], scalar: YamlScalar) -> Target:
-        path = "".join(piece for piece in pieces if isinstance(piece, str)).partition("://")[2].partition("/")[2]
+    def _check_absolute(self, first: str, written: Sequence[_Written], scalar: YamlScalar) -> None:
+        behind = "".join(piece for piece in written if isinstance(piece, str)).partition("://")[2]
+        path = behind.partition("/")[2].partition("?")[0]
         declared = self._path_values or ()
         if any(found[1] in declared for found in _PARAMETER.finditer(path)):
             message = "`:name` works in a path of a service only"
@@ -74,90 +59,169 @@ class UrlCompiler:
                 "invalid_template", message, scalar, hint="set `service`, or write `{{ values.name }}`"
             )
         if self._path_values is None:
-            self._warn_of_parameters(f"/{path.partition('?')[0]}", scalar)
-        if len(pieces) == 1 and not isinstance(pieces[0], str):
-            return Target(url=self._present(pieces[0]))
-        return Target(url=self._values.join(pieces))
+            self._warn_of_parameters(f"/{path}", scalar)
+        if "#" in behind:
+            message = "the fragment of a URL is not sent: `#` and what follows is left out"
+            hint = "remove it; a `#` that belongs to a value is written `%23`"
+            self._problems.warning("literal_parameter", message, scalar.position_of("#"), hint=hint)
+
+    def _check_path(self, first: str, text: str, scalar: YamlScalar) -> None:
+        if _OTHER_SCHEME.match(first):
+            self._problems.error("wrong_value", "a URL begins with `http://`, `https://` or `/`", scalar)
+        if "#" in text:
+            hint = "remove the `#` part; a `#` that belongs to a value is written `%23`"
+            self._problems.error("wrong_value", "a request's URL has no fragment", scalar, hint=hint)
 
     def _warn_of_parameters(self, path: str, scalar: YamlScalar) -> None:
         for found in _PARAMETER.finditer(path):
             if path[: found.start()].endswith("/"):
-                message = f"`{found[0]}` is sent as it is: only the path of a template has parameters"
-                hint = f"if it stands for a value, write it as in `{{{{ inputs.{found[1]} }}}}`"
-                self._problems.warning("literal_parameter", message, scalar.position_of(found[0]), hint=hint)
+                self._warn_of_literal(found[0], found[1], scalar, "only the path of a template has parameters")
 
-    def _parameters(self, text: str, scalar: YamlScalar) -> list[str | Node]:
+    def _warn_of_braces(self, written: Sequence[_Written], scalar: YamlScalar) -> None:
+        for piece in written:
+            for found in _BRACES.finditer(piece) if isinstance(piece, str) else ():
+                self._warn_of_literal(found[0], found[1], scalar, "an expression has two braces")
+
+    def _warn_of_literal(self, text: str, name: str, scalar: YamlScalar, why: str) -> None:
+        source = "inputs" if self._path_values is None else "values"
+        hint = f"if it stands for a value, write it as in `{{{{ {source}.{name} }}}}`"
+        message = f"`{text}` is sent as it is: {why}"
+        self._problems.warning("literal_parameter", message, scalar.position_of(text), hint=hint)
+
+    def _with_parameters(self, written: Sequence[_Written], scalar: YamlScalar) -> list[_Written]:
+        """The URL of a service with the `:name` parameters of its path."""
+        found: list[_Written] = []
+        in_path = True
+        for piece in written:
+            if not isinstance(piece, str) or not in_path:
+                found.append(piece)
+                continue
+            path, mark, query = piece.partition("?")
+            found += self._parameters(path, scalar)
+            in_path = not mark
+            if mark:
+                found.append(mark + query)
+        return found
+
+    def _parameters(self, text: str, scalar: YamlScalar) -> list[_Written]:
         """Literal text of a path with its `:name` parameters. One that begins a segment must be declared."""
         if self._path_values is None:
             self._warn_of_parameters(text, scalar)
-            return [text]
-        parts: list[str | Node] = []
+            return [text] if text else []
+        parts: list[_Written] = []
         done = 0
         for found in _PARAMETER.finditer(text):
-            name = found[1]
+            name, position = found[1], scalar.position_of(found[0])
             begins_segment = text[: found.start()].endswith("/")
             if name not in self._path_values:
                 if begins_segment:
                     hint = suggestion(name, self._path_values) or "declare it under `values` with `in: path`"
                     message = f"the path's `:{name}` is not declared"
-                    self._problems.error("invalid_reference", message, scalar.position_of(found[0]), hint=hint)
+                    self._problems.error("invalid_reference", message, position, hint=hint)
                 continue
-            if found.start() > done:
-                parts.append(text[done : found.start()])
-            parts.append(self._parameter(name, scalar, scalar.position_of(found[0])))
+            parts.append(text[done : found.start()])
+            parts.append((position, self._parameter(name, position)))
             done = found.end()
-        if done < len(text):
-            parts.append(text[done:])
-        return parts
+        parts.append(text[done:])
+        # Where the URL begins with a parameter, the slash says that it is one and no whole path.
+        return [part for part in ("/", *parts) if part] if parts[0] == "" and done else [part for part in parts if part]
 
-    def _parameter(self, name: str, scalar: YamlScalar, position: Position) -> Node:
+    def _parameter(self, name: str, position: Position) -> Node | None:
         try:
-            return self._present(
-                (position, self._values.resolve(Expression(("values", name), f":{name}", 0), position))
-            )
+            return self._values.resolve(Expression(("values", name), f":{name}", 0), position)
         except Unresolved:
             return NULL
 
-    def _present(self, piece: tuple[Position, Node | None]) -> Node:
-        position, node = piece
-        if node is None:
-            message = "a value that is not given stands in the path"
-            self._problems.error("missing_required_value", message, position, hint="make it required in the template")
-            return NULL
-        return node
-
-    def _query(self, pieces: list[_Piece]) -> tuple[tuple[str, Node], ...]:
-        """`a=1&b={{ … }}` as parameters: decoded here, encoded again when it is sent."""
-        parameters: list[tuple[str, list[_Piece]]] = []
-        for piece in pieces:
-            if not isinstance(piece, str):
-                if parameters:
-                    parameters[-1][1].append(piece)
-                else:
-                    self._problems.error("wrong_value", "a query parameter's name cannot be an expression", piece[0])
+    def _complete(self, written: Sequence[_Written]) -> tuple[Piece, ...]:
+        """The pieces of the artifact: what is not given is left out of the query, and missed anywhere else."""
+        pieces: list[Piece] = []
+        missing: dict[int, Position] = {}
+        for one in written:
+            if isinstance(one, str):
+                _append(pieces, one)
                 continue
-            head, *fields = piece.split("&")
-            if head and parameters:
-                parameters[-1][1].append(unquote_plus(head))
-            for field in fields if parameters or not head else (head, *fields):
-                if field:
-                    name, _, value = field.partition("=")
-                    parameters.append((unquote_plus(name), [unquote_plus(value)] if value else []))
-        return tuple((name, node) for name, value in parameters if (node := self._query_value(value)) is not None)
+            position, node = one
+            if node is None:
+                node = Literal(None)
+                missing[id(node)] = position
+            pieces.append(node)
+        if not missing:
+            return tuple(pieces)
 
-    def _query_value(self, pieces: list[_Piece]) -> Node | None:
-        if not pieces:
-            return Literal("")
-        if len(pieces) == 1 and not isinstance(pieces[0], str):
-            return pieces[0][1]
-        return self._values.join(pieces)
+        def is_given(parameter: Sequence[Piece]) -> bool:
+            places = [missing[id(piece)] for piece in parameter if id(piece) in missing]
+            if places and not is_value_of(parameter):
+                self._miss(places[0], "is used inside text")
+            return not places
+
+        path, query = _split(pieces)
+        for piece in path:
+            if id(piece) in missing:
+                self._miss(missing[id(piece)], "stands in the path")
+        return _with_query(path, query, is_given)
+
+    def _miss(self, position: Position, where: str) -> None:
+        hint = "give the value in the step, or make it required in the template"
+        self._problems.error("missing_required_value", f"a value that is not given {where}", position, hint=hint)
 
 
-def _split_query(pieces: tuple[_Piece, ...]) -> tuple[list[_Piece], list[_Piece]]:
-    path: list[_Piece] = []
+def without_parameters(pieces: tuple[Piece, ...], names: Collection[str]) -> tuple[Piece, ...]:
+    """`pieces` of a URL without the parameters of its query that have these names, whatever their case."""
+    if not names:
+        return pieces
+    lowered = {name.lower() for name in names}
+
+    def stays(parameter: Sequence[Piece]) -> bool:
+        first = parameter[0] if parameter else ""
+        return not isinstance(first, str) or unquote_plus(first.partition("=")[0]).lower() not in lowered
+
+    return _with_query(*_split(pieces), stays)
+
+
+def _split(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece] | None]:
+    """What stands before the query, and the query, None if there is none."""
     for index, piece in enumerate(pieces):
         if isinstance(piece, str) and "?" in piece:
             before, _, after = piece.partition("?")
-            return [*path, before] if before else path, [after, *pieces[index + 1 :]]
-        path.append(piece)
-    return path, []
+            return [*pieces[:index], *([before] if before else [])], [after, *pieces[index + 1 :]]
+    return list(pieces), None
+
+
+def _with_query(
+    path: Sequence[Piece], query: Sequence[Piece] | None, keep: Callable[[Sequence[Piece]], bool]
+) -> tuple[Piece, ...]:
+    if query is None:
+        return tuple(path)
+    pieces, mark = list(path), "?"
+    for parameter in filter(keep, parameters(query)):
+        for piece in (mark, *parameter):
+            _append(pieces, piece)
+        mark = "&"
+    return tuple(pieces)
+
+
+def _append(pieces: list[Piece], piece: Piece) -> None:
+    """Add a piece; text that follows text is one with it."""
+    if isinstance(piece, str) and pieces and isinstance(last := pieces[-1], str):
+        pieces[-1] = last + piece
+    elif piece != "":
+        pieces.append(piece)
+
+
+def _opened(written: Sequence[_Written]) -> list[_Written]:
+    """What a template value brings at the beginning of a URL, as if it were written there."""
+    if not written or isinstance(written[0], str):
+        return list(written)
+    (position, node), others = written[0], written[1:]
+    match node:
+        case Literal(value=str() as text) if text.strip():
+            begun: list[_Written] = [text.strip()]
+        case Text(parts=parts):
+            begun = [part if isinstance(part, str) else (position, part) for part in parts]
+        case _:
+            return list(written)
+    if others and isinstance(begun[-1], str) and isinstance(others[0], str) and others[0].startswith("/"):
+        begun[-1] = begun[-1].rstrip("/")
+    if others and isinstance(last := begun[-1], str) and isinstance(others[0], str):
+        begun, others = [*begun[:-1], last + others[0]], others[1:]
+    return [*begun, *others]

@@ -62,7 +62,9 @@ class Dependencies:
                     reference = use.reference
                     name = str(reference).partition(".")[2] if reference.namespace is Namespace.ENV else reference.name
                     by_namespace[reference.namespace].add(name)
-        services = {step.request.service for step in self._steps if isinstance(step, HttpStep)}
+        # A URL that begins with a value may be absolute: then it needs no service.
+        requests = [step.request for step in self._steps if isinstance(step, HttpStep)]
+        services = {request.service for request in requests if not request.path or isinstance(request.path[0], str)}
         return Requirements(
             services=tuple(sorted(services - {""})),
             environment_keys=tuple(sorted(by_namespace[Namespace.ENV])),

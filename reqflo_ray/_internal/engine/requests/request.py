@@ -11,19 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from reqflo_ray._internal.engine.requests.bodies import BodyRenderer, EncodedBody, compile_body
-from reqflo_ray._internal.engine.requests.urls import (
-    absolute_url,
-    base_url,
-    encode_parameter,
-    encode_path,
-    encode_query,
-    query_pairs,
-)
+from reqflo_ray._internal.engine.requests.url_renderer import compile_url
+from reqflo_ray._internal.engine.requests.urls import absolute_url, base_url, query_pairs
 from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.model.artifact import RequestTemplate
 from reqflo_ray._internal.model.exchange import Headers
-from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, Node, references
+from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, Node
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # Line ends would start a new header, and nothing after a NUL is safe with every server.
@@ -39,25 +33,28 @@ class Draft(NamedTuple):
 
 
 class RequestRenderer:
-    """Drafts the request of one template. `base` is the base URL of its service (None: it has none).
+    """Drafts the request of one template. `base` is the base URL of its service (None: it has none); `located` gives
+    the URL that an earlier answer's `Location` is relative to, if the template's URL begins with that.
 
     Raises:
         DefinitionError: the template's body names a file that the artifact does not hold.
     """
 
     def __init__(
-        self, template: RequestTemplate, base: Node | None, files: Mapping[str, bytes], *, masked: bool
+        self,
+        template: RequestTemplate,
+        base: Node | None,
+        files: Mapping[str, bytes],
+        located: Callable[[Values], str] | None = None,
+        *,
+        masked: bool,
     ) -> None:
         self._masked = masked
         self._service = template.service
+        # Only artifacts of 0.1.0 have it: there a URL of its own is one text, in which nothing is encoded.
         self._whole = compile_node(template.url, masked=masked) if template.url is not None else None
         self._base = compile_node(base, masked=masked) if base is not None else None
-        self._fixed_base = _checked_if_fixed(base)
-        self._path = _path_pieces(template, masked)
-        fixed = [piece for piece in self._path if isinstance(piece, str)]
-        self._fixed_url = (
-            _join(self._fixed_base, fixed) if self._fixed_base is not None and len(fixed) == len(self._path) else None
-        )
+        self._url = compile_url(template.path, _checked_if_fixed(base) or self._base_url, located, masked=masked)
         self._query = tuple(
             (encode_query_name(name), compile_node(node, masked=masked)) for name, node in template.query
         )
@@ -73,31 +70,27 @@ class RequestRenderer:
         Raises:
             RowFault: a value is missing or cannot be sent.
         """
-        url = self._url(values)
+        url = self.url(values)
         body = self._body(values) if self._body is not None else None
         return Draft(url, self._header_lines(values, body), body)
 
     def with_body(self, values: Values, body: EncodedBody | None) -> Draft:
         """The request for these values, with a body that is known already. Raises as a call."""
-        return Draft(self._url(values), self._header_lines(values, body), body)
+        return Draft(self.url(values), self._header_lines(values, body), body)
 
-    def _url(self, values: Values) -> str:
-        url = self._joined(values) if self._whole is None else self._exact(self._whole(values), absolute_url)
+    def url(self, values: Values) -> str:
+        """The URL for these values. Raises as a call."""
+        url = self._url(values) if self._whole is None else self._exact(self._whole(values), absolute_url)
         if self._query:
             pairs = [pair for name, render in self._query for pair in query_pairs(name, render(values))]
             if pairs:
-                url += ("&" if "?" in url else "?") + "&".join(pairs)
+                url += ("" if url[-1] in "?&" else "&" if "?" in url else "?") + "&".join(pairs)
         return url
 
-    def _joined(self, values: Values) -> str:
-        if self._fixed_url is not None:
-            return self._fixed_url
-        base = self._fixed_base
-        if base is None:
-            if self._base is None:
-                raise RowFault("missing_base_url", f"the environment has no base URL for service `{self._service}`")
-            base = self._exact(self._base(values), base_url)
-        return _join(base, [piece if isinstance(piece, str) else piece(values) for piece in self._path])
+    def _base_url(self, values: Values) -> str:
+        if self._base is None:
+            raise RowFault("missing_base_url", f"the environment has no base URL for service `{self._service}`")
+        return self._exact(self._base(values), base_url)
 
     def _exact(self, value: JsonValue, check: Callable[[str], str]) -> str:
         if value is UNSET or value is None:
@@ -129,11 +122,6 @@ class RequestRenderer:
         return tuple(lines)
 
 
-def _join(base: str, pieces: list[str]) -> str:
-    path = "".join(pieces)
-    return base + path if not path or path.startswith("?") else f"{base}/{path.lstrip('/')}"
-
-
 def encode_query_name(name: str) -> str:
     """The name of a query parameter, encoded."""
     return query_pairs("", name)[0][1:]
@@ -147,28 +135,6 @@ def _checked_if_fixed(base: Node | None) -> str | None:
         except RowFault:
             return None
     return None
-
-
-def _path_pieces(template: RequestTemplate, masked: bool) -> tuple[str | Callable[[Values], str], ...]:
-    pieces: list[str | Callable[[Values], str]] = []
-    in_query = False
-    for part in template.path:
-        if isinstance(part, str):
-            # A fragment is for the reader of a page; it is never sent.
-            text, fragment, _ = part.partition("#")
-            pieces.append(encode_query(text) if in_query or "?" in text else encode_path(text))
-            in_query = in_query or "?" in text
-            if fragment:
-                break
-        else:
-            pieces.append(_parameter(part, masked))
-    return tuple(pieces)
-
-
-def _parameter(node: Node, masked: bool) -> Callable[[Values], str]:
-    render = compile_node(node, masked=masked)
-    name = ", ".join(f"`{reference}`" for reference in references(node))
-    return lambda values: encode_parameter(render(values), name)
 
 
 def _with_boundary(content_type: str, body: EncodedBody | None) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 
 from reqflo_ray._internal.engine.values.expressions import to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
+from reqflo_ray._internal.model.hosts import ascii_host
 from reqflo_ray._internal.model.values import UNSET, JsonValue
 
 _URL: Final = re.compile(
@@ -32,7 +33,7 @@ def absolute_url(text: str) -> str:
         raise RowFault("invalid_request", "the URL is not absolute: it must begin with http:// or https:// and a host")
     query = found["query"] or ""
     return (
-        f"{found['scheme'].lower()}://{_authority(found['authority'])}"
+        f"{found['scheme'].lower()}://{exact_authority(found['authority'])}"
         f"{encode_path(found['path'])}{_escape(_NOT_IN_QUERY, query)}"
     )
 
@@ -60,20 +61,40 @@ def encode_query(text: str) -> str:
 
 
 def encode_parameter(value: JsonValue, name: str) -> str:
-    """The value of a `:param`: everything that is not unreserved is encoded, `/` included. `name` is for messages.
+    """A value in a path: everything that is not unreserved is encoded, `/` included. `name` is for messages.
 
     Raises:
-        RowFault: `missing_value` without a value; `invalid_request` for an empty one, which would address something
-            else, and for text that has no UTF-8 form.
+        RowFault: `missing_value` without a value; `invalid_request` for one of no visible character, which would
+            address something else, and for text that has no UTF-8 form.
     """
     if value is UNSET or value is None:
         raise RowFault("missing_value", f"a part of the path has no value: {name}")
     text = to_text(value)
-    if not text:
+    if not text or text.isspace():
         raise RowFault("invalid_request", f"a part of the path is empty: {name}")
-    if text in (".", ".."):
-        return text.replace(".", "%2E")  # else it would be taken for a step in the path
     return _quoted(text)
+
+
+def need_no_step(segment: str, name: str) -> str:
+    """`segment` of a path, unless it is a step in the path: `.` or `..`, as it is or encoded, which servers take for
+    the same (RFC 3986, 6.2.2.3, and the URL standard of browsers).
+
+    Raises:
+        RowFault: `invalid_request`.
+    """
+    # Hardly any segment begins so: the rest costs nothing.
+    if segment[:1] in (".", "%") and segment.lower().replace("%2e", ".") in (".", ".."):
+        raise RowFault("invalid_request", f"a part of the path would be a step to another: {name} makes it `{segment}`")
+    return segment
+
+
+def encode_value(value: JsonValue) -> str:
+    """A value inside of text in a query: everything that is not unreserved is encoded.
+
+    Raises:
+        RowFault: `invalid_request` for text that has no UTF-8 form.
+    """
+    return _quoted(to_text(value))
 
 
 def query_pairs(name: str, value: JsonValue) -> list[str]:
@@ -106,7 +127,12 @@ def host_of(url: str) -> str:
     return host.strip("[]")
 
 
-def _authority(text: str) -> str:
+def exact_authority(text: str) -> str:
+    """Host and port of a URL, the host in ASCII.
+
+    Raises:
+        RowFault: `invalid_request`, if these are none, or name a user.
+    """
     if "@" in text:
         raise RowFault("invalid_request", "the URL names a user: send credentials in an Authorization header instead")
     found = _AUTHORITY.fullmatch(text)
@@ -120,8 +146,8 @@ def _authority(text: str) -> str:
             raise RowFault("invalid_request", "the URL's host is not a valid IPv6 address") from None
     elif not _HOST.fullmatch(host):
         try:
-            host = host.encode("idna").decode()
-        except UnicodeError:
+            host = ascii_host(host)
+        except ValueError:
             host = ""
         if not _HOST.fullmatch(host):
             raise RowFault("invalid_request", "the URL's host is not a valid name")

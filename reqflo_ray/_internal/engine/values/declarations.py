@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
 from reqflo_ray._internal.model.artifact import Input, Variable, VariableSource
-from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.model.plan import InputValue
 from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, ValueType
 
 
-def sources(entry: Input | Variable, run: RunRecord) -> list[tuple[Node, ValueType | None]]:
+def sources(entry: Input | Variable, inputs: Mapping[str, InputValue]) -> list[tuple[Node, ValueType | None]]:
     """Where the value of `entry` is looked for, highest precedence first, with the type that what is found there still
-    has to be converted to: given for the run, the declaration's own source, its default, the environment."""
+    has to be converted to: given for the run (`inputs`), the declaration's own source, its default, the environment."""
     found: list[tuple[Node, ValueType | None]] = []
-    given = run.inputs.get(entry.name)
+    given = inputs.get(entry.name)
     if given is not None:
         # A literal was converted when the run was dispatched.
         found.append((given.node, None if isinstance(given.node, Literal) else entry.type))

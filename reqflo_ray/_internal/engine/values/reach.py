@@ -44,7 +44,7 @@ class Reach:
         )
         declared: list[Input | Variable] = [*artifact.inputs, *artifact.variables]
         self._sensitive = frozenset(entry.name for entry in declared if entry.sensitive)
-        self._sources = {entry.name: [node for node, _ in sources(entry, run)] for entry in declared}
+        self._sources = {entry.name: [node for node, _ in sources(entry, run.inputs)] for entry in declared}
         self._assigned: dict[str, list[Node]] = defaultdict(list)
         for step in artifact.steps:
             if isinstance(step, SetVariableStep):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reqflo_ray._internal.model.artifact import HttpStep, NoteStep, SetVariableStep, Step
+from reqflo_ray._internal.model.url_parts import may_be_unset
 from reqflo_ray._internal.model.values import (
     AnyReference,
     ArrayNode,
@@ -22,8 +23,9 @@ def references_in_text(step: Step) -> Iterator[Reference]:
     nodes: list[Node] = []
     match step:
         case HttpStep(request=request):
+            optional = set(map(id, may_be_unset(request.path)))
             for part in request.path:
-                yield from _declared(() if isinstance(part, str) else references(part))
+                yield from _declared(() if isinstance(part, str) or id(part) in optional else references(part))
             nodes += [node for _, node in (*request.headers, *request.query)]
             nodes += [request.url] if request.url is not None else []
             if request.body is not None:

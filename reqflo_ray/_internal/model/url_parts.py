@@ -1,0 +1,120 @@
+"""Divides the URL of a request, as its author wrote it, into places: where a value stands decides how it is encoded.
+
+Pure text and nodes: nothing is encoded or rendered here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from typing import Final, NamedTuple, TypeAlias
+
+from reqflo_ray._internal.model.values import Node
+
+Piece: TypeAlias = str | Node
+"""Literal text, or a value."""
+
+ABSOLUTE: Final = re.compile(r"https?://", re.IGNORECASE)
+
+_ENDS_AUTHORITY: Final = re.compile(r"[/?#]")
+_ENDS_PATH: Final = re.compile(r"[?#]")
+
+
+class Place(Enum):
+    """A part of a URL."""
+
+    AUTHORITY = auto()
+    PATH = auto()
+    QUERY = auto()
+
+
+class Places(NamedTuple):
+    """The pieces of a URL by place. `query` is without its `?`, None if there is none; a fragment is never sent."""
+
+    authority: tuple[Piece, ...]
+    path: tuple[Piece, ...]
+    query: tuple[Piece, ...] | None
+    has_fragment: bool
+
+
+def divide(pieces: Sequence[Piece], place: Place) -> Places:
+    """`pieces` by place, of which the first stands in `place`. Only literal text leads from one place to the next."""
+    found: dict[Place, list[Piece]] = {each: [] for each in Place}
+    has_query = place is Place.QUERY
+    for piece in pieces:
+        if not isinstance(piece, str):
+            found[place].append(piece)
+            continue
+        text = piece
+        if place is Place.AUTHORITY and (end := _ENDS_AUTHORITY.search(text)) is not None:
+            _add(found[place], text[: end.start()])
+            place, text = Place.PATH, text[end.start() :]
+        if place is Place.PATH and (end := _ENDS_PATH.search(text)) is not None and end[0] == "?":
+            _add(found[place], text[: end.start()])
+            place, text, has_query = Place.QUERY, text[end.end() :], True
+        before, fragment, _ = text.partition("#")
+        _add(found[place], before)
+        if fragment:
+            return _places(found, has_query, has_fragment=True)
+    return _places(found, has_query, has_fragment=False)
+
+
+def parameters(query: Sequence[Piece]) -> Iterator[tuple[Piece, ...]]:
+    """The pieces of each parameter of a query, in order, `&` left out; () for one of no characters."""
+    here: list[Piece] = []
+    for piece in query:
+        if not isinstance(piece, str):
+            here.append(piece)
+            continue
+        first, *others = piece.split("&")
+        _add(here, first)
+        for other in others:
+            yield tuple(here)
+            here = [other] if other else []
+    yield tuple(here)
+
+
+def is_value_of(parameter: Sequence[Piece]) -> bool:
+    """Whether a parameter is a name, literally, and one value: then it is left out, or repeated, as its value says."""
+    match parameter:
+        case (str() as name, value) if not isinstance(value, str):
+            return name.find("=") == len(name) - 1
+    return False
+
+
+def may_be_unset(path: Sequence[Piece]) -> Iterator[Node]:
+    """The values of a URL that are left out where they have no value."""
+    start = Place.AUTHORITY if path and isinstance(path[0], str) and ABSOLUTE.match(path[0]) else Place.PATH
+    query = divide(_without_scheme(path) if start is Place.AUTHORITY else path, start).query or ()
+    for parameter in parameters(query):
+        if is_value_of(parameter) or len(query) == 1:
+            yield from (piece for piece in parameter if not isinstance(piece, str))
+
+
+def _without_scheme(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    first, *others = pieces
+    return (ABSOLUTE.sub("", first, count=1) if isinstance(first, str) else first, *others)
+
+
+def _add(pieces: list[Piece], text: str) -> None:
+    if text:
+        pieces.append(text)
+
+
+def _places(found: dict[Place, list[Piece]], has_query: bool, *, has_fragment: bool) -> Places:
+    return Places(
+        authority=tuple(found[Place.AUTHORITY]),
+        path=tuple(found[Place.PATH]),
+        query=tuple(found[Place.QUERY]) if has_query else None,
+        has_fragment=has_fragment,
+    )
+
+
+def received_location(text: str) -> str:
+    """A `Location` as it was meant. Header bytes are read as Latin-1; one with non-ASCII characters is UTF-8 in
+    practice."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
