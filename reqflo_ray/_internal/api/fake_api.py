@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.headers import HEADER_NAME, unsendable_in_header
 
 if TYPE_CHECKING:
     from reqflo_ray._internal.http.engines.in_process_engine import InProcessAnswer
@@ -32,8 +33,6 @@ _FAILURES: Final = {
 }
 _MOST_TOLD: Final = 10
 _PARAMETER: Final = re.compile(r":([A-Za-z_]\w*)")
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_JSON: Final = object()
 
 
@@ -90,7 +89,7 @@ class Answer:
             kind = type(body).__name__
             raise _invalid_answer(f"a `body` cannot be of type `{kind}`", "give bytes or text; or give it as `json`")
         for name, value in self.headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or _CONTROL.search(value):
+            if not HEADER_NAME.fullmatch(name) or not isinstance(value, str) or unsendable_in_header(value):
                 raise _invalid_answer(f"the header `{name}` cannot be sent", "its name is a token, its value one line")
         self._encoded()
 

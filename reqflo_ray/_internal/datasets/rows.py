@@ -27,10 +27,12 @@ from reqflo_ray._internal.datasets.json_rows import JsonArrayReader, JsonLinesRe
 from reqflo_ray._internal.datasets.keys import KeyLedger, Place
 from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
 from reqflo_ray._internal.datasets.text import check_encoding
+from reqflo_ray._internal.engine.requests.header_values import columns_in_headers
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert, kind_of
 from reqflo_ray._internal.errors import DatasetError
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import Artifact, Input, Variable
+from reqflo_ray._internal.model.headers import unsendable_in_header
 from reqflo_ray._internal.model.names import did_you_mean
 from reqflo_ray._internal.model.plan import DatasetSource, Row
 from reqflo_ray._internal.model.values import JsonValue, ValueType
@@ -150,6 +152,7 @@ class DatasetRows:
         self._typed: tuple[tuple[str, ValueType, dict[str, JsonValue]], ...] = tuple(
             (one.name, one.type, {}) for one in declared if one.type is not None
         )
+        self._in_headers = tuple(columns_in_headers(artifact, source.key_column).items())
         self._sensitive = artifact.sensitive_names
         self._columns: dict[str, None] = {}
         self.header = header
@@ -207,6 +210,8 @@ class DatasetRows:
                 if key:
                     remember(key, line)
             convert_values(values, reader, line, text)
+            if self._in_headers:
+                self._check_headers(values, reader, line, text)
             # A row with every column of its header needs no look at its names.
             if len(values) != width:
                 if not values.keys() <= known:
@@ -270,6 +275,15 @@ class DatasetRows:
                 continue
             if is_text and len(value) <= _CACHED_LENGTH and len(cache) < _CACHED_VALUES:
                 cache[value] = converted
+
+    def _check_headers(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
+        """Report what no header can carry; a list makes several headers."""
+        for name, where in self._in_headers:
+            value = values.get(name)
+            for item in value if type(value) is list else (value,):
+                if type(item) is str and (wrong := unsendable_in_header(item)):
+                    message = f"`{name}` goes into {where}, and holds {wrong}, which no header can carry"
+                    self._report("invalid_value", message, name, reader, line, text)
 
     def _report_missing(self, names: frozenset[str], reader: Reader, line: int, text: str) -> None:
         for name in sorted(names):

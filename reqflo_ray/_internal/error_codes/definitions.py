@@ -14,6 +14,7 @@ CODES: Final = (
     ErrorCode("ambiguous_overlay", "Several overlays of the journey have that name.", "Rename all but one."),
     ErrorCode("ambiguous_preset", "Several presets have that name.", "Rename all but one."),
     ErrorCode("ambiguous_template", "Several templates can be meant.", "Name the version, or rename all but one."),
+    ErrorCode("blanks_lost", "HTTP carries no blanks around the value of a header.", "Remove them."),
     ErrorCode("bundle_not_supported", "Portable bundles are not read.", "Write a journey and templates."),
     ErrorCode(
         "common_value",

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 Headers = tuple[tuple[str, str], ...]
+"""Pairs of name and value, values as `model.headers` reads bytes."""
 
 # What may be sent again though it may have been received (RFC 9110 9.2.2), of the methods that a journey can have.
 IDEMPOTENT_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
@@ -100,7 +101,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TransportResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole response. `headers` are the pairs as received (order, case, duplicates; bytes as Latin-1).
+    """A whole response. `headers` are the pairs as received (order, case, duplicates).
 
     `body` is after content decoding (bounded); `wire_size` is the number of body bytes before it.
     """

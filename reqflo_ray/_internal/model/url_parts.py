@@ -19,6 +19,8 @@ ABSOLUTE: Final = re.compile(r"https?://", re.IGNORECASE)
 
 _ENDS_AUTHORITY: Final = re.compile(r"[/?#]")
 _ENDS_PATH: Final = re.compile(r"[?#]")
+# Bytes of a header that are no UTF-8, as they are read (PEP 383).
+_NO_UTF_8: Final = re.compile("[\udc80-\udcff]")
 
 
 class Place(Enum):
@@ -112,9 +114,5 @@ def _places(found: dict[Place, list[Piece]], has_query: bool, *, has_fragment: b
 
 
 def received_location(text: str) -> str:
-    """A `Location` as it was meant. Header bytes are read as Latin-1; one with non-ASCII characters is UTF-8 in
-    practice."""
-    try:
-        return text.encode("latin-1").decode()
-    except UnicodeError:
-        return text
+    """A `Location` as it was meant: a byte of it that is no UTF-8 is asked for as it came."""
+    return _NO_UTF_8.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)

@@ -146,6 +146,22 @@ class WrittenNumber(Decimal):
         return WrittenNumber, (self.text,)
 
 
+def fixed_texts(node: Node) -> tuple[str, ...]:
+    """The texts that stand in a text value, or in a list of them, whatever its references are. What is JSON in the end,
+    an object or a list within a list, has escapes for everything and is left out."""
+    match node:
+        case Literal(value=str() as text):
+            return (text,)
+        case Literal(value=list() as items):
+            return tuple(item for item in items if isinstance(item, str))
+        case Text(parts=parts):
+            return tuple(part for part in parts if isinstance(part, str))
+        case ArrayNode(items=nodes):
+            return tuple(text for child in nodes if not isinstance(child, ArrayNode) for text in fixed_texts(child))
+        case _:
+            return ()
+
+
 def exact_number(text: str) -> float | Decimal:
     """The hook that reads a JSON number with a fraction or exponent, used wherever JSON is decoded.
 

@@ -35,6 +35,7 @@ _PATH_LENGTH: Final = 12  # a shorter path of a URL is found in other URLs too: 
 _NEVER_ESCAPED: Final = re.compile(r"[A-Za-z0-9._~-]*")
 _WORD: Final = re.compile(r"[A-Za-z]?[a-z]{1,9}|[A-Z]{2,10}")
 _SMALL_NUMBER: Final = re.compile(r"-?[0-9]{1,8}(?:\.[0-9]{1,2})?")
+_NO_UTF_8: Final = re.compile("[\udc80-\udcff]")
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,253}")
 
 
@@ -161,9 +162,14 @@ def _encodings(value: str) -> Iterator[bytes]:
     yield utf8
     if value.isascii():
         return
-    yield utf8.decode("latin-1").encode()  # UTF-8 bytes of a header, read as Latin-1 as headers are
+    yield utf8.decode("latin-1").encode()  # read as Latin-1, as some read headers
     try:
-        yield value.encode("latin-1")
+        if _NO_UTF_8.search(value):  # it came in a header: its bytes, and how an assertion reads them
+            raw = value.encode("utf-8", "surrogateescape")
+            yield from (raw, raw.decode("latin-1").encode())
+        else:  # its bytes, and as the text of a header holds these
+            raw = value.encode("latin-1")
+            yield from (raw, raw.decode("utf-8", "surrogateescape").encode("utf-8", "surrogatepass"))
     except UnicodeEncodeError:
         return
 

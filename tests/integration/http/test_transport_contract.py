@@ -30,7 +30,7 @@ def test_names_order_duplicates_reason_and_odd_bytes_come_as_received(laboratory
         ("X-MiXed-Case", "One"),
         ("set-cookie", "a=1; Path=/"),
         ("Set-Cookie", "b=2"),
-        ("X-Latin", "caf\xe9"),
+        ("X-Latin", "caf\udce9"),
         ("X-Empty", ""),
         ("Content-Length", "4"),
     )
@@ -74,6 +74,31 @@ def test_a_header_beyond_ascii_is_sent_as_utf_8(laboratory: LABORATORY) -> None:
     async def scenario(bench: Any) -> None:
         await bench.send("/plain", headers=(("X-Name", "Zo\u00eb"),))
         assert bench.server.received[-1].header("X-Name") == "Zo\u00eb".encode().decode("latin-1")
+
+    laboratory.run(scenario)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Zo\u00eb".encode(),
+        b"caf\xe9",
+        b"\xc3\xa9\xe9\xff\xfe\x80",
+        "\U0001f600 \u2028".encode(),
+        b"\xed\xa0\xbd",
+        b"a\tb",
+    ],
+)
+def test_a_header_that_was_received_goes_back_byte_for_byte(
+    laboratory: LABORATORY, answered: TAKE, value: bytes
+) -> None:
+    async def scenario(bench: Any) -> None:
+        url = bench.server.serve("/value", b"X-Value: %b\r\nSet-Cookie: a=%b\r\n" % (value, value), b"")
+        received = dict(answered(await bench.send(url)).headers)
+        cookie = received["Set-Cookie"].partition("=")[2]
+        await bench.send("/plain", headers=(("X-Value", received["X-Value"]), ("Cookie", cookie)))
+        last = bench.server.received[-1]
+        assert last.header("X-Value").encode("latin-1") == last.header("Cookie").encode("latin-1") == value
 
     laboratory.run(scenario)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from reqflo_ray._internal.compiler.compile import Compilation
-from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.errors import Problem, Severity
 from reqflo_ray._internal.model.artifact import HttpStep, RequestTemplate
 from reqflo_ray._internal.model.values import ArrayNode, Literal, Namespace, ObjectNode, Reference, Text
 
@@ -284,6 +284,10 @@ def test_an_optional_value_inside_of_text_that_is_not_given_is_refused(only_prob
         ("{key: t, url: /a, headers: {a: b, A: c}}", "duplicate_key", "t.yaml:1:45"),
         ("{key: t, url: /a, headers: {a: [1]}}", "wrong_type", "t.yaml:1:42"),
         ('{key: t, url: /a, headers: {a: "b\\nc"}}', "wrong_value", "t.yaml:1:42"),
+        ('{key: t, url: /a, headers: {a: "{{ inputs.x }}\\x07"}}', "wrong_value", "t.yaml:1:42"),
+        ('{key: t, url: /a, headers: {a: "\\x7f"}}', "wrong_value", "t.yaml:1:42"),
+        ('{key: t, url: /a, headers: {ä: "1"}}', "wrong_value", "t.yaml:1:39"),
+        ('{key: t, url: /a, headers: {a: "日本 €\\t"}}', "", ""),
         ('{key: t, url: /a, query: {"{{ inputs.x }}": c}}', "", ""),
     ],
 )
@@ -296,6 +300,28 @@ def test_a_template_that_makes_no_request_is_refused_at_its_place(
         return
     problems = refused(text, **files)
     assert (code, place) in [(problem.code, str(problem.position)) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ('{key: t, url: /a, headers: {A: "b {{ values.h }}"}, values: [{name: h}]}', "x\\ry"),
+        ("{key: t, url: /a, values: [{name: h, in: header}]}", "x\\0y"),
+        ("{key: t, url: /a, values: [{name: h, in: header}]}", "{{ inputs.x }}\\n"),
+    ],
+)
+def test_a_value_of_a_step_that_no_header_can_carry_is_refused(refused: Refused, template: str, value: str) -> None:
+    step = f'{{id: a, template: t, values: {{h: "{value}"}}}}'
+    (problem,) = refused(journey(step), t=f"template: {template}")
+    assert problem.code == "wrong_value"
+    assert problem.message.endswith("which no header can carry")
+    assert problem.position is not None
+
+
+def test_blanks_around_the_value_of_a_header_are_told(compiled: Compiler) -> None:
+    step = '{id: a, request: {url: "http://h/", headers: {A: " b", B: "c "}}}'
+    told = [(problem.code, problem.severity) for problem in compiled(journey(step)).problems]
+    assert told == [("blanks_lost", Severity.WARNING)] * 2
 
 
 def test_templates_are_found_by_key_name_and_line(compiled: Compiler) -> None:

@@ -14,9 +14,9 @@ from reqflo_ray._internal.datasets.faults import SHOWN, DataFile, Faults
 from reqflo_ray._internal.datasets.keys import MOST_PARTS, KeyLedger
 from reqflo_ray._internal.datasets.rows import DatasetRows
 from reqflo_ray._internal.errors import DatasetError, Problem
-from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity, Variable
+from reqflo_ray._internal.model.artifact import Artifact, HttpStep, Input, JourneyIdentity, RequestTemplate, Variable
 from reqflo_ray._internal.model.plan import DatasetSource, Row
-from reqflo_ray._internal.model.values import ValueType
+from reqflo_ray._internal.model.values import Namespace, Node, ObjectNode, Reference, Text, ValueType
 
 FILE = DataFile(0, "data.csv")
 
@@ -334,3 +334,46 @@ def test_the_ledger_finds_exactly_the_repeated_keys_also_in_parts(
     assert sorted(whole.repeated()) == expected
     joined = [KeyLedger.joined(ledger.part(part) for ledger in ledgers) for part in range(parts)]
     assert sorted(pair for ledger in joined for pair in ledger.repeated()) == expected
+
+
+def _with_headers(**headers: Node) -> Artifact:
+    request = RequestTemplate(method="GET", service="api", headers=tuple(headers.items()))
+    return Artifact(
+        journey=JourneyIdentity(name="j"),
+        inputs=(Input(name="a"), Input(name="b"), Input(name="c", sensitive=True)),
+        steps=(HttpStep(id="s", name="s", request=request),),
+    )
+
+
+def _header_faults(folder: Folder, artifact: Artifact, name: str, key: str = "") -> list[tuple[str, str, int]]:
+    source = DatasetSource(files=(str(folder.path / name),), key_column=key)
+    with pytest.raises(DatasetError) as caught:
+        list(DatasetRows(source, artifact, frozenset()).read())
+    return [(problem.code, problem.message, place(problem)[2]) for problem in caught.value.problems]
+
+
+def test_what_no_header_can_carry_is_found_in_every_row(folder: Folder) -> None:
+    folder.put(
+        "a.jsonl", '{"a": "x\\r\\nX-Evil: 1", "b": "\\n"}\n{"a": ["ok", "\\u0000"]}\n{"a": "Zoë", "c": "\\u0007"}\n'
+    )
+    a, c = Reference(Namespace.INPUTS, "a"), Text(("Bearer ", Reference(Namespace.INPUTS, "c")))
+    where = "goes into the header `{}` of step `s`, and holds {}, which no header can carry"
+    assert _header_faults(folder, _with_headers(A=a, C=c), "a.jsonl") == [
+        ("invalid_value", "`a` " + where.format("A", "a line end"), 1),
+        ("invalid_value", "`a` " + where.format("A", "a NUL"), 2),
+        ("invalid_value", "`c` " + where.format("C", "a control character"), 3),
+    ]
+
+
+def test_a_key_that_goes_into_a_header_is_looked_at_too(folder: Folder) -> None:
+    folder.put("a.csv", 'a,b\n"1\n2",x\n')
+    artifact = _with_headers(Key=Reference(Namespace.ROW, "key"))
+    assert [fault[2] for fault in _header_faults(folder, artifact, "a.csv", key="a")] == [2]
+
+
+def test_a_line_end_in_a_column_that_no_header_reads_is_no_fault(folder: Folder) -> None:
+    folder.put("a.jsonl", '{"a": {"n": "\\n"}, "b": "\\n"}\n')
+    body = ObjectNode((("b", Reference(Namespace.INPUTS, "b")),))
+    artifact = _with_headers(A=Reference(Namespace.INPUTS, "a"), B=body)
+    source = DatasetSource(files=(str(folder.path / "a.jsonl"),))
+    assert len(list(DatasetRows(source, artifact, frozenset()).read())) == 1

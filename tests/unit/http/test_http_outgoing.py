@@ -111,4 +111,5 @@ def test_no_header_can_start_a_line_of_its_own(headers: list[tuple[str, str]]) -
 def test_a_refusal_never_quotes_the_value(secret: str) -> None:
     with pytest.raises(ExchangeError) as caught:
         prepared(headers=(("Authorization", secret + "\n"),))
-    assert caught.value.message == "a header value holds a control character"
+    words = caught.value.message.removeprefix("a header value holds ")
+    assert words in ("a line end", "a NUL", "a control character")

@@ -74,8 +74,8 @@ def test_the_method_changes_as_the_standards_say(status: int, method: str, expec
         ("?q=2", "https://api.example.com/v1/a?q=2"),
         ("//other.example/x", "https://other.example/x"),
         ("http://other.example:81/x#f", "http://other.example:81/x"),
-        ("/caf\u00c3\u00a9", "https://api.example.com/caf%C3%A9"),
         ("/caf\u00e9", "https://api.example.com/caf%C3%A9"),
+        ("/caf\udce9?\udcff", "https://api.example.com/caf%E9?%FF"),
     ],
 )
 def test_a_location_is_resolved(location: str, url: str) -> None:

@@ -185,3 +185,41 @@ def test_a_sensitive_number_that_loses_its_zeros_is_not_shown(check: Checker) ->
     found = check(journey, {"c.yaml": "case: {name: c, journey: j, values: {pin: 0123456789}}"}, case="c").problems
     assert [problem.code for problem in found] == ["rewritten_number"]
     assert "123456789" not in str(found)
+
+
+HEADERS = """
+  inputs: [{name: a, default: fine}, {name: b}]
+  variables: [{name: c, source: environment, key: region}, {name: d, default: "x {{ inputs.b }}"}, {name: e}]
+  steps:
+    - {id: set, type: set_variable, values: {e: "a\\nb"}}
+    - id: s
+      request:
+        url: "http://api.example/"
+        headers:
+          {X-A: "{{ inputs.a }}", X-C: "{{ variables.c }}", Cookie: "d={{ variables.d }}", X-E: "{{ variables.e }}"}
+        body: {json: {b: "{{ inputs.b }}"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "region", "what"),
+    [
+        ({"a": "x\r\nX-Evil: 1"}, "eu", "the value of `a` (--set) goes into the header `X-A`"),
+        ({"b": "x\0"}, "eu", "the value of `b` (--set) goes into the header `Cookie`"),
+        ({}, "eu\\n", "the environment's `region` goes into the header `X-C`"),
+    ],
+)
+def test_a_value_that_no_header_can_carry_is_found_wherever_it_comes_from(
+    check: Checker, overrides: dict[str, str], region: str, what: str
+) -> None:
+    files = {"e.yaml": f'environment: {{name: local, values: {{region: "{region}"}}}}'}
+    problem = only(check(HEADERS, files, overrides=overrides, environment="local"))
+    assert (problem.code, problem.severity) == ("wrong_value", Severity.ERROR)
+    assert problem.message.startswith(what) and "Evil" not in problem.message
+    assert problem.position is not None
+
+
+@pytest.mark.parametrize("text", ["Zoë", "€ 日本", "a\tb", "", "\\n"])
+def test_a_value_that_a_header_can_carry_is_no_finding(check: Checker, text: str) -> None:
+    files = {"e.yaml": "environment: {name: local, values: {region: eu}}"}
+    assert check(HEADERS, files, overrides={"a": text, "b": text}, environment="local").problems == ()

@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from reqflo_ray._internal.errors import SecretError
+from reqflo_ray._internal.model.headers import header_text
 from reqflo_ray._internal.secrets.redactor import Redactor, mask_credentials
 
 TOKEN = "Kanarienvogel/7+x=&ä!"
@@ -125,6 +126,17 @@ def test_a_character_beyond_the_basic_plane_is_found_as_a_surrogate_pair() -> No
 def test_a_header_that_was_read_as_latin_1_is_masked(redactor: Redactor) -> None:
     assert redactor.text("x " + TOKEN.encode().decode("latin-1")) == "x [secret:TOKEN]"
     assert redactor.bytes(b"x " + TOKEN.encode("latin-1")) == b"x [secret:TOKEN]"
+    assert redactor.text("x " + header_text(TOKEN.encode("latin-1"))) == "x [secret:TOKEN]"
+
+
+def test_a_value_that_came_in_a_header_is_masked_in_all_its_readings(redactor: Redactor) -> None:
+    value = header_text(b"sess-\xe9\xff-0815")
+    redactor.register("sensitive:steps.a.outputs.sid", value)
+    for text in (value, "sess-\xe9\xff-0815"):
+        assert redactor.text(f"x {text} y") == "x [sensitive:steps.a.outputs.sid] y"
+    assert redactor.bytes(b"x sess-\xe9\xff-0815 y") == b"x [sensitive:steps.a.outputs.sid] y"
+    redactor.register("sensitive:steps.a.outputs.odd", "half \ud83d and \udce9")
+    assert "half" not in redactor.text("half \ud83d and \udce9")
 
 
 @pytest.mark.parametrize(("value", "text"), [("aaaaaa\u00c3", "<aaaaaa\u00e4>"), ("\u00a4bcdefg", "<\u00e4bcdefg>")])

@@ -168,7 +168,7 @@ class HttpModel(Authored):
     client_certificate: str = ""
     client_key: str = ""
     proxy: Proxied = None
-    user_agent: Annotated[str, Field(min_length=1, pattern=r"^[ -~]+$")] = _HTTP.user_agent
+    user_agent: Annotated[str, Field(min_length=1, pattern=r"^[!-~]([ -~]*[!-~])?$")] = _HTTP.user_agent
 
 
 class RunnerModel(Authored):

@@ -6,9 +6,7 @@ declaration's `in` says, under its own name.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import Final
 
 from reqflo_ray._internal.compiler.authoring.journey import RequestModel, TemplateModel, TemplateValueModel
 from reqflo_ray._internal.compiler.requests.bodies import BodyCompiler
@@ -19,12 +17,10 @@ from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, members, nearest
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import RequestTemplate
+from reqflo_ray._internal.model.headers import HEADER_NAME, unsendable_in_header
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.url_parts import ABSOLUTE
-from reqflo_ray._internal.model.values import Node
-
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL: Final = re.compile(r"[\r\n\0]")
+from reqflo_ray._internal.model.values import Node, fixed_texts
 
 _Fields = tuple[tuple[str, Node], ...]
 
@@ -126,6 +122,7 @@ class RequestCompiler:
             placed = values.unplaced("query")
             path, query = without_parameters(path, [name for name, _ in placed]), _overridden(query, placed)
             body = self._bodies.placed(body, values.unplaced("body"), node)
+        self._check_headers(headers, child(node, "headers"), node)
         return RequestTemplate(
             method=model.method,
             service=service,
@@ -139,17 +136,30 @@ class RequestCompiler:
     def _headers(self, node: YamlNode | None) -> _Fields:
         seen: set[str] = set()
         for key, value in members(node):
-            if not _HEADER_NAME.fullmatch(key.value):
-                self._problems.error("wrong_value", f"`{key.value}` cannot be a header's name", key)
             if key.value.lower() in seen:
                 message = f"the header `{key.value}` is written twice"
                 self._problems.error("duplicate_key", message, key, hint="header names ignore case")
             seen.add(key.value.lower())
             if not isinstance(value, YamlScalar):
                 self._problems.error("wrong_type", "a header's value must be text", value)
-            elif isinstance(value.value, str) and _CONTROL.search(value.value):
-                self._problems.error("wrong_value", "a header's value cannot hold a line break", value)
+            elif isinstance(value.value, str) and value.value != value.value.strip(" \t"):
+                message = f"the header `{key.value}` loses the blanks around its value"
+                self._problems.warning("blanks_lost", message, value, cause="HTTP does not carry them")
         return self._fields(node)
+
+    def _check_headers(self, headers: _Fields, written: YamlNode | None, node: YamlNode) -> None:
+        """What can be told of headers before any value is known. Those of a template's values have no place of their
+        own."""
+        places = {key.value: (key, value) for key, value in members(written)}
+        for name, value in headers:
+            at_name, at_value = places.get(name, (node, node))
+            if not HEADER_NAME.fullmatch(name):
+                hint = "it has letters, digits and `-`, no blanks"
+                self._problems.error("wrong_value", f"`{name}` cannot be a header's name", at_name, hint=hint)
+            wrong = next((wrong for text in fixed_texts(value) if (wrong := unsendable_in_header(text))), "")
+            if wrong:
+                message = f"the value of the header `{name}` holds {wrong}, which no header can carry"
+                self._problems.error("wrong_value", message, at_value)
 
     def _fields(self, node: YamlNode | None) -> _Fields:
         compiled = ((key.value, self._compiler.compile(value)) for key, value in members(node))

@@ -6,9 +6,8 @@ in it for secret and sensitive values, so it is never checked and never sent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from reqflo_ray._internal.engine.requests.bodies import BodyRenderer, EncodedBody, compile_body
 from reqflo_ray._internal.engine.requests.url_renderer import compile_url
@@ -17,11 +16,8 @@ from reqflo_ray._internal.engine.values.expressions import Values, compile_node,
 from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.model.artifact import RequestTemplate
 from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.model.headers import HEADER_NAME, unsendable_in_header
 from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, Node
-
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# Line ends would start a new header, and nothing after a NUL is safe with every server.
-_NOT_IN_HEADER: Final = re.compile(r"[\r\n\0]|[^\x00-\xff]")
 
 
 class Draft(NamedTuple):
@@ -59,7 +55,7 @@ class RequestRenderer:
             (encode_query_name(name), compile_node(node, masked=masked)) for name, node in template.query
         )
         self._headers = tuple((name, compile_node(node, masked=masked)) for name, node in template.headers)
-        self._wrong_name = next((name for name, _ in template.headers if not _HEADER_NAME.fullmatch(name)), None)
+        self._wrong_name = next((name for name, _ in template.headers if not HEADER_NAME.fullmatch(name)), None)
         self._body: BodyRenderer | None = (
             compile_body(template.body, files, masked=masked) if template.body is not None else None
         )
@@ -108,11 +104,8 @@ class RequestRenderer:
                 continue
             for item in value if isinstance(value, list) else (value,):
                 text = "" if item is None else to_text(item)
-                if _NOT_IN_HEADER.search(text) and not self._masked:
-                    raise RowFault(
-                        "invalid_request",
-                        f"the value of header `{name}` holds a line end, a NUL or a non-Latin-1 character",
-                    )
+                if not self._masked and (wrong := unsendable_in_header(text)):
+                    raise RowFault("invalid_request", f"the value of header `{name}` holds {wrong}")
                 if name.lower() == "content-type":
                     typed = True
                     text = _with_boundary(text, body)

@@ -23,6 +23,7 @@ from reqflo_ray._internal.engine.values.work import Unjudged, Work
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import Assertion, AssertionType, Operator
+from reqflo_ray._internal.model.headers import readable
 from reqflo_ray._internal.model.json_text import NotJson, TooDeep
 from reqflo_ray._internal.model.results import AssertionResult, Status
 from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, ValueType
@@ -252,6 +253,7 @@ def _is_status(status: int, expected: JsonValue, work: Work) -> bool:
 
 def _header(operator: Operator, found: list[str], expected: JsonValue, work: Work, pattern: Pattern | None) -> Finding:
     """It holds if any value of a repeated header does; a negated operator if its opposite holds for none."""
+    found = [readable(value) for value in found]
     actual: JsonValue = UNSET if not found else found[0] if len(found) == 1 else found
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
         return Finding(holds=bool(found) is (operator is Operator.EXISTS), actual=actual)
@@ -265,7 +267,7 @@ def _header(operator: Operator, found: list[str], expected: JsonValue, work: Wor
 
 def _texts(expected: JsonValue) -> JsonValue:
     """Headers are text, whatever is expected of them."""
-    return [to_text(item) for item in expected] if isinstance(expected, list) else to_text(expected)
+    return [readable(to_text(item)) for item in expected] if isinstance(expected, list) else readable(to_text(expected))
 
 
 def _as_number(value: str, operator: Operator) -> JsonValue:

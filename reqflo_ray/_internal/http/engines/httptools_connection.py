@@ -27,6 +27,7 @@ from reqflo_ray._internal.http.exchange.failures import (
 from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, check_head
 from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
+from reqflo_ray._internal.model.headers import header_text
 
 # A larger body is not copied to follow the head in one piece.
 _ONE_WRITE: Final = 64 * 1024
@@ -265,7 +266,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which is not kept."""
         if self._state == _HEAD:
-            self._headers.append((name.decode("latin-1"), value.decode("latin-1").rstrip(" \t")))
+            self._headers.append((name.decode("latin-1"), header_text(value).rstrip(" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is there, or that of an interim answer."""
@@ -360,7 +361,7 @@ class Connection(asyncio.Protocol):
         self._state = _DONE
         self._response = TransportResponse(
             status=self._status,
-            reason=self._reason.decode("latin-1"),
+            reason=header_text(self._reason),
             headers=self._watch.headers,
             body=body,
             wire_size=self._reader.wire_size,

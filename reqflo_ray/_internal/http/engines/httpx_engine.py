@@ -37,6 +37,7 @@ from reqflo_ray._internal.http.exchange.failures import (
 from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, check_head
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
 from reqflo_ray._internal.model.exchange import FailureKind, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.headers import header_bytes, header_text
 from reqflo_ray._internal.model.plan import HttpSettings
 
 # What httpx takes for the URL: its own class normalises paths and refuses hosts like `10-0-0-1`. The transport goes by
@@ -103,7 +104,7 @@ class HttpxEngine:
         watch.head = perf_counter()
         watch.status = response.status_code
         pairs = response.headers.raw
-        watch.headers = headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs])
+        watch.headers = headers = tuple([(name.decode("latin-1"), header_text(value)) for name, value in pairs])
         check_head(response.status_code, headers, place)
         try:
             reader = BodyReader(tuple(v for n, v in headers if n.lower() == "content-encoding"), self._max_body_bytes)
@@ -120,7 +121,7 @@ class HttpxEngine:
         extensions = response.extensions
         return TransportResponse(
             status=response.status_code,
-            reason=bytes(extensions.get("reason_phrase", b"")).decode("latin-1"),
+            reason=header_text(bytes(extensions.get("reason_phrase", b""))),
             headers=headers,
             body=body,
             wire_size=reader.wire_size,
@@ -148,7 +149,7 @@ def _library_request(outgoing: Outgoing, request: TransportRequest) -> httpx.Req
     made = httpx.Request(
         outgoing.method,
         _NOWHERE,
-        headers=[(name.encode("ascii"), value.encode()) for name, value in outgoing.headers],
+        headers=[(name.encode("ascii"), header_bytes(value)) for name, value in outgoing.headers],
         stream=httpx.ByteStream(outgoing.body or b""),
         extensions={
             "url": url,

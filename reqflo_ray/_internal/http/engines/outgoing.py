@@ -10,14 +10,13 @@ from typing import Final, NamedTuple
 from reqflo_ray._internal.http.addresses.target import Target, parse_target
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.model.exchange import CookieStore, FailureKind, Headers, TransportRequest
+from reqflo_ray._internal.model.headers import HEADER_NAME, header_bytes, unsendable_in_header
 
 ACCEPT_ENCODING: Final = "gzip, deflate, br, zstd"
 
 # Headers that say where a message goes and where it ends.
 _FRAMING: Final = frozenset({"host", "content-length", "transfer-encoding"})
 _WITHOUT_LENGTH: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FORBIDDEN_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 
@@ -76,7 +75,7 @@ def with_cookies(outgoing: Outgoing, cookies: CookieStore) -> Outgoing:
 def wire_head(outgoing: Outgoing, request_target: str = "") -> bytes:
     """The head of a hop as HTTP/1.1 has it, for its path or another `request_target`."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers])
-    return f"{outgoing.method} {request_target or outgoing.target.path} HTTP/1.1\r\n{lines}\r\n".encode()
+    return header_bytes(f"{outgoing.method} {request_target or outgoing.target.path} HTTP/1.1\r\n{lines}\r\n")
 
 
 def expects_continue(outgoing: Outgoing) -> bool:
@@ -114,14 +113,9 @@ def _with_one_cookie_line(headers: list[tuple[str, str]]) -> list[tuple[str, str
 
 
 def _check_values(headers: Headers) -> None:
-    values = "\t".join([value for _, value in headers])
-    if _FORBIDDEN_IN_VALUE.search(values):
-        raise _invalid("a header value holds a control character")
-    if not values.isascii():
-        try:
-            values.encode()
-        except UnicodeEncodeError:
-            raise _invalid("a header value holds a lone surrogate") from None
+    wrong = unsendable_in_header("\t".join([value for _, value in headers]))
+    if wrong:
+        raise _invalid(f"a header value holds {wrong}")
 
 
 def _check_length(value: str, body: bytes | None, *, repeated: bool) -> None:
@@ -139,7 +133,7 @@ def _lowered(names: tuple[str, ...]) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _is_token(text: str) -> bool:
-    return _TOKEN.fullmatch(text) is not None
+    return HEADER_NAME.fullmatch(text) is not None
 
 
 def _invalid(message: str) -> ExchangeError:

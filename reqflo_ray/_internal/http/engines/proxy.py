@@ -15,6 +15,7 @@ from reqflo_ray._internal.http.engines.outgoing import Outgoing, wire_head
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES
 from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
+from reqflo_ray._internal.model.headers import header_bytes
 from reqflo_ray._internal.model.plan import HttpSettings
 from reqflo_ray._internal.model.proxy import SOCKS_SCHEMES, Bypass, parse_proxy_url
 
@@ -85,7 +86,7 @@ class Proxy:
         Raises `ExchangeError`: `proxy_failure` for 407, which no origin may send (RFC 9110, 15.5.8).
         """
         if response.status == _ASKS_FOR_CREDENTIALS:
-            head = "\n".join([f"{name}: {value}" for name, value in response.headers]).encode("latin-1")
+            head = header_bytes("\n".join([f"{name}: {value}" for name, value in response.headers]))
             raise self.refusal(place, response.status, head)
 
     def refusal(self, place: str, status: int, head: bytes) -> ExchangeError:

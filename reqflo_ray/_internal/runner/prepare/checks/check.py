@@ -37,6 +37,7 @@ from reqflo_ray._internal.model.values import (
     ValueType,
 )
 from reqflo_ray._internal.runner.prepare.checks.growth import GrowthCheck
+from reqflo_ray._internal.runner.prepare.checks.headers import check_headers
 from reqflo_ray._internal.runner.prepare.checks.proxy import secrets_of_proxy, with_proxy
 from reqflo_ray._internal.runner.prepare.checks.sources import (
     GivenValues,
@@ -150,6 +151,7 @@ class _Check:
         self._check_hidden_values()
         places = {**self._uses, **self._values.places, **self._places}
         GrowthCheck(self._artifact, self._environment, self._given, places, self._problems).run()
+        check_headers(self._artifact, self._environment, self._given, self._me, places, self._problems)
         http = self._http_settings(self._workspace.settings.http if self._workspace else HttpModel())
         secrets = self._secrets(http)
         return CheckedRun(

@@ -1,0 +1,89 @@
+"""The part of the run check that finds what no header can carry, in values that are known before any row is: defaults,
+cases, presets, `--set`, the environment, who runs. Secrets are not looked at; the row that needs one tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reqflo_ray._internal.compiler.yaml.problems import Problems
+from reqflo_ray._internal.engine.requests.header_values import assigned_names, read_in_headers
+from reqflo_ray._internal.errors import Position
+from reqflo_ray._internal.model.artifact import Artifact, Variable, VariableSource
+from reqflo_ray._internal.model.headers import unsendable_in_header
+from reqflo_ray._internal.model.plan import Environment, InputValue
+from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, fixed_texts, references
+from reqflo_ray._internal.runner.prepare.checks.sources import environment_node
+
+
+def check_headers(
+    artifact: Artifact,
+    environment: Environment,
+    given: Mapping[str, InputValue],
+    me: Mapping[str, str],
+    places: Mapping[str, Position],
+    problems: Problems,
+) -> None:
+    """Report each value that goes into a header and that no header can carry, where it is read first."""
+    known = _Known(artifact, environment, given, me)
+    for read in read_in_headers(artifact):
+        for what, text in known.texts(read.reference):
+            wrong = unsendable_in_header(text)
+            if wrong:
+                message = f"{what} goes into {read}, and holds {wrong}"
+                place = places.get(str(read.reference)) or places.get(f"steps.{read.step}")
+                problems.error("wrong_value", message, place, hint="no header can carry it")
+
+
+class _Known:
+    """What references stand for, as far as that is the same for all rows."""
+
+    def __init__(
+        self, artifact: Artifact, environment: Environment, given: Mapping[str, InputValue], me: Mapping[str, str]
+    ) -> None:
+        self._declared = {entry.name: entry for entry in artifact.declarations}
+        self._assigned = assigned_names(artifact)
+        self._environment = environment
+        self._given = given
+        self._me = me
+
+    def texts(self, reference: Reference) -> Iterator[tuple[str, str]]:
+        """The texts that `reference` may bring along, each with the words for where it is written."""
+        waiting, seen = [reference], set[str]()
+        while waiting:
+            here = waiting.pop()
+            found = self._definition(here)
+            if found is None or str(here) in seen:
+                continue
+            seen.add(str(here))
+            what, node = found
+            yield from ((what, text) for text in fixed_texts(node))
+            waiting += [one for one in references(node) if isinstance(one, Reference)]
+
+    def _definition(self, reference: Reference) -> tuple[str, Node] | None:
+        match reference.namespace:
+            case Namespace.ME:
+                return (f"`{reference}`", Literal(self._me[reference.name])) if reference.name in self._me else None
+            case Namespace.ENV:
+                node = environment_node(self._environment, str(reference).partition(".")[2])
+                return None if node is None else (f"the environment's `{str(reference).partition('.')[2]}`", node)
+            case Namespace.INPUTS | Namespace.VARIABLES if reference.name not in self._assigned:
+                return self._of_declaration(reference.name)
+        return None
+
+    def _of_declaration(self, name: str) -> tuple[str, Node] | None:
+        entry = self._declared.get(name)
+        if entry is None:
+            return None
+        if name in self._given:
+            value = self._given[name]
+            source = f"{value.source} `{value.source_name}`" if value.source_name else f"--{value.source}"
+            return f"the value of `{name}` ({source})", value.node
+        if isinstance(entry, Variable) and entry.source is not VariableSource.DECLARATION:
+            namespace = Namespace.ME if entry.source is VariableSource.ME else Namespace.ENV
+            first, *path = (entry.key or name).split(".")
+            found = self._definition(Reference(namespace, first, tuple(path)))
+            if found is not None:
+                return found
+        if entry.default is not None:
+            return f"the default of `{name}`", entry.default
+        return self._definition(Reference(Namespace.ENV, name))
