@@ -28,7 +28,7 @@ from reqflo_ray._internal.runner.prepare.files_read import (
     files_of_workspace,
     need_free,
 )
-from reqflo_ray._internal.runner.prepare.preparation import check_rows, prepare
+from reqflo_ray._internal.runner.prepare.preparation import Prepared, all_findings, prepare
 from reqflo_ray._internal.runner.prepare.record import fresh_run_id, make_record, record_of_rerun
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target, paths
 from reqflo_ray._internal.runner.prepare.rerun import need_open_rows, staging_again, statuses_to_rerun
@@ -68,16 +68,10 @@ def check(journey: Journey | File, data: Dataset | Any = None, *, target: Target
     """
     with on_disk(Dataset.of(data)) as dataset:
         try:
-            prepared = prepare(Journey.of(journey), dataset, joins_cluster=target.joins_cluster)
+            prepared = _prepared(Journey.of(journey), dataset, target)
         except (DefinitionError, DatasetError) as error:
             return error.all_problems()
-        if not dataset.files:
-            return prepared.problems
-        try:
-            check_rows(dataset, prepared)
-        except DatasetError as error:
-            return (*prepared.problems, *error.all_problems())
-        return prepared.problems
+        return all_findings(dataset, prepared)
 
 
 def run(
@@ -113,7 +107,7 @@ def run(
     """
     asked = Journey.of(journey)
     with on_disk(Dataset.of(data)) as dataset:
-        prepared = prepare(asked, dataset, joins_cluster=target.joins_cluster)
+        prepared = _prepared(asked, dataset, target)
         settings = prepared.checked.runner
         place = Place.of(
             target,
@@ -240,6 +234,10 @@ def rerun(
 def schema() -> dict[str, Any]:
     """The JSON Schema of the files that people write."""
     return authoring.schema()
+
+
+def _prepared(journey: Journey, dataset: Dataset, target: Target) -> Prepared:
+    return prepare(journey, dataset, joins_cluster=target.joins_cluster, uses_network=target.transport is None)
 
 
 def _drive(

@@ -14,6 +14,7 @@ from reqflo_ray._internal.compiler.journeys.journey import JourneyAssembler, out
 from reqflo_ray._internal.compiler.journeys.steps import JourneyLowering
 from reqflo_ray._internal.compiler.journeys.templates import TemplateIndex
 from reqflo_ray._internal.compiler.values.dependencies import Dependencies
+from reqflo_ray._internal.compiler.values.uses import Uses
 from reqflo_ray._internal.compiler.workspace.bundled_files import BundledFiles
 from reqflo_ray._internal.compiler.workspace.files import shown
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, is_file_name, lookup
@@ -32,7 +33,7 @@ class Compilation:
 
     `problems` are warnings; of a journey that was only examined, also what is wrong, and then `artifact` is what could
     be made of the rest. `sources` maps a step id to `file:line`. `places` says where things are written, by
-    `steps.<id>`, `inputs.<name>` and `variables.<name>`; `uses` where a value is first read, by its reference.
+    `steps.<id>`, `inputs.<name>` and `variables.<name>`; `uses` where values are read.
     """
 
     artifact: Artifact
@@ -40,7 +41,7 @@ class Compilation:
     problems: tuple[Problem, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
     places: dict[str, Position] = field(default_factory=dict)
-    uses: dict[str, Position] = field(default_factory=dict)
+    uses: Uses = field(default_factory=Uses)
 
     @property
     def blocked(self) -> bool:
@@ -126,7 +127,7 @@ def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
         problems=problems.all(),
         sources={step: f"{place.file}:{place.line}" for step, place in written.items()},
         places=lowered.places,
-        uses=dependencies.first_uses(),
+        uses=dependencies.uses(),
     )
 
 

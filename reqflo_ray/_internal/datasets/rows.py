@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from reqflo_ray._internal.datasets.csv_rows import CsvReader
@@ -29,7 +29,8 @@ from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
 from reqflo_ray._internal.datasets.text import check_encoding
 from reqflo_ray._internal.engine.requests.header_values import columns_in_headers
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert, kind_of
-from reqflo_ray._internal.errors import DatasetError
+from reqflo_ray._internal.engine.values.expectations import STATUSES, NeededValue, RowExpectations, is_status
+from reqflo_ray._internal.errors import DatasetError, Position, Problem
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import Artifact, Input, Variable
 from reqflo_ray._internal.model.headers import unsendable_in_header
@@ -40,10 +41,12 @@ from reqflo_ray._internal.model.values import JsonValue, ValueType
 _SHOWN_COLUMNS: Final = 20
 _CACHED_VALUES: Final = 10_000
 _CACHED_LENGTH: Final = 64
+_SHOWN_TEXT: Final = 200
 _HINTS: Final = {
     "missing_value": "fill it in, or give the journey a default",
     "missing_key": "every row needs a key of its own",
     "invalid_key": "a key is text or a number",
+    "invalid_status": f"{STATUSES}; a list in a table needs `type: json`",
 }
 
 
@@ -131,6 +134,7 @@ class DatasetRows:
     object may bring new ones.
 
     Args:
+        expects: what assertions expect of rows; what they need and some rows lack is told by `gaps`.
         header: the dataset's first header, for a reading that does not begin with its first file.
         keys: where the keys are remembered.
     """
@@ -141,6 +145,7 @@ class DatasetRows:
         artifact: Artifact,
         required: frozenset[str],
         *,
+        expects: RowExpectations = RowExpectations(),
         header: Header | None = None,
         keys: KeyLedger | None = None,
     ) -> None:
@@ -148,6 +153,8 @@ class DatasetRows:
         self._source = source
         self._artifact = artifact
         self._required = required
+        self._statuses: tuple[tuple[str, set[str]], ...] = tuple((name, set()) for name in expects.statuses)
+        self._gaps = tuple(_Gap(needed) for needed in expects.needed)
         # With each typed name a cache of what texts became: columns of few values are converted once.
         self._typed: tuple[tuple[str, ValueType, dict[str, JsonValue]], ...] = tuple(
             (one.name, one.type, {}) for one in declared if one.type is not None
@@ -158,6 +165,11 @@ class DatasetRows:
         self.header = header
         self.keys = keys or KeyLedger()
         self.faults = Faults(show_text=not self._sensitive)
+
+    @property
+    def gaps(self) -> tuple[Problem, ...]:
+        """Warnings of what assertions need and some of the rows read so far lack."""
+        return tuple(gap.as_warning() for gap in self._gaps if gap.rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -209,15 +221,21 @@ class DatasetRows:
                     key = self._odd_key(key, reader, line, text)
                 if key:
                     remember(key, line)
-            convert_values(values, reader, line, text)
+            is_sound = convert_values(values, reader, line, text)
             if self._in_headers:
                 self._check_headers(values, reader, line, text)
+            if is_sound and self._statuses:
+                self._check_statuses(values, reader, line, text)
             # A row with every column of its header needs no look at its names.
             if len(values) != width:
                 if not values.keys() <= known:
                     columns.update(dict.fromkeys(values))
-                if not values.keys() >= required:
-                    self._report_missing(required - values.keys(), reader, line, text)
+                # Null is no value where one is required.
+                if lacking := [name for name in required if values.get(name) is None]:
+                    self._report_missing(lacking, reader, line, text)
+                for gap in self._gaps:
+                    if gap.names.isdisjoint(values):
+                        gap.meet(gap.first or self._position(min(gap.names), reader, line, text))
             yield Row(index=index, key=key, values=values, location=f"{name}:{line}")
 
     def _missing(self, reader: Reader, header: tuple[str, ...]) -> frozenset[str]:
@@ -258,7 +276,9 @@ class DatasetRows:
             return json_text.encode_text(value)
         return ""
 
-    def _convert(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
+    def _convert(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> bool:
+        """Give typed values their types; False after a finding."""
+        is_sound = True
         for name, kind, cache in self._typed:
             value = values.get(name)
             if value is None:
@@ -272,9 +292,11 @@ class DatasetRows:
             except ConversionError as problem:
                 shown = problem.reason if name in self._sensitive else problem
                 self._report("invalid_value", f"`{name}`: {shown}", name, reader, line, text)
+                is_sound = False
                 continue
             if is_text and len(value) <= _CACHED_LENGTH and len(cache) < _CACHED_VALUES:
                 cache[value] = converted
+        return is_sound
 
     def _check_headers(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
         """Report what no header can carry; a list makes several headers."""
@@ -285,15 +307,60 @@ class DatasetRows:
                     message = f"`{name}` goes into {where}, and holds {wrong}, which no header can carry"
                     self._report("invalid_value", message, name, reader, line, text)
 
-    def _report_missing(self, names: frozenset[str], reader: Reader, line: int, text: str) -> None:
+    def _check_statuses(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
+        for name, known in self._statuses:
+            value = values.get(name, known)
+            if value is known or (type(value) is str and value in known):
+                continue
+            if is_status(value):
+                if type(value) is str and len(known) < _CACHED_VALUES:
+                    known.add(value)
+                continue
+            shown = "" if name in self._sensitive else f": `{str(value)[:_CACHED_LENGTH]}`"
+            self._report(
+                "invalid_status", f"`{name}` is expected as a status, and is none{shown}", name, reader, line, text
+            )
+
+    def _report_missing(self, names: Iterable[str], reader: Reader, line: int, text: str) -> None:
         for name in sorted(names):
             self._report(
                 "missing_value", f"the row does not supply `{name}`, which is required", name, reader, line, text
             )
 
+    def _position(self, name: str, reader: Reader, line: int, text: str) -> Position:
+        line, column, text = reader.locate(line, text, name)
+        shown = text[:_SHOWN_TEXT] if self.faults.show_text else ""
+        return Position(file=reader.file.name, line=line, column=column, text=shown)
+
     def _report(self, code: str, message: str, name: str, reader: Reader, line: int, text: str) -> None:
         line, column, text = reader.locate(line, text, name)
         self.faults.add(code, message, file=reader.file, line=line, column=column, text=text, hint=_HINTS.get(code, ""))
+
+
+class _Gap:
+    """A value that assertions need, and how many rows lack it."""
+
+    def __init__(self, needed: NeededValue) -> None:
+        self.names = needed.names
+        self.rows = 0
+        self.first: Position | None = None
+        self._needed = needed
+
+    def meet(self, first: Position) -> None:
+        """Count a row that lacks it; `first` is the place of the first one."""
+        self.rows += 1
+        self.first = first
+
+    def as_warning(self) -> Problem:
+        """What to say of them."""
+        number = "1 row has" if self.rows == 1 else f"{self.rows:,} rows have"
+        message = (
+            f"{number} no value for `{self._needed.label}`, and an assertion of step `{self._needed.step}` expects it"
+        )
+        warning = Problem.warning(
+            "unset_value", message, hint="there the assertion will fail: fill it in, or give the journey a default"
+        )
+        return replace(warning, position=self.first)
 
 
 def report_repeated(

@@ -18,6 +18,7 @@ CODES: Final = (
     ErrorCode("invalid_json", "A row is no valid JSON.", "Correct it at its place."),
     ErrorCode("invalid_key", "The key of a row is no text or number.", "Choose another column with `--key`."),
     ErrorCode("invalid_rows", "What is given as rows are none.", "Give mappings, an Arrow table or a frame."),
+    ErrorCode("invalid_status", "A row expects a status that is none.", "Write a number, `2xx` or `200-299`."),
     ErrorCode("missing_column", "A column is missing.", "Add it, or correct its name in the header."),
     ErrorCode("more_problems", "There are more problems than are shown.", "Correct those, then check again."),
     ErrorCode("no_header", "A file has no columns.", "Name the columns in its first row."),

@@ -75,6 +75,11 @@ CODES: Final = (
         "Retry errors only: `causes: [error]`.",
     ),
     ErrorCode(
+        "secret_anywhere",
+        "A secret that may be sent to any host goes wherever an answer says.",
+        "Name its `hosts` in `reqflo.yaml`.",
+    ),
+    ErrorCode(
         "shadowed_set",
         "A data row supplies what `--set` gives.",
         "Remove the column or the `--set`: the row wins.",
@@ -100,9 +105,18 @@ CODES: Final = (
     ErrorCode("unknown_step", "There is no step of that id.", "Choose one that is known."),
     ErrorCode("unknown_template", "The workspace has no such template.", "Choose one that is known."),
     ErrorCode("unresolved_step_output", "An expression names an output that no step has.", "Correct step or output."),
-    ErrorCode("unset_value", "Text uses a value that nothing supplies.", "Give it a value or a default."),
+    ErrorCode(
+        "unset_value",
+        "Text uses a value, or an assertion expects one, that nothing supplies.",
+        "Give it a value or a default.",
+    ),
     ErrorCode("unsupported_artifact", "Another version wrote the artifact.", "Compile the journey again."),
     ErrorCode("unsupported_proxy", "The HTTP engine cannot use this kind of proxy.", "Choose as the hint says."),
+    ErrorCode(
+        "untyped_value",
+        "A table or `--set` gives text, and an assertion compares it with what is no text.",
+        "Declare the `type` of the input or variable.",
+    ),
     ErrorCode("wrong_type", "A value has the wrong type.", "Write a value of the type that is named."),
     ErrorCode("wrong_value", "A value is not one of those that are possible.", "Write one that is."),
     ErrorCode("yaml_encoding", "A YAML file is not UTF-8.", "Save it as UTF-8."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,18 +32,26 @@ def create_transport(
     Needs no running event loop, but serves only the loop of its first request. Raises `DefinitionError` for an unknown
     engine, a proxy that the engine cannot use, or unusable TLS files.
     """
-    if settings.engine not in ENGINE_SCHEMES:
-        raise DefinitionError(
-            f"unknown HTTP engine: {settings.engine}",
-            code="unknown_http_engine",
-            hint=f"set http.engine to one of: {', '.join(ENGINE_SCHEMES)}",
-        )
+    if (fault := engine_fault(settings)) is not None:
+        raise fault
     proxy = Proxy(settings, credentials) if settings.proxy else None
     if proxy is not None and (wrong := unsupported_scheme(settings.engine, proxy.scheme)) is not None:
         message, hint = wrong
         raise DefinitionError(message, code="unsupported_proxy", hint=hint)
     engine = _in_process(settings, api) if api is not None else _create_engine(settings, max(1, limit), proxy)
     return EngineTransport(engine, settings, short)
+
+
+def engine_fault(settings: HttpSettings) -> DefinitionError | None:
+    """Why the engine of `settings` cannot be used in this process; None if it can."""
+    if settings.engine not in ENGINE_SCHEMES:
+        hint = f"set http.engine to one of: {', '.join(ENGINE_SCHEMES)}"
+        return DefinitionError(f"unknown HTTP engine: {settings.engine}", code="unknown_http_engine", hint=hint)
+    if importlib.util.find_spec(settings.engine) is None:
+        message = f"the HTTP engine {settings.engine} is not installed"
+        hint = f"install the package `{settings.engine}` wherever rows run, or leave http.engine out"
+        return DefinitionError(message, code="unknown_http_engine", hint=hint)
+    return None
 
 
 def _in_process(settings: HttpSettings, api: InProcessApi) -> Engine:

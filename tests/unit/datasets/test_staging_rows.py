@@ -99,10 +99,12 @@ def test_a_value_that_is_repeated_converts_the_same_every_time(folder: Folder) -
     assert [str(row.values["n"]) for row in rows] == ["1.10", "2"] * 5
 
 
-def test_an_explicit_null_is_supplied_and_is_of_every_type(folder: Folder) -> None:
-    folder.put("a.jsonl", '{"n": null}\n')
-    inputs = (Input(name="n", type=ValueType.NUMBER, required=True),)
-    assert folder.rows("a.jsonl", inputs=inputs, required=frozenset({"n"}))[0].values == {"n": None}
+def test_an_explicit_null_is_of_every_type_and_no_value_where_one_is_required(folder: Folder) -> None:
+    folder.put("a.jsonl", '{"n": null}\n{"n": 0}\n')
+    inputs = (Input(name="n", type=ValueType.NUMBER),)
+    assert folder.rows("a.jsonl", inputs=inputs)[0].values == {"n": None}
+    (problem,) = folder.faults("a.jsonl", inputs=inputs, required=frozenset({"n"}))
+    assert (problem.code, problem.position and problem.position.line) == ("missing_value", 1)
 
 
 def test_typed_json_is_checked_and_not_converted(folder: Folder) -> None:

@@ -16,7 +16,7 @@ from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model.artifact import Assertion, AssertionType, HttpStep, Input, Operator
 from reqflo_ray._internal.model.exchange import Exchange
 from reqflo_ray._internal.model.results import AssertionResult, Status
-from reqflo_ray._internal.model.values import Literal, Node, Reference
+from reqflo_ray._internal.model.values import ArrayNode, Literal, Node, Reference
 from reqflo_ray._internal.secrets.value import SecretValue
 
 MakeStep = Callable[..., HttpStep]
@@ -262,11 +262,39 @@ def test_a_pattern_that_comes_from_data_and_is_none_fails_the_assertion(
     assert "not a regular expression" in verdict.error_message
 
 
-def test_what_is_expected_and_unset_is_compared_as_null(
+@pytest.mark.parametrize("operator", [Operator.EQUALS, Operator.NOT_EQUALS, Operator.CONTAINS, Operator.NOT_CONTAINS])
+@pytest.mark.parametrize("body", ['{"a": null}', '{"a": 1}', '{"a": []}'])
+def test_nothing_holds_of_what_is_expected_and_unset(
+    make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref, operator: Operator, body: str
+) -> None:
+    asserted = Assertion(type=Kind.JSON_PATH, target="$.a", operator=operator, expected=ref("inputs.a"))
+    scope = make_scope(make_step(assertions=(asserted,)), inputs=(Input(name="a"),))
+    verdict = judge(scope.program.steps[0], answer(body=body), scope, Work())
+    assert verdict.status is Status.FAILED
+    assert verdict.error_message.endswith("the expected value cannot be had: `inputs.a` has no value")
+
+
+@pytest.mark.parametrize("operator", [Operator.IN, Operator.NOT_IN])
+def test_of_a_list_one_value_must_be_set(
+    make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref, operator: Operator
+) -> None:
+    def status(**values: str) -> Status:
+        expected = ArrayNode((ref("inputs.a"), ref("inputs.b")))
+        asserted = Assertion(type=Kind.JSON_PATH, target="$.a", operator=operator, expected=expected)
+        inputs = (Input(name="a"), Input(name="b"))
+        scope = make_scope(make_step(assertions=(asserted,)), inputs=inputs, row=values)
+        return judge(scope.program.steps[0], answer(body='{"a": "x"}'), scope, Work()).status
+
+    assert status() is Status.FAILED
+    assert status(b="x") is (Status.PASSED if operator is Operator.IN else Status.FAILED)
+    assert status(b="y") is (Status.FAILED if operator is Operator.IN else Status.PASSED)
+
+
+def test_an_explicit_null_is_compared_as_null(
     make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref
 ) -> None:
     step = make_step(assertions=(Assertion(type=Kind.JSON_PATH, target="$.a", expected=ref("inputs.a")),))
-    scope = make_scope(step, inputs=(Input(name="a"),))
+    scope = make_scope(step, inputs=(Input(name="a"),), row={"a": None})
     assert judge(scope.program.steps[0], answer(body='{"a": null}'), scope, Work()).status is Status.PASSED
     assert judge(scope.program.steps[0], answer(body='{"a": 1}'), scope, Work()).status is Status.FAILED
 

@@ -142,7 +142,8 @@ def test_a_case_that_refers_to_a_missing_key_of_the_environment_is_refused(check
 def test_an_unknown_key_of_the_identity_is_an_error(check: Checker) -> None:
     assert check(uses("me.user"), me={"user": "someone"}).me == {"user": "someone"}
     problem = only(check(uses("me.usr"), me={"user": "someone"}))
-    assert (problem.code, problem.hint) == ("invalid_reference", "did you mean `user`?")
+    hint = "did you mean `user`? Or set `REQFLO_ME_USR` in the environment of the command, and it is there"
+    assert (problem.code, problem.hint) == ("invalid_reference", hint)
 
 
 @pytest.mark.parametrize(

@@ -122,16 +122,16 @@ def test_every_source_of_the_chain_supplies_a_required_value(check: Checker, dec
 
 
 @pytest.mark.parametrize(
-    "declared",
+    ("declared", "code"),
     [
-        "inputs: [{name: x, required: true}]",
-        "variables: [{name: x, required: true, source: environment}]",
-        "variables: [{name: x, required: true, source: environment, key: shop.nothing}]",
-        "variables: [{name: x, required: true, source: me, key: user}]",
+        ("inputs: [{name: x, required: true}]", "missing_required_value"),
+        ("variables: [{name: x, required: true, source: environment}]", "incompatible_environment"),
+        ("variables: [{name: x, required: true, source: environment, key: shop.nothing}]", "incompatible_environment"),
+        ("variables: [{name: x, required: true, source: me, key: user}]", "invalid_reference"),
     ],
 )
-def test_a_required_value_that_no_source_has_is_missing(check: Checker, declared: str) -> None:
-    assert codes(check(f"  {declared}\n{STEP}")) == [("error", "missing_required_value")]
+def test_a_required_value_that_no_source_has_is_missing(check: Checker, declared: str, code: str) -> None:
+    assert codes(check(f"  {declared}\n{STEP}")) == [("error", code)]
 
 
 def test_a_variable_that_a_step_sets_is_not_missing(check: Checker) -> None:

@@ -104,7 +104,8 @@ class JourneyLowering:
                 return NoteStep(id=id, name=name, text=values.value(text))
             case "sub_journey":
                 return None  # what is wrong with it was reported when it was assembled
-        http = _HttpLowering(self._only_service, self._templates, self._files, self._problems, values)
+        expected = ValueCompiler(unit.scope.resolver(f"steps.{step.head.id}", is_expected=True), self._problems)
+        http = _HttpLowering(self._only_service, self._templates, self._files, self._problems, values, expected)
         return http.lower(step, on_failure)
 
     def _assignments(self, step: StepUnit, unit: JourneyUnit, values: ValueCompiler) -> tuple[tuple[str, Node], ...]:
@@ -207,17 +208,19 @@ class _HttpLowering:
         files: BundledFiles,
         problems: Problems,
         values: ValueCompiler,
+        expected: ValueCompiler,
     ) -> None:
         self._service = service
         self._templates = templates
         self._files = files
         self._problems = problems
         self._values = values
+        self._expected = expected
 
     def lower(self, step: StepUnit, on_failure: OnFailure) -> HttpStep | None:
         model, node = step.model, step.node
         found = self._request(model, node)
-        own = AssertionCompiler(self._values, self._problems, AssertionOrigin.STEP)
+        own = AssertionCompiler(self._expected, self._problems, AssertionOrigin.STEP)
         assertions = own.compile_all(model.assertions, nearest(node, ("assertions",)))
         outputs = compile_outputs(model.outputs, nearest(node, ("outputs",)), self._problems)
         poll = self._poll(model, node, own)

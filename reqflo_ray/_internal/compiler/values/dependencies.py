@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from reqflo_ray._internal.compiler.values.scope import Ledger, Use
+from reqflo_ray._internal.compiler.values.uses import Uses
 from reqflo_ray._internal.compiler.yaml.problems import Problems
-from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Capture, CaptureRoot, HttpStep, Requirements, Step
 from reqflo_ray._internal.model.limits import MAX_READS
 from reqflo_ray._internal.model.names import suggestion
@@ -72,12 +72,11 @@ class Dependencies:
             me_keys=tuple(sorted(by_namespace[Namespace.ME])),
         )
 
-    def first_uses(self) -> dict[str, Position]:
-        """Where each value is first read, by its reference (`inputs.x`, `secrets.X`, `steps.a.status` …)."""
-        found: dict[str, Position] = {}
+    def uses(self) -> Uses:
+        """Where each value is read."""
+        found = Uses()
         for step in self._steps:
-            for use in self._of_step(step):
-                found.setdefault(str(use.reference), use.position)
+            found.add(step.id, self._of_step(step))
         return found
 
     def _of_step(self, step: Step) -> Iterator[Use]:

@@ -37,11 +37,13 @@ class LengthError(ExpressionError):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One path, the text it was `written` as (with its braces), and where in the whole text that begins."""
+    """One path, the text it was `written` as (with its braces), where in the whole text that begins, and whether it is
+    all of that text."""
 
     segments: tuple[str | int, ...]
     written: str
     offset: int
+    is_whole: bool = False
 
 
 Part: TypeAlias = str | Expression
@@ -58,7 +60,8 @@ def parse_text(text: str) -> tuple[Part, ...]:
         if position - opening.start() > MAX_EXPRESSION:
             message = f"the expression has more than {MAX_EXPRESSION:,} characters"
             raise LengthError(message, opening.start(), "shorten it")
-        parts.append(Expression(segments, text[opening.start() : position], opening.start()))
+        written = text[opening.start() : position]
+        parts.append(Expression(segments, written, opening.start(), is_whole=len(written) == len(text)))
     if position < len(text):
         parts.append(text[position:])
     return tuple(parts)

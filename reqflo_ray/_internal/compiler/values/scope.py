@@ -7,7 +7,7 @@ the use is judged later, when all steps are known.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reqflo_ray._internal.compiler.values.expressions import Expression, path_text
@@ -25,12 +25,15 @@ _STEP_PARTS: Final = tuple(root.value for root in CaptureRoot)
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One place where a value is read. For a step: what of it, as in `Capture`."""
+    """One place where a value is read. For a step: what of it, as in `Capture`. `is_expected`: by an assertion;
+    `is_whole`: nothing stands beside it."""
 
     reference: Reference | StepReference
     position: Position
     root: CaptureRoot | None = None
     path: tuple[str | int, ...] = ()
+    is_expected: bool = False
+    is_whole: bool = False
 
 
 @dataclass(slots=True)
@@ -66,11 +69,14 @@ class JourneyScope:
     variables: frozenset[str] = frozenset()
     steps: dict[str, StepHead] = field(default_factory=dict)
 
-    def resolver(self, reader: str) -> Resolver:
-        """Resolves expressions that `reader` reads; raises `Unresolved` after reporting what is wrong."""
+    def resolver(self, reader: str, *, is_expected: bool = False) -> Resolver:
+        """Resolves expressions that `reader` reads, in its assertions if `is_expected`; raises `Unresolved` after
+        reporting what is wrong."""
 
         def resolve(expression: Expression, position: Position) -> Node:
             use = self._use(expression, position)
+            if is_expected or expression.is_whole:
+                use = replace(use, is_expected=is_expected, is_whole=expression.is_whole)
             self.ledger.uses[reader].append(use)
             return use.reference
 

@@ -26,7 +26,7 @@ from reqflo_ray._internal.model.artifact import Assertion, AssertionType, Operat
 from reqflo_ray._internal.model.headers import readable
 from reqflo_ray._internal.model.json_text import NotJson, TooDeep
 from reqflo_ray._internal.model.results import AssertionResult, Status
-from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, ValueType
+from reqflo_ray._internal.model.values import UNSET, ArrayNode, JsonValue, Literal, Reference, StepReference, ValueType
 
 _LONGEST_SHOWN: Final = 4096
 _LONGEST_QUOTED: Final = 60
@@ -122,11 +122,11 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
     shown = prepared.shown
     try:
         if prepared.expected is not None:
-            # An optional value that is unset is compared as null.
-            expected = _null_if_unset(prepared.expected(values))
+            expected = prepared.expected(values)
+            _need_value(expected, source)
             if shown is None:
                 hidden = prepared.masked
-                shown = _shown(expected if hidden is None else _null_if_unset(hidden(values)))
+                shown = _shown(expected if hidden is None else hidden(values))
         finding = prepared.evaluate(view, expected)
         if type(finding.actual) in _CONTAINERS:
             view.work.weigh(finding.actual)  # it is to be shown, and paths may find the same parts again and again
@@ -299,8 +299,13 @@ def _schema(validate: Validate, view: ResponseView) -> Finding:
     return Finding(holds=not problem, reason=problem)
 
 
-def _null_if_unset(value: JsonValue) -> JsonValue:
-    return None if value is UNSET else value
+def _need_value(expected: JsonValue, source: Assertion) -> None:
+    """Nothing equals what is not there, and everything would differ from it: so neither holds. A list of which nothing
+    is left is no better."""
+    node = source.expected
+    if expected is UNSET or (expected == [] and isinstance(node, ArrayNode)):
+        what = f"`{node}`" if isinstance(node, Reference | StepReference) else "all of it"
+        raise RowFault("missing_value", f"{what} has no value")
 
 
 def _shown(value: JsonValue) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
 from reqflo_ray._internal.model.artifact import Input, Variable, VariableSource
-from reqflo_ray._internal.model.plan import InputValue
+from reqflo_ray._internal.model.plan import Environment, InputValue
 from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, ValueType
 
 
@@ -28,6 +28,17 @@ def sources(entry: Input | Variable, inputs: Mapping[str, InputValue]) -> list[t
         found.append(_default(entry.default, entry.type))
     found.append((Reference(Namespace.ENV, entry.name), entry.type))
     return found
+
+
+def environment_node(environment: Environment, key: str) -> Node | None:
+    """What `env.<key>` stands for: a value, or the configuration of a service; None if there is none."""
+    if key in environment.values:
+        return environment.values[key]
+    name, _, rest = key.partition(".")
+    if name in environment.values:
+        return environment.values[name]
+    service = environment.services.get(name)
+    return service.config.get(rest.split(".", 1)[0]) if service and rest else None
 
 
 def _default(node: Node, type: ValueType | None) -> tuple[Node, ValueType | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -32,51 +33,79 @@ def create_context(settings: HttpSettings) -> ssl.SSLContext:
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif settings.ca_file:
-        _need_file("http.ca_file", settings.ca_file)
-        _load("http.ca_file", settings.ca_file, lambda: context.load_verify_locations(cafile=settings.ca_file))
-    else:
+    elif not settings.ca_file:
         context.load_default_certs()
-    if settings.client_certificate:
-        key = settings.client_key or None
-        _need_file("http.client_certificate", settings.client_certificate)
-        _need_file("http.client_key", settings.client_key)
-        _load(
-            "http.client_certificate",
-            settings.client_certificate,
-            # An empty password keeps OpenSSL from asking for one on the terminal.
-            lambda: context.load_cert_chain(settings.client_certificate, key, password=""),
-        )
-    elif settings.client_key:
-        raise DefinitionError(
-            "a client key is set without a client certificate",
-            code="invalid_tls_settings",
-            hint="set http.client_certificate to the PEM file of the certificate",
-        )
+    for _, load in _files_to_load(settings, context):
+        load()
     return context
 
 
-def _need_file(setting: str, path: str) -> None:
-    # OpenSSL would wait for a writer of a FIFO.
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise DefinitionError(
-            f"{setting} cannot be used: {path}",
-            code="invalid_tls_settings",
-            cause="it is no regular file",
-            hint="give the path of a PEM file that exists on every worker",
-        )
+def tls_faults(settings: HttpSettings) -> Iterator[tuple[str, DefinitionError]]:
+    """Everything for which `create_context` would refuse `settings`, each with the name of the setting."""
+    for setting, load in _files_to_load(settings, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)):
+        try:
+            load()
+        except DefinitionError as fault:
+            yield setting, fault
 
 
-def _load(setting: str, path: str, load: Any) -> None:
+def _files_to_load(settings: HttpSettings, context: ssl.SSLContext) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The settings that name files, each with what puts its file into `context` or refuses it."""
+    if settings.verify and settings.ca_file:
+        yield "ca_file", lambda: _load_authorities(context, settings.ca_file)
+    if settings.client_certificate:
+        yield "client_certificate", lambda: _load_certificate(context, settings)
+    elif settings.client_key:
+        yield "client_key", _refuse_lone_key
+
+
+def _load_authorities(context: ssl.SSLContext, file: str) -> None:
+    _need_file("ca_file", file)
     try:
-        load()
-    except (OSError, ValueError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        raise DefinitionError(
-            f"{setting} cannot be used: {path}",
-            code="invalid_tls_settings",
-            cause="there is no such file"
-            if missing
-            else "it is not a readable PEM file, or key and certificate differ",
-            hint="give the path of a PEM file that exists on every worker",
-        ) from None
+        context.load_verify_locations(cafile=file)
+    except (OSError, ValueError) as problem:
+        raise _unusable("ca_file", file, _reason(problem)) from None
+
+
+def _load_certificate(context: ssl.SSLContext, settings: HttpSettings) -> None:
+    _need_file("client_certificate", settings.client_certificate)
+    if settings.client_key:
+        _need_file("client_key", settings.client_key)
+    try:
+        # An empty password keeps OpenSSL from asking for one on the terminal.
+        context.load_cert_chain(settings.client_certificate, settings.client_key or None, password="")
+    except (OSError, ValueError) as problem:
+        raise _unusable("client_certificate", settings.client_certificate, _reason(problem)) from None
+
+
+def _refuse_lone_key() -> None:
+    raise DefinitionError(
+        "a client key is set without a client certificate",
+        code="invalid_tls_settings",
+        hint="set http.client_certificate to the PEM file of the certificate",
+    )
+
+
+def _need_file(setting: str, path: str) -> None:
+    if not os.path.exists(path):
+        raise _unusable(setting, path, "there is no such file")
+    # OpenSSL would wait for a writer of a FIFO.
+    if not os.path.isfile(path):
+        raise _unusable(setting, path, "it is no regular file")
+
+
+def _reason(problem: OSError | ValueError) -> str:
+    if isinstance(problem, ssl.SSLError) and problem.reason == "KEY_VALUES_MISMATCH":
+        return "the key is not that of the certificate"
+    if isinstance(problem, OSError) and problem.errno and not isinstance(problem, ssl.SSLError):
+        return f"it cannot be read: {problem.strerror}"
+    return "it is not a readable PEM file, or lacks its key, or the key has a passphrase"
+
+
+def _unusable(setting: str, path: str, cause: str) -> DefinitionError:
+    return DefinitionError(
+        f"http.{setting} cannot be used: {path}",
+        code="invalid_tls_settings",
+        cause=cause,
+        hint="give the path of a PEM file that exists on every worker",
+    )

@@ -117,7 +117,7 @@ def _files_of(workspace: Workspace) -> Iterator[FileRead]:
     http, secrets = workspace.settings.http, workspace.settings.secrets
     for certificate in (http.ca_file, http.client_certificate, http.client_key):
         if certificate:
-            yield certificate, "a certificate or its key"
+            yield workspace.root / certificate, "a certificate or its key"
     if secrets.source is SecretSource.FILE and secrets.folder:
         yield from _secret_files(workspace.root / secrets.folder, [own.file for own in secrets.names.values()])
 

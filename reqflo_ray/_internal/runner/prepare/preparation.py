@@ -11,6 +11,8 @@ from reqflo_ray._internal.compiler.compile import Compilation
 from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
 from reqflo_ray._internal.datasets.faults import no_row
 from reqflo_ray._internal.datasets.preview import read_columns, sample_values
+from reqflo_ray._internal.engine.values.expectations import assertions_of, expected_whole, row_expectations
+from reqflo_ray._internal.engine.values.supply import Supply
 from reqflo_ray._internal.errors import DatasetError, DefinitionError, Problem, Severity
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import DatasetSource
@@ -26,7 +28,8 @@ _CHECKED_AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A journey that was compiled and checked: `problems` are all findings, the rest is there if none blocks."""
+    """A journey that was compiled and checked: `problems` are all findings but those in rows. The rest is whole if none
+    blocks, and else what could be made of it."""
 
     artifact: Artifact
     workspace: Workspace
@@ -34,19 +37,28 @@ class Prepared:
     sources: dict[str, str]
     columns: tuple[str, ...]
     problems: tuple[Problem, ...]
+    is_readable: bool = True
+
+    @property
+    def blocked(self) -> bool:
+        """Whether any finding is an error."""
+        return _has_error(self.problems)
 
 
-def prepare(journey: Journey, dataset: Dataset, *, joins_cluster: bool | None = None) -> Prepared:
+def prepare(
+    journey: Journey, dataset: Dataset, *, joins_cluster: bool | None = None, uses_network: bool = True
+) -> Prepared:
     """Compile what `journey` names and check all of it against what will really be used, the columns of `dataset` too.
 
     Args:
         joins_cluster: whether rows run elsewhere, so that secrets in the environment or in files cannot be looked for
             here; None: as the workspace says.
+        uses_network: requests are really sent; else nothing that only sending needs is looked for.
 
     Raises:
-        UsageError, DatasetError: it cannot even be looked at.
-        DefinitionError: the journey does not compile, or more is wrong than a dataset that cannot be read; with all
-            that the check finds besides.
+        UsageError: it cannot even be looked at.
+        DatasetError: nothing is wrong but the dataset, which cannot be read.
+        DefinitionError: so much is wrong that there is nothing to go on with.
     """
     workspace = load_workspace(Path(journey.workspace), journey.name)
     if joins_cluster is None:
@@ -63,31 +75,34 @@ def prepare(journey: Journey, dataset: Dataset, *, joins_cluster: bool | None = 
     except DatasetError as error:
         columns, unreadable = (), error
     artifact = source.artifact if isinstance(source, Compilation) else source
-    hidden = artifact.sensitive_names & set(columns or ())
+    looked_at = (artifact.sensitive_names | _expected_names(artifact)) & set(columns or ())
     selection = RunSelection(
         environment=journey.environment,
         case=journey.case,
         presets=journey.presets,
         overrides=journey.overrides,
         columns=columns,
-        sampled=sample_values(dataset.files, hidden, encoding=dataset.encoding) if hidden else {},
+        sampled=sample_values(dataset.files, looked_at, encoding=dataset.encoding) if looked_at else {},
         key=dataset.key,
         strict=dataset.strict,
     )
-    checked = check_run(
-        source,
-        workspace,
-        selection,
-        me=identity(),
-        look_at_secret=None if joins_cluster else look_at_secret,
-    )
-    problems = _worst_of_each(
-        (*(compilation.problems if compilation else ()), *places_from_here(checked.problems, workspace))
-    )
-    if unreadable is not None and not _has_error(problems):
-        raise unreadable
-    if unreadable is not None or (compilation is not None and compilation.blocked):
-        raise DefinitionError.of((*problems, *(unreadable.all_problems() if unreadable else ())))
+    of_compilation = compilation.problems if compilation else ()
+    try:
+        checked = check_run(
+            source,
+            workspace,
+            selection,
+            me=identity(),
+            look_at_secret=None if joins_cluster else look_at_secret,
+            sends_here=uses_network and not joins_cluster,
+        )
+    except DefinitionError as error:
+        raise DefinitionError.of((*of_compilation, *places_from_here(error.problems, workspace))) from None
+    problems = _worst_of_each((*of_compilation, *places_from_here(checked.problems, workspace)))
+    if unreadable is not None:
+        if not _has_error(problems):
+            raise unreadable
+        problems = (*problems, *unreadable.all_problems())
     return Prepared(
         artifact=artifact,
         workspace=workspace,
@@ -95,21 +110,39 @@ def prepare(journey: Journey, dataset: Dataset, *, joins_cluster: bool | None = 
         sources=compilation.sources if compilation else {},
         columns=columns or (),
         problems=problems,
+        is_readable=unreadable is None,
     )
 
 
-def check_rows(dataset: Dataset, prepared: Prepared) -> None:
-    """Read the whole dataset as a run would, and keep nothing of it.
+def all_findings(dataset: Dataset, prepared: Prepared) -> tuple[Problem, ...]:
+    """The findings of `prepared`, and those in the rows: the whole dataset is read as a run would, and nothing of it is
+    kept.
 
     Raises:
-        DatasetError: rows that cannot be used.
-        NothingSelectedError: there are none.
+        NothingSelectedError: there are no rows, and nothing else is wrong.
     """
-    source = DatasetSource(files=dataset.files, key_column=dataset.key, encoding=dataset.encoding)
-    required = prepared.checked.row_required
-    staged = stage(source, prepared.artifact, sink=NoSink(), rows_per_shard=_CHECKED_AT_ONCE, required=required)
-    if not staged.rows:
+    if not dataset.files or not prepared.is_readable:
+        return prepared.problems
+    artifact, checked = prepared.artifact, prepared.checked
+    try:
+        staged = stage(
+            DatasetSource(files=dataset.files, key_column=dataset.key, encoding=dataset.encoding),
+            artifact,
+            sink=NoSink(),
+            rows_per_shard=_CHECKED_AT_ONCE,
+            required=checked.row_required,
+            expects=row_expectations(artifact, Supply(artifact, checked.environment, checked.inputs, checked.me)),
+        )
+    except DatasetError as error:
+        return (*prepared.problems, *error.all_problems())
+    if not staged.rows and not prepared.blocked:
         raise no_row()
+    return (*prepared.problems, *staged.warnings)
+
+
+def _expected_names(artifact: Artifact) -> frozenset[str]:
+    """The inputs and variables that assertions compare something with."""
+    return frozenset(one.name for _, assertion in assertions_of(artifact) for one in expected_whole(assertion))
 
 
 def _has_error(problems: Iterable[Problem]) -> bool:

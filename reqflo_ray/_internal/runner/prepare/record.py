@@ -15,7 +15,7 @@ from reqflo_ray._internal.model import artifact as artifacts
 from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.json_text import well_formed
 from reqflo_ray._internal.model.plan import DatasetSource, RunOptions, RunRecord
-from reqflo_ray._internal.runner.prepare.preparation import Prepared
+from reqflo_ray._internal.runner.prepare.preparation import Prepared, all_findings
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
 from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
@@ -42,12 +42,12 @@ def make_record(
             copy. Else their paths are made absolute.
 
     Raises:
-        DefinitionError: the check found errors.
+        DefinitionError: the check found errors; with all that is wrong in the rows, too.
         UsageError: `invalid_run_id`.
     """
     checked = prepared.checked
-    if checked.blocked:
-        raise DefinitionError.of(prepared.problems)
+    if prepared.blocked:
+        raise DefinitionError.of(all_findings(dataset, prepared))
     artifact, runner = prepared.artifact, checked.runner
     source = None
     if dataset.files:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from reqflo_ray._internal.datasets.contents import changed_files, dataset_changed, with_contents
 from reqflo_ray._internal.datasets.pieces import split_dataset
 from reqflo_ray._internal.datasets.preview import estimate_rows
+from reqflo_ray._internal.engine.values.expectations import row_expectations
+from reqflo_ray._internal.engine.values.supply import Supply
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import DatasetSource, Plan, RunRecord
@@ -53,13 +55,17 @@ def staging(
         if executor is not None and source is not None:
             plan = _stage_with(executor, folder, record, source, artifact, rows_per_shard, listener or SilentListener())
         if plan is None:
-            plan = stage(
+            staged = stage(
                 source,
                 artifact,
                 sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact, record)),
                 rows_per_shard=rows_per_shard,
                 required=frozenset(record.row_required),
-            ).shards
+                expects=row_expectations(artifact, Supply(artifact, record.environment, record.inputs, record.me)),
+            )
+            for problem in staged.warnings:
+                (listener or SilentListener()).warning(problem)
+            plan = staged.shards
         write_plan(folder.storage, folder.run_id, plan)
 
     return stage_run

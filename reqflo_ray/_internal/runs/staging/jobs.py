@@ -18,6 +18,8 @@ from reqflo_ray._internal.datasets.faults import SHOWN, Faults
 from reqflo_ray._internal.datasets.keys import KeyLedger, Place
 from reqflo_ray._internal.datasets.pieces import Piece, unseen
 from reqflo_ray._internal.datasets.rows import DatasetRows, Header, open_reader
+from reqflo_ray._internal.engine.values.expectations import row_expectations
+from reqflo_ray._internal.engine.values.supply import Supply
 from reqflo_ray._internal.errors import StoreError
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import DatasetSource, Row, RunRecord
@@ -150,7 +152,8 @@ def _write_rows(
 ) -> Report:
     required = frozenset(record.row_required)
     keys = KeyLedger(job.key_parts)
-    dataset = DatasetRows(source, artifact, required, header=job.header, keys=keys)
+    expects = row_expectations(artifact, Supply(artifact, record.environment, record.inputs, record.me))
+    dataset = DatasetRows(source, artifact, required, expects=expects, header=job.header, keys=keys)
     beyond = DatasetRows(source, artifact, required, header=job.header)
     per_shard = job.rows_per_shard
     first_shard = -(-job.first_row // per_shard)

@@ -18,7 +18,8 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from reqflo_ray._internal.datasets.rows import DatasetRows
-from reqflo_ray._internal.errors import DatasetError, IntegrityError
+from reqflo_ray._internal.engine.values.expectations import RowExpectations
+from reqflo_ray._internal.errors import DatasetError, IntegrityError, Problem
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import DatasetSource, Plan, Row, ShardPlan
@@ -51,11 +52,13 @@ _decode = json_text.reader(dict[str, Any])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedDataset:
-    """What was staged: how many rows, the columns as found in the files, the shards."""
+    """What was staged: how many rows, the columns as found in the files, the shards. `warnings` are of rows in which a
+    value that assertions expect is missing."""
 
     rows: int
     columns: tuple[str, ...]
     shards: Plan
+    warnings: tuple[Problem, ...] = ()
 
 
 class Sink(Protocol):
@@ -77,6 +80,7 @@ def stage(
     sink: Sink,
     rows_per_shard: int,
     required: frozenset[str] = frozenset(),
+    expects: RowExpectations = RowExpectations(),
 ) -> StagedDataset:
     """Read the dataset once and hand its rows to `sink`, a shard at a time; without a dataset, one row without values.
 
@@ -85,6 +89,7 @@ def stage(
 
     Args:
         required: the inputs that only the row can supply.
+        expects: what assertions expect of the rows.
 
     Raises:
         DatasetError: rows that cannot be used, all of them in one error; nothing stays stored.
@@ -92,7 +97,7 @@ def stage(
     """
     if source is None or not source.files:
         return StagedDataset(rows=1, columns=(), shards=Plan([sink.add([Row(index=0, key="", values={})])]))
-    dataset = DatasetRows(source, artifact, required)
+    dataset = DatasetRows(source, artifact, required, expects=expects)
     rows = dataset.read()
     shards = Plan()
     try:
@@ -102,7 +107,7 @@ def stage(
     except DatasetError:
         sink.discard()
         raise
-    return StagedDataset(rows=shards.rows, columns=dataset.columns, shards=shards)
+    return StagedDataset(rows=shards.rows, columns=dataset.columns, shards=shards, warnings=dataset.gaps)
 
 
 class RowSink:

@@ -6,26 +6,28 @@ record as it is. It sends nothing and is told no secret value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from reqflo_ray._internal.compiler.authoring.workspace import HttpModel, RunnerModel
+from reqflo_ray._internal.compiler.authoring.workspace import RunnerModel
 from reqflo_ray._internal.compiler.compile import Compilation
+from reqflo_ray._internal.compiler.values.uses import Uses
 from reqflo_ray._internal.compiler.workspace.load import Workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
-from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
+from reqflo_ray._internal.engine.values.declarations import environment_node
 from reqflo_ray._internal.engine.values.expressions import to_text
+from reqflo_ray._internal.engine.values.supply import Supply
 from reqflo_ray._internal.errors import DefinitionError, Position, Problem, Severity
 from reqflo_ray._internal.model.artifact import (
     Artifact,
     HttpStep,
     Input,
     RetryCause,
-    SetVariableStep,
     Variable,
     VariableSource,
 )
+from reqflo_ray._internal.model.limits import MAX_PROBLEMS
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.plan import Environment, HttpSettings, InputValue, SecretReference
 from reqflo_ray._internal.model.values import (
@@ -34,22 +36,23 @@ from reqflo_ray._internal.model.values import (
     Namespace,
     Node,
     Reference,
-    ValueType,
 )
+from reqflo_ray._internal.runner.prepare.checks.declarations import DeclarationCheck
+from reqflo_ray._internal.runner.prepare.checks.expectations import ExpectationCheck
+from reqflo_ray._internal.runner.prepare.checks.exposure import warn_of_exposure
 from reqflo_ray._internal.runner.prepare.checks.growth import GrowthCheck
 from reqflo_ray._internal.runner.prepare.checks.headers import check_headers
-from reqflo_ray._internal.runner.prepare.checks.proxy import secrets_of_proxy, with_proxy
+from reqflo_ray._internal.runner.prepare.checks.http_settings import settle_http
+from reqflo_ray._internal.runner.prepare.checks.proxy import secrets_of_proxy
 from reqflo_ray._internal.runner.prepare.checks.sources import (
     GivenValues,
     OuterValues,
     RunSelection,
     choose_environment,
     environment_keys,
-    environment_node,
     reached,
     secret_reference,
 )
-from reqflo_ray._internal.runner.prepare.checks.text import references_in_text
 from reqflo_ray._internal.secrets.forms import likeness
 from reqflo_ray._internal.secrets.sources import SecretLook
 
@@ -94,17 +97,22 @@ def check_run(
     *,
     me: Mapping[str, str] | None = None,
     look_at_secret: SecretProbe | None = None,
+    sends_here: bool = True,
 ) -> CheckedRun:
     """Check a run of `source`. A compilation gives problems their places; an artifact alone has none.
 
     Args:
         me: the identity of who runs, by key.
         look_at_secret: looks at a secret where workers will; None if that cannot be done from here.
+        sends_here: requests go out from this machine, so that what the HTTP settings name must be here.
+
+    Raises:
+        DefinitionError: so much is wrong that the rest was not looked for.
     """
     artifact = source.artifact if isinstance(source, Compilation) else source
     places = source.places if isinstance(source, Compilation) else {}
-    uses = source.uses if isinstance(source, Compilation) else {}
-    return _Check(artifact, places, uses, workspace, selection, dict(me or {}), look_at_secret).run()
+    uses = source.uses if isinstance(source, Compilation) else Uses()
+    return _Check(artifact, places, uses, workspace, selection, dict(me or {}), look_at_secret, sends_here).run()
 
 
 class _Check:
@@ -112,11 +120,12 @@ class _Check:
         self,
         artifact: Artifact,
         places: Mapping[str, Position],
-        uses: Mapping[str, Position],
+        uses: Uses,
         workspace: Workspace | None,
         selection: RunSelection,
         me: dict[str, str],
         look_at_secret: SecretProbe | None,
+        sends_here: bool,
     ) -> None:
         self._artifact = artifact
         self._places = places
@@ -125,13 +134,10 @@ class _Check:
         self._selection = selection
         self._me = me
         self._look_at_secret = look_at_secret
-        self._problems = Problems()
+        self._sends_here = sends_here
+        self._problems = Problems(MAX_PROBLEMS)
         self._values = OuterValues(self._problems)
-        declared: list[Input | Variable] = [*artifact.inputs, *artifact.variables]
-        self._declared = {entry.name: entry for entry in declared}
-        self._assigned = frozenset(
-            name for step in artifact.steps if isinstance(step, SetVariableStep) for name, _ in step.values
-        )
+        self._declared = {entry.name: entry for entry in artifact.declarations}
         self._columns = frozenset(selection.columns or ())
         self._environment = Environment()
         self._given: dict[str, InputValue] = {}
@@ -143,17 +149,25 @@ class _Check:
         self._given = given.collect(self._workspace, self._selection)
         if environment is not None:
             self._check_environment()
+        supply = self._supply = Supply(self._artifact, self._environment, self._given, self._me)
         self._check_columns()
-        row_required = self._check_declarations()
-        self._check_me()
-        self._check_unset_in_text()
+        row_required = DeclarationCheck(
+            self._artifact, supply, self._environment, self._me, self._workspace, self._problems
+        ).run(self._selection.columns, self._places, self._uses, has_environment=environment is not None)
+        sampled = self._selection.sampled
+        ExpectationCheck(self._artifact, supply, self._given, self._columns, sampled, self._uses, self._problems).run(
+            self._places
+        )
         self._check_steps()
         self._check_hidden_values()
-        places = {**self._uses, **self._values.places, **self._places}
-        GrowthCheck(self._artifact, self._environment, self._given, places, self._problems).run()
-        check_headers(self._artifact, self._environment, self._given, self._me, places, self._problems)
-        http = self._http_settings(self._workspace.settings.http if self._workspace else HttpModel())
+        place_of = self._place_of_label if self._places else None
+        GrowthCheck(self._artifact, self._environment, self._given, place_of, self._problems).run()
+        check_headers(self._artifact, self._environment, self._given, self._me, self._place_of_label, self._problems)
+        http = settle_http(
+            self._workspace, self._environment, self._values, self._problems, sends_here=self._sends_here
+        )
         secrets = self._secrets(http)
+        warn_of_exposure(self._artifact, supply, secrets, self._uses, self._problems)
         return CheckedRun(
             problems=self._problems.all(),
             environment=self._environment,
@@ -184,14 +198,15 @@ class _Check:
             if service not in environment.services:
                 message = f"the environment `{environment.name}` has no service `{service}`"
                 hint = suggestion(service, environment.services) or "add it under `services` with a `base_url`"
-                self._problems.error("incompatible_environment", message, None, hint=hint)
+                for place in self._places_of_service(service):
+                    self._problems.error("incompatible_environment", message, place, hint=hint)
         inside = {str(reference).partition(".")[2]: str(reference) for reference in self._outer_references()}
         for key in (*requires.environment_keys, *(key for key, text in inside.items() if text.startswith("env."))):
             if environment_node(environment, key) is None:
                 message = f"the environment `{environment.name}` has no `{key}`"
                 hint = suggestion(key, environment_keys(environment)) or "add it under `values`"
-                place = self._uses.get(f"env.{key}") or self._values.places.get(f"env.{key}")
-                self._problems.error("incompatible_environment", message, place, hint=hint)
+                for place in self._places_of(f"env.{key}"):
+                    self._problems.error("incompatible_environment", message, place, hint=hint)
 
     def _check_columns(self) -> None:
         for column in self._selection.columns or ():
@@ -207,68 +222,6 @@ class _Check:
             if name in self._columns:
                 message = f"`--set {name}` is used only for rows that do not supply the column `{name}`"
                 self._problems.warning("shadowed_set", message, None, hint="a data row wins over `--set`")
-
-    def _check_declarations(self) -> frozenset[str]:
-        """Required values that nothing supplies; returns those that only the row supplies."""
-        row_required: set[str] = set()
-        # A case or preset that could not be found would have given values: what is missing cannot be told.
-        unknown = any(problem.code.startswith(("unknown_", "ambiguous_")) for problem in self._problems.all())
-        for name, entry in self._declared.items():
-            place = self._place_of(entry)
-            self._check_default(entry, place)
-            if not entry.required or self._has_source(entry) or name in self._assigned:
-                continue
-            if name in self._columns or self._selection.columns == ():
-                row_required.add(name)
-                continue
-            if unknown:
-                continue
-            kind = "input" if isinstance(entry, Input) else "variable"
-            message = f"the required {kind} `{name}` has no value from any source"
-            hint = f"give it with `--set {name}=…`, a case, a preset, or a column `{name}`"
-            self._problems.error("missing_required_value", message, place, hint=hint)
-        return frozenset(row_required)
-
-    def _check_default(self, entry: Input | Variable, place: Position | None) -> None:
-        # The default of a `json` declaration is the value itself, which may be any text.
-        if not isinstance(entry.default, Literal) or entry.type in (None, ValueType.JSON):
-            return
-        try:
-            convert(entry.default.value, entry.type or ValueType.JSON)
-        except ConversionError as wrong:
-            cause = wrong.reason if entry.sensitive else str(wrong)
-            message = f"the default of `{entry.name}` is not of its type `{entry.type}`"
-            self._problems.error("wrong_type", message, place, cause=cause)
-
-    def _has_source(self, entry: Input | Variable) -> bool:
-        """Whether anything but a data row supplies a value."""
-        if entry.name in self._given or entry.default is not None:
-            return True
-        if isinstance(entry, Variable):
-            key = entry.key or entry.name
-            if entry.source is VariableSource.ENVIRONMENT and environment_node(self._environment, key) is not None:
-                return True
-            if entry.source is VariableSource.ME and key in self._me:
-                return True
-        return entry.name in self._environment.values
-
-    def _check_me(self) -> None:
-        for key in self._artifact.requires.me_keys:
-            if key not in self._me:
-                message = f"nothing is known as `me.{key}`"
-                hint = suggestion(key, self._me)
-                self._problems.error("invalid_reference", message, self._uses.get(f"me.{key}"), hint=hint)
-
-    def _check_unset_in_text(self) -> None:
-        for step in self._artifact.steps:
-            for reference in references_in_text(step):
-                entry = self._declared.get(reference.name)
-                if entry is None or entry.required or reference.name in self._columns:
-                    continue
-                if not self._has_source(entry) and reference.name not in self._assigned:
-                    message = f"`{reference}` has no value, and step `{step.id}` uses it inside text"
-                    hint = "the step will be an error: give it a value or a default"
-                    self._problems.warning("unset_value", message, self._uses.get(str(reference)), hint=hint)
 
     def _check_steps(self) -> None:
         for step in self._artifact.steps:
@@ -290,12 +243,13 @@ class _Check:
             reference = secret_reference(name, self._workspace, self._problems)
             found[name] = reference
             look = self._look_at_secret(reference) if self._look_at_secret else SecretLook()
-            place = self._uses.get(f"secrets.{name}") or self._values.places.get(f"secrets.{name}")
+            places = self._places_of(f"secrets.{name}")
             if look.reason is not None:
-                message = f"the secret `{name}` cannot be used"
-                self._problems.error("missing_secret", message, place, cause=look.reason)
+                for place in places:
+                    message = f"the secret `{name}` cannot be used"
+                    self._problems.error("missing_secret", message, place, cause=look.reason)
             elif look.likeness:
-                self._warn_of_common_value(f"the value of the secret `{name}`", look.likeness, place)
+                self._warn_of_common_value(f"the value of the secret `{name}`", look.likeness, places[0])
         return found
 
     def _check_hidden_values(self) -> None:
@@ -304,7 +258,8 @@ class _Check:
             node = self._given[name].node if name in self._given else entry.default
             if entry.sensitive and isinstance(node, Literal):
                 self._check_hidden(name, f"the sensitive value of `{name}`", [node.value])
-        for name, values in self._selection.sampled.items():
+        for name in self._artifact.sensitive_names & self._selection.sampled.keys():
+            values = self._selection.sampled[name]
             self._check_hidden(name, f"a value in the sensitive column `{name}`", values)
 
     def _check_hidden(self, name: str, what: str, values: Iterable[JsonValue]) -> None:
@@ -333,21 +288,15 @@ class _Check:
     def _place_of(self, entry: Input | Variable) -> Position | None:
         return self._places.get(f"{'inputs' if isinstance(entry, Input) else 'variables'}.{entry.name}")
 
-    def _http_settings(self, model: HttpModel) -> HttpSettings:
-        settings = HttpSettings(
-            engine=model.engine,
-            connect_ms=model.connect_timeout,
-            read_ms=model.read_timeout,
-            total_ms=model.total_timeout,
-            max_body_bytes=model.max_body_bytes,
-            max_redirects=model.max_redirects,
-            evidence_body_bytes=model.evidence_body_bytes,
-            max_in_flight_per_host=model.max_in_flight_per_host or 0,
-            allow_link_local=model.allow_link_local,
-            verify=not self._environment.insecure,
-            ca_file=model.ca_file,
-            client_certificate=model.client_certificate,
-            client_key=model.client_key,
-            user_agent=model.user_agent,
-        )
-        return with_proxy(settings, self._workspace, self._environment.name, self._values, self._problems)
+    def _place_of_label(self, label: str) -> Position | None:
+        """Where a step or declaration is written, else where a value is first read."""
+        return self._places.get(label) or self._places_of(label)[0]
+
+    def _places_of(self, reference: str) -> Sequence[Position | None]:
+        """Where a value is read, in the journey or in what the run gives it; at least one, which may be unknown."""
+        return (*self._uses.of(reference), *self._values.places.get(reference, ())) or (None,)
+
+    def _places_of_service(self, service: str) -> Sequence[Position | None]:
+        """The steps that send requests to it."""
+        steps = [one.id for one in self._artifact.steps if isinstance(one, HttpStep) and one.request.service == service]
+        return tuple(self._places.get(f"steps.{step}") for step in steps) or (None,)

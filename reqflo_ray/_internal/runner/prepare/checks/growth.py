@@ -5,10 +5,11 @@ It looks at definitions and counts characters; rows, secrets and answers, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reqflo_ray._internal.compiler.yaml.problems import Problems
+from reqflo_ray._internal.engine.values.declarations import environment_node
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import (
     Artifact,
@@ -35,7 +36,6 @@ from reqflo_ray._internal.model.values import (
     Text,
     references,
 )
-from reqflo_ray._internal.runner.prepare.checks.sources import environment_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,22 @@ class _Exceeded(Exception):
 
 
 class GrowthCheck:
-    """Follows the values of one run. `places` says where steps and declarations are written, and else where a value is
-    first read; an artifact has none."""
+    """Follows the values of one run. `place_of` says where a step or declaration is written, and else where a value is
+    first read; None for an artifact, which has no places."""
 
     def __init__(
         self,
         artifact: Artifact,
         environment: Environment,
         given: Mapping[str, InputValue],
-        places: Mapping[str, Position],
+        place_of: Callable[[str], Position | None] | None,
         problems: Problems,
     ) -> None:
         self._artifact = artifact
         self._environment = environment
         self._given = given
-        self._places = places
+        self._has_places = place_of is not None
+        self._place_of = place_of or (lambda label: None)
         self._problems = problems
         declared: list[Input | Variable] = [*artifact.inputs, *artifact.variables]
         self._declared = {entry.name: entry for entry in declared}
@@ -108,9 +109,9 @@ class GrowthCheck:
         if label in self._known:
             return self._known[label]
         if label in self._open:
-            if reference.namespace is Namespace.ENV or not self._places:
+            if reference.namespace is Namespace.ENV or not self._has_places:
                 message = f"`{label}` is defined by itself"
-                self._problems.error("reference_cycle", message, self._places.get(label))
+                self._problems.error("reference_cycle", message, self._place_of(label))
             return _Extent()
         self._open[label] = None
         extent = self._of_definitions(reference, label)
@@ -161,7 +162,7 @@ class GrowthCheck:
             )
 
     def _refuse(self, message: str, label: str, hint: str) -> None:
-        self._problems.error("journey_limit", message, self._places.get(label), hint=hint)
+        self._problems.error("journey_limit", message, self._place_of(label), hint=hint)
         raise _Exceeded
 
 

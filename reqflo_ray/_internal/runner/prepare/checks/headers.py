@@ -3,16 +3,16 @@ cases, presets, `--set`, the environment, who runs. Secrets are not looked at; t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.engine.requests.header_values import assigned_names, read_in_headers
+from reqflo_ray._internal.engine.values.declarations import environment_node
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Artifact, Variable, VariableSource
 from reqflo_ray._internal.model.headers import unsendable_in_header
 from reqflo_ray._internal.model.plan import Environment, InputValue
 from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, fixed_texts, references
-from reqflo_ray._internal.runner.prepare.checks.sources import environment_node
 
 
 def check_headers(
@@ -20,17 +20,18 @@ def check_headers(
     environment: Environment,
     given: Mapping[str, InputValue],
     me: Mapping[str, str],
-    places: Mapping[str, Position],
+    place_of: Callable[[str], Position | None],
     problems: Problems,
 ) -> None:
-    """Report each value that goes into a header and that no header can carry, where it is read first."""
+    """Report each value that goes into a header and that no header can carry, where it is read first, which
+    `place_of` says."""
     known = _Known(artifact, environment, given, me)
     for read in read_in_headers(artifact):
         for what, text in known.texts(read.reference):
             wrong = unsendable_in_header(text)
             if wrong:
                 message = f"{what} goes into {read}, and holds {wrong}"
-                place = places.get(str(read.reference)) or places.get(f"steps.{read.step}")
+                place = place_of(str(read.reference)) or place_of(f"steps.{read.step}")
                 problems.error("wrong_value", message, place, hint="no header can carry it")
 
 

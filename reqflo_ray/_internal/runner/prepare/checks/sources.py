@@ -13,6 +13,7 @@ from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, 
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, members, scalar_like
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
+from reqflo_ray._internal.engine.values.declarations import environment_node
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Input, Variable
 from reqflo_ray._internal.model.names import suggestion
@@ -42,7 +43,7 @@ class OuterValues:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._values = ValueCompiler(self._resolve, problems)
-        self.places: dict[str, Position] = {}
+        self.places: dict[str, list[Position]] = {}
 
     def compile(self, node: YamlNode) -> Node:
         """The node of a value."""
@@ -61,7 +62,7 @@ class OuterValues:
             self._problems.error("invalid_reference", f"`{expression.written}` names no value", position, hint=hint)
             raise Unresolved
         reference = Reference(namespace, rest[0], tuple(rest[1:]))
-        self.places.setdefault(str(reference), position)
+        self.places.setdefault(str(reference), []).append(position)
         return reference
 
 
@@ -183,17 +184,6 @@ class GivenValues:
             message = f"{where}the value of `{declared.name}` is not of its type `{declared.type}`"
             self._problems.error("wrong_type", message, at if not declared.sensitive else None, cause=cause)
             return node
-
-
-def environment_node(environment: Environment, key: str) -> Node | None:
-    """What `env.<key>` stands for: a value, or the configuration of a service; None if there is none."""
-    if key in environment.values:
-        return environment.values[key]
-    name, _, rest = key.partition(".")
-    if name in environment.values:
-        return environment.values[name]
-    service = environment.services.get(name)
-    return service.config.get(rest.split(".", 1)[0]) if service and rest else None
 
 
 def environment_keys(environment: Environment) -> list[str]:

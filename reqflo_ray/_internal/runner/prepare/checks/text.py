@@ -1,4 +1,5 @@
-"""Finds the inputs and variables of a step that must not be unset: those inside text, and in a path."""
+"""Finds the inputs and variables of a step that must not be unset: those inside text, and in a path. What assertions
+expect is judged elsewhere."""
 
 from __future__ import annotations
 
@@ -31,8 +32,6 @@ def references_in_text(step: Step) -> Iterator[Reference]:
             if request.body is not None:
                 values = (request.body.value, *(part.value for part in request.body.parts))
                 nodes += [value for value in values if value is not None]
-            judged = (*step.assertions, *(step.poll.until if step.poll else ()))
-            nodes += [assertion.expected for assertion in judged if assertion.expected is not None]
         case SetVariableStep(values=assigned):
             nodes += [node for _, node in assigned]
         case NoteStep(text=text):

@@ -1,0 +1,121 @@
+"""What assertions expect of data: which values must be statuses, and which must be there. It looks at definitions, and
+judges single values; where these come from, it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from reqflo_ray._internal.engine.values.supply import Supply, is_declared
+from reqflo_ray._internal.model.artifact import Artifact, Assertion, AssertionType, HttpStep
+from reqflo_ray._internal.model.values import ArrayNode, JsonValue, Node, ObjectNode, Reference, Text, references
+
+STATUSES: Final = 'a status is an integer, "2xx", "200-299" or a list of these'
+_LOWEST: Final = 100
+_HIGHEST: Final = 599
+
+
+@dataclass(frozen=True, slots=True)
+class NeededValue:
+    """A value that an assertion of `step` expects, by its reference; it is there if a row supplies one of `names`."""
+
+    step: str
+    label: str
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RowExpectations:
+    """What assertions expect of each row: `statuses` are inputs and variables whose values are compared with statuses,
+    `needed` what no row should lack."""
+
+    statuses: tuple[str, ...] = ()
+    needed: tuple[NeededValue, ...] = ()
+
+
+def row_expectations(artifact: Artifact, supply: Supply) -> RowExpectations:
+    """What the assertions of `artifact` expect of the rows of a run."""
+    statuses: dict[str, None] = {}
+    needed: dict[frozenset[str], NeededValue] = {}
+    for step, assertion in assertions_of(artifact):
+        for reference in expected_whole(assertion):
+            if assertion.type is AssertionType.STATUS_CODE:
+                statuses |= dict.fromkeys(sources_of(reference, supply))
+        for reference in expected_to_be_there(assertion):
+            names = supply.only_rows(reference)
+            if names and not any(supply.declared[name].required for name in names):
+                needed.setdefault(names, NeededValue(step.id, str(reference), names))
+    return RowExpectations(tuple(statuses), tuple(needed.values()))
+
+
+def assertions_of(artifact: Artifact) -> Iterator[tuple[HttpStep, Assertion]]:
+    """Every assertion that is judged, what a poll waits for among them, with its step."""
+    for step in artifact.steps:
+        if isinstance(step, HttpStep):
+            for assertion in (*step.assertions, *(step.poll.until if step.poll is not None else ())):
+                yield step, assertion
+
+
+def expected_whole(assertion: Assertion) -> Iterator[Reference]:
+    """The inputs and variables whose whole value is expected, by itself or as one of a list."""
+    node = assertion.expected
+    for part in node.items if isinstance(node, ArrayNode) else (node,):
+        if isinstance(part, Reference) and is_declared(part) and not part.path:
+            yield part
+
+
+def expected_to_be_there(assertion: Assertion) -> Iterator[Reference]:
+    """The inputs and variables without which an assertion cannot be judged. Of objects and lists the rest can."""
+    if assertion.expected is not None:
+        yield from filter(is_declared, _needed_in(assertion.expected))
+
+
+def sources_of(reference: Reference, supply: Supply) -> Iterator[str]:
+    """The inputs and variables that `reference` takes its whole value from; none of what steps assign."""
+    seen: set[str] = set()
+    waiting: list[Node] = [reference]
+    while waiting:
+        node = waiting.pop()
+        if (
+            isinstance(node, Reference)
+            and is_declared(node)
+            and not node.path
+            and node.name not in seen
+            and node.name not in supply.assigned
+        ):
+            seen.add(node.name)
+            yield node.name
+            waiting.extend(supply.definitions(node))
+
+
+def is_status(value: JsonValue) -> bool:
+    """Whether `value` says which statuses are meant, as a row may: numbers may be text."""
+    match value:
+        case list():
+            return bool(value) and all(map(is_status, value))
+        case str() if len(value) == 3 and value[1:].lower() == "xx":
+            return value[0] in "12345"
+        case str() if "-" in value:
+            low, _, high = (part.strip() for part in value.partition("-"))
+            return low.isdecimal() and high.isdecimal() and int(low) <= int(high)
+        case str() if value.isascii() and value.isdecimal():
+            return _LOWEST <= int(value) <= _HIGHEST
+        case int() | float() | Decimal() if not isinstance(value, bool):
+            return _LOWEST <= value <= _HIGHEST
+    return False
+
+
+def _needed_in(node: Node) -> Iterable[Reference]:
+    match node:
+        case Reference():
+            yield node
+        case Text():
+            yield from (found for found in references(node) if isinstance(found, Reference))
+        case ArrayNode(items=items) if all(isinstance(item, Reference) for item in items):
+            yield from (item for item in items if isinstance(item, Reference))
+        case ArrayNode(items=items):
+            yield from (found for item in items if not isinstance(item, Reference) for found in _needed_in(item))
+        case ObjectNode(fields=fields):
+            yield from (found for _, item in fields if not isinstance(item, Reference) for found in _needed_in(item))

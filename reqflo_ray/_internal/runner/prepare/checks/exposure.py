@@ -1,0 +1,73 @@
+"""The part of the run check that asks where secrets may go: one that may be sent anywhere should not go wherever an
+answer says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from reqflo_ray._internal.compiler.values.uses import Uses
+from reqflo_ray._internal.compiler.yaml.problems import Problems
+from reqflo_ray._internal.engine.values.supply import Supply
+from reqflo_ray._internal.model.artifact import Artifact, HttpStep, RequestTemplate
+from reqflo_ray._internal.model.plan import SecretReference
+from reqflo_ray._internal.model.values import (
+    AnyReference,
+    Literal,
+    Namespace,
+    Node,
+    Reference,
+    StepReference,
+    Text,
+    references,
+)
+from reqflo_ray._internal.runner.prepare.checks.growth import nodes_of_step
+
+# As much of a URL as says where a request goes.
+_ORIGIN: Final = re.compile(r"https?://[^/?#]+[/?#]", re.IGNORECASE)
+
+
+def warn_of_exposure(
+    artifact: Artifact, supply: Supply, secrets: Mapping[str, SecretReference], uses: Uses, problems: Problems
+) -> None:
+    """Warn of each secret without `hosts` in a request whose host an answer chooses, at every place of it."""
+    for step in artifact.steps:
+        if not isinstance(step, HttpStep):
+            continue
+        chosen_by = sorted(
+            reference.step
+            for reference in supply.reached(_choosing_host(step.request))
+            if isinstance(reference, StepReference)
+        )
+        if not chosen_by:
+            continue
+        sent = {reference for node in nodes_of_step(step) for reference in references(node)}
+        for reference in sorted(supply.reached(sorted(sent, key=str)), key=str):
+            if not isinstance(reference, Reference) or reference.namespace is not Namespace.SECRETS:
+                continue
+            name = reference.name
+            if name not in secrets or secrets[name].hosts is not None:
+                continue
+            message = f"the secret `{name}` is sent wherever the answer of step `{chosen_by[0]}` says"
+            hint = f"name the hosts that it may go to: `secrets: {{names: {{{name}: {{hosts: [api.example]}}}}}}`"
+            places = uses.in_step(step.id, str(reference), lambda use: not use.is_expected)
+            for place in places or (None,):
+                problems.warning("secret_anywhere", message, place, hint=f"{hint} in `reqflo.yaml`")
+
+
+def _choosing_host(request: RequestTemplate) -> Iterator[AnyReference]:
+    """The references that decide which host a request goes to, the base URL of a service apart."""
+    node: Node | None = request.url
+    if not isinstance(node, Text):
+        yield from references(node) if node is not None and not isinstance(node, Literal) else ()
+        return
+    before = ""
+    for part in node.parts:
+        if isinstance(part, str):
+            before += part
+            if _ORIGIN.match(before):
+                return
+        else:
+            before += "x"  # whatever it stands for
+            yield part

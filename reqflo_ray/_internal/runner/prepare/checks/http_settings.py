@@ -1,0 +1,70 @@
+"""The part of the run check that settles how requests are sent, and judges it as the transport will: whatever a run
+would refuse when it makes its transport is found here."""
+
+from __future__ import annotations
+
+import os
+
+from reqflo_ray._internal.compiler.authoring.workspace import HttpModel
+from reqflo_ray._internal.compiler.workspace.load import Workspace
+from reqflo_ray._internal.compiler.yaml.problems import Problems
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child, nearest
+from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.http.factory import engine_fault
+from reqflo_ray._internal.model.plan import Environment, HttpSettings
+from reqflo_ray._internal.runner.prepare.checks.proxy import with_proxy
+from reqflo_ray._internal.runner.prepare.checks.sources import OuterValues
+
+
+def settle_http(
+    workspace: Workspace | None, environment: Environment, values: OuterValues, problems: Problems, *, sends_here: bool
+) -> HttpSettings:
+    """The HTTP settings of a run in `environment`.
+
+    Args:
+        sends_here: requests go out from this machine, so that engine and files must be here.
+    """
+    model = workspace.settings.http if workspace else HttpModel()
+    root = workspace.root.as_posix() if workspace else ""
+    settings = HttpSettings(
+        engine=model.engine,
+        connect_ms=model.connect_timeout,
+        read_ms=model.read_timeout,
+        total_ms=model.total_timeout,
+        max_body_bytes=model.max_body_bytes,
+        max_redirects=model.max_redirects,
+        evidence_body_bytes=model.evidence_body_bytes,
+        max_in_flight_per_host=model.max_in_flight_per_host or 0,
+        allow_link_local=model.allow_link_local,
+        verify=not environment.insecure,
+        ca_file=_from(root, model.ca_file),
+        client_certificate=_from(root, model.client_certificate),
+        client_key=_from(root, model.client_key),
+        user_agent=model.user_agent,
+    )
+    written = child(workspace.settings_node, "http") if workspace else None
+    if sends_here:
+        if (fault := engine_fault(settings)) is not None:
+            _report(fault, written, "engine", problems)
+        _judge_files(settings, written, problems)
+    return with_proxy(settings, workspace, environment.name, values, problems)
+
+
+def _judge_files(settings: HttpSettings, written: YamlNode | None, problems: Problems) -> None:
+    if not (settings.ca_file or settings.client_certificate or settings.client_key):
+        return
+    # Only what is asked for loads OpenSSL.
+    from reqflo_ray._internal.http.addresses.tls import tls_faults
+
+    for name, fault in tls_faults(settings):
+        _report(fault, written, name, problems)
+
+
+def _report(fault: DefinitionError, written: YamlNode | None, name: str, problems: Problems) -> None:
+    place = nearest(written, (name,)) if written is not None else None
+    problems.error(fault.code, fault.message, place, cause=fault.cause, hint=fault.hint)
+
+
+def _from(root: str, file: str) -> str:
+    """`file` as every process finds it; a relative one lies in the workspace."""
+    return os.path.join(root, file) if file and root else file
