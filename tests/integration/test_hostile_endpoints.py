@@ -64,17 +64,53 @@ def test_a_bomb_ends_at_the_limit_and_takes_little_memory(get: Get, coding: str)
     assert (peak_kib() - before) / 1024 <= 64
 
 
-@pytest.mark.parametrize("path", ["huge-header", "many-headers", "length/two", "length/bad"])
-def test_a_head_that_is_too_much_or_makes_no_sense_is_a_protocol_error(get: Get, path: str) -> None:
-    exchange = get(f"/hostile/{path}")
-    assert exchange.failure is not None
-    assert exchange.failure.kind is FailureKind.PROTOCOL
-
-
 def test_a_body_that_is_cut_short_is_told(get: Get) -> None:
     exchange = get("/hostile/length/short")
     assert exchange.failure is not None
     assert exchange.failure.kind is FailureKind.SHORT_BODY
+    assert exchange.failure.message.endswith("closed the connection after 16 of 1000 bytes of the body")
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "shown"),
+    [
+        ("head/ssh", "is that of an SSH server, not HTTP", b"SSH-2.0-OpenSSH_9.2\r\n"),
+        ("head/smtp", "is that of a mail or FTP server, not HTTP", b"220 mail.example ESMTP\r\n"),
+        ("head/tls", "is TLS, not plain HTTP (is it https?)", b"\x15\x03\x03\x00\x02\x02\x28"),
+        ("head/http2", "is HTTP/2, which was not asked for", b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
+        ("head/none", "is not HTTP: it has no status line", b'{"hostile":true}'),
+        ("head/status", "has no status of three digits", b"HTTP/1.1 2000 OK"),
+        ("head/blank", "has a blank before the colon of a header", b"x-a : b"),
+        ("head/colon", "has a header line without a colon", b"nonsense"),
+        ("head/null", "has a header with a null byte in its value", b"x-a: a\x00b"),
+        ("head/both", "has both a Content-Length and a Transfer-Encoding header",
+         b"content-length: 2\r\ntransfer-encoding: chunked"),
+        ("head/chunk", "has a chunk that does not begin with its size in hexadecimal", b"{}"),
+        ("length/two", "has more than one Content-Length header", b"content-length: 2\r\ncontent-length: 16"),
+        ("length/bad", "has a Content-Length that is no number of bytes", b"content-length: -5"),
+        ("huge-header", "has a head of more than 65536 bytes", b""),
+        ("many-headers", "has a head of more than 65536 bytes", b""),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_no_http_says_what_is_wrong_and_shows_it(
+    get: Get, path: str, what: str, shown: bytes
+) -> None:
+    failure = get(f"/hostile/{path}").failure
+    assert failure is not None and failure.kind is FailureKind.PROTOCOL
+    assert failure.message.endswith(what)
+    assert failure.shown == shown
+
+
+def test_a_head_that_is_cut_short_says_what_came(get: Get) -> None:
+    failure = get("/hostile/head/cut").failure
+    assert failure is not None and failure.kind is FailureKind.CLOSED
+    assert failure.message.endswith("closed the connection in the head of its answer, after 14 bytes")
+    assert failure.shown == b"HTTP/1.1 200 O"
+
+
+def test_a_folded_header_is_one_line(get: Get) -> None:
+    response = get("/hostile/head/folded").response
+    assert response is not None and ("x-a", "one two") in response.headers and response.body == b"{}"
 
 
 def test_what_follows_a_body_is_not_taken_for_a_part_of_it(get: Get) -> None:
@@ -137,6 +173,8 @@ _ENDINGS = {
     "length/short": ("error", "short_body"),
     "huge-header": ("error", "protocol_error"),
     "reset": ("error", "connection_closed"),
+    "head/blank": ("error", "protocol_error"),
+    "head/tls": ("error", "protocol_error"),
     "binary": ("passed", ""),
     "invalid-utf8": ("passed", ""),
     "deep": ("passed", ""),

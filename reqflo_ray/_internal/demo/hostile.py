@@ -11,6 +11,8 @@ All are GETs below `/hostile`, and end their connection:
     controls                  terminal escapes, CI commands and spreadsheet formulas in a JSON text
     huge-header?kib=N         one header of N KiB (1024); many-headers?count=N of them (100000)
     length/short, length/long, length/two, length/bad    a Content-Length that is wrong
+    head/KIND                 a head that breaks a rule: ssh, smtp, tls, http2, none, status, blank, colon, null, both,
+                              chunk, cut; or one that is only old: folded
     redirect/loop, redirect/N, redirect/to?url=URL       for ever, N times, anywhere
     retry/429/FORM, retry/503/FORM    a Retry-After as FORM: now, seconds, far, date, past, fraction, negative, text,
                                       empty, two, huge
@@ -39,6 +41,23 @@ _CONTROLS: Final = {
     "ci": "\n::error::owned\n##vso[task.setvariable variable=x]y\n##teamcity[message text='x']",
     "formula": '=HYPERLINK("http://example.invalid";"click")',
     "markup": "<script>alert(1)</script>]]>&\x00",
+}
+_OK: Final = b"HTTP/1.1 200 OK\r\n"
+_EMPTY: Final = b"content-length: 2\r\n\r\n{}"
+_HEADS: Final = {
+    "ssh": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "smtp": b"220 mail.example ESMTP\r\n",
+    "tls": b"\x15\x03\x03\x00\x02\x02\x28",
+    "http2": b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+    "none": b'{"hostile":true}',
+    "status": b"HTTP/1.1 2000 OK\r\n" + _EMPTY,
+    "blank": _OK + b"x-a : b\r\n" + _EMPTY,
+    "colon": _OK + b"nonsense\r\n" + _EMPTY,
+    "null": _OK + b"x-a: a\x00b\r\n" + _EMPTY,
+    "both": _OK + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}",
+    "chunk": _OK + b"transfer-encoding: chunked\r\n\r\n{}",
+    "cut": b"HTTP/1.1 200 O",
+    "folded": _OK + b"connection: close\r\nx-a: one\r\n two\r\n" + _EMPTY,
 }
 _RETRY_AFTER: Final[dict[str, Callable[[], str]]] = {
     "now": lambda: "0",
@@ -181,6 +200,10 @@ def _length(_: Request, detail: str) -> Stream | None:
     return None if lines is None else Stream(200, iter((_head(*lines), b'{"hostile":true}')))
 
 
+def _raw_head(_: Request, detail: str) -> Stream | None:
+    return Stream(200, iter((_HEADS[detail],))) if detail in _HEADS else None
+
+
 def _redirect(request: Request, detail: str) -> Stream | None:
     if detail == "loop":
         target = request.path
@@ -226,6 +249,7 @@ _KINDS: Final[dict[str, Callable[[Request, str], Answer | Stream | None]]] = {
     "huge-header": _huge_header,
     "many-headers": _many_headers,
     "length": _length,
+    "head": _raw_head,
     "redirect": _redirect,
     "retry": _retry,
 }

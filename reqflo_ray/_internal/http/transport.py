@@ -248,6 +248,7 @@ class _Exchange:
                 sent=self.sent or watch.writing,
                 status=watch.status,
                 headers=watch.headers,
+                shown=error.shown,
             ),
             events=self.events,
         )

@@ -121,13 +121,15 @@ class TransportResponse(msgspec.Struct, frozen=True, kw_only=True):
 class TransportFailure(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no response. `message` is one sentence in our own words and may quote the target's host and port,
     never headers, bodies or query strings. `sent`: bytes of the request may have reached the server. A response head
-    that came before the failure is in `status` and `headers`."""
+    that came before the failure is in `status` and `headers`. `shown` are the bytes of the answer that the message is
+    about, to be masked before anybody sees them."""
 
     kind: FailureKind
     message: str
     sent: bool
     status: int | None = None
     headers: Headers = ()
+    shown: bytes = b""
 
 
 class TransportEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,8 +106,11 @@ def chunked(body: bytes, sizes: list[int]) -> bytes:
     return b"".join(parts) + b"0\r\nX-Trailer: 1\r\n\r\n"
 
 
-def answer(kind: str, body: bytes, sizes: list[int]) -> bytes:
-    start = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 201 Made\r\nX-A:  b \r\nx-a: \r\n"
+def answer(kind: str, body: bytes, sizes: list[int], fold: bytes = b"") -> bytes:
+    start = b"HTTP/1.1 103 Early Hints\r\nLink: %b</a>\r\n\r\nHTTP/1.1 201 Made\r\nX-A: %b b \r\nx-a: \r\n" % (
+        fold,
+        fold,
+    )
     if kind == "chunks":
         return start + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(body, sizes)
     if kind == "length":
@@ -120,10 +123,13 @@ def answer(kind: str, body: bytes, sizes: list[int]) -> bytes:
     body=BODIES,
     sizes=st.lists(st.integers(1, 40), max_size=5),
     places=st.lists(st.integers(0, 1000), max_size=30),
+    fold=st.sampled_from([b"", b"\r\n ", b" \r\n\t\r\n\t "]),
 )
-def test_an_answer_is_the_same_however_it_is_cut(kind: str, body: bytes, sizes: list[int], places: list[int]) -> None:
+def test_an_answer_is_the_same_however_it_is_cut(
+    kind: str, body: bytes, sizes: list[int], places: list[int], fold: bytes
+) -> None:
     async def scenario(line: Line) -> None:
-        pieces = cut(answer(kind, body, sizes), places)
+        pieces = cut(answer(kind, body, sizes, fold), places)
         response = await line.exchange(pieces, ends=kind == "until the end")
         assert (response.status, response.reason, response.body) == (201, "Made", body)
         assert response.headers[:2] == (("X-A", "b"), ("x-a", ""))
@@ -142,6 +148,23 @@ def test_a_connection_on_which_more_came_than_one_answer_is_not_used_again(
         assert response.body == body
         # An empty line after an answer is what some old servers send, and says nothing.
         assert not line.connection.usable or not more.strip(b"\r\n")
+
+    run(scenario)
+
+
+@given(
+    wrong=st.sampled_from([b"X-A : b", b"Nonsense", b": b", b"X\xe9: b", b"X: a\0b", b"Content-Length: -5"]),
+    fold=st.sampled_from([b"", b"\r\n ", b"\r\n\t"]),
+    places=st.lists(st.integers(0, 1000), max_size=30),
+)
+def test_a_head_is_refused_with_the_bytes_however_it_is_cut(wrong: bytes, fold: bytes, places: list[int]) -> None:
+    async def scenario(line: Line) -> None:
+        head = b"HTTP/1.1 200 OK\r\nX: %by\r\n" % fold + wrong + b"\r\nContent-Length: 0\r\n\r\n"
+        with pytest.raises(ExchangeError) as caught:
+            await line.exchange(cut(head, places))
+        # What has not come yet when it is refused cannot be shown.
+        assert caught.value.kind is FailureKind.PROTOCOL
+        assert caught.value.shown and wrong.startswith(caught.value.shown)
 
     run(scenario)
 

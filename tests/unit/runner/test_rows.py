@@ -334,6 +334,36 @@ def test_what_was_sent_again_is_counted_also_when_another_attempt_finishes_the_r
     assert (outcome.result.requests, outcome.result.resent) == (2, 1)
 
 
+def not_http(shown: bytes) -> TransportFailure:
+    message = "the answer of api.example:80 has a header line without a colon"
+    return TransportFailure(kind=FailureKind.PROTOCOL, message=message, sent=True, shown=shown)
+
+
+@pytest.mark.parametrize(
+    ("shown", "quoted"),
+    [
+        (b"X-A : b", "X-A : b"),
+        (b"a\r\nb\x00\x1b[2J\xff", "a\\r\\nb\\x00\\x1b[2J\\xff"),
+        ("Zoë\u202e".encode(), "Zoë\\u202e"),
+        (b"X-Card : 4111-1111-1111", "X-Card : [sensitive:inputs.card]"),
+        # Masked before it is cut, so that no part of it is left.
+        (b"a" * 110 + b"4111-1111-1111", "a" * 110 + "[sensitiv…"),
+    ],
+)
+def test_a_message_shows_the_bytes_that_it_is_about(tmp_path: Path, shown: bytes, quoted: str) -> None:
+    text = one_step("").replace("url: /x}", 'url: /x, headers: {X-Card: "{{ inputs.card }}"}}')
+    outcome, _ = Journey(tmp_path, text).run(not_http(shown), row={"card": "4111-1111-1111"})
+    assert outcome.result.error_code == "protocol_error"
+    assert outcome.result.error_message == f'{not_http(b"").message}: "{quoted}"'
+    assert outcome.records[0].error_message == outcome.result.error_message
+
+
+def test_nothing_is_shown_of_an_answer_that_was_to_bring_something_sensitive(tmp_path: Path) -> None:
+    text = one_step("      outputs: [{name: token, path: $.body.token, sensitive: true}]")
+    outcome, _ = Journey(tmp_path, text).run(not_http(b'{"token": "t-1"}'))
+    assert outcome.result.error_message == not_http(b"").message
+
+
 KEYED = TWO_STEPS.replace("- id: make\n", "- id: make\n      idempotency: true\n")
 
 

@@ -24,15 +24,32 @@ from reqflo_ray._internal.http.exchange.failures import (
     tls_error,
     tls_failure,
 )
-from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, check_head
+from reqflo_ray._internal.http.exchange.framing import ends_in_more_lines, ends_with_connection
+from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES, check_head, head_too_large
+from reqflo_ray._internal.http.exchange.refusals import (
+    may_have_folds,
+    refusal_of_chunk,
+    refusal_of_head,
+    unfolded,
+)
 from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
 from reqflo_ray._internal.model.headers import header_text
 
 # A larger body is not copied to follow the head in one piece.
 _ONE_WRITE: Final = 64 * 1024
+# What is looked at for an explanation only is not worth copying a large piece.
+_SHORT: Final = 4096
 _CONTINUE_SECONDS: Final = 1.0
 _LINE_END: Final = b"\r\n"
+
+# llhttp reads these protocols too: RTSP and ICE.
+_OTHER_PROTOCOLS: Final = b"RI"
+
+# How folded lines of a head are dealt with, which the parser refuses.
+_NO_FOLD: Final = 0
+_FOLDED: Final = 1  # until the head is whole
+_UNFOLDED: Final = 2
 
 # What is being read. Between IDLE and IDLE lies one exchange.
 _IDLE: Final = 0
@@ -105,6 +122,7 @@ class Connection(asyncio.Protocol):
         self._reason = b""
         self._headers: list[tuple[str, str]] = []
         self._head_end = 0
+        self._folding = _NO_FOLD
         self._decoding = False
         self._last_piece = b""
         self._state = _HEAD
@@ -201,13 +219,14 @@ class Connection(asyncio.Protocol):
         self._cancel_timer()
         if self._state == _BODY:
             # A body without a length ends with the connection; only a clean end is one.
-            if exc is None and self._ends_with_connection():
+            if exc is None and ends_with_connection(self._watch.headers):
                 self.on_message_complete()
             else:
-                self._fail(short_body_failure(self._place))
+                self._fail(short_body_failure(self._place, self._reader.wire_size, self._watch.headers))
         elif self._state == _HEAD:
             tls = None if exc is None else tls_error(exc)
-            self._fail(closed_failure(self._place) if tls is None else tls_failure(tls, self._place))
+            failure = tls_failure(tls, self._place) if tls else closed_failure(self._place, self._watch.beginning)
+            self._fail(failure)
         self._lost(self)
 
     def pause_writing(self) -> None:
@@ -228,29 +247,63 @@ class Connection(asyncio.Protocol):
             return
         watch = self._watch
         self._heard = perf_counter()
+        if not watch.received:
+            watch.beginning = data
+        elif self._state == _HEAD or (len(data) <= _SHORT and not self._reader.wire_size):
+            watch.beginning += data
         watch.received += len(data)
         try:
-            self._parser.feed_data(data)
+            if watch.beginning[0] in _OTHER_PROTOCOLS:
+                self._refuse("another protocol")
+            elif self._folding == _FOLDED:
+                self._unfold()
+            else:
+                self._parser.feed_data(data)
         except HttpParserUpgrade:
             pass  # refused with its head
-        except HttpParserError:
-            self._usable = False
-            self._not_http()
-        if self._state in (_DONE, _DECODING) and data[-1] in _LINE_END and self._ends_in_more_lines(data):
+        except HttpParserError as error:
+            self._not_http(error)
+        if (
+            self._state in (_DONE, _DECODING)
+            and data[-1] in _LINE_END
+            and ends_in_more_lines(data, self._last_piece, watch.headers)
+        ):
             self._usable = False
         # What is neither head nor body: interim answers, sizes of chunks, trailers.
         if self._state in (_HEAD, _BODY) and watch.received - self._head_end > MAX_HEAD_BYTES:
             self._too_much_head()
 
-    def _not_http(self) -> None:
+    def _not_http(self, error: HttpParserError) -> None:
+        if self._state == _HEAD and self._folding == _NO_FOLD and may_have_folds(self._watch.beginning):
+            try:
+                self._unfold()
+                return
+            except HttpParserError as other:
+                error = other
+        self._refuse(str(error))
+
+    def _refuse(self, reason: str) -> None:
+        self._usable = False
         if self._state == _HEAD:
-            self._fail(protocol_failure(self._place, "is not valid HTTP"))
+            self._fail(protocol_failure(self._place, *refusal_of_head(self._watch.beginning, reason)))
         elif self._state == _BODY:
-            self._fail(protocol_failure(self._place, "has a body that breaks the rules of its transfer coding"))
+            self._fail(protocol_failure(self._place, *refusal_of_chunk(self._watch.beginning, reason)))
+
+    def _unfold(self) -> None:
+        """Read the head anew without its folds (RFC 9112, 5.2), as soon as all of it is there."""
+        whole = unfolded(self._watch.beginning)
+        self._folding = _FOLDED if whole is None else _UNFOLDED
+        if whole is not None:
+            self._reason, self._headers = b"", []
+            self._parser = HttpResponseParser(self)
+            self._parser.feed_data(whole)
 
     def _too_much_head(self) -> None:
-        limits = f"{MAX_HEAD_BYTES} bytes or {MAX_HEADER_LINES} lines"
-        self._fail(protocol_failure(self._place, f"has a head of more than {limits}"))
+        if self._state == _HEAD:
+            self._fail(head_too_large(self._place))
+        else:
+            what = f"has more than {MAX_HEAD_BYTES} bytes of chunk sizes and trailers"
+            self._fail(protocol_failure(self._place, what))
 
     # httptools
 
@@ -275,7 +328,7 @@ class Connection(asyncio.Protocol):
         watch, status = self._watch, self._parser.get_status_code()
         if status < 200 and status != 101:
             if status < 100:
-                self._not_http()
+                self._refuse("")
             return
         self._status = watch.status = status
         watch.head = perf_counter()
@@ -377,22 +430,3 @@ class Connection(asyncio.Protocol):
 
     def _corrupt(self) -> None:
         self._fail(protocol_failure(self._place, "has a body that its Content-Encoding does not fit"))
-
-    def _ends_in_more_lines(self, data: bytes) -> bool:
-        """Whether line ends follow the answer that `data` completes; the parser passes over them."""
-        trailing = len(data) - len(data.rstrip(b"\r\n"))
-        if self._last_piece and not self._is_chunked():
-            of_body = len(self._last_piece) - len(self._last_piece.rstrip(b"\r\n"))
-            return trailing > of_body + (4 if of_body == len(self._last_piece) else 0)
-        return trailing > 4
-
-    def _is_chunked(self) -> bool:
-        return any(name.lower() == "transfer-encoding" for name, _ in self._headers)
-
-    def _ends_with_connection(self) -> bool:
-        # RFC 9112, 6.3: neither a length nor chunks.
-        for name, value in self._headers:
-            lowered = name.lower()
-            if lowered == "content-length" or (lowered == "transfer-encoding" and "chunked" in value.lower()):
-                return False
-        return True

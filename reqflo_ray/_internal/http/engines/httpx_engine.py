@@ -34,7 +34,8 @@ from reqflo_ray._internal.http.exchange.failures import (
     tls_error,
     tls_failure,
 )
-from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES, MAX_HEADER_LINES, check_head
+from reqflo_ray._internal.http.exchange.limits import check_head, head_too_large
+from reqflo_ray._internal.http.exchange.refusals import refusal_of_chunk, refusal_of_head
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
 from reqflo_ray._internal.model.exchange import FailureKind, TransportRequest, TransportResponse
 from reqflo_ray._internal.model.headers import header_bytes, header_text
@@ -109,6 +110,7 @@ class HttpxEngine:
         try:
             reader = BodyReader(tuple(v for n, v in headers if n.lower() == "content-encoding"), self._max_body_bytes)
             async for chunk in response.aiter_raw():
+                watch.body_bytes += len(chunk)
                 reader.feed(chunk)
                 await reader.decode_all()
             body = reader.finish()
@@ -190,24 +192,22 @@ def _failure(
             return tls_failure(None, secured)
         return connect_failure(error, other)
     if watch.head:
-        return _body_failure(error, place)
+        return _body_failure(error, place, watch)
     text = str(error)
     if isinstance(error, httpcore.RemoteProtocolError) and "without sending a response" not in text:
         if "too large" in text or "too long" in text:
-            return protocol_failure(
-                place, f"has a head of more than {MAX_HEAD_BYTES} bytes or {MAX_HEADER_LINES} lines"
-            )
-        return protocol_failure(place, "is not valid HTTP")
+            return head_too_large(place)
+        return protocol_failure(place, *refusal_of_head(watch.beginning, text))
     if isinstance(
         error, (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.ConnectionNotAvailable, OSError)
     ):
-        return closed_failure(place)
+        return closed_failure(place, watch.beginning)
     return protocol_failure(place, "could not be read")
 
 
-def _body_failure(error: Exception, place: str) -> ExchangeError:
+def _body_failure(error: Exception, place: str, watch: Watch) -> ExchangeError:
     # h11 has one class for both; a cut body is the only one whose text says so.
     cut = "peer closed connection" in str(error) or "incomplete" in str(error)
     if cut or isinstance(error, (httpcore.NetworkError, OSError)):
-        return short_body_failure(place)
-    return protocol_failure(place, "has a body that breaks the rules of its transfer coding")
+        return short_body_failure(place, watch.body_bytes, watch.headers)
+    return protocol_failure(place, *refusal_of_chunk(watch.beginning, str(error)))

@@ -42,11 +42,14 @@ class _Stream(httpcore.AsyncNetworkStream):
         watch = CURRENT_WATCH.get()
         # h11 waits for a whole head before it looks, and takes anything that ends early for a closed connection.
         if self._http1 and not watch.received and not b"HTTP/".startswith(data[:5]):
+            watch.beginning = data
             raise httpcore.RemoteProtocolError("not HTTP")
         if not self._http2:
             watch.received += len(data)
-        if self._http1 and not watch.head and watch.received > MAX_HEAD_BYTES + max_bytes:
-            raise httpcore.RemoteProtocolError("the response head is too large")
+        if self._http1 and not watch.body_bytes:
+            watch.beginning += data
+            if not watch.head and watch.received > MAX_HEAD_BYTES + max_bytes:
+                raise httpcore.RemoteProtocolError("the response head is too large")
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:

@@ -1,5 +1,5 @@
 """The words for what goes wrong in an exchange, the same for every engine. Knows the socket and TLS errors of Python,
-not those of an HTTP library; never quotes a header, a body, a path or a query."""
+not those of an HTTP library; never quotes a header, a body, a path or a query, but sets apart what might be."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from typing import Final
 
 from reqflo_ray._internal.descriptors import NONE_FREE
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.http.exchange.refusals import head_so_far
+from reqflo_ray._internal.model.exchange import FailureKind, Headers
 
 
 class ExchangeError(Exception):
-    """There is no complete response, for the reason `kind`. `message` is one sentence that a report may show."""
+    """There is no complete response, for the reason `kind`. `message` is one sentence that a report may show, `shown`
+    the bytes of the answer that it is about, which are not masked."""
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
+    def __init__(self, kind: FailureKind, message: str, shown: bytes = b"") -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
+        self.shown = shown
 
 
 _UNREACHABLE: Final = frozenset(
@@ -122,19 +125,28 @@ def blocked_failure(host: str) -> ExchangeError:
     return ExchangeError(FailureKind.BLOCKED, f"{host} is a link-local or metadata address, which is not reachable")
 
 
-def closed_failure(authority: str) -> ExchangeError:
-    """The connection ended before there was a whole response head."""
-    return ExchangeError(FailureKind.CLOSED, f"{authority} closed the connection before it answered")
+def closed_failure(authority: str, beginning: bytes = b"") -> ExchangeError:
+    """The connection ended before there was a whole response head; `beginning` is what had come."""
+    text = f"{authority} closed the connection before it answered"
+    if not beginning:
+        return ExchangeError(FailureKind.CLOSED, text)
+    line = head_so_far(beginning)
+    if not line:
+        return ExchangeError(FailureKind.CLOSED, f"{text}, after an interim answer")
+    text = f"{authority} closed the connection in the head of its answer, after {len(beginning)} bytes"
+    return ExchangeError(FailureKind.CLOSED, text, line)
 
 
-def short_body_failure(authority: str) -> ExchangeError:
-    """The connection ended inside the body."""
-    return ExchangeError(FailureKind.SHORT_BODY, f"{authority} closed the connection before the body was complete")
+def short_body_failure(authority: str, received: int, headers: Headers) -> ExchangeError:
+    """The connection ended inside the body, of which so many bytes had come after a head with these headers."""
+    announced = next((value for name, value in headers if name.lower() == "content-length"), "")
+    of = f"{received} of {announced} bytes of the body" if announced else f"{received} bytes of a body that goes on"
+    return ExchangeError(FailureKind.SHORT_BODY, f"{authority} closed the connection after {of}")
 
 
-def protocol_failure(authority: str, what: str) -> ExchangeError:
-    """The answer is no valid HTTP; `what` says how, in our own words."""
-    return ExchangeError(FailureKind.PROTOCOL, f"the answer of {authority} {what}")
+def protocol_failure(authority: str, what: str, shown: bytes = b"") -> ExchangeError:
+    """The answer is no valid HTTP; `what` says how, in our own words, and `shown` are the bytes that it is about."""
+    return ExchangeError(FailureKind.PROTOCOL, f"the answer of {authority} {what}", shown)
 
 
 def _tls_reason(error: ssl.SSLError | None) -> str:

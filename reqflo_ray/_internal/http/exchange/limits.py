@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from reqflo_ray._internal.http.exchange.failures import protocol_failure
-from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.http.exchange.failures import ExchangeError, protocol_failure
+from reqflo_ray._internal.http.exchange.refusals import BOTH_LENGTHS, OTHER_CODING
+from reqflo_ray._internal.model.exchange import CREDENTIAL_HEADERS, Headers
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_HEADER_LINES: Final = 10_000
 
+_BETWEEN: Final = len(": \r\n")
 _FORBIDDEN: Final = re.compile(r"[\x00\r\n]")
+
+
+def head_too_large(place: str) -> ExchangeError:
+    """The head alone is larger than may be."""
+    return protocol_failure(place, f"has a head of more than {MAX_HEAD_BYTES} bytes")
 
 
 def check_head(status: int, headers: Headers, place: str) -> None:
@@ -21,10 +28,14 @@ def check_head(status: int, headers: Headers, place: str) -> None:
     Raises `ExchangeError` with `protocol_error`; `place` is who sent it.
     """
     text = "".join([part for pair in headers for part in pair])
-    if len(headers) > MAX_HEADER_LINES or len(text) > MAX_HEAD_BYTES:
-        raise protocol_failure(place, f"has a head of more than {MAX_HEAD_BYTES} bytes or {MAX_HEADER_LINES} lines")
+    if len(headers) > MAX_HEADER_LINES:
+        raise protocol_failure(place, f"has {len(headers)} header lines, and {MAX_HEADER_LINES} are the most")
+    if len(text) + _BETWEEN * len(headers) > MAX_HEAD_BYTES:
+        raise head_too_large(place)
     if _FORBIDDEN.search(text):
-        raise protocol_failure(place, "has a header with a line break or null byte inside")
+        name, value = next(pair for pair in headers if _FORBIDDEN.search("".join(pair)))
+        shown = f"{name}: {value}".encode("latin-1") if name.lower() not in CREDENTIAL_HEADERS else b""
+        raise protocol_failure(place, "has a header with a line break or null byte in its value", shown)
     if "transfer-encoding" in text.lower():
         _check_transfer_coding(headers, place)
     if status == 101:
@@ -32,9 +43,11 @@ def check_head(status: int, headers: Headers, place: str) -> None:
 
 
 def _check_transfer_coding(headers: Headers, place: str) -> None:
-    codings = [value for name, value in headers if name.lower() == "transfer-encoding"]
-    if codings and any(name.lower() == "content-length" for name, _ in headers):
-        raise protocol_failure(place, "has both a Content-Length and a Transfer-Encoding header")
+    framing = [pair for pair in headers if pair[0].lower() in ("content-length", "transfer-encoding")]
+    codings = [value for name, value in framing if name.lower() == "transfer-encoding"]
+    shown = "\r\n".join([f"{name}: {value}" for name, value in framing]).encode("latin-1")
+    if codings and len(codings) < len(framing):
+        raise protocol_failure(place, BOTH_LENGTHS, shown)
     # RFC 9112, 6.1: chunked once, and last. `identity` was taken out of the standard, and means none.
     if codings and ",".join(codings).lower().strip() not in ("chunked", "identity"):
-        raise protocol_failure(place, "has a transfer coding other than chunked")
+        raise protocol_failure(place, OTHER_CODING, shown)

@@ -15,7 +15,9 @@ class Watch:
     __slots__ = (
         "acquire",
         "began",
+        "beginning",
         "blocked_address",
+        "body_bytes",
         "broken",
         "connect_seconds",
         "connected",
@@ -58,6 +60,8 @@ class Watch:
         self.head = 0.0
         self.ended = 0.0
         self.received = 0  # bytes of the answer
+        self.beginning = b""  # those of its head, and some that came next
+        self.body_bytes = 0
         self.reused = False
         self.broken = False
         self.blocked_address = False

@@ -67,6 +67,7 @@ def demo_api(
 
     Besides, `GET /hostile/…` answers as no API should: slow, slow-head, hang, reset, bomb/gzip|deflate|br|zstd, binary,
     invalid-utf8, deep, controls, huge-header, many-headers, length/short|long|two|bad, redirect/loop|N|to?url=URL,
+    head/ssh|smtp|tls|http2|none|status|blank|colon|null|both|chunk|cut|folded,
     retry/429|503/FORM with Retry-After as now, seconds, far, date, past, fraction, negative, text, empty, two or huge.
     """
     from reqflo_ray._internal.demo.server import ServerOptions, serve

@@ -15,6 +15,7 @@ from reqflo_ray._internal.engine.program import PreparedStep
 from reqflo_ray._internal.engine.render import render_request
 from reqflo_ray._internal.engine.retry import decide_retry
 from reqflo_ray._internal.engine.scope import RowFault
+from reqflo_ray._internal.engine.values.reach import brings_hidden
 from reqflo_ray._internal.engine.values.work import Unjudged
 from reqflo_ray._internal.errors import ReqfloError, SecretError
 from reqflo_ray._internal.http.host_limits import NoRoomError
@@ -113,6 +114,10 @@ async def _attempt(
             outcome.cookies = context.cookies.take_changes()
         verdict = outcome.judgement = await worker.judging.judge(prepared, outcome.exchange, context.scope)
         outcome.status, outcome.code, outcome.message = verdict.status, verdict.error_code, verdict.error_message
+        failure = outcome.exchange.failure
+        # Of an answer that cannot be read, it is not known what in it is sensitive.
+        if failure is not None and failure.shown and not brings_hidden(step):
+            outcome.message += f': "{context.shown(failure.shown)}"'
         outcome.captures = verdict.captures
         for warning in verdict.warnings:
             context.log("warning", warning)

@@ -34,6 +34,7 @@ from reqflo_ray._internal.runner.execute.response.evidence import (
 )
 from reqflo_ray._internal.runner.execute.row.cookies import RowCookies
 from reqflo_ray._internal.runner.execute.worker.worker import Worker
+from reqflo_ray._internal.visible_text import one_line
 
 
 class Suspended(Exception):
@@ -63,6 +64,7 @@ class Resend:
 
 
 FIRST_SEND: Final = Resend()
+_QUOTED_CHARACTERS: Final = 120
 
 
 def cookies_of(step: str) -> str:
@@ -129,6 +131,10 @@ class RowContext:
         for label in sorted(self.scope.unset - self._told_unset):
             self.log("warning", f"`{label}` has no value")
         self._told_unset = set(self.scope.unset)
+
+    def shown(self, received: bytes) -> str:
+        """Bytes of an answer as a message may quote them: masked, then made visible and cut."""
+        return one_line(self.redactor.bytes(received).decode("utf-8", "backslashreplace"), _QUOTED_CHARACTERS)
 
     def register_sensitive(self) -> list[tuple[str, str]]:
         """Tell the redactor the sensitive values read since the last call, and return them, each after its label.
