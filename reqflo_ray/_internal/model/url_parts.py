@@ -94,6 +94,18 @@ def may_be_unset(path: Sequence[Piece]) -> Iterator[Node]:
             yield from (piece for piece in parameter if not isinstance(piece, str))
 
 
+def choosing_host(url: Sequence[Piece]) -> Iterator[Node]:
+    """The values that decide which host a request goes to, the base URL of a service apart."""
+    match url:
+        case (str() as text, *_) if not ABSOLUTE.match(text):
+            return
+        case (scheme, str() as text, *others) if not isinstance(scheme, str) and text.startswith("://"):
+            pieces: Sequence[Piece] = (text.removeprefix("://"), *others)
+        case _:
+            pieces = _without_scheme(url) if url else ()
+    yield from (piece for piece in divide(pieces, Place.AUTHORITY).authority if not isinstance(piece, str))
+
+
 def _without_scheme(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     first, *others = pieces
     return (ABSOLUTE.sub("", first, count=1) if isinstance(first, str) else first, *others)

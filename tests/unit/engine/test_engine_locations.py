@@ -58,8 +58,8 @@ def followed(
         ("/orders/1#top", "http://h:81/orders/1"),
         ("//other.example/1", "http://other.example/1"),
         ("https://other.example/1#top", "https://other.example/1"),
-        ("/caf\u00c3\u00a9", "http://h:81/caf%C3%A9"),  # UTF-8, read as Latin-1
         ("/caf\u00e9", "http://h:81/caf%C3%A9"),
+        ("/caf\udce9", "http://h:81/caf%E9"),  # a byte that is no UTF-8
     ],
 )
 @pytest.mark.parametrize("capture", ["headers.location", "headers.content-location", "outputs.next"])

@@ -33,6 +33,7 @@ def steps(url: str, what: str = KEY) -> str:
         ("https://{{ steps.a.body.host }}/x", KEY),
         ("https://api{{ steps.a.body.tail }}", KEY),
         ("{{ variables.next }}", KEY),
+        ("{{ inputs.host }}://{{ steps.a.body.host }}/x", KEY),
         ("{{ steps.a.body.next }}", 'query: {key: "{{ secrets.KEY }}"}'),
         ("{{ steps.a.body.next }}", 'method: POST, body: {json: {key: ["{{ secrets.KEY }}"]}}'),
         ("{{ steps.a.body.next }}", 'headers: {X-Key: "{{ env.login }}"}'),

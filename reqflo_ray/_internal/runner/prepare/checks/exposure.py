@@ -3,29 +3,22 @@ answer says."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from reqflo_ray._internal.compiler.values.uses import Uses
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.engine.values.supply import Supply
 from reqflo_ray._internal.model.artifact import Artifact, HttpStep, RequestTemplate
 from reqflo_ray._internal.model.plan import SecretReference
+from reqflo_ray._internal.model.url_parts import choosing_host
 from reqflo_ray._internal.model.values import (
     AnyReference,
-    Literal,
     Namespace,
-    Node,
     Reference,
     StepReference,
-    Text,
     references,
 )
 from reqflo_ray._internal.runner.prepare.checks.growth import nodes_of_step
-
-# As much of a URL as says where a request goes.
-_ORIGIN: Final = re.compile(r"https?://[^/?#]+[/?#]", re.IGNORECASE)
 
 
 def warn_of_exposure(
@@ -58,16 +51,7 @@ def warn_of_exposure(
 
 def _choosing_host(request: RequestTemplate) -> Iterator[AnyReference]:
     """The references that decide which host a request goes to, the base URL of a service apart."""
-    node: Node | None = request.url
-    if not isinstance(node, Text):
-        yield from references(node) if node is not None and not isinstance(node, Literal) else ()
-        return
-    before = ""
-    for part in node.parts:
-        if isinstance(part, str):
-            before += part
-            if _ORIGIN.match(before):
-                return
-        else:
-            before += "x"  # whatever it stands for
-            yield part
+    # Artifacts of 0.1.0 have one text, of which all decides.
+    values = (request.url,) if request.url is not None else choosing_host(request.path)
+    for value in values:
+        yield from references(value)
