@@ -73,23 +73,23 @@ def judge(step: PreparedStep, exchange: Exchange, scope: RowValues, work: Work) 
     if unmet:
         _take_outputs(step, view, scope)  # what is sensitive among them has to be known
         message = _first_of([condition.message for condition in unmet])
-        return Judgement(status=Status.WAITING, error_message=message, assertions=conditions)
+        warnings = tuple(view.warnings)
+        return Judgement(status=Status.WAITING, error_message=message, assertions=conditions, warnings=warnings)
     assertions = tuple([assess(prepared, view, scope) for prepared in step.assertions])
-    return _judged(step, exchange.response.status, view, scope, (*conditions, *assertions))
+    judgement = _judged(step, exchange.response.status, view, scope, (*conditions, *assertions))
+    return msgspec.structs.replace(judgement, warnings=tuple(view.warnings)) if view.warnings else judgement
 
 
 def _judged(
     step: PreparedStep, status: int, view: ResponseView, scope: RowValues, assertions: tuple[AssertionResult, ...]
 ) -> Judgement:
     outputs, missing = _take_outputs(step, view, scope)
-    warnings = () if view.standard_json else ("the body is JSON only in a wider sense (NaN, a BOM, a lone surrogate)",)
     if status >= 500 and not step.expects_status:
         return Judgement(
             status=Status.ERROR,
             error_code="server_error",
             error_message=f"the server answered {status}, and no assertion expects a status",
             assertions=assertions,
-            warnings=warnings,
         )
     failed = [result for result in assertions if result.status is Status.FAILED and not result.soft]
     if failed:
@@ -98,14 +98,11 @@ def _judged(
             error_code="assertion_failed",
             error_message=_first_of([result.message for result in failed]),
             assertions=assertions,
-            warnings=warnings,
         )
     if missing is not None:
         code, message = missing
-        return Judgement(
-            status=Status.ERROR, error_code=code, error_message=message, assertions=assertions, warnings=warnings
-        )
-    return _of_success(step, view, outputs, assertions, warnings)
+        return Judgement(status=Status.ERROR, error_code=code, error_message=message, assertions=assertions)
+    return _of_success(step, view, outputs, assertions)
 
 
 def _first_of(messages: list[str]) -> str:
@@ -123,7 +120,6 @@ def _of_success(
     view: ResponseView,
     outputs: dict[str, JsonValue],
     assertions: tuple[AssertionResult, ...],
-    warnings: tuple[str, ...],
 ) -> Judgement:
     captures = {}
     for capture in step.captures:
@@ -142,7 +138,6 @@ def _of_success(
         assertions=assertions,
         outputs=shown,
         captures=captures,
-        warnings=warnings,
     )
 
 

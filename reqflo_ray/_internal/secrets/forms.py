@@ -157,6 +157,16 @@ def short_forms_of(value: str, marker: bytes) -> list[Form]:
     return [Form(raw, marker, whole=True) for raw in _encodings(value)]
 
 
+def form_in(codec: str, value: str, marker: bytes) -> list[Form]:
+    """The form of `value` in a body whose text is encoded by `codec`, if it is another one there than in UTF-8."""
+    try:
+        raw = value.encode(codec, "surrogatepass" if codec.startswith("utf-") else "strict")
+    except UnicodeEncodeError:
+        return []
+    whole = len(value) < MINIMUM_LENGTH
+    return [Form(raw, marker, whole=whole)] if raw != value.encode("utf-8", "surrogatepass") else []
+
+
 def _encodings(value: str) -> Iterator[bytes]:
     utf8 = value.encode("utf-8", "surrogatepass")
     yield utf8

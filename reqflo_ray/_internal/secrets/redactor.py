@@ -17,6 +17,7 @@ from reqflo_ray._internal.secrets.escapes import count_signs, may_be_escaped, un
 from reqflo_ray._internal.secrets.forms import (
     MINIMUM_LENGTH,
     Form,
+    form_in,
     forms_of,
     lines_of,
     need_maskable,
@@ -54,13 +55,14 @@ class Redactor:
     A redactor lives as long as a worker; `child()` makes a layer for one row, which is dropped with its row.
     """
 
-    __slots__ = ("_needles", "_parent", "_registered", "_withholds")
+    __slots__ = ("_needles", "_parent", "_registered", "_withholds", "codecs")
 
     def __init__(self, parent: Redactor | None = None) -> None:
         self._parent = parent
         self._registered: dict[str, str] = {}  # labels, by their values
         self._needles: Needles | None = None
         self._withholds = False
+        self.codecs: tuple[str, ...] = ()  # of texts that are neither in UTF-8 nor in UTF-16
 
     def child(self) -> Redactor:
         """A layer over this one: it masks what this one knows, and what is registered with it alone."""
@@ -78,6 +80,15 @@ class Redactor:
         """
         self._know(label, value, thorough=self._parent is None)
 
+    def also_in(self, codec: str) -> None:
+        """Mask all values also as text that `codec` encodes has them, from now on."""
+        if codec in self.codecs:
+            return
+        self.codecs = (*self.codecs, codec)
+        for layer in self.known():
+            for value, label in layer.items():
+                self._add(form_in(codec, value, f"[{label}]".encode()))
+
     def _know(self, label: str, value: str, *, thorough: bool) -> None:
         if value in self._registered or self._withholds:
             return
@@ -90,6 +101,8 @@ class Redactor:
             return
         self._registered[value] = label
         marker = f"[{label}]".encode()
+        for codec in self.codecs:
+            self._add(form_in(codec, value, marker))
         if len(value) < MINIMUM_LENGTH:
             self._add(short_forms_of(value, marker))
             return
@@ -227,14 +240,17 @@ class Redactor:
         raise TypeError("a redactor knows secret values and cannot be pickled or copied")
 
 
-def knowing(layers: Iterable[Mapping[str, str]]) -> Redactor:
-    """A redactor that knows what another one told of itself (`known`)."""
+def knowing(layers: Iterable[Mapping[str, str]], codecs: Iterable[str] = ()) -> Redactor:
+    """A redactor that knows what another one told of itself (`known`, `codecs`)."""
     redactor: Redactor | None = None
     for layer in layers:
         redactor = Redactor() if redactor is None else redactor.child()
         for value, label in layer.items():
             redactor.register(label, value)
-    return redactor or Redactor()
+    redactor = redactor or Redactor()
+    for codec in codecs:
+        redactor.also_in(codec)
+    return redactor
 
 
 def text_of(masked: bytes) -> str:

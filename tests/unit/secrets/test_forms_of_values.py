@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from reqflo_ray._internal.secrets.escapes import MAX_LEVELS, unescaped
 from reqflo_ray._internal.secrets.forms import forms_of
-from reqflo_ray._internal.secrets.redactor import MAX_VALUES, WITHHELD, Redactor
+from reqflo_ray._internal.secrets.redactor import MAX_VALUES, WITHHELD, Redactor, knowing
 
 _KEY_LINES = [base64.b64encode(random.Random(5).randbytes(48)).decode() for _ in range(4)]
 _SHAPES = {
@@ -223,6 +223,33 @@ def test_text_in_utf_16_that_says_so_is_read_with_its_escapes(code: str) -> None
     masked = redactor.bytes(data)
     assert b"[secret:V]" in masked
     assert "секрет".encode("utf-16-le") not in masked
+
+
+@pytest.mark.parametrize("codec", ["cp1251", "koi8-r", "iso8859-5", "utf-32-le", "utf-32-be", "gb18030"])
+def test_a_value_in_the_charset_of_an_answer_is_masked_whenever_it_was_told(codec: str) -> None:
+    worker = Redactor()
+    worker.register("secret:V", "пароль42")
+    row = worker.child()
+    row.register("sensitive:inputs.pin", "юг")
+    row.also_in(codec)
+    row.register("sensitive:steps.a.outputs.name", "Анна Ковалёва")
+    body = '{"v":"пароль42","pin":"юг","юга":1,"name":"Анна Ковалёва"}'.encode(codec)
+    for redactor in (row, knowing(row.known(), row.codecs)):
+        masked = redactor.bytes(body)
+        for marker in ("secret:V", "sensitive:inputs.pin", "sensitive:steps.a.outputs.name"):
+            assert f"[{marker}]".encode() in masked
+        assert "Ковалёва".encode(codec) not in masked
+        # In UTF-32 zeros are around every character, so a short value stands alone everywhere.
+        assert "юга".encode(codec) in masked or codec.startswith("utf-32")
+    if codec in ("cp1251", "koi8-r", "iso8859-5"):
+        assert worker.bytes(body) is body  # which has not been told of the charset
+
+
+def test_a_value_that_an_older_charset_cannot_hold_is_left_to_the_others() -> None:
+    row = Redactor().child()
+    row.register("sensitive:v", "€ and пароль")
+    row.also_in("iso8859-1")
+    assert row.bytes("x € and пароль".encode()) == b"x [sensitive:v]"
 
 
 def test_a_value_of_tens_of_thousands_of_lines_is_withheld_at_once() -> None:

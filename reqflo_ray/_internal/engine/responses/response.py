@@ -5,35 +5,33 @@ It judges nothing.
 
 from __future__ import annotations
 
-import codecs
-import re
 from typing import Final
 
+from reqflo_ray._internal.engine.responses.charset import UTF_8, Encoding, encoding_of
 from reqflo_ray._internal.engine.values.work import Work
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.exchange import Timings, TransportResponse
 from reqflo_ray._internal.model.values import JsonValue
 
-_CHARSET: Final = re.compile(r"""charset\s*=\s*"?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
-# Codecs of Python that are no charset: one of them takes hours for a megabyte, others make characters of escapes.
-_NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _UNDECODED: Final = object()
 
 
 class ResponseView:
     """One response, and what may be spent on judging it. Nothing is decoded before it is asked for, and no JSON twice.
 
-    `json`, `text` and `contains` raise `Unjudged` if `work` has not enough left for the size of the body.
+    `json`, `text` and `contains` raise `Unjudged` if `work` has not enough left for the size of the body. `warnings`
+    are sentences on how the body had to be read, each once.
     """
 
-    __slots__ = ("_document", "_problem", "response", "standard_json", "timings", "work")
+    __slots__ = ("_document", "_encoding", "_problem", "response", "timings", "warnings", "work")
 
     def __init__(self, response: TransportResponse, timings: Timings, work: Work) -> None:
         self.response = response
         self.timings = timings
         self.work = work
-        self.standard_json = True
+        self.warnings: dict[str, None] = {}
         self._document: JsonValue = _UNDECODED
+        self._encoding: Encoding | None = None
         self._problem: json_text.NotJson | None = None
 
     def json(self) -> JsonValue:
@@ -47,36 +45,78 @@ class ResponseView:
         if self._document is _UNDECODED:
             self.work.spend_on_json(len(self.response.body))
             try:
-                self._document, self.standard_json = json_text.decode(self.response.body)
+                self._document, standard = json_text.decode(self._json_text())
             except json_text.NotJson as problem:
                 self._problem = problem
                 raise
+            if not standard:
+                self.warnings["the body is JSON only in a wider sense (NaN, a lone surrogate, UTF-16)"] = None
         return self._document
 
     def text(self) -> str:
-        """The body as text, by the charset that the response names (else UTF-8); what cannot be read is replaced."""
+        """The body as text, without its BOM; what cannot be read in its encoding is replaced."""
+        codec, skip, _ = self._read_as()
         body = self.response.body
         self.work.spend_on_text(len(body))
-        try:
-            charset = codecs.lookup(self._charset()).name
-            return body.decode("utf-8" if charset in _NO_CHARSETS else charset, errors="replace")
-        except (LookupError, ValueError):
-            return body.decode(errors="replace")  # an unknown charset is as good as none
+        text = self._in_charset(codec, skip) if codec != UTF_8 else None
+        return body[skip:].decode(codec, "replace") if text is None else text
 
     def contains(self, text: str) -> bool:
         """Whether `text` is somewhere in the body."""
-        if self._charset() == "utf-8":
+        codec, skip, _ = self._read_as()
+        if codec == UTF_8:
             self.work.spend_on_text(len(self.response.body))
-            return text.encode(errors="replace") in self.response.body
+            return self.response.body.find(text.encode(errors="replace"), skip) >= 0
         return text in self.text()
 
     def header(self, name: str) -> list[str]:
         """All values of the header whose lower-case name is `name`, in order."""
         return [value for key, value in self.response.headers if key.lower() == name]
 
-    def _charset(self) -> str:
-        for value in self.header("content-type"):
-            found = _CHARSET.search(value)
-            if found is not None:
-                return found[1].lower()
-        return "utf-8"
+    def _json_text(self) -> bytes | str:
+        """The body as JSON is read from it."""
+        codec, skip, unknown = self._read_as()
+        body = self.response.body
+        if codec == UTF_8:
+            if unknown and not body.isascii() and not _is_utf_8(body):
+                raise json_text.NotJson(f"its charset, {unknown}, is not known, and it is no UTF-8")
+            return body[skip:] if skip else body
+        self.work.spend_on_text(len(body))
+        text = self._in_charset(codec, skip)
+        if text is None:
+            raise json_text.NotJson(f"it is not text in {codec}, the charset of the answer")
+        return text
+
+    def _in_charset(self, codec: str, skip: int) -> str | None:
+        """The body as text of a charset other than UTF-8; as UTF-8 if it is that and no text in its charset, None if it
+        is neither."""
+        body = self.response.body
+        wide = codec.startswith("utf-")
+        may_be_utf_8 = not (wide and b"\0" in body) and _is_utf_8(body)
+        try:
+            text = body[skip:].decode(codec, "surrogatepass" if wide else "strict")
+        except UnicodeDecodeError:
+            text = None
+        if may_be_utf_8 and (wide or text is None):
+            self.warnings[f"the body is UTF-8, and not in {codec}, the charset of the answer"] = None
+            return body.decode()
+        if may_be_utf_8 and not body.isascii():
+            self.warnings[f"the body may be UTF-8; it was read in {codec}, the charset of the answer"] = None
+        return text
+
+    def _read_as(self) -> Encoding:
+        if self._encoding is None:
+            self._encoding = encoding_of(self.response)
+            if self._encoding.unknown and not self.response.body.isascii():
+                self.warnings[f"the charset of the answer, {self._encoding.unknown}, is not known: read as UTF-8"] = (
+                    None
+                )
+        return self._encoding
+
+
+def _is_utf_8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -42,7 +42,7 @@ class Masking:
     async def _kept(self, body: bytes, most: int, redactor: Redactor) -> KeptBody:
         if redactor.withholds:
             return KeptBody(WITHHELD.encode(), len(body), "", True)
-        job = MaskJob(most=most, known=tuple(dict(layer) for layer in redactor.known()))
+        job = MaskJob(most=most, known=tuple(dict(layer) for layer in redactor.known()), codecs=redactor.codecs)
         question = json_text.encode_exactly(job)
         try:
             head, kept = await self._ask(question, body)

@@ -52,11 +52,12 @@ class JudgeJob(msgspec.Struct, frozen=True, kw_only=True, tag="judge"):
 
 
 class MaskJob(msgspec.Struct, frozen=True, kw_only=True, tag="mask"):
-    """Mask a body, that of the message, and keep `most` bytes of it. `known` is what the redactor knows, as
-    `Redactor.known`."""
+    """Mask a body, that of the message, and keep `most` bytes of it. `known` and `codecs` are what the redactor knows,
+    as `Redactor` tells it."""
 
     most: int
     known: tuple[dict[str, str], ...] = ()
+    codecs: tuple[str, ...] = ()
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
@@ -113,7 +114,7 @@ def carry_out(program: Program, head: bytes, body: bytes) -> tuple[bytes, bytes]
     """Head and body of the reply to a job. It raises for nothing that an answer may hold."""
     job = read_job(head)
     if isinstance(job, MaskJob):
-        kept = keep_heavy(body, knowing(job.known), job.most)
+        kept = keep_heavy(body, knowing(job.known, job.codecs), job.most)
         return json_text.encode_exactly(Masked(sha256=kept.sha256, truncated=kept.truncated)), kept.kept or b""
     return _judged(program, job, body), b""
 

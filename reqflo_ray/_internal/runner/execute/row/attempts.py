@@ -13,6 +13,7 @@ from reqflo_ray._internal.descriptors import MORE_DESCRIPTORS
 from reqflo_ray._internal.engine.identity import idempotency_key
 from reqflo_ray._internal.engine.program import PreparedStep
 from reqflo_ray._internal.engine.render import render_request
+from reqflo_ray._internal.engine.responses.charset import older_charset
 from reqflo_ray._internal.engine.retry import decide_retry
 from reqflo_ray._internal.engine.scope import RowFault
 from reqflo_ray._internal.engine.values.reach import brings_hidden
@@ -112,6 +113,9 @@ async def _attempt(
         metrics.resends += resends
         if context.cookies is not None:
             outcome.cookies = context.cookies.take_changes()
+        response = outcome.exchange.response
+        if response is not None and (codec := older_charset(response)):
+            context.redactor.also_in(codec)
         verdict = outcome.judgement = await worker.judging.judge(prepared, outcome.exchange, context.scope)
         outcome.status, outcome.code, outcome.message = verdict.status, verdict.error_code, verdict.error_message
         failure = outcome.exchange.failure

@@ -1,0 +1,114 @@
+"""In which encoding a body is text: by its BOM, else by the charset that its answer names, else UTF-8 (RFC 8259, 8.1).
+
+It must not know what the text means. The bytes stay as they are: evidence holds what was received.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from reqflo_ray._internal.model.exchange import TransportResponse
+
+UTF_8: Final = "utf-8"
+
+_TYPE: Final = "content-type"
+_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:+-]+)""", re.IGNORECASE)
+_LONGEST_SHOWN: Final = 40
+# The longer ones first: one begins like another.
+_BOMS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, UTF_8),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_FIRST_OF_BOMS: Final = frozenset(bom[0] for bom, _ in _BOMS)
+# Which end comes first in text without a BOM shows in its first character, which is seldom beyond U+00FF.
+_WITHOUT_ORDER: Final = {"utf-16": ("utf-16-le", "utf-16-be"), "utf-32": ("utf-32-le", "utf-32-be")}
+# Names of the Encoding standard that Python has not, and what is sent under names that mean less.
+_MEANT: Final = {
+    "unicode": "utf-16",
+    "ucs-2": "utf-16",
+    "iso-10646-ucs-2": "utf-16",
+    "utf-8-sig": UTF_8,
+    "ascii": UTF_8,
+    "shift_jis": "cp932",
+    "windows-31j": "cp932",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "windows-874": "cp874",
+    "iso-8859-8-i": "iso8859-8",
+    "mac-cyrillic": "mac_cyrillic",
+}
+# Codecs of Python that are no charset: one of them takes hours for a megabyte, others make characters of escapes. And
+# two that nobody sends but to hide something.
+_NO_CHARSETS: Final = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7", "hz"}
+)
+_PLAIN: Final = 'azAZ09 {}[]":,'
+
+
+class Encoding(NamedTuple):
+    """How a body is read. `skip` bytes at its beginning are its BOM; `unknown` is the charset that the answer names and
+    that nobody knows ("" if there is none), where the body is taken for UTF-8."""
+
+    codec: str = UTF_8
+    skip: int = 0
+    unknown: str = ""
+
+
+def encoding_of(response: TransportResponse) -> Encoding:
+    """The encoding of a body. A BOM is believed before any name, as browsers do."""
+    body = response.body
+    if body and body[0] in _FIRST_OF_BOMS:
+        for bom, codec in _BOMS:
+            if body.startswith(bom):
+                return Encoding(codec, len(bom))
+    named = _named(
+        next((value for name, value in response.headers if name.lower() == _TYPE and "charset" in value.lower()), "")
+    )
+    if named.codec in _WITHOUT_ORDER:
+        little, big = _WITHOUT_ORDER[named.codec]
+        return Encoding(big if body[:1] == b"\0" else little)
+    return named
+
+
+def older_charset(response: TransportResponse) -> str:
+    """The codec of a body that is neither in UTF-8 nor in UTF-16 and may differ from both, "" for all others."""
+    body = response.body
+    if body.isascii() and b"\0" not in body:
+        return ""
+    codec = encoding_of(response).codec
+    return "" if codec == UTF_8 or codec.startswith("utf-16") else codec
+
+
+@lru_cache(maxsize=1024)
+def _named(content_type: str) -> Encoding:
+    found = _CHARSET.search(content_type)
+    if found is None:
+        return Encoding()
+    name = found[1].lower()
+    codec = _codec(name)
+    if codec:
+        return Encoding(codec)
+    return Encoding(unknown=f"`{name}`" if len(name) <= _LONGEST_SHOWN else "of a long name")
+
+
+def _codec(name: str) -> str:
+    """The codec for the charset `name`, "" if there is none. One that writes plain ASCII in another way, such as
+    EBCDIC, is none: values could not be masked in it."""
+    for label in (name, name.removeprefix("x-")):
+        try:
+            found = codecs.lookup(_MEANT.get(label, label)).name
+            codec = _MEANT.get(found, found)
+            if codec == UTF_8 or codec.startswith(("utf-16", "utf-32")):
+                return codec
+            if found not in _NO_CHARSETS and _PLAIN.encode(codec) == _PLAIN.encode():
+                return codec
+        except (LookupError, ValueError):
+            continue
+    return ""
