@@ -101,6 +101,7 @@ def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
     lowered = JourneyLowering(workspace, templates, files, problems).lower(unit)
     dependencies = Dependencies(lowered.steps, unit.scope.ledger, problems)
     dependencies.check()
+    dependencies.hide_credentials((*lowered.inputs, *lowered.variables), lowered.open_outputs)
     _warn_of_others(workspace, problems)
     model = definition.model
     artifact = Artifact(

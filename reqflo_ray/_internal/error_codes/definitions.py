@@ -85,6 +85,11 @@ CODES: Final = (
         "Remove the column or the `--set`: the row wins.",
     ),
     ErrorCode("step_by_name", "An expression names a step by its `name`, which may change.", "Name it by its `id`."),
+    ErrorCode(
+        "taken_as_sensitive",
+        "A value of an answer goes into a header of credentials, and is masked from then on.",
+        "Write `sensitive: true` at the output, or `false` if it may be seen.",
+    ),
     ErrorCode("too_many_errors", "There are more errors than are looked for.", "Correct these first."),
     ErrorCode("undeclared_column", "A column fills no input or variable.", "Declare it, or remove the column."),
     ErrorCode("undeclared_value", "A value is given that nothing declares.", "Correct its name, or declare it."),

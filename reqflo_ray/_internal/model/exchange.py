@@ -24,6 +24,17 @@ CREDENTIAL_HEADERS: Final = frozenset(
     )
 )
 
+# A header whose name ends so is taken to hold one, too; what makes a request repeatable is none.
+_CREDENTIAL_ENDINGS: Final = ("key", "token")
+_NO_CREDENTIAL: Final = "idempotency-key"
+
+
+def is_credential_header(name: str) -> bool:
+    """Whether a header is expected to hold a credential: by its name, as `X-Api-Key` or `X-CSRF-Token`."""
+    lower = name.lower()
+    ending = lower.replace("_", "-").rpartition("-")[2]
+    return lower in CREDENTIAL_HEADERS or (ending in _CREDENTIAL_ENDINGS and lower != _NO_CREDENTIAL)
+
 
 class FailureKind(StrEnum):
     """Why there is no (complete) response. The value is the `error_code` of the step."""

@@ -56,7 +56,7 @@ def _compile_output(model: OutputModel, at: YamlNode, problems: Problems) -> Out
     elif below:
         problems.error("invalid_path", "`status` is a number and has no parts", at, hint=_HINT)
         return None
-    return Output(name=model.name, root=part, path=path, required=model.required, sensitive=model.sensitive)
+    return Output(name=model.name, root=part, path=path, required=model.required, sensitive=bool(model.sensitive))
 
 
 def check_path(path: str, at: YamlNode, problems: Problems) -> str:

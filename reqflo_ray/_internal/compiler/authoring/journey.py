@@ -41,12 +41,13 @@ class AssertionModel(Authored):
 
 
 class OutputModel(Authored):
-    """A named value of the response. In the map form the key is the name; text alone is the path."""
+    """A named value of the response. In the map form the key is the name; text alone is the path. `sensitive` is what a
+    later step sends as a credential, unless this says `false`."""
 
     name: Name
     path: Name
     required: bool = True
-    sensitive: bool = False
+    sensitive: bool | None = None
     description: str = ""
 
 

@@ -44,13 +44,15 @@ from reqflo_ray._internal.model.values import Literal, Node
 
 @dataclass(slots=True, kw_only=True)
 class Lowered:
-    """What a journey came to so far. `places` says where steps, inputs and variables are written."""
+    """What a journey came to so far. `places` says where steps, inputs and variables are written; `open_outputs` are
+    those (`steps.<id>.outputs.<name>`) of which the author has said that they are not sensitive."""
 
     steps: list[Step] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
     cookies: bool = False
     places: dict[str, Position] = field(default_factory=dict)
+    open_outputs: set[str] = field(default_factory=set)
 
 
 class JourneyLowering:
@@ -105,6 +107,8 @@ class JourneyLowering:
             case "sub_journey":
                 return None  # what is wrong with it was reported when it was assembled
         expected = ValueCompiler(unit.scope.resolver(f"steps.{step.head.id}", is_expected=True), self._problems)
+        outputs = step.model.outputs
+        self._lowered.open_outputs |= {f"steps.{id}.outputs.{one.name}" for one in outputs if one.sensitive is False}
         http = _HttpLowering(self._only_service, self._templates, self._files, self._problems, values, expected)
         return http.lower(step, on_failure)
 

@@ -3,14 +3,15 @@ step has to keep for later ones, and what a run needs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from reqflo_ray._internal.compiler.values.credentials import Definitions, as_sensitive, find_credentials, is_sensitive
 from reqflo_ray._internal.compiler.values.scope import Ledger, Use
 from reqflo_ray._internal.compiler.values.uses import Uses
 from reqflo_ray._internal.compiler.yaml.problems import Problems
-from reqflo_ray._internal.model.artifact import Capture, CaptureRoot, HttpStep, Requirements, Step
+from reqflo_ray._internal.model.artifact import Capture, CaptureRoot, HttpStep, Input, Requirements, Step, Variable
 from reqflo_ray._internal.model.limits import MAX_READS
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Namespace, Reference, StepReference
@@ -41,6 +42,28 @@ class Dependencies:
                     self._check_step_use(use, use.reference, index)
         for reader in self._readers_in_cycles():
             self._check_cycle(reader)
+
+    def hide_credentials(self, declared: Iterable[Input | Variable], open_outputs: Collection[str]) -> None:
+        """Take as sensitive what later steps send as credentials, and say so.
+
+        Args:
+            declared: the inputs and variables of the artifact.
+            open_outputs: outputs of which the author has said that they are not sensitive.
+        """
+        found = find_credentials(self._steps, Definitions.of(declared, self._steps))
+        read: dict[StepReference, Use] = {}
+        for step in self._steps if found else ():
+            for use in self._of_step(step):
+                if isinstance(use.reference, StepReference) and use.reference in found:
+                    read.setdefault(use.reference, use)
+        self._steps, taken = as_sensitive(self._steps, read, open_outputs)
+        for reference in taken:
+            credential, use = found[reference], read[reference]
+            message = f"`{reference}` is taken as sensitive: step `{credential.step}` sends it in `{credential.header}`"
+            hint = "to say so, or that it may be seen, write `sensitive: true` or `false` at the output"
+            if use.root is not CaptureRoot.OUTPUTS:
+                hint = f"to say so, make it an output of `{reference.step}` with `sensitive: true`"
+            self._problems.warning("taken_as_sensitive", message, use.position, hint=hint)
 
     def steps_with_captures(self) -> tuple[Step, ...]:
         """The steps, each with what later ones read of it, sorted by key."""
@@ -179,39 +202,7 @@ def _with_captures(step: Step, captures: dict[str, Capture]) -> Step:
     if not isinstance(step, HttpStep) or not captures:
         return step
     marked = tuple(
-        msgspec.structs.replace(capture, sensitive=_is_sensitive(step, capture))
+        msgspec.structs.replace(capture, sensitive=is_sensitive(step, capture.root, capture.path))
         for _, capture in sorted(captures.items())
     )
     return msgspec.structs.replace(step, captures=marked)
-
-
-def _is_sensitive(step: HttpStep, capture: Capture) -> bool:
-    """Whether a capture is, holds or is part of a sensitive output, by whatever way it is read."""
-    for output in step.outputs:
-        if not output.sensitive:
-            continue
-        match capture.root:
-            case CaptureRoot.OUTPUTS if capture.path[0] == output.name:
-                return True
-            case CaptureRoot.HEADERS if output.root is capture.root and output.path.lower() == capture.path[0]:
-                return True
-            case CaptureRoot.STATUS if output.root is capture.root:
-                return True
-            case CaptureRoot.BODY if output.root is capture.root and _overlap(output.path, capture.path):
-                return True
-    return False
-
-
-def _overlap(path: str, keys: tuple[str | int, ...]) -> bool:
-    """Whether a JSONPath may find something above or below what `keys` lead to. In doubt it may."""
-    import jsonpath_rfc9535
-
-    query = jsonpath_rfc9535.compile(path)
-    if not query.singular_query():
-        return True
-    found = [selector for segment in query.segments for selector in segment.selectors]
-    names = [getattr(selector, "name", getattr(selector, "index", None)) for selector in found]
-    return all(
-        name == key or (isinstance(name, int) and name < 0 and isinstance(key, int))
-        for name, key in zip(names, keys, strict=False)
-    )
