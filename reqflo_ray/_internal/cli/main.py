@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from reqflo_ray._internal.cli.display.earlier_reports import ReportingCommand
+from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.render_errors import render_error
 from reqflo_ray._internal.cli.display.terminal import OutputClosedError, Terminal, escape
 from reqflo_ray._internal.cli.options.groups import flat
@@ -88,6 +89,9 @@ COMMANDS: Final = (
     Entry(name="demo-api", group=_KEEP, summary="Serve the small shop API that the examples use."),
 )
 
+# Asks for a document on standard output, whichever command has it.
+_JSON: Final = "--json"
+
 # What carries out a run, and may be asked for reports of it.
 _REPORTING: Final = ("run", "resume", "rerun", "submit")
 
@@ -113,18 +117,15 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
         found = result if isinstance(result, int) else 0
         return (found or _explain_unwritten(closed.reason, terminal)) if closed.reason else found
     except ReqfloError as error:
-        terminal.note(render_error(error, terminal))
-        return error.exit_code
+        return _refuse(error, arguments, terminal)
     except typer.TyperException as error:
-        return _explain_usage(error, terminal)
+        return _refuse(_usage_error(error), arguments, terminal)
     except (KeyboardInterrupt, typer.Abort):
-        terminal.note("interrupted")
-        return 130
+        return _tell_interrupted(arguments, terminal)
     except Exception as error:
         if is_unwinding():
-            terminal.note("interrupted")
-            return 130
-        return _explain_internal_error(error, terminal)
+            return _tell_interrupted(arguments, terminal)
+        return _refuse(_internal_error(error, terminal), arguments, terminal)
     if not arguments:
         return UsageError.default_exit_code
     return result if isinstance(result, int) else 0
@@ -177,14 +178,36 @@ def _program_options(
     """Options of the program itself."""
 
 
-def _explain_usage(error: typer.TyperException, terminal: Terminal) -> int:
+def _refuse(error: ReqfloError, arguments: Sequence[str], terminal: Terminal) -> int:
+    terminal.note(render_error(error, terminal))
+    _show_refusal(error, arguments, terminal)
+    return error.exit_code
+
+
+def _tell_interrupted(arguments: Sequence[str], terminal: Terminal) -> int:
+    terminal.note("interrupted")
+    _show_refusal(ReqfloError("the command was interrupted", code="interrupted", exit_code=130), arguments, terminal)
+    return 130
+
+
+def _show_refusal(error: ReqfloError, arguments: Sequence[str], terminal: Terminal) -> None:
+    """Write a document to standard output for who asked for one and would get none."""
+    if _JSON not in arguments or terminal.has_written:
+        return
+    try:
+        refusal = {"ok": False, "exit_code": error.exit_code, "problems": error.all_problems()}
+        terminal.data(readable_json(refusal))
+        terminal.flush()
+    except OutputClosedError:  # the exit code must not be lost because nobody reads the document
+        terminal.close_quietly()
+
+
+def _usage_error(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", PROGRAM)
     # pydantic, which checks the values of options, puts the kind of its error in front.
     message = error.format_message().replace(": Value error, ", ": ").rstrip(".")
-    usage = UsageError(message, hint=f"`{path} --help` lists what can be given")
-    terminal.note(render_error(usage, terminal))
-    return usage.exit_code
+    return UsageError(message, hint=f"`{path} --help` lists what can be given")
 
 
 def _explain_unwritten(reason: str, terminal: Terminal) -> int:
@@ -193,7 +216,7 @@ def _explain_unwritten(reason: str, terminal: Terminal) -> int:
     return error.exit_code
 
 
-def _explain_internal_error(error: Exception, terminal: Terminal) -> int:
+def _internal_error(error: Exception, terminal: Terminal) -> ReqfloError:
     import traceback
 
     if terminal.environment.get("REQFLO_DEBUG") == "1":
@@ -201,9 +224,7 @@ def _explain_internal_error(error: Exception, terminal: Terminal) -> int:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {frames[-1].name} ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     # The text of an exception that we did not foresee may quote anything, a secret too: only its kind is shown.
-    internal = ReqfloError(
+    return ReqfloError(
         f"internal error: {type(error).__name__}{place}",
         hint="this is a bug in reqflo-ray: set REQFLO_DEBUG=1 to see the traceback (it may quote your data)",
     )
-    terminal.note(render_error(internal, terminal))
-    return internal.exit_code

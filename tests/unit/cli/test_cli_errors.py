@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -88,6 +89,45 @@ def test_an_error_of_the_api_becomes_words_and_its_exit_code(
     answer = command_line("run", "place-order")
     assert answer.code == code
     assert answer.err == f"error[{error.default_code}]: what went wrong\nhint: what to do\n"
+
+
+@pytest.mark.parametrize("command", ["run", "resume", "rerun", "submit", "check", "status", "show", "verify"])
+def test_a_refusal_is_a_document_too_where_json_is_asked_for(
+    command_line: CommandLine, api: FakeApi, command: str
+) -> None:
+    api.answer = DefinitionError("what went wrong", code="invalid_step", hint="what to do")
+    answer = command_line(command, "r1", "--json", "--no-such-option")
+    shown = json.loads(answer.out)
+    assert (answer.code, shown["ok"], shown["exit_code"]) == (2, False, 2)
+    assert [problem["code"] for problem in shown["problems"]] == ["usage"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "exit_code"),
+    [
+        (DefinitionError("what went wrong", code="invalid_step"), "invalid_step", 2),
+        (NothingSelectedError("no row"), "nothing_selected", 5),
+        (StoreError("no disk"), "store_error", 3),
+        (ValueError("token=hunter22"), "internal_error", 3),
+        (InterruptedRunError("stopped"), "interrupted", 130),
+    ],
+)
+def test_whatever_ends_a_command_is_in_its_document(
+    command_line: CommandLine, api: FakeApi, error: BaseException, code: str, exit_code: int
+) -> None:
+    api.answer = error
+    answer = command_line("run", "place-order", "--json")
+    shown = json.loads(answer.out)
+    assert (answer.code, shown["exit_code"], shown["problems"][0]["code"]) == (exit_code, exit_code, code)
+    assert "hunter22" not in answer.out
+    assert command_line("run", "place-order").out == ""
+
+
+def test_nobody_has_to_read_the_document_of_a_refusal(command_line: CommandLine, api: FakeApi) -> None:
+    api.answer = DefinitionError("what went wrong")
+    answer = command_line("run", "place-order", "--json", out=ClosedStream())
+    assert answer.code == 2
+    assert "what went wrong" in answer.err
 
 
 def test_a_stop_by_sigterm_exits_143(command_line: CommandLine, api: FakeApi) -> None:

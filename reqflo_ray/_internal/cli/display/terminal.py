@@ -103,7 +103,8 @@ def _cells(character: str) -> int:
 
 
 class Terminal:
-    """Where a command writes: data to `out`, everything else to `err`. `columns` is None where nobody looks."""
+    """Where a command writes: data to `out`, everything else to `err`. `columns` is None where nobody looks.
+    `has_written`: something has been written to `out`."""
 
     def __init__(self, *, out: TextIO, err: TextIO, environment: Mapping[str, str], columns: int | None = None) -> None:
         self._out = out
@@ -115,6 +116,7 @@ class Terminal:
         self.colors_out = _colorful(environment, self.out_is_terminal)
         self.colors_err = _colorful(environment, self.err_is_terminal)
         self.columns = columns or PIPED_WIDTH
+        self.has_written = False
         self._lost: OutputClosedError | None = None
 
     @classmethod
@@ -165,6 +167,7 @@ class Terminal:
         Raises:
             OutputClosedError: the reader has gone.
         """
+        self.has_written = True
         with self._writing():
             self._out.flush()
             binary: BinaryIO = self._out.buffer
@@ -204,6 +207,7 @@ class Terminal:
         return _paint(text, style) if self.colors_err else text
 
     def _write_out(self, text: str) -> None:
+        self.has_written = True
         with self._writing():
             self._out.write(text)
 
