@@ -27,7 +27,9 @@ def doctor(*, workspace: File | None = None, address: str | None = None, store: 
     findings = [examinations.examine_process()]
     if workspace is not None or Path("reqflo.yaml").is_file():
         try:
-            references, workspace_store = workspace_secrets(Path(workspace or "."))
+            known = workspace_secrets(Path(workspace or "."))
+            references, workspace_store = known.references, known.store
+            findings += examinations.examine_workspace(known.problems, known.broken_journeys)
         except ReqfloError as problem:
             findings.append(_failed("workspace", problem))
     try:

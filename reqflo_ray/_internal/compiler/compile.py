@@ -10,7 +10,8 @@ from typing import Final, Self
 
 from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel
 from reqflo_ray._internal.compiler.journeys.expansion import ExpansionCounter
-from reqflo_ray._internal.compiler.journeys.journey import JourneyAssembler, outline
+from reqflo_ray._internal.compiler.journeys.journey import JourneyAssembler, outline, with_ids
+from reqflo_ray._internal.compiler.journeys.overlays import apply_overlay
 from reqflo_ray._internal.compiler.journeys.steps import JourneyLowering
 from reqflo_ray._internal.compiler.journeys.templates import TemplateIndex
 from reqflo_ray._internal.compiler.values.dependencies import Dependencies
@@ -19,6 +20,7 @@ from reqflo_ray._internal.compiler.workspace.bundled_files import BundledFiles
 from reqflo_ray._internal.compiler.workspace.files import shown
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, is_file_name, lookup
 from reqflo_ray._internal.compiler.yaml.problems import Problems
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, elements, nearest
 from reqflo_ray._internal.errors import DefinitionError, Position, Problem, Severity
 from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity, canonical_bytes, digest
 from reqflo_ray._internal.model.limits import MAX_PROBLEMS
@@ -93,6 +95,7 @@ def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
     if definition is None or definition.model is None or len(chosen) < len(overlays):
         problems.raise_errors()
         raise AssertionError("what is not there is an error")
+    _check_named_overlays(workspace, definition, overlays, problems)
     files = BundledFiles(workspace.root, problems)
     templates = TemplateIndex(workspace)
     unit = JourneyAssembler(workspace, ExpansionCounter(workspace, templates, problems), problems).assemble(
@@ -176,10 +179,28 @@ def _warn_of_passed_over(workspace: Workspace, problems: Problems) -> None:
     problems.warning("passed_over", message, None, hint=hint)
 
 
+def _check_named_overlays(
+    workspace: Workspace, journey: Definition[JourneyModel], chosen: Sequence[str], problems: Problems
+) -> None:
+    """The overlays that a journey names must be there, and fit it, whether they are chosen or not."""
+    written = nearest(journey.node, ("steps",))
+    for node in elements(child(journey.node, "overlays")):
+        if not isinstance(node, YamlScalar) or node.value in chosen:
+            continue
+        unfit = Problems()
+        for overlay in _find_overlays(workspace, [str(node.value)], journey, problems, node):
+            apply_overlay(with_ids(written, elements(written)), overlay.node, unfit)
+        problems.add(*(problem.as_warning() for problem in unfit.all()))
+
+
 def _find_overlays(
-    workspace: Workspace, names: Sequence[str], journey: Definition[JourneyModel] | None, problems: Problems
+    workspace: Workspace,
+    names: Sequence[str],
+    journey: Definition[JourneyModel] | None,
+    problems: Problems,
+    at: YamlNode | None = None,
 ) -> list[Definition[OverlayModel]]:
-    """The overlays of these names. Overlays of different journeys may share a name."""
+    """The overlays of these names, which may be written at a place. Overlays of different journeys may share a name."""
     if journey is None:
         return []
     own = [definition for definition in workspace.overlays if _journey_of(definition) in (None, journey.name)]
@@ -189,8 +210,8 @@ def _find_overlays(
         if others and name not in [definition.name for definition in own]:
             hint = f"it is one of the journey `{others[0]}`"
             message = f"the overlay `{name}` is not for the journey `{journey.name}`"
-            problems.error("unknown_overlay", message, None, hint=hint)
-        elif (definition := lookup(own, name, "overlay", problems)) is not None:
+            problems.error("unknown_overlay", message, at, hint=hint)
+        elif (definition := lookup(own, name, "overlay", problems, at)) is not None:
             found.append(definition)
     return found
 

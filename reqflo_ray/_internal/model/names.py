@@ -9,7 +9,8 @@ from typing import Final
 # Comparing takes microseconds a name, and may be asked for by every reference of a file.
 _MOST_COMPARED: Final = 1_000
 _LONGEST_COMPARED: Final = 200
-_MOST_SHOWN: Final = 12
+# Of more names than anyone writes down, a hint says how many there are.
+_MOST_SHOWN: Final = 100
 
 
 def meant_by(beginning: str, known: Iterable[str]) -> list[str]:
@@ -40,10 +41,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`did you mean …?` when a known name is close, else the known names (at most twelve); "" if there are none."""
+    """`did you mean …?` when a known name is close, else the known names; "" if there are none."""
     names = sorted(set(known))
     if not names:
         return ""
     shown = ", ".join(f"`{candidate[:_LONGEST_COMPARED]}`" for candidate in names[:_MOST_SHOWN])
-    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    more = f" and {len(names) - _MOST_SHOWN:,} more in the files of the workspace" if len(names) > _MOST_SHOWN else ""
     return did_you_mean(name, names) or f"known: {shown}{more}"

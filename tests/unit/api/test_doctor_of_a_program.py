@@ -45,3 +45,29 @@ def test_the_store_of_the_workspace_is_looked_at_and_its_secrets(here: Path, mon
 def test_a_workspace_that_is_none_is_a_finding_and_the_store_is_examined_all_the_same(here: Path) -> None:
     found = levels(reqflo_ray.doctor(workspace=here / "nowhere", store=here / "store"))
     assert (found["workspace"], found["store"]) == ("fail", "ok")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("workspace: [", "reqflo.yaml:1:"),
+        ("workspace: {http: {engine: aiohttp}}", "reqflo.yaml:1:28: `engine`: the engine `aiohttp` is no longer there"),
+        ("workspace: {secrts: {}}", "reqflo.yaml:1:13: `secrts` is no key of this"),
+        (
+            "workspace: {secrets: {source: file}, name: w}\n---\njourney: {name: j, steps: []}",
+            "the journey `j` does not",
+        ),
+    ],
+)
+def test_a_workspace_that_cannot_be_read_is_a_finding(here: Path, text: str, message: str) -> None:
+    (here / "reqflo.yaml").write_text(text)
+    found = [one for one in reqflo_ray.doctor(store=here / "store") if one.subject == "workspace"]
+    assert [one.level.value for one in found] == ["warn" if "journey" in message else "fail"]
+    assert found[0].message.startswith(message)
+
+
+def test_a_secret_that_is_too_short_is_a_finding(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "12345")
+    (here / "reqflo.yaml").write_text("workspace: {secrets: {names: {TOKEN: {}}}}")
+    (found,) = [one for one in reqflo_ray.doctor(store=here / "store") if one.subject == "secret TOKEN"]
+    assert (found.level.value, found.message) == ("fail", "the value of `TOKEN` is too short to be masked")

@@ -164,3 +164,29 @@ def test_overlays_of_different_journeys_may_share_a_name(compiled: Compiler) -> 
         "overlay: {name: o, journey: j, steps: {two: {skip: true}}}"
     )
     assert compiled(JOURNEY, ["o"], t=TEMPLATE, o=both).artifact.steps[1].skip
+
+
+NAMED = "journey: {name: j, overlays: [fits], steps: [{id: a, request: {url: /a}}]}"
+
+
+def test_overlays_that_a_journey_names_are_there_and_fit(compiled: Compiler) -> None:
+    overlay = "overlay: {name: fits, journey: j, steps: {a: {skip: true}}}"
+    found = compiled(NAMED, o=overlay)
+    assert (found.problems, found.artifact.journey.overlays) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("overlay", "hint"),
+    [
+        ("overlay: {name: fit, journey: j, steps: {a: {skip: true}}}", "did you mean `fit`?"),
+        ("overlay: {name: fits, journey: k, steps: {a: {skip: true}}}", "it is one of the journey `k`"),
+    ],
+)
+def test_one_that_is_not_there_is_an_error_at_its_name(only_problem: OnlyProblem, overlay: str, hint: str) -> None:
+    problem = only_problem(NAMED, o=overlay)
+    assert (problem.code, str(problem.position), problem.hint) == ("unknown_overlay", "j.yaml:1:31", hint)
+
+
+def test_one_that_does_not_fit_is_warned_of(compiled: Compiler) -> None:
+    found = compiled(NAMED, o="overlay: {name: fits, journey: j, steps: {b: {skip: true}}}")
+    assert [(problem.code, problem.severity.value) for problem in found.problems] == [("unknown_step", "warning")]

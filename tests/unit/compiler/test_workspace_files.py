@@ -372,3 +372,12 @@ def test_a_root_key_means_us_however_lines_end_and_keys_are_written(form: str) -
 def test_a_line_that_begins_with_a_root_key_means_us_whatever_follows(key: str, rest: str) -> None:
     assert was_meant(f"{key}: {rest}".encode("utf-8", "surrogatepass"))
     assert not was_meant(f"  {key}: x\nx{key}: y\n{key}s_: z\n".encode())
+
+
+def test_a_folder_that_is_not_there_does_not_stand_for_the_workspace_around_it(tmp_path: Path) -> None:
+    (tmp_path / "reqflo.yaml").write_text("workspace: {name: around}")
+    (tmp_path / "below").mkdir()
+    assert load_workspace(tmp_path / "below").name == "around"
+    with pytest.raises(UsageError) as caught:
+        load_workspace(tmp_path / "nope")
+    assert (caught.value.code, caught.value.cause) == ("no_workspace", "there is no such file or folder")

@@ -139,5 +139,5 @@ def test_a_secret_goes_to_the_proxy_only_where_it_may_go(check: Checker, hosts: 
 
 def test_doctor_looks_at_the_secrets_of_every_proxy(check: Checker, tmp_path: Path) -> None:
     check(WORKSPACE, ENVIRONMENTS)
-    references, _ = workspace_secrets(tmp_path)
+    references = workspace_secrets(tmp_path).references
     assert [reference.name for reference in references] == ["OTHER", "PROXY_PASSWORD", "TEAM"]

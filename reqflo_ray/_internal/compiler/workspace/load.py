@@ -108,8 +108,15 @@ def load_workspace(path: Path, journey: str = "") -> Workspace:
             workspace is the one that holds this file.
 
     Raises:
-        UsageError: `no_workspace` if neither `path` nor a folder above it holds `reqflo.yaml`.
+        UsageError: `no_workspace` if `path` is not there, or neither it nor a folder above it holds `reqflo.yaml`.
     """
+    if path != Path(".") and not os.path.exists(path):
+        raise UsageError(
+            f"`{path}` is no workspace",
+            code="no_workspace",
+            cause="there is no such file or folder",
+            hint="name the folder with `--workspace`, or make one with `reqflo-ray init`",
+        )
     names_file = is_file_name(journey) and os.path.isfile(journey)
     return _Loading(_root_of(Path(journey) if names_file and path == Path(".") else path)).load()
 

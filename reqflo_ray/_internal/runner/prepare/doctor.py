@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from reqflo_ray._internal.errors import ReqfloError, SecretError
+from reqflo_ray._internal.errors import Problem, ReqfloError, SecretError
 from reqflo_ray._internal.model.plan import SecretReference, SecretSource
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.secrets.gcp import GoogleSecretManager
@@ -65,6 +65,18 @@ def examine_process(core_pattern: Path = CORE_PATTERN) -> Finding:
             subject="core dumps", level=FindingLevel.WARN, message=message, hint="`ulimit -c 0`, or look at it"
         )
     return Finding(subject="core dumps", level=FindingLevel.OK, message="off while secrets are loaded")
+
+
+def examine_workspace(problems: Iterable[Problem], broken_journeys: Iterable[str]) -> Iterator[Finding]:
+    """What keeps a workspace from being known: `problems` of its files, and journeys that do not compile."""
+    for problem in problems:
+        place = f"{problem.position}: " if problem.position else ""
+        message = f"{place}{problem.message}"
+        yield Finding(subject="workspace", level=FindingLevel.FAIL, message=message, hint=problem.hint)
+    for journey in broken_journeys:
+        message = f"the journey `{journey}` does not compile: secrets that only it needs are not looked for"
+        hint = f"`reqflo-ray check {journey}` says what is wrong with it"
+        yield Finding(subject="workspace", level=FindingLevel.WARN, message=message, hint=hint)
 
 
 def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
@@ -189,7 +201,7 @@ def _secret(reference: SecretReference, may_read: bool) -> Finding:
             return Finding(
                 subject=subject, level=FindingLevel.OK, message=f"Secret Manager has it; the latest is {number}"
             )
-        default_sources()[reference.source].read(reference)
+        default_sources()[reference.source].read(reference).need_maskable()
     except SecretError as problem:
         return Finding(subject=subject, level=FindingLevel.FAIL, message=problem.message, hint=problem.hint)
     return Finding(subject=subject, level=FindingLevel.OK, message=f"can be read ({reference.source})")

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from reqflo_ray._internal.compiler.compile import compile_journey
+from reqflo_ray._internal.compiler.compile import examine_journey
 from reqflo_ray._internal.compiler.workspace.load import load_workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
-from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.errors import DefinitionError, Problem, Severity
 from reqflo_ray._internal.model.plan import SecretReference
 from reqflo_ray._internal.runner.prepare.checks.proxy import secrets_of_all_proxies
 from reqflo_ray._internal.runner.prepare.checks.sources import secret_reference
 
 
-def workspace_secrets(path: Path) -> tuple[list[SecretReference], str]:
-    """Where every secret of the workspace at `path` is found, and the store that the workspace names ("" if none).
+class WorkspaceSecrets(NamedTuple):
+    """Where every secret of a workspace is found, as far as that can be told; the store that it names ("" if none);
+    what cannot be used of its files; and the journeys that do not compile, whose secrets nobody knows."""
 
-    A journey that does not compile counts for nothing here: `check` says what is wrong with it.
+    references: list[SecretReference]
+    store: str
+    problems: tuple[Problem, ...]
+    broken_journeys: tuple[str, ...]
+
+
+def workspace_secrets(path: Path) -> WorkspaceSecrets:
+    """The secrets of the workspace at `path`. What is wrong with its journeys, `check` says.
 
     Raises:
         UsageError: `no_workspace`.
-        DefinitionError: the place of a secret cannot be told.
     """
     workspace = load_workspace(path)
-    names = set(workspace.settings.secrets.names)
-    for journey in workspace.journeys:
-        try:
-            names |= set(compile_journey(workspace, journey.name).artifact.requires.secrets)
-        except DefinitionError:
-            continue
-    names |= set(secrets_of_all_proxies(workspace))
     problems = Problems()
+    problems.add(*(problem for problem in workspace.problems if problem.severity is Severity.ERROR))
+    names = set(workspace.settings.secrets.names)
+    broken = []
+    for journey in workspace.journeys:
+        artifact = None
+        try:
+            compilation = examine_journey(workspace, journey.name)
+            artifact = compilation.artifact
+            names |= set(artifact.requires.secrets)
+        except DefinitionError:
+            pass
+        if artifact is None or compilation.blocked:
+            broken.append(journey.name)
+    names |= set(secrets_of_all_proxies(workspace))
     references = [secret_reference(name, workspace, problems) for name in sorted(names)]
-    problems.raise_errors()
-    return references, workspace.settings.runner.store or ""
+    return WorkspaceSecrets(references, workspace.settings.runner.store or "", problems.all(), tuple(broken))
