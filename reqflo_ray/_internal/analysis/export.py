@@ -1,6 +1,7 @@
 """Answers as bytes: CSV, JSON, Parquet. Knows nothing of stores or SQL, nor how a table is shown to people.
 
-Instants are written as RFC 3339 in UTC, bytes as base64, nested values as JSON, in every format that is text.
+Instants are written as RFC 3339 in UTC, intervals as DuckDB shows them, bytes as base64, nested values as JSON, in all
+formats that are text.
 
 An answer that leaves something out says so in itself, whatever reads it: in a last column `left_out` of every line, and
 where there is no line in one that holds nothing else.
@@ -8,22 +9,19 @@ where there is no line in one that holds nothing else.
 
 from __future__ import annotations
 
-import base64
-import math
-from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reqflo_ray._internal.analysis.arrow_types import portable
+from reqflo_ray._internal.analysis.python_values import json_converter, text_of
 from reqflo_ray._internal.analysis.session import QueryResult
-from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.json_text import encode_exactly
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 # What a spreadsheet takes for a formula, and with it for a command.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# Types whose text begins with a sign at most.
+_NEVER_FORMULAS: Final = ("INTERVAL", "DATE", "TIME", "FLOAT", "DOUBLE")
 # The name of the column that says what is left out.
 LEFT_OUT: Final = "left_out"
 
@@ -36,9 +34,11 @@ def to_csv(result: QueryResult, *, raw: bool = False) -> bytes:
     """
     result = _with_note(result)
     lines = [",".join(_quoted(_harmless(name, raw)) for name in result.columns)]
+    as_they_are = [raw or kind.startswith(_NEVER_FORMULAS) for kind in result.types]
     for row in records(result):
         cells = (
-            _text(value) if isinstance(value, int | float | Decimal) else _harmless(_text(value), raw) for value in row
+            text_of(value) if isinstance(value, int | float | Decimal) else _harmless(text_of(value), keep)
+            for value, keep in zip(row, as_they_are, strict=True)
         )
         # A line of nothing would be taken for no line.
         lines.append(",".join(map(_quoted, cells)) or '""')
@@ -58,7 +58,7 @@ def to_parquet(result: QueryResult) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = _with_note(result).table
+    table = portable(_with_note(result).table)
     sink = pa.BufferOutputStream()
     pq.write_table(table.rename_columns(_unique(table.column_names)), sink, compression="zstd")
     data: bytes = sink.getvalue().to_pybytes()
@@ -68,9 +68,9 @@ def to_parquet(result: QueryResult) -> bytes:
 def records(result: QueryResult) -> Iterator[tuple[Any, ...]]:
     """The lines of an answer as JSON has values: numbers, texts, booleans, null, lists and objects.
 
-    Numbers keep all their digits (`Decimal` where a float cannot); NaN and the infinities become null.
+    Numbers keep all their digits (`Decimal` where a float cannot); NaN and the infinities become text.
     """
-    converters = [_converter(kind) for kind in result.table.schema.types]
+    converters = [json_converter(kind) for kind in result.table.schema.types]
     for row in result.rows():
         yield tuple(convert(value) for convert, value in zip(converters, row, strict=True))
 
@@ -88,47 +88,6 @@ def _with_note(result: QueryResult) -> QueryResult:
         columns = [pa.array([None], kind) for kind in result.table.schema.types]
     columns.append(pa.array([result.left_out] * max(len(result), 1), pa.string()))
     return QueryResult(pa.Table.from_arrays(columns, names=names), (*result.types, "VARCHAR"), result.problems)
-
-
-def _converter(kind: pa.DataType) -> Callable[[Any], Any]:
-    import pyarrow.types
-
-    if pyarrow.types.is_map(kind):
-        key, item = _converter(kind.key_type), _converter(kind.item_type)
-        return lambda pairs: None if pairs is None else {_text(key(name)): item(value) for name, value in pairs}
-    if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind) or pyarrow.types.is_fixed_size_list(kind):
-        each = _converter(kind.value_type)
-        return lambda values: None if values is None else [each(value) for value in values]
-    if pyarrow.types.is_struct(kind):
-        fields = {field.name: _converter(field.type) for field in kind}
-        return lambda found: None if found is None else {name: fields[name](value) for name, value in found.items()}
-    return _plain
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case Decimal():
-            return value if value.is_finite() else None
-        case datetime():
-            return instants.written(value, "auto")
-        case date() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case bytes():
-            return base64.b64encode(value).decode()
-        case _:
-            return str(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else encode_exactly(value).decode()
 
 
 def _quoted(text: str) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 STREAMED_ROWS: Final = 20_000
+_ROWS_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +60,31 @@ class QueryResult:
 
     def to_pandas(self) -> Any:
         """The answer as a pandas data frame. Raises `UsageError` (`missing_package`) where pandas is not installed."""
+        from reqflo_ray._internal.analysis.arrow_types import as_text, for_frames
+
         _need_package("pandas")
-        return self.table.to_pandas()
+        table = for_frames(self.table)
+        for at, column in enumerate(table.columns):
+            try:
+                column.to_pandas()
+            except (ValueError, OverflowError):  # a time of 24:00, or of nanoseconds
+                table = table.set_column(at, table.column_names[at], as_text(column))
+        return table.to_pandas()
 
     def to_polars(self) -> Any:
         """The answer as a polars data frame. Raises `UsageError` (`missing_package`) where polars is not installed."""
-        return _need_package("polars").from_arrow(self.table)
+        from reqflo_ray._internal.analysis.arrow_types import for_frames
+
+        return _need_package("polars").from_arrow(for_frames(self.table))
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """The lines as Python values. A map is a list of pairs."""
-        for batch in self.table.to_batches(max_chunksize=1000):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        """The lines as Python values: instants know that they are UTC, an interval is a `timedelta`, a map a list of
+        pairs. What Python has no value for (an infinite date, the year 12026) is text."""
+        from reqflo_ray._internal.analysis.python_values import values_of
+
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            part = self.table.slice(start, _ROWS_AT_ONCE)
+            yield from zip(*(values_of(column) for column in part.columns), strict=True)
 
     def encode(self, format: str, *, raw: bool = False) -> bytes:
         """The answer as `csv`, `json` or `parquet`; text is UTF-8.
@@ -138,8 +153,11 @@ class Session:
             QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
             StoreError: a file that it reads was removed or changed meanwhile.
         """
+        from reqflo_ray._internal.analysis.arrow_types import presentable, settled
+
         with self._answering(sql) as relation:
-            return QueryResult(relation.to_arrow_table(), tuple(str(kind) for kind in relation.types), self.problems)
+            table = settled(presentable(relation).to_arrow_table(), relation)
+            return QueryResult(table, tuple(str(kind) for kind in relation.types), self.problems)
 
     def stream(self, sql: str) -> Iterator[QueryResult]:
         """Answer one SELECT statement piece by piece, so that an answer larger than memory can be read.
@@ -153,10 +171,12 @@ class Session:
         """
         import pyarrow as pa
 
+        from reqflo_ray._internal.analysis.arrow_types import presentable, settled
+
         with self._answering(sql) as relation:
             types = tuple(str(kind) for kind in relation.types)
-            for batch in relation.to_arrow_reader(STREAMED_ROWS):
-                yield QueryResult(pa.Table.from_batches([batch]), types, self.problems)
+            for batch in presentable(relation).to_arrow_reader(STREAMED_ROWS):
+                yield QueryResult(settled(pa.Table.from_batches([batch]), relation), types, self.problems)
 
     @contextlib.contextmanager
     def _answering(self, sql: str) -> Iterator[duckdb.DuckDBPyRelation]:

@@ -6,12 +6,13 @@ Knows no query and no run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from reqflo_ray._internal.cli.display.json_text import as_json_value, encode_json
 from reqflo_ray._internal.cli.display.terminal import Terminal, display_width, escape, shorten
+from reqflo_ray._internal.model import intervals
 
 _GAP: Final = "  "
 _NARROWEST: Final = 6
@@ -58,7 +59,9 @@ def show_cell(value: Any) -> str:
         case bytes():
             return escape(value.decode(errors="backslashreplace"))
         case datetime():
-            return value.isoformat(sep=" ", timespec="milliseconds")
+            return value.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
+        case timedelta():
+            return intervals.written(value)
         case dict() | list() | tuple():
             return escape(encode_json(as_json_value(value)).decode())
         case _:

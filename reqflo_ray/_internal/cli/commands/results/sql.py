@@ -23,7 +23,7 @@ from reqflo_ray._internal.errors import UsageError
 EXAMPLES: Final = """\
 reqflo-ray sql "select status, count(*) from results group by status" --run latest
 reqflo-ray sql "select step_id, quantile_cont(duration_ms, 0.95) from steps group by step_id"
-reqflo-ray sql "select * from assertions where status = 'failed' and last_attempt" --run latest --format csv
+reqflo-ray sql "from assertions where status = 'failed' and last_attempt" --format csv
 reqflo-ray sql "select * from steps" --run latest --format parquet --output steps.parquet
 """
 
