@@ -9,7 +9,7 @@ import sys
 import time
 
 from reqflo_ray._internal.errors import ReqfloError
-from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.model.workers import Room, WorkerRange
 from reqflo_ray._internal.ray_cluster.backend import RayBackend
 from reqflo_ray._internal.ray_cluster.staging import RayStagingExecutor
 from reqflo_ray._internal.runner.prepare.staging import staging
@@ -33,7 +33,7 @@ def main() -> None:
     cluster = RayBackend(address=address, workers=WorkerRange(2, 2))
     executor = RayStagingExecutor(cluster, least_bytes=0, job_bytes=int(job_bytes)) if address else None
     record = folder.load_run()
-    stage = staging(folder, WorkerRange(2, 2), executor=executor, listener=ear)
+    stage = staging(folder, lambda rows: Room(2, 2, 1_500), executor=executor, listener=ear)
     began, problems = time.perf_counter(), list[str]()
     try:
         stage(record, folder.load_artifact(record.artifact))

@@ -1,6 +1,6 @@
 """Measures speed and memory, and prints a Markdown table of what was found and what should be.
 
-    python tests/benchmarks/run.py                        all of it, in about ten minutes on two cores
+    python tests/benchmarks/run.py                        all of it, in about a quarter of an hour on two cores
     python tests/benchmarks/run.py throughput evidence    some of it
     python tests/benchmarks/run.py throughput --rows 2000 --repeat 1
     python tests/benchmarks/run.py overhead --rows 100000     up to a million rows
@@ -23,6 +23,7 @@ import ray_overhead
 import recovery
 import redaction
 import row_cost
+import rows_in_flight
 import staging
 import start_up
 import submission
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Workbench, int, int], list[Measurement]]] = {
     "throughput": throughput.measure,
     "two-nodes": two_nodes.measure,
     "submit": submission.measure,
+    "in-flight": rows_in_flight.measure,
     "row": row_cost.measure,
     "redaction": redaction.measure,
     "heavy-neighbours": heavy_neighbours.measure,

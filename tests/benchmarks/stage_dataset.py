@@ -9,10 +9,11 @@ import time
 import reqflo_ray
 from reqflo_ray._internal.datasets.preview import read_columns
 from reqflo_ray._internal.model.plan import DatasetSource
-from reqflo_ray._internal.runs.staging.rows import RowSink, choose_rows_per_shard, stage
+from reqflo_ray._internal.runs.staging.rows import RowSink, stage
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 from reqflo_ray._internal.storage.open import open_storage
 
-WORKERS = 2
+SIZES = ShardSizes(1_000)
 
 
 def main() -> None:
@@ -21,8 +22,7 @@ def main() -> None:
     artifact = reqflo_ray.compile(reqflo_ray.Journey(journey, workspace=workspace)).artifact
     began, used = time.perf_counter(), time.process_time()
     source = DatasetSource(files=(data,), key_column="order_ref", columns=read_columns((data,)) or ())
-    per_shard = choose_rows_per_shard(None, len(artifact.steps), WORKERS)
-    stage(source, artifact, sink=RowSink(open_storage(store), "staging"), rows_per_shard=per_shard)
+    stage(source, artifact, sink=RowSink(open_storage(store), "staging"), sizes=SIZES)
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
     sys.stdout.write(json.dumps({"seconds": round(seconds, 3), "cpu_seconds": round(cpu, 3)}) + "\n")
 

@@ -25,6 +25,7 @@ from reqflo_ray._internal.runs.folder.artifacts import save_artifact
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.sealing import make_sealer
 from reqflo_ray._internal.runs.staging.rows import RowSink, read_plan, stage
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 from reqflo_ray._internal.storage.local import LocalStorage
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -114,7 +115,8 @@ def test_a_dataset_is_staged_by_workers_like_by_the_driver_though_one_of_them_di
     sealer = make_sealer(RunFolder(storage, "alone"), ARTIFACT, record)
     plan = read_plan(storage, folder.run_id)
     assert plan is not None
-    alone = stage(record.dataset, ARTIFACT, sink=RowSink(storage, "alone", sealer), rows_per_shard=plan[0].rows)
+    sizes = ShardSizes.even(plan.rows, len(plan))
+    alone = stage(record.dataset, ARTIFACT, sink=RowSink(storage, "alone", sealer), sizes=sizes)
     assert alone.rows == 79_999
     assert plan == alone.shards
     assert storage.list(folder.path(layout.ROWS)) == storage.list(f"{layout.run('alone')}/{layout.ROWS}")

@@ -13,7 +13,7 @@ from simulated_run import RUN_ID, SimulatedRun
 from simulation import Bomb, SimulatedDemo, SimulatedStorage
 
 from reqflo_ray._internal.compiler.workspace.load import load_workspace
-from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.model.workers import Room
 from reqflo_ray._internal.runner.prepare.preparation import prepare
 from reqflo_ray._internal.runner.prepare.record import make_record
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
@@ -59,4 +59,4 @@ class SimulatedExample(SimulatedRun):
         self.shop = SimulatedDemo()
         folder = RunFolder(SimulatedStorage(self.disk, Bomb()), RUN_ID)
         folder.create_run(self.record)
-        staging(folder, WorkerRange(1, 1))(self.record, self.artifact)
+        staging(folder, lambda rows: Room(1, 1, 1))(self.record, self.artifact)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from reqflo_ray._internal.errors import UsageError
-from reqflo_ray._internal.model.workers import WorkerRange, parse_workers
+from reqflo_ray._internal.model.workers import Room, WorkerRange, parse_workers
 from reqflo_ray._internal.ray_cluster.ray_internals import inside_ray_job
 from reqflo_ray._internal.runner.drive.backend import LocalBackend, ShardBackend
 from reqflo_ray._internal.runner.prepare.request import File, Target
@@ -110,6 +110,11 @@ class Place:
         from reqflo_ray._internal.ray_cluster.staging import RayStagingExecutor
 
         return RayStagingExecutor(RayBackend(address=self.address, workers=WorkerRange(0, 0)))
+
+    def room(self, rows: int) -> Room:
+        """The room for workers where so many rows are carried out. Raises `ClusterError`."""
+        backend, _ = self.choose_backend(rows)
+        return backend.room()
 
     def choose_backend(self, rows: int) -> tuple[ShardBackend, str]:
         """The backend for so many rows, and why that one."""

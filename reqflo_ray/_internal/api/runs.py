@@ -150,7 +150,7 @@ def carry_out(
     folder = RunFolder(storage, record.run_id)
     save_artifact(storage, artifact)
     created = dispatch(folder, record, artifact)
-    stage = staging(folder, place.workers, executor=place.staging_executor(), listener=listener)
+    stage = staging(folder, place.room, executor=place.staging_executor(), listener=listener)
     return _drive(folder, place, stage, not created, listener, is_cancelled, take_over)
 
 
@@ -181,7 +181,7 @@ def resume(
     record = folder.load_run()
     need_free(paths(outputs), files_of_run(record), place.store)
     place = Place.of(target, workers=target.workers or record.options.workers)
-    stage = staging(folder, place.workers, executor=place.staging_executor(), listener=listener, later=True)
+    stage = staging(folder, place.room, executor=place.staging_executor(), listener=listener, later=True)
     return _drive(folder, place, stage, True, listener, is_cancelled, take_over)
 
 
@@ -227,7 +227,7 @@ def rerun(
     place = Place.of(target, workers=record.options.workers)
     folder.create_run(record)
     executor = place.staging_executor()
-    stage = staging_again(folder, earlier, statuses, place.workers, executor=executor, listener=listener)
+    stage = staging_again(folder, earlier, statuses, place.room, executor=executor, listener=listener)
     return _drive(folder, place, stage, False, listener, is_cancelled)
 
 

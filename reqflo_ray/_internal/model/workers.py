@@ -1,4 +1,5 @@
-"""How many workers a run has: a number, a range, or as many as there are cores. No I/O."""
+"""How many workers a run has: a number, a range, or as many as there are cores; and for how many there is room. No
+I/O."""
 
 from __future__ import annotations
 
@@ -22,6 +23,15 @@ class WorkerRange(NamedTuple):
     def follows_cores(self) -> bool:
         """Whether the number is that of the cores."""
         return self.most == 0
+
+
+class Room(NamedTuple):
+    """The room for workers where a run is carried out: for how many there is some `now`, at least one, and how many
+    there may be `later`. A shard with fewer than `worthwhile_steps` steps is not worth what it costs there."""
+
+    now: int
+    later: int
+    worthwhile_steps: int
 
 
 def parse_workers(given: int | str | None) -> WorkerRange:

@@ -26,11 +26,18 @@ import msgspec
 from reqflo_ray._internal.errors import ClusterError, Problem, Severity, UsageError
 from reqflo_ray._internal.model.plan import Plan
 from reqflo_ray._internal.model.results import ShardReport
-from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.model.workers import Room, WorkerRange
 from reqflo_ray._internal.ray_cluster.connection import cluster_failed, connect, disconnect, join, quiet_data_context
 from reqflo_ray._internal.ray_cluster.coordinator import ProgressTaker, start_coordinator
-from reqflo_ray._internal.ray_cluster.nodes import alive_nodes, cores, offer
-from reqflo_ray._internal.ray_cluster.pool import GROW_AT_UTILIZATION, Placement, PoolWatch, pool_of, pool_range
+from reqflo_ray._internal.ray_cluster.nodes import alive_nodes, cores, offer, room_of_nodes
+from reqflo_ray._internal.ray_cluster.pool import (
+    GROW_AT_UTILIZATION,
+    Placement,
+    PoolWatch,
+    pool_of,
+    pool_range,
+    room_for,
+)
 from reqflo_ray._internal.ray_cluster.ray_internals import (
     RETRY_AT_ONCE,
     WORKERS_AS_OTHERS,
@@ -52,6 +59,8 @@ _WAVE: Final = 10_000
 _WORKERS_OF_A_READER: Final = 100
 _TICK_SECONDS: Final = 0.25
 _OBJECT_STORE_BYTES: Final = 100 * 2**20
+# Besides its files a shard costs calls of Ray: a tenth of so many steps, measured on two cores.
+_WORTHWHILE_STEPS: Final = 1_500
 # What a worker is measured to need, with room for large bodies.
 _WORKER_BYTES: Final = 512 * 2**20
 
@@ -86,6 +95,20 @@ class RayBackend:
         self._store_is_relative = store_is_relative
         self._workers = workers
         self._environment: dict[str, str | None] = {}
+
+    def room(self) -> Room:
+        """See `ShardBackend.room`. A cluster is joined to look at it, and left again; an embedded one offers what is
+        asked for."""
+        if self._address is None:
+            offered = self._workers.most or _cores_here()
+            return Room(now=offered, later=offered, worthwhile_steps=_WORTHWHILE_STEPS)
+        with self:
+            workers = pool_range(self._workers, cores())
+            return Room(now=self._room_for(workers), later=workers.most, worthwhile_steps=_WORTHWHILE_STEPS)
+
+    def _room_for(self, workers: WorkerRange) -> int:
+        # On an embedded cluster a worker asks for nothing.
+        return workers.most if self._address is None else room_for(workers, room_of_nodes(_WORKER_BYTES))
 
     def __enter__(self) -> Self:
         if self._address is None:
@@ -131,7 +154,10 @@ class RayBackend:
         arrived: queue.SimpleQueue[ShardReport | BaseException | None] = queue.SimpleQueue()
         # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
         thread = threading.Thread(
-            target=_consume, args=(spec, workers, watch, arrived.put), name="ray-data", daemon=True
+            target=_consume,
+            args=(spec, workers, self._room_for(workers), watch, arrived.put),
+            name="ray-data",
+            daemon=True,
         )
         thread.start()
         taker = ProgressTaker(coordinator)
@@ -172,7 +198,7 @@ class RayBackend:
                 # Never without an address: Ray would silently join whatever cluster it finds.
                 connect(
                     address="local",
-                    num_cpus=max(self._workers.most, os.cpu_count() or 1),
+                    num_cpus=max(self._workers.most, _cores_here()),
                     include_dashboard=False,
                     object_store_memory=_OBJECT_STORE_BYTES,
                 )
@@ -195,6 +221,10 @@ class RayBackend:
             join(address)
 
 
+def _cores_here() -> int:
+    return os.cpu_count() or 1
+
+
 def _missing(part: Part) -> Problem:
     return Problem(
         code="ray_part_missing",
@@ -207,11 +237,12 @@ def _missing(part: Part) -> Problem:
 def _consume(
     spec: WorkerSpec,
     workers: WorkerRange,
+    room: int,
     watch: PoolWatch,
     put: Callable[[ShardReport | BaseException | None], None],
 ) -> None:
     try:
-        dataset = _dataset(spec, workers, watch)
+        dataset = _dataset(spec, workers, room, watch)
         for block in dataset.iter_batches(batch_size=None, prefetch_batches=0):
             for encoded in block["report"]:
                 put(msgspec.json.decode(bytes(encoded), type=ShardReport))
@@ -220,7 +251,7 @@ def _consume(
         put(error)
 
 
-def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.data.Dataset:
+def _dataset(spec: WorkerSpec, workers: WorkerRange, room: int, watch: PoolWatch) -> ray.data.Dataset:
     """The pipeline: a block for each shard, so that a lost block has lineage, mapped over a pool of async actors."""
     context = quiet_data_context()
     context.max_consecutive_actor_init_deaths = 3
@@ -229,12 +260,12 @@ def _dataset(spec: WorkerSpec, workers: WorkerRange, watch: PoolWatch) -> ray.da
         watch.alive = None
     blocks = len(spec.shards)
     # One that reads descriptors serves a hundred workers, and each more is a process that has to start first.
-    readers = 1 + workers.most // _WORKERS_OF_A_READER
+    readers = 1 + min(workers.most, blocks) // _WORKERS_OF_A_READER
     return read_positions(blocks, readers).map_batches(
         ShardWorker,
         batch_size=None,
         fn_constructor_args=(spec,),
-        **pool_of(workers, blocks),
+        **pool_of(workers, blocks, room),
         # Anything else can starve or hang a small cluster: the actors would wait for cores that others hold.
         num_cpus=0,
         # What scales an autoscaling cluster up, and keeps actors off a head that offers nothing.

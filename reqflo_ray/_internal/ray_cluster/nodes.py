@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reqflo_ray._internal.ray_cluster.pool import Offer
-from reqflo_ray._internal.ray_cluster.ray_internals import most_free_memory
+from reqflo_ray._internal.ray_cluster.ray_internals import free_memory
 from reqflo_ray._internal.runs.folder.owner import Owner
 
 
@@ -27,12 +27,23 @@ def cores() -> int:
     return int(sum(node["Resources"].get("CPU", 0) for node in alive_nodes()))
 
 
+def room_of_nodes(memory: int) -> tuple[int, int]:
+    """How many workers that ask for `memory` bytes fit beside what runs now, and how many if nothing else ran."""
+    nodes = alive_nodes()
+    free = free_memory(node["NodeID"] for node in nodes)
+    return sum(each // memory for each in free), sum(_memory(node) // memory for node in nodes)
+
+
 def offer() -> Offer:
     """What the cluster has for workers."""
     nodes = alive_nodes()
-    largest = int(max((node["Resources"].get("memory", 0) for node in nodes), default=0))
+    largest = max(map(_memory, nodes), default=0)
     return Offer(
         nodes=len(nodes),
         largest=largest,
-        free=min(largest, most_free_memory(node["NodeID"] for node in nodes)),
+        free=min(largest, max(free_memory(node["NodeID"] for node in nodes), default=0)),
     )
+
+
+def _memory(node: dict[str, Any]) -> int:
+    return int(node["Resources"].get("memory", 0))

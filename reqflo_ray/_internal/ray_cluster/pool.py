@@ -15,8 +15,8 @@ from reqflo_ray._internal.errors import ClusterError, Problem, Severity
 from reqflo_ray._internal.model.workers import WorkerRange
 from reqflo_ray._internal.ray_cluster.ray_internals import ActorPool, pool_options
 
-# One more than a worker needs while Ray brings the next. All that a worker has it also works at: after its death,
-# one that it had not begun would else be called before one whose rows wait to go on.
+# At most. One more than a worker needs while Ray brings the next. All that a worker has it also works at: after its
+# death, one that it had not begun would else be called before one whose rows wait to go on.
 SHARDS_IN_FLIGHT: Final = 4
 # A worker that has all the shards that it may have is a reason for another one. Ray's own threshold, 1.75, lies above
 # that, and such a pool would never grow.
@@ -33,10 +33,29 @@ def pool_range(workers: WorkerRange, cores: int) -> WorkerRange:
     return WorkerRange(max(1, cores), max(1, cores)) if workers.follows_cores else workers
 
 
-def pool_of(workers: WorkerRange, shards: int) -> dict[str, Any]:
-    """Options of `map_batches` for a pool of so many workers, but not more than there are shards."""
-    # As many calls wait as are made at once, none: the first actor that is ready would else be given the work of all.
-    return pool_options(least=min(workers.least, shards), most=min(workers.most, shards), calls=SHARDS_IN_FLIGHT)
+def room_for(workers: WorkerRange, fitting: tuple[int, int]) -> int:
+    """For how many of `workers` a cluster has room, at least one.
+
+    Args:
+        fitting: how many fit beside what runs there now, and if nothing else ran. If it has no room at all, something
+            is to bring it: then the range's least number counts.
+    """
+    beside, alone = fitting
+    return max(1, min(workers.most, beside or alone or workers.least))
+
+
+def shards_at_once(shards: int, workers: int) -> int:
+    """How many shards each of so many workers has at once: of few no more than its share, since the first worker that
+    is ready would else be given the work of all."""
+    return max(1, min(SHARDS_IN_FLIGHT, -(-shards // workers)))
+
+
+def pool_of(workers: WorkerRange, shards: int, room: int) -> dict[str, Any]:
+    """Options of `map_batches` for a pool of so many workers, of which `room` find a place, but not more than there are
+    shards."""
+    # As many calls wait as are made at once, none.
+    calls = shards_at_once(shards, room)
+    return pool_options(least=min(workers.least, shards), most=min(workers.most, shards), calls=calls)
 
 
 class PoolWatch:

@@ -141,15 +141,15 @@ def versions_in(text: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
     return theirs, ours
 
 
-def most_free_memory(nodes: Iterable[str]) -> int:
-    """Bytes of memory that are free on that one of `nodes` (ids) which has most; what all nodes have together where Ray
+def free_memory(nodes: Iterable[str]) -> list[int]:
+    """Bytes of memory that are free on each of `nodes` (ids); what all nodes have together, as if on one, where Ray
     tells no more."""
     import ray
 
     if (per_node := _FREE_RESOURCES.find()) is None:
-        return int(ray.available_resources().get("memory", 0))
+        return [int(ray.available_resources().get("memory", 0))]
     free = per_node()
-    return int(max((free.get(node, {}).get("memory", 0) for node in nodes), default=0))
+    return [int(free.get(node, {}).get("memory", 0)) for node in nodes]
 
 
 def asks_for_token() -> bool | None:

@@ -28,7 +28,7 @@ from reqflo_ray._internal.demo.process import DemoServer
 from reqflo_ray._internal.errors import DatasetError, IntegrityError, QueryError, RunConflictError, UsageError
 from reqflo_ray._internal.model.plan import Damaged, Plan
 from reqflo_ray._internal.model.results import Commit, Counts, ShardOutcome, ShardSummary, Status
-from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.model.workers import Room
 from reqflo_ray._internal.reports.formats import FORMATS
 from reqflo_ray._internal.runner.execute.shard import run_shard
 from reqflo_ray._internal.runner.execute.worker.worker import open_worker
@@ -283,7 +283,7 @@ def _begin(workspace: Path, store: str, data: Path) -> RunFolder:
     save_artifact(storage, prepared.artifact)
     assert folder.create_run(record)
     assert folder.claim_epoch(Owner(), after=0) == 1
-    staging(folder, WorkerRange(1, 1))(record, prepared.artifact)
+    staging(folder, lambda rows: Room(1, 1, 1))(record, prepared.artifact)
     return folder
 
 

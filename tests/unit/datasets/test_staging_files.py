@@ -12,7 +12,7 @@ import pytest
 
 from reqflo_ray._internal.datasets.faults import DataFile, Faults
 from reqflo_ray._internal.datasets.files import DataFormat, detect_format, find_files
-from reqflo_ray._internal.datasets.preview import estimate_rows, read_columns
+from reqflo_ray._internal.datasets.preview import count_rows, estimate_rows, read_columns
 from reqflo_ray._internal.datasets.rows import DatasetRows
 from reqflo_ray._internal.errors import DatasetError
 from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
@@ -168,14 +168,17 @@ def test_columns_of_a_bad_dataset_are_an_error_without_its_text(tmp_path: Path) 
     assert caught.value.position.text == "id,card-4111,card-4111"
 
 
-def test_the_estimate_is_exact_for_little_and_near_for_much(tmp_path: Path) -> None:
+def test_the_estimate_is_exact_for_little_and_near_for_much_and_a_count_is_exact(tmp_path: Path) -> None:
     rows = "".join(f"{number:06d},name\n" for number in range(20_000))
     (tmp_path / "a.csv").write_text("id,name\n" + rows)
     (tmp_path / "b.csv").write_text("id,name\n1,a\n2,b\n")
     pq.write_table(pa.table({"id": range(777)}), tmp_path / "c.parquet")
     (tmp_path / "d.csv").write_text("id\n")
+    everything = tuple(str(tmp_path / name) for name in ("a.csv", "b.csv", "c.parquet", "d.csv", "absent.csv"))
+    assert count_rows(everything) == 20_779
     assert 19_000 < estimate_rows((str(tmp_path / "a.csv"),)) < 21_000
     assert estimate_rows((str(tmp_path / "b.csv"), str(tmp_path / "c.parquet"))) == 779
     assert estimate_rows((str(tmp_path / "d.csv"), str(tmp_path / "absent.csv"))) == 0
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(("id,name\n" + rows).encode()))
     assert estimate_rows((str(tmp_path / "a.csv.gz"),)) > 1000
+    assert count_rows((str(tmp_path / "a.csv.gz"),)) == 20_000

@@ -11,8 +11,16 @@ from typing import Any
 import pytest
 
 from reqflo_ray._internal.errors import ClusterError, Problem, Severity
-from reqflo_ray._internal.model.workers import WorkerRange, parse_workers
-from reqflo_ray._internal.ray_cluster.pool import Offer, Placement, PoolWatch, pool_range
+from reqflo_ray._internal.model.workers import Room, WorkerRange, parse_workers
+from reqflo_ray._internal.ray_cluster.backend import RayBackend
+from reqflo_ray._internal.ray_cluster.pool import (
+    Offer,
+    Placement,
+    PoolWatch,
+    pool_range,
+    room_for,
+    shards_at_once,
+)
 
 MEBIBYTE = 2**20
 
@@ -96,6 +104,33 @@ def test_a_pool_begins_with_the_cores_there_are_unless_it_was_told_a_number(
     given: str | None, cores: int, expected: tuple[int, int]
 ) -> None:
     assert pool_range(parse_workers(given), cores) == WorkerRange(*expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "fitting", "room"),
+    [
+        ("128", (2, 2), 2),
+        ("2", (20, 20), 2),
+        ("1:1000", (3, 5), 3),
+        ("128", (0, 2), 2),  # another run has all of it, and will end
+        ("4", (0, 0), 4),  # an autoscaler is to bring all of it
+        ("1:1000", (0, 0), 1),
+    ],
+)
+def test_a_run_is_planned_for_the_workers_that_find_a_place(given: str, fitting: tuple[int, int], room: int) -> None:
+    assert room_for(parse_workers(given), fitting) == room
+
+
+@pytest.mark.parametrize(("given", "room"), [("3", Room(3, 3, 1_500)), ("2:8", Room(8, 8, 1_500))])
+def test_an_embedded_cluster_has_room_for_all_that_are_asked_for(given: str, room: Room) -> None:
+    assert RayBackend(address=None, workers=parse_workers(given)).room() == room
+
+
+@pytest.mark.parametrize(
+    ("shards", "workers", "expected"), [(1, 2, 1), (2, 2, 1), (3, 2, 2), (16, 2, 4), (7, 2, 4), (2, 128, 1)]
+)
+def test_no_worker_is_given_the_shards_of_others_while_they_start(shards: int, workers: int, expected: int) -> None:
+    assert shards_at_once(shards, workers) == expected
 
 
 @dataclass(frozen=True)

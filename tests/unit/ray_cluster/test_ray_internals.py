@@ -165,15 +165,15 @@ def test_both_versions_are_read_from_what_ray_says_of_them() -> None:
     assert ray_internals.versions_in("Ray 2.1.0 is not Ray 2.60.0") is None
 
 
-def test_free_memory_is_that_of_the_node_with_most(monkeypatch: pytest.MonkeyPatch, take_away: TakeAway) -> None:
+def test_free_memory_is_told_of_each_node(monkeypatch: pytest.MonkeyPatch, take_away: TakeAway) -> None:
     state = import_module("ray._private.state")
     free = {"a": {"memory": 5.0}, "b": {}, "dead": {"memory": 9.0}}
     monkeypatch.setattr(state, "available_resources_per_node", lambda: free)
-    assert ray_internals.most_free_memory(["a", "b", "c"]) == 5
-    assert ray_internals.most_free_memory([]) == 0
+    assert ray_internals.free_memory(["a", "b", "c"]) == [5, 0, 0]
+    assert ray_internals.free_memory([]) == []
     take_away("available_resources_per_node")
     monkeypatch.setattr(ray, "available_resources", lambda: {"CPU": 2.0, "memory": 14.0})
-    assert ray_internals.most_free_memory(["a", "b"]) == 14
+    assert ray_internals.free_memory(["a", "b"]) == [14]
 
 
 def test_whether_a_cluster_asks_for_a_token_may_be_unknown(take_away: TakeAway) -> None:

@@ -13,7 +13,7 @@ from staging_executors import UnorderedExecutor
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
 from reqflo_ray._internal.model.plan import DatasetSource, RunRecord
-from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.model.workers import Room
 from reqflo_ray._internal.runner.prepare.preparation import prepare
 from reqflo_ray._internal.runner.prepare.record import make_record
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
@@ -74,10 +74,14 @@ def test_a_rerun_that_died_before_it_chose_rows_is_not_given_the_whole_dataset(t
     record = RunRecord(
         run_id="again", nonce="00", created_at="2026-01-01T00:00:00Z", artifact="", journey="one", rerun_of="first"
     )
-    stage = staging(RunFolder(LocalStorage(tmp_path), "again"), workers=WorkerRange(1, 1))
+    stage = staging(RunFolder(LocalStorage(tmp_path), "again"), _one_worker)
     with pytest.raises(UsageError) as caught:
         stage(record, artifact)
     assert caught.value.code == "rerun_not_staged"
+
+
+def _one_worker(rows: int) -> Room:
+    return Room(now=1, later=1, worthwhile_steps=1)
 
 
 class Ear(SilentListener):
@@ -106,7 +110,7 @@ def _staged(
     )
     run, ear = RunFolder(LocalStorage(folder / "store"), run_id), Ear()
     run.create_run(record)
-    staging(run, workers=WorkerRange(1, 1), executor=executor, listener=ear)(record, artifact)
+    staging(run, _one_worker, executor=executor, listener=ear)(record, artifact)
     return ear.heard, read_plan(run.storage, run_id)
 
 

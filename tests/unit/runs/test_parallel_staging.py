@@ -32,6 +32,7 @@ from reqflo_ray._internal.runs.staging import parallel as parallel_staging
 from reqflo_ray._internal.runs.staging.jobs import Job, Report, RowsJob
 from reqflo_ray._internal.runs.staging.parallel import OutOfSight, stage_with
 from reqflo_ray._internal.runs.staging.rows import RowSink, read_rows, stage
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 from reqflo_ray._internal.storage.local import LocalStorage
 
 INPUTS = (
@@ -39,6 +40,10 @@ INPUTS = (
     Input(name="n", type=ValueType.INTEGER),
     Input(name="text"),
 )
+
+
+def _sizes(sizes: ShardSizes | int) -> ShardSizes:
+    return ShardSizes(sizes) if isinstance(sizes, int) else sizes
 
 
 class Bench:
@@ -74,16 +79,14 @@ class Bench:
         )
         return folder
 
-    def alone(self, rows_per_shard: int, key: str = "id", required: Sequence[str] = ("id",)) -> Plan:
+    def alone(self, sizes: ShardSizes | int, key: str = "id", required: Sequence[str] = ("id",)) -> Plan:
         folder = self.run("alone", key, required)
         sink = RowSink(self.storage, "alone", make_sealer(folder, self.artifact, folder.load_run()))
-        staged = stage(
-            self.source(key), self.artifact, sink=sink, rows_per_shard=rows_per_shard, required=frozenset(required)
-        )
+        staged = stage(self.source(key), self.artifact, sink=sink, sizes=_sizes(sizes), required=frozenset(required))
         return staged.shards
 
     def together(
-        self, executor: UnorderedExecutor, rows_per_shard: int, key: str = "id", required: Sequence[str] = ("id",)
+        self, executor: UnorderedExecutor, sizes: ShardSizes | int, key: str = "id", required: Sequence[str] = ("id",)
     ) -> Plan:
         folder = self.run("together", key, required)
         dataset = split_dataset(self.source(key), self.artifact, frozenset(required), piece_bytes=executor.job_bytes)
@@ -93,7 +96,7 @@ class Bench:
                 folder,
                 self.source(key),
                 dataset,
-                rows_per_shard=rows_per_shard,
+                choose=lambda rows: _sizes(sizes),
                 show_text=not self.artifact.sensitive_names,
             )
         finally:
@@ -149,15 +152,15 @@ KINDS = ("csv", "csv.gz", "jsonl", "json", "parquet")
 
 @given(
     st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 12), st.integers(1, 5)), min_size=1, max_size=5),
-    st.integers(1, 9),
+    st.builds(ShardSizes.even, st.integers(1, 60), st.integers(1, 20)),
     st.integers(1, 600),
     st.integers(0, 3),
     st.integers(1, 20),
 )
-@example([("parquet", 7, 1), ("csv", 0, 1), ("csv", 1, 1), ("jsonl", 1, 1), ("parquet", 2, 1)], 9, 1, 0, 1)
+@example([("parquet", 7, 1), ("csv", 0, 1), ("csv", 1, 1), ("jsonl", 1, 1), ("parquet", 2, 1)], ShardSizes(9), 1, 0, 1)
 @settings(max_examples=40, deadline=None)
 def test_shards_are_the_same_to_the_byte_whoever_stages_them(
-    files: list[tuple[str, int, int]], rows_per_shard: int, job_bytes: int, seed: int, rows_per_key_part: int
+    files: list[tuple[str, int, int]], sizes: ShardSizes, job_bytes: int, seed: int, rows_per_key_part: int
 ) -> None:
     with unsynced() as patch, TemporaryDirectory() as path:
         patch.setattr(parallel_staging, "ROWS_PER_KEY_PART", rows_per_key_part)
@@ -166,8 +169,8 @@ def test_shards_are_the_same_to_the_byte_whoever_stages_them(
             rows = [{"id": f"k{at}", "n": at, "text": 'a "b"\n' * (at % 3)} for at in range(count, count + size)]
             bench.put(f"{number}.{kind}", written(kind, rows, group))
             count += size
-        alone = bench.alone(rows_per_shard)
-        assert bench.together(UnorderedExecutor(job_bytes, seed), rows_per_shard) == alone
+        alone = bench.alone(sizes)
+        assert bench.together(UnorderedExecutor(job_bytes, seed), sizes) == alone
         assert bench.shards("together") == bench.shards("alone")
         assert sum(shard.rows for shard in alone) == count
 

@@ -17,13 +17,13 @@ from reqflo_ray._internal.model.plan import DatasetSource, Plan, Row, ShardPlan
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.staging.rows import (
     RowSink,
-    choose_rows_per_shard,
     encode_rows,
     read_plan,
     read_rows,
     stage,
     write_plan,
 )
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 from reqflo_ray._internal.storage.local import LocalStorage
 from reqflo_ray._internal.storage.protocol import Storage
 
@@ -52,7 +52,7 @@ def rows_of(storage: Storage, plan: ShardPlan) -> list[Row]:
 
 
 def test_a_dataset_becomes_numbered_shards_that_are_read_back_as_they_were(storage: LocalStorage, data: Path) -> None:
-    staged = stage(source(data, key_column="id"), ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=10)
+    staged = stage(source(data, key_column="id"), ARTIFACT, sink=RowSink(storage, RUN), sizes=ShardSizes(10))
     assert (staged.rows, staged.columns) == (25, ("id", "name"))
     assert [(shard.shard, shard.first_row, shard.rows) for shard in staged.shards] == [
         (0, 0, 10),
@@ -66,14 +66,14 @@ def test_a_dataset_becomes_numbered_shards_that_are_read_back_as_they_were(stora
 
 def test_without_a_dataset_there_is_one_row_without_values(storage: LocalStorage) -> None:
     for nothing in (None, DatasetSource()):
-        staged = stage(nothing, ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=10)
+        staged = stage(nothing, ARTIFACT, sink=RowSink(storage, RUN), sizes=ShardSizes(10))
         assert (staged.rows, staged.columns) == (1, ())
         assert rows_of(storage, staged.shards[0]) == [Row(index=0, key="", values={})]
 
 
 def test_a_dataset_without_rows_gives_no_shard_and_an_empty_plan(storage: LocalStorage, tmp_path: Path) -> None:
     (tmp_path / "none.csv").write_text("id,name\n")
-    staged = stage(source(tmp_path / "none.csv"), ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=10)
+    staged = stage(source(tmp_path / "none.csv"), ARTIFACT, sink=RowSink(storage, RUN), sizes=ShardSizes(10))
     assert (staged.rows, staged.columns, len(staged.shards)) == (0, ("id", "name"), 0)
     assert write_plan(storage, RUN, staged.shards) == Plan()
     assert read_plan(storage, RUN) == Plan()
@@ -83,7 +83,7 @@ def test_after_a_fault_nothing_stays_stored(storage: LocalStorage, data: Path) -
     with data.open("a") as file:
         file.write("25\n")
     with pytest.raises(DatasetError) as caught:
-        stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=10)
+        stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), sizes=ShardSizes(10))
     assert caught.value.code == "wrong_cell_count"
     assert caught.value.exit_code == 2
     assert storage.list(f"{layout.run(RUN)}/{layout.ROWS}") == []
@@ -102,13 +102,13 @@ def test_no_shard_is_written_once_a_fault_is_known(data: Path) -> None:
             written.clear()
 
     with pytest.raises(DatasetError):
-        stage(source(data), ARTIFACT, sink=Sink(), rows_per_shard=1)
+        stage(source(data), ARTIFACT, sink=Sink(), sizes=ShardSizes(1))
     assert written == []
 
 
 def test_staging_again_after_an_interruption_gives_the_same_bytes(storage: LocalStorage, data: Path) -> None:
-    first = stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=7)
-    second = stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=7)
+    first = stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), sizes=ShardSizes(7))
+    second = stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), sizes=ShardSizes(7))
     assert first == second
 
 
@@ -117,7 +117,7 @@ def test_a_disk_that_refuses_is_a_store_error_and_leaves_no_plan(data: Path, tmp
     blocked.write_text("a file where the store should be")
     storage = LocalStorage(blocked)
     with pytest.raises(StoreError):
-        stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=7)
+        stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), sizes=ShardSizes(7))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_any_rows_are_read_back_and_the_same_rows_give_the_same_bytes(rows: list
 
 
 def test_a_rows_file_that_is_not_the_staged_one_is_refused(storage: LocalStorage, data: Path) -> None:
-    staged = stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), rows_per_shard=25)
+    staged = stage(source(data), ARTIFACT, sink=RowSink(storage, RUN), sizes=ShardSizes(25))
     path = f"{layout.run(RUN)}/{layout.rows(0)}"
     good = storage.read(path)
     for bad in (good[:-1], b"", bytes([good[0] ^ 1]) + good[1:], good[:200] + bytes([good[200] ^ 1]) + good[201:]):
@@ -242,33 +242,3 @@ def test_a_plan_that_leaves_out_a_shard_is_refused(storage: LocalStorage) -> Non
     lines = [ShardPlan(shard=n, first_row=n, rows=1, sha256="a" * 64) for n in (0, 1, 3)]
     with pytest.raises(IntegrityError, match="is damaged: shard 3 from row 3 in the place of shard 2 from row 2"):
         write_plan(storage, RUN, Plan(lines))
-
-
-@pytest.mark.parametrize(
-    ("rows", "steps", "workers", "expected"),
-    [
-        (0, 3, 2, 1),
-        (1, 3, 2, 1),
-        (7, 3, 2, 1),
-        (80, 3, 2, 5),
-        (1_000_000, 1, 2, 1000),
-        (1_000_000, 10, 2, 320),
-        (1_000_000, 100_000, 2, 1),
-        (1_000, 1, 100, 1),
-        (1_000, 0, 0, 125),
-        (None, 1, 8, 100),
-        (None, 100, 8, 32),
-    ],
-)
-def test_shards_are_sized_by_work_and_workers(rows: int | None, steps: int, workers: int, expected: int) -> None:
-    assert choose_rows_per_shard(rows, steps, workers) == expected
-
-
-@given(st.none() | st.integers(0, 10**9), st.integers(0, 1000), st.integers(0, 10_000))
-def test_every_shard_has_a_row_and_every_worker_eight_shards_if_there_are_rows(
-    rows: int | None, steps: int, workers: int
-) -> None:
-    size = choose_rows_per_shard(rows, steps, workers)
-    assert 1 <= size <= 1000
-    if rows is not None and rows >= 8 * workers:
-        assert -(-rows // size) >= 8 * workers

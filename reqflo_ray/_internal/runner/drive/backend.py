@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from reqflo_ray._internal.errors import Problem
 from reqflo_ray._internal.model.plan import Plan
 from reqflo_ray._internal.model.results import ShardProgress, ShardReport
+from reqflo_ray._internal.model.workers import Room
 from reqflo_ray._internal.runner.execute.worker.rows_at_once import need_descriptors
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from reqflo_ray._internal.runner.execute.host import ShardHost
 
 # Enough that the next shard's rows start while the last rows of this one end.
-_SHARDS_IN_FLIGHT: Final = 3
+SHARDS_IN_FLIGHT: Final = 3
 _TICK_SECONDS: Final = 0.25
+# A shard costs the time of some hundred steps: journal, files, commit.
+_WORTHWHILE_STEPS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,14 @@ class ShardBackend(Protocol):
 
     name: str
 
+    def room(self) -> Room:
+        """The room for workers that there is, for who has not entered it.
+
+        Raises:
+            ClusterError: the cluster cannot be looked at.
+        """
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -86,6 +97,10 @@ class LocalBackend:
 
     def __init__(self, api: InProcessApi | None = None) -> None:
         self._api = api
+
+    def room(self) -> Room:
+        """See `ShardBackend.room`: this process is the only worker."""
+        return Room(now=1, later=1, worthwhile_steps=_WORTHWHILE_STEPS)
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +147,7 @@ async def _run_all(work: Work, observer: Observer, api: InProcessApi | None) -> 
         running: set[asyncio.Task[ShardReport]] = set()
         while True:
             running |= {
-                asyncio.ensure_future(host.host.run(plan)) for plan in islice(waiting, _SHARDS_IN_FLIGHT - len(running))
+                asyncio.ensure_future(host.host.run(plan)) for plan in islice(waiting, SHARDS_IN_FLIGHT - len(running))
             }
             if not running:
                 return

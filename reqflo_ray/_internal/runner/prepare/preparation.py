@@ -21,9 +21,10 @@ from reqflo_ray._internal.runner.prepare.compilation import find_source, places_
 from reqflo_ray._internal.runner.prepare.identity import identity
 from reqflo_ray._internal.runner.prepare.request import Dataset, Journey
 from reqflo_ray._internal.runs.staging.rows import NoSink, stage
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 from reqflo_ray._internal.secrets.sources import look_at_secret
 
-_CHECKED_AT_ONCE: Final = 1000
+_CHECKED_AT_ONCE: Final = ShardSizes(1_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ def all_findings(dataset: Dataset, prepared: Prepared) -> tuple[Problem, ...]:
             DatasetSource(files=dataset.files, key_column=dataset.key, encoding=dataset.encoding),
             artifact,
             sink=NoSink(),
-            rows_per_shard=_CHECKED_AT_ONCE,
+            sizes=_CHECKED_AT_ONCE,
             required=checked.row_required,
             expects=row_expectations(artifact, Supply(artifact, checked.environment, checked.inputs, checked.me)),
         )

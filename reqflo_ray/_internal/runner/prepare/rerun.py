@@ -9,8 +9,8 @@ from reqflo_ray._internal.errors import IntegrityError, NothingSelectedError, Us
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import Plan, RunRecord
 from reqflo_ray._internal.model.results import Status
-from reqflo_ray._internal.model.workers import WorkerRange
-from reqflo_ray._internal.runner.prepare.staging import most_workers
+from reqflo_ray._internal.model.workers import Room
+from reqflo_ray._internal.runner.prepare.staging import sizes_in
 from reqflo_ray._internal.runner.progress.listener import Listener
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.sealing import open_record
@@ -22,7 +22,7 @@ from reqflo_ray._internal.runs.staging.parallel import (
     StagingExecutor,
     stage_again,
 )
-from reqflo_ray._internal.runs.staging.rows import choose_rows_per_shard, write_plan
+from reqflo_ray._internal.runs.staging.rows import write_plan
 
 _NOT_PASSED: Final = frozenset({Status.FAILED, Status.ERROR})
 
@@ -73,7 +73,7 @@ def staging_again(
     folder: RunFolder,
     earlier: RunFolder,
     statuses: Collection[Status] | None,
-    workers: WorkerRange,
+    find_room: Callable[[int], Room],
     *,
     executor: StagingExecutor | None,
     listener: Listener,
@@ -89,10 +89,10 @@ def staging_again(
                 f"no row of run `{earlier.run_id}` is to run again",
                 hint=f"`reqflo-ray show {earlier.run_id}` tells how its rows ended",
             )
-        per_shard = choose_rows_per_shard(rows, len(artifact.steps), most_workers(workers))
+        sizes = sizes_in(find_room(rows), record, artifact)(rows)
 
         def staged(executor: StagingExecutor) -> Plan:
-            return stage_again(executor, folder, earlier, statuses, counts, rows_per_shard=per_shard)
+            return stage_again(executor, folder, earlier, statuses, counts, sizes=sizes)
 
         plan: Plan | None = None
         if executor is not None and rows * BYTES_OF_ROW >= executor.least_bytes:

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from functools import partial
 
 from reqflo_ray._internal.datasets.contents import changed_files, dataset_changed, with_contents
 from reqflo_ray._internal.datasets.pieces import split_dataset
-from reqflo_ray._internal.datasets.preview import estimate_rows
+from reqflo_ray._internal.datasets.preview import count_rows, estimate_rows
 from reqflo_ray._internal.engine.values.expectations import row_expectations
 from reqflo_ray._internal.engine.values.supply import Supply
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import DatasetSource, Plan, RunRecord
-from reqflo_ray._internal.model.workers import WorkerRange
+from reqflo_ray._internal.model.workers import Room
 from reqflo_ray._internal.runner.progress.listener import Listener, SilentListener
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.sealing import find_sealer, make_sealer, seal_digests
 from reqflo_ray._internal.runs.staging.parallel import OutOfSight, StagingExecutor, stage_with
-from reqflo_ray._internal.runs.staging.rows import RowSink, choose_rows_per_shard, stage, write_plan
+from reqflo_ray._internal.runs.staging.rows import RowSink, stage, write_plan
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes, choose_sizes
 
 
 def staging(
     folder: RunFolder,
-    workers: WorkerRange,
+    find_room: Callable[[int], Room],
     *,
     executor: StagingExecutor | None = None,
     listener: Listener | None = None,
     later: bool = False,
 ) -> Callable[[RunRecord, Artifact], None]:
-    """A function that stages the dataset of a run record into `folder` for so many workers; `executor`
-    stages a large one.
+    """A function that stages the dataset of a run record into `folder`; `executor` stages a large one.
 
     Args:
+        find_room: the room for workers where so many rows will run, looked at when they are staged. Raises
+            `ClusterError`.
         later: some time after the record was made, so that the dataset may have changed: then it is refused
             (`RunConflictError`).
     """
@@ -48,18 +50,20 @@ def staging(
         if later and source is not None:
             _need_same_dataset(folder, record, artifact)
         estimated = estimate_rows(source.files, encoding=source.encoding) if source else 1
-        rows_per_shard = record.options.rows_per_shard or choose_rows_per_shard(
-            estimated, len(artifact.steps), most_workers(workers)
-        )
+        room = find_room(estimated)
+        choose = sizes_in(room, record, artifact)
         plan: Plan | None = None
         if executor is not None and source is not None:
-            plan = _stage_with(executor, folder, record, source, artifact, rows_per_shard, listener or SilentListener())
+            plan = _stage_with(executor, folder, record, source, artifact, choose, listener or SilentListener())
         if plan is None:
+            rows = estimated
+            if source is not None and room.now > 1:  # they are to have equally many
+                rows = count_rows(source.files, encoding=source.encoding)
             staged = stage(
                 source,
                 artifact,
                 sink=RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact, record)),
-                rows_per_shard=rows_per_shard,
+                sizes=choose(rows),
                 required=frozenset(record.row_required),
                 expects=row_expectations(artifact, Supply(artifact, record.environment, record.inputs, record.me)),
             )
@@ -71,10 +75,12 @@ def staging(
     return stage_run
 
 
-def most_workers(workers: WorkerRange) -> int:
-    """For how many workers shards are cut. What cores a cluster has is not known before its rows are staged: those of
-    this machine stand for them, and shards are short enough for more."""
-    return workers.most or os.cpu_count() or 1
+def sizes_in(room: Room, record: RunRecord, artifact: Artifact) -> Callable[[int], ShardSizes]:
+    """The sizes of the shards of a run for so many rows, where there is such room; those of its options go before."""
+    options, steps = record.options, len(artifact.steps)
+    if options.rows_per_shard:
+        return lambda rows: ShardSizes(options.rows_per_shard)
+    return partial(choose_sizes, steps=steps, concurrency=options.concurrency, room=room)
 
 
 def _need_same_dataset(folder: RunFolder, record: RunRecord, artifact: Artifact) -> None:
@@ -89,7 +95,7 @@ def _stage_with(
     record: RunRecord,
     source: DatasetSource,
     artifact: Artifact,
-    rows_per_shard: int,
+    choose: Callable[[int], ShardSizes],
     listener: Listener,
 ) -> Plan | None:
     """What the executor has staged; None if the driver is to do it."""
@@ -105,7 +111,7 @@ def _stage_with(
             folder,
             source,
             dataset,
-            rows_per_shard=rows_per_shard,
+            choose=choose,
             show_text=not artifact.sensitive_names,
         )
     except OutOfSight as problem:

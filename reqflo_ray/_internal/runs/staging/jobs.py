@@ -1,8 +1,8 @@
 """The parts of staging that may run anywhere, in any order, and again: each reads pieces of the dataset, writes files
 of the run, and says little. No row, key or line of the dataset is in a report.
 
-Shards begin at multiples of `rows_per_shard` over the whole dataset, whoever stages it. A job writes the shards that
-begin in its pieces; for the end of its last one it reads on in the pieces that follow.
+Where shards begin follows from `sizes` and the rows of the whole dataset, whoever stages it. A job writes the shards
+that begin in its pieces; for the end of its last one it reads on in the pieces that follow.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.sealing import make_sealer
 from reqflo_ray._internal.runs.staging.earlier_rows import read_chosen
 from reqflo_ray._internal.runs.staging.rows import RowSink
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 
 
 class CountJob(msgspec.Struct, frozen=True, kw_only=True, tag="count"):
@@ -48,7 +49,7 @@ class RowsJob(msgspec.Struct, frozen=True, kw_only=True, tag="rows"):
     pieces: tuple[Piece, ...]
     following: tuple[Piece, ...] = ()
     first_row: int
-    rows_per_shard: int
+    sizes: ShardSizes
     header: Header | None = None
     key_parts: int = 1
 
@@ -76,7 +77,7 @@ class AgainJob(msgspec.Struct, frozen=True, kw_only=True, tag="again"):
     skipped: int
     first_row: int
     rows: int
-    rows_per_shard: int
+    sizes: ShardSizes
 
 
 Job = CountJob | RowsJob | KeysJob | AgainJob
@@ -155,17 +156,18 @@ def _write_rows(
     expects = row_expectations(artifact, Supply(artifact, record.environment, record.inputs, record.me))
     dataset = DatasetRows(source, artifact, required, expects=expects, header=job.header, keys=keys)
     beyond = DatasetRows(source, artifact, required, header=job.header)
-    per_shard = job.rows_per_shard
-    first_shard = -(-job.first_row // per_shard)
+    sizes = job.sizes
+    shard = sizes.first_shard(job.first_row)
     end = job.first_row + job.rows
-    sink = RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact, record), first=first_shard)
+    sink = RowSink(folder.storage, folder.run_id, make_sealer(folder, artifact, record), first=shard)
     rows = _read(dataset, job.pieces, job.first_row)
-    read = sum(1 for _ in islice(rows, first_shard * per_shard - job.first_row))
+    read = sum(1 for _ in islice(rows, sizes.first_row(shard) - job.first_row))
     digests = bytearray()
-    while batch := list(islice(rows, per_shard)):
+    while batch := list(islice(rows, sizes.of(shard))):
         read += len(batch)
-        if len(batch) < per_shard:
-            batch += islice(_read(beyond, job.following, end), per_shard - len(batch))
+        if len(batch) < sizes.of(shard):
+            batch += islice(_read(beyond, job.following, end), sizes.of(shard) - len(batch))
+        shard += 1
         if not dataset.faults.count:
             digests += bytes.fromhex(sink.add(batch).sha256)
     if read != job.rows and not dataset.faults.count:
@@ -186,9 +188,11 @@ def _write_again(folder: RunFolder, job: AgainJob) -> Report:
     chosen = read_chosen(RunFolder(folder.storage, job.earlier), job.statuses, first_shard=job.shard)
     rows = islice(chosen, job.skipped, job.skipped + job.rows)
     numbered = (msgspec.structs.replace(row, index=index) for index, row in enumerate(rows, job.first_row))
-    sink = RowSink(folder.storage, folder.run_id, first=job.first_row // job.rows_per_shard)
+    shard = job.sizes.first_shard(job.first_row)
+    sink = RowSink(folder.storage, folder.run_id, first=shard)
     digests, written = bytearray(), 0
-    while batch := list(islice(numbered, job.rows_per_shard)):
+    while batch := list(islice(numbered, job.sizes.of(shard))):
+        shard += 1
         digests += bytes.fromhex(sink.add(batch).sha256)
         written += len(batch)
     if written != job.rows:

@@ -8,7 +8,7 @@ their numbers alone. Memory here grows with files and row groups, and by 56 byte
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import accumulate
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -25,6 +25,7 @@ from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.staging.jobs import AgainJob, CountJob, Job, KeysJob, Report, RowsJob, run_job
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 
 # Keys of so many rows are compared at once, in about a hundred megabytes.
 ROWS_PER_KEY_PART: Final = 2_000_000
@@ -90,12 +91,13 @@ def stage_with(
     source: DatasetSource,
     dataset: DatasetPieces,
     *,
-    rows_per_shard: int,
+    choose: Callable[[int], ShardSizes],
     show_text: bool,
 ) -> Plan:
     """Stage all of `dataset`, which is `source` in pieces, into `folder`. The plan is not written.
 
     Args:
+        choose: the sizes of the shards for so many rows.
         show_text: findings may quote the dataset.
 
     Raises:
@@ -110,8 +112,9 @@ def stage_with(
         # Whoever still does a job when this is left does it no longer when its files are removed.
         with executor:
             pieces = _counted(executor, folder, dataset.pieces)
-            jobs = _rows_jobs(executor, dataset, pieces, rows_per_shard)
-            staged = _write(executor, folder, jobs, faults)
+            sizes = choose(sum(piece.rows or 0 for piece in pieces))
+            jobs = _rows_jobs(executor, dataset, pieces, sizes)
+            staged = _write(executor, folder, jobs, sizes, faults)
             if source.key_column:
                 _compare_keys(executor, folder, source.key_column, dataset, jobs, faults)
         faults.raise_any()
@@ -130,7 +133,7 @@ def stage_again(
     statuses: Collection[Status] | None,
     counts: Sequence[int],
     *,
-    rows_per_shard: int,
+    sizes: ShardSizes,
 ) -> Plan:
     """Stage the rows of `earlier` that ended with one of `statuses` into `folder`, numbered anew. The plan is not
     written.
@@ -143,10 +146,10 @@ def stage_again(
         StoreError, ClusterError: it could not be carried out.
     """
     chosen = None if statuses is None else tuple(sorted(statuses))
-    jobs = list(_again_jobs(executor, earlier, chosen, counts, rows_per_shard))
+    jobs = list(_again_jobs(executor, earlier, chosen, counts, sizes))
     try:
         with executor:
-            return _write(executor, folder, jobs, Faults(show_text=False))
+            return _write(executor, folder, jobs, sizes, Faults(show_text=False))
     except OutOfSight:
         folder.storage.remove_tree(folder.path(layout.ROWS))
         raise
@@ -157,12 +160,14 @@ def _again_jobs(
     earlier: RunFolder,
     statuses: tuple[Status, ...] | None,
     counts: Sequence[int],
-    rows_per_shard: int,
+    sizes: ShardSizes,
 ) -> Iterator[AgainJob]:
     rows = sum(counts)
-    shards = max(1, executor.job_bytes // (BYTES_OF_ROW * rows_per_shard), -(-rows // (_MOST_JOBS * rows_per_shard)))
+    shards = sizes.first_shard(rows)
+    of_a_job = max(1, executor.job_bytes // (BYTES_OF_ROW * sizes.of(0)), -(-shards // _MOST_JOBS))
     shard = before = 0  # chosen rows before that shard
-    for number, first_row in enumerate(range(0, rows, shards * rows_per_shard)):
+    for number, first in enumerate(range(0, shards, of_a_job)):
+        first_row, end = sizes.first_row(first), min(rows, sizes.first_row(first + of_a_job))
         while before + counts[shard] <= first_row:
             before += counts[shard]
             shard += 1
@@ -173,8 +178,8 @@ def _again_jobs(
             shard=shard,
             skipped=first_row - before,
             first_row=first_row,
-            rows=min(shards * rows_per_shard, rows - first_row),
-            rows_per_shard=rows_per_shard,
+            rows=end - first_row,
+            sizes=sizes,
         )
 
 
@@ -203,7 +208,7 @@ def _grouped(executor: StagingExecutor, pieces: Sequence[Piece]) -> Iterator[tup
 
 
 def _rows_jobs(
-    executor: StagingExecutor, dataset: DatasetPieces, pieces: Sequence[Piece], rows_per_shard: int
+    executor: StagingExecutor, dataset: DatasetPieces, pieces: Sequence[Piece], sizes: ShardSizes
 ) -> list[RowsJob]:
     starts = list(accumulate((piece.rows or 0 for piece in pieces), initial=0))
     key_parts = min(MOST_PARTS, 1 + starts[-1] // ROWS_PER_KEY_PART)
@@ -212,7 +217,7 @@ def _rows_jobs(
     for number, group in enumerate(_grouped(executor, pieces)):
         begin, end = end, end + len(group)
         # The last shard that begins in this job ends before this row, if there are so many.
-        shard_end = -(-starts[end] // rows_per_shard) * rows_per_shard
+        shard_end = sizes.first_row(sizes.first_shard(starts[end]))
         last = end
         while last < len(pieces) and starts[last] < shard_end:
             last += 1
@@ -222,7 +227,7 @@ def _rows_jobs(
                 pieces=group,
                 following=tuple(pieces[end:last]),
                 first_row=starts[begin],
-                rows_per_shard=rows_per_shard,
+                sizes=sizes,
                 header=dataset.header,
                 key_parts=key_parts,
             )
@@ -230,12 +235,19 @@ def _rows_jobs(
     return jobs
 
 
-def _write(executor: StagingExecutor, folder: RunFolder, jobs: Sequence[RowsJob | AgainJob], faults: Faults) -> Plan:
-    rows, rows_per_shard = sum(job.rows for job in jobs), jobs[0].rows_per_shard if jobs else 1
-    digests = bytearray(-(-rows // rows_per_shard) * _DIGEST_BYTES)
+def _write(
+    executor: StagingExecutor,
+    folder: RunFolder,
+    jobs: Sequence[RowsJob | AgainJob],
+    sizes: ShardSizes,
+    faults: Faults,
+) -> Plan:
+    rows = sum(job.rows for job in jobs)
+    shards = sizes.first_shard(rows)
+    digests = bytearray(shards * _DIGEST_BYTES)
     written, found = 0, set[int]()
     for report in _reports(executor, folder, jobs):
-        at = -(-jobs[report.number].first_row // rows_per_shard) * _DIGEST_BYTES
+        at = sizes.first_shard(jobs[report.number].first_row) * _DIGEST_BYTES
         digests[at : at + len(report.digests)] = report.digests
         written += len(report.digests)
         if report.findings:
@@ -252,11 +264,11 @@ def _write(executor: StagingExecutor, folder: RunFolder, jobs: Sequence[RowsJob 
     return Plan(
         ShardPlan(
             shard=shard,
-            first_row=first_row,
-            rows=min(rows_per_shard, rows - first_row),
+            first_row=sizes.first_row(shard),
+            rows=min(sizes.of(shard), rows - sizes.first_row(shard)),
             sha256=digests[shard * _DIGEST_BYTES : (shard + 1) * _DIGEST_BYTES].hex(),
         )
-        for shard, first_row in enumerate(range(0, rows, rows_per_shard))
+        for shard in range(shards)
     )
 
 

@@ -27,15 +27,9 @@ from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.document import started_digest
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.sealing import Sealer, gone
+from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 from reqflo_ray._internal.storage.protocol import Storage
 
-# What a shard may take is judged before anything was measured, so a step counts as this many seconds.
-_STEP_SECONDS: Final = 0.2
-_SHARD_SECONDS: Final = 10.0
-_ROWS_IN_FLIGHT: Final = 64
-_SHARDS_PER_WORKER: Final = 8
-_MOST_ROWS: Final = 1000
-_FEW_ROWS: Final = 100
 _PLAN_BATCH: Final = 1_000
 _CHECKSUM: Final = "checksum"
 _NO_FILE: Final = hashlib.sha256().hexdigest()
@@ -78,7 +72,7 @@ def stage(
     artifact: Artifact,
     *,
     sink: Sink,
-    rows_per_shard: int,
+    sizes: ShardSizes,
     required: frozenset[str] = frozenset(),
     expects: RowExpectations = RowExpectations(),
 ) -> StagedDataset:
@@ -101,7 +95,7 @@ def stage(
     rows = dataset.read()
     shards = Plan()
     try:
-        while batch := list(islice(rows, rows_per_shard)):
+        while batch := list(islice(rows, sizes.of(len(shards)))):
             if not dataset.faults.count:
                 shards.append(sink.add(batch))
     except DatasetError:
@@ -273,14 +267,6 @@ def _plan_checksum(plan: Plan, place: str) -> str:
     for line in plan:
         digest.update(b"%d %d %d %b\n" % (line.shard, line.first_row, line.rows, line.sha256.encode()))
     return digest.hexdigest()
-
-
-def choose_rows_per_shard(rows: int | None, steps: int, workers: int) -> int:
-    """How many rows a shard gets: at most about ten seconds of work and 1,000 rows, and at least eight shards a worker
-    so that none waits for a straggler. `rows` may be an estimate; None is no idea at all."""
-    in_time = int(_ROWS_IN_FLIGHT * _SHARD_SECONDS / (_STEP_SECONDS * max(1, steps)))
-    shared_out = _FEW_ROWS if rows is None else rows // (_SHARDS_PER_WORKER * max(1, workers))
-    return max(1, min(_MOST_ROWS, in_time, shared_out))
 
 
 # Arrays are made from buffers: `pyarrow.array` would import pandas, which takes a second.
