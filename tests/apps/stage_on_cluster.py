@@ -33,7 +33,7 @@ def main() -> None:
     cluster = RayBackend(address=address, workers=WorkerRange(2, 2))
     executor = RayStagingExecutor(cluster, least_bytes=0, job_bytes=int(job_bytes)) if address else None
     record = folder.load_run()
-    stage = staging(folder, lambda rows: Room(2, 2, 1_500), executor=executor, listener=ear)
+    stage = staging(folder, lambda rows: Room(2, 2), executor=executor, listener=ear)
     began, problems = time.perf_counter(), list[str]()
     try:
         stage(record, folder.load_artifact(record.artifact))

@@ -175,7 +175,7 @@ def test_nothing_is_sent_for_a_step_that_is_skipped(finished: Callable[..., Fini
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_rows_are_spread_over_many_shards(finished: Callable[..., Finished], backend: str) -> None:
     found = finished(backend, "httptools", *MIXED).ask("select shard, count(*) as number from results group by 1")
-    assert len(found) >= 8 and sum(line["number"] for line in found) == ROWS
+    assert len(found) >= 4 and sum(line["number"] for line in found) == ROWS
 
 
 @pytest.mark.parametrize("engine", ["httptools", "httpx"])

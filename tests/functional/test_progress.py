@@ -14,7 +14,7 @@ from echo_api import EchoApi
 import reqflo_ray
 from reqflo_ray._internal.runner.progress.listener import Progress, SilentListener
 
-ROWS = 400  # in shards of 100: of 1.5 s or more each, at four rows in flight
+ROWS = 400  # in shards of 50: of 0.75 s or more each, at four rows in flight
 
 WORKSPACE = """
 workspace:

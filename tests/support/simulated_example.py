@@ -59,4 +59,4 @@ class SimulatedExample(SimulatedRun):
         self.shop = SimulatedDemo()
         folder = RunFolder(SimulatedStorage(self.disk, Bomb()), RUN_ID)
         folder.create_run(self.record)
-        staging(folder, lambda rows: Room(1, 1, 1))(self.record, self.artifact)
+        staging(folder, lambda rows: Room(1, 1))(self.record, self.artifact)

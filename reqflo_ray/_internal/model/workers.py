@@ -26,12 +26,10 @@ class WorkerRange(NamedTuple):
 
 
 class Room(NamedTuple):
-    """The room for workers where a run is carried out: for how many there is some `now`, at least one, and how many
-    there may be `later`. A shard with fewer than `worthwhile_steps` steps is not worth what it costs there."""
+    """For how many workers there is room where a run is carried out, `now`, at least one, and at most `later`."""
 
     now: int
     later: int
-    worthwhile_steps: int
 
 
 def parse_workers(given: int | str | None) -> WorkerRange:

@@ -59,8 +59,6 @@ _WAVE: Final = 10_000
 _WORKERS_OF_A_READER: Final = 100
 _TICK_SECONDS: Final = 0.25
 _OBJECT_STORE_BYTES: Final = 100 * 2**20
-# Besides its files a shard costs calls of Ray: a tenth of so many steps, measured on two cores.
-_WORTHWHILE_STEPS: Final = 1_500
 # What a worker is measured to need, with room for large bodies.
 _WORKER_BYTES: Final = 512 * 2**20
 
@@ -101,10 +99,10 @@ class RayBackend:
         asked for."""
         if self._address is None:
             offered = self._workers.most or _cores_here()
-            return Room(now=offered, later=offered, worthwhile_steps=_WORTHWHILE_STEPS)
+            return Room(now=offered, later=offered)
         with self:
             workers = pool_range(self._workers, cores())
-            return Room(now=self._room_for(workers), later=workers.most, worthwhile_steps=_WORTHWHILE_STEPS)
+            return Room(now=self._room_for(workers), later=workers.most)
 
     def _room_for(self, workers: WorkerRange) -> int:
         # On an embedded cluster a worker asks for nothing.

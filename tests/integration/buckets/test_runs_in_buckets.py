@@ -283,7 +283,7 @@ def _begin(workspace: Path, store: str, data: Path) -> RunFolder:
     save_artifact(storage, prepared.artifact)
     assert folder.create_run(record)
     assert folder.claim_epoch(Owner(), after=0) == 1
-    staging(folder, lambda rows: Room(1, 1, 1))(record, prepared.artifact)
+    staging(folder, lambda rows: Room(1, 1))(record, prepared.artifact)
     return folder
 
 

@@ -121,7 +121,7 @@ def test_a_run_is_planned_for_the_workers_that_find_a_place(given: str, fitting:
     assert room_for(parse_workers(given), fitting) == room
 
 
-@pytest.mark.parametrize(("given", "room"), [("3", Room(3, 3, 1_500)), ("2:8", Room(8, 8, 1_500))])
+@pytest.mark.parametrize(("given", "room"), [("3", Room(3, 3)), ("2:8", Room(8, 8))])
 def test_an_embedded_cluster_has_room_for_all_that_are_asked_for(given: str, room: Room) -> None:
     assert RayBackend(address=None, workers=parse_workers(given)).room() == room
 

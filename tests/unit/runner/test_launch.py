@@ -81,7 +81,7 @@ def test_a_rerun_that_died_before_it_chose_rows_is_not_given_the_whole_dataset(t
 
 
 def _one_worker(rows: int) -> Room:
-    return Room(now=1, later=1, worthwhile_steps=1)
+    return Room(now=1, later=1)
 
 
 class Ear(SilentListener):

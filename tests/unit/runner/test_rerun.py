@@ -59,7 +59,7 @@ def _staged(
     """The rows of a rerun, the bytes of their files, and what was said."""
     folder, ear = RunFolder(runs.storage, run_id), Ear()
     statuses = statuses_to_rerun(failed=failed, include_inconclusive=False)
-    stage = staging_again(folder, earlier, statuses, lambda rows: Room(1, 1, 1), executor=executor, listener=ear)
+    stage = staging_again(folder, earlier, statuses, lambda rows: Room(1, 1), executor=executor, listener=ear)
     folder.create_run(msgspec.structs.replace(earlier.load_run(), run_id=run_id, rerun_of=earlier.run_id))
     stage(folder.load_run(), ARTIFACT)
     plan = read_plan(folder.storage, run_id) or Plan()

@@ -18,8 +18,6 @@ from reqflo_ray._internal.ray_cluster.pool import shards_at_once
 from reqflo_ray._internal.runner.drive.backend import SHARDS_IN_FLIGHT, LocalBackend
 from reqflo_ray._internal.runs.staging.sizes import ShardSizes, choose_sizes
 
-RAY = 1_500
-
 
 def shards_of(sizes: ShardSizes, rows: int) -> list[int]:
     return [min(sizes.of(shard), rows - sizes.first_row(shard)) for shard in range(sizes.first_shard(rows))]
@@ -58,7 +56,7 @@ CONCURRENCY = st.integers(1, 40) | st.sampled_from([64, 100, 256, 1_000, 4_000])
 @example(7, 3, 3, 2)
 @example(20_000, 3, 28, 64)
 def test_what_is_asked_for_in_flight_is_in_flight(rows: int, steps: int, workers: int, concurrency: int) -> None:
-    sizes = choose_sizes(rows, steps=steps, concurrency=concurrency, room=Room(workers, workers, RAY))
+    sizes = choose_sizes(rows, steps=steps, concurrency=concurrency, room=Room(workers, workers))
     shards = shards_of(sizes, rows)
     assert sum(shards) == rows and min(shards) > 0
     at_once = shards_at_once(len(shards), workers)
@@ -86,31 +84,36 @@ def test_in_one_process_all_are_in_flight_at_any_moment(rows: int, steps: int, c
 
 
 @given(ROWS, STEPS, WORKERS, st.integers(1, 256), st.integers(1, 10**6))
-def test_workers_that_are_only_asked_for_make_no_shards_below_their_worth(
+def test_workers_that_are_only_asked_for_make_few_shards_or_ones_of_worth(
     rows: int, steps: int, now: int, concurrency: int, later: int
 ) -> None:
-    fixed = choose_sizes(rows, steps=steps, concurrency=concurrency, room=Room(now, now, RAY))
-    grown = choose_sizes(rows, steps=steps, concurrency=concurrency, room=Room(now, now + later, RAY))
-    worth = min(1_000, RAY // max(1, steps))
-    assert grown == fixed or 2 * min(shards_of(grown, rows)) >= worth
+    fixed, asked = (
+        shards_of(choose_sizes(rows, steps=steps, concurrency=concurrency, room=room), rows)
+        for room in (Room(now, now), Room(now, now + later))
+    )
+    worth = min(1_000, 1_500 // max(1, steps))
+    assert len(asked) <= max(len(fixed), 16 + now) or 2 * min(asked) >= worth
 
 
 @pytest.mark.parametrize(
     ("rows", "steps", "concurrency", "room", "shards"),
     [
-        (0, 3, 64, Room(2, 2, RAY), 0),
-        (1, 3, 64, Room(2, 2, RAY), 1),
-        (40, 3, 64, Room(2, 2, RAY), 1),
-        (100, 3, 64, Room(2, 2, RAY), 2),
-        (10_000, 3, 64, Room(2, 2, RAY), 16),
-        (20_000, 3, 64, Room(2, 2, RAY), 20),
-        (20_000, 3, 64, Room(2, 128, RAY), 40),
-        (20_000, 3, 64, Room(2, 10**6, RAY), 40),
-        (1_000_000, 3, 64, Room(2, 2, RAY), 1_000),
-        (1_000_000, 10, 64, Room(2, 2, RAY), 3_126),
-        (100, 3, 64, Room(1, 1, 300), 1),
-        (10_000, 3, 64, Room(1, 1, 300), 10),
-        (10_000, 100, 256, Room(1, 1, 300), 40),
+        (0, 3, 64, Room(2, 2), 0),
+        (1, 3, 64, Room(2, 2), 1),
+        (40, 3, 64, Room(2, 2), 1),
+        (100, 3, 64, Room(2, 2), 2),
+        (1_000, 3, 64, Room(2, 2), 16),
+        (10_000, 3, 64, Room(2, 2), 16),
+        (20_000, 3, 64, Room(2, 2), 20),
+        (20_000, 3, 64, Room(2, 128), 40),
+        (20_000, 3, 64, Room(2, 10**6), 40),
+        (10_000, 3, 64, Room(100, 100), 100),
+        (1_000_000, 3, 64, Room(2, 2), 1_000),
+        (1_000_000, 10, 64, Room(2, 2), 3_126),
+        (100, 3, 1, Room(1, 1), 9),
+        (100, 3, 64, Room(1, 1), 2),
+        (10_000, 3, 64, Room(1, 1), 10),
+        (10_000, 100, 256, Room(1, 1), 40),
     ],
 )
 def test_shards_are_few_and_even(rows: int, steps: int, concurrency: int, room: Room, shards: int) -> None:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 # Enough that the next shard's rows start while the last rows of this one end.
 SHARDS_IN_FLIGHT: Final = 3
 _TICK_SECONDS: Final = 0.25
-# A shard costs the time of some hundred steps: journal, files, commit.
-_WORTHWHILE_STEPS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +98,7 @@ class LocalBackend:
 
     def room(self) -> Room:
         """See `ShardBackend.room`: this process is the only worker."""
-        return Room(now=1, later=1, worthwhile_steps=_WORTHWHILE_STEPS)
+        return Room(now=1, later=1)
 
     def __enter__(self) -> Self:
         return self

@@ -14,11 +14,15 @@ import msgspec
 
 from reqflo_ray._internal.model.workers import Room
 
+_FEWEST_ROWS: Final = 10
 _MOST_ROWS: Final = 1_000
 # Ten seconds of work for 64 rows in flight, if a step takes 0.2 s: it is judged before anything was measured.
 _MOST_STEPS: Final = 3_200
 # With so many a worker, those that are quicker take over from the others.
 _SHARDS_PER_WORKER: Final = 8
+# So many cost little against the start of a run; of more, each has enough steps to be worth its cost.
+_FEW_SHARDS: Final = 16
+_WORTHWHILE_STEPS: Final = 1_500
 
 
 class ShardSizes(msgspec.Struct, frozen=True):
@@ -53,10 +57,10 @@ def choose_sizes(rows: int, *, steps: int, concurrency: int, room: Room) -> Shar
     cost.
     """
     steps = max(1, steps)
-    worth = max(1, min(_MOST_ROWS, room.worthwhile_steps // steps))
-    least = max(concurrency, worth)
+    worth = min(_MOST_ROWS, _WORTHWHILE_STEPS // steps)
+    least = max(concurrency, _FEWEST_ROWS, min(worth, rows // _FEW_SHARDS))
     most = max(least, min(_MOST_ROWS, _MOST_STEPS // steps))
     size = min(most, max(least, rows // (_SHARDS_PER_WORKER * max(room.now, room.later))))
     # Of few rows, as many workers get some as it takes to have all of them in flight, or as they keep busy.
-    workers = max(1, min(room.now, max(-(-rows // concurrency), -(-rows // worth))))
+    workers = max(1, min(room.now, max(-(-rows // concurrency), -(-rows // max(1, worth)))))
     return ShardSizes.even(rows, workers * -(-rows // (workers * size)))
