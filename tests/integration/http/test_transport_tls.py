@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import StreamEnded
 
 from reqflo_ray._internal.model.exchange import FailureKind
@@ -258,6 +259,67 @@ def test_a_handshake_that_stalls_is_a_connect_timeout(laboratory: LABORATORY, fa
     assert failed(exchange) is FailureKind.CONNECT_TIMEOUT
     assert "in the TLS handshake" in exchange.failure.message
     assert exchange.timings.total_ms < 4000
+
+
+@pytest.mark.parametrize(
+    ("ending", "method", "resends"),
+    [
+        ("goaway", "POST", 0), ("refused", "POST", 0), ("idle", "POST", 0), ("closed", "GET", 1),
+        ("closed", "POST", None), ("reset", "GET", None),
+    ],
+)  # fmt: skip
+def test_what_an_http_2_server_has_not_taken_is_sent_again(
+    laboratory: LABORATORY, failed: TAKE, authority: Authority, ending: str, method: str, resends: int | None
+) -> None:
+    if laboratory.engine != "httpx":
+        pytest.skip("the others have no HTTP/2")
+    context = serving(authority.issue("127.0.0.1"))
+    context.set_alpn_protocols(["h2"])
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        is_first = connections == 1
+        connection = H2Connection(H2Configuration(client_side=False))
+        connection.initiate_connection()
+        writer.write(connection.data_to_send())
+        while data := await reader.read(65_536):
+            for event in connection.receive_data(data):
+                if not isinstance(event, StreamEnded):
+                    continue
+                if is_first and event.stream_id > 1:
+                    if ending == "goaway":
+                        connection.close_connection(last_stream_id=1)
+                    elif ending != "closed":
+                        code = ErrorCodes.REFUSED_STREAM if ending == "refused" else ErrorCodes.INTERNAL_ERROR
+                        connection.reset_stream(event.stream_id, code)
+                    writer.write(connection.data_to_send())
+                    if ending in ("goaway", "closed"):
+                        writer.close()
+                    return
+                connection.send_headers(event.stream_id, [(":status", "200")], end_stream=True)
+                if is_first and ending == "idle":
+                    connection.close_connection()
+            writer.write(connection.data_to_send())
+            if is_first and ending == "idle":
+                break
+        writer.close()
+
+    async def scenario(bench: Any) -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            await bench.send(url)
+            await asyncio.sleep(0.05)
+            exchange = await bench.send(url, method)
+            if resends is None:
+                assert failed(exchange) is FailureKind.CLOSED
+            else:
+                assert exchange.failure is None, exchange.failure.message
+                assert (exchange.resends, connections) == (resends, 2)
+            await bench.transport.close()
+
+    laboratory.run(scenario, ca_file=str(authority.file), limit=1)
 
 
 def test_http_2_is_spoken_by_httpx_where_the_server_offers_it(

@@ -36,6 +36,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
         (b"HTTP/1.1 2000 OK\r\n\r\n", "no status of three digits", b"HTTP/1.1 2000 OK"),
         (b"HTTP/1.1 OK\r\n\r\n", "no status of three digits", b"HTTP/1.1 OK"),
         (b"HTTP/1.1 099 OK\r\n\r\n", "a status below 100", b"HTTP/1.1 099 OK"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "switches to another protocol unasked", b""),
         (b"HTTP/1.1 200 O\rK\r\n\r\n", "a control character in its status line", b"HTTP/1.1 200 O\rK"),
         (b"\r\n" + OK, "an empty line before its status line", b"\r\n"),
         # header lines
@@ -139,5 +140,5 @@ def test_a_head_that_is_not_whole_is_waited_for(part: bytes) -> None:
 
 def test_what_came_of_a_head_is_its_first_line() -> None:
     assert head_so_far(b"HTTP/1.1 20") == b"HTTP/1.1 20"
-    assert head_so_far(HINTS + OK + b"X") == b"HTTP/1.1 200 OK\r"
+    assert head_so_far(HINTS + OK + b"X") == b"HTTP/1.1 200 OK"
     assert head_so_far(HINTS) == b""

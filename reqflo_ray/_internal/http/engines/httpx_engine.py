@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import httpcore
 import httpx
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, StreamReset
 
 from reqflo_ray._internal.http.addresses.guard import AddressGuard
 from reqflo_ray._internal.http.addresses.target import Target
@@ -182,8 +184,9 @@ def _failure(
     if isinstance(error, httpcore.ProxyError):
         watch.writing = False
         return proxy_failure(target.place, "did not connect")
-    if isinstance(error, httpcore.ConnectionNotAvailable):
-        watch.writing = False  # HTTP/2: closed before it took the request, as the server says (RFC 9113, 6.8)
+    if _was_not_taken(error):
+        watch.writing = False
+        return closed_failure(place)
     tls = tls_error(error)
     if tls is not None:
         return tls_failure(tls, secured)
@@ -194,15 +197,31 @@ def _failure(
     if watch.head:
         return _body_failure(error, place, watch)
     text = str(error)
-    if isinstance(error, httpcore.RemoteProtocolError) and "without sending a response" not in text:
+    event = error.args[0] if error.args else None
+    if isinstance(event, StreamReset):
+        watch.received = 1  # it is an answer of sorts: nothing is sent again
+        return ExchangeError(FailureKind.CLOSED, f"{place} reset the request (HTTP/2 error {event.error_code})")
+    if isinstance(event, ConnectionTerminated) or text.startswith("Server disconnected"):
+        return closed_failure(place, watch.beginning)
+    if isinstance(error, httpcore.RemoteProtocolError):
         if "too large" in text or "too long" in text:
             return head_too_large(place)
-        return protocol_failure(place, *refusal_of_head(watch.beginning, text))
-    if isinstance(
-        error, (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.ConnectionNotAvailable, OSError)
-    ):
+        return protocol_failure(place, *refusal_of_head(watch.beginning, _reason(text)))
+    if isinstance(error, (httpcore.NetworkError, OSError)):
         return closed_failure(place, watch.beginning)
     return protocol_failure(place, "could not be read")
+
+
+def _was_not_taken(error: Exception) -> bool:
+    """Whether the server says that it has done nothing with the request (RFC 9113, 6.8 and 8.7)."""
+    event = error.args[0] if error.args else None
+    is_refused = isinstance(event, StreamReset) and event.error_code is ErrorCodes.REFUSED_STREAM
+    return is_refused or isinstance(error, httpcore.ConnectionNotAvailable)
+
+
+def _reason(text: str) -> str:
+    # What follows are bytes of the answer, which only `shown` may hold.
+    return text.partition(":")[0]
 
 
 def _body_failure(error: Exception, place: str, watch: Watch) -> ExchangeError:
@@ -210,4 +229,4 @@ def _body_failure(error: Exception, place: str, watch: Watch) -> ExchangeError:
     cut = "peer closed connection" in str(error) or "incomplete" in str(error)
     if cut or isinstance(error, (httpcore.NetworkError, OSError)):
         return short_body_failure(place, watch.body_bytes, watch.headers)
-    return protocol_failure(place, *refusal_of_chunk(watch.beginning, str(error)))
+    return protocol_failure(place, *refusal_of_chunk(watch.beginning, _reason(str(error))))

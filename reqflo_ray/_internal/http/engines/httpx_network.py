@@ -60,7 +60,12 @@ class _Stream(httpcore.AsyncNetworkStream):
                 raise httpcore.ReadError("the connection ended while it was idle")
             watch.connected = perf_counter()
             watch.writing = True
-        await self._stream.write_unless_answered(buffer, timeout, is_http1=self._http1)
+        try:
+            await self._stream.write_unless_answered(buffer, timeout, is_http1=self._http1)
+        except httpcore.WriteError:
+            if not self._http2:
+                raise
+            # What the server said before it closed comes first: perhaps that it has not taken the request.
         watch.sent = perf_counter()
 
     async def aclose(self) -> None:

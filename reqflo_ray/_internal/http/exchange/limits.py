@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, protocol_failure
-from reqflo_ray._internal.http.exchange.refusals import BOTH_LENGTHS, OTHER_CODING
+from reqflo_ray._internal.http.exchange.refusals import BOTH_LENGTHS, OTHER_CODING, SWITCHES
 from reqflo_ray._internal.model.exchange import CREDENTIAL_HEADERS, Headers
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -39,7 +39,7 @@ def check_head(status: int, headers: Headers, place: str) -> None:
     if "transfer-encoding" in text.lower():
         _check_transfer_coding(headers, place)
     if status == 101:
-        raise protocol_failure(place, "switches to another protocol unasked")
+        raise protocol_failure(place, SWITCHES)
 
 
 def _check_transfer_coding(headers: Headers, place: str) -> None:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from reqflo_ray._internal.model.exchange import CREDENTIAL_HEADERS
 
 BOTH_LENGTHS: Final = "has both a Content-Length and a Transfer-Encoding header"
+SWITCHES: Final = "switches to another protocol unasked"
 OTHER_CODING: Final = "has a transfer coding other than chunked"
 
 
@@ -88,7 +89,7 @@ def refusal_of_chunk(data: bytes, reason: str) -> Refusal:
 
 def head_so_far(data: bytes) -> bytes:
     """The first line of an answer's head that is not whole; b"" if there is none, perhaps after interim answers."""
-    return _without_interim(data).partition(b"\n")[0][:_MOST_SHOWN]
+    return _without_interim(data).partition(b"\n")[0].removesuffix(b"\r")[:_MOST_SHOWN]
 
 
 def may_have_folds(data: bytes) -> bool:
@@ -146,6 +147,8 @@ def _of_status_line(line: bytes, *, is_whole: bool) -> Refusal | None:
         return Refusal("has no status of three digits", line[:_MOST_SHOWN])
     if status is not None and int(status[1]) < 100:
         return Refusal("has a status below 100", line[:_MOST_SHOWN])
+    if status is not None and status[1] == b"101":
+        return Refusal(SWITCHES)
     if _CONTROL.search(line):
         return Refusal("has a control character in its status line", line[:_MOST_SHOWN])
     return None
