@@ -21,7 +21,11 @@ CODES: Final = (
     # The way there and back
     ErrorCode("body_too_large", "The body is larger than the limit.", "Raise `http.max_body_bytes`."),
     ErrorCode("connect_timeout", "The host did not accept the connection in time.", "Look at host and network."),
-    ErrorCode("connection_closed", "The host closed the connection before it answered.", "Look at the API."),
+    ErrorCode(
+        "connection_closed",
+        "The host closed the connection before it answered.",
+        "Look at the API; if its port is for TLS, write https in its URL.",
+    ),
     ErrorCode("connection_refused", "Nothing listens at the host's port.", "Start the API, or correct its URL."),
     ErrorCode("deadline_exceeded", "The request took longer than its total time.", "Raise the timeout of the step."),
     ErrorCode("dns_failure", "The name of the host cannot be resolved.", "Correct the name, or the name server."),
@@ -33,7 +37,11 @@ CODES: Final = (
         "The time was over before `max_in_flight_per_host` had room; nothing was sent.",
         "Raise the limit or the timeout of the step.",
     ),
-    ErrorCode("protocol_error", "The answer is no valid HTTP.", "Look at the API, or a proxy before it."),
+    ErrorCode(
+        "protocol_error",
+        "The answer is no valid HTTP.",
+        "Look at the bytes that the message shows, at the API, and at a proxy before it.",
+    ),
     ErrorCode("proxy_failure", "The proxy refused or failed.", "Look at `http.proxy`: its place and its credentials."),
     ErrorCode("read_timeout", "The host sent nothing for too long.", "Raise the timeout of the step."),
     ErrorCode("short_body", "The connection ended before the body was complete.", "Look at the API."),

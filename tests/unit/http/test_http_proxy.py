@@ -84,6 +84,7 @@ def test_every_other_answer_is_a_failure_of_the_proxy(answer: bytes, what: str) 
     assert caught.value.kind is FailureKind.PROXY
     assert caught.value.message.startswith("api.example:443 was not reached: the proxy ")
     assert caught.value.message.endswith(what)
+    assert caught.value.shown == (answer.strip().partition(b"\r\n")[0] if "with HTTP" in what else b"")
 
 
 def test_credentials_that_were_given_were_not_accepted() -> None:

@@ -14,6 +14,7 @@ from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.http.engines.outgoing import Outgoing, wire_head
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES
+from reqflo_ray._internal.http.exchange.refusals import head_so_far
 from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
 from reqflo_ray._internal.model.headers import header_bytes
 from reqflo_ray._internal.model.plan import HttpSettings
@@ -143,7 +144,7 @@ class Tunnel:
                 raise proxy_failure(self._place, "said more than its answer")
             return True
         if b"\n" in self._head or not b"HTTP/1.".startswith(self._head[:7]):
-            raise proxy_failure(self._place, "did not answer with HTTP")
+            raise proxy_failure(self._place, "did not answer with HTTP", head_so_far(self._head))
         return False
 
     def cut(self) -> ExchangeError:
@@ -151,9 +152,10 @@ class Tunnel:
         return proxy_failure(self._place, "closed the connection")
 
 
-def proxy_failure(place: str, what: str) -> ExchangeError:
-    """The proxy itself refused or failed; `what` says how, in our own words. The target was not asked."""
-    return ExchangeError(FailureKind.PROXY, f"{place} was not reached: the proxy {what}")
+def proxy_failure(place: str, what: str, shown: bytes = b"") -> ExchangeError:
+    """The proxy itself refused or failed; `what` says how, in our own words, `shown` are the bytes that it is about. The
+    target was not asked."""
+    return ExchangeError(FailureKind.PROXY, f"{place} was not reached: the proxy {what}", shown)
 
 
 def behind_proxy(place: str) -> str:
