@@ -35,7 +35,7 @@ class Compilation:
 
     `problems` are warnings; of a journey that was only examined, also what is wrong, and then `artifact` is what could
     be made of the rest. `sources` maps a step id to `file:line`. `places` says where things are written, by
-    `steps.<id>`, `inputs.<name>` and `variables.<name>`; `uses` where values are read.
+    `steps.<id>`, `urls.<step id>`, `inputs.<name>` and `variables.<name>`; `uses` where values are read.
     """
 
     artifact: Artifact

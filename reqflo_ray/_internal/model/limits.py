@@ -20,6 +20,7 @@ MAX_CHARACTERS: Final = 32 * 2**20  # of these values
 MAX_READS: Final = 250_000  # what all steps read, also by way of declarations
 MAX_CHAIN: Final = 64  # declarations that are read by one another: each is a few levels of the interpreter's stack
 MAX_RENDERED: Final = 8 * 2**20  # characters of one value or request, as far as definitions say; that of a file
+MAX_URL: Final = 8_000  # characters of a URL as it is written: what servers should take at least (RFC 9110, 4.1)
 MAX_EXPRESSION: Final = 10_000  # characters of a path, pattern or `{{ … }}`
 MAX_RANGES: Final = 2_000_000  # characters in the ranges of a pattern, which is compiled one after another
 MAX_SUBSCHEMAS: Final = 10_000  # of a JSON Schema, that judge the same value

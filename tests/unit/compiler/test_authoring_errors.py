@@ -63,6 +63,34 @@ def test_a_mistake_in_a_step_is_reported_at_its_place(
     assert all(problem.position and problem.position.text for problem in problems)
 
 
+def test_a_url_may_be_as_long_as_servers_take_it(compiled: Callable[..., Any], refused: Refused) -> None:
+    long = f"{{id: a, request: {{url: '/{'a' * 7_999}'}}}}"
+    assert compiled(journey(long)).artifact.steps
+    [problem] = refused(journey(long.replace("'/", "'//")))
+    assert (problem.code, str(problem.position)) == ("wrong_value", "j.yaml:4:30")
+    assert problem.message == "`url` has 8,001 characters; at most 8,000 are allowed"
+
+
+def test_what_names_a_template_or_a_path_may_be_as_long_as_these(compiled: Callable[..., Any]) -> None:
+    url = f"/{'a' * 500}"
+    step = f"{{id: a, template: 'GET {url}', outputs: {{o: 'body.{'a' * 500}'}}}}"
+    assert compiled(journey(step), t=f"template: {{key: t, url: '{url}'}}").artifact.steps
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (f"{{id: {'a' * 201}, request: {{url: /a}}}}", "`id` has 201 characters; at most 100 are allowed"),
+        (
+            f"{{id: a, request: {{url: /a}}, outputs: {{o: 'body.{'a' * 10_000}'}}}}",
+            "`path` has 10,005 characters; at most 10,000 are allowed",
+        ),
+    ],
+)
+def test_a_limit_of_length_is_told_in_our_words(refused: Refused, step: str, message: str) -> None:
+    assert [problem.message for problem in refused(journey(step))] == [message]
+
+
 def test_all_mistakes_are_reported_at_once(refused: Refused) -> None:
     problems = refused(
         """

@@ -170,6 +170,27 @@ def test_an_url_that_cannot_be_requested_is_refused(only_problem: OnlyProblem, u
     assert only_problem(journey(inline(url))).code == "wrong_value"
 
 
+@pytest.mark.parametrize("url", ["GET /a", "post http://x/a", "DELETE  {{ inputs.x }}"])
+def test_a_method_in_a_url_is_refused_with_a_hint(only_problem: OnlyProblem, url: str) -> None:
+    problem = only_problem(journey(inline(url)))
+    assert (problem.code, str(problem.position)) == ("wrong_value", "j.yaml:6:45")
+    assert problem.hint == f"write `method: {url.split()[0].upper()}` beside it"
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:8480", "localhost", "127.0.0.1:80", "api.shop.example", "shop.example:443"]
+)
+def test_a_host_without_a_scheme_is_warned_of(compiled: Compiler, host: str) -> None:
+    [problem] = compiled(journey(inline(f"{host}/a"))).problems
+    assert (problem.severity.value, problem.code) == ("warning", "wrong_value")
+    assert f"`http://{host}`" in problem.hint
+
+
+@pytest.mark.parametrize("url", ["orders", "orders/a.b/c", "v1.0/orders", "getters/a", "/localhost/a", "1.2.3/a"])
+def test_a_path_without_a_slash_is_no_host(compiled: Compiler, url: str) -> None:
+    assert compiled(journey(inline(url))).problems == ()
+
+
 def test_a_path_without_service_uses_the_only_one_there_is(request_of: RequestOf) -> None:
     assert request_of("{id: a, request: {url: /a}}").service == "shop"
 

@@ -13,11 +13,14 @@ from pydantic import ConfigDict, Field
 from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, also_keys
 from reqflo_ray._internal.compiler.authoring.units import Duration, DurationOrMilliseconds, PositiveDuration
 from reqflo_ray._internal.model.artifact import AssertionType, Backoff, OnFailure, OnInterrupt, RetryCause
+from reqflo_ray._internal.model.limits import MAX_EXPRESSION, MAX_URL
 from reqflo_ray._internal.model.values import ValueType
 
 _Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
 _TEXT = {"type": "string"}
 _ContentType = Annotated[str, Field(pattern=r"^[ -~]*$")]
+_Url = Annotated[str, Field(min_length=1, max_length=MAX_URL)]
+_Path = Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION)]
 _Cause = Annotated[RetryCause, Field(strict=False)]
 _EnumType = Annotated[ValueType | None, Field(strict=False)]
 
@@ -45,7 +48,7 @@ class OutputModel(Authored):
     later step sends as a credential, unless this says `false`."""
 
     name: Name
-    path: Name
+    path: _Path
     required: bool = True
     sensitive: bool | None = None
     description: str = ""
@@ -87,7 +90,7 @@ class IdempotencyModel(Authored):
 class TemplateReferenceModel(Authored):
     """A template by key, name or `METHOD /path`, if need be of one service only. Text alone is the key."""
 
-    key: Name
+    key: _Url
     service: str = ""
 
 
@@ -116,7 +119,7 @@ class RequestModel(Authored):
     """A request written in the step itself: `url` absolute, or a path of `service`."""
 
     method: _Method = "GET"
-    url: Name
+    url: _Url
     service: str = ""
     headers: dict[str, Any] = Field(default_factory=dict)
     query: dict[str, Any] = Field(default_factory=dict)

@@ -44,8 +44,8 @@ from reqflo_ray._internal.model.values import Literal, Node
 
 @dataclass(slots=True, kw_only=True)
 class Lowered:
-    """What a journey came to so far. `places` says where steps, inputs and variables are written; `open_outputs` are
-    those (`steps.<id>.outputs.<name>`) of which the author has said that they are not sensitive."""
+    """What a journey came to so far. `places` says where steps, their URLs, inputs and variables are written;
+    `open_outputs` are those (`steps.<id>.outputs.<name>`) of which the author has said that they are not sensitive."""
 
     steps: list[Step] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
@@ -110,7 +110,10 @@ class JourneyLowering:
         outputs = step.model.outputs
         self._lowered.open_outputs |= {f"steps.{id}.outputs.{one.name}" for one in outputs if one.sensitive is False}
         http = _HttpLowering(self._only_service, self._templates, self._files, self._problems, values, expected)
-        return http.lower(step, on_failure)
+        lowered = http.lower(step, on_failure)
+        if http.url_place is not None:
+            self._lowered.places[f"urls.{id}"] = http.url_place
+        return lowered
 
     def _assignments(self, step: StepUnit, unit: JourneyUnit, values: ValueCompiler) -> tuple[tuple[str, Node], ...]:
         assigned: list[tuple[str, Node]] = []
@@ -203,7 +206,7 @@ class JourneyLowering:
 
 
 class _HttpLowering:
-    """Lowers one step that sends a request."""
+    """Lowers one step that sends a request; then `url_place` says where its URL is written."""
 
     def __init__(
         self,
@@ -220,6 +223,7 @@ class _HttpLowering:
         self._problems = problems
         self._values = values
         self._expected = expected
+        self.url_place: Position | None = None
 
     def lower(self, step: StepUnit, on_failure: OnFailure) -> HttpStep | None:
         model, node = step.model, step.node
@@ -262,12 +266,14 @@ class _HttpLowering:
                 hint = "write the value into the request"
                 self._problems.error("undeclared_value", "an inline request has no `values`", key, hint=hint)
             compiler = RequestCompiler(self._values, self._bodies(self._values), self._problems)
+            self.url_place = nearest(node, ("request", "url")).position
             return compiler.compile(model.request, nearest(node, ("request",)), None, self._service), ()
         assert model.template is not None
         found = self._templates.find(model.template, nearest(node, ("template",)), self._problems)
         if found is None:
             return None
         template, template_node = found
+        self.url_place = nearest(template_node, ("url",)).position
         given = give_values(template, node, self._values, self._values.resolve, self._problems)
         inside = ValueCompiler(given.resolve, self._problems)
         compiler = RequestCompiler(inside, self._bodies(inside), self._problems)

@@ -17,6 +17,10 @@ from reqflo_ray._internal.model.url_parts import ABSOLUTE, Piece, is_value_of, p
 from reqflo_ray._internal.model.values import Literal, Node, Text
 
 _OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_METHOD: Final = re.compile(r"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|TRACE)\s", re.IGNORECASE)
+_HOST: Final = re.compile(
+    r"((?:localhost|(?:[0-9]{1,3}\.){3}[0-9]{1,3}|(?:[a-z0-9-]+\.)+[a-z]{2,})(?::[0-9]{1,5})?)(?:[/?]|$)", re.IGNORECASE
+)
 _PARAMETER: Final = re.compile(r":([A-Za-z_][A-Za-z0-9_]*)")
 # As OpenAPI and RFC 6570 have it, and with the dollar sign of other tools.
 _BRACES: Final = re.compile(r"\$?\{[+#./;?&]?([A-Za-z_][\w.-]*)[^{}/?#&]{0,20}\}")
@@ -66,6 +70,13 @@ class UrlCompiler:
             self._problems.warning("literal_parameter", message, scalar.position_of("#"), hint=hint)
 
     def _check_path(self, first: str, text: str, scalar: YamlScalar) -> None:
+        if (method := _METHOD.match(first)) is not None:
+            hint = f"write `method: {method[1].upper()}` beside it"
+            self._problems.error("wrong_value", "a URL does not begin with a method", scalar, hint=hint)
+        if (host := _HOST.match(first)) is not None:
+            message = f"`{host[1]}` looks like a host, and is sent as the beginning of a path"
+            hint = f"write `https://{host[1]}` or `http://{host[1]}` for a URL of its own, `/{host[1]}` for a path"
+            self._problems.warning("wrong_value", message, scalar, hint=hint)
         if _OTHER_SCHEME.match(first):
             self._problems.error("wrong_value", "a URL begins with `http://`, `https://` or `/`", scalar)
         if "#" in text:

@@ -76,6 +76,9 @@ def _report(model: type[BaseModel], node: YamlNode, complaint: ErrorDetails, pro
             problems.error("wrong_value", f"`{label}` must not be empty", value)
     elif kind == "string_too_short" and context["min_length"] == 1:
         problems.error("wrong_value", f"`{label}` must not be empty", value)
+    elif kind == "string_too_long":
+        length, most = len(str(plain(value))), context["max_length"]
+        problems.error("wrong_value", f"`{label}` has {length:,} characters; at most {most:,} are allowed", value)
     elif kind in ("wrong_type", "wrong_value"):
         code = "wrong_type" if kind == "wrong_type" else "wrong_value"
         problems.error(code, f"`{label}`: {complaint['msg']}", value, hint=context.get("hint", ""))

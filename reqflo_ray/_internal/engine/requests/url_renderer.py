@@ -127,7 +127,7 @@ class _Open:
         if not is_absolute:
             text = self._of_service(text, values)
         if self._path is not None:
-            text = text.rstrip("/") + self._path(values)
+            text = absolute_url(text).rstrip("/") + self._path(values)
         if "?" in text:
             return absolute_url(text) + self._behind_query(values)
         scheme, _, rest = text.partition("://")

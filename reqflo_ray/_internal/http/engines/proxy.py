@@ -153,8 +153,8 @@ class Tunnel:
 
 
 def proxy_failure(place: str, what: str, shown: bytes = b"") -> ExchangeError:
-    """The proxy itself refused or failed; `what` says how, in our own words, `shown` are the bytes that it is about. The
-    target was not asked."""
+    """The proxy itself refused or failed; `what` says how, in our own words, `shown` are the bytes that it is about.
+    The target was not asked."""
     return ExchangeError(FailureKind.PROXY, f"{place} was not reached: the proxy {what}", shown)
 
 

@@ -53,6 +53,7 @@ from reqflo_ray._internal.runner.prepare.checks.sources import (
     reached,
     secret_reference,
 )
+from reqflo_ray._internal.runner.prepare.checks.urls import UrlCheck
 from reqflo_ray._internal.secrets.forms import likeness
 from reqflo_ray._internal.secrets.sources import SecretLook
 
@@ -163,6 +164,7 @@ class _Check:
         place_of = self._place_of_label if self._places else None
         GrowthCheck(self._artifact, self._environment, self._given, place_of, self._problems).run()
         check_headers(self._artifact, self._environment, self._given, self._me, self._place_of_label, self._problems)
+        self._check_urls()
         http = settle_http(
             self._workspace, self._environment, self._values, self._problems, sends_here=self._sends_here
         )
@@ -232,6 +234,18 @@ class _Check:
                 message = f"step `{step.id}` retries failed assertions with the same idempotency key"
                 hint = "the server may answer from its memory; consider `causes: [error]`"
                 self._problems.warning("retry_with_key", message, place, hint=hint)
+
+    def _check_urls(self) -> None:
+        of_rows = set(self._declared) if self._selection.columns == () else self._columns
+        UrlCheck(
+            self._artifact,
+            self._environment,
+            self._given,
+            self._me,
+            frozenset({*of_rows, *self._supply.assigned}),
+            lambda label: self._values.written.get(label) or self._place_of_label(label),
+            self._problems,
+        ).run()
 
     def _secrets(self, http: HttpSettings) -> dict[str, SecretReference]:
         """Where each secret that the run may need is found, by name."""

@@ -38,12 +38,17 @@ class RunSelection:
 
 
 class OuterValues:
-    """Compiles values written outside of a journey: they may refer to secrets and to the environment only."""
+    """Compiles values written outside of a journey: they may refer to secrets and to the environment only.
+
+    `places` says where each reference first stands; `written` where values themselves are: `env.<key>`,
+    `services.<name>` (its base URL), `inputs.<name>` and `variables.<name>` (given by a case or preset).
+    """
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._values = ValueCompiler(self._resolve, problems)
         self.places: dict[str, list[Position]] = {}
+        self.written: dict[str, Position] = {}
 
     def compile(self, node: YamlNode) -> Node:
         """The node of a value."""
@@ -87,6 +92,10 @@ def choose_environment(
 
 
 def _environment(definition: Definition[EnvironmentModel], model: EnvironmentModel, values: OuterValues) -> Environment:
+    for key, value in members(child(definition.node, "values")):
+        values.written[f"env.{key.value}"] = value.position
+    for key, node in members(child(definition.node, "services")):
+        values.written[f"services.{key.value}"] = (child(node, "base_url") or node).position
     services = {
         key.value: Service(
             base_url=values.compile(base_url) if (base_url := child(node, "base_url")) is not None else Literal(""),
@@ -147,6 +156,8 @@ class GivenValues:
         for key, value in members(values):
             declared = self._declared.get(key.value)
             if declared is not None:
+                namespace = "inputs" if isinstance(declared, Input) else "variables"
+                self._values.written[f"{namespace}.{key.value}"] = value.position
                 if declared.sensitive and isinstance(value, YamlScalar) and value.rewritten:
                     value = self._told_without_place(value, key.value)
                 node = self._converted(self._values.compile(value), declared, value)
