@@ -3,21 +3,30 @@
 An unquoted empty cell is no value at all, a quoted `""` is the empty string; no general reader keeps that difference
 together with the line of every row, hence this one. Rows without a quote, usually nearly all, are split by `str.split`;
 the others are matched against the grammar as a whole, and only what does not match is looked at step by step. Lines end
-with LF or CRLF; blank lines are skipped; a cell may hold anything but NUL.
+with LF or CRLF; blank lines are skipped, and so are rows of empty cells, which are counted; a cell may hold anything
+but NUL.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO, Final
 
+from reqflo_ray._internal.datasets.delimiters import (
+    COMMA,
+    SAMPLED_CHARACTERS,
+    Delimiter,
+    find_delimiter,
+    name_of,
+    separator_line,
+)
 from reqflo_ray._internal.datasets.faults import DataFile, Faults
 from reqflo_ray._internal.datasets.text import LONGEST_RECORD, line_blocks, report_too_long
 from reqflo_ray._internal.model.values import JsonValue
 
 _QUOTED: Final = r'"[^"]*+(?:""[^"]*+)*+"'
-_DELIMITERS: Final = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 
 _Cells = list[str | None]
 
@@ -26,9 +35,11 @@ class _Grammar:
     """The patterns for one delimiter."""
 
     def __init__(self, delimiter: str) -> None:
+        self.delimiter = delimiter
+        self.blank = f" \t{delimiter}"  # what a row of empty cells is made of
+        delimiter = re.escape(delimiter)
         plain = rf'[^"{delimiter}\r\n]*+'
         cell = rf"(?:{_QUOTED}|{plain})"
-        self.delimiter = delimiter
         self.cell = re.compile(cell)
         self.cells = re.compile(rf"(?:\A|{delimiter})({cell})")
         self.record = re.compile(rf"{cell}(?:{delimiter}{cell})*+")
@@ -65,19 +76,40 @@ class _Grammar:
 
 
 class CsvReader:
-    """The rows of one CSV file. `delimiter` is a comma or a tab."""
+    """The rows of one CSV file.
+
+    Args:
+        delimiter: what comes between cells; "": that is found out.
+        usual: what it is where nothing speaks for another one.
+    """
 
     def __init__(
-        self, file: DataFile, stream: BinaryIO, encoding: str, faults: Faults, *, delimiter: str = ","
+        self,
+        file: DataFile,
+        stream: BinaryIO,
+        encoding: str,
+        faults: Faults,
+        *,
+        delimiter: str = "",
+        usual: str = COMMA,
     ) -> None:
         self.header_line = 1
         self.file = file
         self._stream = stream
         self._encoding = encoding
         self._faults = faults
-        self._grammar = _Grammar(delimiter)
+        self._given = delimiter
+        self._usual = usual
+        self._found = Delimiter(delimiter or usual)
+        self._grammar = _Grammar(self._found.mark)
         self._records = self._parse()
         self._columns: tuple[str, ...] = ()
+
+    @property
+    def surprising_delimiter(self) -> Delimiter | None:
+        """The delimiter if it was found out and might be another one than a reader expects; known after `header`."""
+        surprises = not self._given and (self._found.mark != self._usual or self._found.others)
+        return self._found if surprises else None
 
     def header(self) -> tuple[str, ...]:
         """The names in the header row; () if there is none that can be used (a finding)."""
@@ -110,8 +142,9 @@ class CsvReader:
         return _place(line, text, self._grammar.cell_offset(text, index))
 
     def _check_names(self, names: tuple[str, ...], line: int, text: str) -> None:
-        if len(names) == 1 and (other := next((mark for mark in _DELIMITERS if mark in names[0]), "")):
-            self._report_delimiter(line, text, other)
+        if not self._found.mark:
+            self._report_delimiter(line, text)
+            return
         seen: set[str] = set()
         for index, name in enumerate(names):
             if not name.strip():
@@ -128,20 +161,16 @@ class CsvReader:
         line, column, text = _place(line, text, self._grammar.cell_offset(text, index))
         self._faults.add(code, message, file=self.file, line=line, column=column, text=text, hint="correct the header")
 
-    def _report_delimiter(self, line: int, text: str, other: str) -> None:
-        hint = "save it as CSV with commas"
-        if other == "\t":
-            hint += ", or name the file `.tsv`"
-        elif other == ",":
-            hint = "name the file `.csv`"
+    def _report_delimiter(self, line: int, text: str) -> None:
+        marks = self._found.others
         self._faults.add(
             "wrong_delimiter",
-            f"the header row is separated by {_DELIMITERS[other]}",
+            f"the header has {' and '.join(map(name_of, marks))}, and rows do not tell which of them separate cells",
             file=self.file,
             line=line,
-            column=text.find(other) + 1,
-            text=text,
-            hint=hint,
+            column=min(map(text.find, marks)) + 1,
+            text=text.partition("\n")[0],
+            hint="name it, for example `--delimiter ';'`",
         )
 
     def _report_width(self, line: int, found: int, text: str) -> None:
@@ -158,11 +187,14 @@ class CsvReader:
         )
 
     def _parse(self) -> Iterator[tuple[int, _Cells, str]]:
+        blocks = line_blocks(self._stream, self._encoding, self.file, self._faults)
+        beginning = self._find_delimiter(blocks)
         grammar = self._grammar
         split, whole, begins_open = grammar.split, grammar.record.fullmatch, grammar.open_record.fullmatch
+        blank, pass_over = grammar.blank, self._faults.pass_over
         parts: list[str] = []  # the lines so far of a record with a line break in a cell
         parts_size = start = 0
-        for first, lines in line_blocks(self._stream, self._encoding, self.file, self._faults):
+        for first, lines in chain([beginning], blocks):
             for number, line in enumerate(lines, first):
                 if parts:
                     parts.append(line)
@@ -180,6 +212,9 @@ class CsvReader:
                 record = text[:-1] if text[-1:] == "\r" else text
                 if not record:
                     continue
+                if record[0] in blank and not record.strip(blank):
+                    pass_over(self.file, start)
+                    continue
                 if ('"' not in record and "\r" not in record) or whole(record):
                     yield start, split(record), record
                 elif begins_open(text):
@@ -188,6 +223,22 @@ class CsvReader:
                     self._report_fault(start, record)
         if parts:
             self._report_fault(start, "\n".join(parts))
+
+    def _find_delimiter(self, blocks: Iterator[tuple[int, list[str]]]) -> tuple[int, list[str]]:
+        """Settle on a delimiter by the first lines; returns those that are rows, and the number of the first."""
+        lines, size = list[str](), 0
+        for _, more in blocks:
+            lines += more
+            size += sum(map(len, more))
+            if size >= SAMPLED_CHARACTERS:
+                break
+        first = next((at for at, line in enumerate(lines) if line.strip()), 0)
+        named = separator_line(lines[first]) if lines else ""
+        begin = first + 1 if named else 0
+        if not self._given:
+            self._found = Delimiter(named) if named else find_delimiter("\n".join(lines), self._usual)
+            self._grammar = _Grammar(self._found.mark or self._usual)
+        return begin + 1, lines[begin:]
 
     def _report_fault(self, start: int, record: str) -> None:
         offset, open_cell = self._grammar.fault(record)

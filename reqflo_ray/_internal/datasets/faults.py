@@ -4,7 +4,8 @@ any format is read."""
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import msgspec
@@ -41,6 +42,26 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     first: tuple[Found, ...] = ()
 
 
+class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of empty cells, which nobody meant: how many, and where the first one is (file and line)."""
+
+    rows: int = 0
+    first: tuple[DataFile, int] | None = None
+
+    def __add__(self, later: PassedOver) -> PassedOver:
+        return PassedOver(rows=self.rows + later.rows, first=self.first or later.first)
+
+    def remarks(self) -> tuple[Problem, ...]:
+        """What is to be said of them."""
+        if self.first is None:
+            return ()
+        file, line = self.first
+        message = f"{self.rows:,} {'row' if self.rows == 1 else 'rows'} of empty cells passed over"
+        hint = 'spreadsheets append such rows: delete them there; an empty text that is meant is written `""`'
+        problem = Problem.warning("empty_rows", message, hint=hint)
+        return (_found_from_here(replace(problem, position=Position(file=file.name, line=line))),)
+
+
 class Faults:
     """The findings of one reading of a dataset, kept in the order of the data however late they are found.
 
@@ -52,6 +73,19 @@ class Faults:
         self.count = 0
         self.show_text = show_text
         self._first: list[Found] = []
+        self._passed_over = 0
+        self._first_passed_over: tuple[DataFile, int] | None = None
+
+    @property
+    def passed_over(self) -> PassedOver:
+        """The rows of empty cells so far, which are no findings."""
+        return PassedOver(rows=self._passed_over, first=self._first_passed_over)
+
+    def pass_over(self, file: DataFile, line: int) -> None:
+        """Count a row of empty cells."""
+        self._passed_over += 1
+        if self._first_passed_over is None:
+            self._first_passed_over = file, line
 
     def add(
         self,
@@ -91,7 +125,7 @@ class Faults:
 
     def problems(self) -> tuple[Problem, ...]:
         """The first findings in the order of the data, and one that counts the rest."""
-        shown = tuple(entry.problem for entry in self._first)
+        shown = tuple(_found_from_here(entry.problem) for entry in self._first)
         rest = self.count - len(shown)
         if rest == 0:
             return shown
@@ -110,6 +144,18 @@ class Faults:
         """
         if self.count:
             raise DatasetError.of(self.problems())
+
+
+def _found_from_here(problem: Problem) -> Problem:
+    """The finding with its file as people know it: relative if it lies below the current folder."""
+    place = problem.position
+    if place is None or not os.path.isabs(place.file):
+        return problem
+    try:
+        below = os.path.relpath(place.file)
+    except OSError:  # the current folder has been deleted
+        return problem
+    return problem if below.startswith(os.pardir) else replace(problem, position=replace(place, file=below))
 
 
 def no_row() -> NothingSelectedError:

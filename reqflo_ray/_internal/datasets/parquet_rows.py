@@ -32,8 +32,16 @@ class ParquetReader:
 
     header_line = 0
 
-    def __init__(self, file: DataFile, stream: BinaryIO, faults: Faults, groups: range | None = None) -> None:
+    def __init__(
+        self,
+        file: DataFile,
+        stream: BinaryIO,
+        faults: Faults,
+        groups: range | None = None,
+        used: frozenset[str] | None = None,
+    ) -> None:
         self.file = file
+        self._used = used
         self._stream = stream
         self._faults = faults
         self._groups = groups

@@ -15,7 +15,7 @@ import msgspec
 from reqflo_ray._internal.datasets.faults import DataFile, Findings
 from reqflo_ray._internal.datasets.files import READ_ERRORS, find_files, size_in_bytes
 from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
-from reqflo_ray._internal.datasets.rows import DatasetRows, Header, check_source, open_reader
+from reqflo_ray._internal.datasets.rows import DatasetRows, Header, check_source, open_reader, used_columns
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import DatasetSource
 
@@ -71,17 +71,20 @@ def split_dataset(
     judge = DatasetRows(source, artifact, required)
     files = find_files(source.files, judge.faults)
     findings = judge.faults.findings()
-    pieces = [piece for file in files for piece in _split_file(file, source.encoding, judge, piece_bytes)]
+    used = used_columns(source, artifact)
+    pieces = [piece for file in files for piece in _split_file(file, source, used, judge, piece_bytes)]
     return DatasetPieces(files=files, pieces=tuple(pieces), header=judge.header, findings=findings)
 
 
-def _split_file(file: DataFile, encoding: str, judge: DatasetRows, piece_bytes: int) -> Iterator[Piece]:
+def _split_file(
+    file: DataFile, source: DatasetSource, used: frozenset[str], judge: DatasetRows, piece_bytes: int
+) -> Iterator[Piece]:
     try:
         file_bytes = size_in_bytes(file)
     except READ_ERRORS:
         file_bytes = 0
     before, groups = judge.faults.count, list[tuple[int, int]]()
-    with open_reader(file, encoding, judge.faults) as reader:
+    with open_reader(file, source, judge.faults, used=used) as reader:
         if reader is not None:
             judge.check_header(reader)
             groups = reader.row_groups() if isinstance(reader, ParquetReader) else []

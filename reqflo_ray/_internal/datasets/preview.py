@@ -4,36 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
+from reqflo_ray._internal.datasets.csv_rows import CsvReader
+from reqflo_ray._internal.datasets.delimiters import Delimiter, remark
 from reqflo_ray._internal.datasets.faults import DataFile, Faults, no_row
 from reqflo_ray._internal.datasets.files import READ_ERRORS, find_files, is_packed, size_in_bytes
 from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
 from reqflo_ray._internal.datasets.rows import Reader, open_reader
 from reqflo_ray._internal.datasets.text import check_encoding
+from reqflo_ray._internal.errors import Problem
+from reqflo_ray._internal.model.plan import DatasetSource
 from reqflo_ray._internal.model.values import JsonValue
 
 SAMPLED_ROWS: Final = 100
 _GZIP_RATIO: Final = 5
 
 
-def read_columns(files: tuple[str, ...], *, encoding: str = "utf-8", show_text: bool = False) -> tuple[str, ...]:
+class Columns(NamedTuple):
+    """The columns of a dataset, and what is to be said of how its files are read."""
+
+    names: tuple[str, ...] = ()
+    remarks: tuple[Problem, ...] = ()
+
+
+def read_columns(source: DatasetSource, *, used: frozenset[str] | None = None, show_text: bool = False) -> Columns:
     """The columns of a dataset without reading it whole: of CSV the header, of Parquet the schema, of JSON the members
     of the first `SAMPLED_ROWS` objects of every file.
 
     Args:
+        used: the columns that somebody reads, None: all.
         show_text: quote lines of the dataset in findings; only for a journey that declares nothing sensitive.
 
     Raises:
         DatasetError: a file is missing, or its beginning cannot be used.
         NothingSelectedError: there is not a byte in any of the files.
     """
-    check_encoding(encoding)
+    check_encoding(source.encoding)
     faults = Faults(show_text=show_text)
     columns: dict[str, None] = {}
-    found = find_files(files, faults)
+    delimiters: list[tuple[str, Delimiter]] = []
+    found = find_files(source.files, faults)
     for file in found:
-        with open_reader(file, encoding, faults) as reader:
+        with open_reader(file, source, faults, used=used) as reader:
             if reader is None:
                 continue
             header = reader.header()
@@ -42,10 +55,13 @@ def read_columns(files: tuple[str, ...], *, encoding: str = "utf-8", show_text: 
                     columns.update(dict.fromkeys(values))
             else:
                 columns.update(dict.fromkeys(header))
+            if isinstance(reader, CsvReader) and (delimiter := reader.surprising_delimiter):
+                delimiters.append((file.name, delimiter))
     if found and not columns and _hold_nothing(found):
         raise no_row()
     faults.raise_any()
-    return tuple(columns)
+    told = remark(delimiters)
+    return Columns(tuple(columns), (told,) if told else ())
 
 
 def _hold_nothing(files: Iterable[DataFile]) -> bool:
@@ -55,20 +71,18 @@ def _hold_nothing(files: Iterable[DataFile]) -> bool:
         return False
 
 
-def sample_values(
-    files: tuple[str, ...], names: frozenset[str], *, encoding: str = "utf-8"
-) -> dict[str, list[JsonValue]]:
+def sample_values(source: DatasetSource, names: frozenset[str]) -> dict[str, list[JsonValue]]:
     """Of the first `SAMPLED_ROWS` rows of each file, every value of the columns `names`, after its column, as it is
     written. What cannot be read is left out; staging says why.
 
     Raises:
         DatasetError: `unknown_encoding`.
     """
-    check_encoding(encoding)
+    check_encoding(source.encoding)
     faults = Faults(show_text=False)
     found: dict[str, list[JsonValue]] = {name: [] for name in names}
-    for file in find_files(files, faults):
-        with open_reader(file, encoding, faults) as reader:
+    for file in find_files(source.files, faults):
+        with open_reader(file, source, faults, used=names) as reader:
             if reader is not None:
                 reader.header()
                 for _, values, _ in islice(reader.records(), SAMPLED_ROWS):
@@ -77,35 +91,35 @@ def sample_values(
     return found
 
 
-def estimate_rows(files: tuple[str, ...], *, encoding: str = "utf-8") -> int:
+def estimate_rows(source: DatasetSource) -> int:
     """About how many rows the dataset has: exact for Parquet and for small files, else from the size of the files and
     of their first rows. What cannot be read counts as nothing; staging says why.
 
     Raises:
         DatasetError: `unknown_encoding`.
     """
-    check_encoding(encoding)
+    check_encoding(source.encoding)
     faults = Faults(show_text=False)
     total = 0
-    for file in find_files(files, faults):
-        with open_reader(file, encoding, faults) as reader:
+    for file in find_files(source.files, faults):
+        with open_reader(file, source, faults, used=frozenset()) as reader:
             if reader is not None:
                 total += _estimate(file, reader)
     return total
 
 
-def count_rows(files: tuple[str, ...], *, encoding: str = "utf-8") -> int:
+def count_rows(source: DatasetSource) -> int:
     """How many rows the dataset has, which takes reading it all, but Parquet. What cannot be read counts as nothing;
     staging says why.
 
     Raises:
         DatasetError: `unknown_encoding`.
     """
-    check_encoding(encoding)
+    check_encoding(source.encoding)
     faults = Faults(show_text=False)
     total = 0
-    for file in find_files(files, faults):
-        with open_reader(file, encoding, faults) as reader:
+    for file in find_files(source.files, faults):
+        with open_reader(file, source, faults, used=frozenset()) as reader:
             if reader is not None:
                 reader.header()
                 total += reader.row_count if isinstance(reader, ParquetReader) else sum(1 for _ in reader.records())

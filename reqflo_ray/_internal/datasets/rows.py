@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from reqflo_ray._internal.datasets.csv_rows import CsvReader
+from reqflo_ray._internal.datasets.delimiters import TAB
 from reqflo_ray._internal.datasets.faults import DataFile, Faults
 from reqflo_ray._internal.datasets.files import (
     READ_ERRORS,
@@ -77,9 +78,21 @@ class Reader(Protocol):
 
 
 @contextmanager
-def open_reader(file: DataFile, encoding: str, faults: Faults, groups: range | None = None) -> Iterator[Reader | None]:
-    """A reader of `file`, of Parquet perhaps only of some row groups; None after a finding. What goes wrong while it is
-    used becomes a finding."""
+def open_reader(
+    file: DataFile,
+    source: DatasetSource,
+    faults: Faults,
+    *,
+    groups: range | None = None,
+    used: frozenset[str] | None = None,
+) -> Iterator[Reader | None]:
+    """A reader of `file`, which is one of `source`; None after a finding. What goes wrong while it is used becomes a
+    finding.
+
+    Args:
+        groups: of Parquet, the row groups that are read.
+        used: the columns that somebody reads, None: all. Of others nothing but the name need be right.
+    """
     kind = detect_format(file, faults)
     if kind is None:
         yield None
@@ -88,16 +101,16 @@ def open_reader(file: DataFile, encoding: str, faults: Faults, groups: range | N
         with opened(file) as stream:
             match kind:
                 case DataFormat.CSV:
-                    yield CsvReader(file, stream, encoding, faults)
+                    yield CsvReader(file, stream, source.encoding, faults, delimiter=source.delimiter)
                 case DataFormat.TSV:
-                    yield CsvReader(file, stream, encoding, faults, delimiter="\t")
+                    yield CsvReader(file, stream, source.encoding, faults, delimiter=source.delimiter, usual=TAB)
                 case DataFormat.JSON:
-                    yield JsonArrayReader(file, stream, encoding, faults)
+                    yield JsonArrayReader(file, stream, source.encoding, faults)
                 case DataFormat.JSON_LINES:
-                    yield JsonLinesReader(file, stream, encoding, faults)
+                    yield JsonLinesReader(file, stream, source.encoding, faults)
                 case DataFormat.PARQUET:
                     with seekable(file, stream) as whole:
-                        yield ParquetReader(file, whole, faults, groups)
+                        yield ParquetReader(file, whole, faults, groups, used)
     except READ_ERRORS as problem:
         report_unreadable(file, problem, faults)
 
@@ -125,6 +138,12 @@ def check_source(source: DatasetSource, artifact: Artifact) -> None:
             cause="the key of a row is shown in results and reports",
             hint="name another column with --key",
         )
+
+
+def used_columns(source: DatasetSource, artifact: Artifact) -> frozenset[str]:
+    """The columns whose values anybody looks at: those that fill an input or variable, and the key."""
+    declared: tuple[Input | Variable, ...] = (*artifact.inputs, *artifact.variables)
+    return frozenset(one.name for one in declared) | {source.key_column}
 
 
 class DatasetRows:
@@ -160,6 +179,7 @@ class DatasetRows:
             (one.name, one.type, {}) for one in declared if one.type is not None
         )
         self._in_headers = tuple(columns_in_headers(artifact, source.key_column).items())
+        self._used = used_columns(source, artifact)
         self._sensitive = artifact.sensitive_names
         self._columns: dict[str, None] = {}
         self.header = header
@@ -194,7 +214,7 @@ class DatasetRows:
 
     def read_file(self, file: DataFile, first_index: int, groups: range | None = None) -> Iterator[Row]:
         """The rows of one file, of Parquet perhaps only of some row groups, numbered from `first_index`."""
-        with open_reader(file, self._source.encoding, self.faults, groups) as reader:
+        with open_reader(file, self._source, self.faults, groups=groups, used=self._used) as reader:
             if reader is not None:
                 yield from self._rows_of(reader, first_index)
 
@@ -291,7 +311,7 @@ class DatasetRows:
                 values[name] = converted = convert(value, kind)
             except ConversionError as problem:
                 shown = problem.reason if name in self._sensitive else problem
-                self._report("invalid_value", f"`{name}`: {shown}", name, reader, line, text)
+                self._report("invalid_value", f"`{name}`: {shown}", name, reader, line, text, problem.hint)
                 is_sound = False
                 continue
             if is_text and len(value) <= _CACHED_LENGTH and len(cache) < _CACHED_VALUES:
@@ -332,9 +352,10 @@ class DatasetRows:
         shown = text[:_SHOWN_TEXT] if self.faults.show_text else ""
         return Position(file=reader.file.name, line=line, column=column, text=shown)
 
-    def _report(self, code: str, message: str, name: str, reader: Reader, line: int, text: str) -> None:
+    def _report(self, code: str, message: str, name: str, reader: Reader, line: int, text: str, hint: str = "") -> None:
         line, column, text = reader.locate(line, text, name)
-        self.faults.add(code, message, file=reader.file, line=line, column=column, text=text, hint=_HINTS.get(code, ""))
+        hint = hint or _HINTS.get(code, "")
+        self.faults.add(code, message, file=reader.file, line=line, column=column, text=text, hint=hint)
 
 
 class _Gap:

@@ -11,8 +11,12 @@ CODES: Final = (
     ErrorCode("damaged_gzip", "A compressed file is cut or damaged.", "Compress it again."),
     ErrorCode("damaged_parquet", "A file cannot be read as Parquet.", "Write it again."),
     ErrorCode("dataset_changed", "A file is not what it was when the run began.", "Restore it, or start a new run."),
+    ErrorCode(
+        "delimiter_found", "A CSV file is read with other delimiters than commas.", "Name it with `--delimiter`."
+    ),
     ErrorCode("different_columns", "Files of one dataset have different columns.", "Give all the same columns."),
     ErrorCode("duplicate_column", "Two columns have one name.", "Rename one of them."),
+    ErrorCode("empty_rows", "Rows of empty cells were passed over.", 'Delete them, or write `""` for an empty text.'),
     ErrorCode("file_given_twice", "A file is named twice, so its rows would run twice.", "Name it once."),
     ErrorCode("invalid_encoding", "Bytes are not valid in the encoding.", "Name the true one with `--encoding`."),
     ErrorCode("invalid_json", "A row is no valid JSON.", "Correct it at its place."),
@@ -43,6 +47,6 @@ CODES: Final = (
     ErrorCode("unsupported_format", "The format of a file is not known.", "Save it as CSV, JSON or Parquet."),
     ErrorCode("unterminated_quote", "A quote is never closed.", "Close it."),
     ErrorCode("wrong_cell_count", "A row has more or fewer cells than the header.", "Put delimiters in quotes."),
-    ErrorCode("wrong_delimiter", "The header is separated by something else.", "Save the file with the usual one."),
+    ErrorCode("wrong_delimiter", "It cannot be told what separates cells.", "Name it with `--delimiter`."),
     ErrorCode("wrong_encoding", "The file is UTF-16.", "Give `--encoding utf-16`."),
 )

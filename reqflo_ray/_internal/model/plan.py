@@ -152,12 +152,14 @@ class DatasetFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class DatasetSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the rows came from. `files` as given; `key_column` names each row; `columns` as found, in order;
-    `contents` are the files that were found, in order (none were recorded by 0.1.0)."""
+    """Where the rows came from. `files` as given; `key_column` names each row; `delimiter` is what comes between the
+    cells of CSV, "" if each file is to show it; `columns` as found, in order; `contents` are the files that were found,
+    in order (none were recorded by 0.1.0)."""
 
     files: tuple[str, ...] = ()
     key_column: str = ""
     encoding: str = "utf-8"
+    delimiter: str = ""
     columns: tuple[str, ...] = ()
     contents: tuple[DatasetFile, ...] = ()
 

@@ -21,7 +21,7 @@ class Read:
     """What a CSV text gives: its rows with their lines, and `(code, line, column)` of its faults."""
 
     def __init__(
-        self, text: str | bytes, *, delimiter: str = ",", encoding: str = "utf-8", block: int = 1 << 18
+        self, text: str | bytes, *, delimiter: str = "", encoding: str = "utf-8", block: int = 1 << 18
     ) -> None:
         data = text.encode(encoding) if isinstance(text, str) else text
         faults = Faults(show_text=True)
@@ -88,7 +88,7 @@ def test_other_encodings_are_read_when_named(encoding: str) -> None:
 
 
 def test_tabs_separate_a_tsv() -> None:
-    assert Read('a\tb\n1,5\t"x\ty"\n\t\n', delimiter="\t").rows == [{"a": "1,5", "b": "x\ty"}, {}]
+    assert Read('a\tb\n1,5\t"x\ty"\n\t""\n', delimiter="\t").rows == [{"a": "1,5", "b": "x\ty"}, {"b": ""}]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,7 @@ def test_a_row_that_is_not_csv_is_a_fault_at_its_place(text: str | bytes, fault:
         ('a,"",b\n1,2,3\n', ("unnamed_column", 1, 3)),
         ("a,b \n1,2\n", ("padded_column", 1, 3)),
         ("\n\na,a\n", ("duplicate_column", 3, 3)),
-        ("a;b\n1;2\n", ("wrong_delimiter", 1, 2)),
-        ("a\tb\n1\t2\n", ("wrong_delimiter", 1, 2)),
+        ("a;b|c\n1;2|3\n", ("wrong_delimiter", 1, 2)),
         ('"a\nb",a,a\n', ("duplicate_column", 2, 6)),
         ("", ("no_header",)),
         ("\n\r\n", ("no_header",)),
@@ -139,12 +138,6 @@ def test_a_header_that_cannot_be_used_is_one_fault_and_gives_no_rows(text: str, 
     assert read.faults == [fault]
     assert read.header == ()
     assert read.rows == []
-
-
-def test_semicolons_get_a_hint_that_helps() -> None:
-    (problem,) = Read("a;b\n1;2\n").problems
-    assert "semicolons" in problem.message
-    assert "commas" in problem.hint
 
 
 def test_after_a_fault_the_reader_goes_on() -> None:
@@ -228,7 +221,7 @@ def _tables(draw: st.DrawFn) -> tuple[list[list[str | None]], str]:
             for cell in row
         ]
         lines.append(",".join(cells) + draw(st.sampled_from(["\n", "\r\n"])))
-    return rows, "".join(lines)
+    return [row for row, line in zip(rows, lines[1:], strict=True) if line.strip(", \t\r\n")], "".join(lines)
 
 
 @given(_tables(), st.sampled_from([1, 7, 1 << 18]))
@@ -251,9 +244,11 @@ def test_what_the_standard_library_writes_is_read_back(rows: list[list[str]]) ->
 def test_any_text_is_faults_or_the_rows_that_the_standard_library_reads(text: str) -> None:
     read = Read("a,b\n" + text)
     if not read.faults:
-        expected = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-        # The standard library also ends lines at a lone CR; such a text has a fault here.
-        assert [[row.get("a", ""), row.get("b", "")] for row in read.rows] == expected
+        expected = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if any(row)]
+        # The standard library also ends lines at a lone CR; such a text has a fault here. Rows of empty cells are told
+        # from rows of empty texts only here.
+        found = [[row.get("a", ""), row.get("b", "")] for row in read.rows]
+        assert [row for row in found if any(row)] == expected
 
 
 def test_naughty_strings_survive(naughty_strings: list[str]) -> None:

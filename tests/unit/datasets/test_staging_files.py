@@ -70,7 +70,7 @@ def test_an_address_is_read_like_a_path(tmp_path: Path) -> None:
     assert names(f"{address}/*.csv*") == ([f"{address}/a.csv", f"{address}/b.csv.gz"], [])
     assert names(f"{address}/c.csv") == ([], ["no_such_file"])
     assert names("nowhere://bucket/a.csv") == ([], ["unreadable_file"])
-    assert estimate_rows((f"{address}/a.csv",)) == 1
+    assert estimate_rows(DatasetSource(files=(f"{address}/a.csv",))) == 1
 
 
 @pytest.mark.parametrize(
@@ -146,24 +146,28 @@ def test_columns_are_read_from_the_beginning_only(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["1"], "qty": [1]}), tmp_path / "b.parquet")
     lines = "".join(f'{{"id": {number}, "x{number}": 1}}\n' for number in range(150))
     (tmp_path / "c.jsonl").write_text(lines)
-    assert read_columns((str(tmp_path / "a.csv"),)) == ("id", "name")
-    assert read_columns((str(tmp_path / "b.parquet"),)) == ("id", "qty")
-    columns = read_columns((str(tmp_path / "c.jsonl"),))
+    assert read_columns(DatasetSource(files=(str(tmp_path / "a.csv"),))).names == ("id", "name")
+    assert read_columns(DatasetSource(files=(str(tmp_path / "b.parquet"),))).names == ("id", "qty")
+    columns = read_columns(DatasetSource(files=(str(tmp_path / "c.jsonl"),))).names
     assert columns[:2] == ("id", "x0")
     assert len(columns) == 101
-    assert read_columns((str(tmp_path / "a.csv"), str(tmp_path / "b.parquet"))) == ("id", "name", "qty")
+    assert read_columns(DatasetSource(files=(str(tmp_path / "a.csv"), str(tmp_path / "b.parquet")))).names == (
+        "id",
+        "name",
+        "qty",
+    )
 
 
 def test_columns_of_a_bad_dataset_are_an_error_without_its_text(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,card-4111,card-4111\n")
     with pytest.raises(DatasetError) as caught:
-        read_columns((str(tmp_path / "a.csv"), str(tmp_path / "absent.csv")))
+        read_columns(DatasetSource(files=(str(tmp_path / "a.csv"), str(tmp_path / "absent.csv"))))
     first, second = caught.value.problems
     assert (first.code, second.code) == ("duplicate_column", "no_such_file")
     assert first.position is not None
     assert first.position.text == ""
     with pytest.raises(DatasetError) as caught:
-        read_columns((str(tmp_path / "a.csv"),), show_text=True)
+        read_columns(DatasetSource(files=(str(tmp_path / "a.csv"),)), show_text=True)
     assert caught.value.position is not None
     assert caught.value.position.text == "id,card-4111,card-4111"
 
@@ -175,10 +179,10 @@ def test_the_estimate_is_exact_for_little_and_near_for_much_and_a_count_is_exact
     pq.write_table(pa.table({"id": range(777)}), tmp_path / "c.parquet")
     (tmp_path / "d.csv").write_text("id\n")
     everything = tuple(str(tmp_path / name) for name in ("a.csv", "b.csv", "c.parquet", "d.csv", "absent.csv"))
-    assert count_rows(everything) == 20_779
-    assert 19_000 < estimate_rows((str(tmp_path / "a.csv"),)) < 21_000
-    assert estimate_rows((str(tmp_path / "b.csv"), str(tmp_path / "c.parquet"))) == 779
-    assert estimate_rows((str(tmp_path / "d.csv"), str(tmp_path / "absent.csv"))) == 0
+    assert count_rows(DatasetSource(files=everything)) == 20_779
+    assert 19_000 < estimate_rows(DatasetSource(files=(str(tmp_path / "a.csv"),))) < 21_000
+    assert estimate_rows(DatasetSource(files=(str(tmp_path / "b.csv"), str(tmp_path / "c.parquet")))) == 779
+    assert estimate_rows(DatasetSource(files=(str(tmp_path / "d.csv"), str(tmp_path / "absent.csv")))) == 0
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(("id,name\n" + rows).encode()))
-    assert estimate_rows((str(tmp_path / "a.csv.gz"),)) > 1000
-    assert count_rows((str(tmp_path / "a.csv.gz"),)) == 20_000
+    assert estimate_rows(DatasetSource(files=(str(tmp_path / "a.csv.gz"),))) > 1000
+    assert count_rows(DatasetSource(files=(str(tmp_path / "a.csv.gz"),))) == 20_000

@@ -38,6 +38,10 @@ SOME_JSON = st.recursive(
         ("0.1234567890123456789012345678", NUMBER, Decimal("0.1234567890123456789012345678")),
         ("true", BOOLEAN, True),
         ("false", BOOLEAN, False),
+        ("TRUE", BOOLEAN, True),
+        ("FALSE", BOOLEAN, False),
+        ("True", BOOLEAN, True),
+        ("False", BOOLEAN, False),
         ("007", STRING, "007"),
         ("", STRING, ""),
         ('{"a": [1, 2.50]}', JSON, {"a": [1, Decimal("2.50")]}),
@@ -66,7 +70,7 @@ def test_what_is_no_json_integer_is_refused(text: str) -> None:
         convert(text, INTEGER)
 
 
-@pytest.mark.parametrize("text", ["True", "TRUE", "yes", "no", "on", "1", "0", " true", "false\n", ""])
+@pytest.mark.parametrize("text", ["tRUE", "WAHR", "VRAI", "yes", "no", "on", "1", "0", " true", "false\n", ""])
 def test_only_true_and_false_are_booleans(text: str) -> None:
     with pytest.raises(ConversionError, match="is not `true` or `false`"):
         convert(text, BOOLEAN)
@@ -147,3 +151,20 @@ def test_number_text_is_accepted_exactly_where_json_accepts_it(text: str) -> Non
 @given(SOME_JSON)
 def test_json_text_is_read_as_the_standard_library_reads_it(value: Any) -> None:
     assert convert(json.dumps(value), JSON) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("1,5", "decimal point"), ("-0,50", "decimal point"), ("1.234,50", "decimal point"),
+        ("1\u00a0234,50", "decimal point"), ("1,234.50", "between thousands"), ("1'234", "between thousands"),
+        ("1_000", "between thousands"), ("007", "leading zeros"), ("-01.50", "leading zeros"), ("+5", "plus sign"),
+        (" 5", "blanks"), ("5\n", "blanks"), ("", ""), ("abc", ""), ("1,2,3", ""), ("1e5x", ""), (".5", ""),
+    ],
+)  # fmt: skip
+def test_what_is_almost_a_number_gets_a_hint_that_shows_nothing_of_it(text: str, hint: str) -> None:
+    with pytest.raises(ConversionError) as caught:
+        convert(text, NUMBER)
+    assert hint in caught.value.hint
+    assert bool(caught.value.hint) is bool(hint)
+    assert not any(character.isdigit() for character in caught.value.hint)

@@ -103,6 +103,29 @@ def test_a_column_that_nothing_declares_warns_and_is_an_error_when_strict() -> N
     assert codes(check_orders(columns=(*COLUMNS, "region"), strict=True)) == []
 
 
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (("a", "b"), "2 columns: `a` and `b`"),
+        (("a", "b", "c"), "3 columns: `a`, `b` and `c`"),
+        (("a", "b", "c", "d"), "4 columns: `a`, `b`, `c` and 1 more"),
+        (tuple(f"c{number}" for number in range(20_000)), "20,000 columns: `c0`, `c1`, `c2` and 19,997 more"),
+        (("x" * 500, "b"), f"2 columns: `{60 * 'x'}…` and `b`"),
+    ],
+)
+def test_many_columns_that_nothing_declares_are_one_finding(columns: tuple[str, ...], told: str) -> None:
+    for strict, severity in ((False, Severity.WARNING), (True, Severity.ERROR)):
+        problem = only(check_orders(columns=(*COLUMNS, *columns), strict=strict))
+        assert (problem.severity, problem.code) == (severity, "undeclared_column")
+        assert problem.message == f"the journey declares no input or variable for {told}"
+        assert problem.hint == ""
+
+
+def test_columns_that_are_mistyped_are_told_among_many() -> None:
+    problem = only(check_orders(columns=(*COLUMNS, "c1", "c2", "regoin", "c3", "c4")))
+    assert problem.hint == "did you mean `region` by `regoin`?"
+
+
 def test_a_set_that_a_column_shadows_is_a_warning() -> None:
     assert codes(check_orders(columns=COLUMNS, overrides={"sku": "x"})) == [("warning", "shadowed_set")]
 

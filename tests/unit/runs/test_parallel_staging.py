@@ -20,7 +20,7 @@ from staging_executors import UnorderedExecutor
 
 from reqflo_ray._internal.datasets.faults import SHOWN, DataFile
 from reqflo_ray._internal.datasets.pieces import Piece, split_dataset, unseen
-from reqflo_ray._internal.errors import ClusterError, DatasetError, ReqfloError, StoreError
+from reqflo_ray._internal.errors import ClusterError, DatasetError, Problem, ReqfloError, StoreError
 from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity
 from reqflo_ray._internal.model.plan import DatasetSource, Plan, RunRecord
 from reqflo_ray._internal.model.values import ValueType
@@ -54,6 +54,7 @@ class Bench:
         self.artifact = Artifact(journey=JourneyIdentity(name="j"), inputs=inputs)
         self.storage = LocalStorage(path / "store")
         self.files: list[str] = []
+        self.remarks: list[Problem] = []
 
     def put(self, name: str, data: str | bytes) -> str:
         path = self.path / name
@@ -83,6 +84,7 @@ class Bench:
         folder = self.run("alone", key, required)
         sink = RowSink(self.storage, "alone", make_sealer(folder, self.artifact, folder.load_run()))
         staged = stage(self.source(key), self.artifact, sink=sink, sizes=_sizes(sizes), required=frozenset(required))
+        self.remarks += staged.warnings
         return staged.shards
 
     def together(
@@ -98,6 +100,7 @@ class Bench:
                 dataset,
                 choose=lambda rows: _sizes(sizes),
                 show_text=not self.artifact.sensitive_names,
+                notice=self.remarks.append,
             )
         finally:
             assert self.storage.list(folder.path(layout.STAGING)) == []
@@ -219,6 +222,20 @@ def same_error(bench: Bench, code: str, **options: Any) -> DatasetError:
     assert caught.value.code == code
     assert bench.shards("together") == []
     return caught.value
+
+
+def test_delimiters_and_rows_of_nothing_are_the_same_whoever_reads_them(bench: Bench) -> None:
+    bench.put("a.csv", "id;n;text\n1;1;a\n;;\n;;\n2;2;b\n")
+    bench.put("b.csv", "sep=|\nid|n|text\n3|3|c\n||\n")
+    bench.put("c.tsv", "id\tn\ttext\n \t\t\n4\t4\td\n5\t5\te,f\n")
+    alone = bench.alone(2)
+    assert alone.rows == 5
+    assert bench.together(UnorderedExecutor(job_bytes=1), 2) == alone
+    assert bench.shards("alone") == bench.shards("together")
+    first, second = bench.remarks
+    assert first == second
+    assert first.message == "4 rows of empty cells passed over"
+    assert str(first.position).endswith("a.csv:3:1")
 
 
 def test_a_ragged_row_in_the_second_file_is_found_at_its_line(bench: Bench) -> None:

@@ -31,6 +31,15 @@ class DatasetOptions:
     encoding: Annotated[
         str, typer.Option("--encoding", metavar="NAME", rich_help_panel=WHAT, help="Text encoding of CSV files.")
     ] = "utf-8"
+    delimiter: Annotated[
+        str,
+        typer.Option(
+            "--delimiter",
+            metavar="CHARACTER",
+            rich_help_panel=WHAT,
+            help="What comes between the cells of CSV files, such as ';' or tab. Default: as each file shows.",
+        ),
+    ] = ""
     strict: Annotated[
         bool, typer.Option("--strict", rich_help_panel=GATES, help="Refuse dataset columns that nothing declares.")
     ] = False
@@ -42,5 +51,9 @@ class DatasetOptions:
                 "`--key` needs `--data`", code="key_without_data", hint="`--key` names a column of the dataset"
             )
         return Dataset(
-            tuple(self.data) if self.data else None, key=self.key, encoding=self.encoding, strict=self.strict
+            tuple(self.data) if self.data else None,
+            key=self.key,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            strict=self.strict,
         )

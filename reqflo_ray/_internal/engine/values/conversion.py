@@ -1,6 +1,7 @@
 """Turns a text into the declared type of an input or variable, and checks values that have a type already.
 
-The grammar is JSON's, exactly. It must not know which value it converts, or where that came from.
+The grammar is JSON's, exactly, but for `TRUE` and `True`, as spreadsheets and pandas write them. It must not know which
+value it converts, or where that came from.
 """
 
 from __future__ import annotations
@@ -14,7 +15,22 @@ from reqflo_ray._internal.model.values import JsonValue, ValueType, exact_number
 
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
+_BOOLEANS: Final = {"true": True, "TRUE": True, "True": True, "false": False, "FALSE": False, "False": False}
 _LONGEST_QUOTE: Final = 60
+# What people type for a number, and what is to be done about it.
+_ALMOST_NUMBERS: Final = (
+    (
+        re.compile(r"[-+]?[0-9]+,[0-9]+|[-+]?[0-9]{1,3}([.'’\u00a0\u202f ][0-9]{3})+,[0-9]+"),
+        "a number has a decimal point",
+    ),
+    (
+        re.compile(r"[-+]?[0-9]{1,3}([,.'’_\u00a0\u202f ][0-9]{3})+(\.[0-9]+)?"),
+        "a number has nothing between thousands",
+    ),
+    (re.compile(r"-?0[0-9]+(\.[0-9]+)?"), "a number has no leading zeros; declare `type: string` if they matter"),
+    (re.compile(r"\+[0-9]+(\.[0-9]+)?"), "a number has no plus sign; declare `type: string` if it matters"),
+    (re.compile(r"\s+.*|.*\s+", re.DOTALL), "remove the blanks around it"),
+)
 
 _EXPECTED: Final = {
     ValueType.NUMBER: "a number as JSON writes it, such as 12 or -0.5",
@@ -26,11 +42,13 @@ _EXPECTED: Final = {
 
 
 class ConversionError(ValueError):
-    """A value is not of its declared type. `reason` is the text without the value, for values that must stay hidden."""
+    """A value is not of its declared type. `reason` is the text without the value, for values that must stay hidden;
+    `hint` says what may help, also without it."""
 
-    def __init__(self, shown: str, reason: str) -> None:
+    def __init__(self, shown: str, reason: str, hint: str = "") -> None:
         super().__init__(f"{shown} {reason}")
         self.reason = reason
+        self.hint = hint
 
 
 def convert(value: JsonValue, type: ValueType) -> JsonValue:
@@ -72,8 +90,8 @@ def _from_text(text: str, type: ValueType) -> JsonValue:
     match type:
         case ValueType.STRING:
             return text
-        case ValueType.BOOLEAN if text in ("true", "false"):
-            return text == "true"
+        case ValueType.BOOLEAN if text in _BOOLEANS:
+            return _BOOLEANS[text]
         case ValueType.INTEGER if _INTEGER.match(text):
             return json_text.exact_integer(text)
         case ValueType.NUMBER if _INTEGER.match(text):
@@ -88,7 +106,13 @@ def _from_text(text: str, type: ValueType) -> JsonValue:
                 return json_text.decode_strictly(text)
             except json_text.NotJson as problem:
                 raise ConversionError(_shown(text), f"is not JSON: {problem}") from None
-    raise ConversionError(_shown(text), f"is not {_EXPECTED[type]}")
+    raise ConversionError(_shown(text), f"is not {_EXPECTED[type]}", _hint(text, type))
+
+
+def _hint(text: str, type: ValueType) -> str:
+    if text and not text.isspace() and type in (ValueType.NUMBER, ValueType.INTEGER):
+        return next((hint for pattern, hint in _ALMOST_NUMBERS if pattern.fullmatch(text)), "")
+    return ""
 
 
 def _is_of(value: JsonValue, type: ValueType) -> bool:

@@ -10,12 +10,12 @@ from typing import Final
 from reqflo_ray._internal.compiler.compile import Compilation
 from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
 from reqflo_ray._internal.datasets.faults import no_row
-from reqflo_ray._internal.datasets.preview import read_columns, sample_values
+from reqflo_ray._internal.datasets.preview import Columns, read_columns, sample_values
+from reqflo_ray._internal.datasets.rows import used_columns
 from reqflo_ray._internal.engine.values.expectations import assertions_of, expected_whole, row_expectations
 from reqflo_ray._internal.engine.values.supply import Supply
 from reqflo_ray._internal.errors import DatasetError, DefinitionError, Problem, Severity
 from reqflo_ray._internal.model.artifact import Artifact
-from reqflo_ray._internal.model.plan import DatasetSource
 from reqflo_ray._internal.runner.prepare.checks.check import CheckedRun, RunSelection, check_run
 from reqflo_ray._internal.runner.prepare.compilation import find_source, places_from_here
 from reqflo_ray._internal.runner.prepare.identity import identity
@@ -69,13 +69,15 @@ def prepare(
     if compilation is not None and _has_error(workspace.problems):
         # What lies in a file that could not be read would be told as missing.
         raise DefinitionError.of(compilation.problems)
-    columns: tuple[str, ...] | None = None
-    unreadable: DatasetError | None = None
-    try:
-        columns = read_columns(dataset.files, encoding=dataset.encoding) if dataset.files else None
-    except DatasetError as error:
-        columns, unreadable = (), error
     artifact = source.artifact if isinstance(source, Compilation) else source
+    rows = dataset.as_source()
+    found, unreadable = Columns(), None
+    try:
+        if dataset.files:
+            found = read_columns(rows, used=used_columns(rows, artifact), show_text=not artifact.sensitive_names)
+    except DatasetError as error:
+        unreadable = error
+    columns = found.names if dataset.files else None
     looked_at = (artifact.sensitive_names | _expected_names(artifact)) & set(columns or ())
     selection = RunSelection(
         environment=journey.environment,
@@ -83,7 +85,7 @@ def prepare(
         presets=journey.presets,
         overrides=journey.overrides,
         columns=columns,
-        sampled=sample_values(dataset.files, looked_at, encoding=dataset.encoding) if looked_at else {},
+        sampled=sample_values(rows, looked_at) if looked_at else {},
         key=dataset.key,
         strict=dataset.strict,
     )
@@ -99,7 +101,7 @@ def prepare(
         )
     except DefinitionError as error:
         raise DefinitionError.of((*of_compilation, *places_from_here(error.problems, workspace))) from None
-    problems = _worst_of_each((*of_compilation, *places_from_here(checked.problems, workspace)))
+    problems = _worst_of_each((*of_compilation, *places_from_here(checked.problems, workspace), *found.remarks))
     if unreadable is not None:
         if not _has_error(problems):
             raise unreadable
@@ -127,7 +129,7 @@ def all_findings(dataset: Dataset, prepared: Prepared) -> tuple[Problem, ...]:
     artifact, checked = prepared.artifact, prepared.checked
     try:
         staged = stage(
-            DatasetSource(files=dataset.files, key_column=dataset.key, encoding=dataset.encoding),
+            dataset.as_source(),
             artifact,
             sink=NoSink(),
             sizes=_CHECKED_AT_ONCE,

@@ -14,7 +14,7 @@ from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model import artifact as artifacts
 from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.json_text import well_formed
-from reqflo_ray._internal.model.plan import DatasetSource, RunOptions, RunRecord
+from reqflo_ray._internal.model.plan import RunOptions, RunRecord
 from reqflo_ray._internal.runner.prepare.preparation import Prepared, all_findings
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
 from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
@@ -52,7 +52,7 @@ def make_record(
     source = None
     if dataset.files:
         files = tuple(file if keeps_relative_paths else _absolute(file) for file in dataset.files)
-        source = DatasetSource(files=files, key_column=dataset.key, encoding=dataset.encoding, columns=prepared.columns)
+        source = msgspec.structs.replace(dataset.as_source(), files=files, columns=prepared.columns)
     defaults = RunOptions()
     return RunRecord(
         run_id=check_run_id(run_id) if run_id else fresh_run_id(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from reqflo_ray._internal.errors import UsageError
-from reqflo_ray._internal.model.plan import Damaged, Durability, Evidence
+from reqflo_ray._internal.model.plan import Damaged, DatasetSource, Durability, Evidence
 from reqflo_ray._internal.model.workers import shortest_form
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _TEXT: Final = _Kind((str,), "text")
 _PATH: Final = _Kind((str, os.PathLike), "a path or text")
 _INTEGER: Final = _Kind((int,), "a whole number")
 _NUMBER: Final = _Kind((int, float), "a number")
+
+_NO_DELIMITERS: Final = ('"', "\r", "\n", "\0")
 
 # A path, a glob or an address.
 File: TypeAlias = str | os.PathLike[str]
@@ -97,22 +99,31 @@ class Dataset:
 
     `source` is a path, glob or address (`s3://`, `gs://`) of CSV, JSON, JSON Lines or Parquet, or a list of them; or
     rows from memory: an iterable of mappings, an Arrow table, a pandas or polars data frame. None is one row without
-    values. `key` is the column that
-    names each row. With `strict`, a column that the journey does not declare is an error.
+    values. `key` is the column that names each row. `encoding` and `delimiter` (a character, or `tab`) are those of
+    CSV; without a delimiter, each file shows its own. With `strict`, a column that the journey does not declare is an
+    error.
+
+    Raises:
+        UsageError: `invalid_option`.
     """
 
     source: Any
     _: KW_ONLY
     key: str = ""
     encoding: str = "utf-8"
+    delimiter: str = ""
     strict: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("key", "encoding"):
+        for name in ("key", "encoding", "delimiter"):
             if not isinstance(getattr(self, name), str):
                 raise _out_of_range(name, getattr(self, name), "text")
         if not isinstance(self.strict, bool):
             raise _out_of_range("strict", self.strict, "True or False")
+        if self.delimiter in ("tab", "\\t"):
+            object.__setattr__(self, "delimiter", "\t")
+        elif len(self.delimiter) > 1 or self.delimiter.isalnum() or self.delimiter in _NO_DELIMITERS:
+            raise _out_of_range("delimiter", self.delimiter, "the one character between cells, such as `;`, or `tab`")
 
     @classmethod
     def of(cls, data: Dataset | Any | None) -> Dataset:
@@ -129,6 +140,10 @@ class Dataset:
         if isinstance(self.source, list | tuple) and all(isinstance(item, str | os.PathLike) for item in self.source):
             return tuple(os.fspath(item) for item in self.source)
         return ()
+
+    def as_source(self) -> DatasetSource:
+        """Its files and options as a run's record has them."""
+        return DatasetSource(files=self.files, key_column=self.key, encoding=self.encoding, delimiter=self.delimiter)
 
     @property
     def is_in_memory(self) -> bool:

@@ -49,16 +49,17 @@ def staging(
         source = record.dataset
         if later and source is not None:
             _need_same_dataset(folder, record, artifact)
-        estimated = estimate_rows(source.files, encoding=source.encoding) if source else 1
+        estimated = estimate_rows(source) if source else 1
+        heard = listener or SilentListener()
         room = find_room(estimated)
         choose = sizes_in(room, record, artifact)
         plan: Plan | None = None
         if executor is not None and source is not None:
-            plan = _stage_with(executor, folder, record, source, artifact, choose, listener or SilentListener())
+            plan = _stage_with(executor, folder, record, source, artifact, choose, heard)
         if plan is None:
             rows = estimated
             if source is not None and room.now > 1:  # they are to have equally many
-                rows = count_rows(source.files, encoding=source.encoding)
+                rows = count_rows(source)
             staged = stage(
                 source,
                 artifact,
@@ -68,7 +69,7 @@ def staging(
                 expects=row_expectations(artifact, Supply(artifact, record.environment, record.inputs, record.me)),
             )
             for problem in staged.warnings:
-                (listener or SilentListener()).warning(problem)
+                heard.warning(problem)
             plan = staged.shards
         write_plan(folder.storage, folder.run_id, plan)
 
@@ -113,6 +114,7 @@ def _stage_with(
             dataset,
             choose=choose,
             show_text=not artifact.sensitive_names,
+            notice=listener.warning,
         )
     except OutOfSight as problem:
         listener.staging(folder.run_id, "local", f"a worker does not find `{problem.place}` as it is here")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from reqflo_ray._internal.datasets.faults import SHOWN, Faults
+from reqflo_ray._internal.datasets.faults import SHOWN, Faults, PassedOver
 from reqflo_ray._internal.datasets.keys import KeyLedger, Place
 from reqflo_ray._internal.datasets.pieces import Piece, unseen
 from reqflo_ray._internal.datasets.rows import DatasetRows, Header, open_reader
@@ -100,16 +100,17 @@ class Refusal(NamedTuple):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How job `number` ended.
 
-    Of `CountJob`: the rows of each piece. Of jobs that write: the SHA-256 of each shard, 32 bytes each, and how many
-    findings there are, which lie in a file. Of `KeysJob`: how many rows repeat a key, and the first of them (file and
-    line, and those of the first row with that key). `unseen` names a file that this process does not find, `refused` is
-    what the store said.
+    Of `CountJob`: the rows of each piece. Of jobs that write: the SHA-256 of each shard, 32 bytes each, how many
+    findings there are, which lie in a file, and the rows that were passed over. Of `KeysJob`: how many rows repeat a
+    key, and the first of them (file and line, and those of the first row with that key). `unseen` names a file that
+    this process does not find, `refused` is what the store said.
     """
 
     number: int
     rows: tuple[int, ...] = ()
     digests: bytes = b""
     findings: int = 0
+    passed_over: PassedOver = PassedOver()
     repeated: int = 0
     first_repeated: tuple[tuple[Place, Place], ...] = ()
     unseen: str = ""
@@ -131,17 +132,17 @@ def run_job(folder: RunFolder, job: Job) -> Report:
         record = folder.load_proven_run()
         source = record.dataset or DatasetSource()
         if isinstance(job, CountJob):
-            return Report(number=job.number, rows=tuple(_count(piece, source.encoding) for piece in job.pieces))
+            return Report(number=job.number, rows=tuple(_count(piece, source) for piece in job.pieces))
         return _write_rows(folder, job, source, record, folder.load_artifact(record.artifact))
     except StoreError as error:
         return Report(number=job.number, refused=Refusal.of(error))
 
 
-def _count(piece: Piece, encoding: str) -> int:
+def _count(piece: Piece, source: DatasetSource) -> int:
     if piece.rows is not None:
         return piece.rows
     count, unheard = 0, Faults(show_text=False)
-    with open_reader(piece.file, encoding, unheard) as reader:
+    with open_reader(piece.file, source, unheard) as reader:
         if reader is not None:
             reader.header()
             count = sum(1 for _ in reader.records())
@@ -181,7 +182,8 @@ def _write_rows(
     if dataset.faults.count:
         name = layout.staging_findings(job.number)
         folder.write_file(name, folder.encode(name, dataset.faults.findings()))
-    return Report(number=job.number, digests=bytes(digests), findings=dataset.faults.count)
+    faults = dataset.faults
+    return Report(number=job.number, digests=bytes(digests), findings=faults.count, passed_over=faults.passed_over)
 
 
 def _write_again(folder: RunFolder, job: AgainJob) -> Report:

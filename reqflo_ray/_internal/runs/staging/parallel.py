@@ -15,11 +15,11 @@ from typing import Final, Protocol, Self
 
 import msgspec
 
-from reqflo_ray._internal.datasets.faults import Faults, Findings
+from reqflo_ray._internal.datasets.faults import Faults, Findings, PassedOver
 from reqflo_ray._internal.datasets.keys import MOST_PARTS
 from reqflo_ray._internal.datasets.pieces import DatasetPieces, Piece
 from reqflo_ray._internal.datasets.rows import report_repeated
-from reqflo_ray._internal.errors import DatasetError, StoreError
+from reqflo_ray._internal.errors import DatasetError, Problem, StoreError
 from reqflo_ray._internal.model.plan import DatasetSource, Plan, ShardPlan
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.runs.folder import layout
@@ -93,12 +93,14 @@ def stage_with(
     *,
     choose: Callable[[int], ShardSizes],
     show_text: bool,
+    notice: Callable[[Problem], None],
 ) -> Plan:
     """Stage all of `dataset`, which is `source` in pieces, into `folder`. The plan is not written.
 
     Args:
         choose: the sizes of the shards for so many rows.
         show_text: findings may quote the dataset.
+        notice: takes what is to be said and blocks nothing.
 
     Raises:
         DatasetError: rows that cannot be used, as `staging.stage` says it; nothing stays stored.
@@ -114,10 +116,12 @@ def stage_with(
             pieces = _counted(executor, folder, dataset.pieces)
             sizes = choose(sum(piece.rows or 0 for piece in pieces))
             jobs = _rows_jobs(executor, dataset, pieces, sizes)
-            staged = _write(executor, folder, jobs, sizes, faults)
+            staged, passed_over = _write(executor, folder, jobs, sizes, faults)
             if source.key_column:
                 _compare_keys(executor, folder, source.key_column, dataset, jobs, faults)
         faults.raise_any()
+        for remark in passed_over.remarks():
+            notice(remark)
     except (DatasetError, OutOfSight):
         folder.storage.remove_tree(folder.path(layout.ROWS))
         raise
@@ -149,7 +153,7 @@ def stage_again(
     jobs = list(_again_jobs(executor, earlier, chosen, counts, sizes))
     try:
         with executor:
-            return _write(executor, folder, jobs, sizes, Faults(show_text=False))
+            return _write(executor, folder, jobs, sizes, Faults(show_text=False))[0]
     except OutOfSight:
         folder.storage.remove_tree(folder.path(layout.ROWS))
         raise
@@ -241,15 +245,17 @@ def _write(
     jobs: Sequence[RowsJob | AgainJob],
     sizes: ShardSizes,
     faults: Faults,
-) -> Plan:
+) -> tuple[Plan, PassedOver]:
+    """The shards that the jobs have written, and the rows that they have passed over."""
     rows = sum(job.rows for job in jobs)
     shards = sizes.first_shard(rows)
     digests = bytearray(shards * _DIGEST_BYTES)
-    written, found = 0, set[int]()
+    written, found, passed_over = 0, set[int](), dict[int, PassedOver]()
     for report in _reports(executor, folder, jobs):
         at = sizes.first_shard(jobs[report.number].first_row) * _DIGEST_BYTES
         digests[at : at + len(report.digests)] = report.digests
         written += len(report.digests)
+        passed_over[report.number] = report.passed_over
         if report.findings:
             found.add(report.number)
     for number in sorted(found):
@@ -261,7 +267,7 @@ def _write(
             code="staging_incomplete",
             hint="resume the run: its rows are staged again",
         )
-    return Plan(
+    plan = Plan(
         ShardPlan(
             shard=shard,
             first_row=sizes.first_row(shard),
@@ -270,6 +276,7 @@ def _write(
         )
         for shard in range(shards)
     )
+    return plan, sum((passed_over[number] for number in sorted(passed_over)), PassedOver())
 
 
 def _compare_keys(

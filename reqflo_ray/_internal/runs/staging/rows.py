@@ -101,7 +101,8 @@ def stage(
     except DatasetError:
         sink.discard()
         raise
-    return StagedDataset(rows=shards.rows, columns=dataset.columns, shards=shards, warnings=dataset.gaps)
+    warnings = (*dataset.gaps, *dataset.faults.passed_over.remarks())
+    return StagedDataset(rows=shards.rows, columns=dataset.columns, shards=shards, warnings=warnings)
 
 
 class RowSink:

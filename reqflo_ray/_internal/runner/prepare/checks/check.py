@@ -37,6 +37,7 @@ from reqflo_ray._internal.model.values import (
     Node,
     Reference,
 )
+from reqflo_ray._internal.runner.prepare.checks.columns import undeclared_columns
 from reqflo_ray._internal.runner.prepare.checks.declarations import DeclarationCheck
 from reqflo_ray._internal.runner.prepare.checks.expectations import ExpectationCheck
 from reqflo_ray._internal.runner.prepare.checks.exposure import warn_of_exposure
@@ -211,15 +212,10 @@ class _Check:
                     self._problems.error("incompatible_environment", message, place, hint=hint)
 
     def _check_columns(self) -> None:
-        for column in self._selection.columns or ():
-            if column in self._declared or column == self._selection.key:
-                continue
-            message = f"the journey declares no input or variable for the column `{column}`"
-            hint = suggestion(column, set(self._declared) - self._columns)
-            if self._selection.strict:
-                self._problems.error("undeclared_column", message, None, hint=hint)
-            else:
-                self._problems.warning("undeclared_column", message, None, hint=hint)
+        known = {*self._declared, self._selection.key}
+        if unknown := [column for column in self._selection.columns or () if column not in known]:
+            finding = undeclared_columns(unknown, set(self._declared) - self._columns)
+            self._problems.add(finding if self._selection.strict else finding.as_warning())
         for name in self._selection.overrides:
             if name in self._columns:
                 message = f"`--set {name}` is used only for rows that do not supply the column `{name}`"

@@ -1,0 +1,78 @@
+"""Finds the character between the cells of a CSV file, from its beginning alone. It must not know how rows are read.
+
+The usual one is taken wherever it can be: only a header that has none of it, or rows that do not fit it while they fit
+another one, tell otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import chain, islice
+from typing import Final, NamedTuple
+
+from reqflo_ray._internal.errors import Problem
+
+COMMA: Final = ","
+TAB: Final = "\t"
+_NAMES: Final = {COMMA: "commas", ";": "semicolons", TAB: "tabs", "|": "bars"}
+_SAMPLED_ROWS: Final = 100
+SAMPLED_CHARACTERS: Final = 2**16
+_QUOTED: Final = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
+# The line that Excel heeds, and LibreOffice writes: it says what comes between cells, and is no row.
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\w\r\n" ])"?[ \t]*\r?', re.IGNORECASE)
+
+
+class Delimiter(NamedTuple):
+    """What comes between cells, "" if that cannot be told; and what else stands in the header that might."""
+
+    mark: str
+    others: tuple[str, ...] = ()
+
+
+def name_of(delimiter: str) -> str:
+    """What people call several of it."""
+    return _NAMES.get(delimiter, f"`{delimiter}`")
+
+
+def separator_line(line: str) -> str:
+    """The delimiter that a first line names if it is Excel's `sep=;`, else ""."""
+    found = _SEPARATOR_LINE.fullmatch(line)
+    return found[1] if found else ""
+
+
+def find_delimiter(text: str, usual: str) -> Delimiter:
+    """The delimiter of a file that begins with `text`, which may end within a row. What is in quotes tells nothing."""
+    bare = _QUOTED.sub("text", text[:SAMPLED_CHARACTERS])
+    cut = len(text) > SAMPLED_CHARACTERS or '"' in bare
+    lines = bare.partition('"')[0].split("\n")
+    telling = filter(_says_something, lines[:-1] if cut and len(lines) > 1 else lines)
+    header, *rows = islice(chain(telling, [""]), 1 + _SAMPLED_ROWS)
+    there = [mark for mark in _NAMES if mark in header]
+    if len(there) < 2:
+        return Delimiter(there[0] if there else usual)
+    fitting = [mark for mark in there if all(row.count(mark) == header.count(mark) for row in filter(None, rows))]
+    if usual in there and (usual in fitting or not fitting):
+        return Delimiter(usual, tuple(mark for mark in there if mark != usual))
+    best = fitting[0] if len(fitting) == 1 else ""
+    return Delimiter(best, tuple(mark for mark in there if mark != best))
+
+
+def remark(files: Sequence[tuple[str, Delimiter]]) -> Problem | None:
+    """What is to be said of files, by name, whose delimiter was found and is not the usual one or not the only one."""
+    if not files:
+        return None
+    name, (mark, others) = files[0]
+    message = f"`{name}` is read with {name_of(mark)} between its cells"
+    if len(files) > 1:
+        message += f", and {len(files) - 1} more {'file' if len(files) == 2 else 'files'} not with commas only"
+    if others:
+        message += f"; its header has {' and '.join(map(name_of, others))} too"
+    shown = "tab" if mark == TAB else f"'{mark}'"
+    return Problem.warning(
+        "delimiter_found", message, hint=f"`--delimiter {shown}` says so, and this is not told again"
+    )
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip(" \r" + "".join(_NAMES)))
