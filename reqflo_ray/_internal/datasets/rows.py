@@ -275,7 +275,7 @@ class DatasetRows:
             self.faults.add("missing_column", message, file=file, line=line, hint=hint)
         if self.header is None:
             self.header = Header(file, names)
-        elif odd := sorted(names ^ self.header.names):
+        elif odd := sorted((names ^ self.header.names) & self._used):
             self.faults.add(
                 "different_columns",
                 f"`{file.name}` has other columns than `{self.header.file.name}`: {', '.join(odd)}",

@@ -182,4 +182,5 @@ def without_exponent(number: float | Decimal) -> float | Decimal:
     text = str(number)
     if "e" not in text and "E" not in text:
         return number
-    return exact_number(format(Decimal(text), "f"))
+    digits = format(Decimal(text), "f")
+    return exact_number(f"{digits}.0" if isinstance(number, float) and "." not in digits else digits)

@@ -15,7 +15,7 @@ from reqflo_ray._internal.datasets.files import DataFormat, detect_format, find_
 from reqflo_ray._internal.datasets.preview import count_rows, estimate_rows, read_columns
 from reqflo_ray._internal.datasets.rows import DatasetRows
 from reqflo_ray._internal.errors import DatasetError
-from reqflo_ray._internal.model.artifact import Artifact, JourneyIdentity
+from reqflo_ray._internal.model.artifact import Artifact, Input, JourneyIdentity
 from reqflo_ray._internal.model.plan import DatasetSource
 
 
@@ -30,7 +30,8 @@ def names(*patterns: str) -> tuple[list[str], list[str]]:
 def values(*files: Path | str, encoding: str = "utf-8") -> list[Any]:
     """The values of all rows."""
     source = DatasetSource(files=tuple(map(str, files)), encoding=encoding)
-    return [row.values for row in DatasetRows(source, Artifact(journey=JourneyIdentity(name="j")), frozenset()).read()]
+    artifact = Artifact(journey=JourneyIdentity(name="j"), inputs=(Input(name="id"),))
+    return [row.values for row in DatasetRows(source, artifact, frozenset()).read()]
 
 
 def codes(*files: Path | str) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 
 from reqflo_ray._internal.datasets.faults import DataFile, Faults
 from reqflo_ray._internal.datasets.parquet_rows import ParquetReader
+from reqflo_ray._internal.engine.values.expressions import to_text
 
 FILE = DataFile(0, "data.parquet")
 
@@ -23,10 +24,10 @@ def parquet_bytes(columns: dict[str, pa.Array[Any]]) -> bytes:
     return output.getvalue()
 
 
-def read(data: bytes) -> tuple[tuple[str, ...], list[Any], list[str]]:
+def read(data: bytes, used: frozenset[str] | None = None) -> tuple[tuple[str, ...], list[Any], list[str]]:
     """The columns, the rows, and the codes of the faults."""
     faults = Faults(show_text=True)
-    reader = ParquetReader(FILE, io.BytesIO(data), faults)
+    reader = ParquetReader(FILE, io.BytesIO(data), faults, used=used)
     columns = reader.header()
     rows = list(reader.records())
     return columns, rows, [problem.code for problem in faults.problems()]
@@ -37,6 +38,10 @@ def value(array: pa.Array[Any]) -> Any:
     _, rows, codes = read(parquet_bytes({"x": array}))
     assert codes == []
     return rows[0][1]["x"]
+
+
+def extension(kind: Any, stored: object) -> pa.Array[Any]:
+    return pa.ExtensionArray.from_storage(kind, pa.array([stored], kind.storage_type))
 
 
 def raw(kind: pa.DataType, *numbers: int | None) -> pa.Array[Any]:
@@ -85,8 +90,29 @@ def test_rows_are_numbered_from_one_and_a_null_is_not_supplied() -> None:
         (pa.array([[1, None]]), [1, None]),
         (pa.array([{"a": [datetime.date(2026, 1, 2)], "b": None}]), {"a": ["2026-01-02"], "b": None}),
         (pa.array([[("k", 1.5)]], pa.map_(pa.string(), pa.float64())), {"k": 1.5}),
+        (pa.array([[("k", 1.5)]], pa.map_(pa.large_string(), pa.float64())), {"k": 1.5}),
+        (pa.array(["x"], pa.string_view()), "x"),
+        (pa.array([["x"]], pa.large_list(pa.string_view())), ["x"]),
+        (pa.array([[1]], pa.list_view(pa.int64())), [1]),
+        (pa.array([[1]], pa.large_list_view(pa.int64())), [1]),
+        (pa.array([1.5], pa.float16()), 1.5),
+        (pa.array([19.9], pa.float32()), 19.9),
+        (pa.array([[19.9]], pa.list_(pa.float32())), [19.9]),
+        (pa.array([0.1], pa.float16()), 0.1),
+        (pa.array([16777217.0], pa.float32()), 16777216.0),
+        (pa.array([Decimal("1.10")], pa.decimal32(5, 2)), Decimal("1.10")),
+        (pa.array([Decimal("1.10")], pa.decimal256(60, 2)), Decimal("1.10")),
+        (extension(pa.uuid(), b"0123456789abcdef"), "30313233-3435-3637-3839-616263646566"),
+        (pa.StructArray.from_arrays([extension(pa.uuid(), b"0123456789abcdef")], ["u"]),
+         {"u": "30313233-3435-3637-3839-616263646566"}),
+        (extension(pa.json_(), '{"a": [1.50, null]}'), {"a": [Decimal("1.50"), None]}),
+        (extension(pa.json_(pa.large_string()), '"text"'), "text"),
+        (extension(pa.json_(), "12345678901234567890123"), 12345678901234567890123),
+        (pa.ListArray.from_arrays([0, 1], extension(pa.json_(), "[1]")), [[1]]),
+        (extension(pa.bool8(), 1), True),
+        (extension(pa.opaque(pa.string(), "inet", "postgres"), "127.0.0.1"), "127.0.0.1"),
     ],
-)
+)  # fmt: skip
 def test_a_value_becomes_json_without_loss(array: pa.Array[Any], expected: Any) -> None:
     found = value(array)
     assert found == expected
@@ -104,7 +130,9 @@ def test_decimals_keep_their_digits() -> None:
         (pa.array([b"x"], pa.binary(1)), "bytes"),
         (pa.array([[b"x"]]), "bytes"),
         (pa.array([{"deep": [b"x"]}]), "bytes"),
-        (pa.array([datetime.timedelta(1)]), "duration"),
+        (pa.array([b"x"], pa.binary_view()), "bytes"),
+        (extension(pa.opaque(pa.binary(), "geometry", "postgis"), b"x"), "bytes"),
+        (pa.array([datetime.timedelta(1)]), "durations"),
         (pa.array([[(1, 2)]], pa.map_(pa.int64(), pa.int64())), "maps"),
     ],
 )
@@ -197,3 +225,77 @@ def test_damage_in_the_pages_is_a_fault_after_the_rows_before() -> None:
     whole = bytearray(parquet_bytes({"name": pa.array([f"name {number}" for number in range(100)])}))
     whole[10:40] = bytes(30)
     assert read(bytes(whole))[2] == ["damaged_parquet"]
+
+
+ODD: dict[str, pa.Array[Any]] = {
+    "bytes": pa.array([b"x", None]),
+    "duration": pa.array([datetime.timedelta(1), None]),
+    "nan": pa.array([float("nan"), 1.0]),
+    "infinite": pa.array([[float("inf")], None]),
+    "far": raw(pa.timestamp("us"), 2**63 - 1, 0),
+    "map": pa.array([[(1, 2)], None], pa.map_(pa.int64(), pa.int64())),
+    "no json": pa.ExtensionArray.from_storage(pa.json_(), pa.array(["{", None])),
+    "": pa.array([1, 2]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_column_that_nobody_uses_is_not_looked_at(name: str) -> None:
+    data = parquet_bytes({"id": pa.array([1, 2]), name: ODD[name], "x": pa.array(["a", "b"])})
+    columns, rows, codes = read(data, frozenset({"id", "x", "absent"}))
+    assert columns == ("id", name, "x")
+    assert rows == [(1, {"id": 1, "x": "a"}, ""), (2, {"id": 2, "x": "b"}, "")]
+    assert codes == []
+    assert len(read(data, frozenset({"id", name}))[2]) == 1
+
+
+def test_columns_of_one_name_do_no_harm_where_nobody_uses_them() -> None:
+    arrays = [pa.array([1]), pa.array([2]), pa.array([3]), pa.array([{"b": 4}]), pa.array([5])]
+    output = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, names=["twice", "twice", "id", "a", "a.b"]), output)
+    data = output.getvalue()
+    assert read(data, frozenset({"id", "a.b"}))[1:] == ([(1, {"id": 3, "a.b": 5}, "")], [])
+    assert read(data, frozenset({"a"}))[1:] == ([(1, {"a": {"b": 4}}, "")], [])
+    assert read(data, frozenset({"id", "twice"}))[2] == ["duplicate_column"]
+
+
+def test_rows_are_there_though_no_column_of_theirs_is_used() -> None:
+    data = parquet_bytes({"other": pa.array([b"x", b"y", b"z"])})
+    assert read(data, frozenset({"id"})) == (("other",), [(1, {}, ""), (2, {}, ""), (3, {}, "")], [])
+
+
+def test_damage_in_pages_that_nobody_reads_is_not_met() -> None:
+    names = pa.array([f"name {number}" for number in range(100)])
+    whole = bytearray(parquet_bytes({"name": names, "id": pa.array(range(100))}))
+    whole[10:40] = bytes(30)
+    assert len(read(bytes(whole), frozenset({"id"}))[1]) == 100
+    assert read(bytes(whole), frozenset({"name"}))[2] == ["damaged_parquet"]
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (pa.array([1e-8]), "0.00000001"),
+        (pa.array([1e22]), "1" + 22 * "0" + ".0"),
+        (pa.array([1e-8], pa.float32()), "0.00000001"),
+        (pa.array([3.4028234663852886e38], pa.float32()), "34028235" + 31 * "0" + ".0"),
+        (pa.array([-0.0]), "-0.0"),
+        (pa.array([1.0]), "1.0"),
+        (pa.array([Decimal("0.0000000001")], pa.decimal128(20, 12)), "0.000000000100"),
+        (pa.array([2**53 + 1]), "9007199254740993"),
+    ],
+)
+def test_a_number_is_sent_in_digits_without_an_exponent(array: pa.Array[Any], text: str) -> None:
+    assert to_text(value(array)) == text
+
+
+@pytest.mark.parametrize(("text", "cause"), [("{", "truncated"), ("NaN", "invalid"), ("", "truncated")])
+def test_a_json_column_with_something_else_is_a_fault_of_its_row(text: str, cause: str) -> None:
+    faults = Faults(show_text=True)
+    column = pa.ExtensionArray.from_storage(pa.json_(), pa.array([text]))
+    reader = ParquetReader(FILE, io.BytesIO(parquet_bytes({"x": column})), faults)
+    reader.header()
+    assert list(reader.records()) == []
+    (problem,) = faults.problems()
+    assert (problem.code, problem.position and problem.position.line) == ("no_json_value", 1)
+    assert cause in problem.cause

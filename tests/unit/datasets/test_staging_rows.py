@@ -225,10 +225,13 @@ def test_files_with_other_columns_are_a_fault_and_another_order_is_not(folder: F
     folder.put("a.csv", "id,name\n1,a\n")
     folder.put("b.csv", "name,id\nb,2\n")
     folder.put("c.csv", "id,nam\n3,c\n")
-    assert [row.values["name"] for row in folder.rows("a.csv", "b.csv")] == ["a", "b"]
-    (problem,) = folder.faults("a.csv", "b.csv", "c.csv")
+    inputs = (Input(name="name"),)
+    assert [row.values["name"] for row in folder.rows("a.csv", "b.csv", inputs=inputs)] == ["a", "b"]
+    (problem,) = folder.faults("a.csv", "b.csv", "c.csv", inputs=inputs)
     assert place(problem) == ("different_columns", "c.csv", 1)
-    assert problem.message.endswith("nam, name")
+    assert problem.message.endswith(": name")
+    # What nobody reads may come and go.
+    assert len(folder.rows("a.csv", "b.csv", "c.csv")) == 3
 
 
 def test_columns_are_known_though_no_row_fills_them(folder: Folder) -> None:

@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Final
 from uuid import UUID
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model import json_text
+from reqflo_ray._internal.model.values import without_exponent
 from reqflo_ray._internal.runner.prepare.request import Dataset
 
 _HINT: Final = "give files, mappings by column, an Arrow table, or a pandas or polars data frame"
@@ -125,8 +127,10 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if type(value).__module__ == "numpy" and hasattr(value, "item"):
         return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is not a number of JSON")
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a number of JSON")
+        return without_exponent(value)
     return str(value) if isinstance(value, UUID) else value
 
 
