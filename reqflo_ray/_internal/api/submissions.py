@@ -14,7 +14,7 @@ from reqflo_ray._internal.runner.prepare.files_read import files_of_request, nee
 from reqflo_ray._internal.runner.prepare.preparation import prepare
 from reqflo_ray._internal.runner.prepare.record import make_record
 from reqflo_ray._internal.runner.prepare.request import Backend, Dataset, Execution, File, Journey, Target, paths
-from reqflo_ray._internal.runner.prepare.rows_in_memory import on_disk
+from reqflo_ray._internal.runner.prepare.rows_on_disk import is_on_disk, on_disk
 from reqflo_ray._internal.runner.progress.listener import Listener, SilentListener
 
 if TYPE_CHECKING:
@@ -197,9 +197,9 @@ def submit(
     check_formats(asked_reports)
     cluster = find_cluster(target.address, allow_unauthenticated=allow_unauthenticated)
     given = Dataset.of(data)
-    if shared_data and given.is_in_memory:
+    if shared_data and not is_on_disk(given):
         raise UsageError(
-            "rows from memory are not on the cluster",
+            "rows from memory or from a pipe are not on the cluster",
             code="rows_not_shared",
             hint="leave `shared_data` out: they travel in the job",
         )

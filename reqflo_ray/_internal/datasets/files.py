@@ -65,7 +65,9 @@ def find_files(patterns: Sequence[str], faults: Faults) -> tuple[DataFile, ...]:
                     "not_a_file",
                     f"`{name}` is no regular file",
                     file=file,
-                    hint=f"name its files, for example `{name.rstrip('/')}/*.csv`" if os.path.isdir(name) else "",
+                    hint=f"name its files, for example `{name.rstrip('/')}/*.csv`"
+                    if os.path.isdir(name)
+                    else "name a file, or `-` for standard input",
                 )
             else:
                 files.append(file)
@@ -164,6 +166,13 @@ def detect_format(file: DataFile, faults: Faults) -> DataFormat | None:
             return DataFormat.JSON_LINES
         case _:
             return DataFormat.CSV
+
+
+def known_ending(name: str) -> str:
+    """The ending of a file's name that says its format, such as `.csv.gz`; "" if it has none."""
+    packed = ".gz" if name.endswith(".gz") else ""
+    ending = os.path.splitext(name.removesuffix(packed))[1]
+    return ending + packed if ending[1:].lower() in _EXTENSIONS else ""
 
 
 def report_unreadable(file: DataFile, problem: BaseException, faults: Faults) -> None:

@@ -10,6 +10,7 @@ CODES: Final = (
     ErrorCode("invalid_dataset", "Rows cannot be read or used.", "Correct what the findings name."),
     ErrorCode("damaged_gzip", "A compressed file is cut or damaged.", "Compress it again."),
     ErrorCode("damaged_parquet", "A file cannot be read as Parquet.", "Write it again."),
+    ErrorCode("data_from_terminal", "Rows are to come from a terminal.", "Pipe them in, or name a file."),
     ErrorCode("dataset_changed", "A file is not what it was when the run began.", "Restore it, or start a new run."),
     ErrorCode(
         "delimiter_found", "A CSV file is read with other delimiters than commas.", "Name it with `--delimiter`."

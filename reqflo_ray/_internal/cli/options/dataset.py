@@ -22,7 +22,8 @@ class DatasetOptions:
             "--data",
             metavar="FILE",
             rich_help_panel=WHAT,
-            help="Rows: CSV, JSON, JSON Lines or Parquet, a path, URI or glob. Several are read one after the other.",
+            help="Rows: CSV, JSON, JSON Lines or Parquet, a path, URI or glob, or - for standard input. Several are "
+            "read one after the other.",
         ),
     ] = None
     key: Annotated[

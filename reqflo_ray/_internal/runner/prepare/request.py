@@ -97,11 +97,11 @@ class Journey:
 class Dataset:
     """On what a journey runs: once for each row.
 
-    `source` is a path, glob or address (`s3://`, `gs://`) of CSV, JSON, JSON Lines or Parquet, or a list of them; or
-    rows from memory: an iterable of mappings, an Arrow table, a pandas or polars data frame. None is one row without
-    values. `key` is the column that names each row. `encoding` and `delimiter` (a character, or `tab`) are those of
-    CSV; without a delimiter, each file shows its own. With `strict`, a column that the journey does not declare is an
-    error.
+    `source` is a path, glob or address (`s3://`, `gs://`) of CSV, JSON, JSON Lines or Parquet, `-` for standard input,
+    or a list of them; or rows from memory: an iterable of mappings, an Arrow table, a pandas or polars data frame. None
+    is one row without values. `key` is the column that names each row. `encoding` and `delimiter` (a character, or
+    `tab`) are those of CSV; without a delimiter, each file shows its own. With `strict`, a column that the journey does
+    not declare is an error.
 
     Raises:
         UsageError: `invalid_option`.

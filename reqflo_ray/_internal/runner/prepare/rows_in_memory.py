@@ -1,61 +1,24 @@
-"""Makes a file of rows that a program holds in memory, so that they are read as any other dataset is.
-
-The file is named by its contents: the same rows are the same dataset, and go on with the same run. It is gone when
-nobody uses it any more, and not missed, since a run keeps its rows in its own folder.
-"""
+"""Writes rows that a program holds in memory as a file that can be read as any other dataset is. It must not know where
+the file is kept."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import math
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
-from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.values import without_exponent
-from reqflo_ray._internal.runner.prepare.request import Dataset
 
 _HINT: Final = "give files, mappings by column, an Arrow table, or a pandas or polars data frame"
-_LOCK: Final = ".lock"
 
 
-@contextmanager
-def on_disk(dataset: Dataset) -> Iterator[Dataset]:
-    """The dataset with its rows in a file while the block runs; one that has files is given back as it is.
-
-    Raises:
-        UsageError: `invalid_rows`: what was given is neither a file nor rows; `no_temporary_folder`.
-    """
-    if not dataset.is_in_memory:
-        yield dataset
-        return
-    ending, data = _encoded(dataset.source)
-    with ExitStack() as held:
-        try:
-            path = _folder() / f"{hashlib.sha256(data).hexdigest()}.{ending}"
-            held.enter_context(_held(path, data))
-        except OSError as problem:
-            raise UsageError(
-                "rows from memory cannot be kept in the folder for temporary files",
-                code="no_temporary_folder",
-                cause=str(problem),
-                hint="make room there, or set TMPDIR to another folder",
-            ) from None
-        yield replace(dataset, source=str(path))
-
-
-def _encoded(rows: Any) -> tuple[str, bytes]:
-    """The ending of a file's name, and the file."""
+def encoded(rows: Any) -> tuple[str, bytes]:
+    """The ending of a file's name, and the file. Raises `UsageError` (`invalid_rows`)."""
     if (table := _as_table(rows)) is not None:
         return "parquet", _parquet(table)
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
@@ -132,57 +95,6 @@ def _plain(value: Any) -> Any:
             raise ValueError(f"{value} is not a number of JSON")
         return without_exponent(value)
     return str(value) if isinstance(value, UUID) else value
-
-
-@contextmanager
-def _held(path: Path, data: bytes) -> Iterator[None]:
-    """Have `data` at `path` while the block runs. The last of those who hold it, in whatever process, removes it; what
-    a process left that was killed, the next one that comes by."""
-    with _locked(path.parent):
-        _sweep(path.parent)
-        if not path.exists():
-            with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as made:
-                made.write(data)
-        file = path.open("rb")
-        fcntl.flock(file, fcntl.LOCK_SH)
-    with file:
-        if file.read() != data:
-            raise _invalid(f"`{path}` does not hold what its name says", "remove it")
-        try:
-            yield
-        finally:
-            with _locked(path.parent):
-                _remove_unheld(file, path)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _sweep(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.name != _LOCK and path.is_file():
-            with path.open("rb") as file:
-                _remove_unheld(file, path)
-
-
-def _remove_unheld(file: IO[bytes], path: Path) -> None:
-    with suppress(OSError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
-
-
-def _folder() -> Path:
-    """A folder of this user's alone: in the one for all, somebody else could put a file of the name."""
-    folder = Path(tempfile.gettempdir()) / f"reqflo-ray-rows-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o077 or folder.is_symlink():
-        raise _invalid(f"`{folder}` is not this user's own", "remove it, or set TMPDIR to a folder of your own")
-    return folder
 
 
 def _invalid(message: str, hint: str, cause: str = "") -> UsageError:
