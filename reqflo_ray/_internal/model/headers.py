@@ -12,7 +12,8 @@ from typing import Final
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 # RFC 9110, 5.5. A line end would start a new header, and nothing after a NUL is safe with every server.
-_NOT_IN_A_VALUE: Final = re.compile(r"([\r\n])|(\0)|([\x01-\x08\x0b\x0c\x0e-\x1f\x7f])|[\ud800-\udc7f\udd00-\udfff]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HALF: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _NO_UTF_8: Final = re.compile(r"[\udc80-\udcff]")
 
 
@@ -35,10 +36,7 @@ def readable(value: str) -> str:
 
 def unsendable_in_header(text: str) -> str:
     """What in `text` no value of a header can carry, in words; "" if it can be sent."""
-    found = _NOT_IN_A_VALUE.search(text)
-    if found is None:
-        return ""
-    line_end, nul, control = found.groups()
-    if line_end:
-        return "a line end"
-    return "a NUL" if nul else "a control character" if control else "half of a surrogate pair"
+    found = _CONTROL.search(text)
+    if found is not None:
+        return {"\r": "a line end", "\n": "a line end", "\0": "a NUL"}.get(found[0], "a control character")
+    return "half of a surrogate pair" if not text.isascii() and _HALF.search(text) else ""

@@ -61,6 +61,9 @@ class Encoding(NamedTuple):
     unknown: str = ""
 
 
+_UTF_8: Final = Encoding()
+
+
 def encoding_of(response: TransportResponse) -> Encoding:
     """The encoding of a body. A BOM is believed before any name, as browsers do."""
     body = response.body
@@ -68,9 +71,11 @@ def encoding_of(response: TransportResponse) -> Encoding:
         for bom, codec in _BOMS:
             if body.startswith(bom):
                 return Encoding(codec, len(bom))
-    named = _named(
-        next((value for name, value in response.headers if name.lower() == _TYPE and "charset" in value.lower()), "")
-    )
+    named = _UTF_8
+    for name, value in response.headers:
+        if len(name) == len(_TYPE) and name.lower() == _TYPE:
+            named = _named(value)
+            break
     if named.codec in _WITHOUT_ORDER:
         little, big = _WITHOUT_ORDER[named.codec]
         return Encoding(big if body[:1] == b"\0" else little)
@@ -90,7 +95,7 @@ def older_charset(response: TransportResponse) -> str:
 def _named(content_type: str) -> Encoding:
     found = _CHARSET.search(content_type)
     if found is None:
-        return Encoding()
+        return _UTF_8
     name = found[1].lower()
     codec = _codec(name)
     if codec:
