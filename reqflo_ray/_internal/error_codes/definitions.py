@@ -122,6 +122,7 @@ CODES: Final = (
         "A table or `--set` gives text, and an assertion compares it with what is no text.",
         "Declare the `type` of the input or variable.",
     ),
+    ErrorCode("wrong_charset", "A body is not sent in the charset that its type names.", "Leave the charset out."),
     ErrorCode("wrong_type", "A value has the wrong type.", "Write a value of the type that is named."),
     ErrorCode("wrong_value", "A value is not one of those that are possible.", "Write one that is."),
     ErrorCode("yaml_encoding", "A YAML file is not UTF-8.", "Save it as UTF-8."),

@@ -142,7 +142,7 @@ def test_a_long_line_is_cut_unless_all_is_asked_for() -> None:
 def test_a_body_that_is_no_text_is_not_poured_out() -> None:
     step = {**STEP, "http_response_body": None, "http_response_body_binary": b"\x00\xff\x1b"}
     shown = lines(RESULT, [step], Screen())
-    assert "  < (3 bytes that are no text: ask for http_response_body_binary with sql)" in shown
+    assert "  < (3 bytes that are no UTF-8: ask for http_response_body_binary with sql)" in shown
 
 
 def test_outputs_that_are_no_object_are_shown_as_they_are() -> None:

@@ -339,6 +339,23 @@ def test_a_value_of_a_step_that_no_header_can_carry_is_refused(refused: Refused,
     assert problem.position is not None
 
 
+@pytest.mark.parametrize(
+    ("request_text", "told"),
+    [
+        ('body: {text: a, content_type: "text/plain; charset=iso-8859-1"}', "iso-8859-1"),
+        ('body: {json: {a: 1}}, headers: {content-type: "application/json;charset=UTF-16"}', "UTF-16"),
+        ('body: {text: a, content_type: "text/plain; charset=utf-8"}', ""),
+        ('body: {form: {a: 1}}, headers: {Content-Type: "x/y; charset={{ inputs.x }}"}', ""),
+        ('headers: {Content-Type: "text/plain; charset=iso-8859-1"}', ""),
+    ],
+)
+def test_a_charset_in_which_a_body_is_not_sent_is_told(compiled: Compiler, request_text: str, told: str) -> None:
+    step = f'{{id: a, request: {{url: "http://h/", method: POST, {request_text}}}}}'
+    problems = [(problem.code, problem.severity, problem.message) for problem in compiled(journey(step)).problems]
+    message = f"the body is sent as UTF-8, and its content type says `{told}`"
+    assert problems == ([("wrong_charset", Severity.WARNING, message)] if told else [])
+
+
 def test_blanks_around_the_value_of_a_header_are_told(compiled: Compiler) -> None:
     step = '{id: a, request: {url: "http://h/", headers: {A: " b", B: "c "}}}'
     told = [(problem.code, problem.severity) for problem in compiled(journey(step)).problems]

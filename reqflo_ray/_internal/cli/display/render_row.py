@@ -96,7 +96,7 @@ def _body(margin: str, step: Mapping[str, Any], column: str, *, full: bool) -> I
     binary = step.get(f"{column}_binary")
     if binary:
         yield margin.rstrip()
-        yield f"{margin}({len(binary)} bytes that are no text: ask for {column}_binary with sql)"
+        yield f"{margin}({len(binary)} bytes that are no UTF-8: ask for {column}_binary with sql)"
     body = step.get(column)
     if body:
         yield margin.rstrip()

@@ -6,7 +6,9 @@ declaration's `in` says, under its own name.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
 from reqflo_ray._internal.compiler.authoring.journey import RequestModel, TemplateModel, TemplateValueModel
 from reqflo_ray._internal.compiler.requests.bodies import BodyCompiler
@@ -16,11 +18,13 @@ from reqflo_ray._internal.compiler.values.nodes import Resolver, Unresolved, Val
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, members, nearest
 from reqflo_ray._internal.errors import Position
-from reqflo_ray._internal.model.artifact import RequestTemplate
+from reqflo_ray._internal.model.artifact import Body, BodyKind, RequestTemplate
 from reqflo_ray._internal.model.headers import HEADER_NAME, unsendable_in_header
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.url_parts import ABSOLUTE
 from reqflo_ray._internal.model.values import Node, fixed_texts
+
+_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:+-]+)""", re.IGNORECASE)
 
 _Fields = tuple[tuple[str, Node], ...]
 
@@ -123,6 +127,8 @@ class RequestCompiler:
             path, query = without_parameters(path, [name for name, _ in placed]), _overridden(query, placed)
             body = self._bodies.placed(body, values.unplaced("body"), node)
         self._check_headers(headers, child(node, "headers"), node)
+        if body is not None and body.kind is not BodyKind.FILE:
+            self._check_charset(body, headers, node)
         return RequestTemplate(
             method=model.method,
             service=service,
@@ -160,6 +166,15 @@ class RequestCompiler:
             if wrong:
                 message = f"the value of the header `{name}` holds {wrong}, which no header can carry"
                 self._problems.error("wrong_value", message, at_value)
+
+    def _check_charset(self, body: Body, headers: _Fields, node: YamlNode) -> None:
+        """What is written is sent as UTF-8, whatever its type says."""
+        written = [text for name, value in headers if name.lower() == "content-type" for text in fixed_texts(value)]
+        found = _CHARSET.search(written[0] if written else body.content_type)
+        if found and found[1].lower() not in ("utf-8", "utf8", "us-ascii"):
+            message = f"the body is sent as UTF-8, and its content type says `{found[1]}`"
+            hint = "leave the charset out, or send a file in that charset with `body: {file: …}`"
+            self._problems.warning("wrong_charset", message, nearest(node, ("body",)), hint=hint)
 
     def _fields(self, node: YamlNode | None) -> _Fields:
         compiled = ((key.value, self._compiler.compile(value)) for key, value in members(node))

@@ -53,11 +53,14 @@ class CookieJar:
                 refused.append(read)
             else:
                 changes.append(read)
-                self.restore((read,))
+                refused += [
+                    Refused(gone.name, f"the row has {_MOST_COOKIES} newer ones") for gone in self.restore((read,))
+                ]
         return Received(tuple(changes), tuple(refused))
 
-    def restore(self, cookies: Iterable[Cookie]) -> None:
-        """Apply what `store` has returned before."""
+    def restore(self, cookies: Iterable[Cookie]) -> list[Cookie]:
+        """Apply what `store` has returned before; gives the cookies for which there was no room any more."""
+        gone: list[Cookie] = []
         for cookie in cookies:
             key = (cookie.domain, cookie.path, cookie.name)
             if cookie.value is None:
@@ -65,7 +68,8 @@ class CookieJar:
             else:
                 self._cookies[key] = cookie  # one that is set again keeps its place
             while len(self._cookies) > _MOST_COOKIES:
-                del self._cookies[next(iter(self._cookies))]
+                gone.append(self._cookies.pop(next(iter(self._cookies))))
+        return gone
 
     def header(self, url: str, now_us: int, own: str = "") -> str:
         """The value of the one Cookie header of a request to `url`, "" for none; longer paths come first.
