@@ -224,8 +224,14 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
         dependencies=tuple((reference, str(reference)) for reference in expected if reach.needs([reference])),
         until=tuple(_assertion(assertion, step, reach) for assertion in until),
         assertions=tuple(_assertion(assertion, step, reach) for assertion in step.assertions),
-        outputs=tuple(prepare_output(output, step.id) for output in step.outputs),
-        captures=tuple(prepare_capture(capture) for capture in step.captures),
+        outputs=tuple(
+            prepare_output(output, step.id, exact=reach.goes_into_header(f"steps.{step.id}.outputs.{output.name}"))
+            for output in step.outputs
+        ),
+        captures=tuple(
+            prepare_capture(capture, exact=reach.goes_into_header(f"steps.{step.id}.{capture.key}"))
+            for capture in step.captures
+        ),
         expects_status=any(assertion.type is AssertionType.STATUS_CODE for assertion in (*until, *step.assertions)),
     )
 

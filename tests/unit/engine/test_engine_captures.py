@@ -8,13 +8,30 @@ from typing import Any
 import pytest
 
 from reqflo_ray._internal.engine.judge import Judgement, judge
+from reqflo_ray._internal.engine.program import prepare
+from reqflo_ray._internal.engine.responses.response import ResponseView
 from reqflo_ray._internal.engine.scope import Scope
 from reqflo_ray._internal.engine.values.work import Work
 from reqflo_ray._internal.errors import DefinitionError
-from reqflo_ray._internal.model.artifact import Assertion, AssertionType, Capture, CaptureRoot, HttpStep, Output
-from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.artifact import (
+    Artifact,
+    Assertion,
+    AssertionType,
+    Body,
+    BodyKind,
+    Capture,
+    CaptureRoot,
+    HttpStep,
+    JourneyIdentity,
+    Output,
+    RequestTemplate,
+    SetVariableStep,
+    Variable,
+)
+from reqflo_ray._internal.model.exchange import Exchange, Timings
+from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.results import Status
-from reqflo_ray._internal.model.values import Literal
+from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, StepReference, Text
 
 MakeStep = Callable[..., HttpStep]
 Answer = Callable[..., Exchange]
@@ -132,3 +149,48 @@ def test_an_output_that_cannot_be_taken_is_refused_when_the_program_is_made(
 def test_an_output_path_that_cannot_be_evaluated_is_an_error(judged: Callable[..., Judgement], answer: Answer) -> None:
     verdict = judged(answer(body="[" * 300 + "]" * 300), outputs=(output("o", CaptureRoot.BODY, "$..a"),))
     assert (verdict.status, verdict.error_code) == (Status.ERROR, "output_missing")
+
+
+LATIN = (("X-Name", "caf\udce9"),)
+
+
+def _steps(**later: Any) -> Artifact:
+    """A step that takes a header as an output and by itself, and one that uses both."""
+    first = HttpStep(
+        id="a",
+        request=RequestTemplate(method="GET", service="shop-api", path=("/x",)),
+        outputs=(Output(name="n", root=CaptureRoot.HEADERS, path="X-Name"),),
+        captures=(
+            Capture(key="outputs.n", root=CaptureRoot.OUTPUTS, path=("n",)),
+            Capture(key="headers.x-name", root=CaptureRoot.HEADERS, path=("x-name",)),
+        ),
+    )
+    second = HttpStep(id="b", request=RequestTemplate(method="POST", service="shop-api", path=("/x",), **later))
+    assign = SetVariableStep(id="v", values=(("kept", StepReference("a", "outputs.n")),))
+    return Artifact(
+        journey=JourneyIdentity(name="j"), variables=(Variable(name="kept"),), steps=(first, assign, second)
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "output", "capture"),
+    [
+        (StepReference("a", "outputs.n"), "caf\udce9", "café"),
+        (StepReference("a", "headers.x-name"), "café", "caf\udce9"),
+        (Text(("n=", Reference(Namespace.VARIABLES, "kept"))), "caf\udce9", "café"),
+        (Literal("fixed"), "café", "café"),
+    ],
+)
+def test_a_header_that_is_no_utf_8_keeps_its_bytes_where_a_header_needs_them(
+    run_record: Callable[..., RunRecord], answer: Answer, header: Node, output: str, capture: str
+) -> None:
+    artifact = _steps(
+        headers=(("X-Back", header),), body=Body(kind=BodyKind.JSON, value=StepReference("a", "outputs.n"))
+    )
+    step = prepare(artifact, run_record()).steps[0]
+    response = answer(headers=LATIN).response
+    assert response is not None
+    view = ResponseView(response, Timings(total_ms=1.0), Work(1000))
+    outputs = {"n": step.outputs[0].take(view)}
+    assert outputs == {"n": output}
+    assert [taken.take(view, outputs) for taken in step.captures] == [output, capture]

@@ -10,6 +10,7 @@ from reqflo_ray._internal.engine.values.jsonpath import PathError, compile_path
 from reqflo_ray._internal.engine.values.jsonpath_query import walk
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model.artifact import Capture, CaptureRoot, Output
+from reqflo_ray._internal.model.headers import readable
 from reqflo_ray._internal.model.json_text import NotJson
 from reqflo_ray._internal.model.values import UNSET, JsonValue
 
@@ -31,39 +32,40 @@ class PreparedCapture:
     take: Callable[[ResponseView, Mapping[str, JsonValue]], JsonValue]
 
 
-def prepare_output(output: Output, step_id: str) -> PreparedOutput:
-    """Compile `output` of step `step_id`.
+def prepare_output(output: Output, step_id: str, *, exact: bool = False) -> PreparedOutput:
+    """Compile `output` of step `step_id`. `exact`: a header that is no UTF-8 keeps its bytes, since it goes into
+    another one; else it is text as people read it.
 
     Raises:
         DefinitionError: its path cannot be used.
     """
     return PreparedOutput(
-        source=output, label=f"steps.{step_id}.outputs.{output.name}", take=_output_taker(output, step_id)
+        source=output, label=f"steps.{step_id}.outputs.{output.name}", take=_output_taker(output, step_id, exact)
     )
 
 
-def prepare_capture(capture: Capture) -> PreparedCapture:
-    """Compile `capture`."""
+def prepare_capture(capture: Capture, *, exact: bool = False) -> PreparedCapture:
+    """Compile `capture`; `exact` as for outputs."""
     path = capture.path
     match capture.root:
         case CaptureRoot.STATUS:
             return PreparedCapture(source=capture, take=lambda view, _: view.response.status)
         case CaptureRoot.HEADERS:
             name = str(path[0]).lower()
-            return PreparedCapture(source=capture, take=lambda view, _: _first(view.header(name)))
+            return PreparedCapture(source=capture, take=lambda view, _: _first(view.header(name), exact))
         case CaptureRoot.OUTPUTS:
             return PreparedCapture(source=capture, take=lambda _, outputs: walk(outputs, path))
         case CaptureRoot.BODY:
             return PreparedCapture(source=capture, take=lambda view, _: _in_body(view, path))
 
 
-def _output_taker(output: Output, step_id: str) -> Callable[[ResponseView], JsonValue]:
+def _output_taker(output: Output, step_id: str, exact: bool) -> Callable[[ResponseView], JsonValue]:
     match output.root:
         case CaptureRoot.STATUS:
             return lambda view: view.response.status
         case CaptureRoot.HEADERS:
             name = output.path.lower()
-            return lambda view: _first(view.header(name))
+            return lambda view: _first(view.header(name), exact)
         case CaptureRoot.BODY:
             if output.path in ("", "$"):
                 return _whole_body
@@ -83,8 +85,10 @@ def _output_taker(output: Output, step_id: str) -> Callable[[ResponseView], Json
             )
 
 
-def _first(values: list[str]) -> JsonValue:
-    return values[0] if values else UNSET
+def _first(values: list[str], exact: bool) -> JsonValue:
+    if not values:
+        return UNSET
+    return values[0] if exact else readable(values[0])
 
 
 def _whole_body(view: ResponseView) -> JsonValue:

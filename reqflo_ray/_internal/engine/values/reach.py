@@ -50,6 +50,9 @@ class Reach:
             if isinstance(step, SetVariableStep):
                 for name, node in step.values:
                     self._assigned[name].append(node)
+        headers = [node for step in artifact.steps if isinstance(step, HttpStep) for _, node in step.request.headers]
+        used = self._closure(reference for node in headers for reference in references(node))
+        self._in_headers = frozenset(str(reference) for reference in used)
 
     def is_tainted(self, used: Iterable[AnyReference]) -> bool:
         """Whether something secret or sensitive may be in what these references stand for."""
@@ -78,6 +81,10 @@ class Reach:
                 }
             )
         )
+
+    def goes_into_header(self, label: str) -> bool:
+        """Whether what `label` names, such as `steps.<id>.<capture>`, may stand in a header of any step."""
+        return label in self._in_headers
 
     def of_request(self, request: RequestTemplate, base: Node | None) -> tuple[AnyReference, ...]:
         """All references of a request and of its base URL, each once."""
