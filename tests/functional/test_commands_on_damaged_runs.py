@@ -52,6 +52,7 @@ def _lines(run: Path, place: Path) -> Iterator[Line]:
         yield "sql", STATUSES, "--run", run.name, "--format", format_
     yield "sql", STATUSES, "--output", str(place / "answer.parquet")
     yield "sql", "select count(*) from runs"
+    yield "sql", "select count(*) from runs", "--run", "all"
     yield "show", run.name
     yield "show", run.name, "--json"
     yield "show", run.name, "--row", "0"
@@ -114,7 +115,7 @@ def test_a_changed_document_refuses_questions_about_its_run_and_hides_no_other(
             refused = ask(*line, *option)
             assert (refused.code, refused.out, _taken(place)) == (3, "", ""), line
             assert name in refused.err and run.name in refused.err, line
-    others = ask("sql", "select count(*) as runs from runs", "--format", "json")
+    others = ask("sql", "select count(*) as runs from runs", "--run", "all", "--format", "json")
     assert others.code == 0 and others.json[0]["runs"] == 0
     assert f"run `{run.name}` is left out" in others.json[0]["left_out"] and name in others.json[0]["left_out"]
 

@@ -390,7 +390,11 @@ READING: Final = (
     Command("show --row", _read("show", RUN, "--row", _ROW, "--json"), judge),
     Command("sql results", _read("sql", _RESULTS, "--run", RUN, "--format", "json"), judge),
     Command("sql steps", _read("sql", _STEPS, "--run", RUN, "--format", "csv"), judge),
-    Command("sql of all runs", _read("sql", "select * from runs order by run_id", "--format", "json"), judge_all_runs),
+    Command(
+        "sql of all runs",
+        _read("sql", "select * from runs order by run_id", "--run", "all", "--format", "json"),
+        judge_all_runs,
+    ),
     *(Command(f"report {kind}", _report(kind), judge) for kind in FORMATS),
     Command("verify", _read("verify", RUN, "--json"), judge_verification),
     Command("python runs", _list_with_python, judge_listing),

@@ -203,7 +203,7 @@ def make_killed(folder: Path, shop: GatedShop, twins: GatedShop, finished: Origi
 def _looked_at(original: Original) -> Original:
     """What a reader leaves behind to be quicker the next time is damaged too."""
     for store in (original.store, original.twin):
-        reqflo_ray.open_store(store).query("select count(*) from steps join results using (run_id, row_index)")
+        reqflo_ray.open_store(store).query("select count(*) from steps join results using (run_id, row_index)", "all")
     return original
 
 

@@ -97,7 +97,7 @@ class FakeApi:
 
 def table(columns: str, *rows: tuple[Any, ...]) -> SimpleNamespace:
     """The answer to a question."""
-    return SimpleNamespace(columns=tuple(columns.split()), rows=lambda: iter(rows), problems=())
+    return SimpleNamespace(columns=tuple(columns.split()), rows=lambda: iter(rows), problems=(), runs=())
 
 
 def summary(run_id: str, *, verdict: Status | None = Status.PASSED, **facts: Any) -> RunSummary:

@@ -87,7 +87,9 @@ def _with_note(result: QueryResult) -> QueryResult:
     if not len(result):
         columns = [pa.array([None], kind) for kind in result.table.schema.types]
     columns.append(pa.array([result.left_out] * max(len(result), 1), pa.string()))
-    return QueryResult(pa.Table.from_arrays(columns, names=names), (*result.types, "VARCHAR"), result.problems)
+    return QueryResult(
+        pa.Table.from_arrays(columns, names=names), (*result.types, "VARCHAR"), result.problems, result.runs
+    )
 
 
 def _quoted(text: str) -> str:

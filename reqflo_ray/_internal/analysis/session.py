@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from reqflo_ray._internal.analysis.catalog import Catalog, read_catalog
 from reqflo_ray._internal.analysis.explanation import explain
@@ -32,14 +32,23 @@ STREAMED_ROWS: Final = 20_000
 _ROWS_AT_ONCE: Final = 1000
 
 
+class AskedRun(NamedTuple):
+    """A run that a question was put to. `created_at` is an instant in UTC, None if its record does not tell it."""
+
+    run_id: str
+    journey: str
+    created_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class QueryResult:
     """The answer to a question, as an Arrow table; `types` are DuckDB's names of the columns' types. `problems` are
-    warnings about runs or files that are left out of it."""
+    warnings about runs or files that are left out of it, `runs` those that were asked."""
 
     table: pa.Table
     types: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
+    runs: tuple[AskedRun, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -143,8 +152,15 @@ class Session:
         self._connection = connection
         self._storage = storage
         self._catalog = catalog
-        self.run_ids: tuple[str, ...] = tuple(line["run_id"] for line in catalog.runs)
+        self.runs: tuple[AskedRun, ...] = tuple(
+            AskedRun(line["run_id"], line["journey"], line["created_at"]) for line in catalog.runs
+        )
         self.problems: tuple[Problem, ...] = catalog.problems
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The ids of the runs."""
+        return tuple(run.run_id for run in self.runs)
 
     def query(self, sql: str) -> QueryResult:
         """Answer one SELECT statement.
@@ -157,7 +173,7 @@ class Session:
 
         with self._answering(sql) as relation:
             table = settled(presentable(relation).to_arrow_table(), relation)
-            return QueryResult(table, tuple(str(kind) for kind in relation.types), self.problems)
+            return QueryResult(table, tuple(str(kind) for kind in relation.types), self.problems, self.runs)
 
     def stream(self, sql: str) -> Iterator[QueryResult]:
         """Answer one SELECT statement piece by piece, so that an answer larger than memory can be read.
@@ -176,7 +192,7 @@ class Session:
         with self._answering(sql) as relation:
             types = tuple(str(kind) for kind in relation.types)
             for batch in presentable(relation).to_arrow_reader(STREAMED_ROWS):
-                yield QueryResult(settled(pa.Table.from_batches([batch]), relation), types, self.problems)
+                yield QueryResult(settled(pa.Table.from_batches([batch]), relation), types, self.problems, self.runs)
 
     @contextlib.contextmanager
     def _answering(self, sql: str) -> Iterator[duckdb.DuckDBPyRelation]:

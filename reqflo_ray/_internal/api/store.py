@@ -5,6 +5,7 @@ It composes what the store and the analysis offer. It starts nothing and sends n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from reqflo_ray._internal.model.plan import Damaged
 from reqflo_ray._internal.runner.drive.verification import verify
 from reqflo_ray._internal.runner.prepare.files_read import files_of_runs, need_free
 from reqflo_ray._internal.runner.prepare.request import File, paths, read_damaged
+from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.upkeep.history import RunSummary, list_runs, resolve_run, summarize
 from reqflo_ray._internal.runs.upkeep.pruning import Pruned, prune
 from reqflo_ray._internal.runs.upkeep.verify import VerifyReport
@@ -63,13 +65,14 @@ class Store:
         damaged: str = Damaged.REFUSE,
         outputs: File | Iterable[File] = (),
     ) -> QueryResult:
-        """Answer one SELECT over the views runs, results, steps, assertions, logs; of `runs`, or of all. A run that
-        is deleted meanwhile takes no part.
+        """Answer one SELECT over the views runs, results, steps, assertions, logs of the latest run, of those that
+        `runs` name, or of `"all"`; `runs` of the answer says which. A run that is deleted meanwhile takes no part.
 
         Every file is checked against its SHA-256 before it is believed. Of all runs, one that cannot be read at all is
         left out; `problems` of the answer say so.
 
         Args:
+            runs: ids, unique beginnings, `latest`, or `all`. Without any, it is the latest run, if there is one.
             damaged: `skip` leaves files of results out that are not what was written, and `problems` of the answer say
                 so; else they refuse the question.
             outputs: files that the answer will be written to: each must be one that can be written, and that `runs`
@@ -81,9 +84,9 @@ class Store:
             IntegrityError: `damaged_file`, which names the files.
             StoreError: a run is removed while it is asked.
         """
-        runs = [runs] if isinstance(runs, str) else list(runs)
-        need_free(paths(outputs), files_of_runs(self._storage, runs), self._place)
-        return self._asking(lambda session: session.query(sql), runs or None, damaged)
+        named = self._named([runs] if isinstance(runs, str) else list(runs))
+        need_free(paths(outputs), files_of_runs(self._storage, named or ()), self._place)
+        return self._asking(lambda session: session.query(sql), named, damaged)
 
     def results(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> QueryResult:
         """One line for each row of a run that has ended. Raises as `query`."""
@@ -108,6 +111,17 @@ class Store:
     def verify(self, run: str) -> VerifyReport:
         """Check every file of a run against its digest or checksum. Raises `UsageError`."""
         return verify(resolve_run(self._storage, run))
+
+    def _named(self, runs: list[str]) -> list[str] | None:
+        """The runs to ask, None for all."""
+        if layout.ALL in runs:
+            return None
+        if runs:
+            return runs
+        with contextlib.suppress(UsageError):  # there is none
+            resolve_run(self._storage, layout.LATEST)
+            return [layout.LATEST]
+        return None
 
     def _asking(self, ask: Callable[[Session], _Answer], runs: Sequence[str] | None, damaged: str) -> _Answer:
         while True:

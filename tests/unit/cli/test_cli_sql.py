@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +14,7 @@ from fake_api import FakeApi, table
 from screens import CommandLine
 
 from reqflo_ray import QueryResult
+from reqflo_ray._internal.analysis.session import AskedRun
 
 # An escape sequence, and what a spreadsheet takes for a formula.
 ODD = QueryResult(pa.table({"a": ["\x1b[2J", "=1+1"]}), ("VARCHAR",))
@@ -30,6 +33,19 @@ def test_sql_prints_a_table_and_does_not_cut_it_when_piped(command_line: Command
         "b" + " " * 299 + "  " + " NULL",
     ]
     assert api.store.asked == [("query", ("select 1", ("r1", "r2")), {})]
+
+
+@pytest.mark.parametrize("kind", ["table", "csv", "json"])
+def test_sql_says_which_run_it_asked_when_none_is_named(command_line: CommandLine, api: FakeApi, kind: str) -> None:
+    asked = AskedRun("nightly-7", "place-\x1border", datetime(2026, 11, 29, 2, 20, 10, tzinfo=UTC))
+    api.store.answers = [("select", replace(ODD, runs=(asked,)))]
+    told = (
+        "asked: run nightly-7 (the latest) of place-\\x1border, made 2026-11-29 02:20:10 UTC;"
+        " `--run all` asks all runs\n"
+    )
+    unnamed = command_line("sql", "select 1", "--format", kind)
+    named = command_line("sql", "select 1", "--format", kind, "--run", "nightly-7")
+    assert (unnamed.err, named.err, unnamed.out) == (told, "", named.out)
 
 
 def test_sql_reads_a_long_question_from_standard_input(

@@ -32,6 +32,13 @@ def test_a_bad_run_id_is_refused(run_id: str) -> None:
     assert caught.value.code == "invalid_run_id"
 
 
+def test_a_new_run_cannot_be_called_all_and_an_older_one_may() -> None:
+    with pytest.raises(UsageError) as caught:
+        layout.check_new_run_id("all")
+    assert caught.value.code == "invalid_run_id"
+    assert layout.check_run_id("all") == "all" and layout.check_new_run_id("all-1") == "all-1"
+
+
 def test_a_new_run_id_tells_the_time_in_utc() -> None:
     instant = datetime(2026, 11, 22, 12, 45, 0, tzinfo=timezone(timedelta(hours=2)))
     assert layout.new_run_id(instant, b"\0\0\0\0") == "20261122-104500-000000"

@@ -360,7 +360,7 @@ def test_a_question_is_answered_without_a_run_that_is_deleted_meanwhile(
         with pytest.raises(UsageError, match="no run 'r1'"):
             Store(runs.storage).query(asked, runs=named)
     else:
-        assert list(Store(runs.storage).query(asked).rows()) == [("r2",)]
+        assert list(Store(runs.storage).query(asked, "all").rows()) == [("r2",)]
 
 
 def test_a_row_of_a_run_that_is_deleted_meanwhile_is_not_there(runs: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,7 +389,7 @@ def test_whoever_reads_while_runs_are_deleted_gets_whole_runs_or_is_told_why_not
     def ask() -> None:
         while not done.is_set():
             try:
-                for run_id, count in deserted.query("select run_id, count(*) from results group by 1").rows():
+                for run_id, count in deserted.query("select run_id, count(*) from results group by 1", "all").rows():
                     if count != 10:
                         surprises.append((run_id, count))
                 surprises.extend(run for run in deserted.runs() if run.state is not RunState.FINISHED)

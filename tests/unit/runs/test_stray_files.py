@@ -105,7 +105,7 @@ def test_what_lies_in_the_place_of_a_record_makes_one_damaged_run(runs: RunMaker
     kind(record)
     listed = {run.run_id: (run.state, bool(run.problem)) for run in list_runs(runs.storage, NOW)}
     assert listed == {"good": (RunState.FINISHED, False), "bad": (RunState.DAMAGED, True)}
-    assert list(Store(runs.storage).query("select run_id from runs").rows()) == [("good",)]
+    assert list(Store(runs.storage).query("select run_id from runs", "all").rows()) == [("good",)]
     assert not verify_run(RunFolder(runs.storage, "bad")).ok
 
 

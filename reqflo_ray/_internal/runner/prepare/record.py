@@ -17,7 +17,7 @@ from reqflo_ray._internal.model.json_text import well_formed
 from reqflo_ray._internal.model.plan import RunOptions, RunRecord
 from reqflo_ray._internal.runner.prepare.preparation import Prepared, all_findings
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, Journey
-from reqflo_ray._internal.runs.folder.layout import check_run_id, new_run_id
+from reqflo_ray._internal.runs.folder.layout import check_new_run_id, new_run_id
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
 _RECORDED_PACKAGES: Final = ("reqflo-ray", "ray", "httptools", "httpx", "pyarrow")
@@ -55,7 +55,7 @@ def make_record(
         source = msgspec.structs.replace(dataset.as_source(), files=files, columns=prepared.columns)
     defaults = RunOptions()
     return RunRecord(
-        run_id=check_run_id(run_id) if run_id else fresh_run_id(),
+        run_id=check_new_run_id(run_id) if run_id else fresh_run_id(),
         nonce=secrets.token_hex(16),
         created_at=_now(),
         artifact=artifacts.digest(artifact),

@@ -37,7 +37,9 @@ REPORTS: Final = "reports"
 STAGING: Final = "staging"
 DELETED: Final = "deleted"  # the run is being deleted, and is none any more
 
+# What stands for runs where one is named.
 LATEST: Final = "latest"
+ALL: Final = "all"
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _NUMBERED: Final = re.compile(r"([0-9]{4,})(?:\.json|\.beat|\.log)?", re.ASCII)
@@ -181,6 +183,15 @@ def check_run_id(run_id: str) -> str:
             hint="use up to 64 letters, digits, `.`, `_` and `-`, a letter or digit first (`latest` is taken)",
         )
     return run_id
+
+
+def check_new_run_id(run_id: str) -> str:
+    """The same of a run that is to be made. One that an earlier version made may be called `all`."""
+    if run_id == ALL:
+        raise UsageError(
+            "a run cannot be called `all`", code="invalid_run_id", hint="`--run all` means every run: give another id"
+        )
+    return check_run_id(run_id)
 
 
 def new_run_id(now: datetime, entropy: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 import reqflo_ray
-from reqflo_ray import Damaged
+from reqflo_ray import Damaged, QueryResult
 from reqflo_ray._internal.cli.display.render_errors import render_problems
 from reqflo_ray._internal.cli.display.tables import write_table
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape, escape_json, neutralize_ci_commands
@@ -21,10 +21,10 @@ from reqflo_ray._internal.cli.options.target import StoreOption
 from reqflo_ray._internal.errors import UsageError
 
 EXAMPLES: Final = """\
-reqflo-ray sql "select status, count(*) from results group by status" --run latest
-reqflo-ray sql "select step_id, quantile_cont(duration_ms, 0.95) from steps group by step_id"
+reqflo-ray sql "select status, count(*) from results group by status"
+reqflo-ray sql "select step_id, quantile_cont(duration_ms, 0.95) from steps group by 1" --run all
 reqflo-ray sql "from assertions where status = 'failed' and last_attempt" --format csv
-reqflo-ray sql "select * from steps" --run latest --format parquet --output steps.parquet
+reqflo-ray sql "select * from steps" --run nightly-0412 --output steps.parquet
 """
 
 
@@ -42,7 +42,13 @@ def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT, or `-` to read it from standard input.")],
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", metavar="RUN", rich_help_panel="Which runs", help="Only this run; may be repeated."),
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            rich_help_panel="Which runs",
+            show_default="latest",
+            help="Which run to ask, or `all`; may be repeated.",
+        ),
     ] = None,
     format_: Annotated[
         Format | None,
@@ -82,6 +88,8 @@ def sql(
     question = sys.stdin.read() if query == "-" else query
     outputs = [] if output is None else [output]
     answer = reqflo_ray.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged, outputs=outputs)
+    if not run and answer.runs:
+        terminal.note(_asked(answer))
     if answer.problems:
         terminal.note(render_problems(answer.problems, terminal))
     if chosen is Format.TABLE:
@@ -105,6 +113,12 @@ def sql(
         # A cell may hold a line of its own, which a CI system would obey like any other line of its log.
         text = written.decode()
         terminal.data(text if raw else neutralize_ci_commands(text))
+
+
+def _asked(answer: QueryResult) -> str:
+    run = answer.runs[0]
+    made = f", made {run.created_at:%Y-%m-%d %H:%M:%S} UTC" if run.created_at else ""
+    return f"asked: run {escape(run.run_id)} (the latest) of {escape(run.journey)}{made}; `--run all` asks all runs"
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:
