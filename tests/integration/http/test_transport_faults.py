@@ -256,18 +256,20 @@ def test_a_post_with_a_key_is_sent_again_on_a_stale_connection(
     laboratory.run(scenario, uvloop=uvloop)
 
 
-@pytest.mark.parametrize(
-    ("keep_alive", "waits", "connections"),
-    [("timeout=0", 0, 2), ("max=0", 0, 2), ("timeout=1", 0.55, 2), ("timeout=1", 0, 1), ("timeout=30, max=2", 0, 1)],
-)
-def test_a_connection_is_left_before_the_server_closes_it(
-    laboratory: LABORATORY, answered: TAKE, keep_alive: str, waits: float, connections: int
-) -> None:
-    async def scenario(bench: Any) -> None:
-        answered(await bench.send(bench.server.serve("/first", f"Keep-Alive: {keep_alive}\r\n".encode(), b"x")))
+def test_a_connection_is_left_before_the_server_closes_it(laboratory: LABORATORY, answered: TAKE) -> None:
+    async def connections(bench: Any, keep_alive: bytes, waits: float = 0.0) -> int:
+        before = bench.server.connections
+        answered(await bench.send(bench.server.serve("/first", b"Keep-Alive: %b\r\n" % keep_alive, b"x")))
         await asyncio.sleep(waits)
-        answered(await bench.send("/plain", "POST"))
-        assert bench.server.connections == connections
+        answered(await bench.send("/until-close", "POST"))
+        return int(bench.server.connections - before)
+
+    async def scenario(bench: Any) -> None:
+        assert await connections(bench, b"timeout=0") == 2
+        assert await connections(bench, b"timeout=30, max=0") == 2
+        assert await connections(bench, b"timeout=1", 0.55) == 2
+        assert await connections(bench, b"timeout=1") == 1
+        assert await connections(bench, b"timeout=30, max=2") == 1
 
     laboratory.run(scenario)
 

@@ -55,7 +55,7 @@ class OutputModel(Authored):
 
 
 class RetryModel(Authored):
-    """`count` is additional attempts."""
+    """`count` is additional attempts. An answer's Retry-After is heeded; one beyond `max_delay` ends the retries."""
 
     count: Annotated[int, Field(ge=0, le=100)] = 0
     delay: Duration = 0
@@ -65,7 +65,8 @@ class RetryModel(Authored):
 
 
 class PollModel(Authored):
-    """Repeat the request until all of `until` hold or `timeout` is over."""
+    """Repeat the request until all of `until` hold or `timeout` is over, which ends a request under way. An answer's
+    Retry-After is heeded; one beyond `timeout` ends the poll."""
 
     until: Annotated[Listed[AssertionModel], Field(min_length=1)]
     interval: PositiveDuration = 1_000
