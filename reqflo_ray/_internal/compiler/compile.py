@@ -102,7 +102,7 @@ def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
         definition, chosen
     )
     lowered = JourneyLowering(workspace, templates, files, problems).lower(unit)
-    dependencies = Dependencies(lowered.steps, unit.scope.ledger, problems)
+    dependencies = Dependencies(lowered.steps, unit.scope.ledger, problems, lowered.broken)
     dependencies.check()
     dependencies.hide_credentials((*lowered.inputs, *lowered.variables), lowered.open_outputs)
     _warn_of_others(workspace, problems)
@@ -211,7 +211,9 @@ def _find_overlays(
             hint = f"it is one of the journey `{others[0]}`"
             message = f"the overlay `{name}` is not for the journey `{journey.name}`"
             problems.error("unknown_overlay", message, at, hint=hint)
-        elif (definition := lookup(own, name, "overlay", problems, at)) is not None:
+        elif (
+            definition := lookup(own, name, "overlay", problems, at, may_be_unread=workspace.is_incomplete)
+        ) is not None:
             found.append(definition)
     return found
 

@@ -100,6 +100,15 @@ def test_a_default_must_be_a_status_too(check: Checker, declared: str, is_sound:
     assert codes(check(expecting(STATUS, declared))) == ([] if is_sound else [("error", "invalid_assertion")])
 
 
+@pytest.mark.parametrize(("value", "is_sound"), [("200", True), ("[200, 2xx]", True), ("OK", False), ('"2x"', False)])
+def test_a_status_of_the_environment_must_be_one(check: Checker, value: str, is_sound: bool) -> None:
+    files = {
+        "e.yaml": f"environment: {{name: local, services: {{s: {{base_url: 'http://x'}}}}, values: {{s: {value}}}}}"
+    }
+    checked = check(expecting('type: status_code, expected: "{{ env.s }}"'), files)
+    assert codes(checked) == ([] if is_sound else [("error", "invalid_assertion")])
+
+
 NUMBERS = ["5", "7"]
 
 

@@ -47,12 +47,16 @@ _OPERATOR_ALIASES: Final = {"length_equals": "length"}
 
 
 class AssertionCompiler:
-    """Compiles assertions of one origin."""
+    """Compiles assertions of one origin. With `is_partial` something that was written is wrong and left out, so that
+    nothing is said of what is missing."""
 
-    def __init__(self, values: ValueCompiler, problems: Problems, origin: AssertionOrigin) -> None:
+    def __init__(
+        self, values: ValueCompiler, problems: Problems, origin: AssertionOrigin, *, is_partial: bool = False
+    ) -> None:
         self._values = values
         self._problems = problems
         self._origin = origin
+        self._is_partial = is_partial
 
     def compile_all(self, models: tuple[AssertionModel, ...], node: YamlNode) -> tuple[Assertion, ...]:
         """The assertions of the list at `node`; ids must differ."""
@@ -143,7 +147,7 @@ class AssertionCompiler:
                 self._problems.error("invalid_assertion", f"`{operator}` takes no `expected`", written)
             return None
         if written is None:
-            self._problems.error("invalid_assertion", f"`{operator}` needs `expected`", node, hint="add `expected:`")
+            self._lack("invalid_assertion", f"`{operator}` needs `expected`", node, "add `expected:`")
             return None
         expected = self._values.value(written)
         if is_known(expected):
@@ -189,7 +193,7 @@ class AssertionCompiler:
 
     def _schema(self, node: YamlNode) -> Node | None:
         if not _has(node, "schema"):
-            self._problems.error("invalid_assertion", "a `json_schema` assertion needs `schema`", node)
+            self._lack("invalid_assertion", "a `json_schema` assertion needs `schema`", node)
             return None
         return Literal(check_schema(nearest(node, ("schema",)), self._problems))
 
@@ -197,7 +201,7 @@ class AssertionCompiler:
         written = [name for name in ("max", "max_ms", "expected") if _has(node, name)]
         if len(written) != 1:
             hint = "write it as in `max: 2s`"
-            self._problems.error("invalid_assertion", "a `response_time` assertion needs one `max`", node, hint=hint)
+            self._lack("invalid_assertion", "a `response_time` assertion needs one `max`", node, hint)
             return None
         if written == ["expected"]:
             return self._expected(Operator.LESS_THAN_OR_EQUAL, node)
@@ -205,8 +209,12 @@ class AssertionCompiler:
 
     def _required(self, value: str, name: str, node: YamlNode) -> str:
         if not value:
-            self._problems.error("missing_key", f"`{name}` is missing", node, hint=f"add `{name}:`")
+            self._lack("missing_key", f"`{name}` is missing", node, f"add `{name}:`")
         return value
+
+    def _lack(self, code: str, message: str, node: YamlNode, hint: str = "") -> None:
+        if not self._is_partial:
+            self._problems.error(code, message, node, hint=hint)
 
 
 def _has(node: YamlNode, key: str) -> bool:

@@ -32,8 +32,8 @@ from reqflo_ray._internal.compiler.yaml.tree import (
     scalar_like,
     sequence_like,
 )
-from reqflo_ray._internal.compiler.yaml.validation import validate
-from reqflo_ray._internal.model.names import suggestion
+from reqflo_ray._internal.compiler.yaml.validation import validate_rest
+from reqflo_ray._internal.model.names import closest, suggestion
 
 _STEP_FIELDS = {"id", "name", "description", "type", "skip"}
 _REQUEST_FIELDS = {
@@ -48,17 +48,20 @@ _FIELDS_OF = {
     "note": {"text"},
     "sub_journey": {"journey", "inputs"},
 }
+_DECLARING = ("inputs", "variables")
 _NOT_SUPPORTED = ("connector", "script", "manual_checkpoint")
 
 
 @dataclass(slots=True, kw_only=True)
 class StepUnit:
-    """A step, the tree it was written as, and what others may know of it. `inner` is the journey it runs."""
+    """A step, the tree it was written as, and what others may know of it. `inner` is the journey it runs; `dropped` are
+    parts of it that are wrong, which is reported: the rest can be looked at, though something may be missing then."""
 
     model: StepModel
     node: YamlNode
     head: StepHead
     inner: JourneyUnit | None = None
+    dropped: tuple[YamlNode, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,6 +110,7 @@ class JourneyAssembler:
             ledger=self._ledger,
             inputs=frozenset(declared.name for declared in model.inputs),
             variables=frozenset(declared.name for declared in model.variables),
+            partial=_may_declare_more(definition),
         )
         self._check_declarations(definition.node)
         units: list[StepUnit] = []
@@ -125,8 +129,12 @@ class JourneyAssembler:
         return JourneyUnit(model=model, node=definition.node, scope=scope, steps=units)
 
     def _step(self, node: YamlNode, prefix: str) -> StepUnit | None:
-        model = validate(StepModel, node, self._problems)
-        if model is None or not self._check_type(model, node):
+        rest = validate_rest(StepModel, node, self._problems)
+        # Without its type nothing can be said of a step.
+        if rest is None or (child(node, "type") is not None and child(rest.node, "type") is None):
+            return None
+        model = rest.model
+        if not self._check_type(model, rest.node):
             return None
         head = StepHead(
             id=prefix + model.id,
@@ -134,8 +142,9 @@ class JourneyAssembler:
             type=model.type,
             node=node,
             outputs=tuple(output.name for output in model.outputs),
+            partial=bool(rest.dropped),
         )
-        unit = StepUnit(model=model, node=node, head=head)
+        unit = StepUnit(model=model, node=rest.node, head=head, dropped=rest.dropped)
         if model.type == "sub_journey" and not model.skip:
             unit.inner = self._inner(model, node, head)
             head.inner = unit.inner.scope if unit.inner else None
@@ -161,11 +170,17 @@ class JourneyAssembler:
 
     def _inner(self, model: StepModel, node: YamlNode, head: StepHead) -> JourneyUnit | None:
         place = nearest(node, ("journey",))
+        if not model.journey and head.partial:
+            return None
         if not model.journey:
             self._problems.error("invalid_step", "a `sub_journey` step names a `journey`", node)
             return None
-        known = self._named.get(model.journey, self._workspace.journeys)
-        found = lookup(known, model.journey, "journey", self._problems, place)
+        named = self._named.get(model.journey, [])
+        known = named or self._workspace.journeys
+        is_unread = self._workspace.is_incomplete
+        found = lookup(known, model.journey, "journey", self._problems, place, may_be_unread=is_unread)
+        if found is None and len(named) == 1:
+            found = outline(named[0])
         if found is None:
             return None
         written = nearest(found.node, ("steps",))
@@ -188,28 +203,41 @@ class JourneyAssembler:
                 seen[name] = node
 
 
+def _may_declare_more(definition: Definition[JourneyModel]) -> bool:
+    """Whether what is wrong in a journey may be its declarations, by another name too."""
+    if definition.rest is None or not definition.rest.dropped:
+        return False
+    kept = definition.rest.node.entries if isinstance(definition.rest.node, YamlMapping) else {}
+    return any(key not in kept and closest(key, _DECLARING) for key in definition.keys)
+
+
 def outline(definition: Definition[JourneyModel]) -> Definition[JourneyModel] | None:
-    """A journey that is not valid, as one that can be assembled, so that all of it is judged at once; None if that
-    cannot be. Steps are judged one by one; of a declaration that is wrong only the name counts."""
+    """What can be assembled of a journey that is not valid, so that all of it is judged at once; None if that is
+    nothing. Steps are judged one by one; of a declaration that is wrong what is valid counts, at least its name."""
     node = definition.node
-    steps = child(node, "steps")
-    if not isinstance(node, YamlMapping) or not all(isinstance(step, YamlMapping) for step in elements(steps)):
+    if not isinstance(node, YamlMapping):
         return None
+    written = nearest(node, ("steps",))
+    steps = sequence_like(written, tuple(step for step in elements(written) if isinstance(step, YamlMapping)))
     note = mapping_like(node, {"type": scalar_like(node, "note")})
     changes = {"steps": (scalar_like(node, "steps"), sequence_like(node, (note,)))}
     for group, kind in (("inputs", InputModel), ("variables", VariableModel)):
-        if (declared := child(node, group)) is not None:
+        if isinstance(declared := child(node, group), YamlSequence):
             items = tuple(_declaration(kind, item) for item in elements(declared))
             changes[group] = (node.keys[group], sequence_like(declared, items))
-    model = validate(JourneyModel, node.replaced({**changes}), Problems())
-    return replace(definition, model=model) if model else None
+    rest = validate_rest(JourneyModel, node.replaced({**changes}), Problems())
+    if rest is None or not isinstance(rest.node, YamlMapping):
+        return None
+    whole = rest.node.replaced({"steps": (scalar_like(node, "steps"), steps)})
+    return replace(definition, model=rest.model, node=whole, rest=rest, keys=tuple(node.entries))
 
 
 def _declaration(kind: type[InputModel | VariableModel], item: YamlNode) -> YamlNode:
     name = child(item, "name")
-    if name is None or validate(kind, item, Problems()) is not None:
+    if name is None:
         return item
-    return mapping_like(item, {"name": name})
+    rest = validate_rest(kind, item, Problems())
+    return rest.node if rest is not None else mapping_like(item, {"name": name})
 
 
 def with_ids(written: YamlNode, steps: Sequence[YamlNode]) -> YamlSequence:

@@ -4,6 +4,7 @@ inputs and variables. A step that an overlay skips is lowered to a note: nothing
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from reqflo_ray._internal.compiler.assertions.assertion import AssertionCompiler
 from reqflo_ray._internal.compiler.assertions.response_paths import compile_outputs
@@ -41,11 +42,20 @@ from reqflo_ray._internal.model.exchange import IDEMPOTENT_METHODS
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Literal, Node
 
+# The codes of what may only seem to be wrong because a part was dropped.
+_MAY_BE_DROPPED: Final = frozenset(
+    (
+        *("invalid_step", "invalid_template", "invalid_reference"),
+        *("missing_key", "missing_required_value", "undeclared_value"),
+    )
+)
+
 
 @dataclass(slots=True, kw_only=True)
 class Lowered:
     """What a journey came to so far. `places` says where steps, their URLs, inputs and variables are written;
-    `open_outputs` are those (`steps.<id>.outputs.<name>`) of which the author has said that they are not sensitive."""
+    `open_outputs` are those (`steps.<id>.outputs.<name>`) of which the author has said that they are not sensitive;
+    `broken` are the ids of steps that could not be lowered, in whose places there are notes."""
 
     steps: list[Step] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
@@ -53,6 +63,7 @@ class Lowered:
     cookies: bool = False
     places: dict[str, Position] = field(default_factory=dict)
     open_outputs: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
 
 
 class JourneyLowering:
@@ -82,26 +93,43 @@ class JourneyLowering:
                 self._variables(step.inner)
                 halts = OnFailure.HALT in (on_failure, step.inner.model.on_failure)
                 self._steps(step.inner, OnFailure.HALT if halts else OnFailure.CONTINUE)
-            elif (lowered := self._step(step, unit, on_failure)) is not None:
-                self._lowered.steps.append(lowered)
+                continue
+            lowered = self._step(step, unit, on_failure)
+            if lowered is None:  # what it reads can be judged all the same
+                self._lowered.broken.add(step.head.id)
+                lowered = NoteStep(id=step.head.id, name=step.model.name, text=Literal(""))
+            self._lowered.steps.append(lowered)
 
     def _step(self, step: StepUnit, unit: JourneyUnit, on_failure: OnFailure) -> Step | None:
-        id, name = step.head.id, step.model.name
         if step.model.skip:
-            return NoteStep(id=id, name=name, skip=True, text=Literal(""))
+            return NoteStep(id=step.head.id, name=step.model.name, skip=True, text=Literal(""))
+        if not step.dropped:
+            return self._lowered_step(step, unit, on_failure, self._problems)
+        values, found = self._values(unit, f"steps.{step.head.id}"), Problems()
+        for node in step.dropped:
+            values.value(node)  # its expressions can be judged all the same
+        lowered = self._lowered_step(step, unit, on_failure, found)
+        tell_of_partial(found, self._problems)
+        return lowered
+
+    def _lowered_step(
+        self, step: StepUnit, unit: JourneyUnit, on_failure: OnFailure, problems: Problems
+    ) -> Step | None:
+        """The step; what is wrong with its shape goes to `problems`."""
+        id, name = step.head.id, step.model.name
         values = self._values(unit, f"steps.{step.head.id}")
         match step.model.type:
             case "set_variable":
-                return SetVariableStep(id=id, name=name, values=self._assignments(step, unit, values))
+                return SetVariableStep(id=id, name=name, values=self._assignments(step, unit, values, problems))
             case "wait":
                 if step.model.duration is None:
                     hint = "add `duration: 1s`"
-                    self._problems.error("invalid_step", "a `wait` step has a `duration`", step.node, hint=hint)
+                    problems.error("invalid_step", "a `wait` step has a `duration`", step.node, hint=hint)
                 return WaitStep(id=id, name=name, duration_ms=step.model.duration or 0)
             case "note":
                 text = child(step.node, "text")
                 if text is None:
-                    self._problems.error("invalid_step", "a `note` step has a `text`", step.node)
+                    problems.error("invalid_step", "a `note` step has a `text`", step.node)
                     return None
                 return NoteStep(id=id, name=name, text=values.value(text))
             case "sub_journey":
@@ -109,13 +137,15 @@ class JourneyLowering:
         expected = ValueCompiler(unit.scope.resolver(f"steps.{step.head.id}", is_expected=True), self._problems)
         outputs = step.model.outputs
         self._lowered.open_outputs |= {f"steps.{id}.outputs.{one.name}" for one in outputs if one.sensitive is False}
-        http = _HttpLowering(self._only_service, self._templates, self._files, self._problems, values, expected)
+        http = _HttpLowering(self._only_service, self._templates, self._files, problems, values, expected)
         lowered = http.lower(step, on_failure)
         if http.url_place is not None:
             self._lowered.places[f"urls.{id}"] = http.url_place
         return lowered
 
-    def _assignments(self, step: StepUnit, unit: JourneyUnit, values: ValueCompiler) -> tuple[tuple[str, Node], ...]:
+    def _assignments(
+        self, step: StepUnit, unit: JourneyUnit, values: ValueCompiler, problems: Problems
+    ) -> tuple[tuple[str, Node], ...]:
         assigned: list[tuple[str, Node]] = []
         for key, value in members(child(step.node, "values")):
             if key.value not in unit.scope.variables:
@@ -124,7 +154,7 @@ class JourneyLowering:
                 self._problems.error("invalid_reference", message, key, hint=hint)
             assigned.append((unit.scope.prefix + key.value, values.value(value)))
         if not assigned:
-            self._problems.error("invalid_step", "a `set_variable` step has `values`", step.node)
+            problems.error("invalid_step", "a `set_variable` step has `values`", step.node)
         return tuple(assigned)
 
     def _values(self, unit: JourneyUnit, reader: str) -> ValueCompiler:
@@ -189,14 +219,14 @@ class JourneyLowering:
             else:
                 default = self._default(node, inner, reader)
                 self._lowered.places[reader] = step.node.position
-                if model.required and default is None:
+                if model.required and default is None and not step.dropped:
                     message = f"the journey `{inner.model.name}` requires the input `{model.name}`"
                     hint = f"give `{model.name}` under `inputs`"
                     self._problems.error("missing_required_value", message, step.node, hint=hint)
             self._lowered.variables.append(
                 Variable(
                     name=name,
-                    required=model.required,
+                    required=model.required and not step.dropped,
                     type=model.type,
                     default=default,
                     sensitive=model.sensitive,
@@ -228,7 +258,8 @@ class _HttpLowering:
     def lower(self, step: StepUnit, on_failure: OnFailure) -> HttpStep | None:
         model, node = step.model, step.node
         found = self._request(model, node)
-        own = AssertionCompiler(self._expected, self._problems, AssertionOrigin.STEP)
+        is_partial = bool(step.dropped)
+        own = AssertionCompiler(self._expected, self._problems, AssertionOrigin.STEP, is_partial=is_partial)
         assertions = own.compile_all(model.assertions, nearest(node, ("assertions",)))
         outputs = compile_outputs(model.outputs, nearest(node, ("outputs",)), self._problems)
         poll = self._poll(model, node, own)
@@ -271,15 +302,23 @@ class _HttpLowering:
         assert model.template is not None
         found = self._templates.find(model.template, nearest(node, ("template",)), self._problems)
         if found is None:
+            for _, value in members(child(node, "values")):
+                self._values.value(value)
             return None
-        template, template_node = found
-        self.url_place = nearest(template_node, ("url",)).position
-        given = give_values(template, node, self._values, self._values.resolve, self._problems)
+        problems = Problems() if found.dropped else self._problems
+        self.url_place = nearest(found.node, ("url",)).position
+        given = give_values(found.model, node, self._values, self._values.resolve, problems)
+        given.partial = bool(found.dropped)
         inside = ValueCompiler(given.resolve, self._problems)
-        compiler = RequestCompiler(inside, self._bodies(inside), self._problems)
-        request = compiler.compile(template, template_node, given, self._service)
-        inherited = AssertionCompiler(inside, self._problems, AssertionOrigin.TEMPLATE)
-        return request, inherited.compile_all(template.assertions, nearest(template_node, ("assertions",)))
+        for dropped in found.dropped:
+            inside.value(dropped)
+        compiler = RequestCompiler(inside, BodyCompiler(inside, self._files, problems), problems)
+        request = compiler.compile(found.model, found.node, given, self._service)
+        inherited = AssertionCompiler(inside, problems, AssertionOrigin.TEMPLATE, is_partial=given.partial)
+        assertions = inherited.compile_all(found.model.assertions, nearest(found.node, ("assertions",)))
+        if given.partial:
+            tell_of_partial(problems, self._problems)
+        return request, assertions
 
     def _bodies(self, values: ValueCompiler) -> BodyCompiler:
         return BodyCompiler(values, self._files, self._problems)
@@ -292,6 +331,12 @@ class _HttpLowering:
             return None
         until = own.compile_all(model.poll.until, nearest(node, ("poll", "until")))
         return Poll(interval_ms=model.poll.interval, timeout_ms=model.poll.timeout, until=until)
+
+
+def tell_of_partial(found: Problems, problems: Problems) -> None:
+    """Add to `problems` what was found of something of which a part was dropped; what seems to be missing may be that
+    part."""
+    problems.add(*(problem for problem in found.all() if problem.code not in _MAY_BE_DROPPED))
 
 
 def _retry(model: StepModel) -> Retry:

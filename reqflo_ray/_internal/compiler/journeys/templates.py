@@ -9,6 +9,7 @@ from reqflo_ray._internal.compiler.authoring.journey import TemplateModel, Templ
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode
+from reqflo_ray._internal.compiler.yaml.validation import Rest
 from reqflo_ray._internal.model.names import suggestion
 
 
@@ -17,6 +18,7 @@ class TemplateIndex:
 
     def __init__(self, workspace: Workspace) -> None:
         self._all = workspace.templates
+        self._may_be_unread = workspace.is_incomplete
         self._by_name: list[dict[str, list[Definition[TemplateModel]]]] = []
         for name_of in (_key, _name, _line):
             named: dict[str, list[Definition[TemplateModel]]] = defaultdict(list)
@@ -29,11 +31,9 @@ class TemplateIndex:
         wanted = _normal(name)
         return next(([one.node for one in named[wanted]] for named in self._by_name if wanted in named), [])
 
-    def find(
-        self, reference: TemplateReferenceModel, at: YamlNode, problems: Problems
-    ) -> tuple[TemplateModel, YamlNode] | None:
-        """The template and the tree it is written as; None after reporting `unknown_template`, `ambiguous_template` or
-        what is wrong with it."""
+    def find(self, reference: TemplateReferenceModel, at: YamlNode, problems: Problems) -> Rest[TemplateModel] | None:
+        """The template, or what is valid of it after reporting the rest; None after reporting `unknown_template` or
+        `ambiguous_template`, or that nothing of it is valid."""
         wanted = _normal(reference.key)
         for named in self._by_name:
             found = [one for one in named.get(wanted, ()) if _is_of(one, reference.service)]
@@ -45,7 +45,9 @@ class TemplateIndex:
                 return None
             if found:
                 problems.add(*found[0].problems)
-                return (found[0].model, found[0].node) if found[0].model else None
+                return found[0].rest
+        if self._may_be_unread:
+            return None
         in_service = [definition for definition in self._all if _is_of(definition, reference.service)]
         known = [name for definition in in_service for name in (_key(definition), _name(definition), _line(definition))]
         hint = suggestion(wanted, filter(None, known)) or "the workspace has no templates"

@@ -31,12 +31,14 @@ _Fields = tuple[tuple[str, Node], ...]
 
 @dataclass(slots=True, kw_only=True)
 class TemplateValues:
-    """The values that a step gives to a template, compiled, and which of them found their place."""
+    """The values that a step gives to a template, compiled, and which of them found their place. Of a `partial`
+    template not every declaration is known."""
 
     declared: dict[str, TemplateValueModel]
     given: dict[str, Node]
     problems: Problems
     outside: Resolver
+    partial: bool = False
     placed: set[str] = field(default_factory=set)
 
     def resolve(self, expression: Expression, position: Position) -> Node | None:
@@ -50,6 +52,8 @@ class TemplateValues:
             self.problems.error("invalid_reference", "`values` takes one name", position, hint=hint)
             raise Unresolved
         name = rest[0]
+        if name not in self.declared and self.partial:
+            raise Unresolved
         if name not in self.declared:
             hint = suggestion(name, self.declared) if self.declared else "declare it under `values`"
             message = f"the template declares no value `{name}`"
@@ -77,8 +81,9 @@ def give_values(
     given: dict[str, Node] = {}
     written = child(node, "values")
     for key, value in members(written):
+        compiled = compiler.value(value)
         if key.value in declared:
-            given[key.value] = compiler.value(value)
+            given[key.value] = compiled
             continue
         hint = suggestion(key.value, declared) or "the template declares no values"
         message = f"the template `{template.key or template.name}` declares no value `{key.value}`"

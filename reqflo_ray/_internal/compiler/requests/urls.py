@@ -43,7 +43,8 @@ class UrlCompiler:
         try:
             written = _opened(self._values.parts(text, scalar))
         except Unresolved:
-            return (NULL,)  # it has been reported: nothing more can be said of it
+            # It has been reported: nothing more can be said of it than whether it is one of a service.
+            return ("/",) if text.startswith("/") else (NULL,)
         self._warn_of_braces(written, scalar)
         first = written[0] if written else ""
         if isinstance(first, str) and ABSOLUTE.match(first):

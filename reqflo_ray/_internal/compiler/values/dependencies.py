@@ -18,12 +18,14 @@ from reqflo_ray._internal.model.values import Namespace, Reference, StepReferenc
 
 
 class Dependencies:
-    """The uses of one artifact's steps, followed through the declarations that they read."""
+    """The uses of one artifact's steps, followed through the declarations that they read. Of `broken` steps nothing can
+    be said but what they read."""
 
-    def __init__(self, steps: Sequence[Step], ledger: Ledger, problems: Problems) -> None:
+    def __init__(self, steps: Sequence[Step], ledger: Ledger, problems: Problems, broken: Collection[str] = ()) -> None:
         self._steps = steps
         self._ledger = ledger
         self._problems = problems
+        self._broken = broken
         self._indexes = {step.id: index for index, step in enumerate(steps)}
 
     def check(self) -> None:
@@ -116,7 +118,7 @@ class Dependencies:
 
     def _check_step_use(self, use: Use, reference: StepReference, reader: int) -> None:
         index = self._indexes.get(reference.step)
-        if index is None:
+        if index is None or reference.step in self._broken:
             return  # the step itself is wrong, and that is reported
         producer = self._steps[index]
         message, hint = "", ""

@@ -46,7 +46,7 @@ class Ledger:
 @dataclass(slots=True, kw_only=True)
 class StepHead:
     """What other steps may know of a step. `id` is unique in the artifact; `inner` is there for a sub-journey. Of a
-    `broken` one nothing is known, and that is reported."""
+    `broken` one nothing is known, of one that is `partial` not everything, and that is reported."""
 
     id: str
     name: str
@@ -54,19 +54,22 @@ class StepHead:
     node: YamlNode
     outputs: tuple[str, ...] = ()
     broken: bool = False
+    partial: bool = False
     inner: JourneyScope | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class JourneyScope:
-    """The names of one journey. `prefix` is "" for the journey itself and `<step id>.` for one that a step runs; there
-    inputs became variables of the artifact, since it is the step that supplies them."""
+    """The names of one journey; of one that is `partial` not all are known. `prefix` is "" for the journey itself and
+    `<step id>.` for one that a step runs; there inputs became variables of the artifact, since it is the step that
+    supplies them."""
 
     prefix: str
     problems: Problems
     ledger: Ledger
     inputs: frozenset[str] = frozenset()
     variables: frozenset[str] = frozenset()
+    partial: bool = False
     steps: dict[str, StepHead] = field(default_factory=dict)
 
     def resolver(self, reader: str, *, is_expected: bool = False) -> Resolver:
@@ -112,6 +115,8 @@ class JourneyScope:
 
     def _declared(self, rest: list[str | int], position: Position, names: frozenset[str], namespace: Namespace) -> Use:
         name = self._name(rest, position, f"{namespace.value}.name")
+        if name not in names and self.partial and name not in self.inputs | self.variables:
+            raise Unresolved  # it may be declared in what is wrong there
         if name not in names:
             kind = namespace.value.removesuffix("s")
             other = "variable" if namespace is Namespace.INPUTS else "input"
@@ -147,6 +152,8 @@ class JourneyScope:
                 raise self._wrong("`headers` takes one header's name", position, "write `headers.content-type`")
             case CaptureRoot.HEADERS:
                 path = (str(path[0]).lower(),)
+            case CaptureRoot.OUTPUTS if head.partial and (not path or path[0] not in head.outputs):
+                raise Unresolved  # it may be what is wrong there
             case CaptureRoot.OUTPUTS if not path or not isinstance(path[0], str):
                 raise self._wrong("`outputs` takes an output's name", position, suggestion("", head.outputs))
         return Use(StepReference(head.id, path_text((root.value, *path))), position, root, path)

@@ -45,7 +45,7 @@ from reqflo_ray._internal.compiler.yaml.tree import (
     elements,
     members,
 )
-from reqflo_ray._internal.compiler.yaml.validation import validate
+from reqflo_ray._internal.compiler.yaml.validation import Rest, validate_rest
 from reqflo_ray._internal.errors import DefinitionError, Position, Problem, UsageError
 from reqflo_ray._internal.model.names import suggestion
 
@@ -55,19 +55,25 @@ Held = TypeVar("Held", bound=BaseModel, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Definition(Generic[Held]):
-    """One named thing of the workspace. `model` is None if it is not valid; `problems` then says why."""
+    """One named thing of the workspace. `model` is None if it is not valid; `problems` then says why, and `rest` is
+    what is valid of it; `keys` are those it was written with, where that is not the node."""
 
     name: str
     file: str
     node: YamlNode
     model: Held | None
     problems: tuple[Problem, ...] = ()
+    rest: Rest[Held] | None = None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
 class Workspace:
     """All definitions of a workspace folder. `problems` are those of the files themselves; each definition has its
-    own besides. `passed_over` are files that are no YAML and do not look like ours; `files` all that were looked at."""
+    own besides. `passed_over` are files that are no YAML and do not look like ours; `files` all that were looked at.
+
+    `is_incomplete`: something that was meant could not be read, so that nobody knows what else there is;
+    `settings_are_whole`: nothing of the settings is wrong."""
 
     root: Path
     settings: WorkspaceModel = field(default_factory=WorkspaceModel)
@@ -80,6 +86,8 @@ class Workspace:
     overlays: list[Definition[OverlayModel]] = field(default_factory=list)
     problems: tuple[Problem, ...] = ()
     passed_over: tuple[str, ...] = ()
+    is_incomplete: bool = False
+    settings_are_whole: bool = True
     files: list[Path] = field(default_factory=list)
 
     @property
@@ -168,6 +176,9 @@ class _Loading:
         except DefinitionError as refused:
             if is_marker or was_meant(data):
                 self._problems.add(*refused.all_problems())
+                self._workspace.is_incomplete = True
+                if is_marker:
+                    self._workspace.settings_are_whole = False
             else:
                 self._passed_over.append(name)
                 self._warn_if_misspelt(data, name)
@@ -231,12 +242,24 @@ def _has_name(node: YamlNode) -> bool:
 
 
 def lookup(
-    definitions: Iterable[Definition[Model]], name: str, kind: str, problems: Problems, at: YamlNode | None = None
+    definitions: Iterable[Definition[Model]],
+    name: str,
+    kind: str,
+    problems: Problems,
+    at: YamlNode | None = None,
+    *,
+    may_be_unread: bool = False,
 ) -> Definition[Model] | None:
     """The definition of that exact name if it is valid; else `problems` says `unknown_<kind>` (with the known names),
-    `ambiguous_<kind>` or what is wrong with it."""
+    `ambiguous_<kind>` or what is wrong with it.
+
+    Args:
+        may_be_unread: it may be in what could not be read, and that is reported: then nothing is said if it is missing.
+    """
     known = list(definitions)
     found = [definition for definition in known if definition.name == name]
+    if not found and may_be_unread:
+        return None
     if not found:
         hint = suggestion(name, (definition.name for definition in known)) or f"the workspace has no {kind}"
         problems.error(_UNKNOWN[kind], f"there is no {kind} `{name}`", at, hint=hint)
@@ -284,6 +307,7 @@ def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None
     """Sort the contents of a document into the workspace."""
     if not isinstance(document, YamlMapping):
         problems.error("wrong_type", "a document must be a mapping", document, hint=f"begin it with one of {_KINDS}")
+        workspace.is_incomplete = True
         return
     if _is_bundle(document):
         message = "a portable bundle is not part of a workspace"
@@ -308,6 +332,7 @@ def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None
         hint = suggestion(key.value, known)
         if hint.startswith("did you mean") or known.keys() & document.entries.keys():
             problems.error("unknown_key", f"`{key.value}` is nothing that a workspace holds", key, hint=hint)
+            workspace.is_incomplete = True
         else:
             message = f"the document is ignored: `{key.value}` is nothing that a workspace holds"
             problems.warning("unknown_document", message, key, hint=hint)
@@ -319,9 +344,10 @@ def _enter_settings(workspace: Workspace, node: YamlNode, problems: Problems) ->
         problems.error("wrong_value", f"the settings of a workspace are in `{MARKER}` only", node)
         return
     expanded = expand_workspace(node)
-    settings = validate(WorkspaceModel, expanded, problems)
-    if settings is not None:
-        workspace.settings, workspace.settings_node = settings, expanded
+    rest = validate_rest(WorkspaceModel, expanded, problems)
+    workspace.settings_are_whole = rest is not None and not rest.dropped
+    if rest is not None:
+        workspace.settings, workspace.settings_node = rest.model, rest.node
 
 
 def _enter_templates(workspace: Workspace, node: YamlNode, problems: Problems) -> None:
@@ -340,14 +366,15 @@ def _enter_templates(workspace: Workspace, node: YamlNode, problems: Problems) -
 
 def _define(group: list[Definition[Model]], kind: type[Model], node: YamlNode, problems: Problems) -> None:
     own = Problems()
-    model = validate(kind, node, own)
+    rest = validate_rest(kind, node, own)
+    model = rest.model if rest is not None and not rest.dropped else None
     names = (child(node, key) for key in ("key", "name"))
     name = next((scalar.value for scalar in names if isinstance(scalar, YamlScalar) and scalar.value), "")
     if not isinstance(name, str) or not name:
         if model is None:
             problems.add(*own.all())  # nothing can refer to it, so nobody else would report it
         name = str(name)
-    group.append(Definition(name, node.source.name, node, model, own.all()))
+    group.append(Definition(name, node.source.name, node, model, own.all(), rest))
 
 
 # The codes of what is not found, and of what is found twice, by what was looked for.

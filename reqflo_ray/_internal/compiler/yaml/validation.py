@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, Final, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,14 +17,19 @@ from reqflo_ray._internal.compiler.yaml.tree import (
     YamlNode,
     YamlScalar,
     YamlSequence,
+    elements,
     key_position,
     nearest,
     plain,
+    sequence_like,
 )
 from reqflo_ray._internal.model.limits import MAX_PROBLEMS
 from reqflo_ray._internal.model.names import suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# Taking away what is wrong may leave a container without what it needs, and that another one.
+_MOST_ROUNDS: Final = 10
 
 _EXPECTED: Final = {
     "string_type": "text",
@@ -39,15 +46,71 @@ _EXPECTED: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Rest(Generic[Model]):
+    """What is valid of a tree, as a model and as the `node` that it was made of, and the parts that were `dropped`."""
+
+    model: Model
+    node: YamlNode
+    dropped: tuple[YamlNode, ...] = ()
+
+
 def validate(model: type[Model], node: YamlNode, problems: Problems) -> Model | None:
     """The model made of `node`; None if it is not valid, and then `problems` has every reason."""
-    try:
-        return model.model_validate(plain(node))
-    except ValidationError as invalid:
-        # Beyond so many, one more thing that is wrong helps nobody, and each takes a while to be told.
-        for complaint in invalid.errors(include_url=False)[:MAX_PROBLEMS]:
+    rest = validate_rest(model, node, problems)
+    return rest.model if rest is not None and not rest.dropped else None
+
+
+def validate_rest(model: type[Model], node: YamlNode, problems: Problems) -> Rest[Model] | None:
+    """The model made of `node`, or of what is left of it without all that `problems` then tells of, so that the rest
+    can be looked at; None if nothing is left."""
+    dropped: list[YamlNode] = []
+    for _ in range(_MOST_ROUNDS):
+        try:
+            return Rest(model.model_validate(plain(node)), node, tuple(dropped))
+        except ValidationError as invalid:
+            complaints = invalid.errors(include_url=False)
+        # What is missing now is so because it was dropped. Beyond so many, one more thing that is wrong helps nobody,
+        # and each takes a while to be told.
+        for complaint in complaints[:MAX_PROBLEMS] if not dropped else ():
             _report(model, node, complaint, problems)
-        return None
+        paths = {_written_part(node, complaint["loc"]) for complaint in complaints}
+        if () in paths:
+            return None
+        node = _without(node, paths, dropped)
+    return None
+
+
+def _written_part(node: YamlNode, path: Path) -> Path:
+    """As much of `path` as leads to something that is written."""
+    for length, part in enumerate(path):
+        if nearest(node, (part,)) is node:
+            return path[:length]
+        node = nearest(node, (part,))
+    return path
+
+
+def _without(node: YamlNode, paths: Collection[Path], dropped: list[YamlNode]) -> YamlNode:
+    """A copy of `node` without what is at `paths`, which goes to `dropped`."""
+    below: dict[str | int, list[Path]] = {}
+    for path in paths:
+        below.setdefault(path[0], []).append(path[1:])
+
+    def kept(part: str | int, value: YamlNode) -> YamlNode | None:
+        if part not in below:
+            return value
+        if () in below[part]:
+            dropped.append(value)
+            return None
+        return _without(value, below[part], dropped)
+
+    if isinstance(node, YamlMapping):
+        found = {name: kept(name, value) for name, value in node.entries.items()}
+        return node.replaced(
+            {name: None if value is None else (node.keys[name], value) for name, value in found.items()}
+        )
+    items = [kept(index, value) for index, value in enumerate(elements(node))]
+    return sequence_like(node, tuple(item for item in items if item is not None))
 
 
 def _report(model: type[BaseModel], node: YamlNode, complaint: ErrorDetails, problems: Problems) -> None:

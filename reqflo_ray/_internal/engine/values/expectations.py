@@ -10,7 +10,16 @@ from typing import Final
 
 from reqflo_ray._internal.engine.values.supply import Supply, is_declared
 from reqflo_ray._internal.model.artifact import Artifact, Assertion, AssertionType, HttpStep
-from reqflo_ray._internal.model.values import ArrayNode, JsonValue, Node, ObjectNode, Reference, Text, references
+from reqflo_ray._internal.model.values import (
+    ArrayNode,
+    JsonValue,
+    Namespace,
+    Node,
+    ObjectNode,
+    Reference,
+    Text,
+    references,
+)
 
 STATUSES: Final = 'a status is an integer, "2xx", "200-299" or a list of these'
 _LOWEST: Final = 100
@@ -42,7 +51,7 @@ def row_expectations(artifact: Artifact, supply: Supply) -> RowExpectations:
     for step, assertion in assertions_of(artifact):
         for reference in expected_whole(assertion):
             if assertion.type is AssertionType.STATUS_CODE:
-                statuses |= dict.fromkeys(sources_of(reference, supply))
+                statuses |= {one.name: None for one in sources_of(reference, supply) if is_declared(one)}
         for reference in expected_to_be_there(assertion):
             names = supply.only_rows(reference)
             if names and not any(supply.declared[name].required for name in names):
@@ -59,10 +68,10 @@ def assertions_of(artifact: Artifact) -> Iterator[tuple[HttpStep, Assertion]]:
 
 
 def expected_whole(assertion: Assertion) -> Iterator[Reference]:
-    """The inputs and variables whose whole value is expected, by itself or as one of a list."""
+    """The inputs, variables and values of the environment whose whole value is expected, by itself or in a list."""
     node = assertion.expected
     for part in node.items if isinstance(node, ArrayNode) else (node,):
-        if isinstance(part, Reference) and is_declared(part) and not part.path:
+        if isinstance(part, Reference) and (part.namespace is Namespace.ENV or (is_declared(part) and not part.path)):
             yield part
 
 
@@ -72,22 +81,19 @@ def expected_to_be_there(assertion: Assertion) -> Iterator[Reference]:
         yield from filter(is_declared, _needed_in(assertion.expected))
 
 
-def sources_of(reference: Reference, supply: Supply) -> Iterator[str]:
-    """The inputs and variables that `reference` takes its whole value from; none of what steps assign."""
-    seen: set[str] = set()
+def sources_of(reference: Reference, supply: Supply) -> Iterator[Reference]:
+    """What `reference` takes its whole value from, itself first; nothing of what steps assign."""
+    seen: set[Reference] = set()
     waiting: list[Node] = [reference]
     while waiting:
         node = waiting.pop()
-        if (
-            isinstance(node, Reference)
-            and is_declared(node)
-            and not node.path
-            and node.name not in seen
-            and node.name not in supply.assigned
-        ):
-            seen.add(node.name)
-            yield node.name
-            waiting.extend(supply.definitions(node))
+        if not isinstance(node, Reference) or node in seen:
+            continue
+        if node.namespace is not Namespace.ENV and (not is_declared(node) or node.path or node.name in supply.assigned):
+            continue
+        seen.add(node)
+        yield node
+        waiting.extend(supply.definitions(node))
 
 
 def is_status(value: JsonValue) -> bool:

@@ -13,7 +13,7 @@ from reqflo_ray._internal.datasets.faults import no_row
 from reqflo_ray._internal.datasets.preview import Columns, read_columns, sample_values
 from reqflo_ray._internal.datasets.rows import used_columns
 from reqflo_ray._internal.engine.values.expectations import assertions_of, expected_whole, row_expectations
-from reqflo_ray._internal.engine.values.supply import Supply
+from reqflo_ray._internal.engine.values.supply import Supply, is_declared
 from reqflo_ray._internal.errors import DatasetError, DefinitionError, Problem, Severity
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.runner.prepare.checks.check import CheckedRun, RunSelection, check_run
@@ -66,9 +66,6 @@ def prepare(
         joins_cluster = bool(workspace.settings.runner.address)
     source = find_source(journey, workspace)
     compilation = source if isinstance(source, Compilation) else None
-    if compilation is not None and _has_error(workspace.problems):
-        # What lies in a file that could not be read would be told as missing.
-        raise DefinitionError.of(compilation.problems)
     artifact = source.artifact if isinstance(source, Compilation) else source
     rows = dataset.as_source()
     found, unreadable = Columns(), None
@@ -96,7 +93,8 @@ def prepare(
             workspace,
             selection,
             me=identity(),
-            look_at_secret=None if joins_cluster else look_at_secret,
+            # Of settings that are wrong nobody knows where secrets are.
+            look_at_secret=look_at_secret if not joins_cluster and workspace.settings_are_whole else None,
             sends_here=uses_network and not joins_cluster,
         )
     except DefinitionError as error:
@@ -145,7 +143,8 @@ def all_findings(dataset: Dataset, prepared: Prepared) -> tuple[Problem, ...]:
 
 def _expected_names(artifact: Artifact) -> frozenset[str]:
     """The inputs and variables that assertions compare something with."""
-    return frozenset(one.name for _, assertion in assertions_of(artifact) for one in expected_whole(assertion))
+    expected = (one for _, assertion in assertions_of(artifact) for one in expected_whole(assertion))
+    return frozenset(one.name for one in expected if is_declared(one))
 
 
 def _has_error(problems: Iterable[Problem]) -> bool:

@@ -155,10 +155,16 @@ class _Check:
         self._check_columns()
         row_required = DeclarationCheck(
             self._artifact, supply, self._environment, self._me, self._workspace, self._problems
-        ).run(self._selection.columns, self._places, self._uses, has_environment=environment is not None)
+        ).run(
+            self._selection.columns,
+            self._places,
+            self._uses,
+            has_environment=environment is not None,
+            has_given=given.is_whole,
+        )
         sampled = self._selection.sampled
         ExpectationCheck(self._artifact, supply, self._given, self._columns, sampled, self._uses, self._problems).run(
-            self._places
+            self._places, knows_sources=environment is not None and given.is_whole
         )
         self._check_steps()
         self._check_hidden_values()
@@ -170,7 +176,8 @@ class _Check:
             self._workspace, self._environment, self._values, self._problems, sends_here=self._sends_here
         )
         secrets = self._secrets(http)
-        warn_of_exposure(self._artifact, supply, secrets, self._uses, self._problems)
+        if self._workspace is None or self._workspace.settings_are_whole:
+            warn_of_exposure(self._artifact, supply, secrets, self._uses, self._problems)
         return CheckedRun(
             problems=self._problems.all(),
             environment=self._environment,

@@ -47,6 +47,7 @@ class DeclarationCheck:
         uses: Uses,
         *,
         has_environment: bool,
+        has_given: bool,
     ) -> frozenset[str]:
         """Report values that are missing or of the wrong type; returns the names that only the row supplies, and must.
 
@@ -54,41 +55,48 @@ class DeclarationCheck:
             columns: as in `RunSelection`.
             places, uses: where things are written and read, as in `Compilation`.
             has_environment: False if the one that was chosen cannot be used, so that nobody knows what it lacks.
+            has_given: False if a case or preset cannot be used, so that nobody knows what it would have given.
         """
-        row_required = self._check_all(columns, places, has_environment)
+        row_required = self._check_all(columns, places, uses, has_environment, has_given)
         self._check_me(uses)
-        self._check_unset_in_text(frozenset(columns or ()), uses)
+        if has_environment and has_given:
+            self._check_unset_in_text(frozenset(columns or ()), uses)
         return row_required
 
     def _check_all(
-        self, columns: tuple[str, ...] | None, places: Mapping[str, Position], has_environment: bool
+        self,
+        columns: tuple[str, ...] | None,
+        places: Mapping[str, Position],
+        uses: Uses,
+        has_environment: bool,
+        has_given: bool,
     ) -> frozenset[str]:
         row_required: set[str] = set()
-        # A case or preset that could not be found would have given values: what is missing cannot be told.
-        unknown = any(problem.code.startswith(("unknown_", "ambiguous_")) for problem in self._problems.all())
         for name, entry in self._supply.declared.items():
             place = places.get(f"{'inputs' if isinstance(entry, Input) else 'variables'}.{name}")
             self._check_default(entry, place)
-            if not self._must_be_there(entry) or self._supply.has_source(entry) or name in self._supply.assigned:
+            if not self._must_be_there(entry, uses) or self._supply.has_source(entry) or name in self._supply.assigned:
                 continue
             if name in (columns or ()) or (entry.required and columns == ()):
                 row_required.add(name)
+            elif not has_given:
+                continue
             elif isinstance(entry, Variable) and entry.source is not VariableSource.DECLARATION:
                 if entry.source is VariableSource.ME or has_environment:
                     self._report_missing_source(entry, place)
-            elif not unknown:
+            elif has_environment:
                 kind = "input" if isinstance(entry, Input) else "variable"
                 message = f"the required {kind} `{name}` has no value from any source"
                 hint = f"give it with `--set {name}=…`, a case, a preset, or a column `{name}`"
                 self._problems.error("missing_required_value", message, place, hint=hint)
         return frozenset(row_required)
 
-    def _must_be_there(self, entry: Input | Variable) -> bool:
+    def _must_be_there(self, entry: Input | Variable, uses: Uses) -> bool:
         """Whether a row cannot run without it. What is said to come from the environment, or to be known of who runs,
         must be there if a step reads it."""
         if entry.required or not isinstance(entry, Variable) or entry.source is VariableSource.DECLARATION:
             return entry.required
-        return entry.name in self._read
+        return entry.name in self._read or bool(uses.of(f"variables.{entry.name}"))
 
     def _report_missing_source(self, entry: Variable, place: Position | None) -> None:
         key = entry.key or entry.name
@@ -137,7 +145,7 @@ class DeclarationCheck:
         for step in self._artifact.steps:
             for reference in references_in_text(step):
                 entry = self._supply.declared.get(reference.name)
-                if entry is None or self._must_be_there(entry) or reference.name in columns:
+                if entry is None or self._must_be_there(entry, uses) or reference.name in columns:
                     continue
                 if not self._supply.has_source(entry) and reference.name not in self._supply.assigned:
                     message = f"`{reference}` has no value, and step `{step.id}` uses it inside text"

@@ -19,7 +19,7 @@ from reqflo_ray._internal.engine.values.expectations import (
     is_status,
     sources_of,
 )
-from reqflo_ray._internal.engine.values.supply import Supply
+from reqflo_ray._internal.engine.values.supply import Supply, is_declared
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Artifact, Assertion, AssertionType, HttpStep, Operator
 from reqflo_ray._internal.model.plan import InputSource, InputValue
@@ -50,15 +50,20 @@ class ExpectationCheck:
         self._uses = uses
         self._problems = problems
 
-    def run(self, places: Mapping[str, Position]) -> None:
-        """Report what is wrong; `places` says where inputs and variables are declared."""
+    def run(self, places: Mapping[str, Position], *, knows_sources: bool) -> None:
+        """Report what is wrong.
+
+        Args:
+            places: where inputs and variables are declared.
+            knows_sources: False if what was to give values cannot be used, so that nobody knows what has none.
+        """
         for step, assertion in assertions_of(self._artifact):
-            for reference in expected_to_be_there(assertion):
+            for reference in expected_to_be_there(assertion) if knows_sources else ():
                 self._check_is_there(step, reference)
             for reference in expected_whole(assertion):
                 if assertion.type is AssertionType.STATUS_CODE:
                     self._check_status(step, reference)
-                elif _compares_numbers(assertion):
+                elif is_declared(reference) and _compares_numbers(assertion):
                     self._check_type(reference, assertion, places)
 
     def _check_is_there(self, step: HttpStep, reference: Reference) -> None:
@@ -76,13 +81,14 @@ class ExpectationCheck:
                 continue
             message = f"the value of `{reference}` is no status, and step `{step.id}` expects it as one"
             hint = f"declare `{reference.name}` with `type: json`" if _is_list_text(value) else ""
+            hint = hint if is_declared(reference) else ""
             for place in self._places_in(step, reference):
                 self._problems.error("invalid_assertion", message, place, cause=STATUSES, hint=hint)
 
     def _literals(self, reference: Reference) -> Iterator[JsonValue]:
         """The values that are known now: those of rows are judged when they are read."""
-        for name in sources_of(reference, self._supply):
-            for node in self._supply.definitions(Reference(reference.namespace, name)):
+        for source in sources_of(reference, self._supply):
+            for node in self._supply.definitions(source):
                 if isinstance(node, Literal):
                     yield node.value
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from reqflo_ray._internal.compiler.authoring.workspace import CaseModel, EnvironmentModel, SecretNameModel, SecretsModel
 from reqflo_ray._internal.compiler.values.expressions import Expression
 from reqflo_ray._internal.compiler.values.nodes import Unresolved, ValueCompiler
-from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace, lookup
+from reqflo_ray._internal.compiler.workspace.load import Definition, Model, Workspace, lookup
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, members, scalar_like
+from reqflo_ray._internal.compiler.yaml.validation import Rest
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert
 from reqflo_ray._internal.engine.values.declarations import environment_node
 from reqflo_ray._internal.errors import Position
@@ -75,7 +76,7 @@ def choose_environment(
     workspace: Workspace | None, name: str | None, values: OuterValues, problems: Problems
 ) -> Environment | None:
     """The environment of that name (None: the workspace's default, if it has one); an empty one if none is chosen,
-    None if the one chosen cannot be used."""
+    None if the one chosen cannot be used, or nobody knows which one it is."""
     if workspace is None:
         if name:
             message = f"there is no workspace to find the environment `{name}` in"
@@ -84,26 +85,31 @@ def choose_environment(
         return Environment()
     wanted = workspace.settings.defaults.environment if name is None else name
     if not wanted:
-        return Environment()
-    definition = lookup(workspace.environments, wanted, "environment", problems)
-    if definition is None or definition.model is None:
+        return Environment() if workspace.settings_are_whole or name is not None else None
+    is_unread = workspace.is_incomplete
+    definition = lookup(workspace.environments, wanted, "environment", problems, may_be_unread=is_unread)
+    if definition is None:
+        for broken in workspace.environments:
+            if broken.name == wanted and broken.rest is not None:
+                _environment(broken.rest.node, broken.rest.model, values)  # what is valid of it can be judged
         return None
-    return _environment(definition, definition.model, values)
+    assert definition.model is not None
+    return _environment(definition.node, definition.model, values)
 
 
-def _environment(definition: Definition[EnvironmentModel], model: EnvironmentModel, values: OuterValues) -> Environment:
-    for key, value in members(child(definition.node, "values")):
+def _environment(written: YamlNode, model: EnvironmentModel, values: OuterValues) -> Environment:
+    for key, value in members(child(written, "values")):
         values.written[f"env.{key.value}"] = value.position
-    for key, node in members(child(definition.node, "services")):
+    for key, node in members(child(written, "services")):
         values.written[f"services.{key.value}"] = (child(node, "base_url") or node).position
     services = {
         key.value: Service(
             base_url=values.compile(base_url) if (base_url := child(node, "base_url")) is not None else Literal(""),
             config={inner.value: values.compile(value) for inner, value in members(child(node, "config"))},
         )
-        for key, node in members(child(definition.node, "services"))
+        for key, node in members(child(written, "services"))
     }
-    own = {key.value: values.compile(value) for key, value in members(child(definition.node, "values"))}
+    own = {key.value: values.compile(value) for key, value in members(child(written, "values"))}
     return Environment(name=model.name, services=services, values=own, insecure=model.insecure)
 
 
@@ -118,23 +124,25 @@ class GivenValues:
         self._values = values
         self._problems = problems
         self._given: dict[str, InputValue] = {}
+        self.is_whole = True
+        """Whether all that was to give values is there and valid."""
 
     def collect(self, workspace: Workspace | None, selection: RunSelection) -> dict[str, InputValue]:
         """Presets (the case's, then those chosen, later ones winning), the case, `--set`: from low to high."""
         case = self._case(workspace, selection.case)
-        listed = case.model.presets if case and case.model else ()
+        listed = case.model.presets if case else ()
         names = child(case.node, "presets") if case else None
         # Of a preset that is named again only the last place counts.
         for name in reversed(dict.fromkeys(reversed((*listed, *selection.presets)))):
             at = names if name not in selection.presets else None
             self._preset(workspace, name, at)
         if case is not None:
-            self._take(child(case.node, "values"), InputSource.CASE, case.name)
+            self._take(child(case.node, "values"), InputSource.CASE, case.model.name)
         for name, text in selection.overrides.items():
             self._set(name, text)
         return self._given
 
-    def _case(self, workspace: Workspace | None, name: str | None) -> Definition[CaseModel] | None:
+    def _case(self, workspace: Workspace | None, name: str | None) -> Rest[CaseModel] | None:
         if name is None:
             return None
         cases = workspace.cases if workspace else []
@@ -144,13 +152,30 @@ class GivenValues:
             message = f"the case `{name}` is not for the journey `{self._journey}`"
             hint = f"it is one of the journey `{others[0]}`"
             self._problems.error("unknown_case", message, None, hint=hint)
+            self.is_whole = False
             return None
-        return lookup(own, name, "case", self._problems)
+        return self._usable(own, name, "case", workspace)
 
     def _preset(self, workspace: Workspace | None, name: str, at: YamlNode | None) -> None:
-        preset = lookup(workspace.presets if workspace else [], name, "preset", self._problems, at)
+        preset = self._usable(workspace.presets if workspace else [], name, "preset", workspace, at)
         if preset is not None:
-            self._take(child(preset.node, "values"), InputSource.PRESET, preset.name)
+            self._take(child(preset.node, "values"), InputSource.PRESET, name)
+
+    def _usable(
+        self,
+        known: Sequence[Definition[Model]],
+        name: str,
+        kind: str,
+        workspace: Workspace | None,
+        at: YamlNode | None = None,
+    ) -> Rest[Model] | None:
+        """What is valid of the case or preset of that name, after reporting the rest."""
+        is_unread = workspace is not None and workspace.is_incomplete
+        definition = lookup(known, name, kind, self._problems, at, may_be_unread=is_unread)
+        if definition is not None:
+            return definition.rest
+        self.is_whole = False
+        return next((one.rest for one in known if one.name == name and one.model is None), None)
 
     def _take(self, values: YamlNode | None, source: InputSource, name: str) -> None:
         for key, value in members(values):
