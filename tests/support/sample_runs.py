@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from reqflo_ray._internal.model.artifact import (
     AssertionType,
     JourneyIdentity,
     Operator,
+    WaitStep,
 )
 from reqflo_ray._internal.model.exchange import Timings
 from reqflo_ray._internal.model.plan import Plan, RunRecord, ShardPlan
@@ -165,9 +167,10 @@ class RunMaker:
 
     storage: LocalStorage
 
-    def begin(self, run_id: str, **fields: Any) -> RunFolder:
-        """A dispatched run, its driver being this process."""
-        artifact = Artifact(journey=JourneyIdentity(name=fields.get("journey", "place-order")))
+    def begin(self, run_id: str, *, steps: Sequence[str] = (), **fields: Any) -> RunFolder:
+        """A dispatched run, its driver being this process. The journey has these `steps`."""
+        identity = JourneyIdentity(name=fields.get("journey", "place-order"))
+        artifact = Artifact(journey=identity, steps=tuple(WaitStep(id=step, duration_ms=0) for step in steps))
         digest = save_artifact(self.storage, artifact)
         record = RunRecord(
             **{
@@ -197,7 +200,15 @@ class RunMaker:
         """What a worker writes before it commits."""
         return self.write_records(folder, shard, *sample_shard(shard, rows, fail_every=fail_every))
 
-    def write_records(self, folder: RunFolder, shard: int, results: list[RowResult], steps: list[StepRecord]) -> Commit:
+    def write_records(
+        self,
+        folder: RunFolder,
+        shard: int,
+        results: list[RowResult],
+        steps: list[StepRecord],
+        *,
+        flaky_steps: frozenset[str] = frozenset(),
+    ) -> Commit:
         """The same of given records."""
         from reqflo_ray._internal.runs.results.writer import Origin, results_file, steps_file
 
@@ -206,7 +217,7 @@ class RunMaker:
         folder.open_journal(shard, attempt).close()
         files = []
         journey = folder.load_run().journey if folder.exists() else "place-order"
-        origin = Origin(run_id=folder.run_id, journey=journey, shard=shard)
+        origin = Origin(run_id=folder.run_id, journey=journey, shard=shard, flaky_steps=flaky_steps)
         for name, data, count in (
             (layout.results(shard, attempt), results_file(results, origin), len(results)),
             (layout.steps(shard, attempt), steps_file(steps, origin), len(steps)),
@@ -215,8 +226,9 @@ class RunMaker:
             digest = hashlib.sha256(data).hexdigest()
             files.append(FileDigest(path=name, sha256=digest, size=len(data), rows=count, table_version=TABLE_VERSION))
         ended = Counter(result.status.value for result in results)
-        requests = sum(result.requests for result in results)
-        counts = Counts(rows=len(results), **ended, steps=len(steps), requests=requests)
+        summed = ("requests", "retries", "soft_failures", "flaky")
+        sums = {name: sum(getattr(result, name) for result in results) for name in summed}
+        counts = Counts(rows=len(results), **ended, steps=len(steps), **sums)
         summary = ShardSummary(shard=shard, attempt=attempt, counts=counts)
         return Commit(shard=shard, attempt=attempt, epoch=1, files=tuple(files), summary=summary)
 

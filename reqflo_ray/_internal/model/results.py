@@ -164,7 +164,8 @@ class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many rows ended how, and what was sent for them. `internal`: errors that were ours and not the API's."""
+    """How many rows ended how, and what was sent for them. `internal`: errors that were ours and not the API's.
+    `soft_failures` are failed soft assertions, `flaky` rows that passed only after a step was tried again."""
 
     rows: int = 0
     passed: int = 0
@@ -182,6 +183,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     quarantined: int = 0
     poisoned: int = 0
     internal: int = 0
+    soft_failures: int = 0
+    flaky: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """The sum, field by field."""

@@ -10,20 +10,30 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from reqflo_ray._internal.reports.source import Line, ReportedRun
+from reqflo_ray._internal.analysis.failure_groups import FailureGroup
+from reqflo_ray._internal.reports.source import UNREMARKABLE, Line, ReportedRun
 from reqflo_ray._internal.visible_text import one_line, shorten, visible
 
-# Up to here every row is a test case; of a larger run only those that did not pass are, and so many at most.
+# Up to here every row is a test case; of a larger run only those that did not pass, or only after a retry, and so many
+# at most.
 MOST_CASES: Final = 5_000
 _CASES_AT_A_TIME: Final = 500
 _LONGEST_NAME: Final = 200
 _LONGEST_REASON: Final = 3_000
+_MOST_RETRIED: Final = 10
+_DID_NOT_PASS: Final = ("failed", "error", "inconclusive")
+KNOWN_FLAKY: Final = "known flaky"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A row as a test case. `name` is unique within the run, and the same in every run of the row. `message` is one
-    line, `reason` all that is told of why it did not pass; both are "" when it did. `place` is file and line."""
+    line, `reason` all that is told of why it did not pass; both are "" when it did. `place` is file and line.
+
+    `soft_failures` counts failed soft assertions, `retries` the attempts after the first of its steps; of a row that
+    passed only thanks to these, `retried` are the attempts that did not pass. `known_flaky`: the step that did not pass
+    is labelled `flaky: true`.
+    """
 
     name: str
     status: str
@@ -32,6 +42,20 @@ class Case:
     reason: str
     duration_ms: float
     place: tuple[str, int] | None
+    soft_failures: int
+    retries: int
+    retried: tuple[Attempt, ...]
+    known_flaky: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An attempt of a step that did not pass. `message` is one line, `reason` all that is told of it."""
+
+    status: str
+    kind: str
+    message: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +75,9 @@ def suite_name(run: ReportedRun) -> str:
 def cases(run: ReportedRun) -> Iterator[Case]:
     """The rows that are listed, in order."""
     small = run.rows_readable <= MOST_CASES
-    rows = iter(run.rows(MOST_CASES) if small else run.failures(MOST_CASES))
+    rows = iter(run.rows(MOST_CASES) if small else run.remarkable(MOST_CASES))
     while some := list(islice(rows, _CASES_AT_A_TIME)):
-        steps = run.steps_of([row for row in some if row["status"] != "passed"])
+        steps = run.steps_of([row for row in some if row["status"] != "passed" or row["retries"]])
         for row in some:
             yield _case(run, row, steps.get(row["row_index"], []))
 
@@ -105,6 +129,8 @@ def step_line(step: Line) -> str:
     words = [f"{one_line(step['step_id'], 100)}: {step['status']}"]
     if step["attempt"] and step["attempt"] > 1:
         words.append(f"attempt {step['attempt']}")
+    if step["known_flaky"] and step["status"] not in UNREMARKABLE:
+        words.append(KNOWN_FLAKY)
     if step["http_response_status_code"] is not None:
         words.append(str(step["http_response_status_code"]))
     if step["duration_ms"] is not None:
@@ -112,6 +138,11 @@ def step_line(step: Line) -> str:
     if step["http_request_method"]:
         words.append(f"{one_line(step['http_request_method'], 20)} {one_line(step['url_full'])}")
     return "  ".join(words)
+
+
+def not_reached_line(step: str) -> str:
+    """The line of a step of which a row has no attempt."""
+    return f"{one_line(step, 100)}: skipped  never reached"
 
 
 def step_error(step: Line) -> str:
@@ -128,15 +159,27 @@ def assertion_line(assertion: Line) -> str:
     return f"{assertion['status']}{soft}: {one_line(assertion['message']) or ' '.join(words)}"
 
 
+def group_line(group: FailureGroup) -> str:
+    """A group on one line: `3 rows: failed at step create: status_code equals: … (first: row 17)`."""
+    what = one_line(group.assertion) or one_line(group.code, 100)
+    known = f" ({KNOWN_FLAKY})" if group.known_flaky else ""
+    rows = "1 row" if group.rows == 1 else f"{group.rows} rows"
+    at = f" at step {one_line(group.step, 100)}{known}" if group.step else ""
+    why = f": {one_line(group.message)}" if group.message else ""
+    return f"{rows}: {group.status}{at}: {what}{why} (first: row {group.row_index})"
+
+
 def failure_message(row: Line) -> str:
     """Why a row did not pass, on one line."""
     at = f" at step {one_line(row['failed_step'], 100)}" if row["failed_step"] else ""
+    known = f" ({KNOWN_FLAKY})" if row["failed_step"] and row["known_flaky"] else ""
     why = f": {one_line(row['error_message'])}" if row["error_message"] else ""
-    return f"{one_line(row['error_code'], 100) or row['status']}{at}{why}"
+    return f"{one_line(row['error_code'], 100) or row['status']}{at}{known}{why}"
 
 
 def _case(run: ReportedRun, row: Line, steps: list[Line]) -> Case:
     passed = row["status"] == "passed"
+    retried = [step for step in steps if step["status"] in _DID_NOT_PASS] if passed else []
     return Case(
         name=_name(run, row),
         status=row["status"],
@@ -145,19 +188,40 @@ def _case(run: ReportedRun, row: Line, steps: list[Line]) -> Case:
         reason="" if passed else shorten("\n".join(_reason(run, row, steps)), _LONGEST_REASON),
         duration_ms=row["duration_ms"] or 0.0,
         place=run.source_of(row["failed_step"]),
+        soft_failures=row["soft_failures"] or 0,
+        retries=row["retries"] or 0,
+        retried=tuple(map(_attempt, retried[:_MOST_RETRIED])),
+        known_flaky=bool(row["known_flaky"]) or any(step["known_flaky"] for step in retried),
+    )
+
+
+def _attempt(step: Line) -> Attempt:
+    lines = list(_attempt_lines(step))
+    return Attempt(
+        status=step["status"],
+        kind=one_line(step["error_code"], 100) or step["status"],
+        message=one_line(step["error_message"]) or lines[0],
+        reason=shorten("\n".join(lines), _LONGEST_REASON),
     )
 
 
 def _reason(run: ReportedRun, row: Line, steps: list[Line]) -> Iterator[str]:
     # First of all what does not depend on how much room there is.
     yield failure_message(row)
+    if place := run.source_of(row["failed_step"]):
+        yield f"at {one_line(place[0])}:{place[1]}"
     yield run.show_command(row)
     yield ""
     for step in steps:
-        yield step_line(step)
-        if error := step_error(step):
-            yield f"  {one_line(error)}"
-        yield from (f"  {assertion_line(each)}" for each in step["assertions"] or () if each["status"] != "passed")
+        yield from _attempt_lines(step)
+    yield from map(not_reached_line, run.not_reached(steps))
+
+
+def _attempt_lines(step: Line) -> Iterator[str]:
+    yield step_line(step)
+    if error := step_error(step):
+        yield f"  {one_line(error)}"
+    yield from (f"  {assertion_line(each)}" for each in step["assertions"] or () if each["status"] != "passed")
 
 
 def _name(run: ReportedRun, row: Line) -> str:

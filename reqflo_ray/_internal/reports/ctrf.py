@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.json_text import encode_exactly
 from reqflo_ray._internal.model.results import ROW_STATUSES, Status
-from reqflo_ray._internal.reports.cases import Case, cases, remainders, suite_name
+from reqflo_ray._internal.reports.cases import KNOWN_FLAKY, Case, cases, remainders, suite_name
 from reqflo_ray._internal.reports.refusal import CASE, Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
 from reqflo_ray._internal.visible_text import one_line
@@ -81,6 +81,14 @@ def _test(case: Case, suite: list[str]) -> dict[str, Any]:
         "suite": suite,
         "type": "api",
     }
+    if case.soft_failures:
+        test["extra"] = {"softFailures": case.soft_failures}
+    if case.retries:
+        test["retries"] = case.retries
+    if case.retried:
+        test["flaky"] = True
+    if case.known_flaky:
+        test["tags"] = [KNOWN_FLAKY]
     if case.message:
         test |= {"message": case.message, "trace": case.reason}
     if case.place:
@@ -101,6 +109,7 @@ def _summary(run: ReportedRun) -> dict[str, Any]:
         "skipped": ended[Status.SKIPPED],
         "pending": max(0, (run.rows_planned or 0) - counts.rows),
         "other": counts.rows - sum(ended[status] for status in _SUMMED),
+        "flaky": counts.flaky,
         "start": start,
         "stop": start + round(verdict.duration_ms),
         "duration": round(verdict.duration_ms),
@@ -108,6 +117,7 @@ def _summary(run: ReportedRun) -> dict[str, Any]:
             "verdict": verdict.status.value,
             "exitCode": verdict.exit_code,
             "complete": run.is_complete,
+            "softFailures": counts.soft_failures,
             "leftOut": [one_line(problem.message, 1000) for problem in run.problems],
         },
     }

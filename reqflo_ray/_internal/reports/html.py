@@ -1,4 +1,5 @@
-"""One HTML file that needs nothing else: summary, statistics of steps, and the first failures with their evidence.
+"""One HTML file that needs nothing else: summary, what failed, statistics of steps, and the first failures with their
+evidence; of a run of one row that row, whatever became of it.
 
 It has no script, and a content security policy that lets nothing but its own style in. Every value that the template
 shows is made visible and then escaped, here and not in the template, so that no place can be forgotten.
@@ -13,16 +14,22 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from reqflo_ray._internal.reports import overview
-from reqflo_ray._internal.reports.cases import assertion_line, failure_message, step_error, step_line
+from reqflo_ray._internal.reports.cases import (
+    KNOWN_FLAKY,
+    assertion_line,
+    failure_message,
+    not_reached_line,
+    step_error,
+    step_line,
+)
 from reqflo_ray._internal.reports.refusal import Refusal
-from reqflo_ray._internal.reports.source import Line, ReportedRun
+from reqflo_ray._internal.reports.source import UNREMARKABLE, Exchanges, Line, ReportedRun
 from reqflo_ray._internal.visible_text import shorten, visible
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _MOST_FAILURES: Final = 200
 _ROWS_AT_A_TIME: Final = 20
 _MOST_STEPS: Final = 200
-_MOST_KINDS: Final = 50
 _MOST_HEADERS: Final = 50
 _LONGEST_HEADER: Final = 300
 _LONGEST: Final = 2_100
@@ -38,12 +45,20 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
         run=run,
         headline=overview.headline(run),
         status=run.verdict.status.value if run.is_complete else "incomplete",
+        head=overview.head(run),
         counts=overview.counts(run),
         facts=overview.facts(run),
         problems=run.problems,
-        kinds=run.failure_kinds(_MOST_KINDS),
-        steps=run.step_statistics(_MOST_STEPS),
-        failures=_failures(run),
+        groups=[
+            ("Rows that did not pass", run.groups.failures),
+            ("Soft assertions that failed", run.groups.soft),
+            ("Rows that passed only after a retry", run.groups.retried),
+        ],
+        known_flaky=KNOWN_FLAKY,
+        steps=(steps := run.step_statistics())[:_MOST_STEPS],
+        more_steps=len(steps[_MOST_STEPS:]),
+        only_row=run.only_row,
+        rows=_rows(run),
     )
 
 
@@ -97,31 +112,37 @@ def _shown(value: Any) -> Any:
     return shorten(visible(value[: _LONGEST + 1], multiline=True), _LONGEST) if isinstance(value, str) else value
 
 
-def _failures(run: ReportedRun) -> Iterator[dict[str, Any]]:
-    """The first rows that did not pass, with their steps, as far as there is room."""
-    failures, room = run.failures(_MOST_FAILURES), MOST_CHARACTERS
-    for first in range(0, len(failures), _ROWS_AT_A_TIME):
-        some = failures[first : first + _ROWS_AT_A_TIME]
-        steps = run.steps_of(some, evidence=True)
+def _rows(run: ReportedRun) -> Iterator[dict[str, Any]]:
+    """The only row, or else the first rows that did not pass, with their steps, as far as there is room."""
+    exchanges = Exchanges.NOT_PASSED if run.only_row is None else Exchanges.ALL
+    rows = run.failures(_MOST_FAILURES) if run.only_row is None else [run.only_row]
+    room = MOST_CHARACTERS
+    for first in range(0, len(rows), _ROWS_AT_A_TIME):
+        some = rows[first : first + _ROWS_AT_A_TIME]
+        steps = run.steps_of(some, exchanges)
         for row in some:
-            shown = [_step(step) for step in steps[row["row_index"]]]
+            attempts = steps[row["row_index"]]
+            shown = [_step(step, exchanges) for step in attempts]
             room -= len(row["inputs"] or "") + sum(_size(step) for step in shown)
             if room < 0:
                 return
             yield {
                 "row": row,
-                "why": failure_message(row),
+                "why": "" if row["status"] == "passed" else failure_message(row),
                 "command": run.show_command(row),
                 "steps": shown,
+                "not_reached": [not_reached_line(step) for step in run.not_reached(attempts)],
             }
 
 
-def _step(step: Line) -> dict[str, Any]:
+def _step(step: Line, exchanges: Exchanges) -> dict[str, Any]:
+    told = exchanges is Exchanges.ALL or step["status"] not in UNREMARKABLE
+    soft = any(each["status"] == "failed" for each in step["assertions"] or ())
     return {
         "status": step["status"],
         "line": step_line(step),
-        "error": step_error(step),
-        "assertions": [(each["status"], assertion_line(each)) for each in step["assertions"] or ()],
+        "error": step_error(step) if told else "",
+        "assertions": [(each["status"], assertion_line(each)) for each in step["assertions"] or () if told or soft],
         "events": [f"{event['kind']}: {event['text']}" for event in step["events"] or ()],
         "sides": [side for name in ("request", "response") if (side := _side(step, name))],
     }

@@ -1,6 +1,9 @@
 """JUnit XML, as GitLab, Jenkins, Azure Pipelines and the actions of GitHub read it: a test case for each row.
 
-Bounded, since GitLab refuses a report of more than 30 MB: see `cases`.
+There is no official form. This keeps the rules of Jenkins' xUnit plugin and those of Ant, which leave no room for what
+a row that passed has to tell: it stands in `system-out` of the suite. Only for a row that passed after a retry, which
+Ant cannot tell, there is Surefire's `flakyFailure` besides. Bounded, since GitLab refuses a report of more than 30 MB:
+see `cases`.
 """
 
 from __future__ import annotations
@@ -10,12 +13,16 @@ from typing import BinaryIO, Final
 from xml.sax.saxutils import escape, quoteattr
 
 from reqflo_ray._internal.model import instants
-from reqflo_ray._internal.reports.cases import Case, Remainder, cases, remainders, suite_name
+from reqflo_ray._internal.reports.cases import Attempt, Case, cases, group_line, remainders, suite_name
 from reqflo_ray._internal.reports.refusal import CASE, Refusal
 from reqflo_ray._internal.reports.source import ReportedRun
 from reqflo_ray._internal.visible_text import one_line
 
 MOST_BYTES: Final = 20_000_000
+_COUNTED: Final = (
+    *("rows", "passed", "failed", "error", "inconclusive", "skipped", "cancelled", "resumed"),
+    *("soft_failures", "flaky"),
+)
 # How a row that ended so is told. A request with an unknown outcome is nothing that an assertion found.
 _ELEMENTS: Final = {
     "failed": "failure",
@@ -29,64 +36,87 @@ _ELEMENTS: Final = {
 def write(run: ReportedRun, file: BinaryIO) -> None:
     """Write the report of `run` to `file`."""
     suite = suite_name(run)
-    elements, told, listed, not_passed, size = [], [], 0, 0, 0
+    elements, told, output, not_passed, size = list[str](), list[str](), list[str](), 0, 0
     for case in cases(run):
-        element = _element(suite, case.name, case.status, case.kind, case.message, case.reason, case)
+        element = _case(suite, case)
         size += len(element.encode())
         if size > MOST_BYTES:
             break
         elements.append(element)
         told.append(case.status)
-        listed += 1
         not_passed += case.status != "passed"
-    for rest in remainders(run, listed, not_passed):
-        elements.append(_element(suite, rest.name, rest.status, rest.status, rest.message, rest.message, rest))
+    for rest in remainders(run, len(told), not_passed):
+        elements.append(_element(suite, rest.name, 0.0, _outcome(rest.status, rest.status, rest.message, rest.message)))
         told.append(rest.status)
-    counted = _attributes(
-        tests=str(len(told)),
-        failures=_count(told, "failure"),
-        errors=_count(told, "error"),
-        skipped=_count(told, "skipped"),
-        time=f"{run.verdict.duration_ms / 1000:.3f}",
-        timestamp=_timestamp(run.verdict.started_at),
-    )
-    _write_suite(file, suite, counted, _properties(run), elements)
+        output += [rest.message] if rest.status == "passed" else []
+    output += [f"soft assertion failed in {group_line(group)}" for group in run.groups.soft]
+    output += [f"passed after a retry, {group_line(group)}" for group in run.groups.retried]
+    head = _head(suite, told, run.verdict.duration_ms, run.verdict.started_at, run.record.host)
+    _write_suite(file, head, _properties(run), elements, output)
 
 
 def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
     """Write to `file` that there is no result: one test case that is an error."""
     suite = refusal.subject or "reqflo-ray"
-    counted = _attributes(
-        tests="1", failures="0", errors="1", skipped="0", time="0.000", timestamp=_timestamp(refusal.instant)
-    )
-    case = Remainder(name=CASE, status="error", message=refusal.headline)
     kind = one_line(refusal.problems[0].code, 100)
-    element = _element(suite, case.name, case.status, kind, case.message, "\n".join(refusal.lines()), case)
-    _write_suite(file, suite, counted, [("verdict", "error"), ("exit_code", str(refusal.exit_code))], [element])
+    outcome = _outcome("error", kind, refusal.headline, "\n".join(refusal.lines()))
+    head = _head(suite, ["error"], 0.0, refusal.instant, "")
+    properties = [("verdict", "error"), ("exit_code", str(refusal.exit_code))]
+    _write_suite(file, head, properties, [_element(suite, CASE, 0.0, outcome)], [])
+
+
+def _head(suite: str, told: list[str], duration_ms: float, instant: str, host: str) -> str:
+    return _attributes(
+        name=suite,
+        # Jenkins puts it before the name, which holds it already.
+        package="",
+        id="0",
+        hostname=one_line(host, 200).strip() or "localhost",
+        tests=str(len(told)),
+        failures=_count(told, "failure"),
+        errors=_count(told, "error"),
+        skipped=_count(told, "skipped"),
+        time=f"{duration_ms / 1000:.3f}",
+        timestamp=_timestamp(instant),
+    )
 
 
 def _write_suite(
-    file: BinaryIO, suite: str, counted: str, properties: Iterable[tuple[str, str]], elements: Iterable[str]
+    file: BinaryIO, head: str, properties: Iterable[tuple[str, str]], elements: Iterable[str], output: Iterable[str]
 ) -> None:
     file.write(b'<?xml version="1.0" encoding="UTF-8"?>\n')
-    file.write(f"<testsuites{_attributes(name=suite)}{counted}>\n".encode())
-    file.write(f"<testsuite{_attributes(name=suite)}{counted}>\n<properties>\n".encode())
+    file.write(f"<testsuites>\n<testsuite{head}>\n<properties>\n".encode())
     for name, value in properties:
         file.write(f"<property{_attributes(name=name, value=value)}/>\n".encode())
     file.write(b"</properties>\n")
     file.writelines(element.encode() for element in elements)
+    file.write(f"<system-out>{escape(chr(10).join(output))}</system-out>\n<system-err/>\n".encode())
     file.write(b"</testsuite>\n</testsuites>\n")
 
 
-def _element(suite: str, name: str, status: str, kind: str, message: str, text: str, case: Case | Remainder) -> str:
-    duration, place = (case.duration_ms, case.place) if isinstance(case, Case) else (0.0, None)
-    where = {"file": one_line(place[0]), "line": str(place[1])} if place else {}
-    head = "<testcase" + _attributes(classname=suite, name=name, time=f"{duration / 1000:.3f}", **where)
+def _case(suite: str, case: Case) -> str:
+    inner = _outcome(case.status, case.kind, case.message, case.reason) + "".join(map(_flaky, case.retried))
+    return _element(suite, case.name, case.duration_ms, inner)
+
+
+def _element(suite: str, name: str, duration_ms: float, inner: str) -> str:
+    head = "<testcase" + _attributes(classname=suite, name=name, time=f"{duration_ms / 1000:.3f}")
+    return f"{head}>{inner}</testcase>\n" if inner else f"{head}/>\n"
+
+
+def _outcome(status: str, kind: str, message: str, text: str) -> str:
     if status == "passed":
-        return f"{head}><system-out>{escape(text)}</system-out></testcase>\n" if text else f"{head}/>\n"
+        return ""
     # A status that is new to this module must not look as if it had passed.
     element = _ELEMENTS.get(status, "error")
-    return f"{head}><{element}{_attributes(type=kind, message=message)}>{escape(text)}</{element}></testcase>\n"
+    facts = {"message": message} if element == "skipped" else {"type": kind, "message": message}
+    return f"<{element}{_attributes(**facts)}>{escape(text)}</{element}>"
+
+
+def _flaky(attempt: Attempt) -> str:
+    element = "flakyFailure" if attempt.status == "failed" else "flakyError"
+    head = _attributes(type=attempt.kind, message=attempt.message)
+    return f"<{element}{head}><stackTrace>{escape(attempt.reason)}</stackTrace></{element}>"
 
 
 def _properties(run: ReportedRun) -> Iterator[tuple[str, str]]:
@@ -96,7 +126,7 @@ def _properties(run: ReportedRun) -> Iterator[tuple[str, str]]:
     yield "environment", one_line(run.record.environment.name)
     yield "artifact", run.record.artifact
     yield "store", one_line(run.folder.storage.uri)
-    for name in ("rows", "passed", "failed", "error", "inconclusive", "skipped", "cancelled", "resumed"):
+    for name in _COUNTED:
         yield name, str(getattr(run.verdict.counts, name))
     if run.record.environment.insecure:
         yield "insecure", "true"

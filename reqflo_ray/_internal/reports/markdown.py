@@ -1,4 +1,4 @@
-"""Markdown for the summary of a CI job (`$GITHUB_STEP_SUMMARY`, a comment): verdict, counts, slowest steps, failures.
+"""Markdown for the summary of a CI job (`$GITHUB_STEP_SUMMARY`, a comment): verdict, counts, what failed, the steps.
 
 All that comes from outside stands in `<code>` with every punctuation mark as a character reference, so that it can
 neither be Markdown or HTML, nor mention anybody, nor load anything. Far below the 1 MiB that GitHub takes.
@@ -7,18 +7,28 @@ neither be Markdown or HTML, nor mention anybody, nor load anything. Far below t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
+from reqflo_ray._internal.analysis.failure_groups import FailureGroup
 from reqflo_ray._internal.reports import overview
-from reqflo_ray._internal.reports.cases import failure_message
+from reqflo_ray._internal.reports.cases import (
+    KNOWN_FLAKY,
+    assertion_line,
+    failure_message,
+    not_reached_line,
+    step_error,
+    step_line,
+)
 from reqflo_ray._internal.reports.refusal import Refusal
-from reqflo_ray._internal.reports.source import ReportedRun
+from reqflo_ray._internal.reports.source import Line, ReportedRun
 from reqflo_ray._internal.visible_text import one_line
 
 _MOST_FAILURES: Final = 50
-_MOST_KINDS: Final = 10
-_MOST_STEPS: Final = 10
+_MOST_GROUPS: Final = 20
+_MOST_STEPS: Final = 100
+_MOST_ATTEMPTS: Final = 100
+_MOST_ASSERTIONS: Final = 20
 _LONGEST: Final = 300
 _PUNCTUATION: Final = re.compile(r"[!-/:-@\[-`{-~]")
 _MARKS: Final = {"passed": "✅", "failed": "❌", "error": "❌", "inconclusive": "⚠️"}
@@ -52,40 +62,32 @@ def _lines(run: ReportedRun) -> Iterator[str]:
     mark = _MARKS.get(run.verdict.status.value, "⚠️") if run.is_complete else "⚠️"
     yield f"## {mark} {code(run.record.journey)}: {overview.headline(run)}"
     yield ""
+    yield from _column(overview.head(run))
     yield from _table(overview.counts(run), [list(overview.counts(run).values())])
     for problem in run.problems:
         yield f"⚠️ Not all is here: {code(problem.message)}"
         yield ""
-    if run.rows_not_passed:
+    if run.only_row is not None:
+        yield from _row(run, run.only_row)
+    elif run.rows_not_passed:
         yield from _failures(run)
-    yield "### Slowest steps"
-    yield ""
-    yield from _table(
-        ("step", "attempts", "not passed", "mean", "about p95", "slowest"),
-        [
-            (
-                code(step["step_id"]),
-                *(step["attempts"], step["not_passed"]),
-                *(_milliseconds(step[name]) for name in ("mean_ms", "p95_ms", "max_ms")),
-            )
-            for step in run.step_statistics(_MOST_STEPS)
-        ],
-    )
-    yield "### Run"
-    yield ""
-    yield from _table(("fact", "value"), [(name, code(value)) for name, value in overview.facts(run).items()])
+    if run.groups.soft:
+        yield from _section("Soft assertions that failed")
+        yield from _groups(run.groups.soft)
+    if run.groups.retried:
+        yield from _section("Rows that passed only after a retry")
+        yield from _groups(run.groups.retried)
+    yield from _steps(run)
+    yield from _section("Run")
+    yield from _column(overview.facts(run))
 
 
 def _failures(run: ReportedRun) -> Iterator[str]:
-    yield f"### {run.rows_not_passed} rows did not pass"
-    yield ""
-    yield from _table(
-        ("rows", "status", "step", "error"),
-        [
-            (kind["rows"], kind["status"], code(kind["failed_step"]), code(kind["error_code"]))
-            for kind in run.failure_kinds(_MOST_KINDS)
-        ],
-    )
+    yield from _section(f"{run.rows_not_passed} rows did not pass")
+    yield from _groups(run.groups.failures)
+    if more := run.groups.more_failures + len(run.groups.failures[_MOST_GROUPS:]):
+        yield f"… and {more} more kinds"
+        yield ""
     failures = run.failures(_MOST_FAILURES)
     yield from _table(
         ("row", "key", "status", "why"),
@@ -100,6 +102,70 @@ def _failures(run: ReportedRun) -> Iterator[str]:
     yield ""
     yield code(run.show_command(failures[0] if failures else None))
     yield ""
+
+
+def _groups(groups: Sequence[FailureGroup]) -> Iterator[str]:
+    yield from _table(
+        ("rows", "status", "step", "what failed", "for example", "in row"),
+        [
+            (
+                *(group.rows, group.status, _step(group.step, group.known_flaky)),
+                *(code(group.assertion or group.code), code(group.message), group.row_index),
+            )
+            for group in groups[:_MOST_GROUPS]
+        ],
+    )
+
+
+def _row(run: ReportedRun, row: Line) -> Iterator[str]:
+    """The only row: every attempt of its steps, with what they assert."""
+    steps = run.steps_of([row])[row["row_index"]]
+    if row["status"] != "passed":
+        yield code(failure_message(row))
+        yield ""
+    for step in steps[:_MOST_ATTEMPTS]:
+        yield f"- {code(step_line(step))}"
+        if error := step_error(step):
+            yield f"  - {code(error)}"
+        yield from (f"  - {code(assertion_line(each))}" for each in (step["assertions"] or ())[:_MOST_ASSERTIONS])
+    yield from (f"- {code(not_reached_line(step))}" for step in run.not_reached(steps)[:_MOST_ATTEMPTS])
+    yield ""
+    yield "All of it:"
+    yield ""
+    yield code(run.show_command(row))
+    yield ""
+
+
+def _steps(run: ReportedRun) -> Iterator[str]:
+    steps = run.step_statistics()
+    yield from _section("Steps")
+    yield from _table(
+        ("step", "passed", "not passed", "skipped", "attempts", "mean", "about p95", "slowest"),
+        [
+            (
+                _step(step["step_id"], step["known_flaky"]),
+                *(step[name] for name in ("passed", "not_passed", "skipped", "attempts")),
+                *(_milliseconds(step[name]) for name in ("mean_ms", "p95_ms", "max_ms")),
+            )
+            for step in steps[:_MOST_STEPS]
+        ],
+    )
+    if more := len(steps[_MOST_STEPS:]):
+        yield f"… and {more} more steps"
+        yield ""
+
+
+def _step(name: str, known_flaky: bool) -> str:
+    return code(name) + (f" ({KNOWN_FLAKY})" if known_flaky else "")
+
+
+def _section(title: str) -> Iterator[str]:
+    yield f"### {title}"
+    yield ""
+
+
+def _column(facts: Mapping[str, str]) -> Iterator[str]:
+    yield from _table(("fact", "value"), [(name, code(value)) for name, value in facts.items()])
 
 
 def _table(titles: Iterable[str], rows: Sequence[Iterable[Any]]) -> Iterator[str]:

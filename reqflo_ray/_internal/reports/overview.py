@@ -1,11 +1,10 @@
-"""What people read first in a report: the verdict in words, the counts that are not zero, the facts of the run.
+"""What people read first in a report: the verdict in words, what ran for whom and when, the counts that are not zero.
 
 Plain values; how they are laid out and escaped, a format knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from reqflo_ray._internal.model import instants
@@ -13,7 +12,8 @@ from reqflo_ray._internal.reports.source import ReportedRun
 
 _COUNTED: Final = (
     *("rows", "passed", "failed", "error", "inconclusive", "skipped", "cancelled"),
-    *("requests", "retries", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned", "internal"),
+    *("soft_failures", "flaky", "requests", "retries", "resumed", "resent", "resent_sensitive"),
+    *("quarantined", "poisoned", "internal"),
 )
 _ALWAYS: Final = ("rows", "passed", "failed", "error")
 
@@ -40,28 +40,38 @@ def counts(run: ReportedRun) -> dict[str, int]:
     return {name: number for name, number in found.items() if number or name in _ALWAYS}
 
 
-def facts(run: ReportedRun) -> dict[str, str]:
-    """What ran, where and when; only what there is."""
-    return {name: value for name, value in _facts(run) if value}
-
-
-def _facts(run: ReportedRun) -> Iterator[tuple[str, str]]:
+def head(run: ReportedRun) -> dict[str, str]:
+    """What ran where, by whom and when."""
     record, verdict = run.record, run.verdict
-    yield "run", run.run_id
-    yield "journey", " ".join(filter(None, (record.journey, record.journey_version)))
-    yield "environment", record.environment.name
-    yield "TLS", "not verified (insecure)" if record.environment.insecure else ""
-    yield "case", record.case
-    yield "presets", ", ".join(record.presets)
-    yield "overlays", ", ".join(record.overlays)
-    yield "data", ", ".join(record.dataset.files) if record.dataset else ""
-    yield "started", _instant(verdict.started_at)
-    yield "finished", _instant(verdict.finished_at)
-    yield "took", f"{verdict.duration_ms / 1000:.1f} s"
-    yield "exit code", str(verdict.exit_code)
-    yield "artifact", record.artifact
-    yield "rerun of", record.rerun_of
-    yield "store", run.folder.storage.uri
+    insecure = " (TLS not verified)" if record.environment.insecure else ""
+    return _those_there_are(
+        ("journey", " ".join(filter(None, (record.journey, record.journey_version)))),
+        ("case", record.case),
+        ("environment", f"{record.environment.name}{insecure}"),
+        ("by", " on ".join(filter(None, (record.user, record.host)))),
+        ("started", _instant(verdict.started_at)),
+        ("took", f"{verdict.duration_ms / 1000:.1f} s"),
+    )
+
+
+def facts(run: ReportedRun) -> dict[str, str]:
+    """All else that tells this run from others."""
+    record, verdict = run.record, run.verdict
+    return _those_there_are(
+        ("run", run.run_id),
+        ("presets", ", ".join(record.presets)),
+        ("overlays", ", ".join(record.overlays)),
+        ("data", ", ".join(record.dataset.files) if record.dataset else ""),
+        ("finished", _instant(verdict.finished_at)),
+        ("exit code", str(verdict.exit_code)),
+        ("artifact", record.artifact),
+        ("rerun of", record.rerun_of),
+        ("store", run.folder.storage.uri),
+    )
+
+
+def _those_there_are(*facts: tuple[str, str]) -> dict[str, str]:
+    return {name: value for name, value in facts if value}
 
 
 def _instant(text: str) -> str:

@@ -9,15 +9,18 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import cached_property
 from typing import Any, Final
 
+from reqflo_ray._internal.analysis.failure_groups import IS_FLAKY, FailureGroups, failure_groups, last_attempts
 from reqflo_ray._internal.analysis.session import QueryResult, Session
 from reqflo_ray._internal.errors import IntegrityError, Problem
 from reqflo_ray._internal.model import instants
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.results import ROW_STATUSES, Counts, Failure, Status, Verdict, exit_code, worst_status
 from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.artifacts import step_ids
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.staging.rows import planned
 from reqflo_ray._internal.runs.upkeep.history import RunState
@@ -27,26 +30,49 @@ Line = Mapping[str, Any]
 
 _PLAIN_KEY: Final = re.compile(r"[\w.@:+/-]{1,200}", re.ASCII)
 _EVIDENCE_CHARACTERS: Final = 2_000
+_NEVER_REACHED: Final[Line] = {
+    **dict.fromkeys(("passed", "not_passed", "skipped", "attempts"), 0),
+    **dict.fromkeys(("mean_ms", "p95_ms", "max_ms")),
+    "known_flaky": False,
+}
 _ROWS_BY_STATUS: Final = "select status, count(*) as rows from results group by status"
 _LAST_END: Final = "select max(started_at + to_microseconds((duration_ms * 1000)::bigint)) as ended_at from results"
 _STEP_COLUMNS: Final = (
     "row_index, step_id, step_index, attempt, status, error_code, error_message, http_request_method, url_full,"
-    " http_response_status_code, duration_ms, resend_count, assertions"
+    " http_response_status_code, duration_ms, resend_count, known_flaky, assertions"
 )
-# What passed is told in a line: only of other attempts is more shown.
-_EVIDENCE_COLUMNS: Final = "".join(
-    f", case when status not in ('passed', 'skipped') then {expression} end as {name}"
-    for name, expression in {
-        "request_headers": "http_request_headers",
-        "response_headers": "http_response_headers",
-        "request_body": f"left(http_request_body, {_EVIDENCE_CHARACTERS})",
-        "response_body": f"left(http_response_body, {_EVIDENCE_CHARACTERS})",
-        "request_body_bytes": "http_request_body_bytes",
-        "response_body_bytes": "http_response_body_bytes",
-        "response_reason": "http_response_reason",
-        "events": "events",
-    }.items()
-)
+_EVIDENCE: Final = {
+    "request_headers": "http_request_headers",
+    "response_headers": "http_response_headers",
+    "request_body": f"left(http_request_body, {_EVIDENCE_CHARACTERS})",
+    "response_body": f"left(http_response_body, {_EVIDENCE_CHARACTERS})",
+    "request_body_bytes": "http_request_body_bytes",
+    "response_body_bytes": "http_response_body_bytes",
+    "response_reason": "http_response_reason",
+    "events": "events",
+}
+
+
+# Attempts that ended so are told in a line. Rounds in which a poll waits are no failures.
+UNREMARKABLE: Final = ("passed", "skipped", "waiting")
+
+
+class Exchanges(Enum):
+    """Of which attempts requests, responses and events are wanted."""
+
+    NONE = auto()
+    NOT_PASSED = auto()
+    ALL = auto()
+
+
+_WANTED: Final = {
+    Exchanges.NONE: "",
+    Exchanges.NOT_PASSED: "".join(
+        f", case when status not in {UNREMARKABLE} then {expression} end as {name}"
+        for name, expression in _EVIDENCE.items()
+    ),
+    Exchanges.ALL: "".join(f", {expression} as {name}" for name, expression in _EVIDENCE.items()),
+}
 
 
 @dataclass(frozen=True)
@@ -143,6 +169,21 @@ class ReportedRun:
         """How many rows have a result that can be read."""
         return sum(self.rows_by_status.values())
 
+    @cached_property
+    def steps(self) -> tuple[str, ...]:
+        """The ids of the journey's steps, in order; () where its artifact is gone."""
+        return step_ids(self.folder.storage, self.record.artifact)
+
+    @cached_property
+    def groups(self) -> FailureGroups:
+        """What failed in how many rows."""
+        return failure_groups(self.session)
+
+    @cached_property
+    def only_row(self) -> Line | None:
+        """The row of a run of one row, if it has a result."""
+        return next(iter(self.rows(1)), None) if self.rows_planned == 1 else None
+
     def rows(self, limit: int) -> list[Line]:
         """The first `limit` rows, in order."""
         return self._ask(f"select * from results order by row_index limit {limit}")
@@ -151,43 +192,62 @@ class ReportedRun:
         """The first `limit` rows that did not pass, in order."""
         return self._ask(f"select * from results where status <> 'passed' order by row_index limit {limit}")
 
+    def remarkable(self, limit: int) -> list[Line]:
+        """The first `limit` rows that did not pass, in order, and then those that passed only after a retry."""
+        return self._ask(
+            f"select * from results where status <> 'passed' or {IS_FLAKY}"
+            f" order by status = 'passed', row_index limit {limit}"
+        )
+
     def every_row(self) -> Iterator[QueryResult]:
         """All rows in order, piece by piece, with the columns of the `results` view."""
         return self.session.stream("select * from results")
 
-    def steps_of(self, rows: Sequence[Line], *, evidence: bool = False) -> dict[int, list[Line]]:
+    def steps_of(self, rows: Sequence[Line], exchanges: Exchanges = Exchanges.NONE) -> dict[int, list[Line]]:
         """The attempts of all steps of `rows`, in order, by the number of their row.
 
         Args:
-            evidence: of attempts that did not pass also headers, events, and the beginning of bodies.
+            exchanges: of which also headers, events, and the beginning of bodies.
         """
         steps: dict[int, list[Line]] = {int(row["row_index"]): [] for row in rows}
         if not steps:
             return steps
         numbers = ", ".join(map(str, steps))
-        columns = _STEP_COLUMNS + (_EVIDENCE_COLUMNS if evidence else "")
         for step in self._ask(
-            f"select {columns} from steps where row_index between {min(steps)} and {max(steps)}"
+            f"select {_STEP_COLUMNS}{_WANTED[exchanges]} from steps"
+            f" where row_index between {min(steps)} and {max(steps)}"
             f" and row_index in ({numbers}) order by row_index, step_index, attempt"
         ):
             steps[step["row_index"]].append(step)
         return steps
 
-    def step_statistics(self, limit: int) -> list[Line]:
-        """How each step did over all rows and attempts, the slowest first. The 95th percentile is approximate, since
-        an exact one would hold every value."""
-        return self._ask(
-            "select step_id, count(*) as attempts, count(*) filter (status <> 'passed') as not_passed,"
-            " avg(duration_ms) as mean_ms, approx_quantile(duration_ms, 0.95) as p95_ms, max(duration_ms) as max_ms"
-            f" from steps where status <> 'skipped' group by step_id order by p95_ms desc, step_id limit {limit}"
-        )
+    def not_reached(self, attempts: Sequence[Line]) -> list[str]:
+        """The steps that a row with these `attempts` never came to, and of which nothing is recorded."""
+        recorded = {step["step_id"] for step in attempts}
+        return [] if self.problems else [step for step in self.steps if step not in recorded]
 
-    def failure_kinds(self, limit: int) -> list[Line]:
-        """Rows that did not pass by how they ended, the most frequent first."""
-        return self._ask(
-            "select status, failed_step, error_code, count(*) as rows from results where status <> 'passed'"
-            f" group by all order by rows desc, status, failed_step, error_code limit {limit}"
+    def step_statistics(self) -> list[Line]:
+        """How each step of the journey did, in order: rows in which it passed, did not, or was skipped, and all its
+        attempts. One that no row came to is skipped in all. The 95th percentile is approximate, since an exact one
+        would hold every value."""
+        ended = self._ask(
+            "select step_id, min(step_index) as place, count(*) filter (status = 'passed') as passed,"
+            " count(*) filter (status not in ('passed', 'skipped')) as not_passed,"
+            " count(*) filter (status = 'skipped') as skipped, coalesce(bool_or(known_flaky), false) as known_flaky"
+            f" from {last_attempts(self.session)} group by step_id order by place, step_id"
         )
+        tried = self._ask(
+            "select step_id, count(*) as attempts, avg(duration_ms) as mean_ms,"
+            " approx_quantile(duration_ms, 0.95) as p95_ms, max(duration_ms) as max_ms"
+            " from steps where status <> 'skipped' group by step_id"
+        )
+        steps = {step: dict(_NEVER_REACHED) for step in self.steps}
+        for line in (*ended, *tried):
+            steps.setdefault(line["step_id"], dict(_NEVER_REACHED)).update(line)
+        if not self.problems:
+            for step in steps.values():
+                step["skipped"] = self.rows_readable - step["passed"] - step["not_passed"]
+        return [{**line, "step_id": step} for step, line in steps.items()]
 
     def show_command(self, row: Line | None = None) -> str:
         """What a person types to see all of a row, or of the run."""

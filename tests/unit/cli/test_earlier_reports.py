@@ -39,7 +39,7 @@ def green(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def errors_in(path: Path) -> list[str]:
-    suites = ElementTree.fromstring(path.read_bytes())
+    [suites] = ElementTree.fromstring(path.read_bytes())
     assert suites.get("errors") == "1" and suites.get("tests") == "1"
     return [str(each.get("type")) for each in suites.iter("error")]
 

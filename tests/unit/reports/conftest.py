@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from sample_runs import RunMaker
 
+from reqflo_ray._internal.model.artifact import AssertionOrigin, AssertionType, Operator
 from reqflo_ray._internal.model.plan import DatasetSource, Environment, Plan, ShardPlan
 from reqflo_ray._internal.model.results import AssertionResult, LogEvent, RowResult, Status, StepRecord
 from reqflo_ray._internal.reports.formats import Report, write_reports
@@ -67,6 +69,81 @@ def naughty(
 ) -> tuple[RunFolder, list[str]]:
     """The same with the lists of strings that break programs."""
     return _finish(runs, naughty_strings, one_step), naughty_strings
+
+
+@pytest.fixture
+def telling(runs: RunMaker, one_step: Callable[..., StepRecord]) -> RunFolder:
+    """A finished run of six rows and three steps, of which the last is never reached in the last row.
+
+    Row 0 passed, with a failed soft assertion; row 1 after a retry of a step that is labelled flaky; rows 2 and 3
+    failed on one assertion, row 4 on another (and a soft one besides); row 5 was given up.
+    """
+    folder = runs.begin(
+        "telling",
+        steps=("create", "read", "pay"),
+        journey_version="1.2",
+        environment=Environment(name="staging"),
+        case="Gift order",
+        user="ada",
+        host="worker-7",
+        dataset=DatasetSource(files=("data/orders.csv",), key_column="order_ref"),
+    )
+    runs.stage(folder, 1)
+    slow = judged(AssertionType.RESPONSE_TIME, "", Operator.LESS_THAN, "500", "900", soft=True)
+    wrong = judged(AssertionType.JSON_PATH, "$.total", Operator.EQUALS, "1", "2")
+    refused = judged(AssertionType.STATUS_CODE, "", Operator.EQUALS, "200", "503")
+
+    def row(number: int, *assertions: AssertionResult, **facts: Any) -> tuple[RowResult, list[StepRecord]]:
+        failed = [each for each in assertions if not each.soft]
+        ended = {"row_index": number, "row_key": f"ref-{number}"}
+        step = one_step(
+            **ended,
+            step_id="create",
+            status=Status.FAILED if failed else Status.PASSED,
+            error_code="assertion_failed" if failed else "",
+            error_message=failed[0].message if failed else "",
+            assertions=assertions,
+        )
+        if failed:
+            facts = {"status": Status.FAILED, "failed_step": "create", "error_code": "assertion_failed", **facts}
+            facts |= {"error_message": failed[0].message, "fingerprint": failed[0].type.value}
+        soft = sum(each.soft for each in assertions)
+        result = RowResult(**{"status": Status.PASSED, "soft_failures": soft, **ended, **facts})
+        others = [one_step(**ended, step_id=name, step_index=place) for place, name in ((1, "read"), (2, "pay"))]
+        return result, [step, *others]
+
+    rows = [row(0, slow), row(1, retries=1, flaky=True, known_flaky=True), row(2, wrong), row(3, wrong)]
+    rows += [row(4, refused, slow), row(5, wrong, error_code="worker_lost", status=Status.ERROR)]
+    first = {"row_index": 1, "row_key": "ref-1", "step_id": "read", "step_index": 1}
+    rows[1][1][1:2] = [
+        one_step(
+            **first,
+            status=Status.FAILED,
+            response_status=503,
+            error_code="assertion_failed",
+            error_message=refused.message,
+            assertions=(refused,),
+        ),
+        one_step(**first, attempt=2),
+    ]
+    del rows[5][1][2]
+    steps = [step for _, found in rows for step in found]
+    commit = runs.write_records(folder, 0, [result for result, _ in rows], steps, flaky_steps=frozenset({"read"}))
+    assert folder.commit(commit)
+    complete(folder, lambda *_: runs.verdict(folder), 1)
+    return folder
+
+
+def judged(
+    type_: AssertionType, path: str, operator: Operator, expected: str, actual: str, *, soft: bool = False
+) -> AssertionResult:
+    """An assertion that does not hold."""
+    words = {Operator.EQUALS: "to equal", Operator.LESS_THAN: "to be less than"}[operator]
+    subject = f"{type_.value} `{path}`" if path else type_.value
+    message = f"{subject}: expected {actual} {words} {expected}"
+    return AssertionResult(
+        type_, path, operator, expected, actual, Status.FAILED, soft, AssertionOrigin.STEP, "", message
+    )
 
 
 @pytest.fixture

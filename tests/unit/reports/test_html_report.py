@@ -127,3 +127,43 @@ def test_a_page_ends_before_it_is_too_large(
     counted = [sum(tag == "details" for tag, _ in each.tags) for each in (page, whole)]
     assert 0 < counted[0] < counted[1]
     assert "as far as there is room" in "".join(page.texts)
+
+
+def test_it_begins_with_what_ran_and_groups_rows_by_what_failed(telling: RunFolder, written: Written) -> None:
+    text = " ".join(" ".join(Page(written("html", telling.run_id).decode()).texts).split())
+    head = "place-order 1.2 case Gift order environment staging by ada on worker-7 started 2026-11-22 10:45:00 UTC"
+    assert text.index(head) < text.index("Rows that did not pass") < text.index("Steps step passed")
+    for shown in (
+        "2 failed create json_path $.total equals expected 2 to equal 1 2",
+        "1 failed create status_code equals expected 503 to equal 200 4",
+        "Soft assertions that failed",
+        "2 failed create response_time less_than expected 900 to be less than 500 0",
+        "Rows that passed only after a retry",
+        "1 failed read (known flaky) status_code equals expected 503 to equal 200 1",
+        "pay: skipped never reached",
+    ):
+        assert shown in text, shown
+
+
+@pytest.mark.parametrize("fail_every", [0, 1])
+def test_the_page_of_a_run_of_one_row_shows_it(fail_every: int, runs: RunMaker, written: Written) -> None:
+    runs.finish("one", shards=1, rows=1, fail_every=fail_every, steps=("token", "create", "read", "refund"))
+    page = Page(written("html", "one").decode())
+    assert foreign(page) == []
+    text = "".join(page.texts)
+    for shown in (
+        "The row",
+        "token: passed  200",
+        '{"access_token": "[sensitive]"',
+        "authorization: [secret:TOKEN]",
+        "passed (soft): json_path $.order.total equals",
+        "refund: skipped  never reached",
+        "reqflo-ray show one --row ref-000000",
+    ):
+        assert shown in text, shown
+    assert ("failed: expected 200, got 500" in text) is bool(fail_every)
+
+
+def test_rows_that_passed_are_not_shown_in_the_page_of_a_larger_run(runs: RunMaker, written: Written) -> None:
+    runs.finish("two", shards=1, rows=2)
+    assert "The row" not in written("html", "two").decode() and "ref-000001" not in written("html", "two").decode()

@@ -120,3 +120,22 @@ def test_ctrf_counts_rows_in_its_own_words(runs: RunMaker, unfinished: RunFolder
     assert [test["status"] for test in results["tests"]] == ["failed", "passed", "passed", "passed", "failed"]
     assert results["tests"][0]["message"] == "assertion_failed at step read"
     assert results["tests"][-1]["name"] == "(unfinished run)"
+
+
+def test_ctrf_tells_retries_soft_failures_and_what_is_known_to_be_flaky(telling: RunFolder, written: Written) -> None:
+    results = json.loads(written("ctrf", telling.run_id))["results"]
+    tests = results["tests"]
+    assert results["summary"]["flaky"] == 1
+    assert [test["name"] for test in tests if test.get("flaky")] == ["place-order [ref-1]"]
+    assert (tests[1]["retries"], tests[1]["tags"]) == (1, ["known flaky"])
+    assert [test["name"] for test in tests if "extra" in test] == ["place-order [ref-0]", "place-order [ref-4]"]
+    assert (tests[0]["extra"], results["summary"]["extra"]["softFailures"]) == ({"softFailures": 1}, 2)
+    assert not {"flaky", "retries", "tags", "extra"} & tests[2].keys()
+
+
+def test_the_document_tells_soft_failures_and_flaky_rows(telling: RunFolder, written: Written) -> None:
+    document = json.loads(written("json", telling.run_id))
+    counts = document["verdict"]["counts"]
+    assert (counts["soft_failures"], counts["flaky"]) == (2, 1)
+    assert [row["soft_failures"] for row in document["rows"]] == [1, 0, 0, 0, 1, 0]
+    assert [(row["flaky"], row["known_flaky"]) for row in document["rows"][:2]] == [(False, False), (True, True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from html.parser import HTMLParser
 
@@ -14,7 +15,7 @@ from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.visible_text import one_line
 
 Written = Callable[[str, str], bytes]
-TAGS = {"h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "code"}
+TAGS = {"ul", "li", "h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "code"}
 MOST_BYTES = 2**20  # GitHub shows no larger summary
 
 
@@ -84,10 +85,60 @@ def test_nothing_in_code_is_markdown_or_a_mention() -> None:
 def test_it_tells_verdict_steps_and_failures(runs: RunMaker, written: Written) -> None:
     runs.finish("done", shards=1, rows=3, fail_every=2)
     rendered = Rendered(written("markdown", "done").decode())
-    assert ["2", "failed", "read", "assertion_failed"] in rendered.rows
+    assert ["2", "failed", "read", "status_code equals", "", "0"] in rendered.rows
     assert ["2", "ref-000002", "failed", "assertion_failed at step read"] in rendered.rows
-    assert {row[0] for row in rendered.rows if len(row) == 6} == {"step", "token", "create", "read"}
+    assert [row[0] for row in rendered.rows if len(row) == 8] == ["step", "token", "create", "read"]
     assert written("markdown", "done").decode().startswith("## ❌ <code>place&#45;order</code>: failed\n")
+
+
+def test_it_begins_with_what_ran_where_by_whom_and_when(telling: RunFolder, written: Written) -> None:
+    rows = Rendered(written("markdown", telling.run_id).decode()).rows
+    assert rows[:8] == [
+        ["fact", "value"],
+        ["journey", "place-order 1.2"],
+        ["case", "Gift order"],
+        ["environment", "staging"],
+        ["by", "ada on worker-7"],
+        ["started", "2026-11-22 10:45:00 UTC"],
+        ["took", "1.5 s"],
+        ["rows", "passed", "failed", "error", "soft_failures", "flaky", "retries"],
+    ]
+
+
+def test_rows_are_grouped_by_what_failed_in_them(telling: RunFolder, written: Written) -> None:
+    rows = Rendered(written("markdown", telling.run_id).decode()).rows
+    soft = "expected 900 to be less than 500"
+    wrong, refused = "expected 2 to equal 1", "expected 503 to equal 200"
+    assert [row for row in rows if len(row) == 6 and row[0].isdecimal()] == [
+        ["2", "failed", "create", "json_path $.total equals", wrong, "2"],
+        ["1", "failed", "create", "status_code equals", refused, "4"],
+        ["1", "error", "create", "json_path $.total equals", wrong, "5"],
+        ["2", "failed", "create", "response_time less_than", soft, "0"],
+        ["1", "failed", "read (known flaky)", "status_code equals", refused, "1"],
+    ]
+
+
+def test_a_step_that_no_row_reached_is_listed_as_skipped(telling: RunFolder, runs: RunMaker, written: Written) -> None:
+    rows = Rendered(written("markdown", telling.run_id).decode()).rows
+    assert [row[:5] for row in rows if len(row) == 8][1:] == [
+        ["create", "2", "4", "0", "6"],
+        ["read (known flaky)", "6", "0", "0", "7"],
+        ["pay", "5", "0", "1", "5"],
+    ]
+    runs.finish("short", shards=1, rows=2, steps=("token", "create", "read", "refund"))
+    rows = Rendered(written("markdown", "short").decode()).rows
+    assert ["refund", "0", "0", "2", "0", "", "", ""] in rows
+
+
+def test_a_run_of_one_row_is_told_step_by_step(runs: RunMaker, written: Written) -> None:
+    runs.finish("one", shards=1, rows=1, fail_every=1, steps=("token", "create", "read", "refund"))
+    text = html.unescape(written("markdown", "one").decode())
+    lines = [line for line in text.splitlines() if line.lstrip().startswith("- ")]
+    assert [line.partition(":")[0] for line in lines if line.startswith("- ")] == [
+        f"- <code>{step}" for step in ("token", "create", "read", "refund")
+    ]
+    assert "  - <code>failed: expected 200, got 500</code>" in lines
+    assert lines[-1] == "- <code>refund: skipped  never reached</code>"
 
 
 def test_more_failures_than_are_shown_are_counted(runs: RunMaker, written: Written) -> None:

@@ -64,7 +64,7 @@ def test_no_hostile_text_breaks_it(format_: str, refused: Refused) -> None:
 
 def test_junit_has_one_error_and_nothing_that_passed(refused: Refused) -> None:
     root = ElementTree.fromstring(refused("junit", NothingSelectedError("there is no row to run")))
-    for suites in (root, root[0]):
+    for suites in root:
         assert {name: suites.get(name) for name in ("tests", "errors", "failures", "skipped")} == {
             "tests": "1",
             "errors": "1",
@@ -128,6 +128,6 @@ def test_any_text_makes_a_document(tmp_path_factory: pytest.TempPathFactory, mes
     folder = tmp_path_factory.mktemp("any")
     for format_ in FORMATS:
         write_refusal(Report(format_, folder / format_), Refusal.of(ReqfloError(message), subject))
-    assert ElementTree.fromstring((folder / "junit").read_bytes()).get("errors") == "1"
+    assert ElementTree.fromstring((folder / "junit").read_bytes())[0].get("errors") == "1"
     assert json.loads((folder / "json").read_bytes())["verdict"]["status"] == "error"
     assert json.loads((folder / "ctrf").read_bytes())["results"]["summary"]["failed"] == 1

@@ -61,7 +61,7 @@ def test_a_damaged_file_refuses_the_report_by_its_name(
 
 def test_junit_has_an_error_for_what_is_left_out(done: RunFolder, tmp_path: Path) -> None:
     _flip(done, RESULTS)
-    suites = ElementTree.fromstring(_report(done, "junit", tmp_path))
+    [suites] = ElementTree.fromstring(_report(done, "junit", tmp_path))
     assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == ("6", "0", "1")
     [case] = [case for case in suites.iter("testcase") if case.find("error") is not None]
     assert case.get("name") == "(results that are left out)"

@@ -21,7 +21,7 @@ from reqflo_ray._internal.model.results import (
     Status,
 )
 
-_SELDOM: Final = ("retries", "resent", "resent_sensitive", "resumed")
+_SELDOM: Final = ("retries", "resent", "resent_sensitive", "resumed", "soft_failures", "flaky")
 
 
 class ShardCounter:

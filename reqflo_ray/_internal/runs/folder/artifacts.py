@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from reqflo_ray._internal.errors import IntegrityError
+from reqflo_ray._internal.errors import DefinitionError, IntegrityError
 from reqflo_ray._internal.model import artifact as model
 from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.runs.folder import layout
@@ -47,6 +47,14 @@ def load_artifact(storage: Storage, digest: str) -> Artifact:
             hint="restore the file from a copy; or remove it, and running the same journey writes it again",
         )
     return model.decode(data, file=path)
+
+
+def step_ids(storage: Storage, digest: str) -> tuple[str, ...]:
+    """The ids of the steps of an artifact, in order; () where it is gone, damaged or of another format."""
+    try:
+        return tuple(step.id for step in load_artifact(storage, digest).steps)
+    except (DefinitionError, IntegrityError):
+        return ()
 
 
 def read_given(file: Path) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from reqflo_ray._internal.model.results import INTERNAL_ERROR, ROW_STATUSES, Counts
 
-_SUMS: Final = ("requests", "retries", "resumed", "resent", "resent_sensitive")
+_SUMS: Final = ("requests", "retries", "resumed", "resent", "resent_sensitive", "soft_failures", "flaky")
+_SINCE_2: Final = ("soft_failures", "flaky")  # version 1 of the tables lacks them, and nothing was counted of these
 _COLUMNS: Final = ("row_index", "status", "error_code", *_SUMS)
 _COUNTED: Final = ("rows", *(status.value for status in ROW_STATUSES), "poisoned", "internal", *_SUMS)
 
@@ -32,13 +33,15 @@ def difference(told: Counts, counted: Counts) -> str:
     return ""
 
 
-def read_columns(data: bytes, names: Sequence[str]) -> Any:
-    """The Arrow table of some columns of a Parquet file, all pages of which are read."""
+def read_columns(data: bytes, names: Sequence[str], *, if_there: Sequence[str] = ()) -> Any:
+    """The Arrow table of some columns of a Parquet file, all pages of which are read; it may lack those `if_there`."""
     import pyarrow as pa
     from pyarrow import parquet
 
     # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
-    return parquet.ParquetFile(pa.BufferReader(data)).read(columns=list(names), use_threads=False)
+    file = parquet.ParquetFile(pa.BufferReader(data))
+    lacking = set(if_there) - set(file.schema_arrow.names)
+    return file.read(columns=[name for name in names if name not in lacking], use_threads=False)
 
 
 def recount(data: bytes) -> Recount:
@@ -47,8 +50,8 @@ def recount(data: bytes) -> Recount:
     Raises:
         ValueError, OSError: the bytes are no results file.
     """
-    table = read_columns(data, _COLUMNS)
-    columns = {name: table[name].to_pylist() for name in _COLUMNS}
+    table = read_columns(data, _COLUMNS, if_there=_SINCE_2)
+    columns = {name: table[name].to_pylist() if name in table.column_names else [] for name in _COLUMNS}
     counts = Counter({status: count for status, count in Counter(columns["status"]).items() if status in _COUNTED})
     counts.update({name: sum(columns[name]) for name in _SUMS})
     counts["rows"] = len(table)

@@ -1,0 +1,182 @@
+"""What failed in how many rows of a run, asked of its results: rows that did not pass, soft assertions, steps that were
+tried again. Data only; it must not know how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reqflo_ray._internal.analysis.session import Session
+
+MOST_GROUPS: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureGroup:
+    """Rows in which the same thing failed. `assertion` is its type, path and operator, "" where it is no assertion;
+    `code` that of the error; `row_index`, `row_key` and `message` are those of the first row. `known_flaky`: the step
+    is labelled `flaky: true`."""
+
+    rows: int
+    status: str
+    step: str
+    code: str
+    assertion: str
+    message: str
+    row_index: int
+    row_key: str
+    known_flaky: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureGroups:
+    """The groups of a run, each kind with that of most rows first and `MOST_GROUPS` at most.
+
+    `failures` are of rows that did not pass, `soft` of failed soft assertions, and `retried` of attempts that did not
+    pass of rows that did. `more_failures` is how many groups of the first kind are left out.
+    """
+
+    failures: tuple[FailureGroup, ...] = ()
+    soft: tuple[FailureGroup, ...] = ()
+    retried: tuple[FailureGroup, ...] = ()
+    more_failures: int = 0
+
+
+# Tables of version 1 do not tell this; whatever is null in them is grouped as well as it can be.
+IS_FLAKY: Final = "coalesce(flaky, status = 'passed' and retries > 0)"
+_HAS_SOFT: Final = "select coalesce(bool_or(soft_failures is null or soft_failures > 0), false) as found from results"
+_LACKS_LAST: Final = "select coalesce(bool_or(last_attempt is null), false) as found from steps"
+LAST_ATTEMPTS: Final = "(from steps where last_attempt)"
+_LAST_ATTEMPTS_OF_VERSION_1: Final = (
+    "(select * from steps qualify attempt = max(attempt) over (partition by row_index, step_index))"
+)
+_FAILURES: Final = f"""
+select status, failed_step as step, error_code as code, count(*) as rows, min(row_index) as row_index,
+       coalesce(bool_or(known_flaky), false) as known_flaky, count(*) over () as groups
+from results where status <> 'passed' group by fingerprint, status, failed_step, error_code
+order by rows desc, row_index limit {MOST_GROUPS}
+"""
+_SOFT: Final = f"""
+select step_id as step, a.type as type, a.path as path, a.operator as operator, count(distinct row_index) as rows,
+       min(row_index) as row_index, coalesce(bool_or(known_flaky), false) as known_flaky
+from (select row_index, step_id, known_flaky,
+             unnest(list_filter(assertions, lambda a: a.soft and a.status = 'failed')) as a from %s)
+group by step_id, a.type, a.path, a.operator order by rows desc, row_index limit {MOST_GROUPS}
+"""
+_RETRIED: Final = f"""
+select step_id as step, status, error_code as code, count(distinct row_index) as rows, min(row_index) as row_index,
+       coalesce(bool_or(known_flaky), false) as known_flaky
+from steps where status in ('failed', 'error', 'inconclusive')
+    and row_index in (select row_index from results where {IS_FLAKY})
+group by step_id, status, error_code order by rows desc, row_index limit {MOST_GROUPS}
+"""
+
+
+def failure_groups(session: Session) -> FailureGroups:
+    """The groups of the one run that `session` is of. Raises `QueryError`, `StoreError`."""
+    failures = _lines(session, _FAILURES)
+    soft = _lines(session, _SOFT % last_attempts(session)) if _is_true(session, _HAS_SOFT) else []
+    retried = _lines(session, _RETRIED)
+    rows = _rows(session, {int(line["row_index"]) for line in (*failures, *soft, *retried)})
+    return FailureGroups(
+        failures=tuple(_of_row(line, rows[line["row_index"]]) for line in failures),
+        soft=tuple(_of_soft(line, rows[line["row_index"]]) for line in soft),
+        retried=tuple(_of_retried(line, rows[line["row_index"]]) for line in retried),
+        more_failures=failures[0]["groups"] - len(failures) if failures else 0,
+    )
+
+
+def last_attempts(session: Session) -> str:
+    """The last attempt of each step of a row, as a table that a question can ask."""
+    return _LAST_ATTEMPTS_OF_VERSION_1 if _is_true(session, _LACKS_LAST) else LAST_ATTEMPTS
+
+
+def named(assertion: Mapping[str, Any]) -> str:
+    """An assertion in words: `json_path $.id equals`."""
+    return " ".join(str(assertion[name]) for name in ("type", "path", "operator") if assertion[name])
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    result: Mapping[str, Any]
+    steps: list[Mapping[str, Any]]
+
+
+def _rows(session: Session, numbers: set[int]) -> dict[int, _Row]:
+    """The first row of each group, with those of its steps that have something to tell."""
+    if not numbers:
+        return {}
+    listed = ", ".join(map(str, sorted(numbers)))
+    where = f"where row_index between {min(numbers)} and {max(numbers)} and row_index in ({listed})"
+    results = _lines(session, f"select row_index, row_key, error_message from results {where}")
+    # Where results are left out, a step may be there and its row not.
+    rows = {number: _Row({}, []) for number in numbers} | {int(line["row_index"]): _Row(line, []) for line in results}
+    columns = "row_index, step_id, status, error_code, error_message, assertions"
+    for step in _lines(session, f"select {columns} from steps {where} order by row_index, step_index, attempt"):
+        rows[step["row_index"]].steps.append(step)
+    return rows
+
+
+def _of_row(line: Mapping[str, Any], row: _Row) -> FailureGroup:
+    ended = [step for step in row.steps if step["step_id"] == line["step"]]
+    hard = [each for each in _failed(ended[-1:]) if not each["soft"]]
+    return _group(line, row, hard[:1], row.result.get("error_message"))
+
+
+def _of_soft(line: Mapping[str, Any], row: _Row) -> FailureGroup:
+    wanted = {name: line[name] for name in ("type", "path", "operator")}
+    steps = [step for step in row.steps if step["step_id"] == line["step"]]
+    found = [
+        each
+        for each in _failed(steps[-1:])
+        if each["soft"] and all(each[name] == value for name, value in wanted.items())
+    ]
+    message = found[0]["message"] if found else ""
+    return _group({**line, "status": "failed", "code": "assertion_failed"}, row, [wanted], message)
+
+
+def _of_retried(line: Mapping[str, Any], row: _Row) -> FailureGroup:
+    same = ("status", "error_code")
+    steps = [
+        step
+        for step in row.steps
+        if step["step_id"] == line["step"] and [step[name] for name in same] == [line["status"], line["code"]]
+    ]
+    hard = [each for each in _failed(steps[:1]) if not each["soft"]]
+    return _group(line, row, hard[:1], steps[0]["error_message"] if steps else "")
+
+
+def _group(
+    line: Mapping[str, Any], row: _Row, assertions: Iterable[Mapping[str, Any]], message: str | None
+) -> FailureGroup:
+    assertion = next(iter(assertions), None)
+    return FailureGroup(
+        rows=int(line["rows"]),
+        status=line["status"],
+        step=line["step"] or "",
+        code=line["code"] or "",
+        assertion=named(assertion) if assertion else "",
+        message=_without_subject(message or "", assertion) if assertion else message or "",
+        row_index=int(line["row_index"]),
+        row_key=row.result.get("row_key") or "",
+        known_flaky=line["known_flaky"],
+    )
+
+
+def _without_subject(message: str, assertion: Mapping[str, Any]) -> str:
+    """What an assertion says, without what it looked at, which its name says already."""
+    path = f" `{assertion['path']}`" if assertion["path"] else ""
+    return message.removeprefix(f"{assertion['type']}{path}: ")
+
+
+def _failed(steps: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [each for step in steps for each in step["assertions"] or () if each["status"] == "failed"]
+
+
+def _is_true(session: Session, question: str) -> bool:
+    return bool(_lines(session, question)[0]["found"])
+
+
+def _lines(session: Session, sql: str) -> list[Mapping[str, Any]]:
+    return session.query(sql).objects()
