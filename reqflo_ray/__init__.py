@@ -7,6 +7,8 @@ is loaded when it is first used: `import reqflo_ray` loads nothing, and a worker
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
+    from reqflo_ray._internal.analysis.failure_groups import FailureGroup as FailureGroup
+    from reqflo_ray._internal.analysis.failure_groups import FailureGroups as FailureGroups
     from reqflo_ray._internal.analysis.session import QueryResult as QueryResult
     from reqflo_ray._internal.api.asynchronous import check_async as check_async
     from reqflo_ray._internal.api.asynchronous import rerun_async as rerun_async
@@ -76,6 +78,8 @@ if _typing.TYPE_CHECKING:
 
 # Where each public name is defined.
 _PLACES = {
+    "FailureGroup": "analysis.failure_groups",
+    "FailureGroups": "analysis.failure_groups",
     "QueryResult": "analysis.session",
     "check_async": "api.asynchronous",
     "rerun_async": "api.asynchronous",

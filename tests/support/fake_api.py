@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from reqflo_ray import FailureGroups, RowView
 from reqflo_ray._internal.errors import ReqfloError
 from reqflo_ray._internal.model.results import Counts, Status, Verdict
 from reqflo_ray._internal.runs.upkeep.history import RunState, RunSummary
@@ -19,7 +20,8 @@ class FakeStore:
 
     summaries: list[Any] = field(default_factory=list)
     answers: list[tuple[str, Any]] = field(default_factory=list)
-    rows: dict[str, Any] = field(default_factory=dict)
+    rows: dict[str, Any] = field(default_factory=lambda: {"0": RowView(result={}, steps=())})
+    groups: FailureGroups = field(default_factory=FailureGroups)
     report: Any = None
     deleted: Any = None
     asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
@@ -38,9 +40,13 @@ class FakeStore:
         self.asked.append(("query", (sql, tuple(runs)), {**facts, **({"outputs": outputs} if outputs else {})}))
         return next(answer for words, answer in self.answers if words in sql)
 
-    def row(self, run: str, row: str, step: str | None = None, *, damaged: str = "refuse") -> Any:
+    def row(self, run: str, row: str | int, step: str | None = None, *, damaged: str = "refuse") -> Any:
         self.asked.append(("row", (run, row), {"step": step} | ({} if damaged == "refuse" else {"damaged": damaged})))
-        return self.rows[row]
+        return self.rows[str(row)]
+
+    def failure_groups(self, run: str, *, damaged: str = "refuse") -> FailureGroups:
+        self.asked.append(("failure_groups", (run,), {} if damaged == "refuse" else {"damaged": damaged}))
+        return self.groups
 
     def verify(self, run: str) -> Any:
         return self.report
@@ -64,7 +70,7 @@ class FakeApi:
 
     def request(self) -> SimpleNamespace:
         """What was asked in the one call: `journey`, `data`, and what else was named."""
-        [(_, (journey, *data), facts)] = self.calls
+        [(_, (journey, *data), facts)] = [call for call in self.calls if call[0] != "open_store"]
         return SimpleNamespace(journey=journey, data=data[0] if data else None, **facts)
 
     def write_reports(

@@ -21,7 +21,18 @@ CALLS = [
 ]
 ASKED = ["Backend", "Damaged", "Dataset", "Durability", "Evidence", "Execution", "Journey", "Target"]
 ANSWERED = [
-    *("Compilation", "Counts", "EarlierReports", "Failure", "FileFinding", "Finding", "FindingKind", "FindingLevel"),
+    *(
+        "Compilation",
+        "Counts",
+        "EarlierReports",
+        "Failure",
+        "FailureGroup",
+        "FailureGroups",
+        "FileFinding",
+        "Finding",
+        "FindingKind",
+        "FindingLevel",
+    ),
     *("Followed", "Listener", "Position", "Problem"),
     *(
         "Progress",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from reqflo_ray._internal.analysis.failure_groups import FailureGroups, failure_groups
 from reqflo_ray._internal.analysis.session import QueryResult, Session, open_session
 from reqflo_ray._internal.api.config import find_store, open_found
 from reqflo_ray._internal.errors import Problem, ReqfloError, UsageError
@@ -19,6 +20,7 @@ from reqflo_ray._internal.runner.drive.verification import verify
 from reqflo_ray._internal.runner.prepare.files_read import files_of_runs, need_free
 from reqflo_ray._internal.runner.prepare.request import File, paths, read_damaged
 from reqflo_ray._internal.runs.folder import layout
+from reqflo_ray._internal.runs.folder.artifacts import step_ids
 from reqflo_ray._internal.runs.upkeep.history import RunSummary, list_runs, resolve_run, summarize
 from reqflo_ray._internal.runs.upkeep.pruning import Pruned, prune
 from reqflo_ray._internal.runs.upkeep.verify import VerifyReport
@@ -29,12 +31,14 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowView:
-    """One row of a run: its line of `results`, and its lines of `steps` in order, by column name. `problems` say what
-    of the run is left out, which may be steps of this row."""
+    """One row of a run: its line of `results`, and its lines of `steps` in order, by column name. `not_reached` are the
+    ids of steps that it never came to, so that nothing is recorded of them. `problems` say what of the run is left out,
+    which may be steps of this row."""
 
     result: Mapping[str, Any]
     steps: tuple[Mapping[str, Any], ...]
     problems: tuple[Problem, ...] = ()
+    not_reached: tuple[str, ...] = ()
 
 
 class Store:
@@ -106,7 +110,17 @@ class Store:
             UsageError: `unknown_run`, `unknown_row` or `unknown_step`.
             IntegrityError, StoreError: as for `query`.
         """
-        return self._asking(lambda session: _row(session, str(row), step), [run], damaged)
+        view = self._asking(lambda session: _row(session, str(row), step), [run], damaged)
+        if step is not None or view.problems:
+            return view
+        recorded = {line["step_id"] for line in view.steps}
+        steps = step_ids(self._storage, resolve_run(self._storage, run).load_run().artifact)
+        return replace(view, not_reached=tuple(step for step in steps if step not in recorded))
+
+    def failure_groups(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> FailureGroups:
+        """What failed in how many rows of a run: rows that did not pass, soft assertions, and attempts of rows that
+        passed only when a step was tried again. Raises as `query`."""
+        return self._asking(failure_groups, [run], damaged)
 
     def verify(self, run: str) -> VerifyReport:
         """Check every file of a run against its digest or checksum. Raises `UsageError`."""

@@ -54,6 +54,8 @@ def test_rare_counts_are_named_after_those_that_are_always_there(outcome: MakeOu
         passed=4,
         failed=1,
         cancelled=5,
+        soft_failures=8,
+        flaky=9,
         resumed=2,
         resent=3,
         resent_sensitive=1,
@@ -61,7 +63,8 @@ def test_rare_counts_are_named_after_those_that_are_always_there(outcome: MakeOu
         poisoned=6,
     )
     assert last_lines(ended, Screen())[0] == (
-        "verdict: cancelled  rows 10  passed 4  failed 1  error 0  inconclusive 0  cancelled 5  resumed 2"
+        "verdict: cancelled  rows 10  passed 4  failed 1  error 0  inconclusive 0  cancelled 5  soft_failures 8"
+        "  flaky 9  resumed 2"
         "  resent 3  resent_sensitive 1  quarantined 7  poisoned 6  in 12.3 s"
     )
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from types import SimpleNamespace
 
 import pytest
 from fake_api import FakeApi, summary, table
 from screens import CommandLine
 
-from reqflo_ray._internal.errors import (
-    Problem,
-    Severity,
-)
+from reqflo_ray import FailureGroup, FailureGroups, RowView
+from reqflo_ray._internal.errors import Problem, Severity
 from reqflo_ray._internal.model.results import Counts, Status
 from reqflo_ray._internal.runs.upkeep.history import RunState
 
@@ -75,6 +73,53 @@ def test_show_tells_a_run_at_a_glance(command_line: CommandLine, api: FakeApi) -
     assert [arguments[1] for name, arguments, _ in api.store.asked if name == "query"] == [("r1",)]
 
 
+GROUP = FailureGroup(
+    rows=2,
+    status="failed",
+    step="create",
+    code="assertion_failed",
+    assertion="json_path $.id\x1b equals",
+    message='expected "a" to equal "b"\n::error::x',
+    row_index=7,
+    row_key="k7",
+    known_flaky=True,
+)
+
+
+def test_show_groups_what_failed_by_what_it_was(command_line: CommandLine, api: FakeApi) -> None:
+    api.store.summaries, api.store.answers = [summary("r1")], [("failed_step", table("row_index"))]
+    other = replace(GROUP, rows=1, assertion="", code="timeout", message="", known_flaky=False, step="")
+    api.store.groups = FailureGroups(failures=(GROUP, other), soft=(GROUP,), retried=(GROUP,), more_failures=3)
+    line = (
+        "  2 rows  failed at step create (known flaky): json_path $.id\\x1b equals:"
+        ' expected "a" to equal "b"\\n::error::x  (row 7)'
+    )
+    assert command_line("show", "r1").out.splitlines()[8:] == [
+        *("did not pass:", line, "   1 row  failed: timeout  (row 7)", "  … and 3 more groups"),
+        *("soft assertions failed:", line, "passed only after a retry:", line),
+    ]
+    groups = command_line("show", "r1", "--json").json["groups"]
+    assert groups["failures"][0]["assertion"] == "json_path $.id\x1b equals" and groups["more_failures"] == 3
+
+
+def test_of_very_many_groups_the_first_are_shown(command_line: CommandLine, api: FakeApi) -> None:
+    api.store.summaries, api.store.answers = [summary("r1")], [("failed_step", table("row_index"))]
+    api.store.groups = FailureGroups(soft=(replace(GROUP, message="x" * 10_000),) * 50)
+    shown = command_line("show", "r1").out.splitlines()[8:]
+    assert (len(shown), shown[-1]) == (12, "  … and 40 more groups")
+    assert max(map(len, shown)) < 500
+
+
+def test_show_of_a_row_lists_steps_that_it_never_reached(command_line: CommandLine, api: FakeApi) -> None:
+    result = {"row_index": 0, "row_key": None, "status": "error"}
+    api.store.rows = {"0": RowView(result=result, steps=(), not_reached=("pay\x1b",))}
+    assert command_line("show", "r1", "--row", "0").out.splitlines()[1:] == [
+        "",
+        "step pay\\x1b: skipped  never reached",
+    ]
+    assert command_line("show", "r1", "--row", "0", "--json").json["not_reached"] == ["pay\x1b"]
+
+
 def test_show_tells_that_a_run_verified_no_certificate(command_line: CommandLine, api: FakeApi) -> None:
     api.store.summaries = [summary("r1", insecure=True)]
     api.store.answers = [("failed_step", table("row_index"))]
@@ -91,10 +136,9 @@ def test_the_hint_of_show_can_be_pasted_into_a_shell(command_line: CommandLine, 
 
 def test_show_of_a_row_as_json_holds_result_and_steps(command_line: CommandLine, api: FakeApi) -> None:
     api.store.rows = {
-        "k1": SimpleNamespace(
+        "k1": RowView(
             result={"row_index": 0, "started_at": datetime(2026, 1, 2, 3, 4, 5)},
-            steps=[{"step_id": "token", "http_response_body_binary": b"\x00\xff"}],
-            problems=(),
+            steps=({"step_id": "token", "http_response_body_binary": b"\x00\xff"},),
         )
     }
     answer = command_line("show", "r1", "--row", "k1", "--step", "token", "--json")
@@ -123,7 +167,7 @@ def test_what_an_answer_leaves_out_stands_in_it(
     answer.problems = (LEFT_OUT,)
     api.store.summaries, api.store.answers = [summary("r1")], [("select", answer)]
     result = {"row_index": 0, "status": "passed"}
-    api.store.rows = {"k1": SimpleNamespace(result=result, steps=[], problems=(LEFT_OUT,))}
+    api.store.rows = {"k1": RowView(result=result, steps=(), problems=(LEFT_OUT,))}
     shown = command_line(*arguments, "--damaged=skip")
     assert "left out     run `r1`: 1 file\\x1b is left out" in shown.out.splitlines()
     assert api.store.asked[-1][2]["damaged"] == "skip"

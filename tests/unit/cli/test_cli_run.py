@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_api import FakeApi
 from screens import ClosedStream, CommandLine, MakeOutcome
 
-from reqflo_ray import Dataset, Execution, Journey, Target
+from reqflo_ray import Dataset, Execution, FailureGroup, FailureGroups, Journey, RowView, StoreError, Target
 from reqflo_ray._internal.model.plan import Durability, Evidence
 from reqflo_ray._internal.model.results import Status
 
@@ -109,6 +110,119 @@ def test_without_json_nothing_is_written_to_standard_output(
     answer = command_line("run", "place-order")
     assert answer.out == ""
     assert answer.err.startswith("verdict: passed  rows 1 ")
+
+
+STEP = {"step_id": "create", "status": "passed", "attempt": 1, "duration_ms": 1.0, "http_response_status_code": 201}
+WRONG = {"type": "status_code", "operator": "equals", "expected": "200", "actual": "500", "status": "failed"}
+FAILED = {
+    "step_id": "read",
+    "status": "failed",
+    "attempt": 1,
+    "duration_ms": 2.0,
+    "http_request_method": "GET",
+    "url_full": "http://127.0.0.1/orders",
+    "http_request_headers": [("Authorization", "[secret:TOKEN]")],
+    "http_response_status_code": 500,
+    "http_response_body": "no\n::error::x",
+    "assertions": [{**WRONG, "message": "expected 500 to equal 200"}],
+}
+
+
+def test_a_run_of_one_row_tells_its_steps_and_of_a_failure_the_exchange(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome
+) -> None:
+    api.answer = outcome(exit_code=1, status=Status.FAILED, rows=1, failed=1)
+    api.store.rows["0"] = RowView(result={}, steps=(STEP, FAILED), not_reached=("pay",))
+    answer = command_line("run", "place-order")
+    assert answer.out == ""
+    assert answer.err.splitlines()[:-3] == [
+        "step create: passed  1.0 ms  201",
+        "step read: failed  2.0 ms  500",
+        "  > GET http://127.0.0.1/orders",
+        "  > Authorization: [secret:TOKEN]",
+        "  < 500",
+        "  <",
+        "  < no",
+        "  < ::error::x",
+        "  assertions",
+        "    failed  status_code equals 200",
+        "      actual:   500",
+        "      expected: 200",
+        "      message:  expected 500 to equal 200",
+        "step pay: skipped  never reached",
+    ]
+
+
+@pytest.mark.parametrize("option", ["--quiet", "--json"])
+def test_quiet_and_json_tell_no_steps(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome, option: str
+) -> None:
+    api.answer = outcome(exit_code=1, status=Status.FAILED, rows=1, failed=1)
+    api.store.rows["0"] = RowView(result={}, steps=(FAILED,))
+    assert command_line("run", "place-order", option).err.startswith("verdict: failed ")
+    assert api.store.asked == []
+
+
+def test_a_run_of_many_rows_tells_what_failed_in_how_many(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome
+) -> None:
+    group = FailureGroup(
+        rows=3,
+        status="failed",
+        step="read",
+        code="assertion_failed",
+        assertion="status_code equals",
+        message="it is 500",
+        row_index=4,
+        row_key="",
+        known_flaky=False,
+    )
+    api.answer = outcome(exit_code=1, status=Status.FAILED, rows=9, passed=6, failed=3)
+    api.store.groups = FailureGroups(failures=(group,))
+    assert command_line("run", "place-order").err.splitlines()[:2] == [
+        "did not pass:",
+        "  3 rows  failed at step read: status_code equals: it is 500  (row 4)",
+    ]
+
+
+@pytest.mark.parametrize(("passed", "soft", "flaky", "asked"), [(9, 0, 0, 0), (9, 1, 0, 1), (9, 0, 1, 1), (8, 0, 0, 1)])
+def test_the_store_is_asked_only_where_there_is_something_to_tell(
+    command_line: CommandLine,
+    api: FakeApi,
+    outcome: MakeOutcome,
+    passed: int,
+    soft: int,
+    flaky: int,
+    asked: int,
+) -> None:
+    api.answer = outcome(rows=9, passed=passed, soft_failures=soft, flaky=flaky)
+    command_line("run", "place-order")
+    assert len(api.store.asked) == asked
+
+
+def test_a_bucket_is_not_read_as_a_whole_to_tell_what_failed(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome
+) -> None:
+    ended = outcome(exit_code=1, status=Status.FAILED, rows=9, passed=6, failed=3)
+    api.answer = replace(ended, store="s3://bucket/runs")
+    answer = command_line("run", "place-order", "--store", "s3://bucket/runs")
+    assert answer.err.splitlines()[0] == ("what failed in how many rows: reqflo-ray show r1 --store s3://bucket/runs")
+    assert api.store.asked == []
+
+
+def test_a_run_ends_as_it_did_if_what_happened_cannot_be_told(
+    command_line: CommandLine, api: FakeApi, outcome: MakeOutcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answer = outcome(rows=1, passed=1)
+    for problem, told in ((StoreError("gone\x1b"), "gone\\x1b"), (KeyError("hunter22"), "KeyError")):
+
+        def fails(*_: object, problem: Exception = problem, **__: object) -> None:
+            raise problem
+
+        monkeypatch.setattr(api.store, "row", fails)
+        answer = command_line("run", "place-order")
+        assert answer.code == 0
+        assert answer.err.splitlines()[0] == f"what happened is in the store, but cannot be shown: {told}"
 
 
 def test_json_puts_the_verdict_on_standard_output(

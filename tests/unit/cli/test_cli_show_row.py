@@ -72,7 +72,7 @@ STEP: dict[str, Any] = {
 
 
 def lines(result: dict[str, Any], steps: list[dict[str, Any]], terminal: Any, **facts: Any) -> list[str]:
-    return list(render_row(result, steps, terminal, **facts))
+    return list(render_row(result, steps, terminal.paint_out, **facts))
 
 
 def test_a_row_reads_from_its_verdict_down_to_its_events() -> None:

@@ -9,6 +9,7 @@ import platform
 import shlex
 from typing import TYPE_CHECKING, Final, Protocol
 
+from reqflo_ray._internal.cli.display.outcome_details import outcome_details
 from reqflo_ray._internal.cli.display.render_errors import render_problem
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
 from reqflo_ray._internal.cli.display.wording import counted, describe, describe_failure, workspace_store_option
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 # What hardly ever happens is named only when it did, after the counts that are always there.
-_RARE: Final = ("skipped", "cancelled", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned", "internal")
+_RARE: Final = (
+    *("skipped", "cancelled", "soft_failures", "flaky", "resumed", "resent", "resent_sensitive"),
+    *("quarantined", "poisoned", "internal"),
+)
 # The code of an error that is ours.
 _INTERNAL: Final = ReqfloError.default_code
 _FAILING: Final = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
@@ -81,15 +85,19 @@ class Lines(Silence):
 
 
 class RunReporter:
-    """The listener of a run: first line, warnings, progress, first failures, last lines.
+    """The listener of a run: first line, warnings, progress, first failures, last lines; `detailed` also what became of
+    the steps of a single row, or what failed in how many.
 
     `store_option` is what later commands need to find the run (` --store URI`), "" if they find it without. Use it as a
     context manager, so that a bar does not outlive an error.
     """
 
-    def __init__(self, terminal: Terminal, *, quiet: bool = False, store_option: str = "") -> None:
+    def __init__(
+        self, terminal: Terminal, *, quiet: bool = False, detailed: bool = False, store_option: str = ""
+    ) -> None:
         self._terminal = terminal
         self._quiet = quiet
+        self._detailed = detailed and not quiet
         self._store_option = store_option
         self._failures = 0
         self._display = _display(terminal, quiet)
@@ -134,6 +142,9 @@ class RunReporter:
         if self._failures and more > 0:
             where = "the query below tells all" if outcome.complete else "`resume` brings all to the results"
             self._terminal.note(f"and {counted(more, 'more row')} did not pass: {where}")
+        if self._detailed:
+            for line in outcome_details(outcome, self._terminal, store):
+                self._terminal.note(line)
         for line in last_lines(outcome, self._terminal, store_option=store):
             self._terminal.note(line)
 

@@ -5,17 +5,24 @@ Works on plain columns of the `results` and `steps` views. All of it came from o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from reqflo_ray._internal.cli.display.json_text import as_json_value, encode_json
-from reqflo_ray._internal.cli.display.terminal import Terminal, escape, shorten
+from reqflo_ray._internal.cli.display.terminal import escape, shorten
 from reqflo_ray._internal.cli.display.wording import counted
 from reqflo_ray._internal.model import json_text
 
+# Puts a text in a style, where what it is written to shows styles.
+Paint: TypeAlias = Callable[[str, str], str]
+
 _SHOWN_BODY_LINES: Final = 40
+_SHOWN_ATTEMPTS: Final = 100
+_SHOWN_ASSERTIONS: Final = 50
 _LONGEST_LINE: Final = 500
+# Attempts that ended so are told briefly: a round in which a poll waits is no failure.
+_UNREMARKABLE: Final = ("passed", "skipped", "waiting")
 _STYLES: Final = {
     "passed": "green",
     "failed": "bold red",
@@ -27,36 +34,83 @@ _STYLES: Final = {
 
 
 def render_row(
-    result: Mapping[str, Any], steps: Iterable[Mapping[str, Any]], terminal: Terminal, *, full: bool = False
+    result: Mapping[str, Any],
+    steps: Iterable[Mapping[str, Any]],
+    paint: Paint,
+    *,
+    not_reached: Iterable[str] = (),
+    full: bool = False,
 ) -> Iterator[str]:
     """The lines of a row. Without `full`, long lines and long bodies are cut, and say so."""
-    yield from _verdict(result, terminal)
+    yield from _verdict(result, paint)
     for step in steps:
         yield ""
-        yield from _step(step, terminal, full=full)
+        yield from _step(step, paint, full=full)
+    for name in not_reached:
+        yield ""
+        yield _never_reached(name, paint)
 
 
-def _verdict(result: Mapping[str, Any], terminal: Terminal) -> Iterator[str]:
+def render_steps(steps: Sequence[Mapping[str, Any]], paint: Paint, *, not_reached: Sequence[str] = ()) -> Iterator[str]:
+    """What became of each step, with what it asserts: a few lines of what passed, and of what did not the exchange."""
+    for step in steps[:_SHOWN_ATTEMPTS]:
+        yield _title(step, paint) + _in_short(step)
+        yield from _error(step, "  ")
+        if step["status"] not in _UNREMARKABLE:
+            yield from _request(step, full=False)
+            yield from _response(step, full=False)
+        assertions = step.get("assertions") or ()
+        yield from _assertions(assertions[:_SHOWN_ASSERTIONS], paint)
+        if len(assertions) > _SHOWN_ASSERTIONS:
+            yield f"    … and {len(assertions) - _SHOWN_ASSERTIONS} more assertions"
+        if step["status"] not in _UNREMARKABLE:
+            yield from _events(step.get("events") or ())
+    if len(steps) > _SHOWN_ATTEMPTS:
+        yield f"… and {len(steps) - _SHOWN_ATTEMPTS} more attempts of steps"
+    for name in not_reached[:_SHOWN_ATTEMPTS]:
+        yield _never_reached(name, paint)
+
+
+def _verdict(result: Mapping[str, Any], paint: Paint) -> Iterator[str]:
     key = f" ({escape(str(result['row_key']))})" if result.get("row_key") else ""
     resumed = "  resumed" if result.get("resumed") else ""
-    yield f"row {result['row_index']}{key}: {_status(result['status'], terminal)}{_took(result)}{resumed}"
+    yield f"row {result['row_index']}{key}: {_status(result['status'], paint)}{_took(result)}{resumed}"
     yield from _error(result, "  ")
     inputs = result.get("inputs")
     if inputs and inputs != "{}":
         yield f"  inputs: {_line(_json_text(inputs))}"
 
 
-def _step(step: Mapping[str, Any], terminal: Terminal, *, full: bool) -> Iterator[str]:
-    title = f"step {escape(str(step['step_id']))}"
-    attempt = f"  attempt {step['attempt']}" if step.get("attempt") else ""
-    resumed = "  resumed" if step.get("resumed") else ""
-    yield f"{terminal.paint_out(title, 'bold')}: {_status(step['status'], terminal)}{_took(step)}{attempt}{resumed}"
+def _step(step: Mapping[str, Any], paint: Paint, *, full: bool) -> Iterator[str]:
+    yield _title(step, paint, every_attempt=True)
     yield from _error(step, "  ")
     yield from _request(step, full=full)
     yield from _response(step, full=full)
-    yield from _assertions(step.get("assertions") or (), terminal)
+    yield from _assertions(step.get("assertions") or (), paint)
     yield from _outputs(step.get("outputs"))
     yield from _events(step.get("events") or ())
+
+
+def _title(step: Mapping[str, Any], paint: Paint, *, every_attempt: bool = False) -> str:
+    title = f"step {escape(str(step['step_id']))}"
+    number = step.get("attempt") or 0
+    attempt = f"  attempt {number}" if number > 1 or (number and every_attempt) else ""
+    resumed = "  resumed" if step.get("resumed") else ""
+    known = "  known flaky" if step.get("known_flaky") and step["status"] not in _UNREMARKABLE else ""
+    return f"{paint(title, 'bold')}: {_status(step['status'], paint)}{_took(step)}{attempt}{resumed}{known}"
+
+
+def _in_short(step: Mapping[str, Any]) -> str:
+    """The answer's status, and the request where it is not shown besides."""
+    answer, method = step.get("http_response_status_code"), step.get("http_request_method")
+    words = [] if answer is None else [str(answer)]
+    if method and step["status"] in _UNREMARKABLE:
+        words.append(f"{escape(str(method))} {_line(str(step.get('url_full') or ''))}")
+    return "".join(f"  {word}" for word in words)
+
+
+def _never_reached(name: str, paint: Paint) -> str:
+    return f"{paint(f'step {escape(name)}', 'bold')}: {_status('skipped', paint)}  never reached"
 
 
 def _request(step: Mapping[str, Any], *, full: bool) -> Iterator[str]:
@@ -114,7 +168,7 @@ def _text(margin: str, text: str, *, full: bool) -> Iterator[str]:
         yield f"{margin}… {len(lines) - len(shown)} more lines (add --full)"
 
 
-def _assertions(assertions: Sequence[Any], terminal: Terminal) -> Iterator[str]:
+def _assertions(assertions: Sequence[Any], paint: Paint) -> Iterator[str]:
     if len(assertions):
         yield "  assertions"
     for assertion in assertions:
@@ -124,7 +178,7 @@ def _assertions(assertions: Sequence[Any], terminal: Terminal) -> Iterator[str]:
             words.append(str(expected))
         status = str(assertion["status"])
         soft = " (soft)" if assertion.get("soft") else ""
-        yield f"    {_status(status, terminal)}{soft}  {_line(' '.join(words))}"
+        yield f"    {_status(status, paint)}{soft}  {_line(' '.join(words))}"
         if status != "passed":
             yield from _comparison(assertion)
 
@@ -158,10 +212,10 @@ def _error(facts: Mapping[str, Any], margin: str) -> Iterator[str]:
         yield f"{margin}{escape(str(facts['error_code']))}{at}: {_line(str(facts.get('error_message') or ''))}"
 
 
-def _status(status: Any, terminal: Terminal) -> str:
+def _status(status: Any, paint: Paint) -> str:
     shown = escape(str(status))
     style = _STYLES.get(shown)
-    return terminal.paint_out(shown, style) if style else shown
+    return paint(shown, style) if style else shown
 
 
 def _took(facts: Mapping[str, Any]) -> str:

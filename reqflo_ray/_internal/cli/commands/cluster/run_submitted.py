@@ -24,7 +24,7 @@ def run_submitted(context: typer.Context) -> int:
     terminal: Terminal = context.obj
     submitted = reqflo_ray.SubmittedRun()
     store_option = f" --store {shlex.quote(submitted.store)}"
-    with RunReporter(terminal, quiet=submitted.quiet, store_option=store_option) as reporter:
+    with RunReporter(terminal, quiet=submitted.quiet, detailed=True, store_option=store_option) as reporter:
         outcome = submitted.carry_out(reporter)
     for line in submitted.answer(outcome, notice=lambda error: terminal.note(render_error(error, terminal))):
         # One write a line: what Ray prints from its own threads must not come between.

@@ -49,7 +49,8 @@ def rerun(
         )
     terminal: Terminal = context.obj
     reports = output.reports()
-    with RunReporter(terminal, quiet=output.quiet, store_option=store_option(target.store, terminal)) as reporter:
+    where = store_option(target.store, terminal)
+    with RunReporter(terminal, quiet=output.quiet, detailed=not output.as_json, store_option=where) as reporter:
         outcome = reqflo_ray.rerun(
             run,
             failed=failed,

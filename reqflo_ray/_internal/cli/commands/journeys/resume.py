@@ -31,7 +31,8 @@ def resume(
     """Resume an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
     terminal: Terminal = context.obj
     reports = output.reports()
-    with RunReporter(terminal, quiet=output.quiet, store_option=store_option(target.store, terminal)) as reporter:
+    where = store_option(target.store, terminal)
+    with RunReporter(terminal, quiet=output.quiet, detailed=not output.as_json, store_option=where) as reporter:
         outcome = reqflo_ray.resume(
             run,
             target=target.read(),

@@ -40,7 +40,8 @@ def run(
     """Run a journey once for every row of a dataset, or once if there is no dataset."""
     terminal: Terminal = context.obj
     reports = output.reports()
-    with RunReporter(terminal, quiet=output.quiet, store_option=store_option(target.store, terminal)) as reporter:
+    where = store_option(target.store, terminal)
+    with RunReporter(terminal, quiet=output.quiet, detailed=not output.as_json, store_option=where) as reporter:
         outcome = reqflo_ray.run(
             journey.read(),
             dataset.read(),

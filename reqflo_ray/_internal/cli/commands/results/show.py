@@ -13,6 +13,7 @@ import reqflo_ray
 from reqflo_ray import Damaged
 from reqflo_ray._internal.cli.commands.results.runs import facts_of
 from reqflo_ray._internal.cli.display.json_text import as_json_value, readable_json
+from reqflo_ray._internal.cli.display.outcome_details import group_lines
 from reqflo_ray._internal.cli.display.render_row import render_row
 from reqflo_ray._internal.cli.display.tables import write_table
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
@@ -31,7 +32,7 @@ reqflo-ray show latest --row 17 --step create --full
 _SHOWN_FAILURES: Final = 20
 _COUNTED: Final = (
     *("passed", "failed", "error", "inconclusive", "skipped", "cancelled", "requests", "retries"),
-    *("resumed", "resent", "resent_sensitive", "quarantined", "poisoned", "internal"),
+    *("soft_failures", "flaky", "resumed", "resent", "resent_sensitive", "quarantined", "poisoned", "internal"),
 )
 _FAILURES: Final = (
     "select row_index, row_key, status, failed_step, error_code, error_message from results"
@@ -78,9 +79,10 @@ def _show_run(run: str, store: str | None, damaged: Damaged, as_json: bool, term
     counts = {name: getattr(found.counts, name) for name in _COUNTED}
     failures = opened.query(_FAILURES, runs=(found.run_id,), damaged=damaged)
     failing = list(failures.rows())
+    groups = opened.failure_groups(found.run_id, damaged=damaged)
     if as_json:
         rows = [dict(zip(failures.columns, map(as_json_value, line), strict=True)) for line in failing]
-        document = {**facts, "counts": counts, "failures": rows}
+        document = {**facts, "counts": counts, "failures": rows, "groups": groups}
         terminal.data(readable_json(_with_left_out(document, failures.problems)))
         return
     for name, value in facts.items():
@@ -89,6 +91,8 @@ def _show_run(run: str, store: str | None, damaged: Damaged, as_json: bool, term
     shown = "  ".join(f"{name} {number}" for name, number in counts.items() if number)
     terminal.text(f"{'counts':<12} {shown or 'none yet'}")
     for line in left_out(failures.problems):
+        terminal.text(line)
+    for line in group_lines(groups, terminal.paint_out):
         terminal.text(line)
     if failing:
         terminal.text("")
@@ -112,9 +116,11 @@ def _show_row(
     found = reqflo_ray.open_store(store).row(run, row, step=step, damaged=damaged)
     if as_json:
         document = {"result": _opened(found.result, "inputs"), "steps": [_opened(it, "outputs") for it in found.steps]}
+        document |= {"not_reached": found.not_reached} if found.not_reached else {}
         terminal.data(readable_json(as_json_value(_with_left_out(document, found.problems))))
         return
-    for line in (*left_out(found.problems), *render_row(found.result, found.steps, terminal, full=full)):
+    lines = render_row(found.result, found.steps, terminal.paint_out, not_reached=found.not_reached, full=full)
+    for line in (*left_out(found.problems), *lines):
         terminal.text(line)
 
 

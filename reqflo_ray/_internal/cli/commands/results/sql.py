@@ -65,7 +65,7 @@ def sql(
     ] = None,
     raw: Annotated[
         bool,
-        typer.Option("--raw", rich_help_panel=OUTPUT, help="CSV cells as they are, formulas and orders to CI too."),
+        typer.Option("--raw", rich_help_panel=OUTPUT, help="CSV cells as they are, also formulas and orders to CI."),
     ] = False,
     damaged: DamagedFiles = Damaged.REFUSE,
     store: StoreOption = None,
