@@ -79,12 +79,13 @@ class Declared:
 class PreparedRequest:
     """How a step's request is drafted. `masked` is None if nothing secret or sensitive can be in it, and with
     `plain_body` it can be in the URL and the headers only; `with_secrets` are its references that may hold a secret,
-    and their texts."""
+    and their texts; of these, `perhaps` are in it only if its URL turns out to be a path."""
 
     real: RequestRenderer
     masked: RequestRenderer | None
     plain_body: bool
     with_secrets: tuple[tuple[AnyReference, str], ...]
+    perhaps: frozenset[AnyReference]
     connect_ms: int
     read_ms: int
     total_ms: int
@@ -216,6 +217,11 @@ def _prepare_http(step: HttpStep, index: int, artifact: Artifact, run: RunRecord
             ),
             plain_body=not reach.is_tainted(reach.of_body(step.request.body)),
             with_secrets=tuple((reference, str(reference)) for reference in sent if reach.secrets([reference])),
+            perhaps=(
+                frozenset(sent) - frozenset(reach.of_request(step.request, None))
+                if step.request.path and not isinstance(step.request.path[0], str)
+                else frozenset()
+            ),
             connect_ms=own.connect_ms if own.connect_ms is not None else settings.connect_ms,
             read_ms=own.read_ms if own.read_ms is not None else settings.read_ms,
             total_ms=own.total_ms if own.total_ms is not None else settings.total_ms,

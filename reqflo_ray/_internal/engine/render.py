@@ -56,7 +56,10 @@ def render_request(
     if prepared.masked is not None:
         masked = prepared.masked.with_body(scope, draft.body) if prepared.plain_body else prepared.masked(scope)
         shown = _with_key(masked, step.step, idempotency_key)
-        uses = tuple(sorted({name for used in prepared.with_secrets for name in scope.resolve(*used).secrets}))
+        used = prepared.with_secrets
+        if prepared.perhaps and not prepared.real.is_path(scope, draft.url):
+            used = tuple(one for one in used if one[0] not in prepared.perhaps)
+        uses = tuple(sorted({name for one in used for name in scope.resolve(*one).secrets}))
     request = TransportRequest(
         method=step.step.request.method,
         url=draft.url,

@@ -102,3 +102,20 @@ def test_secrets_of_the_url_that_was_answered_are_needed_again(make_scope: MakeS
     with pytest.raises(RowFault, match="may not be sent") as caught:
         render_request(scope.program.steps[1], scope, {"TENANT": SecretValue("TENANT", "acme-corp")})
     assert caught.value.code == "secret_host_refused"
+
+
+def test_a_secret_of_a_base_url_binds_only_what_is_asked_of_that(make_scope: MakeScope, make_step: MakeStep) -> None:
+    base = Text(("http://", Reference(Namespace.SECRETS, "TENANT"), ".example"))
+    environment = Environment(services={"shop-api": Service(base_url=base)})
+    follow = make_step(id="s", path=(Reference(Namespace.INPUTS, "a"),))
+    for value, hosts, allowed in (
+        ("/orders", ("*.example",), ("*.example",)),
+        ("http://acme-corp.example/orders", ("*.example",), ("*.example",)),
+        ("http://other.test/orders", ("*.example",), None),
+    ):
+        scope = make_scope(follow, row={"a": value}, environment=environment)
+        scope.program.run.secrets["TENANT"] = SecretReference(
+            name="TENANT", source=SecretSource.ENV, key="TENANT", hosts=hosts
+        )
+        rendered = render_request(scope.program.steps[0], scope, {"TENANT": SecretValue("TENANT", "acme-corp")})
+        assert rendered.request.allowed_hosts == allowed

@@ -130,3 +130,8 @@ def test_a_url_that_begins_with_a_value_needs_no_service(check: Checker) -> None
     problem = only(check(INPUTS + step("{{ inputs.path }}", "shop"), bare, columns=columns, environment="none"))
     assert (problem.severity, problem.code) == (Severity.WARNING, "incompatible_environment")
     assert "begins with a value" in problem.cause
+
+
+def test_secrets_of_a_service_are_settled_for_a_url_that_may_be_its_path(check: Checker) -> None:
+    files = environment("http://{{ secrets.TENANT }}.example")
+    assert set(check(INPUTS + step("{{ inputs.path }}", "shop"), files, columns=("path",)).secrets) == {"TENANT"}

@@ -195,6 +195,8 @@ def test_blanks_around_a_value_do_not_hide_it() -> None:
         ("https://h.example/T00/B00/Xyz?k=1", '{"path": "/T00/B00/Xyz?k=1"}', '{"path": "[secret:V]"}'),
         ("https://h.example/T00/B00/Xyz", "/T00%2FB00/Xyz", "[secret:V]"),
         ("https://h.example/orders", "http://other.example/orders", "http://other.example/orders"),
+        ("b\u00fccher.example", "Host: xn--bcher-kva.example", "Host: [secret:V]"),
+        ("https://fa\u00df.example/x", "to https://xn--fa-hia.example/x", "to [secret:V]"),
     ],
 )
 def test_a_url_or_host_is_found_as_it_is_sent(value: str, text: str, masked: str) -> None:

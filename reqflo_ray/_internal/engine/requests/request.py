@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from reqflo_ray._internal.engine.requests.bodies import BodyRenderer, EncodedBody, compile_body
 from reqflo_ray._internal.engine.requests.url_renderer import compile_url
-from reqflo_ray._internal.engine.requests.urls import absolute_url, base_url, query_pairs
+from reqflo_ray._internal.engine.requests.urls import absolute_url, base_url, origin_of, query_pairs
 from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.model.artifact import RequestTemplate
@@ -50,6 +50,7 @@ class RequestRenderer:
         # Only artifacts of 0.1.0 have it: there a URL of its own is one text, in which nothing is encoded.
         self._whole = compile_node(template.url, masked=masked) if template.url is not None else None
         self._base = compile_node(base, masked=masked) if base is not None else None
+        self._located = located
         self._url = compile_url(template.path, _checked_if_fixed(base) or self._base_url, located, masked=masked)
         self._query = tuple(
             (encode_query_name(name), compile_node(node, masked=masked)) for name, node in template.query
@@ -82,6 +83,13 @@ class RequestRenderer:
             if pairs:
                 url += ("" if url[-1] in "?&" else "&" if "?" in url else "?") + "&".join(pairs)
         return url
+
+    def is_path(self, values: Values, url: str) -> bool:
+        """Whether `url`, which is the one for these values, begins where the service is, or where the answer came from
+        whose `Location` it is."""
+        if self._located is not None:
+            return url.startswith(origin_of(self._located(values)))
+        return self._base is not None and url.startswith(self._base_url(values))
 
     def _base_url(self, values: Values) -> str:
         if self._base is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import urljoin
 
@@ -107,7 +108,10 @@ class _Open:
         self._path: Render | None = None
         if others and not isinstance(others[0], str):
             self._path, others = _whole_path(others[0], masked), others[1:]
-        self._behind_host = _Authority(divide(others, Place.AUTHORITY), masked)
+        places = divide(others, Place.AUTHORITY)
+        self._behind_host = _Authority(places, masked) if places.authority else None
+        # A base URL is the same for all rows, as a rule.
+        self._exact = lru_cache(maxsize=64)(absolute_url)
         path = divide(others, Place.PATH)
         next_sign = others[0][:1] if others and isinstance(others[0], str) else ""
         self._follows = "path" if next_sign == "/" or self._path else "query" if next_sign == "?" else ""
@@ -131,10 +135,10 @@ class _Open:
         if "?" in text:
             return absolute_url(text) + self._behind_query(values)
         scheme, _, rest = text.partition("://")
-        if "/" not in rest:
+        if self._behind_host is not None and "/" not in rest:
             return f"{scheme.lower()}://{self._behind_host(rest, values)}"
         behind = self._behind_path(values)
-        return absolute_url(text.rstrip("/") if behind.startswith("/") else text) + behind
+        return self._exact(text.rstrip("/") if behind.startswith("/") else text) + behind
 
     def _begin(self, value: JsonValue) -> str:
         if value is UNSET or value is None:

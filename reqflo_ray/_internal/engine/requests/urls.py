@@ -120,9 +120,15 @@ def form_pairs(name: str, value: JsonValue) -> list[str]:
         raise _no_utf8() from None
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL that `absolute_url` made."""
+    scheme, _, behind = url.partition("://")
+    return f"{scheme}://{behind.split('/', 1)[0].split('?', 1)[0]}"
+
+
 def host_of(url: str) -> str:
     """The host of a URL that `absolute_url` made, without port or brackets."""
-    authority = url.split("://", 1)[1].split("/", 1)[0].split("?", 1)[0]
+    authority = origin_of(url).partition("://")[2]
     host = authority.split("]", 1)[0] if authority.startswith("[") else authority.split(":", 1)[0]
     return host.strip("[]")
 

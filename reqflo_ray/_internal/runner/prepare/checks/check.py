@@ -296,7 +296,9 @@ class _Check:
         environment = self._environment
         requires = self._artifact.requires
         nodes: list[Node] = [entry.node for entry in self._given.values()]
-        nodes += [environment.services[name].base_url for name in requires.services if name in environment.services]
+        # Also those of URLs that may turn out to be paths, which do not require their service.
+        services = {step.request.service for step in self._artifact.steps if isinstance(step, HttpStep)}
+        nodes += [environment.services[name].base_url for name in sorted(services) if name in environment.services]
         keys = [*requires.environment_keys, *self._declared]
         keys += [entry.key for entry in self._artifact.variables if entry.source is VariableSource.ENVIRONMENT]
         nodes += [node for key in keys if (node := environment_node(environment, key)) is not None]
