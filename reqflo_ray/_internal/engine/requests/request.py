@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from reqflo_ray._internal.engine.requests.bodies import BodyRenderer, EncodedBody, compile_body
 from reqflo_ray._internal.engine.requests.url_renderer import compile_url
-from reqflo_ray._internal.engine.requests.urls import absolute_url, base_url, origin_of, query_pairs
+from reqflo_ray._internal.engine.requests.urls import base_url, origin_of, query_pairs, url_of_0_1_0
 from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.model.artifact import RequestTemplate
@@ -77,7 +77,7 @@ class RequestRenderer:
 
     def url(self, values: Values) -> str:
         """The URL for these values. Raises as a call."""
-        url = self._url(values) if self._whole is None else self._exact(self._whole(values), absolute_url)
+        url = self._url(values) if self._whole is None else self._exact(self._whole(values), url_of_0_1_0)
         if self._query:
             pairs = [pair for name, render in self._query for pair in query_pairs(name, render(values))]
             if pairs:

@@ -336,7 +336,7 @@ def _whole_query(node: Node, masked: bool) -> Callable[[Values], list[str]]:
     def pairs(values: Values) -> list[str]:
         value = render(values)
         text = "" if value is UNSET or value is None else to_text(value).removeprefix("?")
-        return [encode_query(text)] if text else []
+        return [encode_query(text).replace("#", "%23")] if text else []
 
     return pairs
 

@@ -19,7 +19,10 @@ _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\%\s]+)(?:
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
 # A percent sign that begins no escape, and whatever RFC 3986 has no place for.
 _NOT_IN_PATH: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]")
-_NOT_IN_QUERY: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]")
+# What cannot stand in a request line. RFC 3986 has no place for brackets and braces in a query either, but browsers and
+# curl send them as they are: whoever wants them encoded writes them so.
+_NOT_IN_QUERY: Final = re.compile(r"[^\x21-\x7e]")
+_NOT_IN_QUERY_OF_0_1_0: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]")
 
 
 def absolute_url(text: str) -> str:
@@ -36,6 +39,17 @@ def absolute_url(text: str) -> str:
         f"{found['scheme'].lower()}://{exact_authority(found['authority'])}"
         f"{encode_path(found['path'])}{_escape(_NOT_IN_QUERY, query)}"
     )
+
+
+def url_of_0_1_0(text: str) -> str:
+    """As `absolute_url`, but what RFC 3986 has no place for is encoded in the query too: an unfinished run of 0.1.0
+    must find its request to be the same.
+
+    Raises:
+        RowFault: `invalid_request`, as `absolute_url`.
+    """
+    path, mark, query = absolute_url(text).partition("?")
+    return path + mark + _escape(_NOT_IN_QUERY_OF_0_1_0, query)
 
 
 def base_url(text: str) -> str:
@@ -56,7 +70,7 @@ def encode_path(text: str) -> str:
 
 
 def encode_query(text: str) -> str:
-    """A literal query, as `encode_path`."""
+    """A literal query: as it is, but for what cannot stand in a request line."""
     return _escape(_NOT_IN_QUERY, text)
 
 
