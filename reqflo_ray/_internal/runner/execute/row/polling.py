@@ -42,8 +42,13 @@ class Polling:
             outcome.status, outcome.code, outcome.message = Status.WAITING, "", ""
             return wait_ms
         outcome.status, outcome.code = Status.FAILED, "poll_timeout"
-        outcome.message = f"the condition did not hold within {self._poll.timeout_ms} ms ({number} requests): {saw}"
+        outcome.message = f"the condition did not hold {self._bound(wait_ms)} ({number} requests): {saw}"
         return None
+
+    def _bound(self, wait_ms: int) -> str:
+        if wait_ms == self._poll.interval_ms:
+            return f"within {self._poll.timeout_ms} ms"
+        return f"and Retry-After asks for {wait_ms} ms, more than is left of {self._poll.timeout_ms} ms"
 
     def _wait_ms(self, exchange: Exchange) -> int:
         """Milliseconds from an answer to the next request: the interval, or more if the answer asks for more."""
