@@ -144,8 +144,11 @@ class EngineTransport:
             # A server may close a kept-alive connection just when it is used again. If it cannot have acted on the
             # request, or acting twice is harmless, that is no failure; at most once, and never after a byte came back.
             stale = error.kind is FailureKind.CLOSED and watch.reused and not watch.received
-            if not stale or (watch.writing and not _is_repeatable(outgoing, request)):
+            if not stale:
                 raise
+            if watch.writing and not _is_repeatable(outgoing, request):
+                text = f"{error.message}; it had been kept alive, and what may have arrived is not sent again"
+                raise ExchangeError(error.kind, text) from None
         if watch.writing:
             exchange.note(
                 RESEND, f"{outgoing.target.place} had closed the kept-alive connection; sent again on another"
