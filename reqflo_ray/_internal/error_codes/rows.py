@@ -24,8 +24,7 @@ CODES: Final = (
     ErrorCode(
         "connection_closed",
         "The host closed the connection before it answered.",
-        "Look at the API; if its port is for TLS, write https in its URL. With `idempotency: true` a POST is sent again "
-        "when a kept-alive connection was closed.",
+        "Look at the API; give a POST `idempotency: true`, and write https where the port is for TLS.",
     ),
     ErrorCode("connection_refused", "Nothing listens at the host's port.", "Start the API, or correct its URL."),
     ErrorCode("deadline_exceeded", "The request took longer than its total time.", "Raise the timeout of the step."),
