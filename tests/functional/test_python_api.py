@@ -99,7 +99,7 @@ def test_a_rerun_runs_what_failed_with_new_keys(orders: Callable[..., dict[str, 
     again = reqflo_ray.rerun(first.run_id, target=Target(store=first.store))
     assert again.run_id != first.run_id and again.verdict.counts.rows == 2
     store = reqflo_ray.open_store(first.store)
-    keys = store.query("select distinct idempotency_key from steps where step_id = 'create'")
+    keys = store.query("select distinct idempotency_key from steps where step_id = 'create'", "all")
     assert len(list(keys.rows())) == 4
 
 

@@ -60,7 +60,7 @@ def portable(table: pa.Table) -> pa.Table:
 
 
 def for_frames(table: pa.Table) -> pa.Table:
-    """A `portable` table whose dates and instants a data frame can show: columns with others are text."""
+    """A `portable` table whose dates, instants and times a data frame can show: columns with others are text."""
     table = portable(table)
     for at, column in enumerate(table.columns):
         if is_beyond_python(column):
@@ -69,10 +69,10 @@ def for_frames(table: pa.Table) -> pa.Table:
 
 
 def _with_text(table: pa.Table, at: int) -> pa.Table:
-    return table.set_column(at, table.column_names[at], as_text(table.column(at)))
+    return table.set_column(at, table.column_names[at], _as_text(table.column(at)))
 
 
-def as_text(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+def _as_text(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """The column as text: as in CSV, null stays null."""
     import pyarrow as pa
 

@@ -36,14 +36,24 @@ def values_of(column: pa.ChunkedArray[Any]) -> list[Any]:
 
 
 def is_beyond_python(column: pa.ChunkedArray[Any]) -> bool:
-    """Whether a column of dates or instants holds one that Python has no value for."""
+    """Whether a column holds a date, an instant or a time of day that Python has no value for."""
     import pyarrow.compute as pc
     import pyarrow.types as of
 
-    if not (of.is_date32(column.type) or of.is_timestamp(column.type)):
+    kind = column.type
+    if not _is_temporal(kind):
         return False
-    ends = pc.min_max(column)
-    return any(isinstance(_day(ends[end]), str) for end in ("min", "max"))
+    if kind.num_fields:
+        try:
+            column.to_pylist()
+        except (OverflowError, ValueError):
+            return True
+        return False
+    bounds: Any = pc.min_max(column)
+    ends = [bounds[end] for end in ("min", "max") if bounds[end].is_valid]
+    if of.is_timestamp(kind) and kind.unit == "ns":  # frames hold all of these
+        return any(end.value in _INFINITE_INSTANTS for end in ends)
+    return any(isinstance(_value(end), str) for end in ends)
 
 
 def text_of(value: Any) -> str:
@@ -97,6 +107,14 @@ def _not_finite(value: float | Decimal) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
+def _is_temporal(kind: pa.DataType) -> bool:
+    import pyarrow.types as of
+
+    if of.is_date32(kind) or of.is_timestamp(kind) or of.is_time64(kind):
+        return True
+    return any(_is_temporal(kind.field(at).type) for at in range(kind.num_fields))
+
+
 def _needs_care(kind: pa.DataType) -> bool:
     """Whether Arrow would make another value of some of them, and not say so."""
     import pyarrow.types as of
@@ -139,13 +157,6 @@ def _date(days: int) -> Any:
     if date.min.toordinal() <= ordinal <= date.max.toordinal():
         return date.fromordinal(ordinal)
     return _INFINITE_DAYS.get(days) or _day_text(days)
-
-
-def _day(scalar: Any) -> Any:
-    """The day of a date or an instant."""
-    if not scalar.is_valid or not hasattr(scalar.type, "unit"):
-        return scalar.value if scalar.value is None else _date(scalar.value)
-    return _date(scalar.value // (86_400 * _UNITS_A_SECOND[scalar.type.unit]))
 
 
 def _instant(scalar: Any, units: int) -> Any:

@@ -69,16 +69,10 @@ class QueryResult:
 
     def to_pandas(self) -> Any:
         """The answer as a pandas data frame. Raises `UsageError` (`missing_package`) where pandas is not installed."""
-        from reqflo_ray._internal.analysis.arrow_types import as_text, for_frames
+        from reqflo_ray._internal.analysis.arrow_types import for_frames
 
         _need_package("pandas")
-        table = for_frames(self.table)
-        for at, column in enumerate(table.columns):
-            try:
-                column.to_pandas()
-            except (ValueError, OverflowError):  # a time of 24:00, or of nanoseconds
-                table = table.set_column(at, table.column_names[at], as_text(column))
-        return table.to_pandas()
+        return for_frames(self.table).to_pandas()
 
     def to_polars(self) -> Any:
         """The answer as a polars data frame. Raises `UsageError` (`missing_package`) where polars is not installed."""

@@ -143,6 +143,18 @@ def test_an_answer_can_be_had_as_a_data_frame(session: Session, expression: str,
     assert "v" in repr(frame)
 
 
+def test_a_data_frame_has_its_own_values_where_it_can(session: Session) -> None:
+    pandas = pytest.importorskip("pandas")
+    answer = session.query(
+        "SELECT TIMESTAMP_NS '2026-11-22 10:45:00.123456789' AS ns, TIMESTAMPTZ '2026-11-22 10:45+00' AS tz,"
+        " INTERVAL 90 SECOND AS took, sum(1) AS n, TIMESTAMP 'infinity' AS never"
+    )
+    line = answer.to_pandas().iloc[0]
+    assert line["ns"] == pandas.Timestamp("2026-11-22 10:45:00.123456789")
+    assert line["tz"] == pandas.Timestamp("2026-11-22 10:45", tz="UTC")
+    assert (line["took"], line["n"], line["never"]) == (pandas.Timedelta(seconds=90), 1, "infinity")
+
+
 def test_a_sum_is_a_number_that_pandas_calculates_with(session: Session) -> None:
     answer = session.query("SELECT sum(i) AS n FROM range(10) t(i)")
     assert answer.table.schema.field("n").type == pa.int64()
