@@ -14,6 +14,8 @@ from reqflo_ray._internal.errors import DatasetError, NothingSelectedError, Posi
 
 SHOWN: Final = 20
 _SHOWN_TEXT: Final = 200
+_SHOWN_BEHIND: Final = 50
+_FARTHEST: Final = 10_000  # a line is not quoted for what stands farther in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Faults:
             return
         position = None
         if line:
-            shown = text[:_SHOWN_TEXT] if self.show_text else ""
+            shown = text[: max(_SHOWN_TEXT, column + _SHOWN_BEHIND)] if self.show_text and column < _FARTHEST else ""
             position = Position(file=file.name, line=line, column=column, text=shown)
         problem = Problem(code=code, message=message, position=position, cause=cause, hint=hint)
         bisect.insort(self._first, Found(*order, problem))

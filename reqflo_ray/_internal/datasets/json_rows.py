@@ -20,7 +20,11 @@ from reqflo_ray._internal.model.values import JsonValue
 
 _SHOWN: Final = 200
 _BLANKS: Final = re.compile(r"[ \t\r\n]*+")
-_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF_PAIR: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+_NO_NUMBER: Final = re.compile(r"[^-NI]?(-?(?:NaN|Infinity))")
+_BYTE: Final = re.compile(r" \(byte [0-9]+\)$")
 
 _Record = tuple[int, dict[str, JsonValue], str]
 
@@ -52,22 +56,44 @@ class JsonLinesReader:
         return line, _member_offset(text, name) + 1, text
 
 
-def _object(text: str, file: DataFile, line: int, faults: Faults, *, column: int = 1) -> dict[str, JsonValue] | None:
-    cause = hint = ""
+def _object(
+    text: str, file: DataFile, line: int, faults: Faults, *, column: int = 1, before: str = ""
+) -> dict[str, JsonValue] | None:
+    """The object that `text` is, None after a finding. It begins at `line` and `column`, behind `before`."""
+    at, cause, hint = 0, "", ""
     try:
         value = json_text.decode_strictly(text)
+    except json_text.RepeatedMember as problem:
+        at = problem.offset or 0
+        code, message = "repeated_member", "the member is written twice in its object"
+        hint = "keep one of the two: which one is meant cannot be told"
     except json_text.NotJson as problem:
         code, message = "invalid_json", "this is not valid JSON"
-        # The decoder sees half a surrogate pair as an early end.
-        cause = "half a surrogate pair is no character" if _SURROGATE.search(text) else str(problem)
+        at, cause = _why(text, problem)
     else:
         if isinstance(value, dict):
             return value
         code, message = "not_an_object", f"a row must be a JSON object; this is {kind_of(value)}"
         hint = 'write each row as {"column": value, …}'
-    shown = text.partition("\n")[0].rstrip("\r")
-    faults.add(code, message, file=file, line=line, column=column, text=shown, cause=cause, hint=hint)
+    lines = text.count("\n", 0, at)
+    start = text.rfind("\n", 0, at) + 1
+    shown = ("" if lines else before) + text[start:].partition("\n")[0].rstrip("\r")
+    column = at - start + (1 if lines else column)
+    known = lines or len(before) == column - 1 - at
+    faults.add(
+        code, message, file=file, line=line + lines, column=column, text=shown if known else "", cause=cause, hint=hint
+    )
     return None
+
+
+def _why(text: str, problem: json_text.NotJson) -> tuple[int, str]:
+    """Where a text stops to be JSON, and why."""
+    if half := _HALF_PAIR.search(text):  # the decoder sees it as an early end
+        return half.start(), "half a surrogate pair is no character"
+    at = problem.offset or 0
+    if found := _NO_NUMBER.match(text, max(0, at - 1)):
+        return found.start(1), f"JSON has no number {found[1]}"
+    return at, _BYTE.sub("", str(problem))
 
 
 def _member_offset(text: str, name: str) -> int:
@@ -88,6 +114,7 @@ class JsonArrayReader:
     _at: int = 0
     _line: int = 1  # of `_buffer[_counted]`
     _counted: int = 0
+    _cut: int = 0  # how much of the line on which `_buffer` begins stood before it
     _blocks: Iterator[str] = field(default_factory=lambda: iter(()))
 
     def header(self) -> None:
@@ -105,7 +132,7 @@ class JsonArrayReader:
         if self._next() != "]":
             while (text := self._element()) is not None:
                 line = self._current_line()
-                values = _object(text, self.file, line, self.faults, column=self._column())
+                values = _object(text, self.file, line, self.faults, column=self._column(), before=self._line_before())
                 self._at += len(text)
                 if values is not None:
                     yield line, values, text
@@ -134,6 +161,7 @@ class JsonArrayReader:
         if block is None:
             return False
         self._current_line()
+        self._cut = self._column() - 1
         self._buffer = self._buffer[self._at :] + block
         self._at = self._counted = 0
         return True
@@ -187,7 +215,12 @@ class JsonArrayReader:
         return self._line
 
     def _column(self) -> int:
-        return self._at - self._buffer.rfind("\n", 0, self._at)
+        line_start = self._buffer.rfind("\n", 0, self._at) + 1
+        return self._at - line_start + 1 + (0 if line_start else self._cut)
+
+    def _line_before(self) -> str:
+        """What stands before the element on its line, as far as it is still there."""
+        return self._buffer[self._buffer.rfind("\n", 0, self._at) + 1 : self._at]
 
     def _report_no_array(self) -> None:
         hint = "write the rows as one array: [{…}, {…}]"
@@ -196,15 +229,15 @@ class JsonArrayReader:
         self._report("not_an_array", "the file holds no JSON array of objects", hint)
 
     def _report(self, code: str, message: str, hint: str = "", *, cause: str = "") -> None:
-        line_start = self._buffer.rfind("\n", 0, self._at) + 1
-        shown = self._buffer[line_start : line_start + _SHOWN].partition("\n")[0]
+        before, column = self._line_before(), self._column()
+        behind = self._buffer[self._at : self._at + _SHOWN].partition("\n")[0]
         self.faults.add(
             code,
             message,
             file=self.file,
             line=self._current_line(),
-            column=self._column(),
-            text=shown,
+            column=column,
+            text=before + behind if len(before) == column - 1 else "",
             cause=cause,
             hint=hint,
         )

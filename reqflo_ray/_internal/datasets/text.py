@@ -16,7 +16,15 @@ _BLOCK_BYTES: Final = 2**18
 _IMPOSSIBLE: Final = re.compile("[\0\ud800-\udfff]")
 _SHOWN: Final = 200
 _NOT_TEXT: Final = 1000  # impossible characters in one block: findings one by one would help nobody
-_WIDE_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# The marks that a file may begin with, longer ones first: two of them begin alike.
+_WIDE_MARKS: Final = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_LOOKED_AT: Final = 4096
+_MANY_ZEROS: Final = 0.2
 
 
 def check_encoding(encoding: str) -> None:
@@ -46,10 +54,9 @@ def text_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults)
     at_start = True
     while True:
         data = stream.read(_BLOCK_BYTES)
-        if at_start and not wide and data.startswith(_WIDE_MARKS):
-            faults.add(
-                "wrong_encoding", f"`{file.name}` is UTF-16, not {encoding}", file=file, hint="pass `--encoding utf-16`"
-            )
+        if at_start and (other := _wide_encoding(data, encoding if wide else "")):
+            what = f"`{file.name}` is {other.upper()}, not {encoding}"
+            faults.add("wrong_encoding", what, file=file, line=1, hint=f"pass `--encoding {other}`")
             return
         try:
             text = decoder.decode(data, final=not data)
@@ -77,6 +84,25 @@ def text_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults)
             column = len(text) - text.rfind("\n") if newlines else column + len(text)
         if not data:
             return
+
+
+def _wide_encoding(start: bytes, wide: str) -> str:
+    """The encoding with more than one byte a character in which a file that begins so is; "" if it is in none, or in
+    the one that is named, `wide`."""
+    marked = next((name for mark, name in _WIDE_MARKS.items() if start.startswith(mark)), "")
+    if wide:
+        return "utf-32" if marked == "utf-32" and "32" not in wide else ""
+    if marked:
+        return marked
+    start = start[:_LOOKED_AT]
+    zeros = [start[at::4].count(0) for at in range(4)]
+    if not _MANY_ZEROS * len(start) < sum(zeros) < len(start):
+        return ""
+    # Of the bytes of a Latin letter one is none, and the others are zeros.
+    if min(zeros[:3]) > 0.9 * len(start) / 4 or min(zeros[1:]) > 0.9 * len(start) / 4:
+        return "utf-32-be" if zeros[0] > zeros[3] else "utf-32-le"
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    return ("utf-16-be" if even > odd else "utf-16-le") if not min(even, odd) else ""
 
 
 def _is_clean(text: str) -> bool:
@@ -143,7 +169,7 @@ def report_too_long(file: DataFile, line: int, faults: Faults) -> None:
     """Record that the row that begins on `line` does not end."""
     faults.add(
         "row_too_long",
-        f"the row is longer than {LONGEST_RECORD // 2**20} million characters",
+        f"the row is longer than {LONGEST_RECORD:,} characters",
         file=file,
         line=line,
         hint="is a closing quote or a line end missing?",

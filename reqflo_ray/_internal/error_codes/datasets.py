@@ -36,6 +36,7 @@ CODES: Final = (
     ErrorCode("nothing_selected", "There is no row to run.", "Choose a dataset with rows, or other rows."),
     ErrorCode("nul_character", "A text file holds a NUL character.", "Name the true encoding with `--encoding`."),
     ErrorCode("padded_column", "The name of a column begins or ends with a blank.", "Remove the blank."),
+    ErrorCode("repeated_member", "An object of a JSON row has a member twice.", "Keep one of the two."),
     ErrorCode("row_too_long", "A row is longer than is read.", "Look for a quote that is not closed."),
     ErrorCode("sensitive_key", "The key is shown in results, so it cannot be sensitive.", "Choose another column."),
     ErrorCode("stray_carriage_return", "A carriage return does not end a line.", "End lines with LF or CRLF."),
@@ -49,5 +50,5 @@ CODES: Final = (
     ErrorCode("unterminated_quote", "A quote is never closed.", "Close it."),
     ErrorCode("wrong_cell_count", "A row has more or fewer cells than the header.", "Put delimiters in quotes."),
     ErrorCode("wrong_delimiter", "It cannot be told what separates cells.", "Name it with `--delimiter`."),
-    ErrorCode("wrong_encoding", "The file is UTF-16.", "Give `--encoding utf-16`."),
+    ErrorCode("wrong_encoding", "A file is UTF-16 or UTF-32.", "Name it with `--encoding`."),
 )

@@ -26,6 +26,9 @@ _LONGEST_INTEGER: Final = 4000
 _HEADROOM: Final = 200
 _SELDOM_SO_MANY: Final = 400
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_COLON: Final = re.compile(r'"[ \t\r\n]*+:')
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]:]')
+_BYTE: Final = re.compile(r"\(byte ([0-9]+)\)$")
 
 
 def _as_written(value: object) -> msgspec.Raw:
@@ -40,7 +43,16 @@ _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_written).en
 
 
 class NotJson(ValueError):
-    """A text is not JSON. The message says why in a few words and quotes nothing of the text."""
+    """A text is not JSON. The message says why in a few words and quotes nothing of the text; `offset` is where in it
+    (in characters from 0), None if that is not known."""
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+class RepeatedMember(NotJson):
+    """An object has a member twice: which of the two is meant, JSON does not say."""
 
 
 class TooDeep(NotJson):
@@ -58,7 +70,7 @@ def decode(data: bytes | str) -> Decoded:
     """Read a JSON text as APIs send it, which is a little more than the standard allows.
 
     NaN and the infinities are read as Decimals, integers of thousands of digits too. The two halves of a surrogate pair
-    that are encoded one by one (CESU-8) are one character.
+    that are encoded one by one (CESU-8) are one character. Of a member that is there twice the last one counts.
 
     Raises:
         NotJson: it cannot be read.
@@ -74,7 +86,7 @@ def decode(data: bytes | str) -> Decoded:
             text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
             if isinstance(problem, msgspec.ValidationError):  # long integers: the rest of it may be the standard's
                 with suppress(NotJson):
-                    return Decoded(decode_strictly(text), True)
+                    return Decoded(_strictly(text), True)
             return Decoded(_at_depth(_decode_leniently, text.removeprefix("\ufeff")), False)
         except RecursionError:
             raise _too_deep() from None
@@ -85,11 +97,21 @@ def decode(data: bytes | str) -> Decoded:
 
 
 def decode_strictly(text: str) -> JsonValue:
-    """Read a text that must be JSON as RFC 8259 has it.
+    """Read a text that must be JSON as RFC 8259 has it, with every member once.
 
     Raises:
         NotJson: it is not.
     """
+    value = _strictly(text)
+    # Where each colon belongs to a member none is lost; nearly all texts that have others have them in no odd place.
+    if ":" in text and text.count(":") != (members := _members(value)) and len(_COLON.findall(text)) != members:
+        place = _repeated_member(text)
+        if place is not None:
+            raise RepeatedMember("an object has a member twice", place)
+    return value
+
+
+def _strictly(text: str) -> JsonValue:
     try:
         return _at_depth(_decode, text)
     except RecursionError:
@@ -99,8 +121,41 @@ def decode_strictly(text: str) -> JsonValue:
             value = _at_depth(_decode_long_integers, text)
             _encode(value)  # a lone surrogate is no text
         except (ValueError, ArithmeticError, RecursionError):
-            raise NotJson(_reason(problem)) from None
+            raise NotJson(_reason(problem), _offset(problem, text)) from None
         return value
+
+
+def _members(value: JsonValue) -> int:
+    """How many members all objects of `value` have."""
+    count, pending = 0, [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            count += len(item)
+            pending += [child for child in item.values() if type(child) is dict or type(child) is list]
+        elif isinstance(item, list):
+            pending += [child for child in item if type(child) is dict or type(child) is list]
+    return count
+
+
+def _repeated_member(text: str) -> int | None:
+    """Where the first member that an object of a valid text has twice is written again; None if there is none."""
+    open_names: list[set[str]] = []
+    last: re.Match[str] | None = None
+    for token in _TOKEN.finditer(text):
+        match token[0]:
+            case "{" | "[":
+                open_names.append(set())
+            case "}" | "]":
+                open_names.pop()
+            case ":" if last is not None:
+                name = json.loads(last[0])
+                if name in open_names[-1]:
+                    return last.start()
+                open_names[-1].add(name)
+            case _:
+                last = token
+    return None
 
 
 def reader(kind: type[_T]) -> Callable[[bytes | str], _T]:
@@ -224,6 +279,13 @@ def _reason(problem: Exception) -> str:
         return "it holds a number that is out of all range"
     text = str(problem)
     return text if text.startswith("JSON") else text[:1].lower() + text[1:]
+
+
+def _offset(problem: Exception, text: str) -> int | None:
+    """Where in `text` the decoder stopped, which says it in bytes."""
+    if found := _BYTE.search(str(problem)):
+        return len(text.encode("utf-8", "surrogatepass")[: int(found[1])].decode("utf-8", "ignore"))
+    return len(text.rstrip()) if "truncated" in str(problem) else None
 
 
 def _too_deep() -> TooDeep:

@@ -181,10 +181,33 @@ def test_a_file_that_is_no_text_is_one_fault() -> None:
     assert Read(bytes(range(256)) * 100).faults[0][0] == "not_text"
 
 
-def test_utf_16_is_recognised_and_the_option_named() -> None:
-    (problem,) = Read("a,b\n1,2\n".encode("utf-16")).problems
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_wide_encodings_are_recognised_and_the_option_named(encoding: str) -> None:
+    data = "id,name\n1,Jörg\n2,Zoë\n".encode(encoding)
+    (problem,) = Read(data).problems
     assert problem.code == "wrong_encoding"
-    assert "--encoding utf-16" in problem.hint
+    named = problem.hint.removeprefix("pass `--encoding ").rstrip("`")
+    assert named == encoding
+    assert Read(data, encoding=named).rows == [{"id": "1", "name": "Jörg"}, {"id": "2", "name": "Zoë"}]
+
+
+def test_utf_32_that_is_read_as_utf_16_is_told() -> None:
+    (problem,) = Read("a,b\n1,2\n".encode("utf-32"), encoding="utf-16").problems
+    assert (problem.code, problem.hint) == ("wrong_encoding", "pass `--encoding utf-32`")
+
+
+def test_some_nul_characters_make_no_wide_encoding() -> None:
+    assert {fault[0] for fault in Read("a,b\n1,\0\0\n2,x\n").faults} == {"nul_character"}
+    assert Read(bytes(64)).faults[0][0] == "nul_character"
+
+
+def test_a_limit_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reqflo_ray._internal.datasets.csv_rows.LONGEST_RECORD", 1234)
+    monkeypatch.setattr(dataset_text, "LONGEST_RECORD", 1234)
+    text = 'a,b\n1,"open\n'
+    (problem,) = Read(text + "x\n" * 1000).problems
+    assert problem.message == "the row is longer than 1,234 characters"
+    assert Read(text + "x" * 1200 + '"\n').faults == []
 
 
 def test_cut_utf_16_is_a_fault() -> None:

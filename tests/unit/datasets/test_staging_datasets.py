@@ -45,7 +45,7 @@ BROKEN = {
     "text-after-quote.csv": ("text_after_quote", 3),
     "unnamed-column.csv": ("unnamed_column", 1),
     "unterminated-quote.csv": ("unterminated_quote", 3),
-    "utf-16.csv": ("wrong_encoding", 0),
+    "utf-16.csv": ("wrong_encoding", 1),
 }
 # Broken to whoever reads commas only.
 OTHERWISE_DELIMITED = {"semicolons.csv", "tabs.csv"}

@@ -90,9 +90,11 @@ def test_values_keep_types_nulls_structure_and_every_digit(lines: bool) -> None:
         ("[{'id': 1}]", ("invalid_json", 1, 3)),
         ('[\n1, {"id": 2}]', ("not_an_object", 2, 1)),
         ("[\nnull]", ("not_an_object", 2, 1)),
-        ('[{},\n  {"id": NaN}]', ("invalid_json", 2, 3)),
-        ('[{},\n  {"id": -Infinity}]', ("invalid_json", 2, 3)),
-        ('[{},\n {"id": "\\ud83d"}]', ("invalid_json", 2, 2)),
+        ('[{},\n  {"id": NaN}]', ("invalid_json", 2, 10)),
+        ('[{},\n  {"id": -Infinity}]', ("invalid_json", 2, 10)),
+        ('[{},\n  {"id":\n  NaN}]', ("invalid_json", 3, 3)),
+        ('[{},\n {"id": "\\ud83d"}]', ("invalid_json", 2, 10)),
+        ('[{},\n  {"a": 1,\n\n "a": 2}]', ("repeated_member", 4, 2)),
         ('[{"id": "\t"}]', ("invalid_json", 1, 10)),
         (b'[{"id": "\xff"}]', ("invalid_encoding", 1, 10)),
         ("[" * 100_000, ("invalid_json", 1, 2)),
@@ -179,3 +181,80 @@ def test_any_text_is_rows_or_faults_as_the_standard_library_judges(text: str) ->
         assert (read.rows, read.faults) == (expected, [])
     else:
         assert read.faults
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "rest"),
+    [
+        ('{"id": 1, "x": NaN}', 16, "NaN}"),
+        ('{"id": 1, "x": [-Infinity]}', 17, "-Infinity]}"),
+        ('{"é": "ü😀", x}', 13, "x}"),
+        ('{"a": 1,}', 9, "}"),
+        ('{"a": "\\ud83d", "b": 1}', 8, '\\ud83d", "b": 1}'),
+        ('{"a": "\\ud83d\\ude00", "b": "\\ude00"}', 29, '\\ude00"}'),
+        ('{"a": 1', 8, ""),
+        ('{"a": 1, "a": 2}', 10, '"a": 2}'),
+        ('{"a": 1, "b": {"c": 1, "d": [{"c": 2}, {"e": 1, "e" : 2}]}}', 49, '"e" : 2}]}}'),
+        ('{"a": ":{\\":", "\\u0061": 2}', 16, '"\\u0061": 2}'),
+        ('{"": 1, "": 1}', 9, '"": 1}'),
+    ],
+)
+def test_a_fault_of_a_line_has_its_column_and_the_line(text: str, column: int, rest: str) -> None:
+    read = Read("{}\n" + text + "\r\n{}\n", lines=True)
+    assert [fault[1:] for fault in read.faults] == [(2, column)]
+    (problem,) = read.problems
+    assert problem.position is not None
+    assert problem.position.text == text
+    assert problem.position.text[column - 1 :] == rest
+    assert "byte" not in problem.cause
+    assert read.rows == [{}, {}]
+
+
+def test_a_number_that_json_has_not_is_named() -> None:
+    assert [problem.cause for problem in Read('{"x": NaN}\n{"x": -Infinity}', lines=True).problems] == [
+        "JSON has no number NaN",
+        "JSON has no number -Infinity",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": {"b": 1}, "b": {"b": 1}}', '{"a": "a:", "b": "\\":\\"a\\":"}', '[{"a": 1}, {"a": 1}]', '{"a": 1, "A": 2}'],
+)
+@pytest.mark.parametrize("deep", [0, 3])
+def test_a_name_may_be_there_again_where_it_is_another_member(text: str, deep: int) -> None:
+    text = '{"x": [' * deep + '{"x":' + text + "}" + "]}" * deep
+    assert Read(text, lines=True).rows == [json.loads(text)]
+
+
+@given(st.recursive(st.integers() | st.text('a":{}[]\\,', max_size=4), lambda inner: st.lists(inner, max_size=3) |
+       st.lists(st.tuples(st.text('a":{', max_size=2), inner), max_size=3).map(tuple), max_leaves=8))  # fmt: skip
+def test_a_repeated_member_is_found_wherever_it_is_and_nowhere_else(tree: Any) -> None:
+    repeats = False
+
+    def written(node: Any) -> str:
+        nonlocal repeats
+        if isinstance(node, tuple):
+            names = [name for name, _ in node]
+            repeats |= len(set(names)) < len(names)
+            return "{" + ", ".join(f"{json.dumps(name)} : {written(child)}" for name, child in node) + "}"
+        return "[" + ",".join(map(written, node)) + "]" if isinstance(node, list) else json.dumps(node)
+
+    text = '{"x":' + written(tree) + "}"
+    assert [fault[0] for fault in Read(text, lines=True).faults] == (["repeated_member"] if repeats else [])
+
+
+def test_in_an_array_on_one_long_line_columns_count_from_its_beginning() -> None:
+    text = "[" + '{"a": 1}, ' * 200 + '{"a": 1, "a": 2}, {"b" 1}]'
+    for block in (64, 1 << 18):
+        read = Read(text, block=block)
+        assert read.faults == [("repeated_member", 1, 2011), ("invalid_json", 1, 2025)]
+        for problem in read.problems:
+            assert problem.position is not None
+            assert problem.position.text in ("", text[: len(problem.position.text)])
+
+
+def test_a_fault_far_out_in_a_line_is_told_without_the_line() -> None:
+    (problem,) = Read('{"a": "' + "x" * 20_000 + '", "a": 1}', lines=True).problems
+    assert problem.position is not None
+    assert (problem.position.column, problem.position.text) == (20_011, "")

@@ -91,6 +91,13 @@ def test_a_number_that_nobody_wrote_gets_no_exponent(number: float | Decimal, te
     assert float(without_exponent(number)) == float(number)
 
 
+def test_of_a_member_that_an_answer_has_twice_the_last_counts() -> None:
+    assert json_text.decode(b'{"a": 1, "a": 2}').value == {"a": 2}
+    assert json_text.decode('{"a": 1, "a": ' + 5000 * "9" + "}").value == {"a": Decimal(5000 * "9")}
+    with pytest.raises(json_text.RepeatedMember):
+        json_text.decode_strictly('{"a": ' + 5000 * "9" + ', "a": 1}')
+
+
 def test_what_is_no_number_has_no_spelling() -> None:
     assert type(exact_number("1.5")) is float
     assert type(exact_number("1.50")) is Decimal
