@@ -198,7 +198,7 @@ class CsvReader:
             for number, line in enumerate(lines, first):
                 if parts:
                     parts.append(line)
-                    parts_size += len(line)
+                    parts_size += len(line) + 1
                     if parts_size > LONGEST_RECORD:
                         report_too_long(self.file, start, self._faults)
                         return
