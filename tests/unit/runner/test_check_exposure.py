@@ -6,7 +6,7 @@ import pytest
 from checked_runs import SETTINGS, Checker, codes, only
 
 STEPS = """
-  inputs: [{{name: host, default: api.example}}]
+  inputs: [{{name: host, default: api.example}}, {{name: scheme, default: https}}]
   variables: [{{name: next, default: "{{{{ steps.a.body.next }}}}"}}]
   steps:
     - {{id: a, request: {{url: /a}}}}
@@ -33,7 +33,7 @@ def steps(url: str, what: str = KEY) -> str:
         ("https://{{ steps.a.body.host }}/x", KEY),
         ("https://api{{ steps.a.body.tail }}", KEY),
         ("{{ variables.next }}", KEY),
-        ("{{ inputs.host }}://{{ steps.a.body.host }}/x", KEY),
+        ("{{ inputs.scheme }}://{{ steps.a.body.host }}/x", KEY),
         ("{{ steps.a.body.next }}", 'query: {key: "{{ secrets.KEY }}"}'),
         ("{{ steps.a.body.next }}", 'method: POST, body: {json: {key: ["{{ secrets.KEY }}"]}}'),
         ("{{ steps.a.body.next }}", 'headers: {X-Key: "{{ env.login }}"}'),
