@@ -46,8 +46,9 @@ def room_for(workers: WorkerRange, fitting: tuple[int, int]) -> int:
 
 def shards_at_once(shards: int, workers: int) -> int:
     """How many shards each of so many workers has at once: of few no more than its share, since the first worker that
-    is ready would else be given the work of all."""
-    return max(1, min(SHARDS_IN_FLIGHT, -(-shards // workers)))
+    is ready would else be given the work of all. Of four, the last is left to who gets there first."""
+    share = max(1, -(-shards // workers))
+    return min(SHARDS_IN_FLIGHT, share if share < SHARDS_IN_FLIGHT else share - 1)
 
 
 def pool_of(workers: WorkerRange, shards: int, room: int) -> dict[str, Any]:

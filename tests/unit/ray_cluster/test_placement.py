@@ -127,7 +127,8 @@ def test_an_embedded_cluster_has_room_for_all_that_are_asked_for(given: str, roo
 
 
 @pytest.mark.parametrize(
-    ("shards", "workers", "expected"), [(1, 2, 1), (2, 2, 1), (3, 2, 2), (16, 2, 4), (7, 2, 4), (2, 128, 1)]
+    ("shards", "workers", "expected"),
+    [(1, 2, 1), (2, 2, 1), (3, 2, 2), (6, 2, 3), (8, 2, 3), (9, 2, 4), (16, 2, 4), (2, 128, 1)],
 )
 def test_no_worker_is_given_the_shards_of_others_while_they_start(shards: int, workers: int, expected: int) -> None:
     assert shards_at_once(shards, workers) == expected
