@@ -26,6 +26,7 @@ from example_workspace import child_environment
 from gated_shop import GatedShop
 from orders_workspace import write_orders, write_orders_workspace
 from run_arguments import run_arguments
+from small_shards import run_in_shards
 
 import reqflo_ray
 from reqflo_ray import Target
@@ -171,7 +172,7 @@ def make_finished(folder: Path, shop: GatedShop, twins: GatedShop) -> Original:
         ("twin", RUN, "carl", twins),
     ):
         its.reset()
-        outcome = reqflo_ray.run(**_request(folder, store, run_id, owner, its, sensitive=False))
+        outcome = run_in_shards(ROWS_OF_SHARD, **_request(folder, store, run_id, owner, its, sensitive=False))
         assert outcome.complete and outcome.exit_code == 1, outcome
     return _looked_at(Original(folder / "store", folder / "twin", shop, finished=True))
 
@@ -188,7 +189,7 @@ def make_killed(folder: Path, shop: GatedShop, twins: GatedShop, finished: Origi
         its.reset()
         first = _StandingStill(its, root, frozenset({("ref-04", "create"), ("ref-06", "pay"), ("ref-08", "token")}), 2)
         request = _request(folder, store, RUN, owner, its, sensitive=True)
-        _stop(first, partial(reqflo_ray.run, **request), "0001")
+        _stop(first, partial(run_in_shards, ROWS_OF_SHARD, **request), "0001")
         held = frozenset({("ref-06", "read"), ("ref-08", "create"), ("ref-10", "create")})
         second = _StandingStill(its, root, held, 3)
         if its is twins:
