@@ -129,7 +129,10 @@ def test_a_url_that_begins_with_a_value_needs_no_service(check: Checker) -> None
     bare["e.yaml"] += "---\nenvironment: {name: none}\n"
     problem = only(check(INPUTS + step("{{ inputs.path }}", "shop"), bare, columns=columns, environment="none"))
     assert (problem.severity, problem.code) == (Severity.WARNING, "incompatible_environment")
-    assert "begins with a value" in problem.cause
+    assert "begins with a value, which may be a path" in problem.cause
+    journey = INPUTS + step("{{ inputs.path }}", "shop")
+    problem = only(check(journey, bare, overrides={"path": "/health"}, environment="none"))
+    assert (problem.severity, problem.code) == (Severity.ERROR, "incompatible_environment")
 
 
 def test_secrets_of_a_service_are_settled_for_a_url_that_may_be_its_path(check: Checker) -> None:

@@ -59,9 +59,10 @@ class UrlCheck:
 
     def _check(self, step: HttpStep) -> None:
         request = step.request
-        fault = None if self._is_open(request) else self._fault(request)
-        if self._is_open(request) or (fault is not None and fault.code == "missing_base_url"):
-            self._check_service_of_path(step)
+        is_open = self._is_open(request)
+        fault = None if is_open else self._fault(request)
+        if is_open or (fault is not None and fault.code == "missing_base_url"):
+            self._check_service_of_path(step, perhaps=is_open)
         elif fault is not None:
             wrong_base = self._fault_of_base(request.service)
             what = f"URL of step `{step.id}`" if wrong_base is None else f"base URL of the service `{request.service}`"
@@ -80,16 +81,17 @@ class UrlCheck:
             return False
         return values.stood_in and not ABSOLUTE.match(text)
 
-    def _check_service_of_path(self, step: HttpStep) -> None:
+    def _check_service_of_path(self, step: HttpStep, *, perhaps: bool) -> None:
         service, environment = step.request.service, self._environment
         # What is needed whatever the row says is told with all else that the environment lacks.
         if not environment.name or service in ("", *environment.services, *self._artifact.requires.services):
             return
         message = f"the environment `{environment.name}` has no service `{service}`"
-        cause = f"the URL of step `{step.id}` begins with a value, which may be a path of it"
+        cause = f"the URL of step `{step.id}` begins with a value, which {'may be' if perhaps else 'is'} a path of it"
         hint = suggestion(service, environment.services) or "add it under `services` with a `base_url`"
         place = self._place_of(f"urls.{step.id}")
-        self._problems.warning("incompatible_environment", message, place, cause=cause, hint=hint)
+        report = self._problems.warning if perhaps else self._problems.error
+        report("incompatible_environment", message, place, cause=cause, hint=hint)
 
     def _fault(self, request: RequestTemplate, hidden: str = "") -> RowFault | None:
         """Why the URL cannot be requested, whatever the values are that are not known, the `hidden` one among them."""
