@@ -19,6 +19,7 @@ from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.runner.clock import SystemClock
 from reqflo_ray._internal.runner.drive.drive import drive
+from reqflo_ray._internal.runner.prepare.checks.means import need_means
 from reqflo_ray._internal.runner.prepare.compilation import compile_from_here
 from reqflo_ray._internal.runner.prepare.dispatch import dispatch
 from reqflo_ray._internal.runner.prepare.files_read import (
@@ -172,6 +173,7 @@ def resume(
         take_over, outputs, listener, is_cancelled: see `run`.
 
     Raises:
+        DefinitionError: what it needs is not here: a secret, a certificate; nothing was sent.
         UsageError: there is no such run, or it has read an output.
         RunConflictError: another driver owns it, or its dataset has changed before it was staged.
         StoreError, ClusterError: it could not go on.
@@ -180,6 +182,8 @@ def resume(
     folder = resolve_run(place.open(), run)
     record = folder.load_run()
     need_free(paths(outputs), files_of_run(record), place.store)
+    if place.address is None and not folder.is_complete():
+        need_means(record, uses_network=target.transport is None)
     place = Place.of(target, workers=target.workers or record.options.workers)
     stage = staging(folder, place.room, executor=place.staging_executor(), listener=listener, later=True)
     return _drive(folder, place, stage, True, listener, is_cancelled, take_over)
@@ -205,6 +209,7 @@ def rerun(
         outputs, listener, is_cancelled: see `run`.
 
     Raises:
+        DefinitionError: what it needs is not here: a secret, a certificate; nothing was sent.
         UsageError: there is no such run, it is not finished, it had sensitive values, which are gone, or it has read an
             output.
         NothingSelectedError: no row ended so.
@@ -225,6 +230,8 @@ def rerun(
     folder = RunFolder(storage, fresh_run_id())
     record = record_of_rerun(earlier, folder.run_id, target.workers)
     place = Place.of(target, workers=record.options.workers)
+    if place.address is None:
+        need_means(record, uses_network=target.transport is None)
     folder.create_run(record)
     executor = place.staging_executor()
     stage = staging_again(folder, earlier, statuses, place.room, executor=executor, listener=listener)

@@ -46,18 +46,19 @@ def settle_http(
     if sends_here:
         if (fault := engine_fault(settings)) is not None:
             _report(fault, written, "engine", problems)
-        _judge_files(settings, written, problems)
+        for name, fault in file_faults(settings):
+            _report(fault, written, name, problems)
     return with_proxy(settings, workspace, environment.name, values, problems)
 
 
-def _judge_files(settings: HttpSettings, written: YamlNode | None, problems: Problems) -> None:
+def file_faults(settings: HttpSettings) -> list[tuple[str, DefinitionError]]:
+    """What is wrong with the files that `settings` name, each with the name of the setting."""
     if not (settings.ca_file or settings.client_certificate or settings.client_key):
-        return
+        return []
     # Only what is asked for loads OpenSSL.
     from reqflo_ray._internal.http.addresses.tls import tls_faults
 
-    for name, fault in tls_faults(settings):
-        _report(fault, written, name, problems)
+    return list(tls_faults(settings))
 
 
 def _report(fault: DefinitionError, written: YamlNode | None, name: str, problems: Problems) -> None:

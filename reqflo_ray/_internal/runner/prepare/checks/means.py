@@ -1,0 +1,31 @@
+"""Whether what a recorded run needs is still here when it goes on, or when its rows run again: its secrets, its engine,
+its certificates. No workspace is looked at."""
+
+from __future__ import annotations
+
+from reqflo_ray._internal.compiler.yaml.problems import Problems
+from reqflo_ray._internal.http.factory import engine_fault
+from reqflo_ray._internal.model.plan import RunRecord
+from reqflo_ray._internal.runner.prepare.checks.http_settings import file_faults
+from reqflo_ray._internal.secrets.sources import look_at_secret
+
+
+def need_means(record: RunRecord, *, uses_network: bool) -> None:
+    """Refuse to go on with a run here whose rows would all end for want of the same thing.
+
+    Args:
+        uses_network: requests are really sent.
+
+    Raises:
+        DefinitionError: with one finding for each thing that is missing; nothing was sent.
+    """
+    problems = Problems()
+    for name, reference in record.secrets.items():
+        reason = look_at_secret(reference).reason
+        if reason is not None:
+            problems.error("missing_secret", f"the secret `{name}` cannot be used", None, cause=reason)
+    if uses_network:
+        engine = engine_fault(record.http)
+        for fault in ([engine] if engine is not None else []) + [fault for _, fault in file_faults(record.http)]:
+            problems.error(fault.code, fault.message, None, cause=fault.cause, hint=fault.hint)
+    problems.raise_errors()
