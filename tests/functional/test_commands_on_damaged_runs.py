@@ -80,7 +80,12 @@ def test_a_flipped_bit_is_refused_by_the_name_of_its_file_or_said_to_be_left_out
     path.write_bytes(data)
     for line in _lines(run, place):
         refused = ask(*line)
-        assert (refused.code, refused.out, _taken(place)) == (3, "", ""), line
+        assert (refused.code, _taken(place)) == (3, ""), line
+        if "--json" in line:  # the refusal is a document too, and nothing but that
+            assert [problem["code"] for problem in refused.json["problems"]] == ["damaged_file"]
+            assert refused.json.keys() == {"ok", "exit_code", "problems"} and not refused.json["ok"]
+        else:
+            assert refused.out == "", line
         assert "error[damaged_file]" in refused.err and path.name in refused.err and run.name in refused.err, line
         answer = ask(*line, "--damaged", "skip")
         # Where a row is among what is left out, there is no answer, and the error says why.
