@@ -59,7 +59,7 @@ class AssertionResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A line of a row's log: retry, redirect, wait, resend, warning, note. `at_us`: microseconds since the epoch."""
+    """A line of a row's log: retry, poll, redirect, wait, resend, warning, note. `at_us`: microseconds, since 1970."""
 
     at_us: int
     kind: str

@@ -48,6 +48,15 @@ def test_a_poll_that_failed_says_what_it_waited_for_and_what_it_saw_last(tmp_pat
     )
 
 
+def test_a_poll_for_which_the_row_has_no_time_says_so(tmp_path: Path) -> None:
+    outcome, api = Journey(tmp_path, one_step(POLL), row_timeout_ms=900).run(ok({"state": "new"}))
+    assert len(api.seen) == 1 and outcome.result.error_code == "poll_timeout"
+    assert outcome.result.error_message == (
+        "the condition did not hold before the row's time was over (1 request): "
+        'json_path `$.state`: expected "new" to equal "done"'
+    )
+
+
 def test_a_poll_whose_last_request_was_not_answered_tells_what_was_seen_before(tmp_path: Path) -> None:
     outcome, _ = Journey(tmp_path, one_step(POLL.replace("10s", "3s"))).run(ok({"state": "new"}), refused())
     assert outcome.result.error_message.endswith(

@@ -37,12 +37,15 @@ class Polling:
             saw = f"{self._seen}; then there was no answer: {saw}"
         wait_ms = self._wait_ms(exchange)
         outcome.captures = {}
-        if self._context.worker.clock.monotonic() + wait_ms / 1000 < self.ends and wait_ms < self._context.remaining_ms:
+        has_time = self._context.worker.clock.monotonic() + wait_ms / 1000 < self.ends
+        if has_time and wait_ms < self._context.remaining_ms:
             self._context.log(_KIND, f"{outcome.message}; asked again in {wait_ms} ms")
             outcome.status, outcome.code, outcome.message = Status.WAITING, "", ""
             return wait_ms
         outcome.status, outcome.code = Status.FAILED, "poll_timeout"
-        outcome.message = f"the condition did not hold {self._bound(wait_ms)} ({number} requests): {saw}"
+        requests = f"{number} request{'' if number == 1 else 's'}"
+        limit = "before the row's time was over" if has_time else self._bound(wait_ms)
+        outcome.message = f"the condition did not hold {limit} ({requests}): {saw}"
         return None
 
     def _bound(self, wait_ms: int) -> str:
