@@ -5,8 +5,7 @@ to be known. It must not know how a step was carried out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reqflo_ray._internal.engine.program import Program
 from reqflo_ray._internal.model.fingerprint import fingerprint, masked
@@ -16,8 +15,7 @@ from reqflo_ray._internal.model.results import INTERNAL_ERROR, Status, StepRecor
 _WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepEnd:
+class StepEnd(NamedTuple):
     """How a step ended that may be what a row did not pass for."""
 
     step: str
@@ -26,8 +24,7 @@ class StepEnd:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
+class Conclusion(NamedTuple):
     """What `RowResult` tells of the outcome, in its words. `message` is not masked."""
 
     status: Status
@@ -43,12 +40,12 @@ class Conclusion:
 def conclude(program: Program, ended: Sequence[StepEnd], records: Sequence[StepRecord], *, retries: int) -> Conclusion:
     """What follows from how the steps of a row `ended`, in their order, with the `records` of all its attempts."""
     soft = _soft_failures(program, records)
-    status = next((worst for worst in _WORST_FIRST if any(end.status is worst for end in ended)), Status.PASSED)
-    if status is Status.PASSED:
+    failed = [end for end in ended if end.status in _WORST_FIRST]
+    if not failed:
         tried_again = {record.step_id for record in records if record.status in _WORST_FIRST} if retries else set()
         known = not program.flaky_steps.isdisjoint(tried_again)
-        return Conclusion(status=status, soft_failures=soft, flaky=retries > 0, known_flaky=known)
-    failed = [end for end in ended if end.status in _WORST_FIRST]
+        return Conclusion(Status.PASSED, soft_failures=soft, flaky=retries > 0, known_flaky=known)
+    status = min((end.status for end in failed), key=_WORST_FIRST.index)
     # An error of ours is no answer of the API, and is told wherever it came up.
     first = next((end for end in failed if end.code == INTERNAL_ERROR), failed[0])
     return Conclusion(
