@@ -15,13 +15,13 @@ MOST_GROUPS: Final = 50
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroup:
     """Rows in which the same thing failed. `assertion` is its type, path and operator, "" where it is no assertion;
-    `code` that of the error; `row_index`, `row_key` and `message` are those of the first row. `known_flaky`: the step
-    is labelled `flaky: true`."""
+    `error` is its `error_code`; `row_index`, `row_key` and `message` are those of the first row. `known_flaky`: the
+    step is labelled `flaky: true`."""
 
     rows: int
     status: str
     step: str
-    code: str
+    error: str
     assertion: str
     message: str
     row_index: int
@@ -52,7 +52,7 @@ _LAST_ATTEMPTS_OF_VERSION_1: Final = (
     "(select * from steps qualify attempt = max(attempt) over (partition by row_index, step_index))"
 )
 _FAILURES: Final = f"""
-select status, failed_step as step, error_code as code, count(*) as rows, min(row_index) as row_index,
+select status, failed_step as step, error_code, count(*) as rows, min(row_index) as row_index,
        coalesce(bool_or(known_flaky), false) as known_flaky, count(*) over () as groups
 from results where status <> 'passed' group by fingerprint, status, failed_step, error_code
 order by rows desc, row_index limit {MOST_GROUPS}
@@ -65,7 +65,7 @@ from (select row_index, step_id, known_flaky,
 group by step_id, a.type, a.path, a.operator order by rows desc, row_index limit {MOST_GROUPS}
 """
 _RETRIED: Final = f"""
-select step_id as step, status, error_code as code, count(distinct row_index) as rows, min(row_index) as row_index,
+select step_id as step, status, error_code, count(distinct row_index) as rows, min(row_index) as row_index,
        coalesce(bool_or(known_flaky), false) as known_flaky
 from steps where status in ('failed', 'error', 'inconclusive')
     and row_index in (select row_index from results where {IS_FLAKY})
@@ -133,7 +133,7 @@ def _of_soft(line: Mapping[str, Any], row: _Row) -> FailureGroup:
         if each["soft"] and all(each[name] == value for name, value in wanted.items())
     ]
     message = found[0]["message"] if found else ""
-    return _group({**line, "status": "failed", "code": "assertion_failed"}, row, [wanted], message)
+    return _group({**line, "status": "failed", "error_code": "assertion_failed"}, row, [wanted], message)
 
 
 def _of_retried(line: Mapping[str, Any], row: _Row) -> FailureGroup:
@@ -141,7 +141,7 @@ def _of_retried(line: Mapping[str, Any], row: _Row) -> FailureGroup:
     steps = [
         step
         for step in row.steps
-        if step["step_id"] == line["step"] and [step[name] for name in same] == [line["status"], line["code"]]
+        if step["step_id"] == line["step"] and [step[name] for name in same] == [line["status"], line["error_code"]]
     ]
     hard = [each for each in _failed(steps[:1]) if not each["soft"]]
     return _group(line, row, hard[:1], steps[0]["error_message"] if steps else "")
@@ -155,7 +155,7 @@ def _group(
         rows=int(line["rows"]),
         status=line["status"],
         step=line["step"] or "",
-        code=line["code"] or "",
+        error=line["error_code"] or "",
         assertion=named(assertion) if assertion else "",
         message=_without_subject(message or "", assertion) if assertion else message or "",
         row_index=int(line["row_index"]),

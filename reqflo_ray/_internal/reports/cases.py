@@ -161,7 +161,7 @@ def assertion_line(assertion: Line) -> str:
 
 def group_line(group: FailureGroup) -> str:
     """A group on one line: `3 rows: failed at step create: status_code equals: … (first: row 17)`."""
-    what = one_line(group.assertion) or one_line(group.code, 100)
+    what = one_line(group.assertion) or one_line(group.error, 100)
     known = f" ({KNOWN_FLAKY})" if group.known_flaky else ""
     rows = "1 row" if group.rows == 1 else f"{group.rows} rows"
     at = f" at step {one_line(group.step, 100)}{known}" if group.step else ""

@@ -110,7 +110,7 @@ def _groups(groups: Sequence[FailureGroup]) -> Iterator[str]:
         [
             (
                 *(group.rows, group.status, _step(group.step, group.known_flaky)),
-                *(code(group.assertion or group.code), code(group.message), group.row_index),
+                *(code(group.assertion or group.error), code(group.message), group.row_index),
             )
             for group in groups[:_MOST_GROUPS]
         ],

@@ -38,7 +38,7 @@ def test_a_run_of_version_1_is_grouped_by_step_and_error(tmp_path: Path) -> None
     shutil.copytree(STORE_OF_1, tmp_path / "store")
     found = groups_of(LocalStorage(tmp_path / "store"), "nightly-1")
     assert sum(group.rows for group in found.failures) > 0
-    assert len({(group.status, group.step, group.code) for group in found.failures}) == len(found.failures)
+    assert len({(group.status, group.step, group.error) for group in found.failures}) == len(found.failures)
     assert all(not group.known_flaky for group in found.failures)
 
 
@@ -55,7 +55,11 @@ def test_groups_are_bounded_and_the_largest_come_first(runs: RunMaker) -> None:
     found = groups_of(runs.storage, "many")
     assert [group.rows for group in found.failures] == [2] + [1] * (MOST_GROUPS - 1)
     assert found.more_failures == 7
-    assert (found.failures[0].row_index, found.failures[0].code, found.failures[0].assertion) == (0, "timeout", "")
+    assert (found.failures[0].row_index, found.failures[0].error, found.failures[0].assertion) == (
+        0,
+        "timeout",
+        "",
+    )
 
 
 def test_rows_whose_steps_are_left_out_are_grouped_without_assertions(runs: RunMaker, tmp_path: Path) -> None:

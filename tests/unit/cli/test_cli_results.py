@@ -77,7 +77,7 @@ GROUP = FailureGroup(
     rows=2,
     status="failed",
     step="create",
-    code="assertion_failed",
+    error="assertion_failed",
     assertion="json_path $.id\x1b equals",
     message='expected "a" to equal "b"\n::error::x',
     row_index=7,
@@ -88,7 +88,7 @@ GROUP = FailureGroup(
 
 def test_show_groups_what_failed_by_what_it_was(command_line: CommandLine, api: FakeApi) -> None:
     api.store.summaries, api.store.answers = [summary("r1")], [("failed_step", table("row_index"))]
-    other = replace(GROUP, rows=1, assertion="", code="timeout", message="", known_flaky=False, step="")
+    other = replace(GROUP, rows=1, assertion="", error="timeout", message="", known_flaky=False, step="")
     api.store.groups = FailureGroups(failures=(GROUP, other), soft=(GROUP,), retried=(GROUP,), more_failures=3)
     line = (
         "  2 rows  failed at step create (known flaky): json_path $.id\\x1b equals:"

@@ -170,7 +170,7 @@ def test_a_run_of_many_rows_tells_what_failed_in_how_many(
         rows=3,
         status="failed",
         step="read",
-        code="assertion_failed",
+        error="assertion_failed",
         assertion="status_code equals",
         message="it is 500",
         row_index=4,

@@ -60,7 +60,7 @@ def _section(title: str, groups: Sequence[FailureGroup], more: int, paint: Paint
         at = f" at step {_part(group.step)}{known}" if group.step else ""
         why = f": {_part(group.message)}" if group.message else ""
         status = paint(escape(group.status), "red")
-        what = _part(group.assertion or group.code)
+        what = _part(group.assertion or group.error)
         yield f"  {counted(group.rows, 'row'):>{width}}  {status}{at}: {what}{why}  (row {group.row_index})"
     if more := more + len(groups) - len(shown):
         yield f"  … and {counted(more, 'more group')}"
