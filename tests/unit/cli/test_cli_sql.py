@@ -64,6 +64,14 @@ def test_sql_cuts_cells_on_a_terminal_to_its_width(command_line: CommandLine, ap
     assert answer.err == "(1 row)\n"
 
 
+@pytest.mark.parametrize(("option", "shown"), [((), "a\n\\x3a:error::x\n"), (("--raw",), "a\n::error::x\n")])
+def test_sql_breaks_orders_to_ci_in_csv_unless_cells_are_wanted_as_they_are(
+    command_line: CommandLine, api: FakeApi, option: tuple[str, ...], shown: str
+) -> None:
+    api.store.answers = [("select", QueryResult(pa.table({"a": ["::error::x"]}), ("VARCHAR",)))]
+    assert command_line("sql", "select 1", "--format", "csv", *option).out == shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "written"),
     [

@@ -162,6 +162,19 @@ def test_of_a_large_run_only_rows_that_did_not_pass_are_cases(
     assert "not listed" not in written("junit", "large").decode()
 
 
+def test_of_a_large_run_rows_that_passed_only_after_a_retry_are_cases_too(
+    telling: RunFolder, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "MOST_CASES", 5)
+    for format_ in ("junit", "ctrf"):
+        text = written(format_, telling.run_id).decode()
+        assert [f"[ref-{row}]" in text for row in range(6)] == [False, True, True, True, True, True]
+        assert "1 more rows passed" in text
+    # Those that did not pass come first.
+    monkeypatch.setattr(cases, "MOST_CASES", 4)
+    assert "[ref-1]" not in written("junit", telling.run_id).decode()
+
+
 def test_keys_that_look_alike_have_names_of_their_own(hostile: RunFolder) -> None:
     from reqflo_ray._internal.analysis.session import open_session
 

@@ -9,7 +9,7 @@ import pytest
 from simulated_run import SimulatedRun
 from simulation import Bomb
 
-from reqflo_ray._internal.model.results import ShardOutcome, ShardReport
+from reqflo_ray._internal.model.results import RowResult, ShardOutcome, ShardReport, Status
 from reqflo_ray._internal.runner.execute.shard import run_shard, suspended
 from reqflo_ray._internal.runner.progress.shard import ShardCounter
 
@@ -62,3 +62,11 @@ def test_a_shard_that_was_cut_short_is_told_as_far_as_it_came() -> None:
     report = suspended(worker, 7)
     assert report.progress is not None and report.progress.counts.quarantined == 2
     assert worker.counters == {}
+
+
+def test_soft_failures_and_flaky_rows_are_summed() -> None:
+    counter = ShardCounter(0)
+    for row, (soft, flaky) in enumerate([(2, False), (0, True), (1, True), (0, False)]):
+        result = RowResult(row_index=row, row_key="", status=Status.PASSED, soft_failures=soft, flaky=flaky)
+        counter.add(result, steps=1, earlier=False)
+    assert (counter.counts.rows, counter.counts.soft_failures, counter.counts.flaky) == (4, 3, 2)

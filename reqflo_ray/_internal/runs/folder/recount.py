@@ -33,15 +33,13 @@ def difference(told: Counts, counted: Counts) -> str:
     return ""
 
 
-def read_columns(data: bytes, names: Sequence[str], *, if_there: Sequence[str] = ()) -> Any:
-    """The Arrow table of some columns of a Parquet file, all pages of which are read; it may lack those `if_there`."""
+def read_columns(data: bytes, names: Sequence[str]) -> Any:
+    """The Arrow table of some columns of a Parquet file, of those that it has; all their pages are read."""
     import pyarrow as pa
     from pyarrow import parquet
 
     # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
-    file = parquet.ParquetFile(pa.BufferReader(data))
-    lacking = set(if_there) - set(file.schema_arrow.names)
-    return file.read(columns=[name for name in names if name not in lacking], use_threads=False)
+    return parquet.ParquetFile(pa.BufferReader(data)).read(columns=list(names), use_threads=False)
 
 
 def recount(data: bytes) -> Recount:
@@ -50,10 +48,10 @@ def recount(data: bytes) -> Recount:
     Raises:
         ValueError, OSError: the bytes are no results file.
     """
-    table = read_columns(data, _COLUMNS, if_there=_SINCE_2)
-    columns = {name: table[name].to_pylist() if name in table.column_names else [] for name in _COLUMNS}
+    table = read_columns(data, _COLUMNS)
+    columns = {name: table[name].to_pylist() for name in _COLUMNS if name in table.column_names or name not in _SINCE_2}
     counts = Counter({status: count for status, count in Counter(columns["status"]).items() if status in _COUNTED})
-    counts.update({name: sum(columns[name]) for name in _SUMS})
+    counts.update({name: sum(columns.get(name, ())) for name in _SUMS})
     counts["rows"] = len(table)
     counts["poisoned"] = columns["error_code"].count("poison_row")
     counts["internal"] = columns["error_code"].count(INTERNAL_ERROR)
