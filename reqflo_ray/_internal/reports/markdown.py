@@ -83,7 +83,8 @@ def _lines(run: ReportedRun) -> Iterator[str]:
 
 
 def _failures(run: ReportedRun) -> Iterator[str]:
-    yield from _section(f"{run.rows_not_passed} rows did not pass")
+    rows = "1 row" if run.rows_not_passed == 1 else f"{run.rows_not_passed} rows"
+    yield from _section(f"{rows} did not pass")
     yield from _groups(run.groups.failures)
     if more := run.groups.more_failures + len(run.groups.failures[_MOST_GROUPS:]):
         yield f"… and {more} more kinds"
