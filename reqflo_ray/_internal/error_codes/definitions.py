@@ -68,6 +68,7 @@ CODES: Final = (
     ),
     ErrorCode("path_outside_workspace", "A path leads out of the workspace.", "Copy the file into the workspace."),
     ErrorCode("reference_cycle", "A value is defined by itself.", "Break the circle."),
+    ErrorCode("retired_engine", "The HTTP engine that is named is gone.", "Leave `engine` out."),
     ErrorCode("rewritten_number", "A number in YAML is not sent as it is written.", "Put it in quotes if it is text."),
     ErrorCode(
         "retry_with_key",

@@ -51,7 +51,7 @@ def test_a_workspace_that_is_none_is_a_finding_and_the_store_is_examined_all_the
     ("text", "message"),
     [
         ("workspace: [", "reqflo.yaml:1:"),
-        ("workspace: {http: {engine: aiohttp}}", "reqflo.yaml:1:28: `engine`: the engine `aiohttp` is no longer there"),
+        ("workspace: {http: {engine: curl}}", "reqflo.yaml:1:28: `engine` cannot be `curl`"),
         ("workspace: {secrts: {}}", "reqflo.yaml:1:13: `secrts` is no key of this"),
         (
             "workspace: {secrets: {source: file}, name: w}\n---\njourney: {name: j, steps: []}",

@@ -108,7 +108,6 @@ def test_settings_have_defaults_and_short_forms(make_workspace: Maker) -> None:
         ("{http: {read_timeout: 30}}", "wrong_type", "reqflo.yaml:1:34"),
         ("{http: {read_timeout: soon}}", "wrong_value", "reqflo.yaml:1:34"),
         ("{http: {timeout: 3s}}", "unknown_key", "reqflo.yaml:1:20"),
-        ("{http: {engine: aiohttp}}", "wrong_value", "reqflo.yaml:1:28"),
         ('{http: {proxy: "http://me:pass@proxy"}}', "wrong_value", "reqflo.yaml:1:27"),
         ("{http: {proxy: proxy:3128}}", "wrong_value", "reqflo.yaml:1:27"),
         ("{http: {proxy: 3128}}", "wrong_type", "reqflo.yaml:1:27"),
@@ -132,12 +131,6 @@ def test_wrong_settings_are_reported_at_their_place(
 ) -> None:
     (problem,) = make_workspace({"reqflo.yaml": f"workspace: {settings}"}).problems
     assert (problem.code, str(problem.position)) == (code, place)
-
-
-def test_the_engine_that_has_gone_is_told_with_what_to_do(make_workspace: Maker) -> None:
-    (problem,) = make_workspace({"reqflo.yaml": "workspace: {http: {engine: aiohttp}}"}).problems
-    assert problem.message == "`engine`: the engine `aiohttp` is no longer there"
-    assert problem.hint == "leave `engine` out: the default one does all that it did"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from reqflo_ray._internal.compiler.compile import compile_journey
 from reqflo_ray._internal.compiler.workspace.load import load_workspace
-from reqflo_ray._internal.errors import DefinitionError
+from reqflo_ray._internal.errors import DefinitionError, Severity
 from reqflo_ray._internal.http.addresses.tls import create_context
 from reqflo_ray._internal.runner.prepare.checks.check import CheckedRun, RunSelection, check_run
 
@@ -26,6 +26,17 @@ def checked(folder: Path, http: str, *, environment: str = "", sends_here: bool 
     compilation = compile_journey(load_workspace(folder), "j")
     selection = RunSelection(environment=environment)
     return check_run(compilation, compilation.workspace, selection, sends_here=sends_here)
+
+
+def test_a_workspace_that_names_the_engine_of_earlier_versions_still_runs(tmp_path: Path) -> None:
+    found = checked(tmp_path, "{engine: aiohttp}")
+    assert found.http.engine == "httptools"
+    [problem] = found.problems
+    assert (problem.code, problem.severity, str(problem.position)) == (
+        "retired_engine",
+        Severity.WARNING,
+        "reqflo.yaml:2:18",
+    )
 
 
 @pytest.fixture(scope="module")

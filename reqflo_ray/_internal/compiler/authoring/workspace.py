@@ -18,6 +18,8 @@ from reqflo_ray._internal.model.proxy import NO_PROXY, Bypass, parse_proxy_url
 from reqflo_ray._internal.model.workers import parse_workers
 
 _HTTP: Final = HttpSettings()
+# An engine of 0.1.0. What it did, the default one does.
+RETIRED_ENGINE: Final = "aiohttp"
 _BASE_URL: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?", re.IGNORECASE)
 
 
@@ -33,11 +35,8 @@ def _without_credentials(text: str) -> str:
 
 
 def _engine(given: Any) -> Any:
-    if given == "aiohttp":
-        message = "the engine `aiohttp` is no longer there"
-        hint = "leave `engine` out: the default one does all that it did"
-        raise PydanticCustomError("wrong_value", "{text}", {"text": message, "hint": hint})
-    return given
+    # The run check warns of it.
+    return _HTTP.engine if given == RETIRED_ENGINE else given
 
 
 def _proxy_url(text: str) -> str:

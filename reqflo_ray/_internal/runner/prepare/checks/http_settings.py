@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 
-from reqflo_ray._internal.compiler.authoring.workspace import HttpModel
+from reqflo_ray._internal.compiler.authoring.workspace import RETIRED_ENGINE, HttpModel
 from reqflo_ray._internal.compiler.workspace.load import Workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
-from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child, nearest
+from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, nearest
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.http.factory import engine_fault
 from reqflo_ray._internal.model.plan import Environment, HttpSettings
@@ -43,6 +43,10 @@ def settle_http(
         user_agent=model.user_agent,
     )
     written = child(workspace.settings_node, "http") if workspace else None
+    engine = child(written, "engine") if written is not None else None
+    if isinstance(engine, YamlScalar) and engine.value == RETIRED_ENGINE:
+        message, hint = f"the engine `{RETIRED_ENGINE}` is gone, and the default one is used", "leave `engine` out"
+        problems.warning("retired_engine", message, engine, hint=hint)
     if sends_here:
         if (fault := engine_fault(settings)) is not None:
             _report(fault, written, "engine", problems)
