@@ -17,9 +17,10 @@ from disturbed_run import RUN_ID, DisturbedRun
 from example_workspace import CLIENT_SECRET, child_environment, copy_example
 from simulated_run import SimulatedRun, artifact_that_must_not_repeat
 from simulation import Bomb, Disk, OneStepBomb
+from small_shards import begin_in_shards
 
 import reqflo_ray
-from reqflo_ray import RunOutcome, Target
+from reqflo_ray import Dataset, Execution, Journey, RunOutcome, Target
 from reqflo_ray._internal.demo.process import DemoServer
 from reqflo_ray._internal.errors import IntegrityError
 from reqflo_ray._internal.journal.reader import read_journal
@@ -71,6 +72,14 @@ def originals(unhurried_shop: DemoServer, tmp_path_factory: pytest.TempPathFacto
             journey = workspace / "journeys" / "place-order.yaml"
             journey.write_text(journey.read_text().replace("idempotency: true", "on_interrupt: fail"))
         run = DisturbedRun(unhurried_shop, workspace, folder, child_environment(), rows=_ROWS)
+        begin_in_shards(
+            _ROWS // 20,
+            run.store,
+            journey=Journey("place-order", workspace=workspace),
+            data=Dataset(str(run.data), key="order_ref"),
+            execution=Execution(concurrency=run.in_flight),
+            run_id=RUN_ID,
+        )
         run.interrupt(share=0.5)
         killed[must_not_repeat] = Killed(run, unhurried_shop.ledger()["requests"])
     return killed
