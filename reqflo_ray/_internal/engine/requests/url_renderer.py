@@ -8,44 +8,32 @@ In a masked URL, which is never sent, names stand for values: it is not checked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import urljoin
 
-from reqflo_ray._internal.engine.requests.urls import (
-    absolute_url,
-    encode_parameter,
-    encode_path,
-    encode_query,
-    encode_value,
-    exact_authority,
-    need_no_step,
-    query_pairs,
+from reqflo_ray._internal.engine.requests.url_places import (
+    Item,
+    Render,
+    concatenated,
+    names_of,
+    parameter_items,
+    path_items,
+    query_items,
 )
+from reqflo_ray._internal.engine.requests.urls import absolute_url, exact_authority
 from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
-from reqflo_ray._internal.model.url_parts import (
-    ABSOLUTE,
-    Piece,
-    Place,
-    Places,
-    divide,
-    is_value_of,
-    parameters,
-    received_location,
-)
-from reqflo_ray._internal.model.values import UNSET, JsonValue, Node, references
-
-Render: TypeAlias = Callable[[Values], str]
-_Item: TypeAlias = str | Render
+from reqflo_ray._internal.model.url_parts import ABSOLUTE, Piece, Place, Places, divide, received_location
+from reqflo_ray._internal.model.values import UNSET, JsonValue, Node
 
 _OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ENDS_AUTHORITY: Final = re.compile(r"[/?#]")
 _SCHEMES: Final = ("http", "https")
 
 
-def compile_url(pieces: Sequence[Piece], base: _Item, located: Render | None, *, masked: bool) -> Render:
+def compile_url(pieces: Sequence[Piece], base: Item, located: Render | None, *, masked: bool) -> Render:
     """The URL that `pieces` make, without what `query:` adds.
 
     Args:
@@ -62,7 +50,7 @@ def compile_url(pieces: Sequence[Piece], base: _Item, located: Render | None, *,
         return _absolute(scheme[0].lower(), (first[scheme.end() :], *pieces[1:]), masked)
     places = divide(pieces, Place.PATH)
     slash = "/" if places.path and not first.startswith("/") else ""
-    return _concatenated([base, slash, *_path(places.path, masked), *_query(places.query, masked)])
+    return concatenated([base, slash, *path_items(places.path, masked), *query_items(places.query, masked)])
 
 
 def _absolute(scheme: str, pieces: Sequence[Piece], masked: bool) -> Render:
@@ -76,7 +64,7 @@ def _absolute(scheme: str, pieces: Sequence[Piece], masked: bool) -> Render:
         origin = scheme + (text if masked else exact_authority(text))
     except RowFault as fault:
         return _raising(fault.code, fault.message)
-    return _concatenated([origin, *_path(places.path, masked), *_query(places.query, masked)])
+    return concatenated([origin, *path_items(places.path, masked), *query_items(places.query, masked)])
 
 
 def _with_any_scheme(first: Node, pieces: Sequence[Piece], masked: bool) -> Render:
@@ -98,12 +86,12 @@ class _Open:
     """A URL that begins with an expression, so that only the row says whether it is absolute or a path. A second one
     directly behind it is the path: `{{ env.base }}{{ inputs.path }}`."""
 
-    def __init__(self, first: Node, others: Sequence[Piece], base: _Item, located: Render | None, masked: bool) -> None:
+    def __init__(self, first: Node, others: Sequence[Piece], base: Item, located: Render | None, masked: bool) -> None:
         self._masked = masked
         self._base = base
         self._located = located
         self._begins = compile_node(first, masked=masked)
-        self._name = _names(first)
+        self._name = names_of(first)
         self._is_whole = not others
         self._path: Render | None = None
         if others and not isinstance(others[0], str):
@@ -115,9 +103,9 @@ class _Open:
         path = divide(others, Place.PATH)
         next_sign = others[0][:1] if others and isinstance(others[0], str) else ""
         self._follows = "path" if next_sign == "/" or self._path else "query" if next_sign == "?" else ""
-        self._behind_path = _concatenated([*_path(path.path, masked), *_query(path.query, masked)])
+        self._behind_path = concatenated([*path_items(path.path, masked), *query_items(path.query, masked)])
         query = divide(others, Place.QUERY)
-        self._behind_query = _concatenated(_parameters(query.query or (), masked))
+        self._behind_query = concatenated(parameter_items(query.query or (), masked))
 
     def __call__(self, values: Values) -> str:
         text = self._begin(self._begins(values))
@@ -169,11 +157,11 @@ class _Authority:
     def __init__(self, places: Places, masked: bool) -> None:
         self._masked = masked
         self._parts = [
-            piece if isinstance(piece, str) else (compile_node(piece, masked=masked), _names(piece))
+            piece if isinstance(piece, str) else (compile_node(piece, masked=masked), names_of(piece))
             for piece in places.authority
         ]
         self._follows = "path" if places.path else "query" if places.query is not None else ""
-        self._behind = _concatenated([*_path(places.path, masked), *_query(places.query, masked)])
+        self._behind = concatenated([*path_items(places.path, masked), *query_items(places.query, masked)])
 
     def __call__(self, begun: str, values: Values) -> str:
         """Host, port, path and query, of which `begun` is known."""
@@ -223,7 +211,7 @@ def _host_text(value: JsonValue, name: str) -> str:
 
 def _whole_path(node: Node, masked: bool) -> Render:
     """A path, perhaps with a query, that an expression brings behind a base URL."""
-    value, name = compile_node(node, masked=masked), _names(node)
+    value, name = compile_node(node, masked=masked), names_of(node)
 
     def render(values: Values) -> str:
         found = value(values)
@@ -239,134 +227,8 @@ def _whole_path(node: Node, masked: bool) -> Render:
     return render
 
 
-def _path(pieces: Sequence[Piece], masked: bool) -> list[_Item]:
-    """The items of a path, segment by segment: what a value makes of its segment must not lead to another."""
-    items: list[_Item] = []
-    segment: list[Piece] = []
-    for piece in pieces:
-        if not isinstance(piece, str):
-            segment.append(piece)
-            continue
-        first, *others = piece.split("/")
-        segment += [first] if first else []
-        for other in others:
-            items += [*_segment(segment, masked), "/"]
-            segment = [other] if other else []
-    return items + _segment(segment, masked)
-
-
-def _segment(pieces: Sequence[Piece], masked: bool) -> list[_Item]:
-    if all(isinstance(piece, str) for piece in pieces):
-        return [encode_path(piece) for piece in pieces if isinstance(piece, str)]
-    name = ", ".join(_names(piece) for piece in pieces if not isinstance(piece, str))
-    items = [encode_path(piece) if isinstance(piece, str) else _path_value(piece, masked) for piece in pieces]
-    if masked:
-        return list(items)
-    if len(items) == 1:
-        (value,) = items
-        assert not isinstance(value, str)
-        return [lambda values: need_no_step(value(values), name)]
-    whole = _concatenated(items)
-    return [lambda values: need_no_step(whole(values), name)]
-
-
-def _path_value(node: Node, masked: bool) -> Render:
-    render, name = compile_node(node, masked=masked), _names(node)
-    return lambda values: encode_parameter(render(values), name)
-
-
-def _query(pieces: Sequence[Piece] | None, masked: bool) -> list[_Item]:
-    """The items of a query, `?` included where there is one."""
-    if pieces is None:
-        return []
-    if all(isinstance(piece, str) for piece in pieces):
-        return ["?", *_parameters(pieces, masked)]
-    render = _pairs(pieces, masked)
-
-    def with_mark(values: Values) -> str:
-        found = render(values)
-        return "?" + "&".join(found) if found else ""
-
-    return [with_mark]
-
-
-def _parameters(pieces: Sequence[Piece], masked: bool) -> list[_Item]:
-    """The items of a query, or of the rest of one."""
-    if all(isinstance(piece, str) for piece in pieces):
-        return [encode_query(piece) for piece in pieces if isinstance(piece, str)]
-    render = _pairs(pieces, masked)
-    return [lambda values: "&".join(render(values))]
-
-
-def _pairs(pieces: Sequence[Piece], masked: bool) -> Callable[[Values], list[str]]:
-    """The parameters of a query, those left out that have no value."""
-    if len(pieces) == 1 and not isinstance(pieces[0], str):
-        return _whole_query(pieces[0], masked)
-    rendered = [_pair(parameter, masked) for parameter in parameters(pieces)]
-    return lambda values: [pair for render in rendered for pair in render(values)]
-
-
-def _pair(parameter: tuple[Piece, ...], masked: bool) -> Callable[[Values], list[str]]:
-    if is_value_of(parameter):
-        name, node = parameter
-        assert isinstance(name, str) and not isinstance(node, str)
-        key, value = encode_query(name[:-1]), compile_node(node, masked=masked)
-        return lambda values: query_pairs(key, value(values))
-    whole = _concatenated(
-        [encode_query(piece) if isinstance(piece, str) else _value_in_query(piece, masked) for piece in parameter]
-    )
-    return lambda values: [whole(values)]
-
-
-def _value_in_query(node: Node, masked: bool) -> Render:
-    render, name = compile_node(node, masked=masked), _names(node)
-
-    def text(values: Values) -> str:
-        value = render(values)
-        if value is UNSET:
-            raise RowFault("missing_value", f"{name} has no value, and is needed inside of text")
-        return encode_value(value)
-
-    return text
-
-
-def _whole_query(node: Node, masked: bool) -> Callable[[Values], list[str]]:
-    render = compile_node(node, masked=masked)
-
-    def pairs(values: Values) -> list[str]:
-        value = render(values)
-        text = "" if value is UNSET or value is None else to_text(value).removeprefix("?")
-        return [encode_query(text).replace("#", "%23")] if text else []
-
-    return pairs
-
-
-def _concatenated(items: Sequence[_Item]) -> Render:
-    """The texts of `items`, one after another."""
-    merged: list[_Item] = []
-    for item in items:
-        if isinstance(item, str) and merged and isinstance(last := merged[-1], str):
-            merged[-1] = last + item
-        elif item != "":
-            merged.append(item)
-    match merged:
-        case []:
-            return lambda _: ""
-        case [str() as text]:
-            return lambda _: text
-        case [item] if not isinstance(item, str):
-            return item
-        case [str() as text, item] if not isinstance(item, str):
-            return lambda values: text + item(values)
-    return lambda values: "".join([item if isinstance(item, str) else item(values) for item in merged])
-
-
 def _raising(code: str, message: str) -> Render:
     def render(_: Values) -> str:
         raise RowFault(code, message)
 
     return render
-
-
-def _names(node: Node) -> str:
-    return ", ".join(f"`{reference}`" for reference in references(node))
