@@ -61,7 +61,7 @@ class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
         message = f"{self.rows:,} {'row' if self.rows == 1 else 'rows'} of empty cells passed over"
         hint = 'spreadsheets append such rows: delete them there; an empty text that is meant is written `""`'
         problem = Problem.warning("empty_rows", message, hint=hint)
-        return (_found_from_here(replace(problem, position=Position(file=file.name, line=line))),)
+        return (_from_anywhere(replace(problem, position=Position(file=file.name, line=line))),)
 
 
 class Faults:
@@ -127,7 +127,7 @@ class Faults:
 
     def problems(self) -> tuple[Problem, ...]:
         """The first findings in the order of the data, and one that counts the rest."""
-        shown = tuple(_found_from_here(entry.problem) for entry in self._first)
+        shown = tuple(_from_anywhere(entry.problem) for entry in self._first)
         rest = self.count - len(shown)
         if rest == 0:
             return shown
@@ -148,16 +148,15 @@ class Faults:
             raise DatasetError.of(self.problems())
 
 
-def _found_from_here(problem: Problem) -> Problem:
-    """The finding with its file as people know it: relative if it lies below the current folder."""
+def _from_anywhere(problem: Problem) -> Problem:
+    """The finding with the whole path of its file, however the dataset was named where it was found."""
     place = problem.position
-    if place is None or not os.path.isabs(place.file):
+    if place is None or "://" in place.file:
         return problem
     try:
-        below = os.path.relpath(place.file)
+        return replace(problem, position=replace(place, file=os.path.abspath(place.file)))
     except OSError:  # the current folder has been deleted
         return problem
-    return problem if below.startswith(os.pardir) else replace(problem, position=replace(place, file=below))
 
 
 def no_row() -> NothingSelectedError:

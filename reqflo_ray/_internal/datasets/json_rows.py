@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from reqflo_ray._internal.datasets.faults import DataFile, Faults
 from reqflo_ray._internal.datasets.text import LONGEST_RECORD, line_blocks, report_too_long, text_blocks
@@ -56,10 +56,18 @@ class JsonLinesReader:
         return line, _member_offset(text, name) + 1, text
 
 
+class _Surroundings(NamedTuple):
+    """The column in which a text begins, and what stands before and behind it on its lines as far as it is known."""
+
+    column: int = 1
+    before: str = ""
+    behind: str = ""
+
+
 def _object(
-    text: str, file: DataFile, line: int, faults: Faults, *, column: int = 1, before: str = ""
+    text: str, file: DataFile, line: int, faults: Faults, look_around: Callable[[], _Surroundings] = _Surroundings
 ) -> dict[str, JsonValue] | None:
-    """The object that `text` is, None after a finding. It begins at `line` and `column`, behind `before`."""
+    """The object that `text` is, which begins on `line`; None after a finding."""
     at, cause, hint = 0, "", ""
     try:
         value = json_text.decode_strictly(text)
@@ -75,13 +83,16 @@ def _object(
             return value
         code, message = "not_an_object", f"a row must be a JSON object; this is {kind_of(value)}"
         hint = 'write each row as {"column": value, …}'
-    lines = text.count("\n", 0, at)
-    start = text.rfind("\n", 0, at) + 1
-    shown = ("" if lines else before) + text[start:].partition("\n")[0].rstrip("\r")
-    column = at - start + (1 if lines else column)
-    known = lines or len(before) == column - 1 - at
+    around = look_around()
+    lines, start = text.count("\n", 0, at), text.rfind("\n", 0, at) + 1
+    if lines:
+        column, shown = at - start + 1, (text[start:] + around.behind).partition("\n")[0]
+    else:
+        column = around.column + at
+        known = len(around.before) == around.column - 1
+        shown = around.before + (text + around.behind).partition("\n")[0] if known else ""
     faults.add(
-        code, message, file=file, line=line + lines, column=column, text=shown if known else "", cause=cause, hint=hint
+        code, message, file=file, line=line + lines, column=column, text=shown.rstrip("\r"), cause=cause, hint=hint
     )
     return None
 
@@ -132,7 +143,7 @@ class JsonArrayReader:
         if self._next() != "]":
             while (text := self._element()) is not None:
                 line = self._current_line()
-                values = _object(text, self.file, line, self.faults, column=self._column(), before=self._line_before())
+                values = _object(text, self.file, line, self.faults, self._look_around)
                 self._at += len(text)
                 if values is not None:
                     yield line, values, text
@@ -218,9 +229,11 @@ class JsonArrayReader:
         line_start = self._buffer.rfind("\n", 0, self._at) + 1
         return self._at - line_start + 1 + (0 if line_start else self._cut)
 
-    def _line_before(self) -> str:
-        """What stands before the element on its line, as far as it is still there."""
-        return self._buffer[self._buffer.rfind("\n", 0, self._at) + 1 : self._at]
+    def _look_around(self) -> _Surroundings:
+        """Where the element begins, and what of its line is still there."""
+        before = self._buffer[self._buffer.rfind("\n", 0, self._at) + 1 : self._at]
+        end: int = _extent(self._buffer, self._at)[1]
+        return _Surroundings(self._column(), before, self._buffer[end : end + _SHOWN].partition("\n")[0])
 
     def _report_no_array(self) -> None:
         hint = "write the rows as one array: [{…}, {…}]"
@@ -229,7 +242,7 @@ class JsonArrayReader:
         self._report("not_an_array", "the file holds no JSON array of objects", hint)
 
     def _report(self, code: str, message: str, hint: str = "", *, cause: str = "") -> None:
-        before, column = self._line_before(), self._column()
+        before, column = self._buffer[self._buffer.rfind("\n", 0, self._at) + 1 : self._at], self._column()
         behind = self._buffer[self._at : self._at + _SHOWN].partition("\n")[0]
         self.faults.add(
             code,

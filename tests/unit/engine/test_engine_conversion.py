@@ -158,7 +158,7 @@ def test_json_text_is_read_as_the_standard_library_reads_it(value: Any) -> None:
     [
         ("1,5", "decimal point"), ("-0,50", "decimal point"), ("1.234,50", "decimal point"),
         ("1\u00a0234,50", "decimal point"), ("1,234.50", "between thousands"), ("1'234", "between thousands"),
-        ("1_000", "between thousands"), ("007", "leading zeros"), ("-01.50", "leading zeros"), ("+5", "plus sign"),
+        ("1_000", ""), ("007", "leading zeros"), ("-01.50", "leading zeros"), ("+5", "plus sign"),
         (" 5", "blanks"), ("5\n", "blanks"), ("", ""), ("abc", ""), ("1,2,3", ""), ("1e5x", ""), (".5", ""),
     ],
 )  # fmt: skip

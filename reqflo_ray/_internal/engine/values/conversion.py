@@ -24,7 +24,7 @@ _ALMOST_NUMBERS: Final = (
         "a number has a decimal point",
     ),
     (
-        re.compile(r"[-+]?[0-9]{1,3}([,.'’_\u00a0\u202f ][0-9]{3})+(\.[0-9]+)?"),
+        re.compile(r"[-+]?[0-9]{1,3}([,.'’\u00a0\u202f ][0-9]{3})+(\.[0-9]+)?"),
         "a number has nothing between thousands",
     ),
     (re.compile(r"-?0[0-9]+(\.[0-9]+)?"), "a number has no leading zeros; declare `type: string` if they matter"),
