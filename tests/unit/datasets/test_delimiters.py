@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,3 +190,9 @@ def test_booleans_are_read_as_spreadsheets_and_pandas_write_them(files: Files, t
 def test_other_words_are_no_booleans(files: Files, text: str) -> None:
     with pytest.raises(DatasetError, match="is not `true` or `false`"):
         files.rows(f"n\n{text}\n")
+
+
+def test_a_dataset_that_an_earlier_version_recorded_shows_its_own_delimiters() -> None:
+    assert msgspec.json.decode(b'{"files": ["a.csv"], "encoding": "utf-8"}', type=DatasetSource).delimiter == ""
+    source = Dataset("a.csv", key="id", encoding="latin-1", delimiter="tab").as_source()
+    assert msgspec.json.decode(msgspec.json.encode(source), type=DatasetSource) == source
