@@ -12,6 +12,7 @@ from sample_journals import Sample
 
 from reqflo_ray._internal.journal.reader import read_journal
 from reqflo_ray._internal.journal.records import Frame, UnrecordableError, decode, encode, file_header
+from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.journal import Completion
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.model.values import exact_number
@@ -19,7 +20,6 @@ from reqflo_ray._internal.model.values import exact_number
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
 READ = msgspec.json.Decoder(float_hook=exact_number)
-WRITE = msgspec.json.Encoder(decimal_format="number")
 JSON = st.recursive(
     st.none() | st.booleans() | TEXT | NUMBERS.map(READ.decode).filter(lambda number: number or str(number)[0] != "-"),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
@@ -43,7 +43,7 @@ def test_a_captured_value_keeps_its_value_and_every_digit(value: object) -> None
     assert isinstance(found, Completion)
     read = found.captures["body.x"]
     # A number once received as `1e-1` may come back as the float or integer of that value: the text is what counts.
-    assert WRITE.encode(read) == WRITE.encode(value)
+    assert json_text.encode(read) == json_text.encode(value)
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**40, Decimal("1.10"), Decimal("1E+500"), 0.1, "\x00\u2028"])

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from reqflo_ray._internal.model.results import Status
+from reqflo_ray._internal.model.results import ROW_STATUSES, Status
 from reqflo_ray._internal.ray_cluster.metrics import LABELS, METRICS, Metric
 from reqflo_ray._internal.runner.progress.metrics import REQUEST_BOUNDS, SYNC_BOUNDS, WorkerMetrics
 
@@ -24,7 +24,7 @@ def test_labels_are_a_few_known_values_only() -> None:
     assert LABELS == ("journey", "run_id")
     assert {metric.label for metric in METRICS} == {"", "status", "le"}
     series = [label for metric in METRICS for label, _ in metric.read(WorkerMetrics())]
-    assert len(series) == 2 * len(Status) + 5 + (len(REQUEST_BOUNDS) + 1 + 2) + (len(SYNC_BOUNDS) + 1 + 2)
+    assert len(series) == 2 * len(ROW_STATUSES) + 5 + (len(REQUEST_BOUNDS) + 1 + 2) + (len(SYNC_BOUNDS) + 1 + 2)
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
