@@ -15,7 +15,7 @@ from measurement import Measurement
 from workbench import Workbench
 
 from reqflo_ray._internal.model.artifact import HttpStep, RequestTemplate
-from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import Evidence
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.runner.execute.response.evidence import Attempt, EvidenceBuilder

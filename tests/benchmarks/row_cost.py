@@ -18,7 +18,7 @@ from workbench import Workbench
 
 from reqflo_ray._internal.journal.replay import RowHistory
 from reqflo_ray._internal.journal.writer import JournalWriter
-from reqflo_ray._internal.model.exchange import CookieStore, Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import CookieStore, Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import Durability, Row
 from reqflo_ray._internal.runner.execute.fence import Fence
 from reqflo_ray._internal.runner.execute.row.context import ShardAttempt

@@ -11,7 +11,7 @@ from simulated_run import SimulatedRun
 from simulation import Bomb, Crash, Disk, SimulatedShop, SimulatedTransport
 
 from reqflo_ray._internal.journal.reader import read_journal
-from reqflo_ray._internal.model.exchange import CookieStore, Exchange, TransportRequest
+from reqflo_ray._internal.model.http.exchange import CookieStore, Exchange, TransportRequest
 from reqflo_ray._internal.model.journal import Solo
 from reqflo_ray._internal.model.results import ShardOutcome, ShardReport, exit_code
 

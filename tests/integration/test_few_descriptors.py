@@ -32,7 +32,7 @@ def hold(later):
 
 _SENDS = """
 from reqflo_ray._internal.http.factory import create_transport
-from reqflo_ray._internal.model.exchange import TransportRequest
+from reqflo_ray._internal.model.http.exchange import TransportRequest
 from reqflo_ray._internal.model.plan import HttpSettings
 engine, url, later = sys.argv[1], sys.argv[2], float(sys.argv[3])
 

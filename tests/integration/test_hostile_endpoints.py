@@ -18,7 +18,7 @@ from reqflo_ray._internal.cli.display.terminal import Terminal
 from reqflo_ray._internal.cli.main import run_command_line
 from reqflo_ray._internal.demo.process import DemoServer
 from reqflo_ray._internal.http.factory import create_transport
-from reqflo_ray._internal.model.exchange import Exchange, FailureKind, TransportRequest
+from reqflo_ray._internal.model.http.exchange import Exchange, FailureKind, TransportRequest
 from reqflo_ray._internal.model.plan import HttpSettings
 
 MIB = 2**20

@@ -35,7 +35,7 @@ from reqflo_ray._internal.model.artifact import (
     Poll,
     RequestTemplate,
 )
-from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, Timings, TransportResponse
 from reqflo_ray._internal.model.plan import Environment, Row, RunRecord, Service
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.model.values import Literal, Namespace, Reference

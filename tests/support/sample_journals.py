@@ -10,7 +10,7 @@ from reqflo_ray._internal.errors import StoreError
 from reqflo_ray._internal.journal.reader import JournalContents, read_journal
 from reqflo_ray._internal.journal.records import FILE_HEADER_SIZE
 from reqflo_ray._internal.model.artifact import AssertionOrigin, AssertionType, Operator
-from reqflo_ray._internal.model.exchange import Timings
+from reqflo_ray._internal.model.http.exchange import Timings
 from reqflo_ray._internal.model.journal import (
     Completion,
     Cookie,

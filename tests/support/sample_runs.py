@@ -17,7 +17,7 @@ from reqflo_ray._internal.model.artifact import (
     Operator,
     WaitStep,
 )
-from reqflo_ray._internal.model.exchange import Timings
+from reqflo_ray._internal.model.http.exchange import Timings
 from reqflo_ray._internal.model.plan import Plan, RunRecord, ShardPlan
 from reqflo_ray._internal.model.results import (
     TABLE_VERSION,

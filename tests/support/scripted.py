@@ -20,7 +20,7 @@ from reqflo_ray._internal.journal.reader import read_journal
 from reqflo_ray._internal.journal.replay import RowHistory, replay
 from reqflo_ray._internal.journal.writer import JournalWriter
 from reqflo_ray._internal.model.artifact import digest
-from reqflo_ray._internal.model.exchange import (
+from reqflo_ray._internal.model.http.exchange import (
     RESEND,
     CookieStore,
     Exchange,

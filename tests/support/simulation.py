@@ -25,7 +25,7 @@ from reqflo_ray._internal.engine.program import PreparedStep
 from reqflo_ray._internal.engine.scope import Scope
 from reqflo_ray._internal.engine.values.work import Work
 from reqflo_ray._internal.errors import StoreError
-from reqflo_ray._internal.model.exchange import CookieStore, Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import CookieStore, Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray._internal.runner.execute.response.evidence import MaskedAside, keep_heavy
 from reqflo_ray._internal.secrets.redactor import Redactor
 from reqflo_ray._internal.storage.file_stat import FileStat

@@ -12,7 +12,7 @@ from error_code_literals import codes_in
 
 import reqflo_ray
 from reqflo_ray._internal.error_codes.registry import SECTIONS
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.http.exchange import FailureKind
 from reqflo_ray._internal.runs.upkeep.verify import FindingKind
 
 PACKAGE = Path(reqflo_ray.__file__).parent

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from reqflo_ray._internal.errors import UsageError
-from reqflo_ray._internal.model.headers import HEADER_NAME, unsendable_in_header
+from reqflo_ray._internal.model.http.headers import HEADER_NAME, unsendable_in_header
 
 if TYPE_CHECKING:
     from reqflo_ray._internal.http.engines.in_process_engine import InProcessAnswer
@@ -214,7 +214,7 @@ class FakeApi:
         """What a run asks; not for tests to call."""
         from reqflo_ray._internal.http.engines.in_process_engine import InProcessAnswer
         from reqflo_ray._internal.http.exchange.failures import ExchangeError
-        from reqflo_ray._internal.model.exchange import FailureKind
+        from reqflo_ray._internal.model.http.exchange import FailureKind
 
         request, script, told = self._take(method, url, headers, body)
         if script is None:

@@ -33,7 +33,7 @@ from reqflo_ray._internal.runner.prepare.preparation import Prepared, all_findin
 from reqflo_ray._internal.runner.prepare.record import fresh_run_id, make_record, record_of_rerun
 from reqflo_ray._internal.runner.prepare.request import Dataset, Execution, File, Journey, Target, paths
 from reqflo_ray._internal.runner.prepare.rerun import need_open_rows, staging_again, statuses_to_rerun
-from reqflo_ray._internal.runner.prepare.rows_on_disk import on_disk
+from reqflo_ray._internal.runner.prepare.rows.on_disk import on_disk
 from reqflo_ray._internal.runner.prepare.staging import staging
 from reqflo_ray._internal.runner.progress.listener import Listener, RunOutcome, SilentListener
 from reqflo_ray._internal.runs.folder.artifacts import save_artifact

@@ -14,7 +14,7 @@ from reqflo_ray._internal.runner.prepare.files_read import files_of_request, nee
 from reqflo_ray._internal.runner.prepare.preparation import prepare
 from reqflo_ray._internal.runner.prepare.record import make_record
 from reqflo_ray._internal.runner.prepare.request import Backend, Dataset, Execution, File, Journey, Target, paths
-from reqflo_ray._internal.runner.prepare.rows_on_disk import is_on_disk, on_disk
+from reqflo_ray._internal.runner.prepare.rows.on_disk import is_on_disk, on_disk
 from reqflo_ray._internal.runner.progress.listener import Listener, SilentListener
 
 if TYPE_CHECKING:

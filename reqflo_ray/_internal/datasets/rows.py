@@ -34,7 +34,7 @@ from reqflo_ray._internal.engine.values.expectations import STATUSES, NeededValu
 from reqflo_ray._internal.errors import DatasetError, Position, Problem
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import Artifact, Input, Variable
-from reqflo_ray._internal.model.headers import unsendable_in_header
+from reqflo_ray._internal.model.http.headers import unsendable_in_header
 from reqflo_ray._internal.model.names import did_you_mean
 from reqflo_ray._internal.model.plan import DatasetSource, Row
 from reqflo_ray._internal.model.values import JsonValue, ValueType

@@ -21,7 +21,7 @@ from reqflo_ray._internal.engine.values.expressions import Values
 from reqflo_ray._internal.engine.values.jsonpath import PathError
 from reqflo_ray._internal.engine.values.work import Unjudged, Work
 from reqflo_ray._internal.model import json_text
-from reqflo_ray._internal.model.exchange import Exchange, TransportFailure
+from reqflo_ray._internal.model.http.exchange import Exchange, TransportFailure
 from reqflo_ray._internal.model.json_text import NotJson
 from reqflo_ray._internal.model.results import AssertionResult, Status
 from reqflo_ray._internal.model.values import UNSET, JsonValue

@@ -17,8 +17,8 @@ from reqflo_ray._internal.engine.scope import Hidden, RowFault, Scope
 from reqflo_ray._internal.engine.values.expressions import compile_node
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import HttpStep
-from reqflo_ray._internal.model.exchange import Headers, TransportRequest
-from reqflo_ray._internal.model.hosts import common_hosts, host_allowed
+from reqflo_ray._internal.model.http.exchange import Headers, TransportRequest
+from reqflo_ray._internal.model.http.hosts import common_hosts, host_allowed
 from reqflo_ray._internal.model.values import UNSET, JsonValue, Node
 
 

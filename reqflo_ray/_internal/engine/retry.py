@@ -9,7 +9,7 @@ from typing import Final
 
 from reqflo_ray._internal.engine.judge import Judgement
 from reqflo_ray._internal.model.artifact import Backoff, HttpStep, Retry, RetryCause
-from reqflo_ray._internal.model.exchange import Exchange, FailureKind
+from reqflo_ray._internal.model.http.exchange import Exchange, FailureKind
 from reqflo_ray._internal.model.results import Status
 
 # The same request would be refused again before it is sent.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.http.engines.proxy import Credentials, Proxy
 from reqflo_ray._internal.http.transport import Engine, EngineTransport
-from reqflo_ray._internal.model.exchange import Transport
+from reqflo_ray._internal.model.http.exchange import Transport
+from reqflo_ray._internal.model.http.proxy import ENGINE_SCHEMES, unsupported_scheme
 from reqflo_ray._internal.model.plan import HttpSettings
-from reqflo_ray._internal.model.proxy import ENGINE_SCHEMES, unsupported_scheme
 
 if TYPE_CHECKING:
     from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi

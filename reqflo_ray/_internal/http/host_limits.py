@@ -13,7 +13,7 @@ import msgspec
 
 from reqflo_ray._internal.http.addresses.target import parse_target
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
-from reqflo_ray._internal.model.exchange import TransportRequest
+from reqflo_ray._internal.model.http.exchange import TransportRequest
 
 
 class NoRoomError(Exception):

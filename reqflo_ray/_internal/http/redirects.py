@@ -11,8 +11,8 @@ from urllib.parse import urljoin
 from reqflo_ray._internal.http.addresses.target import parse_target
 from reqflo_ray._internal.http.engines.outgoing import Outgoing, complete
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
-from reqflo_ray._internal.model.exchange import FailureKind, TransportRequest, TransportResponse
-from reqflo_ray._internal.model.url_parts import received_location
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.url_parts import received_location
 
 _STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS: Final = frozenset(

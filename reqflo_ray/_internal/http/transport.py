@@ -17,7 +17,7 @@ from reqflo_ray._internal.http.exchange.deadline import Deadline
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, blocked_failure, no_descriptor_failure
 from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.http.redirects import is_redirect, next_hop
-from reqflo_ray._internal.model.exchange import (
+from reqflo_ray._internal.model.http.exchange import (
     IDEMPOTENT_METHODS,
     RESEND,
     CookieStore,
@@ -28,7 +28,7 @@ from reqflo_ray._internal.model.exchange import (
     TransportRequest,
     TransportResponse,
 )
-from reqflo_ray._internal.model.hosts import host_allowed
+from reqflo_ray._internal.model.http.hosts import host_allowed
 from reqflo_ray._internal.model.plan import HttpSettings
 
 

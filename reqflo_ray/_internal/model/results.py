@@ -15,7 +15,7 @@ import msgspec
 
 from reqflo_ray._internal.errors import Problem
 from reqflo_ray._internal.model.artifact import AssertionOrigin, AssertionType, Operator
-from reqflo_ray._internal.model.exchange import RESEND, Headers, Timings
+from reqflo_ray._internal.model.http.exchange import RESEND, Headers, Timings
 
 
 class Status(StrEnum):

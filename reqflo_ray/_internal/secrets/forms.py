@@ -18,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from reqflo_ray._internal.errors import SecretError
-from reqflo_ray._internal.model.hosts import ascii_host
+from reqflo_ray._internal.model.http.hosts import ascii_host
 from reqflo_ray._internal.model.json_text import encode_text
 from reqflo_ray._internal.secrets.escapes import readings
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
-from reqflo_ray._internal.model.exchange import CREDENTIAL_HEADERS, Headers
+from reqflo_ray._internal.model.http.exchange import CREDENTIAL_HEADERS, Headers
 from reqflo_ray._internal.model.json_text import NotJson, decode, encode_text
 from reqflo_ray._internal.secrets.escapes import count_signs, may_be_escaped, unescaped
 from reqflo_ray._internal.secrets.forms import (

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from reqflo_ray._internal.http.factory import create_transport
-from reqflo_ray._internal.model.exchange import (
+from reqflo_ray._internal.model.http.exchange import (
     CookieStore,
     Exchange,
     FailureKind,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray._internal.model.exchange import Exchange, FailureKind
+from reqflo_ray._internal.model.http.exchange import Exchange, FailureKind
 
 LABORATORY = Any
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import brotli
 import pytest
 
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.http.exchange import FailureKind
 
 LABORATORY = Any
 TAKE = Any

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.http.exchange import FailureKind
 
 httpbin = pytest.importorskip("httpbin", reason="the package httpbin is not installed")
 serving = pytest.importorskip("werkzeug.serving")

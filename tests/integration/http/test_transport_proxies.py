@@ -13,7 +13,7 @@ from hostile_server import HostileServer
 from proxy_server import ProxyServer
 
 from reqflo_ray._internal.http.factory import create_transport
-from reqflo_ray._internal.model.exchange import FailureKind, TransportRequest
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportRequest
 from reqflo_ray._internal.model.plan import HttpSettings
 
 LABORATORY = Any

@@ -11,7 +11,7 @@ import pytest
 from hostile_server import HostileServer
 from proxy_server import CLOSE, ProxyServer
 
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.http.exchange import FailureKind
 
 LABORATORY = Any
 TAKE = Any

@@ -24,7 +24,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import StreamEnded
 
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.http.exchange import FailureKind
 
 LABORATORY = Any
 TAKE = Any

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from reqflo_ray._internal.model.exchange import Exchange, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, TransportResponse
 
 LABORATORY = Any
 TAKE = Callable[[Exchange], TransportResponse]

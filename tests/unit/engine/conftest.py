@@ -36,7 +36,7 @@ from reqflo_ray._internal.model.artifact import (
     Variable,
     VariableSource,
 )
-from reqflo_ray._internal.model.exchange import Exchange, Headers, Timings, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, Headers, Timings, TransportResponse
 from reqflo_ray._internal.model.plan import (
     Environment,
     InputValue,

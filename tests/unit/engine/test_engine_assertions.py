@@ -14,7 +14,7 @@ from reqflo_ray._internal.engine.scope import Scope
 from reqflo_ray._internal.engine.values.work import Work
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model.artifact import Assertion, AssertionType, HttpStep, Input, Operator
-from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.http.exchange import Exchange
 from reqflo_ray._internal.model.results import AssertionResult, Status
 from reqflo_ray._internal.model.values import ArrayNode, Literal, Node, Reference
 from reqflo_ray._internal.secrets.value import SecretValue

@@ -28,7 +28,7 @@ from reqflo_ray._internal.model.artifact import (
     SetVariableStep,
     Variable,
 )
-from reqflo_ray._internal.model.exchange import Exchange, Timings
+from reqflo_ray._internal.model.http.exchange import Exchange, Timings
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, StepReference, Text

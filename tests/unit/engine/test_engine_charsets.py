@@ -9,7 +9,7 @@ import pytest
 
 from reqflo_ray._internal.engine.responses.response import ResponseView
 from reqflo_ray._internal.engine.values.work import Work
-from reqflo_ray._internal.model.exchange import Timings, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Timings, TransportResponse
 from reqflo_ray._internal.model.json_text import NotJson
 
 TEXT = '{"city":"Köln","price":"5 €"}'

@@ -10,7 +10,7 @@ from reqflo_ray._internal.engine.judge import Judgement, judge
 from reqflo_ray._internal.engine.scope import Scope
 from reqflo_ray._internal.engine.values.work import Unjudged, Work
 from reqflo_ray._internal.model.artifact import Assertion, AssertionType, CaptureRoot, HttpStep, Operator, Output, Poll
-from reqflo_ray._internal.model.exchange import Exchange, FailureKind, Timings, TransportFailure
+from reqflo_ray._internal.model.http.exchange import Exchange, FailureKind, Timings, TransportFailure
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.model.values import Literal
 

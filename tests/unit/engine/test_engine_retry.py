@@ -8,7 +8,7 @@ import pytest
 from reqflo_ray._internal.engine.judge import Judgement
 from reqflo_ray._internal.engine.retry import RetryDecision, decide_retry
 from reqflo_ray._internal.model.artifact import Backoff, HttpStep, Retry, RetryCause
-from reqflo_ray._internal.model.exchange import Exchange, FailureKind, Timings, TransportFailure
+from reqflo_ray._internal.model.http.exchange import Exchange, FailureKind, Timings, TransportFailure
 from reqflo_ray._internal.model.results import Status
 
 Answer = Callable[..., Exchange]

@@ -24,7 +24,7 @@ from reqflo_ray._internal.model.artifact import (
     Operator,
     Output,
 )
-from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.http.exchange import Exchange
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.model.values import Literal
 

@@ -13,7 +13,7 @@ from reqflo_ray._internal.engine.program import Program
 from reqflo_ray._internal.engine.render import render_request
 from reqflo_ray._internal.engine.scope import RowFault, Scope
 from reqflo_ray._internal.engine.values.work import Work
-from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.http.exchange import Exchange
 from reqflo_ray._internal.model.plan import Row
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.secrets.value import SecretValue

@@ -8,7 +8,7 @@ import pytest
 from virtual_time import run_in_virtual_time
 
 from reqflo_ray._internal.http.host_limits import HostLimits, NoRoomError
-from reqflo_ray._internal.model.exchange import TransportRequest
+from reqflo_ray._internal.model.http.exchange import TransportRequest
 
 
 def _request(url: str, total_ms: int = 60_000) -> TransportRequest:

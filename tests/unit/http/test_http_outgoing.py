@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reqflo_ray._internal.http.engines.outgoing import Outgoing, prepare
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
-from reqflo_ray._internal.model.exchange import FailureKind, Headers, TransportRequest
+from reqflo_ray._internal.model.http.exchange import FailureKind, Headers, TransportRequest
 
 
 def prepared(method: str = "GET", headers: Headers = (), body: bytes | None = None, url: str = "http://h/") -> Outgoing:

@@ -9,7 +9,7 @@ import pytest
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.http.engines.proxy import Proxy, Tunnel
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
-from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportResponse
 from reqflo_ray._internal.model.plan import HttpSettings
 
 OPEN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -7,7 +7,7 @@ import pytest
 from reqflo_ray._internal.http.engines.outgoing import Outgoing, prepare
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.http.redirects import is_redirect, next_hop
-from reqflo_ray._internal.model.exchange import FailureKind, Headers, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import FailureKind, Headers, TransportRequest, TransportResponse
 
 CREDENTIALS: Headers = (
     *(("Authorization", "Bearer x"), ("cookie", "a=b"), ("Proxy-Authorization", "Basic y")),

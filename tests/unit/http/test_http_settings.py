@@ -17,7 +17,7 @@ from reqflo_ray._internal.http.addresses.tls import create_context
 from reqflo_ray._internal.http.exchange.failures import causes, connect_failure, tls_failure
 from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.http.factory import create_transport
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.http.exchange import FailureKind
 from reqflo_ray._internal.model.plan import HttpSettings
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reqflo_ray._internal.http.addresses.target import parse_target
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.http.exchange import FailureKind
 
 
 @pytest.mark.parametrize(

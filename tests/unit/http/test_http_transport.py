@@ -13,7 +13,7 @@ from reqflo_ray._internal.http.engines.outgoing import Outgoing
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, closed_failure
 from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.http.transport import EngineTransport
-from reqflo_ray._internal.model.exchange import Exchange, FailureKind, Headers, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, FailureKind, Headers, TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import HttpSettings
 
 Act = Callable[[Watch], TransportResponse]

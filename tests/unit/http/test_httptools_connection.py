@@ -18,7 +18,7 @@ from reqflo_ray._internal.http.engines.httptools_connection import Connection
 from reqflo_ray._internal.http.engines.outgoing import Outgoing, complete
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.http.exchange.watch import Watch
-from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportResponse
 
 LIMIT = 1000
 TARGET = parse_target("http://api.example/orders")

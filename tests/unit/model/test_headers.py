@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray._internal.model.headers import header_bytes, header_text, readable, unsendable_in_header
+from reqflo_ray._internal.model.http.headers import header_bytes, header_text, readable, unsendable_in_header
 
 
 @given(st.binary())

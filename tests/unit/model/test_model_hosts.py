@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqflo_ray._internal.model.hosts import ascii_host, common_hosts, host_allowed
+from reqflo_ray._internal.model.http.hosts import ascii_host, common_hosts, host_allowed
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 HOST = st.lists(LABEL, min_size=1, max_size=4).map(".".join)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reqflo_ray._internal.model.proxy import Bypass, ProxyUrl, parse_proxy_url, unsupported_scheme
+from reqflo_ray._internal.model.http.proxy import Bypass, ProxyUrl, parse_proxy_url, unsupported_scheme
 
 
 @pytest.mark.parametrize(

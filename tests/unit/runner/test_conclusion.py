@@ -8,7 +8,7 @@ import pytest
 from scripted import Journey, ok, one_step, refused
 
 from reqflo_ray._internal.errors import ReqfloError
-from reqflo_ray._internal.model.exchange import FailureKind, TransportFailure, TransportResponse
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportFailure, TransportResponse
 from reqflo_ray._internal.model.results import RowResult, Status
 from reqflo_ray._internal.runner.execute.row.context import Suspended
 

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from reqflo_ray._internal.model.artifact import HttpStep, RequestTemplate
-from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, Timings, TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import Evidence
 from reqflo_ray._internal.model.results import Status, StepRecord
 from reqflo_ray._internal.runner.execute.response.evidence import (

@@ -15,7 +15,7 @@ import pytest
 
 from reqflo_ray._internal.errors import DatasetError, NothingSelectedError, UsageError
 from reqflo_ray._internal.runner.prepare.request import Dataset
-from reqflo_ray._internal.runner.prepare.rows_on_disk import is_on_disk, on_disk
+from reqflo_ray._internal.runner.prepare.rows.on_disk import is_on_disk, on_disk
 
 Piped = Callable[[bytes], str]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scripted import Journey, ok
 
-from reqflo_ray._internal.model.exchange import FailureKind, TransportFailure
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportFailure
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.runner.execute.row.context import Suspended
 

@@ -8,7 +8,7 @@ import pytest
 from scripted import Journey, ok
 
 from reqflo_ray._internal.model import json_text
-from reqflo_ray._internal.model.exchange import TransportResponse
+from reqflo_ray._internal.model.http.exchange import TransportResponse
 from reqflo_ray._internal.model.results import Status
 from reqflo_ray._internal.runner.execute.row.context import Suspended
 

@@ -12,7 +12,7 @@ import pytest
 from scripted import Journey, ok, one_step, refused, statuses, without_captures
 
 from reqflo_ray._internal.errors import ReqfloError
-from reqflo_ray._internal.model.exchange import FailureKind, TransportFailure
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportFailure
 from reqflo_ray._internal.model.plan import Evidence
 from reqflo_ray._internal.model.results import ResendReason, Status
 from reqflo_ray._internal.runner.execute.row.context import Suspended

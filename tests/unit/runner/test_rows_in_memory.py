@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.runner.prepare.request import Dataset
-from reqflo_ray._internal.runner.prepare.rows_on_disk import on_disk
+from reqflo_ray._internal.runner.prepare.rows.on_disk import on_disk
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import pytest
 from leaky_api import encodings
 from scripted import Journey, ok
 
-from reqflo_ray._internal.model.exchange import TransportFailure, TransportResponse
+from reqflo_ray._internal.model.http.exchange import TransportFailure, TransportResponse
 from reqflo_ray._internal.model.results import ResendReason, Status
 from reqflo_ray._internal.runner.execute.row.context import Suspended
 from reqflo_ray._internal.runner.execute.row.row import RowOutcome

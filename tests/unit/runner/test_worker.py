@@ -9,7 +9,7 @@ import json
 from simulated_run import SimulatedRun
 from simulation import Bomb, SimulatedTransport
 
-from reqflo_ray._internal.model.exchange import CookieStore, Exchange, TransportRequest
+from reqflo_ray._internal.model.http.exchange import CookieStore, Exchange, TransportRequest
 from reqflo_ray._internal.runner.execute.shard import run_shard
 from reqflo_ray._internal.runner.execute.worker.row_places import RowPlaces
 

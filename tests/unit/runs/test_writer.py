@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqflo_ray._internal.model.exchange import Timings
+from reqflo_ray._internal.model.http.exchange import Timings
 from reqflo_ray._internal.model.results import LogEvent, ResendReason, RowResult, Status, StepRecord
 from reqflo_ray._internal.runs.results import tables
 from reqflo_ray._internal.runs.results.writer import Origin, results_file, steps_file

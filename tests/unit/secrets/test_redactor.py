@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from reqflo_ray._internal.errors import SecretError
-from reqflo_ray._internal.model.headers import header_text
+from reqflo_ray._internal.model.http.headers import header_text
 from reqflo_ray._internal.secrets.redactor import Redactor, mask_credentials
 
 TOKEN = "Kanarienvogel/7+x=&ä!"

@@ -13,7 +13,7 @@ import pytest
 
 from reqflo_ray import UsageError
 from reqflo_ray._internal.http.factory import create_transport
-from reqflo_ray._internal.model.exchange import Exchange, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import HttpSettings
 from reqflo_ray.testing import Answer, FakeApi, Request
 

@@ -13,8 +13,8 @@ from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, 
 from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel, TemplateModel
 from reqflo_ray._internal.compiler.authoring.units import PositiveDuration
 from reqflo_ray._internal.errors import UsageError
+from reqflo_ray._internal.model.http.proxy import NO_PROXY, Bypass, parse_proxy_url
 from reqflo_ray._internal.model.plan import HttpSettings, SecretSource
-from reqflo_ray._internal.model.proxy import NO_PROXY, Bypass, parse_proxy_url
 from reqflo_ray._internal.model.workers import parse_workers
 
 _HTTP: Final = HttpSettings()

@@ -38,7 +38,7 @@ from reqflo_ray._internal.model.artifact import (
     VariableSource,
     WaitStep,
 )
-from reqflo_ray._internal.model.exchange import IDEMPOTENT_METHODS
+from reqflo_ray._internal.model.http.exchange import IDEMPOTENT_METHODS
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Literal, Node
 

@@ -19,9 +19,9 @@ from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, members, nearest
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Body, BodyKind, RequestTemplate
-from reqflo_ray._internal.model.headers import HEADER_NAME, unsendable_in_header
+from reqflo_ray._internal.model.http.headers import HEADER_NAME, unsendable_in_header
+from reqflo_ray._internal.model.http.url_parts import ABSOLUTE
 from reqflo_ray._internal.model.names import suggestion
-from reqflo_ray._internal.model.url_parts import ABSOLUTE
 from reqflo_ray._internal.model.values import Node, fixed_texts
 
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:+-]+)""", re.IGNORECASE)

@@ -12,8 +12,8 @@ from reqflo_ray._internal.compiler.values.nodes import NULL, Unresolved, ValueCo
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlScalar
 from reqflo_ray._internal.errors import Position
+from reqflo_ray._internal.model.http.url_parts import ABSOLUTE, Piece, is_value_of, parameters
 from reqflo_ray._internal.model.names import suggestion
-from reqflo_ray._internal.model.url_parts import ABSOLUTE, Piece, is_value_of, parameters
 from reqflo_ray._internal.model.values import Literal, Node, Text
 
 _OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

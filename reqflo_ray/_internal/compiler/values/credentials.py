@@ -11,7 +11,7 @@ import msgspec
 from reqflo_ray._internal.compiler.values.expressions import path_text
 from reqflo_ray._internal.compiler.values.scope import Use
 from reqflo_ray._internal.model.artifact import CaptureRoot, HttpStep, Input, Output, SetVariableStep, Step, Variable
-from reqflo_ray._internal.model.exchange import is_credential_header
+from reqflo_ray._internal.model.http.exchange import is_credential_header
 from reqflo_ray._internal.model.values import AnyReference, Namespace, Node, Reference, StepReference, Text, references
 
 

@@ -14,7 +14,7 @@ from reqflo_ray._internal.engine.requests.set_cookie import (
     read_set_cookie,
     sender_of,
 )
-from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.model.http.exchange import Headers
 from reqflo_ray._internal.model.journal import Cookie
 
 _MOST_COOKIES: Final = 300

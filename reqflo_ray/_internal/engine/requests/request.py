@@ -15,8 +15,8 @@ from reqflo_ray._internal.engine.requests.urls import base_url, origin_of, query
 from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.model.artifact import RequestTemplate
-from reqflo_ray._internal.model.exchange import Headers
-from reqflo_ray._internal.model.headers import HEADER_NAME, unsendable_in_header
+from reqflo_ray._internal.model.http.exchange import Headers
+from reqflo_ray._internal.model.http.headers import HEADER_NAME, unsendable_in_header
 from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, Node
 
 

@@ -16,7 +16,7 @@ from reqflo_ray._internal.engine.requests.urls import (
 )
 from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
-from reqflo_ray._internal.model.url_parts import Piece, is_value_of, parameters
+from reqflo_ray._internal.model.http.url_parts import Piece, is_value_of, parameters
 from reqflo_ray._internal.model.values import UNSET, Node, references
 
 Render: TypeAlias = Callable[[Values], str]

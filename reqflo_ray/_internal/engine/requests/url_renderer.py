@@ -25,7 +25,7 @@ from reqflo_ray._internal.engine.requests.url_places import (
 from reqflo_ray._internal.engine.requests.urls import absolute_url, exact_authority
 from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
-from reqflo_ray._internal.model.url_parts import ABSOLUTE, Piece, Place, Places, divide, received_location
+from reqflo_ray._internal.model.http.url_parts import ABSOLUTE, Piece, Place, Places, divide, received_location
 from reqflo_ray._internal.model.values import UNSET, JsonValue, Node
 
 _OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 from reqflo_ray._internal.engine.values.expressions import to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
-from reqflo_ray._internal.model.hosts import ascii_host
+from reqflo_ray._internal.model.http.hosts import ascii_host
 from reqflo_ray._internal.model.values import UNSET, JsonValue
 
 _URL: Final = re.compile(

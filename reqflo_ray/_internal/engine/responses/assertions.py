@@ -23,7 +23,7 @@ from reqflo_ray._internal.engine.values.work import Unjudged, Work
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import Assertion, AssertionType, Operator
-from reqflo_ray._internal.model.headers import readable
+from reqflo_ray._internal.model.http.headers import readable
 from reqflo_ray._internal.model.json_text import NotJson, TooDeep
 from reqflo_ray._internal.model.results import AssertionResult, Status
 from reqflo_ray._internal.model.values import UNSET, ArrayNode, JsonValue, Literal, Reference, StepReference, ValueType

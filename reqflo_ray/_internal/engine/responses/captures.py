@@ -10,7 +10,7 @@ from reqflo_ray._internal.engine.values.jsonpath import PathError, compile_path
 from reqflo_ray._internal.engine.values.jsonpath_query import walk
 from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model.artifact import Capture, CaptureRoot, Output
-from reqflo_ray._internal.model.headers import readable
+from reqflo_ray._internal.model.http.headers import readable
 from reqflo_ray._internal.model.json_text import NotJson
 from reqflo_ray._internal.model.values import UNSET, JsonValue
 

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from reqflo_ray._internal.model.exchange import TransportResponse
+from reqflo_ray._internal.model.http.exchange import TransportResponse
 
 UTF_8: Final = "utf-8"
 

@@ -10,7 +10,7 @@ from typing import Final
 from reqflo_ray._internal.engine.responses.charset import UTF_8, Encoding, encoding_of
 from reqflo_ray._internal.engine.values.work import Work
 from reqflo_ray._internal.model import json_text
-from reqflo_ray._internal.model.exchange import Timings, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Timings, TransportResponse
 from reqflo_ray._internal.model.values import JsonValue
 
 _UNDECODED: Final = object()

@@ -18,7 +18,7 @@ from reqflo_ray._internal.model.artifact import (
     SetVariableStep,
     Variable,
 )
-from reqflo_ray._internal.model.exchange import CREDENTIAL_HEADERS
+from reqflo_ray._internal.model.http.exchange import CREDENTIAL_HEADERS
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.values import AnyReference, Namespace, Node, Reference, StepReference, references
 

@@ -11,8 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 from reqflo_ray._internal.http.addresses.networks import is_blocked, odd_ipv4
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, blocked_failure
-from reqflo_ray._internal.model.exchange import FailureKind
-from reqflo_ray._internal.model.hosts import ascii_host
+from reqflo_ray._internal.model.http.exchange import FailureKind
+from reqflo_ray._internal.model.http.hosts import ascii_host
 
 _PARTS: Final = re.compile(r"([^/?#]*//[^/?#]*)([^#]*)")
 _ORIGIN: Final = re.compile(

@@ -33,8 +33,8 @@ from reqflo_ray._internal.http.exchange.refusals import (
     unfolded,
 )
 from reqflo_ray._internal.http.exchange.watch import Watch
-from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
-from reqflo_ray._internal.model.headers import header_text
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportResponse
+from reqflo_ray._internal.model.http.headers import header_text
 
 # A larger body is not copied to follow the head in one piece.
 _ONE_WRITE: Final = 64 * 1024

@@ -24,7 +24,7 @@ from reqflo_ray._internal.http.exchange.failures import (
     tls_failure,
 )
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
-from reqflo_ray._internal.model.exchange import TransportRequest
+from reqflo_ray._internal.model.http.exchange import TransportRequest
 
 # RFC 8305: how long an address is waited for before the next one is tried as well.
 _NEXT_ADDRESS_SECONDS: Final = 0.25

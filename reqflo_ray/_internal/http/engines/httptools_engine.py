@@ -17,7 +17,7 @@ from reqflo_ray._internal.http.engines.outgoing import Outgoing
 from reqflo_ray._internal.http.engines.proxy import Proxy
 from reqflo_ray._internal.http.exchange.keep_alive import idle_seconds
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
-from reqflo_ray._internal.model.exchange import TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import TransportRequest, TransportResponse
 from reqflo_ray._internal.model.plan import HttpSettings
 
 _Origin = tuple[str, str, int]

@@ -39,8 +39,8 @@ from reqflo_ray._internal.http.exchange.failures import (
 from reqflo_ray._internal.http.exchange.limits import check_head, head_too_large
 from reqflo_ray._internal.http.exchange.refusals import refusal_of_chunk, refusal_of_head
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
-from reqflo_ray._internal.model.exchange import FailureKind, TransportRequest, TransportResponse
-from reqflo_ray._internal.model.headers import header_bytes, header_text
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.headers import header_bytes, header_text
 from reqflo_ray._internal.model.plan import HttpSettings
 
 # What httpx takes for the URL: its own class normalises paths and refuses hosts like `10-0-0-1`. The transport goes by

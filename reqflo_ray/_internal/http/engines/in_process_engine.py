@@ -14,7 +14,7 @@ from reqflo_ray._internal.http.engines.outgoing import Outgoing
 from reqflo_ray._internal.http.exchange.decoding import BodyReader, BodyTooLargeError, CorruptBodyError
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, protocol_failure
 from reqflo_ray._internal.http.exchange.watch import Watch
-from reqflo_ray._internal.model.exchange import FailureKind, Headers, TransportRequest, TransportResponse
+from reqflo_ray._internal.model.http.exchange import FailureKind, Headers, TransportRequest, TransportResponse
 
 # With these, no byte of the request has reached anybody.
 _NEVER_SENT: Final = frozenset(

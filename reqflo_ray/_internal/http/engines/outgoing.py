@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from reqflo_ray._internal.http.addresses.target import Target, parse_target
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
-from reqflo_ray._internal.model.exchange import CookieStore, FailureKind, Headers, TransportRequest
-from reqflo_ray._internal.model.headers import HEADER_NAME, header_bytes, unsendable_in_header
+from reqflo_ray._internal.model.http.exchange import CookieStore, FailureKind, Headers, TransportRequest
+from reqflo_ray._internal.model.http.headers import HEADER_NAME, header_bytes, unsendable_in_header
 
 ACCEPT_ENCODING: Final = "gzip, deflate, br, zstd"
 

@@ -15,10 +15,10 @@ from reqflo_ray._internal.http.engines.outgoing import Outgoing, wire_head
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.http.exchange.limits import MAX_HEAD_BYTES
 from reqflo_ray._internal.http.exchange.refusals import head_so_far
-from reqflo_ray._internal.model.exchange import FailureKind, TransportResponse
-from reqflo_ray._internal.model.headers import header_bytes
+from reqflo_ray._internal.model.http.exchange import FailureKind, TransportResponse
+from reqflo_ray._internal.model.http.headers import header_bytes
+from reqflo_ray._internal.model.http.proxy import SOCKS_SCHEMES, Bypass, parse_proxy_url
 from reqflo_ray._internal.model.plan import HttpSettings
-from reqflo_ray._internal.model.proxy import SOCKS_SCHEMES, Bypass, parse_proxy_url
 
 Credentials = Callable[[], tuple[str, str]]
 """Gives user name and password; both are "" if the proxy wants none."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from reqflo_ray._internal.descriptors import NONE_FREE
 from reqflo_ray._internal.http.exchange.refusals import head_so_far
-from reqflo_ray._internal.model.exchange import FailureKind, Headers
+from reqflo_ray._internal.model.http.exchange import FailureKind, Headers
 
 
 class ExchangeError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.model.http.exchange import Headers
 
 
 def is_chunked(headers: Headers) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.model.http.exchange import Headers
 
 # Of servers that say nothing, those that close earlier are rare.
 MOST_IDLE_SECONDS: Final = 15.0

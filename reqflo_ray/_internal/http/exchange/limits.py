@@ -7,7 +7,7 @@ from typing import Final
 
 from reqflo_ray._internal.http.exchange.failures import ExchangeError, protocol_failure
 from reqflo_ray._internal.http.exchange.refusals import BOTH_LENGTHS, OTHER_CODING, SWITCHES
-from reqflo_ray._internal.model.exchange import CREDENTIAL_HEADERS, Headers
+from reqflo_ray._internal.model.http.exchange import CREDENTIAL_HEADERS, Headers
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_HEADER_LINES: Final = 10_000

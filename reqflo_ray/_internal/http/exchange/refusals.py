@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from reqflo_ray._internal.model.exchange import CREDENTIAL_HEADERS
+from reqflo_ray._internal.model.http.exchange import CREDENTIAL_HEADERS
 
 BOTH_LENGTHS: Final = "has both a Content-Length and a Transfer-Encoding header"
 SWITCHES: Final = "switches to another protocol unasked"

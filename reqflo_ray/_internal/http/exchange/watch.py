@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from time import perf_counter
 
-from reqflo_ray._internal.model.exchange import FailureKind, Headers, Timings
+from reqflo_ray._internal.model.http.exchange import FailureKind, Headers, Timings
 
 
 class Watch:

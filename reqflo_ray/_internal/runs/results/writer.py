@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.model.http.exchange import Headers
 from reqflo_ray._internal.model.results import AssertionResult, LogEvent, RowResult, StepRecord
 from reqflo_ray._internal.runs.results import tables
 from reqflo_ray._internal.runs.results.tables import Column, Encoding

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from reqflo_ray._internal.model.artifact import Step
-from reqflo_ray._internal.model.exchange import Exchange, Headers, TransportRequest
+from reqflo_ray._internal.model.http.exchange import Exchange, Headers, TransportRequest
 from reqflo_ray._internal.model.plan import Evidence
 from reqflo_ray._internal.model.results import AssertionResult, LogEvent, ResendReason, Status, StepRecord
 from reqflo_ray._internal.secrets.escapes import count_signs

@@ -20,7 +20,7 @@ from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.engine.values.work import MOST_STEPS, PATTERN_SECONDS, Unjudged, Work
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import HttpStep
-from reqflo_ray._internal.model.exchange import Exchange, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, TransportResponse
 from reqflo_ray._internal.model.results import INTERNAL_ERROR
 from reqflo_ray._internal.model.values import references
 from reqflo_ray._internal.runner.execute.response.side_jobs import Judged, JudgeJob, NotJudged, handed, read_reply

@@ -19,7 +19,7 @@ from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.engine.values.work import Unjudged, Work
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.artifact import Artifact, canonical_bytes, decode
-from reqflo_ray._internal.model.exchange import Exchange, Timings, TransportResponse
+from reqflo_ray._internal.model.http.exchange import Exchange, Timings, TransportResponse
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.model.values import UNSET, AnyReference, JsonValue
 from reqflo_ray._internal.runner.execute.response.evidence import keep_heavy

@@ -21,7 +21,7 @@ from reqflo_ray._internal.engine.values.work import Unjudged
 from reqflo_ray._internal.errors import ReqfloError, SecretError
 from reqflo_ray._internal.http.host_limits import NoRoomError
 from reqflo_ray._internal.model.artifact import HttpStep, OnInterrupt
-from reqflo_ray._internal.model.exchange import RESEND, TransportFailure, TransportRequest
+from reqflo_ray._internal.model.http.exchange import RESEND, TransportFailure, TransportRequest
 from reqflo_ray._internal.model.journal import Intent, Withdrawn
 from reqflo_ray._internal.model.results import ResendReason, Status
 from reqflo_ray._internal.runner.execute.row.containment import end_in_fault, told, without_unmasked

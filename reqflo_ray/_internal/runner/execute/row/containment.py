@@ -18,7 +18,7 @@ from reqflo_ray._internal.errors import ReqfloError
 from reqflo_ray._internal.fault_place import place_of
 from reqflo_ray._internal.journal.records import UnrecordableError
 from reqflo_ray._internal.model.artifact import HttpStep
-from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.http.exchange import Exchange
 from reqflo_ray._internal.model.journal import Completion
 from reqflo_ray._internal.model.results import INTERNAL_ERROR, ResendReason, Status, StepRecord
 from reqflo_ray._internal.runner.execute.row.context import FIRST_SEND, Outcome, Resend, RowContext, Suspended

@@ -20,7 +20,7 @@ from reqflo_ray._internal.errors import IntegrityError, SecretError
 from reqflo_ray._internal.journal.records import UnrecordableError
 from reqflo_ray._internal.journal.writer import JournalWriter
 from reqflo_ray._internal.model import json_text
-from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.http.exchange import Exchange
 from reqflo_ray._internal.model.journal import Completion, Cookie, SealedValues
 from reqflo_ray._internal.model.plan import Row
 from reqflo_ray._internal.model.results import LogEvent, ResendReason, Status, StepRecord

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from reqflo_ray._internal.engine.requests.cookies import CookieJar
 from reqflo_ray._internal.engine.requests.set_cookie import sender_of
-from reqflo_ray._internal.model.exchange import Headers
+from reqflo_ray._internal.model.http.exchange import Headers
 from reqflo_ray._internal.model.journal import Cookie
 
 

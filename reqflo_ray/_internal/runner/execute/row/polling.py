@@ -11,7 +11,7 @@ import msgspec
 
 from reqflo_ray._internal.engine.retry import retry_after_ms
 from reqflo_ray._internal.model.artifact import Poll
-from reqflo_ray._internal.model.exchange import Exchange
+from reqflo_ray._internal.model.http.exchange import Exchange
 from reqflo_ray._internal.model.results import LogEvent, Status, StepRecord
 from reqflo_ray._internal.runner.execute.row.context import Outcome, RowContext
 

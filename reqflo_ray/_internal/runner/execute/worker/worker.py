@@ -19,7 +19,7 @@ from reqflo_ray._internal.errors import Problem
 from reqflo_ray._internal.http.factory import create_transport
 from reqflo_ray._internal.http.host_limits import HostLimits
 from reqflo_ray._internal.model.clock import Clock
-from reqflo_ray._internal.model.exchange import Exchange, Transport
+from reqflo_ray._internal.model.http.exchange import Exchange, Transport
 from reqflo_ray._internal.model.plan import RunRecord
 from reqflo_ray._internal.runner.clock import SystemClock
 from reqflo_ray._internal.runner.execute.response.evidence import EvidenceBuilder, MaskedAside

@@ -9,8 +9,8 @@ from reqflo_ray._internal.compiler.values.uses import Uses
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.engine.values.supply import Supply
 from reqflo_ray._internal.model.artifact import Artifact, HttpStep, RequestTemplate
+from reqflo_ray._internal.model.http.url_parts import choosing_host
 from reqflo_ray._internal.model.plan import SecretReference
-from reqflo_ray._internal.model.url_parts import choosing_host
 from reqflo_ray._internal.model.values import (
     AnyReference,
     Namespace,

@@ -10,7 +10,7 @@ from reqflo_ray._internal.engine.requests.header_values import assigned_names, r
 from reqflo_ray._internal.engine.values.declarations import environment_node
 from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.model.artifact import Artifact, Variable, VariableSource
-from reqflo_ray._internal.model.headers import unsendable_in_header
+from reqflo_ray._internal.model.http.headers import unsendable_in_header
 from reqflo_ray._internal.model.plan import Environment, InputValue
 from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, fixed_texts, references
 

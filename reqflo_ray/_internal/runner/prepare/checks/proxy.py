@@ -10,9 +10,9 @@ from reqflo_ray._internal.compiler.authoring.workspace import ProxyModel
 from reqflo_ray._internal.compiler.workspace.load import Workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child
-from reqflo_ray._internal.model.hosts import host_allowed
+from reqflo_ray._internal.model.http.hosts import host_allowed
+from reqflo_ray._internal.model.http.proxy import NO_PROXY, parse_proxy_url, unsupported_scheme
 from reqflo_ray._internal.model.plan import HttpSettings
-from reqflo_ray._internal.model.proxy import NO_PROXY, parse_proxy_url, unsupported_scheme
 from reqflo_ray._internal.model.values import Literal, Namespace, Node, Reference, references
 from reqflo_ray._internal.runner.prepare.checks.sources import OuterValues
 

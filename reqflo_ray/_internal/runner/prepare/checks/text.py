@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reqflo_ray._internal.model.artifact import HttpStep, NoteStep, SetVariableStep, Step
-from reqflo_ray._internal.model.url_parts import may_be_unset
+from reqflo_ray._internal.model.http.url_parts import may_be_unset
 from reqflo_ray._internal.model.values import (
     AnyReference,
     ArrayNode,

@@ -18,10 +18,10 @@ from reqflo_ray._internal.errors import Position
 from reqflo_ray._internal.http.addresses.target import parse_target
 from reqflo_ray._internal.http.exchange.failures import ExchangeError
 from reqflo_ray._internal.model.artifact import Artifact, HttpStep, Input, RequestTemplate, Variable
-from reqflo_ray._internal.model.exchange import FailureKind
+from reqflo_ray._internal.model.http.exchange import FailureKind
+from reqflo_ray._internal.model.http.url_parts import ABSOLUTE
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.plan import Environment, InputValue
-from reqflo_ray._internal.model.url_parts import ABSOLUTE
 from reqflo_ray._internal.model.values import UNSET, AnyReference, JsonValue, Namespace, Node, Reference, references
 
 # What stands for a value that nobody knows yet: as a port or a part of a path or query, as a host, and as a whole path.

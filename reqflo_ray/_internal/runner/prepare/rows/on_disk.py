@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from reqflo_ray._internal.runner.prepare.piped_rows import ending_of, is_piped, need_different, pieces_of
 from reqflo_ray._internal.runner.prepare.request import Dataset
-from reqflo_ray._internal.runner.prepare.rows_in_memory import encoded
-from reqflo_ray._internal.runner.prepare.temporary_rows import kept
+from reqflo_ray._internal.runner.prepare.rows.in_memory import encoded
+from reqflo_ray._internal.runner.prepare.rows.piped import ending_of, is_piped, need_different, pieces_of
+from reqflo_ray._internal.runner.prepare.rows.temporary import kept
 
 
 def is_on_disk(dataset: Dataset) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from reqflo_ray._internal.model.hosts import ascii_host
+from reqflo_ray._internal.model.http.hosts import ascii_host
 
 NO_PROXY: Final = "none"
 """What stands for no proxy where one is named."""
