@@ -118,7 +118,7 @@ def sql(
 def _asked(answer: QueryResult) -> str:
     run = answer.runs[0]
     made = f", made {run.created_at:%Y-%m-%d %H:%M:%S} UTC" if run.created_at else ""
-    return f"asked: run {escape(run.run_id)} (the latest) of {escape(run.journey)}{made}; `--run all` asks all runs"
+    return f"from the latest run, {escape(run.run_id)} of {escape(run.journey)}{made}; for all runs: `--run all`"
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:
