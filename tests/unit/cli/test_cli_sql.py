@@ -40,8 +40,7 @@ def test_sql_says_which_run_it_asked_when_none_is_named(command_line: CommandLin
     asked = AskedRun("nightly-7", "place-\x1border", datetime(2026, 11, 29, 2, 20, 10, tzinfo=UTC))
     api.store.answers = [("select", replace(ODD, runs=(asked,)))]
     told = (
-        "from the latest run, nightly-7 of place-\\x1border, made 2026-11-29 02:20:10 UTC;"
-        " for all runs: `--run all`\n"
+        "from the latest run, nightly-7 of place-\\x1border, made 2026-11-29 02:20:10 UTC; for all runs: `--run all`\n"
     )
     unnamed = command_line("sql", "select 1", "--format", kind)
     named = command_line("sql", "select 1", "--format", kind, "--run", "nightly-7")
