@@ -139,7 +139,8 @@ def test_ray_job_submit_runs_on_two_nodes_from_a_folder_that_the_job_does_not_sh
     to_vanish = submit("workspace", "--case", "Gift order")
     rows = ("--workspace", "workspace", "--data", outside.data(80), "--key", "order_ref")
     place = ("--run-id", "plain", "--store", str(outside.store))
-    to_last = submit(".", *rows, *place, "--workers", "2", "--rate", "60")
+    # Slow enough for the second worker to find something to do.
+    to_last = submit(".", *rows, *place, "--workers", "2", "--rate", "20")
     workers_of_nodes: dict[int, set[int]] = {}
 
     def both_nodes_work() -> bool:

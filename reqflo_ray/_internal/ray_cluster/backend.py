@@ -42,6 +42,7 @@ from reqflo_ray._internal.ray_cluster.ray_internals import (
     RETRY_AT_ONCE,
     WORKERS_AS_OTHERS,
     Part,
+    apart_from_job,
     missing_parts,
     read_positions,
     watch_executions,
@@ -100,7 +101,9 @@ class RayBackend:
         if self._address is None:
             offered = self._workers.most or _cores_here()
             return Room(now=offered, later=offered)
-        with self:
+        # Once the driver of a job has joined with what the job is, Ray may take the folder away in which it runs, where
+        # relative files of the dataset lie: who only looks joins as any other program does.
+        with apart_from_job(), self:
             workers = pool_range(self._workers, cores())
             return Room(now=self._room_for(workers), later=workers.most)
 

@@ -97,6 +97,17 @@ def inside_ray_job() -> bool:
     return _JOB_VARIABLE in os.environ
 
 
+@contextmanager
+def apart_from_job() -> Iterator[None]:
+    """In here this process joins a cluster as any other does, and not with the folder and variables of its job."""
+    job = os.environ.pop(_JOB_VARIABLE, None)
+    try:
+        yield
+    finally:
+        if job is not None:
+            os.environ[_JOB_VARIABLE] = job
+
+
 def forbid_implicit_clusters() -> None:
     """Let no call of Ray start, unasked, a cluster of its own, as a thread of Ray Data that outlives our connection
     would."""
