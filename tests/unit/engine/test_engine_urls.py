@@ -68,7 +68,8 @@ def test_a_service_without_base_url_is_named(render: Render) -> None:
 @pytest.mark.parametrize(
     ("value", "encoded"),
     [("a/b", "a%2Fb"), ("ä ?#%", "%C3%A4%20%3F%23%25"), (7, "7"), (Decimal("1.50"), "1.50"), (True, "true"),
-     ("...", "..."), ("a..b", "a..b"), ("%2e%2e", "%252e%252e"), ("a+b;c=d", "a%2Bb%3Bc%3Dd"),
+     ("..", "%2E%2E"), (".", "%2E"), (" ", "%20"), ("...", "..."), ("a..b", "a..b"),
+     ("%2e%2e", "%252e%252e"), ("a+b;c=d", "a%2Bb%3Bc%3Dd"),
      ("~-_.", "~-_."), ("x\r\ny", "x%0D%0Ay")],
 )  # fmt: skip
 def test_a_path_parameter_is_encoded_whole(render: Render, ref: Ref, value: Any, encoded: str) -> None:
@@ -81,9 +82,6 @@ def test_a_path_parameter_is_encoded_whole(render: Render, ref: Ref, value: Any,
         ({}, "missing_value"),
         ({"a": None}, "missing_value"),
         ({"a": ""}, "invalid_request"),
-        ({"a": " \t"}, "invalid_request"),
-        ({"a": "."}, "invalid_request"),
-        ({"a": ".."}, "invalid_request"),
         ({"a": "\ud800"}, "invalid_request"),
     ],
 )
@@ -96,11 +94,7 @@ def test_a_path_parameter_must_have_a_value_that_can_be_sent(
         assert "inputs.a" in fault.message
 
 
-@given(
-    st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
-        lambda text: text.strip() not in ("", ".", "..")
-    )
-)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_comes_back_out_of_path_and_query(render: Render, ref: Ref, text: str) -> None:
     url = render({"a": text}, path=("/o/", ref("inputs.a")), query=(("q", ref("inputs.a")),)).request.url
@@ -155,6 +149,11 @@ class TestOneRuleForEveryUrl:
             ("/o/{a}", {"a": "a%2Fb"}, "/o/a%252Fb"),
             ("/o/{a}", {"a": "ä b"}, "/o/%C3%A4%20b"),
             ("/o/x-{a}.{b}", {"a": "..", "b": "json"}, "/o/x-...json"),
+            ("/users/{a}/x", {"a": ".."}, "/users/%2E%2E/x"),
+            ("/users/{a}?q=1", {"a": "."}, "/users/%2E?q=1"),
+            ("/users/{a}{b}", {"a": ".", "b": "."}, "/users/%2E%2E"),
+            ("/users/%2e{a}", {"a": "."}, "/users/%2e%2E"),
+            ("/users/{a}/x", {"a": " "}, "/users/%20/x"),
             ("/o;v={a};w=1", {"a": "1;2"}, "/o;v=1%3B2;w=1"),
             ("/o/%2F/{a}/%zz/ä b/:c", {"a": 1}, "/o/%2F/1/%25zz/%C3%A4%20b/:c"),
             ("/o/{id}/{a}?f={\"id\":1}", {"a": 1}, '/o/%7Bid%7D/1?f={"id":1}'),
@@ -188,11 +187,6 @@ class TestOneRuleForEveryUrl:
         ("text", "row", "code"),
         [
             ("/users/{a}", {"a": ""}, "invalid_request"),
-            ("/users/{a}", {"a": " "}, "invalid_request"),
-            ("/users/{a}/x", {"a": ".."}, "invalid_request"),
-            ("/users/{a}?q=1", {"a": "."}, "invalid_request"),
-            ("/users/{a}{b}", {"a": ".", "b": "."}, "invalid_request"),
-            ("/users/%2e{a}", {"a": "."}, "invalid_request"),
             ("/users/x{a}", {"a": ""}, "invalid_request"),
             ("/users/{a}", {"a": None}, "missing_value"),
             ("/users/{a}", {}, "missing_value"),
@@ -272,6 +266,8 @@ def test_a_value_that_makes_another_host_of_it_is_refused(render: Render, url: s
         ("{a}/lines/{b}", {"a": "/orders/7", "b": 1}, "http://s/v1/orders/7/lines/1"),
         ("{a}{b}", {"a": "http://h", "b": "/x/y?z=1#top"}, "http://h/x/y?z=1"),
         ("{a}{b}", {"a": "http://h/v2/", "b": "/x"}, "http://h/v2/x"),
+        ("{a}{b}", {"a": "http://h/v2/", "b": "?x=1"}, "http://h/v2/?x=1"),
+        ("{a}{b}/items", {"a": "http://h/v2", "b": "/users/7"}, "http://h/v2/users/7/items"),
         ("{a}{b}?q={c}", {"a": "http://h", "b": "/x", "c": "&"}, "http://h/x?q=%26"),
         ("{a}&page={b}", {"a": "http://h/x?size=5", "b": 2}, "http://h/x?size=5&page=2"),
         ("{a}?page={b}", {"a": "http://h/x", "b": 2}, "http://h/x?page=2"),
@@ -302,6 +298,10 @@ def test_a_value_at_the_beginning_is_a_base_url_or_a_path(
         ("{a}{b}", {"a": "http://h", "b": "@evil.example"}, "invalid_request"),
         ("{a}{b}", {"a": "http://h", "b": ""}, "invalid_request"),
         ("{a}{b}", {"a": "http://h"}, "missing_value"),
+        ("{a}{b}/items", {"a": "http://h", "b": "/users?x=1"}, "invalid_request"),
+        ("{a}{b}/items", {"a": "http://h", "b": "?x=1"}, "invalid_request"),
+        ("{a}{b}/items", {"a": "http://h", "b": "/u#f"}, "invalid_request"),
+        ("{a}{b}?limit=1", {"a": "http://h", "b": "/u?x=1"}, "invalid_request"),
     ],
 )
 def test_a_beginning_that_is_neither_is_refused(render: Render, url: str, row: dict[str, Any], code: str) -> None:

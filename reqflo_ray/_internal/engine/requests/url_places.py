@@ -11,7 +11,7 @@ from reqflo_ray._internal.engine.requests.urls import (
     encode_path,
     encode_query,
     encode_value,
-    need_no_step,
+    no_step,
     query_pairs,
 )
 from reqflo_ray._internal.engine.values.expressions import Values, compile_node, to_text
@@ -42,16 +42,15 @@ def path_items(pieces: Sequence[Piece], masked: bool) -> list[Item]:
 def _segment(pieces: Sequence[Piece], masked: bool) -> list[Item]:
     if all(isinstance(piece, str) for piece in pieces):
         return [encode_path(piece) for piece in pieces if isinstance(piece, str)]
-    name = ", ".join(names_of(piece) for piece in pieces if not isinstance(piece, str))
     items = [encode_path(piece) if isinstance(piece, str) else _path_value(piece, masked) for piece in pieces]
     if masked:
         return list(items)
     if len(items) == 1:
         (value,) = items
         assert not isinstance(value, str)
-        return [lambda values: need_no_step(value(values), name)]
+        return [lambda values: no_step(value(values))]
     whole = concatenated(items)
-    return [lambda values: need_no_step(whole(values), name)]
+    return [lambda values: no_step(whole(values))]
 
 
 def _path_value(node: Node, masked: bool) -> Render:

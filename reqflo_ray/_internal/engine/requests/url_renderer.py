@@ -94,15 +94,18 @@ class _Open:
         self._name = names_of(first)
         self._is_whole = not others
         self._path: Render | None = None
-        if others and not isinstance(others[0], str):
-            self._path, others = _whole_path(others[0], masked), others[1:]
+        brings_path = others[0] if others and not isinstance(others[0], str) else None
+        others = others[1:] if brings_path is not None else others
+        next_sign = others[0][:1] if others and isinstance(others[0], str) else ""
+        self._follows = "path" if next_sign == "/" else "query" if next_sign == "?" else ""
+        if brings_path is not None:
+            self._path = _whole_path(brings_path, self._follows if others else None, masked)
+            self._follows = "path"
         places = divide(others, Place.AUTHORITY)
         self._behind_host = _Authority(places, masked) if places.authority else None
         # A base URL is the same for all rows, as a rule.
         self._exact = lru_cache(maxsize=64)(absolute_url)
         path = divide(others, Place.PATH)
-        next_sign = others[0][:1] if others and isinstance(others[0], str) else ""
-        self._follows = "path" if next_sign == "/" or self._path else "query" if next_sign == "?" else ""
         self._behind_path = concatenated([*path_items(path.path, masked), *query_items(path.query, masked)])
         query = divide(others, Place.QUERY)
         self._behind_query = concatenated(parameter_items(query.query or (), masked))
@@ -119,7 +122,9 @@ class _Open:
         if not is_absolute:
             text = self._of_service(text, values)
         if self._path is not None:
-            text = absolute_url(text).rstrip("/") + self._path(values)
+            text = absolute_url(text)
+            path = self._path(values)
+            text = (text.rstrip("/") if path.startswith("/") else text) + path
         if "?" in text:
             return absolute_url(text) + self._behind_query(values)
         scheme, _, rest = text.partition("://")
@@ -209,8 +214,9 @@ def _host_text(value: JsonValue, name: str) -> str:
     return text
 
 
-def _whole_path(node: Node, masked: bool) -> Render:
-    """A path, perhaps with a query, that an expression brings behind a base URL."""
+def _whole_path(node: Node, follows: str | None, masked: bool) -> Render:
+    """A path, perhaps with a query, that an expression brings behind a base URL. `follows`: what comes behind it, None
+    if nothing does."""
     value, name = compile_node(node, masked=masked), names_of(node)
 
     def render(values: Values) -> str:
@@ -222,7 +228,10 @@ def _whole_path(node: Node, masked: bool) -> Render:
             return text
         if not text.startswith(("/", "?")):
             raise RowFault("invalid_request", f"{name} is no path that begins with `/`")
-        return text.partition("#")[0]
+        if follows is None:
+            return text.partition("#")[0]
+        _need_room(text, name, follows)
+        return text
 
     return render
 

@@ -78,27 +78,22 @@ def encode_parameter(value: JsonValue, name: str) -> str:
     """A value in a path: everything that is not unreserved is encoded, `/` included. `name` is for messages.
 
     Raises:
-        RowFault: `missing_value` without a value; `invalid_request` for one of no visible character, which would
-            address something else, and for text that has no UTF-8 form.
+        RowFault: `missing_value` without a value; `invalid_request` for an empty one, which would address something
+            else, and for text that has no UTF-8 form.
     """
     if value is UNSET or value is None:
         raise RowFault("missing_value", f"a part of the path has no value: {name}")
     text = to_text(value)
-    if not text or text.isspace():
+    if not text:
         raise RowFault("invalid_request", f"a part of the path is empty: {name}")
     return _quoted(text)
 
 
-def need_no_step(segment: str, name: str) -> str:
-    """`segment` of a path, unless it is a step in the path: `.` or `..`, as it is or encoded, which servers take for
-    the same (RFC 3986, 6.2.2.3, and the URL standard of browsers).
-
-    Raises:
-        RowFault: `invalid_request`.
-    """
+def no_step(segment: str) -> str:
+    """`segment` of a path, so that it is no step to another one: the dots of `.` and `..` are encoded."""
     # Hardly any segment begins so: the rest costs nothing.
     if segment[:1] in (".", "%") and segment.lower().replace("%2e", ".") in (".", ".."):
-        raise RowFault("invalid_request", f"a part of the path would be a step to another: {name} makes it `{segment}`")
+        return segment.replace(".", "%2E")
     return segment
 
 
