@@ -66,7 +66,7 @@ def test_bursts_of_signals_show_no_traceback_and_leave_a_run_that_goes_on(
     make_run: MakeRun, undisturbed: Undisturbed, note_fault: NoteFault
 ) -> None:
     chance = random.Random(11)
-    run = make_run(rows=60, in_flight=4)
+    run = make_run(rows=120, in_flight=4)
     for name, files in _MOMENTS.items():
         before = len(list(run.root.glob(files))) if files else 0
         process = run.start(run.command())

@@ -203,7 +203,7 @@ def test_a_workspace_that_init_makes_runs(
 
 def test_a_reader_that_goes_away_is_no_crash(orders: Path, command: Callable[..., Any]) -> None:
     command(*RUN_ORDERS)
-    text = f"{PROGRAM} sql 'select * from steps' --format csv | head -1"
+    text = f"{PROGRAM} sql 'select * from steps' --run latest --format csv | head -1"
     ended = subprocess.run(["bash", "-o", "pipefail", "-c", text], capture_output=True, text=True, check=False)
     assert ended.stdout.startswith("run_id,") and ended.stderr == ""
 

@@ -93,7 +93,7 @@ listener = Holder()
 outcome = reqflo_ray.run(
     "place-order",
     reqflo_ray.Dataset("data/orders.csv", key="order_ref"),
-    execution=reqflo_ray.Execution(concurrency=30),
+    execution=reqflo_ray.Execution(concurrency=5),
     target=reqflo_ray.Target(backend="local"),
     listener=listener,
 )

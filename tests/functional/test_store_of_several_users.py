@@ -170,7 +170,7 @@ def test_a_user_of_the_same_group_goes_on_with_the_run_of_another(
         assert path.stat().st_gid == TEAM
         assert stat.S_IMODE(path.stat().st_mode) == (0o2770 if path.is_dir() else 0o640), path
 
-    code, told = _run(python, ANN, TEAM, "sql", COUNT, "--store", str(store), "--format", "json")
+    code, told = _run(python, ANN, TEAM, "sql", COUNT, "--run", "r", "--store", str(store), "--format", "json")
     assert (code, json.loads(told)) == (0, [{"n": ROWS}])
     assert _run(python, ANN, TEAM, "prune", "--keep", "0", "--store", str(store))[0] == 0
     assert list((store / "runs").iterdir()) == []

@@ -218,9 +218,9 @@ def test_what_an_api_answers_steers_neither_terminal_nor_ci_nor_spreadsheet(tmp_
     query = f"select {body.format('ci')} as ci, {body.format('formula')} as formula, {body.format('screen')} as screen"
     shown = {
         "show": look("show", "latest", "--row", "0", "--step", "ask", "--store", store),
-        "table": look("sql", f"{query} from steps", "--store", store),
-        "csv": look("sql", f"{query} from steps", "--format", "csv", "--store", store),
-        "json": look("sql", f"{query} from steps", "--format", "json", "--store", store),
+        "table": look("sql", f"{query} from steps", "--run", "latest", "--store", store),
+        "csv": look("sql", f"{query} from steps", "--run", "latest", "--format", "csv", "--store", store),
+        "json": look("sql", f"{query} from steps", "--run", "latest", "--format", "json", "--store", store),
     }
     for name, text in shown.items():
         assert "owned" in text, name
