@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reqflo_ray._internal.analysis.session import Session
+from reqflo_ray._internal.model.fingerprint import masked
 
 MOST_GROUPS: Final = 50
 
@@ -57,32 +58,42 @@ select status, failed_step as step, error_code, count(*) as rows, min(row_index)
 from results where status <> 'passed' group by fingerprint, status, failed_step, error_code
 order by rows desc, row_index limit {MOST_GROUPS}
 """
-_SOFT: Final = f"""
-select step_id as step, a.type as type, a.path as path, a.operator as operator, count(distinct row_index) as rows,
+# By what each says; what they say alike is put together afterwards, of so many.
+_MOST_MESSAGES: Final = 1_000
+_BY_MESSAGE: Final = f"""
+select step, status, error_code, type, path, operator, message, count(distinct row_index) as rows,
        min(row_index) as row_index, coalesce(bool_or(known_flaky), false) as known_flaky
+from (%s) group by step, status, error_code, type, path, operator, message
+order by rows desc, row_index limit {_MOST_MESSAGES}
+"""
+_SOFT: Final = """
+select row_index, step_id as step, 'failed' as status, 'assertion_failed' as error_code, known_flaky,
+       a.type as type, a.path as path, a.operator as operator, a.message as message
 from (select row_index, step_id, known_flaky,
              unnest(list_filter(assertions, lambda a: a.soft and a.status = 'failed')) as a from %s)
-group by step_id, a.type, a.path, a.operator order by rows desc, row_index limit {MOST_GROUPS}
 """
+# Attempts of a row that failed for the same assertion are one.
 _RETRIED: Final = f"""
-select step_id as step, status, error_code, count(distinct row_index) as rows, min(row_index) as row_index,
-       coalesce(bool_or(known_flaky), false) as known_flaky
-from steps where status in ('failed', 'error', 'inconclusive')
-    and row_index in (select row_index from results where {IS_FLAKY})
-group by step_id, status, error_code order by rows desc, row_index limit {MOST_GROUPS}
+select row_index, step_id as step, status, error_code, known_flaky,
+       a.type as type, a.path as path, a.operator as operator, coalesce(a.message, error_message) as message
+from (select *, list_filter(assertions, lambda a: not a.soft and a.status = 'failed')[1] as a from steps
+      where status in ('failed', 'error', 'inconclusive')
+          and row_index in (select row_index from results where {IS_FLAKY}))
+qualify row_number() over (
+    partition by row_index, step_id, status, error_code, a.type, a.path, a.operator order by attempt) = 1
 """
 
 
 def failure_groups(session: Session) -> FailureGroups:
     """The groups of the one run that `session` is of. Raises `QueryError`, `StoreError`."""
     failures = _lines(session, _FAILURES)
-    soft = _lines(session, _SOFT % last_attempts(session)) if _is_true(session, _HAS_SOFT) else []
-    retried = _lines(session, _RETRIED)
+    soft = _alike(session, _SOFT % last_attempts(session)) if _is_true(session, _HAS_SOFT) else []
+    retried = _alike(session, _RETRIED)
     rows = _rows(session, {int(line["row_index"]) for line in (*failures, *soft, *retried)})
     return FailureGroups(
         failures=tuple(_of_row(line, rows[line["row_index"]]) for line in failures),
-        soft=tuple(_of_soft(line, rows[line["row_index"]]) for line in soft),
-        retried=tuple(_of_retried(line, rows[line["row_index"]]) for line in retried),
+        soft=tuple(_of_attempts(line, rows[line["row_index"]]) for line in soft),
+        retried=tuple(_of_attempts(line, rows[line["row_index"]]) for line in retried),
         more_failures=failures[0]["groups"] - len(failures) if failures else 0,
     )
 
@@ -124,27 +135,20 @@ def _of_row(line: Mapping[str, Any], row: _Row) -> FailureGroup:
     return _group(line, row, hard[:1], row.result.get("error_message"))
 
 
-def _of_soft(line: Mapping[str, Any], row: _Row) -> FailureGroup:
-    wanted = {name: line[name] for name in ("type", "path", "operator")}
-    steps = [step for step in row.steps if step["step_id"] == line["step"]]
-    found = [
-        each
-        for each in _failed(steps[-1:])
-        if each["soft"] and all(each[name] == value for name, value in wanted.items())
-    ]
-    message = found[0]["message"] if found else ""
-    return _group({**line, "status": "failed", "error_code": "assertion_failed"}, row, [wanted], message)
+def _of_attempts(line: Mapping[str, Any], row: _Row) -> FailureGroup:
+    return _group(line, row, [line] if line["type"] else [], line["message"])
 
 
-def _of_retried(line: Mapping[str, Any], row: _Row) -> FailureGroup:
-    same = ("status", "error_code")
-    steps = [
-        step
-        for step in row.steps
-        if step["step_id"] == line["step"] and [step[name] for name in same] == [line["status"], line["error_code"]]
-    ]
-    hard = [each for each in _failed(steps[:1]) if not each["soft"]]
-    return _group(line, row, hard[:1], steps[0]["error_message"] if steps else "")
+def _alike(session: Session, attempts: str) -> list[Mapping[str, Any]]:
+    """Attempts grouped by what failed and by what that says, as rows are by their fingerprint."""
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for line in sorted(_lines(session, _BY_MESSAGE % attempts), key=lambda line: int(line["row_index"])):
+        what = tuple(line[name] or "" for name in ("step", "status", "error_code", "type", "path", "operator"))
+        group = groups.setdefault((*what, masked(line["message"] or "")), {**line, "rows": 0})
+        group["rows"] += line["rows"]
+        group["known_flaky"] |= line["known_flaky"]
+    order = sorted(groups.items(), key=lambda item: (-item[1]["rows"], item[1]["row_index"], item[0]))
+    return [group for _, group in order[:MOST_GROUPS]]
 
 
 def _group(

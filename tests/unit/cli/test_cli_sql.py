@@ -35,6 +35,11 @@ def test_sql_prints_a_table_and_does_not_cut_it_when_piped(command_line: Command
     assert api.store.asked == [("query", ("select 1", ("r1", "r2")), {})]
 
 
+def test_sql_says_that_a_store_has_no_run(command_line: CommandLine, api: FakeApi) -> None:
+    api.store.answers = [("select", replace(ODD, runs=()))]
+    assert command_line("sql", "select 1", "--format", "csv").err == "the store has no run: all tables are empty\n"
+
+
 @pytest.mark.parametrize("kind", ["table", "csv", "json"])
 def test_sql_says_which_run_it_asked_when_none_is_named(command_line: CommandLine, api: FakeApi, kind: str) -> None:
     asked = AskedRun("nightly-7", "place-\x1border", datetime(2026, 11, 29, 2, 20, 10, tzinfo=UTC))
@@ -57,7 +62,7 @@ def test_sql_reads_a_long_question_from_standard_input(
 
 def test_sql_cuts_cells_on_a_terminal_to_its_width(command_line: CommandLine, api: FakeApi) -> None:
     api.store.answers = [("select", table("key value", ("a" * 300, 1)))]
-    answer = command_line("sql", "select 1", is_terminal=True, columns=40, environment={"NO_COLOR": "1"})
+    answer = command_line("sql", "select 1", "--run", "r1", is_terminal=True, columns=40, environment={"NO_COLOR": "1"})
     assert all(len(line) <= 40 for line in answer.out.splitlines())
     assert "…" in answer.out
     assert answer.err == "(1 row)\n"
@@ -83,7 +88,7 @@ def test_sql_in_another_format_is_written_as_it_is(
     command_line: CommandLine, api: FakeApi, arguments: tuple[str, ...], written: str
 ) -> None:
     api.store.answers = [("select", ODD)]
-    answer = command_line("sql", "select 1", *arguments)
+    answer = command_line("sql", "select 1", "--run", "r1", *arguments)
     assert (answer.code, answer.out, answer.err) == (0, written, "")
 
 
@@ -94,10 +99,10 @@ def test_sql_knows_the_format_by_the_ending_of_the_file(
 ) -> None:
     api.store.answers = [("select", ODD)]
     path = tmp_path / (f"x.{ending}" if not named else "x")
-    answer = command_line("sql", "select 1", "-o", str(path), *(("--format", ending) if named else ()))
+    answer = command_line("sql", "select 1", "--run", "r1", "-o", str(path), *(("--format", ending) if named else ()))
     assert (answer.code, answer.out, answer.err) == (0, "", f"written: {path}\n")
     assert path.read_text() == WRITTEN[ending]
-    assert api.store.asked == [("query", ("select 1", ()), {"outputs": [path]})]
+    assert api.store.asked == [("query", ("select 1", ("r1",)), {"outputs": [path]})]
 
 
 @pytest.mark.parametrize(

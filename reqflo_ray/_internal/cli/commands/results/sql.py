@@ -88,7 +88,7 @@ def sql(
     question = sys.stdin.read() if query == "-" else query
     outputs = [] if output is None else [output]
     answer = reqflo_ray.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged, outputs=outputs)
-    if not run and answer.runs:
+    if not run:
         terminal.note(_asked(answer))
     if answer.problems:
         terminal.note(render_problems(answer.problems, terminal))
@@ -116,6 +116,8 @@ def sql(
 
 
 def _asked(answer: QueryResult) -> str:
+    if not answer.runs:
+        return "the store has no run: all tables are empty"
     run = answer.runs[0]
     made = f", made {run.created_at:%Y-%m-%d %H:%M:%S} UTC" if run.created_at else ""
     return f"from the latest run, {escape(run.run_id)} of {escape(run.journey)}{made}; for all runs: `--run all`"
