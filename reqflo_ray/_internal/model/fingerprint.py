@@ -13,7 +13,8 @@ from typing import Final
 _DIGITS: Final = 16
 _LONGEST: Final = 4096
 _MASK: Final = "*"
-_AND_MORE: Final = re.compile(r" \(and \d+ more\)|, and perhaps more")
+# What an attempt met besides: how many more assertions failed, and whether a poll's last round had an answer.
+_AND_MORE: Final = re.compile(r" \(and \d+ more\)|, and perhaps more|; then there was no answer: .*", re.DOTALL)
 _VARYING: Final = re.compile(
     r"(?P<name>`[^`]*`)"
     r"|(?P<seen>\b(?:answered|status_code: expected) [1-5]\d\d\b)"
@@ -46,8 +47,9 @@ def masked(message: str) -> str:
     """`message` without what varies between rows that failed alike.
 
     A `*` stands for each text in quotes, for lists and objects, for all of a URL behind its host, and for each word
-    with a digit in it: numbers, instants, UUIDs, hex, ids, addresses. How many more assertions failed is left out.
-    Names in backticks stay, without their indexes, and so does the status that a server answered with.
+    with a digit in it: numbers, instants, UUIDs, hex, ids, addresses. How many more assertions failed, and whether a
+    poll's last round had an answer, is left out. Names in backticks stay, without their indexes, and so does the status
+    that a server answered with.
     """
     text = _VARYING.sub(_mask, _AND_MORE.sub("", message[:_LONGEST]))
     while (shorter := _CONTAINER.sub(_MASK, text)) != text:

@@ -64,6 +64,13 @@ def test_a_poll_whose_last_request_was_not_answered_tells_what_was_seen_before(t
     )
 
 
+def test_a_poll_that_ended_in_vain_is_one_cause_however_its_last_round_ended(tmp_path: Path) -> None:
+    journey = Journey(tmp_path, one_step(POLL.replace("10s", "3s")))
+    ends = [journey.run(ok({"state": "new"}))[0], journey.run(ok({"state": "new"}), refused())[0]]
+    assert [len(end.records[-1].assertions) for end in ends] == [1, 0]
+    assert len({end.result.fingerprint for end in ends}) == 1
+
+
 def interrupted(journey: Journey) -> RowHistory:
     """What is journaled of a poll that was stopped after its first round."""
     answers = iter([True, False])
