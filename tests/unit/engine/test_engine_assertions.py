@@ -16,7 +16,7 @@ from reqflo_ray._internal.errors import DefinitionError
 from reqflo_ray._internal.model.artifact import Assertion, AssertionType, HttpStep, Input, Operator
 from reqflo_ray._internal.model.http.exchange import Exchange
 from reqflo_ray._internal.model.results import AssertionResult, Status
-from reqflo_ray._internal.model.values import ArrayNode, Literal, Node, Reference
+from reqflo_ray._internal.model.values import ArrayNode, Literal, Node, ObjectNode, Reference
 from reqflo_ray._internal.secrets.value import SecretValue
 
 MakeStep = Callable[..., HttpStep]
@@ -274,20 +274,35 @@ def test_nothing_holds_of_what_is_expected_and_unset(
     assert verdict.error_message.endswith("the expected value cannot be had: `inputs.a` has no value")
 
 
-@pytest.mark.parametrize("operator", [Operator.IN, Operator.NOT_IN])
-def test_of_a_list_one_value_must_be_set(
-    make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref, operator: Operator
-) -> None:
+def test_of_alternatives_one_must_be_set(make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref) -> None:
     def status(**values: str) -> Status:
         expected = ArrayNode((ref("inputs.a"), ref("inputs.b")))
-        asserted = Assertion(type=Kind.JSON_PATH, target="$.a", operator=operator, expected=expected)
+        asserted = Assertion(type=Kind.JSON_PATH, target="$.a", operator=Operator.IN, expected=expected)
         inputs = (Input(name="a"), Input(name="b"))
         scope = make_scope(make_step(assertions=(asserted,)), inputs=inputs, row=values)
         return judge(scope.program.steps[0], answer(body='{"a": "x"}'), scope, Work()).status
 
     assert status() is Status.FAILED
-    assert status(b="x") is (Status.PASSED if operator is Operator.IN else Status.FAILED)
-    assert status(b="y") is (Status.FAILED if operator is Operator.IN else Status.PASSED)
+    assert status(b="x") is Status.PASSED
+    assert status(b="y") is Status.FAILED
+
+
+@pytest.mark.parametrize("operator", [Operator.EQUALS, Operator.NOT_EQUALS, Operator.NOT_IN])
+@pytest.mark.parametrize("is_list", [True, False])
+def test_nothing_holds_of_a_list_or_object_with_a_part_that_is_unset(
+    make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref, operator: Operator, is_list: bool
+) -> None:
+    inner = ObjectNode((("b", ref("inputs.a")), ("c", Literal(1))))
+    expected = ArrayNode((Literal(7), inner)) if is_list else ObjectNode((("d", inner),))
+    asserted = Assertion(type=Kind.JSON_PATH, target="$.a", operator=operator, expected=expected)
+
+    def judged(**values: str) -> Judgement:
+        scope = make_scope(make_step(assertions=(asserted,)), inputs=(Input(name="a"),), row=values)
+        return judge(scope.program.steps[0], answer(body='{"a": {"d": {"c": 1}}}'), scope, Work())
+
+    assert judged().status is Status.FAILED
+    assert judged().error_message.endswith("the expected value cannot be had: `inputs.a` has no value")
+    assert "cannot be had" not in judged(a="x").error_message
 
 
 def test_an_explicit_null_is_compared_as_null(

@@ -15,6 +15,7 @@ from reqflo_ray._internal.engine.responses.response import ResponseView
 from reqflo_ray._internal.engine.responses.schemas import SchemaError, Validate, compile_schema
 from reqflo_ray._internal.engine.values.compare import NEGATED, ORDERINGS, Incomparable, equal, holds, is_number
 from reqflo_ray._internal.engine.values.conversion import ConversionError, convert, kind_of
+from reqflo_ray._internal.engine.values.expectations import parts_needed
 from reqflo_ray._internal.engine.values.expressions import Renderer, Values, compile_node, to_text
 from reqflo_ray._internal.engine.values.faults import RowFault
 from reqflo_ray._internal.engine.values.jsonpath import PathError, compile_path
@@ -67,13 +68,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedAssertion:
     """An assertion, compiled. `masked` is None if nothing secret or sensitive can be in what is expected; `shown` is
-    the JSON text of a literal. `at_status` is the result of what most steps ask, one status, when that has come."""
+    the JSON text of a literal. `parts` are the values within a list or object that must be there. `at_status` is the
+    result of what most steps ask, one status, when that has come."""
 
     source: Assertion
     evaluate: Callable[[ResponseView, JsonValue], Finding]
     expected: Renderer | None
     masked: Renderer | None
     shown: str | None
+    parts: tuple[tuple[str, Renderer], ...] = ()
     at_status: tuple[int, AssertionResult] | None = None
 
 
@@ -97,6 +100,7 @@ def prepare_assertion(assertion: Assertion, step_id: str, *, tainted: bool) -> P
         source=assertion,
         evaluate=evaluate,
         expected=compile_node(expected) if expected is not None else None,
+        parts=tuple((str(part), compile_node(part)) for part in parts_needed(assertion)),
         masked=compile_node(expected, masked=True) if expected is not None and tainted else None,
         shown=shown,
         at_status=_at_status(assertion, literal, shown),
@@ -123,7 +127,7 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
     try:
         if prepared.expected is not None:
             expected = prepared.expected(values)
-            _need_value(expected, source)
+            _need_value(expected, prepared, values)
             if shown is None:
                 hidden = prepared.masked
                 shown = _shown(expected if hidden is None else hidden(values))
@@ -299,13 +303,15 @@ def _schema(validate: Validate, view: ResponseView) -> Finding:
     return Finding(holds=not problem, reason=problem)
 
 
-def _need_value(expected: JsonValue, source: Assertion) -> None:
-    """Nothing equals what is not there, and everything would differ from it: so neither holds. A list of which nothing
-    is left is no better."""
-    node = source.expected
-    if expected is UNSET or (expected == [] and isinstance(node, ArrayNode)):
+def _need_value(expected: JsonValue, prepared: PreparedAssertion, values: Values) -> None:
+    """Nothing equals what is not there, and everything would differ from it: so neither holds."""
+    node = prepared.source.expected
+    if expected is UNSET or (expected == [] and isinstance(node, ArrayNode) and node.items):
         what = f"`{node}`" if isinstance(node, Reference | StepReference) else "all of it"
         raise RowFault("missing_value", f"{what} has no value")
+    for reference, part in prepared.parts:
+        if part(values) is UNSET:
+            raise RowFault("missing_value", f"`{reference}` has no value")
 
 
 def _shown(value: JsonValue) -> str:

@@ -3,13 +3,13 @@ judges single values; where these come from, it does not know."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from reqflo_ray._internal.engine.values.supply import Supply, is_declared
-from reqflo_ray._internal.model.artifact import Artifact, Assertion, AssertionType, HttpStep
+from reqflo_ray._internal.model.artifact import Artifact, Assertion, AssertionType, HttpStep, Operator
 from reqflo_ray._internal.model.values import (
     ArrayNode,
     JsonValue,
@@ -17,7 +17,7 @@ from reqflo_ray._internal.model.values import (
     Node,
     ObjectNode,
     Reference,
-    Text,
+    StepReference,
     references,
 )
 
@@ -76,9 +76,34 @@ def expected_whole(assertion: Assertion) -> Iterator[Reference]:
 
 
 def expected_to_be_there(assertion: Assertion) -> Iterator[Reference]:
-    """The inputs and variables without which an assertion cannot be judged. Of objects and lists the rest can."""
-    if assertion.expected is not None:
-        yield from filter(is_declared, _needed_in(assertion.expected))
+    """The inputs and variables without which an assertion cannot hold."""
+    node = assertion.expected
+    if node is None:
+        return
+    parts = _parts(assertion)
+    if isinstance(node, ArrayNode) and len(parts) < len(node.items):
+        # Of alternatives one is enough.
+        parts = parts or node.items
+    for found in (found for part in parts for found in references(part)):
+        if isinstance(found, Reference) and is_declared(found):
+            yield found
+
+
+def parts_needed(assertion: Assertion) -> Iterator[Reference | StepReference]:
+    """The values within an expected list or object that must be there; text tells by itself that a value is missing."""
+    if isinstance(assertion.expected, ArrayNode | ObjectNode):
+        for part in _parts(assertion):
+            yield from _whole_in(part)
+
+
+def _parts(assertion: Assertion) -> tuple[Node, ...]:
+    """What all of must be there: of a list of alternatives, no value that may be left out."""
+    node = assertion.expected
+    if not isinstance(node, ArrayNode):
+        return () if node is None else (node,)
+    if assertion.operator is Operator.IN or assertion.type is AssertionType.STATUS_CODE:
+        return tuple(item for item in node.items if not isinstance(item, Reference | StepReference))
+    return node.items
 
 
 def sources_of(reference: Reference, supply: Supply) -> Iterator[Reference]:
@@ -113,15 +138,13 @@ def is_status(value: JsonValue) -> bool:
     return False
 
 
-def _needed_in(node: Node) -> Iterable[Reference]:
+def _whole_in(node: Node) -> Iterator[Reference | StepReference]:
     match node:
-        case Reference():
+        case Reference() | StepReference():
             yield node
-        case Text():
-            yield from (found for found in references(node) if isinstance(found, Reference))
-        case ArrayNode(items=items) if all(isinstance(item, Reference) for item in items):
-            yield from (item for item in items if isinstance(item, Reference))
         case ArrayNode(items=items):
-            yield from (found for item in items if not isinstance(item, Reference) for found in _needed_in(item))
+            for item in items:
+                yield from _whole_in(item)
         case ObjectNode(fields=fields):
-            yield from (found for _, item in fields if not isinstance(item, Reference) for found in _needed_in(item))
+            for _, item in fields:
+                yield from _whole_in(item)
