@@ -28,13 +28,14 @@ def check(context: typer.Context, journey: JourneyOptions, dataset: DatasetOptio
     terminal: Terminal = context.obj
     problems = reqflo_ray.check(journey.read(), dataset.read())
     blocked = any(problem.severity is Severity.ERROR for problem in problems)
+    exit_code = DefinitionError.default_exit_code if blocked else 0
     if problems:
         terminal.note(render_problems(problems, terminal))
     if as_json:
         # The exit code must not be lost because nobody reads the document.
         with suppress(OutputClosedError):
-            terminal.data(readable_json({"ok": not blocked, "problems": problems}))
+            terminal.data(readable_json({"ok": not blocked, "exit_code": exit_code, "problems": problems}))
     elif not blocked:
         found = count_problems(problems)
         terminal.text(f"ok: {escape(journey.journey or str(journey.artifact))} can run{f' ({found})' if found else ''}")
-    return DefinitionError.default_exit_code if blocked else 0
+    return exit_code
