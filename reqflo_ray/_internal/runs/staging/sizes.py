@@ -58,7 +58,7 @@ def choose_sizes(rows: int, *, steps: int, concurrency: int, room: Room) -> Shar
     """
     steps = max(1, steps)
     worth = min(_MOST_ROWS, _WORTHWHILE_STEPS // steps)
-    least = max(concurrency, _FEWEST_ROWS, min(worth, rows // _FEW_SHARDS))
+    least = max(concurrency, _FEWEST_ROWS, min(worth, -(-rows // _FEW_SHARDS)))
     most = max(least, min(_MOST_ROWS, _MOST_STEPS // steps))
     size = min(most, max(least, rows // (_SHARDS_PER_WORKER * max(room.now, room.later))))
     # Of few rows, as many workers get some as it takes to have all of them in flight, or as they keep busy.
