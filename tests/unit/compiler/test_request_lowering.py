@@ -60,7 +60,14 @@ def test_a_path_is_text_as_written_and_values(request_of: RequestOf, url: str, p
 
 @pytest.mark.parametrize(
     ("url", "warned"),
-    [("/a/:x/b:c", [":x"]), ("http://x/:x/:y?q=/:z", [":x", ":y"]), ("/a:b?c=/:d", []), ("http://x:80/a:b", [])],
+    [
+        ("/a/:x/b:c", [":x"]),
+        ("http://x/:x/:y?q=/:z", [":x", ":y"]),
+        ("/a:b?c=/:d", []),
+        ("http://x:80/a:b", []),
+        ("{{ inputs.x }}/a/:id", [":id"]),
+        ("{{ inputs.x }}:80/a:b?c=/:d", []),
+    ],
 )
 def test_what_looks_like_a_parameter_where_there_are_none_is_warned_of(
     compiled: Compiler, url: str, warned: list[str]
@@ -103,6 +110,8 @@ def test_a_fragment_that_would_not_be_sent_is_warned_of(compiled: Compiler) -> N
     [problem] = compiled(journey('{id: a, request: {url: "http://x/tags/c#&limit=1"}}')).problems
     assert (problem.code, str(problem.position)) == ("literal_parameter", "j.yaml:6:46")
     assert "%23" in problem.hint
+    [problem] = compiled(journey('{id: a, request: {url: "{{ inputs.x }}/c#d"}}')).problems
+    assert (problem.code, str(problem.position)) == ("literal_parameter", "j.yaml:6:47")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ _UNSAFE_IN_JSON: Final = re.compile(f"[{UNSAFE}]")
 # A line that begins so, or holds one of these markers, is an order to the CI system that collects the log: GitHub's and
 # Forgejo's; Azure's, TeamCity's and GitHub's older ones; GitLab's. Nothing tells that there is one: a container that a
 # CI job starts has none of its variables.
-_CI_LINE_COMMAND: Final = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+_CI_LINE_COMMAND: Final = re.compile(r"((?:^|\r)\s*):(?=:)", re.MULTILINE)
 _CI_MARKER: Final = re.compile(
     r"#(?=#(?:\[|vso\[|teamcity\[))|(?<=section_start):(?=\d)|(?<=section_end):(?=\d)", re.IGNORECASE
 )

@@ -47,19 +47,20 @@ class UrlCompiler:
             return ("/",) if text.startswith("/") else (NULL,)
         self._warn_of_braces(written, scalar)
         first = written[0] if written else ""
-        if isinstance(first, str) and ABSOLUTE.match(first):
-            self._check_absolute(first, written, scalar)
-        elif isinstance(first, str):
+        if isinstance(first, str) and not ABSOLUTE.match(first):
             self._check_path(first, text, scalar)
             written = self._with_parameters(written, scalar)
+        else:
+            self._check_absolute(written, scalar)
         return self._complete(written)
 
-    def _check_absolute(self, first: str, written: Sequence[_Written], scalar: YamlScalar) -> None:
-        behind = "".join(piece for piece in written if isinstance(piece, str)).partition("://")[2]
+    def _check_absolute(self, written: Sequence[_Written], scalar: YamlScalar) -> None:
+        """A URL with its scheme and host: as it is written, or as the value with which it begins gives them."""
+        behind = ABSOLUTE.sub("", "".join(piece for piece in written if isinstance(piece, str)), count=1)
         path = behind.partition("/")[2].partition("?")[0]
         declared = self._path_values or ()
         if any(found[1] in declared for found in _PARAMETER.finditer(path)):
-            message = "`:name` works in a path of a service only"
+            message = "`:name` works only in a URL that begins with `/`"
             self._problems.error(
                 "invalid_template", message, scalar, hint="set `service`, or write `{{ values.name }}`"
             )
