@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def test_an_error_of_ours_is_called_that_with_all_that_its_report_needs(outcome:
         f"  this message: {message}",
         "  the row: reqflo-ray show r1 --row='it'\"'\"'s 17' --store s  (look it through first)",
     ]
-    assert lines[at + 3].startswith("  these versions: reqflo-ray 0.1.0, Python 3.")
+    assert lines[at + 3].startswith(f"  these versions: reqflo-ray {version('reqflo-ray')}, Python 3.")
 
 
 def test_an_error_of_ours_that_is_not_among_the_first_failures_is_found_by_a_query(outcome: MakeOutcome) -> None:

@@ -19,7 +19,7 @@ _ENTRYPOINT = "exec reqflo-ray run place-order --store {store} --run-id {run_id}
     ("changes", "reason"),
     [
         ({f"{_HEAD}.containers.0.image": "registry.example.com/reqflo-ray:latest"}, "is not"),
-        ({f"{_WORKER}.containers.0.image": "registry.example.com/reqflo-ray:0.1.0-ray2.59.0"}, "is not"),
+        ({f"{_WORKER}.containers.0.image": "registry.example.com/reqflo-ray:0.2.0-ray2.59.0"}, "is not"),
         ({"spec.rayVersion": "2.59.0"}, "rayVersion is not"),
         ({"spec.authOptions": REMOVED}, "asks for no token"),
         ({"spec.authOptions.mode": "disabled"}, "asks for no token"),
