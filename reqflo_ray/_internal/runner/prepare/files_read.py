@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from reqflo_ray._internal.compiler.workspace.files import MARKER
-from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
 from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, YamlScalar, YamlSequence
 from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model.plan import RunRecord, SecretSource
@@ -21,6 +20,9 @@ from reqflo_ray._internal.runner.prepare.request import Dataset, Journey
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.upkeep.history import resolve_run
 from reqflo_ray._internal.storage.protocol import Storage
+
+if TYPE_CHECKING:
+    from reqflo_ray._internal.compiler.workspace.load import Workspace
 
 # A file, and what it is to the run.
 FileRead: TypeAlias = tuple[str | Path, str]
@@ -77,6 +79,9 @@ def files_of_workspace(path: Path, journey: str) -> Iterator[FileRead]:
     Raises:
         UsageError: `no_workspace`.
     """
+    # Commands that only read a store compile nothing: the models of a workspace take 0.2 s to import.
+    from reqflo_ray._internal.compiler.workspace.load import load_workspace
+
     yield from _files_of(load_workspace(path, journey))
 
 
