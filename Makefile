@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 # Tests start hundreds of processes: where this is set, each of them would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup check test oldest demo bench chaos lock clean
+.PHONY: help setup check test docs oldest demo bench chaos lock clean
 help:           ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -28,6 +28,10 @@ check: $(STAMP) ## lint, formatting, types and import layers
 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder
+
+docs: $(STAMP)  ## generate the reference, and build the site into build/docs
+	$(BIN)/python -m docs.generate
+	$(BIN)/zensical build --clean --strict
 
 oldest:         ## the tests that use Ray, with the oldest one that is allowed
 	$(PYTHON) -m venv $(OLDEST)
@@ -51,4 +55,4 @@ lock:           ## pin the newest allowed packages again (needs uv)
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --output-file requirements.lock
 
 clean:          ## remove what the targets made
-	rm -rf $(VENV) $(OLDEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
