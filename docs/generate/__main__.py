@@ -27,7 +27,7 @@ def all_pages() -> Mapping[str, str]:
     for module in iter_modules([str(Path(__file__).parent)], "docs.generate."):
         if module.name.endswith(".__main__"):
             continue
-        generated = getattr(import_module(module.name), "pages", dict)()
+        generated: Mapping[str, str] = getattr(import_module(module.name), "pages", dict)()
         if repeated := found.keys() & generated:
             raise ValueError(f"`{module.name}` generates pages that another module generates too: {sorted(repeated)}")
         found |= generated

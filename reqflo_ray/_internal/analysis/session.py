@@ -193,8 +193,13 @@ class Session:
         import duckdb
         import pyarrow as pa
 
+        from reqflo_ray._internal.analysis import comments
+
         try:
             self._check(self._connection.extract_statements(sql))
+            sql = comments.answerable(sql)
+            if comments.are_needed(sql):
+                self._connection.execute(";".join(comments.statements()))
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
             try:
                 yield self._connection.sql(sql)
