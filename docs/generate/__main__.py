@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -17,6 +18,7 @@ from typing import Final
 FOLDER: Final = Path(__file__).parent.parent / "reference"
 
 
+@cache
 def all_pages() -> Mapping[str, str]:
     """Return the Markdown of every generated page by its path below `docs/reference/`.
 
