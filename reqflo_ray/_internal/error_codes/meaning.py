@@ -1,4 +1,4 @@
-"""What the registry holds of each code. It imports nothing of the project."""
+"""The entry of one error code in the registry. Imports nothing of the project."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class ErrorCode(NamedTuple):
-    """A code with what it means and what helps, each in one sentence. The message of a case says more of that case."""
+    """A code with its general cause and what to do, each in one line. The message of a finding says more about its case."""
 
     name: str
     cause: str

@@ -1,5 +1,7 @@
-"""All codes by which the product names what is wrong, with cause and remedy: errors, warnings, and the `error_code` of
-rows and steps. What raises a code writes it as a literal; a test holds that both sides agree."""
+"""All error codes with cause and remedy: those of errors, of warnings, and of rows and steps (`error_code`).
+
+Code that reports an error writes its code as a literal; a test compares those literals with this registry.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from reqflo_ray._internal.error_codes.meaning import ErrorCode
 
 
 class Section(NamedTuple):
-    """Codes that people meet in the same place. One that is met in several stands in the first."""
+    """Codes that people meet in the same place; a code that belongs to several sections is in the first of them."""
 
     title: str
     codes: tuple[ErrorCode, ...]
@@ -18,7 +20,7 @@ class Section(NamedTuple):
 
 SECTIONS: Final = (
     Section("The command line", usage.CODES),
-    Section("Workspaces, journeys and what a run is given", definitions.CODES),
+    Section("Workspaces, journeys, and the values of a run", definitions.CODES),
     Section("Datasets", datasets.CODES),
     Section("Secrets", secrets.CODES),
     Section("Rows and steps", rows.CODES),
