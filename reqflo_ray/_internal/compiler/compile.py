@@ -1,4 +1,4 @@
-"""Compiles a journey of a workspace to an artifact: the front door of the compiler."""
+"""Compiles a journey of a workspace to an artifact. This is the entry point of the compiler."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _NAMED_FILES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compilation:
-    """An artifact, and what a person may want to know besides.
+    """An artifact, with warnings and the places of its parts.
 
-    `problems` are warnings; of a journey that was only examined, also what is wrong, and then `artifact` is what could
-    be made of the rest. `sources` maps a step id to `file:line`. `places` says where things are written, by
-    `steps.<id>`, `urls.<step id>`, `inputs.<name>` and `variables.<name>`; `uses` where values are read.
+    `problems` are warnings; after `examine_journey` also errors, and then `artifact` holds only the valid parts.
+    `sources` maps a step's ID to `file:line`. `places` says where things are written, by `steps.<id>`,
+    `urls.<step id>`, `inputs.<name>` and `variables.<name>`; `uses` says where values are read.
     """
 
     artifact: Artifact
@@ -47,22 +47,22 @@ class Compilation:
 
     @property
     def blocked(self) -> bool:
-        """Whether any finding is an error: then the artifact is not whole, and must not run."""
+        """Whether any finding is an error: the artifact is then incomplete and must not run."""
         return any(problem.severity is Severity.ERROR for problem in self.problems)
 
     @property
     def digest(self) -> str:
-        """The artifact's identity."""
+        """The SHA-256 that identifies the artifact."""
         return digest(self.artifact)
 
     def whole(self) -> Self:
-        """Itself. Raises `DefinitionError`, with everything that is wrong, if it cannot be run."""
+        """Return this compilation, or raise `DefinitionError` with all findings if one of them is an error."""
         if self.blocked:
             raise DefinitionError.of(self.problems)
         return self
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the artifact to a file, whole or not at all, for `Journey(artifact=…)`.
+        """Write the artifact to a file, completely or not at all, for `Journey(artifact=…)`.
 
         Raises:
             UsageError: `output_not_writable`.
@@ -73,28 +73,28 @@ class Compilation:
 
 
 def compile_journey(workspace: Workspace, journey: str, overlays: Sequence[str] = ()) -> Compilation:
-    """Compile the journey with that exact name, or in that YAML file, with overlays applied in their order.
+    """Compile the journey of that exact name, or in that YAML file, with `overlays` applied in order.
 
     Raises:
-        DefinitionError: with everything that is wrong, each at its place.
+        DefinitionError: with all findings, each at its place.
     """
     return examine_journey(workspace, journey, overlays).whole()
 
 
 def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] = ()) -> Compilation:
-    """As `compile_journey`, but what is wrong is told in `problems`, so that a run check can go on with the rest.
+    """Do as `compile_journey`, but report errors in `problems`, so that a run check can examine the valid parts.
 
     Raises:
-        DefinitionError: so much is wrong that there is nothing to go on with.
+        DefinitionError: no part of the journey is valid enough to be examined.
     """
     problems = Problems(MAX_PROBLEMS)
     problems.add(*workspace.problems)
     definition = find_journey(workspace, journey, problems)
     chosen = _find_overlays(workspace, overlays, definition, problems)
-    # What an overlay that is not there would change cannot be told.
+    # What a missing overlay would have changed is unknown.
     if definition is None or definition.model is None or len(chosen) < len(overlays):
         problems.raise_errors()
-        raise AssertionError("what is not there is an error")
+        raise AssertionError("a missing definition was not reported as an error")
     _check_named_overlays(workspace, definition, overlays, problems)
     files = BundledFiles(workspace.root, problems)
     templates = TemplateIndex(workspace)
@@ -136,23 +136,25 @@ def examine_journey(workspace: Workspace, journey: str, overlays: Sequence[str] 
 
 
 def find_journey(workspace: Workspace, journey: str, problems: Problems) -> Definition[JourneyModel] | None:
-    """The journey of that exact name, or the one in that file; None after reporting why there is none. What is wrong
-    with it is reported too, and then as much of it is given as can be looked at."""
+    """Find the journey of that exact name, or the one in that file; None after reporting why there is none.
+
+    Errors in the journey are reported too; the result then holds the parts that can be examined.
+    """
     if any(definition.name == journey for definition in workspace.journeys) or not is_file_name(journey):
         return _look_up(workspace.journeys, journey, workspace, problems)
     places = {os.path.realpath(workspace.root / journey), os.path.realpath(journey)}
-    # A definition tells its file as it is shown, whatever bytes the name is made of.
+    # A definition holds the name of its file as it is displayed, with undecodable bytes escaped.
     shown_places = set(map(shown, places))
     held = [it for it in workspace.journeys if shown(os.path.realpath(workspace.root / it.file)) in shown_places]
     if len(held) == 1:
         return _look_up(held, held[0].name, workspace, problems)
     if held:
         names = ", ".join(f"`{definition.name}`" for definition in held)
-        message = f"`{journey}` holds more than one journey"
+        message = f"`{journey}` contains more than one journey"
         problems.error("ambiguous_journey", message, None, hint=f"name one of {names}")
     elif any(map(os.path.isfile, places)):
-        hint = "it must be a YAML file below the workspace's folder, with the key `journey`, and not excluded"
-        problems.error("unknown_journey", f"`{journey}` holds no journey of this workspace", None, hint=hint)
+        hint = "name a YAML file of the workspace that has the root key `journey` and is not excluded"
+        problems.error("unknown_journey", f"`{journey}` contains no journey of this workspace", None, hint=hint)
     else:
         return _look_up(workspace.journeys, journey, workspace, problems)
     return None
@@ -163,7 +165,7 @@ def _look_up(
 ) -> Definition[JourneyModel] | None:
     named = [definition for definition in journeys if definition.name == name]
     if not named and any(problem.severity is Severity.ERROR for problem in workspace.problems):
-        return None  # it may be in what could not be read
+        return None  # it may be in a file that could not be read
     found = lookup(journeys, name, "journey", problems) or (outline(named[0]) if len(named) == 1 else None)
     if not named and workspace.passed_over:
         _warn_of_passed_over(workspace, problems)
@@ -171,18 +173,18 @@ def _look_up(
 
 
 def _warn_of_passed_over(workspace: Workspace, problems: Problems) -> None:
-    """What is missing may be in a file that nobody could read."""
+    """Warn that the missing journey may be in a file that was skipped."""
     names = ", ".join(f"`{name}`" for name in workspace.passed_over[:_NAMED_FILES])
     more = len(workspace.passed_over) - _NAMED_FILES
-    message = f"files that are no YAML were passed over: {names}{f' and {more} more' if more > 0 else ''}"
-    hint = "a file of ours has a line that begins with its root key, such as `journey:`"
+    message = f"files that are not valid YAML were skipped: {names}{f' and {more} more' if more > 0 else ''}"
+    hint = "correct the file that defines it, and begin its document with a root key such as `journey:`"
     problems.warning("passed_over", message, None, hint=hint)
 
 
 def _check_named_overlays(
     workspace: Workspace, journey: Definition[JourneyModel], chosen: Sequence[str], problems: Problems
 ) -> None:
-    """The overlays that a journey names must be there, and fit it, whether they are chosen or not."""
+    """Report overlays that the journey names and that do not exist or do not fit it, chosen or not."""
     written = nearest(journey.node, ("steps",))
     for node in elements(child(journey.node, "overlays")):
         if not isinstance(node, YamlScalar) or node.value in chosen:
@@ -200,7 +202,7 @@ def _find_overlays(
     problems: Problems,
     at: YamlNode | None = None,
 ) -> list[Definition[OverlayModel]]:
-    """The overlays of these names, which may be written at a place. Overlays of different journeys may share a name."""
+    """Find the overlays of these names, written at `at` if given. Overlays of different journeys may share a name."""
     if journey is None:
         return []
     own = [definition for definition in workspace.overlays if _journey_of(definition) in (None, journey.name)]
@@ -208,7 +210,7 @@ def _find_overlays(
     for name in names:
         others = [_journey_of(definition) for definition in workspace.overlays if definition.name == name]
         if others and name not in [definition.name for definition in own]:
-            hint = f"it is one of the journey `{others[0]}`"
+            hint = f"use it with the journey `{others[0]}`"
             message = f"the overlay `{name}` is not for the journey `{journey.name}`"
             problems.error("unknown_overlay", message, at, hint=hint)
         elif (
@@ -223,7 +225,7 @@ def _journey_of(definition: Definition[OverlayModel]) -> str | None:
 
 
 def _warn_of_others(workspace: Workspace, problems: Problems) -> None:
-    """What is wrong with definitions that this journey does not use must not stop it, nor go unsaid."""
+    """Report errors in definitions that this journey does not use as warnings, so that they do not block it."""
     known = {(problem.code, problem.message, problem.position) for problem in problems.all()}
     for definition in workspace.definitions():
         for problem in definition.problems:

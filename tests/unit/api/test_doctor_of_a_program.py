@@ -52,7 +52,7 @@ def test_a_workspace_that_is_none_is_a_finding_and_the_store_is_examined_all_the
     [
         ("workspace: [", "reqflo.yaml:1:"),
         ("workspace: {http: {engine: curl}}", "reqflo.yaml:1:28: `engine` cannot be `curl`"),
-        ("workspace: {secrts: {}}", "reqflo.yaml:1:13: `secrts` is no key of this"),
+        ("workspace: {secrts: {}}", "reqflo.yaml:1:13: `secrts` is not a valid key here"),
         (
             "workspace: {secrets: {source: file}, name: w}\n---\njourney: {name: j, steps: []}",
             "the journey `j` does not",

@@ -68,7 +68,7 @@ def test_a_url_may_be_as_long_as_servers_take_it(compiled: Callable[..., Any], r
     assert compiled(journey(long)).artifact.steps
     [problem] = refused(journey(long.replace("'/", "'//")))
     assert (problem.code, str(problem.position)) == ("wrong_value", "j.yaml:4:30")
-    assert problem.message == "`url` has 8,001 characters; at most 8,000 are allowed"
+    assert problem.message == "`url` is too long: 8,001 characters, at most 8,000 are allowed"
 
 
 def test_what_names_a_template_or_a_path_may_be_as_long_as_these(compiled: Callable[..., Any]) -> None:
@@ -80,10 +80,10 @@ def test_what_names_a_template_or_a_path_may_be_as_long_as_these(compiled: Calla
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        (f"{{id: {'a' * 201}, request: {{url: /a}}}}", "`id` has 201 characters; at most 100 are allowed"),
+        (f"{{id: {'a' * 201}, request: {{url: /a}}}}", "`id` is too long: 201 characters, at most 100 are allowed"),
         (
             f"{{id: a, request: {{url: /a}}, outputs: {{o: 'body.{'a' * 10_000}'}}}}",
-            "`path` has 10,005 characters; at most 10,000 are allowed",
+            "`path` is too long: 10,005 characters, at most 10,000 are allowed",
         ),
     ],
 )

@@ -155,7 +155,7 @@ def test_a_wrong_overlay_is_refused_at_its_own_place(
 
 def test_an_overlay_of_another_journey_is_refused(only_problem: OnlyProblem) -> None:
     problem = only_problem(JOURNEY, ["o"], t=TEMPLATE, o="overlay: {name: o, journey: k, steps: {a: {skip: true}}}")
-    assert (problem.code, problem.hint) == ("unknown_overlay", "it is one of the journey `k`")
+    assert (problem.code, problem.hint) == ("unknown_overlay", "use it with the journey `k`")
 
 
 def test_overlays_of_different_journeys_may_share_a_name(compiled: Compiler) -> None:
@@ -179,7 +179,7 @@ def test_overlays_that_a_journey_names_are_there_and_fit(compiled: Compiler) -> 
     ("overlay", "hint"),
     [
         ("overlay: {name: fit, journey: j, steps: {a: {skip: true}}}", "did you mean `fit`?"),
-        ("overlay: {name: fits, journey: k, steps: {a: {skip: true}}}", "it is one of the journey `k`"),
+        ("overlay: {name: fits, journey: k, steps: {a: {skip: true}}}", "use it with the journey `k`"),
     ],
 )
 def test_one_that_is_not_there_is_an_error_at_its_name(only_problem: OnlyProblem, overlay: str, hint: str) -> None:

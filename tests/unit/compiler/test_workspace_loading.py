@@ -213,7 +213,7 @@ def test_a_journey_is_found_by_name_or_file(make_workspace: Maker, monkeypatch: 
         ("zzz", "unknown_journey", "known: `place-order`, `twice`"),
         ("twice", "ambiguous_journey", "rename all but one"),
         ("two.yaml", "ambiguous_journey", "name one of `twice`, `twice`"),
-        ("empty.yaml", "unknown_journey", "it must be a YAML file"),
+        ("empty.yaml", "unknown_journey", "name a YAML file"),
         ("nowhere.yaml", "unknown_journey", "known: `place-order`, `twice`"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Collects what is wrong, so that people are told all of it at once. Knows places, not meaning."""
+"""Collects findings, so that all of them are reported at the same time. Knows places, not meaning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from reqflo_ray._internal.errors import DefinitionError, Position, Problem, Seve
 
 
 class Problems:
-    """A list of findings that grows; the same finding is kept once. `most`: so many that block end the search."""
+    """A growing list of findings, each kept once. The search ends when more than `most` of them are errors."""
 
     def __init__(self, most: int | None = None) -> None:
         self._found: dict[Problem, None] = {}
@@ -17,23 +17,23 @@ class Problems:
     def error(
         self, code: str, message: str, at: YamlNode | Position | None, *, cause: str = "", hint: str = ""
     ) -> None:
-        """Add a finding that blocks."""
+        """Add an error."""
         position = at.position if isinstance(at, YamlNode) else at
         self.add(Problem(code=code, message=message, position=position, cause=cause, hint=hint))
 
     def warning(
         self, code: str, message: str, at: YamlNode | Position | None, *, cause: str = "", hint: str = ""
     ) -> None:
-        """Add a finding that does not block."""
+        """Add a warning."""
         position = at.position if isinstance(at, YamlNode) else at
         warning = Severity.WARNING
         self.add(Problem(code=code, message=message, position=position, cause=cause, hint=hint, severity=warning))
 
     def add(self, *problems: Problem) -> None:
-        """Add findings made elsewhere.
+        """Add existing findings.
 
         Raises:
-            DefinitionError: more than `most` findings block; it holds those found so far.
+            DefinitionError: more than `most` findings are errors; it holds those found so far.
         """
         for problem in problems:
             if problem in self._found:
@@ -42,20 +42,20 @@ class Problems:
             self._errors += problem.severity is Severity.ERROR
             if self._most is not None and self._errors > self._most:
                 self._most = None
-                hint = "repair these first; the rest has not been looked for"
+                hint = "correct these, then check again: there may be more"
                 self.error("too_many_errors", f"there are more than {self._errors - 1} errors", None, hint=hint)
                 self.raise_errors()
 
     @property
     def errors(self) -> int:
-        """How many findings block."""
+        """The number of errors."""
         return self._errors
 
     def all(self) -> tuple[Problem, ...]:
-        """Errors first, each kind in the order it was found."""
+        """Return errors, then warnings, each in the order in which they were found."""
         return tuple(sorted(self._found, key=lambda problem: problem.severity is not Severity.ERROR))
 
     def raise_errors(self) -> None:
-        """Raise one `DefinitionError` with all findings if any of them blocks."""
+        """Raise one `DefinitionError` with all findings if one of them is an error."""
         if self.errors:
             raise DefinitionError.of(self.all())

@@ -1,7 +1,7 @@
-"""Reads YAML text into trees: YAML 1.2 core types, exact numbers, duplicate keys refused, hostile input refused early.
+"""Reads YAML text into trees: YAML 1.2 core types, exact numbers, no duplicate keys, early refusal of hostile input.
 
-It builds no objects of any kind and knows nothing of journeys. The parser's events are consumed one at a time, so a
-limit is noticed while the file is being read, before what exceeds it exists in memory.
+It constructs no objects and must not know what a journey is. It takes the parser's events one at a time, so that it
+notices an exceeded limit before the excess is in memory.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from reqflo_ray._internal.model.values import JsonValue, exact_number
 MAX_FILE_BYTES: Final = 2**20
 MAX_DEPTH: Final = 64
 MAX_ALIASES: Final = 100
-MAX_NODES: Final = 100_000  # aliases expanded
-MAX_WRITTEN: Final = 40_000  # written out: the parser takes about 18 µs for each, and a bad file must be refused in 2 s
-MAX_DIRECTIVES: Final = 100  # lines that begin with `%`, of which the parser is as slow
+MAX_NODES: Final = 100_000  # with aliases expanded
+MAX_WRITTEN: Final = 40_000  # as written: the parser takes about 18 µs each, and must refuse a bad file within 2 s
+MAX_DIRECTIVES: Final = 100  # lines that begin with `%`, for which the parser is as slow
 MAX_DOCUMENTS: Final = 1_000
 MAX_NUMBER_LENGTH: Final = 1_000
 
@@ -39,7 +39,7 @@ _STRING_TAGS: Final = frozenset(("!", "!!str", "tag:yaml.org,2002:str"))
 
 
 def read_documents(data: bytes, name: str) -> tuple[YamlNode, ...]:
-    """The documents of a file, empty ones left out.
+    """Return the documents of a file, without empty ones.
 
     Raises:
         DefinitionError: `yaml_syntax`, `yaml_limit`, `yaml_tag`, `yaml_encoding` or `duplicate_key`, with its place.
@@ -61,13 +61,18 @@ def read_documents(data: bytes, name: str) -> tuple[YamlNode, ...]:
     if text.count("\n%") + text.startswith("%") > MAX_DIRECTIVES:
         first = 0 if text.startswith("%") else text.index("\n%") + 1
         place = Position(file=name, line=text.count("\n", 0, first) + 1)
-        raise _refused("yaml_limit", f"the file has more than {MAX_DIRECTIVES} directives", place, "remove them")
+        raise _refused(
+            "yaml_limit",
+            f"the file has more than {MAX_DIRECTIVES} directives",
+            place,
+            "remove lines that begin with `%`",
+        )
     return _Reader(SourceFile(name, tuple(_LINE_END.split(text)))).read(text)
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end was not read yet."""
+    """A collection whose end has not been read yet."""
 
     event: Any
     is_mapping: bool
@@ -92,7 +97,7 @@ class _Reader:
         self._begun = 0
 
     def read(self, text: str) -> tuple[YamlNode, ...]:
-        """All documents of the text."""
+        """Return all documents of the text."""
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -126,7 +131,7 @@ class _Reader:
                 if self._begun > MAX_DOCUMENTS:
                     raise self._error(event, "yaml_limit", f"the file has more than {MAX_DOCUMENTS:,} documents")
                 if event.version not in (None, (1, 2)):
-                    raise self._error(event, "yaml_syntax", "only YAML 1.2 is read", "remove the `%YAML` line")
+                    raise self._error(event, "yaml_syntax", "only YAML 1.2 is supported", "remove the `%YAML` line")
 
     def _open(self, event: Any) -> None:
         if event.tag is not None and not event.implicit:
@@ -154,7 +159,7 @@ class _Reader:
         if self._aliases > MAX_ALIASES:
             raise self._error(event, "yaml_limit", f"the file has more than {MAX_ALIASES} aliases")
         if event.anchor not in self._anchors:
-            raise self._error(event, "yaml_syntax", f"nothing is anchored as `&{event.anchor}` before this alias")
+            raise self._error(event, "yaml_syntax", f"there is no anchor `&{event.anchor}` before this alias")
         node = self._anchors[event.anchor]
         if node is None:
             raise self._error(event, "yaml_syntax", f"the alias `*{event.anchor}` contains itself")
@@ -163,10 +168,12 @@ class _Reader:
         self._put(node, event)
 
     def _add(self, node: YamlNode, event: Any) -> None:
-        """A node that is written here (an alias only points to one)."""
+        """Add a node that is written here; an alias only refers to one."""
         self._written += 1
         if self._written > MAX_WRITTEN:
-            raise self._error(event, "yaml_limit", f"the file has more than {MAX_WRITTEN:,} values", "split it")
+            raise self._error(
+                event, "yaml_limit", f"the file has more than {MAX_WRITTEN:,} values", "split it into several files"
+            )
         if event.anchor:
             self._anchors[event.anchor] = node
         self._put(node, event)
@@ -191,12 +198,12 @@ class _Reader:
     def _count(self, nodes: int, event: Any) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            message = f"with its aliases expanded the file has more than {MAX_NODES:,} values"
+            message = f"the file has more than {MAX_NODES:,} values when its aliases are expanded"
             raise self._error(event, "yaml_limit", message)
 
     def _key(self, node: YamlNode, event: Any) -> YamlScalar:
         if not isinstance(node, YamlScalar) or type(event).__name__ == "AliasEvent":
-            hint = 'an expression must be in quotes: "{{ inputs.name }}"' if isinstance(node, YamlMapping) else ""
+            hint = 'put an expression in quotes: "{{ inputs.name }}"' if isinstance(node, YamlMapping) else ""
             raise self._error(event, "yaml_syntax", "a key must be plain text", hint)
         return YamlScalar(
             source=node.source, line=node.line, column=node.column, end_line=node.end_line, value=event.value
@@ -207,7 +214,9 @@ class _Reader:
             sources = node.items if isinstance(node, YamlSequence) else (node,)
             for source in sources:
                 if not isinstance(source, YamlMapping):
-                    raise self._error(event, "yaml_syntax", "`<<` takes a mapping, or a list of mappings")
+                    raise self._error(
+                        event, "yaml_syntax", "the value of `<<` must be a mapping, or a list of mappings"
+                    )
                 parent.merged.append(source)
             return
         if key.value in parent.keys:
@@ -216,13 +225,13 @@ class _Reader:
                 f"the key `{key.value}` is written twice",
                 code="duplicate_key",
                 position=key.position,
-                cause=f"it is already at line {first.line}",
-                hint="keep one of them",
+                cause=f"it is also at line {first.line}",
+                hint="remove one of the two",
             )
         parent.keys[key.value], parent.entries[key.value] = key, node
 
     def _merge(self, done: _Open) -> None:
-        """What `<<` brings in; keys written in the mapping itself win, then the earlier source."""
+        """Add the entries that `<<` merges in: keys of the mapping itself win, then those of the earlier source."""
         for source in done.merged:
             self._count(source.size, done.event)
             for name, node in source.entries.items():
@@ -249,7 +258,7 @@ class _Reader:
         )
 
     def _resolve(self, event: Any) -> JsonValue:
-        """A plain scalar's value by the YAML 1.2 core rules: `no` is text, and only JSON's numbers are numbers."""
+        """Return a plain scalar's value by the YAML 1.2 core schema: `no` is text, and numbers are those of JSON."""
         text: str = event.value
         if text in _NULLS:
             return None
@@ -259,7 +268,7 @@ class _Reader:
             return text
         if _NOT_JSON.fullmatch(text):
             raise self._error(
-                event, "wrong_type", f"`{text}` is no number that JSON can carry", "put it in quotes if it is text"
+                event, "wrong_type", f"`{text}` is not a number in JSON", "put it in quotes if it is text"
             )
         if not (_FRACTION.fullmatch(text) or _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text)):
             return text
@@ -272,11 +281,11 @@ class _Reader:
         return self._fraction(text, event)
 
     def _joined(self, event: Any) -> str:
-        """Text with JSON's way of escaping a character in two halves, put together."""
+        """Join surrogate pairs, with which JSON escapes one character in two halves."""
         try:
             return str(event.value).encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
-            message = "the text holds half of a surrogate pair, which is no character"
+            message = "the text contains half of a surrogate pair, which is not a character"
             raise self._error(event, "wrong_type", message) from None
 
     def _fraction(self, text: str, event: Any) -> float | Decimal:
@@ -294,7 +303,7 @@ class _Reader:
 
 
 def _as_json(fraction: str) -> str:
-    """A YAML number as JSON writes it: without a plus sign, and with digits around the point."""
+    """Write a YAML number as JSON does: without a plus sign, and with digits on both sides of the point."""
     sign, whole, part, exponent = _PARTS.fullmatch(fraction).groups()  # type: ignore[union-attr]
     return f"{sign}{whole.lstrip('0') or '0'}{part if len(part) > 1 else ''}{exponent}"
 
@@ -305,11 +314,11 @@ def _refused(code: str, message: str, position: Position, hint: str = "") -> Def
 
 def _syntax_hint(problem: str) -> str:
     if "mapping values are not allowed" in problem:
-        return "a value that holds `: ` must be in quotes"
+        return "put a value that contains `: ` in quotes"
     if "'\\t' that cannot start any token" in problem:
-        return "indent with spaces: YAML allows no tabs there"
+        return "indent with spaces: YAML does not allow tabs there"
     if "cannot start any token" in problem:
-        return "a value that begins with this character must be in quotes"
+        return "put a value that begins with this character in quotes"
     if "found unexpected ':'" in problem or "expected <block end>" in problem:
         return "check the indentation, and put values with special characters in quotes"
     return ""

@@ -1,6 +1,6 @@
-"""A parsed YAML document in which every key and value knows its place in the file.
+"""A parsed YAML document in which every key and value has its place in the file.
 
-Owns the tree and how to walk it. It knows neither how YAML is read nor what a journey is.
+Owns the tree and the ways to walk it. It must not know how YAML is read, or what a journey is.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceFile:
-    """A text file: its name as people are shown it, and its lines without their ends."""
+    """A text file: its name as it is displayed, and its lines without line ends."""
 
     name: str
     lines: tuple[str, ...]
 
     def position(self, line: int, column: int) -> Position:
-        """The place of a line and column that count from 0, with the line's text."""
+        """Return the place of a line and column, which count from 0, with the text of the line."""
         text = self.lines[line] if line < len(self.lines) else ""
         return Position(file=self.name, line=line + 1, column=column + 1, text=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class YamlNode:
-    """What all nodes have: their place (counted from 0) and how many nodes and levels they stand for, aliases
+    """What all nodes have: a place (line and column from 0), and how many nodes and levels they contain with aliases
     expanded."""
 
     source: SourceFile
@@ -41,26 +41,31 @@ class YamlNode:
 
     @property
     def position(self) -> Position:
-        """Where the node begins."""
+        """The place where the node begins."""
         return self.source.position(self.line, self.column)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class YamlScalar(YamlNode):
-    """A string, number, boolean or null. `rewritten` is how a number was written whose value is told otherwise, such as
-    `007`; else ""."""
+    """A string, number, boolean or null.
+
+    `rewritten` is the text of a number that is written in another form than its value, such as `007`; otherwise "".
+    """
 
     value: JsonValue
     end_line: int = 0
     rewritten: str = ""
 
     def position_of(self, snippet: str) -> Position:
-        """Where `snippet` first stands within this scalar as written; the scalar's own place if it cannot be told."""
+        """Return the first place of `snippet` in this scalar as written; the place of the scalar if it is not found."""
         return next(self.positions_of((snippet,)))
 
     def positions_of(self, snippets: Iterable[str]) -> Iterator[Position]:
-        """Where each of `snippets`, which follow one another, stands within this scalar as written. From the first one
-        that is written in another way, such as with escapes, on it is the scalar's own place."""
+        """Yield the place of each of `snippets`, which follow one another, in this scalar as written.
+
+        From the first one that is not found, for example because it is written with escapes, it is the place of the
+        scalar.
+        """
         number, column, last = self.line, self.column, min(max(self.end_line, self.line) + 1, len(self.source.lines))
         for snippet in snippets:
             while number < last and (found := self.source.lines[number].find(snippet, column)) < 0:
@@ -74,20 +79,20 @@ class YamlScalar(YamlNode):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class YamlSequence(YamlNode):
-    """A list."""
+    """A YAML sequence."""
 
     items: tuple[YamlNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class YamlMapping(YamlNode):
-    """A mapping; `keys` holds the place of each key, `entries` its value, both in the order written."""
+    """A YAML mapping: `keys` holds each key with its place, `entries` its value, both in the order written."""
 
     entries: dict[str, YamlNode] = field(default_factory=dict)
     keys: dict[str, YamlScalar] = field(default_factory=dict)
 
     def replaced(self, changes: dict[str, tuple[YamlScalar, YamlNode] | None]) -> YamlMapping:
-        """A copy with these keys set to (key, value), or taken away where the change is None."""
+        """Return a copy with these keys set to (key, value), or removed where the change is None."""
         entries, keys = dict(self.entries), dict(self.keys)
         for name, change in changes.items():
             if change is None:
@@ -99,23 +104,23 @@ class YamlMapping(YamlNode):
 
 
 def scalar_like(node: YamlNode, value: JsonValue) -> YamlScalar:
-    """A scalar that was not written as such, at the place of `node`."""
+    """Return a scalar that is not written in the file, at the place of `node`."""
     return YamlScalar(source=node.source, line=node.line, column=node.column, end_line=node.line, value=value)
 
 
 def sequence_like(node: YamlNode, items: tuple[YamlNode, ...]) -> YamlSequence:
-    """A list that was not written as such, at the place of `node`."""
+    """Return a sequence that is not written in the file, at the place of `node`."""
     return YamlSequence(source=node.source, line=node.line, column=node.column, items=items)
 
 
 def mapping_like(node: YamlNode, entries: dict[str, YamlNode]) -> YamlMapping:
-    """A mapping that was not written as such, at the place of `node`; each key is placed where its value is."""
+    """Return a mapping that is not written in the file, at the place of `node`; a key has the place of its value."""
     keys = {name: scalar_like(value, name) for name, value in entries.items()}
     return YamlMapping(source=node.source, line=node.line, column=node.column, entries=entries, keys=keys)
 
 
 def plain(node: YamlNode) -> JsonValue:
-    """The data alone, as fresh dicts, lists and scalars."""
+    """Return the data without places, as new dicts, lists and scalars."""
     match node:
         case YamlMapping(entries=entries):
             return {name: plain(value) for name, value in entries.items()}
@@ -127,12 +132,12 @@ def plain(node: YamlNode) -> JsonValue:
 
 
 def child(node: YamlNode | None, key: str) -> YamlNode | None:
-    """The value of `key` in a mapping; None if there is no such key, or no mapping."""
+    """Return the value of `key`; None if `node` is not a mapping or does not have the key."""
     return node.entries.get(key) if isinstance(node, YamlMapping) else None
 
 
 def nearest(node: YamlNode, path: Path) -> YamlNode:
-    """The node at `path`, or the deepest one on the way to it."""
+    """Return the node at `path`, or the deepest existing node on the way to it."""
     for part in path:
         below: YamlNode | None = None
         if isinstance(node, YamlMapping) and isinstance(part, str):
@@ -146,7 +151,7 @@ def nearest(node: YamlNode, path: Path) -> YamlNode:
 
 
 def key_position(node: YamlNode, path: Path) -> Position:
-    """Where the key that ends `path` is written; the place of the deepest node on the way if there is none."""
+    """Return the place of the last key of `path`; the place of the deepest existing node if there is no such key."""
     parent = nearest(node, path[:-1])
     if isinstance(parent, YamlMapping) and path and path[-1] in parent.keys:
         return parent.keys[str(path[-1])].position
@@ -154,12 +159,12 @@ def key_position(node: YamlNode, path: Path) -> Position:
 
 
 def members(node: YamlNode | None) -> Iterator[tuple[YamlScalar, YamlNode]]:
-    """Keys and values of a mapping; nothing for anything else."""
+    """Yield the keys and values of a mapping; nothing for any other node."""
     if isinstance(node, YamlMapping):
         for name, value in node.entries.items():
             yield node.keys[name], value
 
 
 def elements(node: YamlNode | None) -> tuple[YamlNode, ...]:
-    """The items of a list; nothing for anything else."""
+    """Return the items of a sequence; an empty tuple for any other node."""
     return node.items if isinstance(node, YamlSequence) else ()

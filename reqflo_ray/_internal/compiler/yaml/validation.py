@@ -1,4 +1,4 @@
-"""Validates a tree against an authoring model and turns each complaint into a problem at its exact place."""
+"""Validates a tree against an authoring model, and turns each violation into a finding at its exact place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from reqflo_ray._internal.model.names import suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# Taking away what is wrong may leave a container without what it needs, and that another one.
+# Removing an invalid part may make its container invalid, which is then removed in the next round.
 _MOST_ROUNDS: Final = 10
 
 _EXPECTED: Final = {
@@ -48,7 +48,7 @@ _EXPECTED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Rest(Generic[Model]):
-    """What is valid of a tree, as a model and as the `node` that it was made of, and the parts that were `dropped`."""
+    """The valid part of a tree: the model, the `node` from which it was made, and the parts that were `dropped`."""
 
     model: Model
     node: YamlNode
@@ -56,22 +56,21 @@ class Rest(Generic[Model]):
 
 
 def validate(model: type[Model], node: YamlNode, problems: Problems) -> Model | None:
-    """The model made of `node`; None if it is not valid, and then `problems` has every reason."""
+    """Return the model made of `node`; None if it is not valid, after reporting every reason."""
     rest = validate_rest(model, node, problems)
     return rest.model if rest is not None and not rest.dropped else None
 
 
 def validate_rest(model: type[Model], node: YamlNode, problems: Problems) -> Rest[Model] | None:
-    """The model made of `node`, or of what is left of it without all that `problems` then tells of, so that the rest
-    can be looked at; None if nothing is left."""
+    """Return the model made of the valid part of `node`, after reporting the rest; None if no part is valid."""
     dropped: list[YamlNode] = []
     for _ in range(_MOST_ROUNDS):
         try:
             return Rest(model.model_validate(plain(node)), node, tuple(dropped))
         except ValidationError as invalid:
             complaints = invalid.errors(include_url=False)
-        # What is missing now is so because it was dropped. Beyond so many, one more thing that is wrong helps nobody,
-        # and each takes a while to be told.
+        # Only the first round reports: later, a part is missing because it was dropped. The number is limited because
+        # each report takes a while, and nobody reads more of them.
         for complaint in complaints[:MAX_PROBLEMS] if not dropped else ():
             _report(model, node, complaint, problems)
         paths = {_written_part(node, complaint["loc"]) for complaint in complaints}
@@ -82,7 +81,7 @@ def validate_rest(model: type[Model], node: YamlNode, problems: Problems) -> Res
 
 
 def _written_part(node: YamlNode, path: Path) -> Path:
-    """As much of `path` as leads to something that is written."""
+    """Return the beginning of `path` that leads to a node of the tree."""
     for length, part in enumerate(path):
         if nearest(node, (part,)) is node:
             return path[:length]
@@ -91,7 +90,7 @@ def _written_part(node: YamlNode, path: Path) -> Path:
 
 
 def _without(node: YamlNode, paths: Collection[Path], dropped: list[YamlNode]) -> YamlNode:
-    """A copy of `node` without what is at `paths`, which goes to `dropped`."""
+    """Return a copy of `node` without the nodes at `paths`, which are added to `dropped`."""
     below: dict[str | int, list[Path]] = {}
     for path in paths:
         below.setdefault(path[0], []).append(path[1:])
@@ -120,7 +119,7 @@ def _report(model: type[BaseModel], node: YamlNode, complaint: ErrorDetails, pro
     value = nearest(node, path)
     if kind == "extra_forbidden":
         problems.error(
-            "unknown_key", f"`{label}` is no key of this", key_position(node, path), hint=_known_keys(model, path)
+            "unknown_key", f"`{label}` is not a valid key here", key_position(node, path), hint=_known_keys(model, path)
         )
     elif kind == "missing":
         problems.error("missing_key", f"`{label}` is missing", value, hint=f"add `{label}:`")
@@ -135,13 +134,15 @@ def _report(model: type[BaseModel], node: YamlNode, complaint: ErrorDetails, pro
         hint = "put it in quotes" if kind == "string_type" and isinstance(value, YamlScalar) else ""
         problems.error("wrong_type", f"`{label}` must be {_EXPECTED[kind]}, not {_shown(value)}", value, hint=hint)
     elif kind == "too_short":
-        if not plain(value):  # else its items are wrong, and that is reported
+        if not plain(value):  # otherwise its items are invalid, and are reported
             problems.error("wrong_value", f"`{label}` must not be empty", value)
     elif kind == "string_too_short" and context["min_length"] == 1:
         problems.error("wrong_value", f"`{label}` must not be empty", value)
     elif kind == "string_too_long":
         length, most = len(str(plain(value))), context["max_length"]
-        problems.error("wrong_value", f"`{label}` has {length:,} characters; at most {most:,} are allowed", value)
+        problems.error(
+            "wrong_value", f"`{label}` is too long: {length:,} characters, at most {most:,} are allowed", value
+        )
     elif kind in ("wrong_type", "wrong_value"):
         code = "wrong_type" if kind == "wrong_type" else "wrong_value"
         problems.error(code, f"`{label}`: {complaint['msg']}", value, hint=context.get("hint", ""))
@@ -172,7 +173,7 @@ def _known_keys(model: type[BaseModel], path: Path) -> str:
 
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
-    """The model that validates what is at `path`."""
+    """Return the model that validates the node at `path`."""
     here: Any = model
     for part in path:
         if _is_model(here):
