@@ -112,8 +112,8 @@ def test_a_file_of_ours_in_another_encoding_is_still_an_error(make_workspace: Ma
         ("Journey: {name: b}", "did you mean `journey`?"),
         ("# ours\n---\njourneys:\n  name: b\n", "did you mean `journey`?"),
         ("environments: [{", "did you mean `environment`?"),
-        ("name: app\nenvironment: {sdk: '>=3'}\n", "a document of ours has no other root keys"),
-        ("environment: production\nimage: x\n", "a document of ours has no other root keys"),
+        ("name: app\nenvironment: {sdk: '>=3'}\n", "remove the key, or move it to another file."),
+        ("environment: production\nimage: x\n", "remove the key, or move it to another file."),
     ],
 )
 def test_a_document_that_is_nearly_ours_is_passed_over_with_a_warning(
@@ -162,7 +162,7 @@ def make_socket(place: Path) -> None:
 STRANGE: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "a FIFO": (make_fifo, "it is a FIFO"),
     "a socket": (make_socket, "it is a socket"),
-    "a link to nowhere": (lambda place: place.symlink_to("nowhere"), "a link to a file that is not there"),
+    "a link to nowhere": (lambda place: place.symlink_to("nowhere"), "a link to a file that does not exist"),
     "a link to itself": (lambda place: place.symlink_to(place.name), "a link that leads to itself"),
     "a link below a file": (lambda place: place.symlink_to("a.yaml/b"), "Not a directory"),
 }
@@ -177,7 +177,7 @@ def test_what_is_no_file_is_passed_over_with_its_name(make_workspace: Maker, kin
     workspace = load_workspace(root)
     assert codes(workspace) == [("warning", "unreadable_file")] * 2
     for name, problem in zip(("gone.yaml", "sub/gone.yml"), workspace.problems, strict=True):
-        assert problem.message.startswith(f"`{name}` is passed over: ")
+        assert problem.message.startswith(f"`{name}` is skipped: ")
     assert why in workspace.problems[0].message
     assert is_whole(workspace)
 
@@ -257,7 +257,7 @@ def test_a_marker_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_workspace(tmp_path)
     assert caught.value.code == "no_workspace"
-    assert "reqflo.yaml` is no file" in caught.value.cause
+    assert "reqflo.yaml` is not a file" in caught.value.cause
 
 
 @pytest.mark.parametrize("path", ["loop", "loop/x", "nowhere/x", "a\0b"])

@@ -147,7 +147,7 @@ def test_yaml_of_a_workspace_is_never_written_whichever_is_used(workspace: Path)
 
 def test_the_workspace_is_not_looked_at_for_a_file_that_is_new(workspace: Path) -> None:
     need_free([workspace / "new.json"], files_of_workspace(workspace / "no such folder", "a"))
-    with pytest.raises(UsageError, match="is no workspace"):
+    with pytest.raises(UsageError, match="is not a workspace"):
         need_free([workspace / "notes.txt"], files_of_workspace(Path("/proc"), "a"))
 
 

@@ -1,5 +1,7 @@
-"""Reads the files that request bodies name, inside the workspace only and up to a limit, to be carried in the
-artifact. It is the one part of compiling that reads anything but YAML."""
+"""Reads the files that request bodies name, in the workspace only and up to a limit, to include them in the artifact.
+
+This is the only part of the compiler that reads files other than YAML.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ MAX_TOTAL_BYTES: Final = 32 * 2**20
 
 
 class BundledFiles:
-    """The files taken so far, by their path in the workspace."""
+    """The files read so far, by their path in the workspace."""
 
     def __init__(self, root: Path, problems: Problems) -> None:
         self._root = root
@@ -25,15 +27,15 @@ class BundledFiles:
         self._taken: dict[str, bytes] = {}
 
     def take(self, name: str, at: YamlNode) -> str:
-        """Read the file `name`, a path from the workspace's folder; its entry in the artifact ("" if refused)."""
+        """Read the file `name`, a path relative to the workspace. Return its name in the artifact, "" if refused."""
         try:
             resolved = Path(os.path.realpath(self._root / name))
         except ValueError:
-            self._problems.error("file_not_found", f"`{shown(name)}` is no name of a file", at)
+            self._problems.error("file_not_found", f"`{shown(name)}` is not a valid file name", at)
             return ""
         if Path(name).is_absolute() or not resolved.is_relative_to(self._root):
-            message = f"`{name}` is outside of the workspace"
-            hint = "name a file below the workspace's folder, relative to it"
+            message = f"`{name}` is outside the workspace"
+            hint = "name a file in the workspace, relative to its folder"
             self._problems.error("path_outside_workspace", message, at, hint=hint)
             return ""
         entry = shown(resolved.relative_to(self._root).as_posix())
@@ -45,13 +47,15 @@ class BundledFiles:
         return entry
 
     def all(self) -> dict[str, bytes]:
-        """The files in the order of their names."""
+        """Return the files, sorted by name."""
         return dict(sorted(self._taken.items()))
 
     def _read(self, file: Path, name: str, at: YamlNode) -> bytes | None:
         if not os.path.lexists(file):
             neighbours = self._neighbours(file)
-            hint = suggestion(file.name, neighbours) if neighbours else "paths start at the workspace's folder"
+            hint = (
+                suggestion(file.name, neighbours) if neighbours else "write the path relative to the workspace's folder"
+            )
             self._problems.error("file_not_found", f"there is no file `{name}`", at, hint=hint)
             return None
         room = min(MAX_FILE_BYTES, MAX_TOTAL_BYTES - sum(map(len, self._taken.values())))
@@ -61,8 +65,8 @@ class BundledFiles:
             self._problems.error("file_not_found", f"`{name}` cannot be read", at, cause=problem.strerror or "")
             return None
         if len(data) > room:
-            message = f"`{name}` is too large to be carried by the artifact"
-            limits = f"at most {MAX_FILE_BYTES // 2**20} MiB a file and {MAX_TOTAL_BYTES // 2**20} MiB in all"
+            message = f"`{name}` is too large for the artifact"
+            limits = f"at most {MAX_FILE_BYTES // 2**20} MiB per file and {MAX_TOTAL_BYTES // 2**20} MiB in total"
             self._problems.error("file_too_large", message, at, cause=limits)
             return None
         return data

@@ -1,5 +1,4 @@
-"""Which YAML files below a folder are looked at for a workspace, and their bytes; what other tools keep there is passed
-over.
+"""Selects and reads the YAML files of a workspace folder, and skips the files of other tools in it.
 
 It knows names, kinds of files, and what a root key looks like as text. It must not know what a document means.
 """
@@ -22,9 +21,9 @@ MARKER: Final = "reqflo.yaml"
 ROOT_KEYS: Final = ("workspace", "journey", "template", "templates", "environment", "case", "preset", "overlay")
 
 _KEYS: Final = "|".join(ROOT_KEYS)
-# Anything that could be read as one of our keys, at any level: a file without it need not be parsed at all.
+# Text that could be a root key, at any level: a file without it need not be parsed.
 _MAY_HOLD: Final = re.compile(rf"\b(?:{_KEYS})[\"']?\s*:|\?\s+[\"']?(?:{_KEYS})\b|\breqflo\.dev/")
-# A line that a person writes to begin a document of ours, for files that cannot be parsed.
+# A line with which a person begins a document of a workspace, for files that cannot be parsed.
 _MEANT: Final = re.compile(
     rf"^(?:---[ \t]+)?(?:\{{\s*)?([\"']?)(?:{_KEYS})\1[ \t]*:(?=\s|$)"
     rf"|^\?[ \t]+([\"']?)(?:{_KEYS})\2[ \t]*$"
@@ -34,7 +33,7 @@ _MEANT: Final = re.compile(
 _FIRST_KEY: Final = re.compile(
     r"(?:\A|^---[^\n]*\n)(?:[ \t]*(?:#[^\n]*)?\r?\n)*[\"']?([A-Za-z][\w-]*)[\"']?[ \t]*:(?=\s|$)", re.MULTILINE
 )
-_MISSPELT: Final = 0.8  # how alike a misspelt key is: `jurney` is, `base` and `case` are not
+_MISSPELT: Final = 0.8  # the likeness of a misspelled key: `jurney` is one of `journey`, `base` is not one of `case`
 _KINDS: Final = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -43,25 +42,27 @@ _KINDS: Final = {
     stat.S_IFDIR: "a folder",
 }
 
-# Told of a file or folder that is passed over: its name and why.
+# Called with the name of a skipped file or folder, and the reason.
 Refuse: TypeAlias = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What `include` and `exclude` of a workspace say: patterns of paths relative to it. A folder stands for all that
-    is below it; `*` matches within a name, `**` any number of folders."""
+    """The `include` and `exclude` of a workspace: patterns of paths relative to it.
+
+    A folder includes everything below it; `*` matches within a name, `**` any number of folders.
+    """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     def takes(self, path: Sequence[str]) -> bool:
-        """Whether the file at `path`, given by its names, is looked at."""
+        """Return whether the file at `path`, a sequence of names, is read."""
         included = not self.include or any(_covers(_names(pattern), path) for pattern in self.include)
         return included and not self._excludes(path)
 
     def enters(self, path: Sequence[str]) -> bool:
-        """Whether any file below the folder `path` may be looked at."""
+        """Return whether a file below the folder `path` may be read."""
         reached = not self.include or any(_reaches(_names(pattern), path) for pattern in self.include)
         return reached and not self._excludes(path)
 
@@ -70,12 +71,12 @@ class Selection:
 
 
 def yaml_files(root: Path, selection: Selection, refuse: Refuse) -> Iterator[Path]:
-    """The YAML files of the workspace, in an order that is the same on every machine, its marker left out.
+    """Yield the YAML files of the workspace except its marker, in an order that is the same on every machine.
 
-    Hidden files and folders are left alone, links to folders are not followed, and a folder with a `reqflo.yaml` of
-    its own is another workspace.
+    Hidden files and folders are skipped, links to folders are not followed, and a folder with its own `reqflo.yaml` is
+    another workspace.
     """
-    # Not os.walk, which calls itself for every level: a folder may be deeper than Python's stack.
+    # Not os.walk, which recurses: folders may be nested more deeply than Python's stack.
     waiting: list[tuple[str, ...]] = [()]
     while waiting:
         here = waiting.pop()
@@ -100,14 +101,14 @@ def yaml_files(root: Path, selection: Selection, refuse: Refuse) -> Iterator[Pat
 
 
 def read_regular(file: Path, most: int) -> bytes:
-    """The first `most` bytes of a regular file. It never waits, whatever the name stands for.
+    """Return the first `most` bytes of a regular file. It never blocks, whatever kind of file has that name.
 
     Raises:
-        OSError: there is none, or it cannot be read; `strerror` says in words what is there instead.
+        OSError: the file does not exist, is not a regular file or cannot be read; `strerror` says which.
     """
     try:
         _need_regular(os.stat(file))
-        # What is opened may be another file than what was looked at: opening a FIFO would wait for its writer.
+        # The file may be replaced between stat and open, and opening a FIFO would wait for its writer.
         with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
             _need_regular(os.fstat(opened.fileno()))
             return opened.read(most)
@@ -115,22 +116,22 @@ def read_regular(file: Path, most: int) -> bytes:
         if problem.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a link that leads to itself") from None
         if problem.errno == errno.ENOENT and os.path.islink(file):
-            raise OSError(errno.ENOENT, "it is a link to a file that is not there") from None
+            raise OSError(errno.ENOENT, "it is a link to a file that does not exist") from None
         raise
 
 
 def may_hold_ours(data: bytes) -> bool:
-    """Whether the text has what could be one of our keys, at any level. False saves the time to parse it."""
+    """Return whether the text may contain a root key, at any level. If not, it need not be parsed."""
     return _MAY_HOLD.search(_text(data)) is not None
 
 
 def was_meant(data: bytes) -> bool:
-    """Whether text that is no YAML was meant for us: one of its lines begins with a root key of ours."""
+    """Return whether invalid YAML was meant for a workspace: one of its lines begins with a root key."""
     return _MEANT.search(_text(data)) is not None
 
 
 def misspelt_key(data: bytes) -> tuple[int, str, str] | None:
-    """The line (from 1), the first key of a document that is nearly one of ours, and which; None if there is none."""
+    """Return line (from 1), key and root key of the first document key that resembles a root key, or None."""
     text = _text(data)
     for found in _FIRST_KEY.finditer(text):
         key = found[1]
@@ -141,19 +142,19 @@ def misspelt_key(data: bytes) -> tuple[int, str, str] | None:
 
 
 def shown(name: str) -> str:
-    """A file's name as text that can be written anywhere: bytes that are no UTF-8 as `\\xe9`."""
+    """Return a file's name as text that can be displayed: bytes that are not UTF-8 are written as `\\xe9`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _text(data: bytes) -> str:
-    # Also of a file in UTF-16, which a person may well mean: between its NULs our keys stand as they are.
+    # Without its NULs, a UTF-16 file shows its root keys too; a person may have saved one by mistake.
     text = data.replace(b"\0", b"").decode("utf-8", "replace").lstrip("\ufeff\ufffd")
-    return text.replace("\r\n", "\n").replace("\r", "\n")  # YAML takes each for the end of a line
+    return text.replace("\r\n", "\n").replace("\r", "\n")  # each ends a line in YAML
 
 
 def _need_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "not a regular file")
         raise OSError(errno.EINVAL, f"it is {kind}")
 
 
@@ -162,8 +163,8 @@ def _names(pattern: str) -> tuple[str, ...]:
 
 
 def _covers(pattern: Sequence[str], path: Sequence[str]) -> bool:
-    """Whether `pattern` matches `path`, or a folder that it is below."""
-    # All places of the path that the names so far may have led to: to try one after another can take for ever.
+    """Return whether `pattern` matches `path` or a folder above it."""
+    # All positions in the path that the names so far can match: backtracking could take exponential time.
     reached = {0}
     for name in pattern:
         if name == "**":
@@ -176,7 +177,7 @@ def _covers(pattern: Sequence[str], path: Sequence[str]) -> bool:
 
 
 def _reaches(pattern: Sequence[str], folder: Sequence[str]) -> bool:
-    """Whether `pattern` may match something below `folder`."""
+    """Return whether `pattern` may match something below `folder`."""
     if not pattern or not folder or pattern[0] == "**":
         return True
     return fnmatchcase(folder[0], pattern[0]) and _reaches(pattern[1:], folder[1:])

@@ -1,7 +1,7 @@
 """Loads a workspace: the folder with `reqflo.yaml` and all documents below it, each validated by itself.
 
-A definition that is not valid is kept with its problems, so that a mistake in one journey does not stop another.
-It knows what documents there are and what they are called, not what a journey means.
+An invalid definition is kept with its findings, so that a mistake in one journey does not block another.
+It knows the documents and their names, and must not know what a journey means.
 """
 
 from __future__ import annotations
@@ -55,8 +55,11 @@ Held = TypeVar("Held", bound=BaseModel, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Definition(Generic[Held]):
-    """One named thing of the workspace. `model` is None if it is not valid; `problems` then says why, and `rest` is
-    what is valid of it; `keys` are those it was written with, where that is not the node."""
+    """A named definition of the workspace.
+
+    `model` is None if it is not valid; `problems` then says why, and `rest` is its valid part. `keys` are the keys as
+    written, if `node` has others.
+    """
 
     name: str
     file: str
@@ -69,11 +72,13 @@ class Definition(Generic[Held]):
 
 @dataclass(slots=True, kw_only=True)
 class Workspace:
-    """All definitions of a workspace folder. `problems` are those of the files themselves; each definition has its
-    own besides. `passed_over` are files that are no YAML and do not look like ours; `files` all that were looked at.
+    """All definitions of a workspace folder.
 
-    `is_incomplete`: something that was meant could not be read, so that nobody knows what else there is;
-    `settings_are_whole`: nothing of the settings is wrong."""
+    `problems` are the findings about files; each definition has its own besides. `passed_over` are skipped files: they
+    are not valid YAML, and no line begins with a root key. `files` are all files that were read. `is_incomplete` says
+    that a file of the workspace could not be read, so that definitions may be missing; `settings_are_whole` says that
+    the settings are free of errors.
+    """
 
     root: Path
     settings: WorkspaceModel = field(default_factory=WorkspaceModel)
@@ -92,11 +97,11 @@ class Workspace:
 
     @property
     def name(self) -> str:
-        """The workspace's name, that of its folder if it has no other."""
+        """The name in the settings, or that of the folder."""
         return self.settings.name or shown(self.root.name)
 
     def definitions(self) -> Iterator[Definition[BaseModel]]:
-        """All definitions, whatever they are."""
+        """Yield the definitions of all kinds."""
         yield from self.journeys
         yield from self.templates
         yield from self.environments
@@ -108,29 +113,29 @@ class Workspace:
 def load_workspace(path: Path, journey: str = "") -> Workspace:
     """Load the workspace at `path`: its folder, or a folder or file below it.
 
-    A file is part of it only if it has one of our root keys. What other tools keep there is passed over, whether it can
-    be parsed or not; a file that cannot be parsed is a finding if one of its lines begins with a root key.
+    A file belongs to it only if it has a root key. Files of other tools are skipped, whether they can be parsed or not;
+    a file that cannot be parsed is a finding if one of its lines begins with a root key.
 
     Args:
-        journey: what is wanted of it. If that is the path of a YAML file, and `path` only the current folder, the
-            workspace is the one that holds this file.
+        journey: the journey to find in it. If this is the path of a YAML file, and `path` is the current folder, the
+            workspace is the one that contains this file.
 
     Raises:
-        UsageError: `no_workspace` if `path` is not there, or neither it nor a folder above it holds `reqflo.yaml`.
+        UsageError: `no_workspace` if `path` does not exist, or neither it nor a folder above it has `reqflo.yaml`.
     """
     if path != Path(".") and not os.path.exists(path):
         raise UsageError(
-            f"`{path}` is no workspace",
+            f"`{path}` is not a workspace",
             code="no_workspace",
             cause="there is no such file or folder",
-            hint="name the folder with `--workspace`, or make one with `reqflo-ray init`",
+            hint="name the folder with `--workspace`, or create one with `reqflo-ray init`",
         )
     names_file = is_file_name(journey) and os.path.isfile(journey)
     return _Loading(_root_of(Path(journey) if names_file and path == Path(".") else path)).load()
 
 
 class _Loading:
-    """One look through a workspace's folder."""
+    """Loads one workspace folder."""
 
     def __init__(self, root: Path) -> None:
         self._workspace = Workspace(root=root)
@@ -138,9 +143,9 @@ class _Loading:
         self._passed_over: list[str] = []
 
     def load(self) -> Workspace:
-        """All that is there."""
+        """Read all files and return the workspace."""
         root = self._workspace.root
-        self._read(root / MARKER)  # first, since it says what else is looked at
+        self._read(root / MARKER)  # first, because it says which files to read
         settings = self._workspace.settings
         selection = Selection(settings.include, settings.exclude)
         for file in yaml_files(root, selection, self._refuse):
@@ -162,7 +167,7 @@ class _Loading:
                 self._refuse(name, problem.strerror or str(problem))
             return
         if not inside:
-            message = f"`{name}` is a link that leads out of the workspace: it is passed over"
+            message = f"`{name}` is skipped: it is a link that leads out of the workspace"
             hint = "copy the file into the workspace, or `exclude` the link in `reqflo.yaml`"
             self._problems.warning("path_outside_workspace", message, Position(file=name, line=1), hint=hint)
         elif is_marker or may_hold_ours(data):
@@ -193,9 +198,9 @@ class _Loading:
             self._warn_if_misspelt(data, name)
 
     def _refuse(self, name: str, why: str) -> None:
-        # No error: a link that leads nowhere is nothing that a journey needs, unless it asks for what is missing then.
+        # A warning: if a journey needs what is in the file, that is an error where it is missing.
         hint = "remove it, make it readable, or `exclude` it in `reqflo.yaml`"
-        message = f"`{name}` is passed over: {why}"
+        message = f"`{name}` is skipped: {why}"
         self._problems.warning("unreadable_file", message, Position(file=name, line=1), hint=hint)
 
     def _warn_if_misspelt(self, data: bytes, name: str) -> None:
@@ -211,15 +216,18 @@ class _Loading:
             self._warn_of_document(str(other.value), other.position, "")
 
     def _warn_of_document(self, key: str, place: Position, hint: str) -> None:
-        message = f"the document is passed over: `{key}` is nothing that a workspace holds"
-        hint = hint or "a document of ours has no other root keys"
-        hint += "; what is another tool's can be excluded in `reqflo.yaml`"
+        message = f"the document is ignored: `{key}` is not a root key of a workspace"
+        hint = hint or "remove the key, or move it to another file."
+        hint += " If the file belongs to another tool, `exclude` it in `reqflo.yaml`"
         self._problems.warning("unknown_document", message, place, hint=hint)
 
 
 def _is_ours(document: YamlNode) -> bool:
-    """Whether a document has a root key of ours. Beside keys of others, only a journey, or what has a name, is meant:
-    `environment: {sdk: …}` stands in many a file that is none of ours."""
+    """Return whether a document belongs to the workspace: it has a root key.
+
+    If it also has other keys, only a journey or a named definition counts, because `environment: {sdk: …}` occurs in
+    files of other tools.
+    """
     if not isinstance(document, YamlMapping):
         return False
     if _is_bundle(document):
@@ -250,18 +258,19 @@ def lookup(
     *,
     may_be_unread: bool = False,
 ) -> Definition[Model] | None:
-    """The definition of that exact name if it is valid; else `problems` says `unknown_<kind>` (with the known names),
-    `ambiguous_<kind>` or what is wrong with it.
+    """Return the definition of that exact name if it is valid. Otherwise report `unknown_<kind>` with the known names,
+    `ambiguous_<kind>`, or the errors of the definition, and return None.
 
     Args:
-        may_be_unread: it may be in what could not be read, and that is reported: then nothing is said if it is missing.
+        may_be_unread: the definition may be in a file that could not be read, which is reported; do not report it as
+            unknown.
     """
     known = list(definitions)
     found = [definition for definition in known if definition.name == name]
     if not found and may_be_unread:
         return None
     if not found:
-        hint = suggestion(name, (definition.name for definition in known)) or f"the workspace has no {kind}"
+        hint = suggestion(name, (definition.name for definition in known)) or f"add one: the workspace has no {kind}"
         problems.error(_UNKNOWN[kind], f"there is no {kind} `{name}`", at, hint=hint)
     elif len(found) > 1:
         places = ", ".join(str(definition.node.position) for definition in found)
@@ -280,7 +289,7 @@ def lookup(
 
 
 def is_file_name(journey: str) -> bool:
-    """Whether this means a file, unless a journey is called so."""
+    """Return whether `journey` means a file, unless a journey has this name."""
     return journey.endswith((".yaml", ".yml"))
 
 
@@ -294,24 +303,24 @@ def _root_of(path: Path) -> Path:
             return folder
     unusable = next((folder for folder in (start, *start.parents) if os.path.lexists(folder / MARKER)), None)
     raise UsageError(
-        f"`{path}` is in no workspace" if os.path.isfile(path) else f"`{path}` is no workspace",
+        f"`{path}` is not in a workspace" if os.path.isfile(path) else f"`{path}` is not a workspace",
         code="no_workspace",
-        cause=f"neither it nor a folder above it holds `{MARKER}`"
+        cause=f"neither it nor a folder above it contains `{MARKER}`"
         if unusable is None
-        else f"`{unusable / MARKER}` is no file that can be read",
-        hint="name the folder with `--workspace`, or make one with `reqflo-ray init`",
+        else f"`{unusable / MARKER}` is not a file that can be read",
+        hint="name the folder with `--workspace`, or create one with `reqflo-ray init`",
     )
 
 
 def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None:
-    """Sort the contents of a document into the workspace."""
+    """Add the contents of a document to the workspace."""
     if not isinstance(document, YamlMapping):
         problems.error("wrong_type", "a document must be a mapping", document, hint=f"begin it with one of {_KINDS}")
         workspace.is_incomplete = True
         return
     if _is_bundle(document):
-        message = "a portable bundle is not part of a workspace"
-        problems.error("bundle_not_supported", message, document, hint="write it as journey and templates")
+        message = "portable bundles are not supported"
+        problems.error("bundle_not_supported", message, document, hint="write its contents as a journey and templates")
         return
     known = {
         "workspace": lambda node: _enter_settings(workspace, node, problems),
@@ -331,17 +340,17 @@ def _enter(workspace: Workspace, document: YamlNode, problems: Problems) -> None
             continue
         hint = suggestion(key.value, known)
         if hint.startswith("did you mean") or known.keys() & document.entries.keys():
-            problems.error("unknown_key", f"`{key.value}` is nothing that a workspace holds", key, hint=hint)
+            problems.error("unknown_key", f"`{key.value}` is not a root key of a workspace", key, hint=hint)
             workspace.is_incomplete = True
         else:
-            message = f"the document is ignored: `{key.value}` is nothing that a workspace holds"
+            message = f"the document is ignored: `{key.value}` is not a root key of a workspace"
             problems.warning("unknown_document", message, key, hint=hint)
             return
 
 
 def _enter_settings(workspace: Workspace, node: YamlNode, problems: Problems) -> None:
     if node.source.name != MARKER:
-        problems.error("wrong_value", f"the settings of a workspace are in `{MARKER}` only", node)
+        problems.error("wrong_value", f"`workspace` belongs in `{MARKER}`", node, hint="move it there")
         return
     expanded = expand_workspace(node)
     rest = validate_rest(WorkspaceModel, expanded, problems)
@@ -351,7 +360,7 @@ def _enter_settings(workspace: Workspace, node: YamlNode, problems: Problems) ->
 
 
 def _enter_templates(workspace: Workspace, node: YamlNode, problems: Problems) -> None:
-    """`templates` is a list, or a mapping by key."""
+    """Add the templates of `templates`: a list, or a mapping by key."""
     if isinstance(node, YamlMapping):
         for key, value in members(node):
             if isinstance(value, YamlMapping) and "key" not in value.entries:
@@ -372,12 +381,12 @@ def _define(group: list[Definition[Model]], kind: type[Model], node: YamlNode, p
     name = next((scalar.value for scalar in names if isinstance(scalar, YamlScalar) and scalar.value), "")
     if not isinstance(name, str) or not name:
         if model is None:
-            problems.add(*own.all())  # nothing can refer to it, so nobody else would report it
+            problems.add(*own.all())  # no reference leads to it, so that nothing else would report it
         name = str(name)
     group.append(Definition(name, node.source.name, node, model, own.all(), rest))
 
 
-# The codes of what is not found, and of what is found twice, by what was looked for.
+# The codes for a definition that is not found, and for one that is found twice, by kind.
 _UNKNOWN: Final = {
     "journey": "unknown_journey",
     "environment": "unknown_environment",
