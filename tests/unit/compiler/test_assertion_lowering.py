@@ -204,14 +204,14 @@ def test_an_output_may_be_optional_and_sensitive(compiled: Compiler) -> None:
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("$.order.id", "write it as in"),
+        ("$.order.id", "write a path such as"),
         ("$.bdoy.id", "did you mean `body`?"),
         ("bodyguard", "did you mean `body`?"),
         ("body.2fa", ""),
-        ("headers", "write it as in"),
-        ("headers.a.b c", "write it as in"),
-        ("status.code", "write it as in"),
-        ("response", "write it as in"),
+        ("headers", "write a path such as"),
+        ("headers.a.b c", "write a path such as"),
+        ("status.code", "write a path such as"),
+        ("response", "write a path such as"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_refused(only_problem: OnlyProblem, path: str, hint: str) -> None:

@@ -64,7 +64,10 @@ def test_an_output_that_is_sent_as_a_credential_is_sensitive(compiled: Compiler,
     assert sensitive(found) == ["t"]
     (problem,) = found.problems
     assert (problem.code, problem.severity.value) == ("taken_as_sensitive", "warning")
-    assert problem.message == f"`steps.one.outputs.t` is taken as sensitive: step `two` sends it in `{header}`"
+    assert (
+        problem.message
+        == f"`steps.one.outputs.t` is masked as sensitive, because step `two` sends it in the header `{header}`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,9 @@ journey:
 """
     found = compiled(text, login=login, use=use)
     assert (sensitive(found), codes(found)) == (["t"], ["taken_as_sensitive"])
-    assert found.problems[0].message.startswith("`steps.l.get.outputs.t` is taken as sensitive: step `u.call` sends it")
+    assert found.problems[0].message.startswith(
+        "`steps.l.get.outputs.t` is masked as sensitive, because step `u.call` sends it"
+    )
 
 
 def test_a_token_that_many_steps_send_is_told_once(compiled: Compiler) -> None:

@@ -77,7 +77,7 @@ def test_journeys_may_run_one_another_as_deep_as_the_limit(compiled: Compiler) -
 @pytest.mark.parametrize("length", [MAX_NESTING + 1, 500])
 def test_a_longer_chain_of_journeys_is_refused_at_its_place(only_problem: OnlyProblem, length: int) -> None:
     problem = only_problem(chain(length))
-    assert (problem.code, problem.message) == ("journey_limit", "journeys run one another more than 32 levels deep")
+    assert (problem.code, problem.message) == ("journey_limit", "journeys are nested more than 32 levels deep")
     assert problem.position is not None
     assert problem.position.text.strip().startswith("- {id: s0, type: sub_journey, journey: c")
 
@@ -206,7 +206,7 @@ def multiplying(levels: int, keyword: str) -> str:
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
 def test_a_json_schema_that_multiplies_itself_is_refused(only_problem: OnlyProblem, keyword: str) -> None:
     problem = only_problem(schema(multiplying(30, keyword)))
-    assert problem.message == "more than 10,000 subschemas of this JSON Schema judge one value"
+    assert problem.message == "more than 10,000 subschemas of this JSON Schema apply to the same value"
     assert problem.position is not None and problem.position.line == 5
 
 

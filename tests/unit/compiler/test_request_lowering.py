@@ -99,8 +99,8 @@ def test_one_pair_of_braces_is_warned_of_where_it_stands(
 
 def test_a_warning_of_braces_says_how_a_value_is_written(compiled: Compiler) -> None:
     [problem] = compiled(journey(inline("/a/{order_id}"))).problems
-    assert problem.message == "`{order_id}` is sent as it is: an expression has two braces"
-    assert problem.hint == "if it stands for a value, write it as in `{{ inputs.order_id }}`"
+    assert problem.message == "`{order_id}` is sent as written: an expression is written in two braces"
+    assert problem.hint == "write `{{ inputs.order_id }}` to insert a value"
     template = "template: {key: t, url: '/a/{p}/:p', values: [{name: p, in: path, required: true}]}"
     [problem] = compiled(journey("{id: a, template: t, values: {p: 1}}"), t=template).problems
     assert "`{{ values.p }}`" in problem.hint
@@ -183,7 +183,7 @@ def test_an_url_that_cannot_be_requested_is_refused(only_problem: OnlyProblem, u
 def test_a_method_in_a_url_is_refused_with_a_hint(only_problem: OnlyProblem, url: str) -> None:
     problem = only_problem(journey(inline(url)))
     assert (problem.code, str(problem.position)) == ("wrong_value", "j.yaml:6:45")
-    assert problem.hint == f"write `method: {url.split()[0].upper()}` beside it"
+    assert problem.hint == f"move it to `method: {url.split()[0].upper()}`"
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_a_value_of_a_step_that_no_header_can_carry_is_refused(refused: Refused,
     step = f'{{id: a, template: t, values: {{h: "{value}"}}}}'
     (problem,) = refused(journey(step), t=f"template: {template}")
     assert problem.code == "wrong_value"
-    assert problem.message.endswith("which no header can carry")
+    assert problem.message.endswith("which is not allowed in a header")
     assert problem.position is not None
 
 
@@ -361,7 +361,7 @@ def test_a_value_of_a_step_that_no_header_can_carry_is_refused(refused: Refused,
 def test_a_charset_in_which_a_body_is_not_sent_is_told(compiled: Compiler, request_text: str, told: str) -> None:
     step = f'{{id: a, request: {{url: "http://h/", method: POST, {request_text}}}}}'
     problems = [(problem.code, problem.severity, problem.message) for problem in compiled(journey(step)).problems]
-    message = f"the body is sent as UTF-8, and its content type says `{told}`"
+    message = f"the body is sent as UTF-8, but its content type says `{told}`"
     assert problems == ([("wrong_charset", Severity.WARNING, message)] if told else [])
 
 
@@ -429,5 +429,7 @@ def test_zeros_that_a_request_loses_are_told_wherever_they_stand(compiled: Compi
         " body: {json: {zip: [03, '04', 5]}}}}"
     )
     found = compiled(journey(step)).problems
-    assert sorted(problem.message for problem in found) == [f"`0{digit}` is the number {digit}" for digit in (1, 2, 3)]
+    assert sorted(problem.message for problem in found) == [
+        f"`0{digit}` is read as the number {digit}" for digit in (1, 2, 3)
+    ]
     assert {problem.position.line for problem in found if problem.position} == {6}

@@ -282,4 +282,4 @@ def test_an_output_that_several_inner_steps_have_must_be_named_by_step(only_prob
     login = LOGIN.replace("{state: body.state}", "{access: body.state}")
     outer = OUTER.replace("steps.in.check.outputs.state", "steps.first.status")
     problem = only_problem(outer, login=login)
-    assert (problem.code, problem.hint) == ("invalid_reference", "name one: `steps.in.check.outputs.access`")
+    assert (problem.code, problem.hint) == ("invalid_reference", "name one of them: `steps.in.check.outputs.access`")

@@ -1,5 +1,4 @@
-"""Lowers assertions: which fields each type takes, operators, JSONPath, regular expressions and JSON Schemas checked
-before anything is sent."""
+"""Lowers assertions, and checks their keys, operators, JSONPaths, regular expressions and JSON Schemas."""
 
 from __future__ import annotations
 
@@ -47,8 +46,8 @@ _OPERATOR_ALIASES: Final = {"length_equals": "length"}
 
 
 class AssertionCompiler:
-    """Compiles assertions of one origin. With `is_partial` something that was written is wrong and left out, so that
-    nothing is said of what is missing."""
+    """Compiles assertions of one origin. With `is_partial`, an invalid part was dropped, so that missing parts are not
+    reported."""
 
     def __init__(
         self, values: ValueCompiler, problems: Problems, origin: AssertionOrigin, *, is_partial: bool = False
@@ -59,13 +58,13 @@ class AssertionCompiler:
         self._is_partial = is_partial
 
     def compile_all(self, models: tuple[AssertionModel, ...], node: YamlNode) -> tuple[Assertion, ...]:
-        """The assertions of the list at `node`; ids must differ."""
+        """Compile the assertions of the list at `node`, whose IDs must differ."""
         compiled: list[Assertion] = []
         seen: set[str] = set()
         for index, model in enumerate(models):
             item = nearest(node, (index,))
             if model.id and model.id in seen:
-                message = f"two assertions have the id `{model.id}`"
+                message = f"two assertions have the ID `{model.id}`"
                 self._problems.error("duplicate_key", message, nearest(item, ("id",)))
             seen.add(model.id)
             if (assertion := self.compile(model, item)) is not None:
@@ -73,7 +72,7 @@ class AssertionCompiler:
         return tuple(compiled)
 
     def compile(self, model: AssertionModel, node: YamlNode) -> Assertion | None:
-        """One assertion; None after reporting what is wrong."""
+        """Compile one assertion; return None after reporting errors."""
         before = self._problems.errors
         self._check_fields(model, node)
         operator = self._operator(model, node)
@@ -112,8 +111,8 @@ class AssertionCompiler:
         allowed = _FIELDS[model.type] | _COMMON
         if isinstance(node, YamlMapping):
             for name in node.entries.keys() - allowed:
-                message = f"a `{model.type}` assertion takes no `{name}`"
-                hint = f"it takes {', '.join(f'`{field}`' for field in sorted(_FIELDS[model.type]))}"
+                message = f"`{name}` is not a key of `{model.type}` assertions"
+                hint = f"remove it, or use {', '.join(f'`{field}`' for field in sorted(_FIELDS[model.type]))}"
                 self._problems.error("invalid_assertion", message, node.keys[name], hint=hint)
 
     def _operator(self, model: AssertionModel, node: YamlNode) -> Operator | None:
@@ -128,33 +127,35 @@ class AssertionCompiler:
         if name not in [operator.value for operator in Operator]:
             hint = suggestion(name, [operator.value for operator in Operator])
             self._problems.error("invalid_assertion", f"there is no operator `{model.operator}`", place, hint=hint)
-            # Whichever of the two raises no second complaint.
+            # The one of the two that causes no second finding.
             return Operator.EQUALS if _has(node, "expected") else Operator.EXISTS
         operator = Operator(name)
         if model.type is AssertionType.STATUS_CODE:
             if operator not in (Operator.EQUALS, Operator.IN):
-                hint = 'a status is an integer, "2xx", "200-299" or a list of these'
+                hint = 'remove `operator`; `expected` may be a number, "2xx", "200-299" or a list of these'
                 message = f"`status_code` cannot be compared with `{operator}`"
                 self._problems.error("invalid_assertion", message, place, hint=hint)
             return Operator.EQUALS
         return operator
 
     def _expected(self, operator: Operator, node: YamlNode) -> Node | None:
-        """What is expected, if the operator takes anything, and as far as it can be known now of the right kind."""
+        """Compile the expected value, if the operator has one, and check its kind if it is already known."""
         written = child(node, "expected")
         if operator in _WITHOUT_EXPECTED:
             if written is not None:
-                self._problems.error("invalid_assertion", f"`{operator}` takes no `expected`", written)
+                self._problems.error(
+                    "invalid_assertion", f"`{operator}` has no `expected` value", written, hint="remove it"
+                )
             return None
         if written is None:
-            self._lack("invalid_assertion", f"`{operator}` needs `expected`", node, "add `expected:`")
+            self._lack("invalid_assertion", f"`{operator}` needs an `expected` value", node, "add `expected:`")
             return None
         expected = self._values.value(written)
         if is_known(expected):
             pattern = expected.value if operator is Operator.MATCHES else None
             excess = pattern_excess(pattern) if isinstance(pattern, str) else ""
             if excess:
-                hint = "use several assertions"
+                hint = "split it into several assertions"
                 self._problems.error("journey_limit", f"the pattern {excess}", written, hint=hint)
                 return None
             self._check_literal(operator, expected.value, written)
@@ -176,7 +177,7 @@ class AssertionCompiler:
             case _ if operator in _NUMERIC and not _is_number(value):
                 wrong = "it must be a number"
         if wrong:
-            message = f"`{operator}` cannot use this `expected`"
+            message = f"the `expected` value does not suit the operator `{operator}`"
             self._problems.error("invalid_assertion", message, at, cause=wrong)
 
     def _status(self, node: YamlNode) -> Node | None:
@@ -184,9 +185,11 @@ class AssertionCompiler:
         if is_known(expected):
             listed = expected.value if isinstance(expected.value, list) else [expected.value]
             if not listed or not all(map(_is_status, listed)):
-                message = 'a status is an integer, "2xx", "200-299" or a list of these'
+                message = 'an expected status must be a number, "2xx", "200-299" or a list of these'
                 hint = (
-                    "write it without quotes" if any(isinstance(one, str) and one.isdecimal() for one in listed) else ""
+                    "write the number without quotes"
+                    if any(isinstance(one, str) and one.isdecimal() for one in listed)
+                    else ""
                 )
                 self._problems.error("invalid_assertion", message, nearest(node, ("expected",)), hint=hint)
         return expected
@@ -200,7 +203,7 @@ class AssertionCompiler:
     def _response_time(self, model: AssertionModel, node: YamlNode) -> Node | None:
         written = [name for name in ("max", "max_ms", "expected") if _has(node, name)]
         if len(written) != 1:
-            hint = "write it as in `max: 2s`"
+            hint = "set it, for example `max: 2s`"
             self._lack("invalid_assertion", "a `response_time` assertion needs one `max`", node, hint)
             return None
         if written == ["expected"]:
@@ -238,5 +241,5 @@ def _regular_expression_fault(value: JsonValue) -> str:
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as problem:
-        return f"it is no regular expression: {problem}"
+        return f"it is not a valid regular expression: {problem}"
     return ""

@@ -1,4 +1,4 @@
-"""Checks that a JSON Schema of a journey is one, needs nothing from elsewhere, and does not multiply itself."""
+"""Checks that a JSON Schema of a journey is valid, refers to nothing outside itself, and does not multiply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reqflo_ray._internal.model.values import JsonValue
 
 
 def check_schema(written: YamlNode, problems: Problems) -> JsonValue:
-    """The schema at `written` as it is: it holds no expressions. What is wrong with it is reported."""
+    """Return the schema at `written` after reporting errors. It is used as written: a schema holds no expressions."""
     schema = plain(written)
     import jsonschema_rs
 
@@ -19,17 +19,17 @@ def check_schema(written: YamlNode, problems: Problems) -> JsonValue:
         jsonschema_rs.validator_for(_with_floats(schema), retriever=_refuse_to_fetch)
     except Exception as problem:  # the library raises ValueError and its own kinds; none may escape
         cause = str(problem).splitlines()[0][:200]
-        problems.error("invalid_assertion", "this is no valid JSON Schema", written, cause=cause)
+        problems.error("invalid_assertion", "this is not a valid JSON Schema", written, cause=cause)
         return schema
     if subschemas(schema) > MAX_SUBSCHEMAS:
-        message = f"more than {MAX_SUBSCHEMAS:,} subschemas of this JSON Schema judge one value"
-        cause = "`allOf`, `anyOf`, `oneOf` and `$ref` that lead to one another multiply"
-        problems.error("journey_limit", message, written, cause=cause, hint="refer to each of them once")
+        message = f"more than {MAX_SUBSCHEMAS:,} subschemas of this JSON Schema apply to the same value"
+        cause = "the numbers of `allOf`, `anyOf`, `oneOf` and `$ref` that lead to one another multiply"
+        problems.error("journey_limit", message, written, cause=cause, hint="refer to each subschema once")
     return schema
 
 
 def _with_floats(value: JsonValue) -> JsonValue:
-    """The schema library knows no decimals; for finding out whether a schema is one, floats will do."""
+    """Convert decimals to floats: the schema library has no decimals, and floats suffice to validate a schema."""
     match value:
         case Decimal():
             return float(value)
@@ -41,4 +41,4 @@ def _with_floats(value: JsonValue) -> JsonValue:
 
 
 def _refuse_to_fetch(uri: str) -> JsonValue:
-    raise ValueError(f"`{uri}` is outside of the schema, and nothing is fetched")
+    raise ValueError(f"`{uri}` is outside the schema, and schemas are not fetched")

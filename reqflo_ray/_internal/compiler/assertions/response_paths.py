@@ -1,4 +1,4 @@
-"""Paths into a response: the three ways of writing an output's path in one normal form, and JSONPath syntax checked."""
+"""Normalizes the three ways of writing an output's path, and checks the syntax of JSONPaths (RFC 9535)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _PREFIX: Final = re.compile(r"\A(?:\$\.?)?(?:response(?=[.\[])\.?)?")
 _ROOT: Final = re.compile(r"(body|headers|status)(?=$|[.\[])")
 _HEADER: Final = re.compile(r"""\.([^\s\[\]'"]+)|\['([^']+)'\]|\["([^"]+)"\]""")
 _ODD_NAME: Final = re.compile(r"""\.([^.\[\]'"\s]*[^\w.\[\]'"*\s][^.\[\]'"\s]*)""")
-_HINT: Final = "write it as in `$.body.order.id`, `headers.x-request-id` or `status`"
+_HINT: Final = "write a path such as `$.body.order.id`, `headers.x-request-id` or `status`"
 
 
 def compile_outputs(models: tuple[OutputModel, ...], node: YamlNode, problems: Problems) -> tuple[Output, ...]:
-    """The outputs of the list at `node`; names must differ."""
+    """Compile the outputs of the list at `node`, whose names must differ."""
     outputs: dict[str, Output] = {}
     for index, model in enumerate(models):
         item = nearest(node, (index,))
@@ -40,7 +40,7 @@ def _compile_output(model: OutputModel, at: YamlNode, problems: Problems) -> Out
     if root is None:
         name = re.split(r"[.\[]", rest, maxsplit=1)[0]
         hint = suggestion(name, [part.value for part in CaptureRoot if part is not CaptureRoot.OUTPUTS])
-        message = f"the path of an output begins with `body`, `headers` or `status`, not `{name}`"
+        message = f"the path of an output must begin with `body`, `headers` or `status`, not `{name}`"
         problems.error("invalid_path", message, at, hint=hint if hint.startswith("did") else _HINT)
         return None
     part, below = CaptureRoot(root[1]), rest[root.end() :]
@@ -50,7 +50,7 @@ def _compile_output(model: OutputModel, at: YamlNode, problems: Problems) -> Out
     elif part is CaptureRoot.HEADERS:
         header = _HEADER.fullmatch(below)
         if header is None:
-            problems.error("invalid_path", "`headers` takes one header's name", at, hint=_HINT)
+            problems.error("invalid_path", "`headers` must be followed by the name of one header", at, hint=_HINT)
             return None
         path = next(group for group in header.groups() if group)
     elif below:
@@ -60,7 +60,7 @@ def _compile_output(model: OutputModel, at: YamlNode, problems: Problems) -> Out
 
 
 def check_path(path: str, at: YamlNode, problems: Problems) -> str:
-    """`path` if it is a JSONPath (RFC 9535); else a problem is reported."""
+    """Return `path` after reporting it if it is not a JSONPath (RFC 9535)."""
     if not path:
         return path
     if len(path) > MAX_EXPRESSION:
@@ -72,15 +72,24 @@ def check_path(path: str, at: YamlNode, problems: Problems) -> str:
     try:
         jsonpath_rfc9535.compile(path)
     except jsonpath_rfc9535.JSONPathError as problem:
-        hint = "a JSONPath begins with `$`, the body: `$.order.id`" if not path.startswith("$") else ""
+        hint = "begin it with `$`, which is the body: `$.order.id`" if not path.startswith("$") else ""
         if "{{" in path:
-            hint = "a path holds no expressions"
+            hint = "remove the expression: a path cannot contain one"
         elif odd := _ODD_NAME.search(path):
-            hint = f"a name with other characters than letters, digits and `_` is written as `['{odd[1]}']`"
+            hint = f"write a name with characters other than letters, digits and `_` as `['{odd[1]}']`"
         cause = str(problem).splitlines()[0][:200]
-        problems.error("invalid_path", f"`{path}` is no JSONPath", at, cause=cause, hint=hint)
+        problems.error("invalid_path", f"`{path}` is not a valid JSONPath", at, cause=cause, hint=hint)
     except RecursionError:
-        problems.error("journey_limit", "the JSONPath is nested too deeply", at, hint="use several assertions")
-    except (ArithmeticError, ValueError, TypeError, IndexError):  # the library's own, of a number out of all range
-        problems.error("invalid_path", f"`{path}` is no JSONPath", at, cause="it holds a value that cannot be read")
+        problems.error(
+            "journey_limit", "the JSONPath is nested too deeply", at, hint="split it into several assertions"
+        )
+    except (
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        IndexError,
+    ):  # the library raises these for numbers that are out of range
+        problems.error(
+            "invalid_path", f"`{path}` is not a valid JSONPath", at, cause="it contains a value that cannot be read"
+        )
     return path

@@ -1,7 +1,7 @@
-"""Counts what a journey comes to with its sub-journeys and templates, before anything of it is expanded: a few lines
-can ask for more steps than anyone could run.
+"""Counts the steps and values of a journey with its sub-journeys and templates before anything is expanded, because a
+few lines can ask for more steps than anyone could run.
 
-It knows who uses whom, not what a step means.
+It knows which journeys use which, and must not know what a step means.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from reqflo_ray._internal.model.limits import MAX_CHARACTERS, MAX_NESTING, MAX_S
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Steps, written values and their characters, and how many journeys run one another at most."""
+    """Numbers of steps, written values and their characters, and the depth to which journeys are nested."""
 
     steps: int = 0
     values: int = 0
@@ -45,7 +45,7 @@ class Extent:
 
 
 class ExpansionCounter:
-    """Counts one journey. Each journey that it runs is counted once, however often it is run."""
+    """Counts one journey. It examines each journey that this one runs only once, however often it is run."""
 
     def __init__(self, workspace: Workspace, templates: TemplateIndex, problems: Problems) -> None:
         self._journeys: dict[str, list[Definition[JourneyModel]]] = defaultdict(list)
@@ -57,10 +57,10 @@ class ExpansionCounter:
         self._weights: dict[int, Extent] = {}
 
     def check(self, name: str, journey: YamlNode, steps: Sequence[YamlNode]) -> None:
-        """Report `journey_limit` or `journey_cycle` where the journey `name`, whose `steps` are these, exceeds a limit.
+        """Check that the journey `name`, which has these `steps`, exceeds no limit and does not run itself.
 
         Raises:
-            DefinitionError: it does, so it cannot be assembled.
+            DefinitionError: with `journey_limit` or `journey_cycle`; the journey cannot be assembled.
         """
         self._of_journey(journey, steps, (name,))
 
@@ -105,14 +105,14 @@ class ExpansionCounter:
             over = f"{MAX_CHARACTERS // 2**20} MiB of text"
         if over:
             message = f"with this step the journey `{trail[-1]}` has more than {over}"
-            cause = "what templates and sub-journeys bring counts wherever they are used"
-            self._refuse("journey_limit", message, step, cause, "let the rows of a dataset repeat what is the same")
+            cause = "the contents of templates and sub-journeys count each time they are used"
+            self._refuse("journey_limit", message, step, cause, "repeat steps with the rows of a dataset instead")
 
     def _refuse_nesting(self, step: YamlNode, trail: tuple[str, ...]) -> None:
-        message = f"journeys run one another more than {MAX_NESTING} levels deep"
+        message = f"journeys are nested more than {MAX_NESTING} levels deep"
         cause = f"`{trail[0]}` leads to `{trail[-1]}`" if len(trail) > 1 else ""
         self._refuse(
-            "journey_limit", message, nearest(step, ("journey",)), cause, "put their steps into fewer journeys"
+            "journey_limit", message, nearest(step, ("journey",)), cause, "move their steps into fewer journeys"
         )
 
     def _refuse(self, code: str, message: str, at: YamlNode, cause: str = "", hint: str = "") -> None:
@@ -120,7 +120,7 @@ class ExpansionCounter:
         self._problems.raise_errors()
 
     def _weight(self, node: YamlNode) -> Extent:
-        """The values of a definition and their characters."""
+        """Count the values of a definition and their characters."""
         if id(node) not in self._weights:
             values = characters = 0
             waiting = [node]

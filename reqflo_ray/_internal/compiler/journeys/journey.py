@@ -1,11 +1,13 @@
-"""Puts a journey together: overlays applied, ids settled, sub-journeys found, and the names of it all known. What comes
-out is ready to be lowered step by step."""
+"""Assembles a journey: applies overlays, assigns step IDs, finds sub-journeys, and collects all names.
+
+The result can be lowered step by step. This module must not know what a request or an assertion means.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from reqflo_ray._internal.compiler.authoring.journey import (
@@ -54,8 +56,11 @@ _NOT_SUPPORTED = ("connector", "script", "manual_checkpoint")
 
 @dataclass(slots=True, kw_only=True)
 class StepUnit:
-    """A step, the tree it was written as, and what others may know of it. `inner` is the journey it runs; `dropped` are
-    parts of it that are wrong, which is reported: the rest can be looked at, though something may be missing then."""
+    """A step: its model, its tree, and the `head` that other steps may read.
+
+    `inner` is the journey that it runs. `dropped` are invalid parts, which are reported; the rest can be examined, but
+    what seems to be missing may be in them.
+    """
 
     model: StepModel
     node: YamlNode
@@ -66,7 +71,7 @@ class StepUnit:
 
 @dataclass(slots=True, kw_only=True)
 class JourneyUnit:
-    """A journey with its names and steps."""
+    """A journey with its names and steps, ready to be lowered."""
 
     model: JourneyModel
     node: YamlNode
@@ -89,10 +94,10 @@ class JourneyAssembler:
     def assemble(
         self, definition: Definition[JourneyModel], overlays: Sequence[Definition[OverlayModel]]
     ) -> JourneyUnit:
-        """The journey with the overlays applied, in their order.
+        """Assemble the journey with `overlays` applied in order.
 
         Raises:
-            DefinitionError: with its sub-journeys and templates it exceeds a limit, or runs itself.
+            DefinitionError: the journey runs itself, or exceeds a limit with its sub-journeys and templates.
         """
         written = nearest(definition.node, ("steps",))
         steps = with_ids(written, elements(written))
@@ -116,13 +121,13 @@ class JourneyAssembler:
         units: list[StepUnit] = []
         for step in steps.items:
             unit = self._step(step, prefix)
-            if unit is None:  # reported; who reads it is not to blame
+            if unit is None:  # it is reported; references to it are not errors too
                 broken = StepHead(id=prefix + step_id(step), name="", type="", node=step, broken=True)
                 scope.steps.setdefault(step_id(step), broken)
                 continue
             first = scope.steps.setdefault(unit.model.id, unit.head)
             if first is not unit.head:
-                message = f"two steps have the id `{unit.model.id}`"
+                message = f"two steps have the ID `{unit.model.id}`"
                 cause = f"the other is at line {first.node.position.line}"
                 self._problems.error("duplicate_step", message, nearest(step, ("id",)), cause=cause)
             units.append(unit)
@@ -130,7 +135,7 @@ class JourneyAssembler:
 
     def _step(self, node: YamlNode, prefix: str) -> StepUnit | None:
         rest = validate_rest(StepModel, node, self._problems)
-        # Without its type nothing can be said of a step.
+        # Without a type, a step cannot be examined.
         if rest is None or (child(node, "type") is not None and child(rest.node, "type") is None):
             return None
         model = rest.model
@@ -155,7 +160,7 @@ class JourneyAssembler:
         place = nearest(node, ("type",))
         if model.type in _NOT_SUPPORTED:
             message = f"steps of type `{model.type}` are not supported"
-            self._problems.error("invalid_step", message, place, hint=f"supported: {', '.join(_FIELDS_OF)}")
+            self._problems.error("invalid_step", message, place, hint=f"use one of {_listed(_FIELDS_OF)}")
             return False
         if model.type not in _FIELDS_OF:
             hint = suggestion(model.type, _FIELDS_OF)
@@ -163,8 +168,8 @@ class JourneyAssembler:
             return False
         if isinstance(node, YamlMapping):
             for name in node.entries.keys() - _FIELDS_OF[model.type] - _STEP_FIELDS:
-                message = f"a step of type `{model.type}` takes no `{name}`"
-                hint = f"it takes {', '.join(f'`{field}`' for field in sorted(_FIELDS_OF[model.type]))}"
+                message = f"`{name}` is not a key of `{model.type}` steps"
+                hint = f"remove it, or use one of {_listed(sorted(_FIELDS_OF[model.type]))}"
                 self._problems.error("invalid_step", message, node.keys[name], hint=hint)
         return True
 
@@ -173,7 +178,9 @@ class JourneyAssembler:
         if not model.journey and head.partial:
             return None
         if not model.journey:
-            self._problems.error("invalid_step", "a `sub_journey` step names a `journey`", node)
+            self._problems.error(
+                "invalid_step", "a `sub_journey` step needs a `journey`", node, hint="add `journey: NAME`"
+            )
             return None
         named = self._named.get(model.journey, [])
         known = named or self._workspace.journeys
@@ -187,7 +194,7 @@ class JourneyAssembler:
         return self._unit(found, with_ids(written, elements(written)), f"{head.id}.")
 
     def _check_declarations(self, journey: YamlNode) -> None:
-        """One name is one input or one variable."""
+        """Report names that are declared more than once, as an input or as a variable."""
         seen: dict[str, YamlNode] = {}
         for group in ("inputs", "variables"):
             for item in elements(child(journey, group)):
@@ -197,14 +204,14 @@ class JourneyAssembler:
                 name = str(node.value)
                 if name in seen:
                     cause = f"the other is at line {seen[name].position.line}"
-                    hint = "a name is either one input or one variable"
+                    hint = "rename one of them: inputs and variables must have different names"
                     message = f"`{name}` is declared twice"
                     self._problems.error("duplicate_name", message, node, cause=cause, hint=hint)
                 seen[name] = node
 
 
 def _may_declare_more(definition: Definition[JourneyModel]) -> bool:
-    """Whether what is wrong in a journey may be its declarations, by another name too."""
+    """Return whether the invalid part of a journey may be its declarations, perhaps under a misspelled key."""
     if definition.rest is None or not definition.rest.dropped:
         return False
     kept = definition.rest.node.entries if isinstance(definition.rest.node, YamlMapping) else {}
@@ -212,8 +219,11 @@ def _may_declare_more(definition: Definition[JourneyModel]) -> bool:
 
 
 def outline(definition: Definition[JourneyModel]) -> Definition[JourneyModel] | None:
-    """What can be assembled of a journey that is not valid, so that all of it is judged at once; None if that is
-    nothing. Steps are judged one by one; of a declaration that is wrong what is valid counts, at least its name."""
+    """Return the part of an invalid journey that can be assembled, so that one check finds all errors; None if no part
+    can.
+
+    Steps are validated one by one. Of an invalid declaration the valid part is kept, at least its name.
+    """
     node = definition.node
     if not isinstance(node, YamlMapping):
         return None
@@ -232,6 +242,10 @@ def outline(definition: Definition[JourneyModel]) -> Definition[JourneyModel] | 
     return replace(definition, model=rest.model, node=whole, rest=rest, keys=tuple(node.entries))
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _declaration(kind: type[InputModel | VariableModel], item: YamlNode) -> YamlNode:
     name = child(item, "name")
     if name is None:
@@ -241,7 +255,7 @@ def _declaration(kind: type[InputModel | VariableModel], item: YamlNode) -> Yaml
 
 
 def with_ids(written: YamlNode, steps: Sequence[YamlNode]) -> YamlSequence:
-    """The steps, each with an id: its own, or one made of its name, or of its number (from 1)."""
+    """Return the steps, each with an ID: its own, or one made from its name or its number (from 1)."""
     items: list[YamlNode] = []
     for number, step in enumerate(steps, start=1):
         if isinstance(step, YamlMapping) and not step_id(step):

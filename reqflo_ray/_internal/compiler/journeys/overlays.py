@@ -1,4 +1,4 @@
-"""Applies an overlay to the steps of a journey, as a change of the tree: what the overlay wrote keeps its own place."""
+"""Applies an overlay to the steps of a journey by changing the tree: parts from the overlay keep their own places."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MERGED: Final = ("values", "outputs", "assertions")
 
 
 def apply_overlay(steps: YamlSequence, overlay: YamlNode, problems: Problems) -> YamlSequence:
-    """The steps with the changes of the overlay written at `overlay`. Steps have ids; an unknown one is a problem."""
+    """Return the steps with the changes of the overlay. Each step must have an ID; an unknown ID is reported."""
     changes = child(overlay, "steps")
     ids = [step_id(step) for step in steps.items]
     known = frozenset(ids)
@@ -41,7 +41,7 @@ def apply_overlay(steps: YamlSequence, overlay: YamlNode, problems: Problems) ->
 
 
 def step_id(step: YamlNode) -> str:
-    """The id written in a step, "" if there is none."""
+    """Return the ID written in a step, "" if it has none."""
     node = child(step, "id")
     return str(node.value) if isinstance(node, YamlScalar) else ""
 
@@ -101,7 +101,11 @@ def _changed_assertions(base: YamlNode | None, change: YamlNode, problems: Probl
         index = _assertion_index(assertions, plain(removed))
         if index is None:
             ids = _ids(assertions)
-            hint = suggestion(str(plain(removed)), ids) if ids else f"the step has {len(assertions)}, counted from 0"
+            hint = (
+                suggestion(str(plain(removed)), ids)
+                if ids
+                else f"count assertions from 0: the step has {len(assertions)}"
+            )
             message = f"the step has no assertion `{plain(removed)}` to remove"
             problems.error("unknown_assertion", message, removed, hint=hint)
         else:
@@ -111,7 +115,7 @@ def _changed_assertions(base: YamlNode | None, change: YamlNode, problems: Probl
 
 
 def _assertion_index(assertions: list[YamlNode], name: object) -> int | None:
-    """The place in the list that an index or an `id` names."""
+    """Return the index of the assertion that an index or an ID names."""
     if isinstance(name, int) and not isinstance(name, bool):
         return name if 0 <= name < len(assertions) else None
     return next((index for index, item in enumerate(assertions) if name in _ids([item])), None)

@@ -1,5 +1,7 @@
-"""Lowers the steps of an assembled journey, one after another, to those of the artifact, and its declarations to
-inputs and variables. A step that an overlay skips is lowered to a note: nothing of it is needed."""
+"""Lowers the steps of an assembled journey to those of the artifact, and its declarations to inputs and variables.
+
+A step that an overlay skips becomes a note.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ from reqflo_ray._internal.model.http.exchange import IDEMPOTENT_METHODS
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import Literal, Node
 
-# The codes of what may only seem to be wrong because a part was dropped.
+# Findings with these codes may be caused by a part that was dropped.
 _MAY_BE_DROPPED: Final = frozenset(
     (
         *("invalid_step", "invalid_template", "invalid_reference"),
@@ -53,9 +55,12 @@ _MAY_BE_DROPPED: Final = frozenset(
 
 @dataclass(slots=True, kw_only=True)
 class Lowered:
-    """What a journey came to so far. `places` says where steps, their URLs, inputs and variables are written;
-    `open_outputs` are those (`steps.<id>.outputs.<name>`) of which the author has said that they are not sensitive;
-    `broken` are the ids of steps that could not be lowered, in whose places there are notes."""
+    """The lowered parts of a journey.
+
+    `places` says where steps, their URLs, inputs and variables are written. `open_outputs` are the outputs
+    (`steps.<id>.outputs.<name>`) that are declared `sensitive: false`. `broken` are the IDs of steps that could not be
+    lowered; a note replaces each of them.
+    """
 
     steps: list[Step] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
@@ -77,7 +82,7 @@ class JourneyLowering:
         self._lowered = Lowered()
 
     def lower(self, unit: JourneyUnit) -> Lowered:
-        """Inputs, variables and steps of the artifact."""
+        """Return the inputs, variables and steps of the artifact."""
         for index, declared in enumerate(unit.model.inputs):
             self._lowered.inputs.append(self._input(declared, nearest(unit.node, ("inputs", index)), unit))
         self._variables(unit)
@@ -95,7 +100,7 @@ class JourneyLowering:
                 self._steps(step.inner, OnFailure.HALT if halts else OnFailure.CONTINUE)
                 continue
             lowered = self._step(step, unit, on_failure)
-            if lowered is None:  # what it reads can be judged all the same
+            if lowered is None:  # what it reads can still be checked
                 self._lowered.broken.add(step.head.id)
                 lowered = NoteStep(id=step.head.id, name=step.model.name, text=Literal(""))
             self._lowered.steps.append(lowered)
@@ -107,7 +112,7 @@ class JourneyLowering:
             return self._lowered_step(step, unit, on_failure, self._problems)
         values, found = self._values(unit, f"steps.{step.head.id}"), Problems()
         for node in step.dropped:
-            values.value(node)  # its expressions can be judged all the same
+            values.value(node)  # its expressions can still be checked
         lowered = self._lowered_step(step, unit, on_failure, found)
         tell_of_partial(found, self._problems)
         return lowered
@@ -115,7 +120,7 @@ class JourneyLowering:
     def _lowered_step(
         self, step: StepUnit, unit: JourneyUnit, on_failure: OnFailure, problems: Problems
     ) -> Step | None:
-        """The step; what is wrong with its shape goes to `problems`."""
+        """Lower the step; errors in its structure go to `problems`."""
         id, name = step.head.id, step.model.name
         values = self._values(unit, f"steps.{step.head.id}")
         match step.model.type:
@@ -124,16 +129,16 @@ class JourneyLowering:
             case "wait":
                 if step.model.duration is None:
                     hint = "add `duration: 1s`"
-                    problems.error("invalid_step", "a `wait` step has a `duration`", step.node, hint=hint)
+                    problems.error("invalid_step", "a `wait` step needs a `duration`", step.node, hint=hint)
                 return WaitStep(id=id, name=name, duration_ms=step.model.duration or 0)
             case "note":
                 text = child(step.node, "text")
                 if text is None:
-                    problems.error("invalid_step", "a `note` step has a `text`", step.node)
+                    problems.error("invalid_step", "a `note` step needs a `text`", step.node, hint="add `text:`")
                     return None
                 return NoteStep(id=id, name=name, text=values.value(text))
             case "sub_journey":
-                return None  # what is wrong with it was reported when it was assembled
+                return None  # its errors were reported when it was assembled
         expected = ValueCompiler(unit.scope.resolver(f"steps.{step.head.id}", is_expected=True), self._problems)
         outputs = step.model.outputs
         self._lowered.open_outputs |= {f"steps.{id}.outputs.{one.name}" for one in outputs if one.sensitive is False}
@@ -154,7 +159,7 @@ class JourneyLowering:
                 self._problems.error("invalid_reference", message, key, hint=hint)
             assigned.append((unit.scope.prefix + key.value, values.value(value)))
         if not assigned:
-            problems.error("invalid_step", "a `set_variable` step has `values`", step.node)
+            problems.error("invalid_step", "a `set_variable` step needs `values`", step.node, hint="add `values:`")
         return tuple(assigned)
 
     def _values(self, unit: JourneyUnit, reader: str) -> ValueCompiler:
@@ -187,7 +192,7 @@ class JourneyLowering:
         if model.source in (VariableSource.ENVIRONMENT.value, VariableSource.ME.value):
             source = VariableSource(model.source)
         elif model.key:
-            message = "`key` goes with `source: environment` or `source: me`"
+            message = "`key` is valid only with `source: environment` or `source: me`"
             self._problems.error("wrong_value", message, nearest(node, ("key",)))
         return Variable(
             name=name,
@@ -201,11 +206,11 @@ class JourneyLowering:
         )
 
     def _bind_inputs(self, step: StepUnit, inner: JourneyUnit, outer: JourneyUnit) -> None:
-        """Inputs of a sub-journey become variables, whose default is what the step gives them."""
+        """Lower the inputs of a sub-journey to variables; the value that the step sets becomes the default."""
         given = {key.value: (key, value) for key, value in members(child(step.node, "inputs"))}
         for name, (key, _) in given.items():
             if name not in inner.scope.inputs:
-                hint = suggestion(name, inner.scope.inputs) or "it takes none"
+                hint = suggestion(name, inner.scope.inputs) or "remove it: the journey has no inputs"
                 message = f"the journey `{inner.model.name}` has no input `{name}`"
                 self._problems.error("undeclared_value", message, key, hint=hint)
         for index, model in enumerate(inner.model.inputs):
@@ -221,7 +226,7 @@ class JourneyLowering:
                 self._lowered.places[reader] = step.node.position
                 if model.required and default is None and not step.dropped:
                     message = f"the journey `{inner.model.name}` requires the input `{model.name}`"
-                    hint = f"give `{model.name}` under `inputs`"
+                    hint = f"set `{model.name}` under `inputs` of the step"
                     self._problems.error("missing_required_value", message, step.node, hint=hint)
             self._lowered.variables.append(
                 Variable(
@@ -236,7 +241,7 @@ class JourneyLowering:
 
 
 class _HttpLowering:
-    """Lowers one step that sends a request; then `url_place` says where its URL is written."""
+    """Lowers one step that sends a request, and sets `url_place` to the place of its URL."""
 
     def __init__(
         self,
@@ -286,16 +291,16 @@ class _HttpLowering:
         )
 
     def _request(self, model: StepModel, node: YamlNode) -> tuple[RequestTemplate, tuple[Assertion, ...]] | None:
-        """The request, and the assertions that come with its template."""
+        """Return the request, and the assertions of its template."""
         if (model.template is None) == (model.request is None):
-            hint = 'name one: `template: "POST /orders"`, or write `request: {method: …, url: …}`'
-            message = "a step that sends a request has either a `template` or a `request`"
+            hint = 'write `template: "POST /orders"`, or `request: {method: …, url: …}`'
+            message = "a step that sends a request must have either a `template` or a `request`"
             self._problems.error("invalid_step", message, node, hint=hint)
             return None
         if model.request is not None:
             for key, _ in members(child(node, "values")):
                 hint = "write the value into the request"
-                self._problems.error("undeclared_value", "an inline request has no `values`", key, hint=hint)
+                self._problems.error("undeclared_value", "a step with a `request` cannot have `values`", key, hint=hint)
             compiler = RequestCompiler(self._values, self._bodies(self._values), self._problems)
             self.url_place = nearest(node, ("request", "url")).position
             return compiler.compile(model.request, nearest(node, ("request",)), None, self._service), ()
@@ -327,15 +332,14 @@ class _HttpLowering:
         if model.poll is None:
             if model.type == "poll":
                 hint = "add `poll: {until: […], interval: 1s, timeout: 30s}`"
-                self._problems.error("invalid_step", "a `poll` step says `until` when", node, hint=hint)
+                self._problems.error("invalid_step", "a `poll` step needs `poll`", node, hint=hint)
             return None
         until = own.compile_all(model.poll.until, nearest(node, ("poll", "until")))
         return Poll(interval_ms=model.poll.interval, timeout_ms=model.poll.timeout, until=until)
 
 
 def tell_of_partial(found: Problems, problems: Problems) -> None:
-    """Add to `problems` what was found of something of which a part was dropped; what seems to be missing may be that
-    part."""
+    """Add the findings about a partly dropped definition, except those that the dropped part may have caused."""
     problems.add(*(problem for problem in found.all() if problem.code not in _MAY_BE_DROPPED))
 
 

@@ -1,4 +1,4 @@
-"""Finds the template that a step names: by key, by name, or by `METHOD /path`."""
+"""Finds the template that a step names, by its key, its name, or `METHOD /path`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reqflo_ray._internal.model.names import suggestion
 
 
 class TemplateIndex:
-    """The templates of a workspace by all that they may be called, so that steps do not each look through all."""
+    """An index of a workspace's templates by key, name and `METHOD /path`."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._all = workspace.templates
@@ -27,19 +27,21 @@ class TemplateIndex:
             self._by_name.append(named)
 
     def nodes(self, name: str) -> list[YamlNode]:
-        """The trees of all templates that may be meant."""
+        """Return the trees of all templates that the name can mean."""
         wanted = _normal(name)
         return next(([one.node for one in named[wanted]] for named in self._by_name if wanted in named), [])
 
     def find(self, reference: TemplateReferenceModel, at: YamlNode, problems: Problems) -> Rest[TemplateModel] | None:
-        """The template, or what is valid of it after reporting the rest; None after reporting `unknown_template` or
-        `ambiguous_template`, or that nothing of it is valid."""
+        """Return the template, or its valid part after reporting the rest.
+
+        None after reporting `unknown_template` or `ambiguous_template`, or if no part is valid.
+        """
         wanted = _normal(reference.key)
         for named in self._by_name:
             found = [one for one in named.get(wanted, ()) if _is_of(one, reference.service)]
             if len(found) > 1:
                 candidates = "; ".join(f"{_shown(definition)} at {definition.node.position}" for definition in found)
-                hint = "name it by its key, or as `{service: …, key: …}`"
+                hint = "use its key, or write `{service: …, key: …}`"
                 message = f"`{reference.key}` names more than one template"
                 problems.error("ambiguous_template", message, at, cause=candidates, hint=hint)
                 return None
@@ -50,14 +52,14 @@ class TemplateIndex:
             return None
         in_service = [definition for definition in self._all if _is_of(definition, reference.service)]
         known = [name for definition in in_service for name in (_key(definition), _name(definition), _line(definition))]
-        hint = suggestion(wanted, filter(None, known)) or "the workspace has no templates"
+        hint = suggestion(wanted, filter(None, known)) or "add one: the workspace has no such templates"
         where = f" of the service `{reference.service}`" if reference.service else ""
         problems.error("unknown_template", f"there is no template `{reference.key}`{where}", at, hint=hint)
         return None
 
 
 def only_service(workspace: Workspace) -> str:
-    """The one service that all environments have, if there is just one; "" otherwise."""
+    """Return the name of the only service of all environments; "" if there are several, or none."""
     names = {name for definition in workspace.environments if definition.model for name in definition.model.services}
     return names.pop() if len(names) == 1 else ""
 
@@ -67,7 +69,7 @@ def _is_of(definition: Definition[TemplateModel], service: str) -> bool:
 
 
 def _normal(text: str) -> str:
-    """`post  /orders` as `POST /orders`; other names as they are."""
+    """Normalize `post  /orders` to `POST /orders`; return other names unchanged."""
     line = re.fullmatch(r"\s*([A-Za-z]+)\s+(/\S*)\s*", text)
     return f"{line[1].upper()} {line[2]}" if line else text
 

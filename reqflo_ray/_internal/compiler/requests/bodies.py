@@ -1,4 +1,4 @@
-"""Lowers request bodies: json, form, multipart, text and file, and puts template values into them."""
+"""Lowers request bodies (`json`, `form`, `multipart`, `text`, `file`) and inserts template values into them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class BodyCompiler:
         self._problems = problems
 
     def compile(self, model: BodyModel, node: YamlNode) -> Body | None:
-        """The body written at `node`."""
+        """Compile the body at `node`; return None after reporting errors, or for an optional value that is not set."""
         kinds = [kind for kind in BodyKind if isinstance(node, YamlMapping) and kind.value in node.entries]
         if len(kinds) != 1:
-            message = "a body is exactly one of `json`, `form`, `multipart`, `text` and `file`"
+            message = "a body must have exactly one of `json`, `form`, `multipart`, `text` and `file`"
             self._problems.error("invalid_template", message, node)
             return None
         kind = kinds[0]
@@ -48,7 +48,7 @@ class BodyCompiler:
                 return Body(kind=kind, value=value, content_type=model.content_type)
 
     def placed(self, body: Body | None, fields: Sequence[tuple[str, Node]], at: YamlNode) -> Body | None:
-        """`body` with more fields in it; a JSON object if there is no body yet."""
+        """Return `body` with more fields in it; a JSON object if there is no body."""
         if not fields:
             return body
         if body is None:
@@ -61,18 +61,18 @@ class BodyCompiler:
         present = _fields_of(body.value)
         if body.kind not in (BodyKind.JSON, BodyKind.FORM) or present is None:
             names_text = ", ".join(f"`{name}`" for name, _ in fields)
-            message = f"{names_text} cannot be put into this body"
-            hint = "a body that takes values by name is a JSON object, a form or multipart; else write `{{ values.x }}`"
+            message = f"{names_text} cannot be inserted into this body"
+            hint = "use a JSON object, `form` or `multipart`, or write `{{ values.x }}` in the body"
             self._problems.error("invalid_template", message, at, hint=hint)
             return body
         merged = dict(present) | dict(fields)
         return Body(kind=body.kind, value=_object(tuple(merged.items())), content_type=body.content_type)
 
     def _part(self, model: PartModel, node: YamlNode) -> MultipartPart | None:
-        """One part; None if its value is an optional template value that is not given."""
+        """Compile one part; return None if its value is an optional template value that is not set."""
         written = child(node, "value")
         if (written is None) == (not model.file):
-            message = f"the part `{model.name}` has either a `value` or a `file`"
+            message = f"the part `{model.name}` must have either a `value` or a `file`"
             self._problems.error("invalid_template", message, node)
             return None
         value = self._values.compile(written) if written is not None else None

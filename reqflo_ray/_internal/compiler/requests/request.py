@@ -1,7 +1,7 @@
-"""Lowers the request of a step: an inline one, or a template with the step's values put in.
+"""Lowers the request of a step: an inline request, or a template with the values of the step.
 
-A value goes where its placeholder `{{ values.x }}` or `:x` stands; one without a placeholder goes where its
-declaration's `in` says, under its own name.
+A value replaces its placeholder `{{ values.x }}` or `:x`; a value without a placeholder goes, under its own name, where
+`in` of its declaration says.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ _Fields = tuple[tuple[str, Node], ...]
 
 @dataclass(slots=True, kw_only=True)
 class TemplateValues:
-    """The values that a step gives to a template, compiled, and which of them found their place. Of a `partial`
-    template not every declaration is known."""
+    """The compiled values that a step sets for a template, and the names of those that are placed.
+
+    If the template is `partial`, some of its declarations may be unknown.
+    """
 
     declared: dict[str, TemplateValueModel]
     given: dict[str, Node]
@@ -42,14 +44,13 @@ class TemplateValues:
     placed: set[str] = field(default_factory=set)
 
     def resolve(self, expression: Expression, position: Position) -> Node | None:
-        """As a resolver: `values.x` is what the step gives, None if it is optional and not given; all other names
-        mean what they mean in the journey."""
+        """Resolve `values.x` to what the step sets, None if it is optional and not set; other names as usual."""
         if expression.segments[0] != "values":
             return self.outside(expression, position)
         rest = expression.segments[1:]
         if len(rest) != 1 or not isinstance(rest[0], str):
-            hint = "write it as in `values.customer_id`"
-            self.problems.error("invalid_reference", "`values` takes one name", position, hint=hint)
+            hint = "write a name, such as `values.customer_id`"
+            self.problems.error("invalid_reference", "`values` must be followed by one name", position, hint=hint)
             raise Unresolved
         name = rest[0]
         if name not in self.declared and self.partial:
@@ -61,11 +62,11 @@ class TemplateValues:
             raise Unresolved
         self.placed.add(name)
         if name not in self.given and self.declared[name].required:
-            raise Unresolved  # reported where the step gives its values
+            raise Unresolved  # reported where the step sets its values
         return self.given.get(name)
 
     def unplaced(self, place: str) -> list[tuple[str, Node]]:
-        """What goes under its own name into `place`."""
+        """Return the values that go into `place` under their own names."""
         return [
             (name, self.given[name])
             for name, declaration in self.declared.items()
@@ -76,7 +77,7 @@ class TemplateValues:
 def give_values(
     template: TemplateModel, node: YamlNode, compiler: ValueCompiler, outside: Resolver, problems: Problems
 ) -> TemplateValues:
-    """The values of the step at `node` for `template`: undeclared and missing ones are problems."""
+    """Compile the values that the step at `node` sets for `template`; report undeclared and missing ones."""
     declared = {declaration.name: declaration for declaration in template.values}
     given: dict[str, Node] = {}
     written = child(node, "values")
@@ -85,7 +86,7 @@ def give_values(
         if key.value in declared:
             given[key.value] = compiled
             continue
-        hint = suggestion(key.value, declared) or "the template declares no values"
+        hint = suggestion(key.value, declared) or "remove it: the template declares no values"
         message = f"the template `{template.key or template.name}` declares no value `{key.value}`"
         problems.error("undeclared_value", message, key, hint=hint)
     for name, declaration in declared.items():
@@ -94,12 +95,14 @@ def give_values(
             source = (
                 f" (recommended source: {declaration.recommended_source})" if declaration.recommended_source else ""
             )
-            problems.error("missing_required_value", message, written or node, hint=f"give `{name}`{source}")
+            problems.error(
+                "missing_required_value", message, written or node, hint=f"set `{name}` under `values`{source}"
+            )
     return TemplateValues(declared=declared, given=given, problems=problems, outside=outside)
 
 
 class RequestCompiler:
-    """Compiles one request. `values` is None for an inline request."""
+    """Compiles one request."""
 
     def __init__(self, compiler: ValueCompiler, bodies: BodyCompiler, problems: Problems) -> None:
         self._compiler = compiler
@@ -109,7 +112,12 @@ class RequestCompiler:
     def compile(
         self, model: RequestModel, node: YamlNode, values: TemplateValues | None, only_service: str
     ) -> RequestTemplate:
-        """The request that `model`, written at `node`, describes. `only_service` is used when it names none."""
+        """Compile the request `model`, written at `node`.
+
+        Args:
+            values: None for an inline request.
+            only_service: the service, if the request names none.
+        """
         url = nearest(node, ("url",))
         path_values = None
         if values is not None:
@@ -120,7 +128,7 @@ class RequestCompiler:
         is_absolute = isinstance(begins, str) and ABSOLUTE.match(begins) is not None
         service = "" if is_absolute else model.service or only_service
         if isinstance(begins, str) and not is_absolute and not service:
-            hint = "set `service`, or write the whole URL"
+            hint = "set `service`, or write the complete URL"
             self._problems.error("invalid_template", "the request has a path but no service", url, hint=hint)
         headers = self._headers(child(node, "headers"))
         query = self._fields(child(node, "query"))
@@ -149,36 +157,39 @@ class RequestCompiler:
         for key, value in members(node):
             if key.value.lower() in seen:
                 message = f"the header `{key.value}` is written twice"
-                self._problems.error("duplicate_key", message, key, hint="header names ignore case")
+                self._problems.error(
+                    "duplicate_key", message, key, hint="remove one of the two: header names are not case-sensitive"
+                )
             seen.add(key.value.lower())
             if not isinstance(value, YamlScalar):
                 self._problems.error("wrong_type", "a header's value must be text", value)
             elif isinstance(value.value, str) and value.value != value.value.strip(" \t"):
                 message = f"the header `{key.value}` loses the blanks around its value"
-                self._problems.warning("blanks_lost", message, value, cause="HTTP does not carry them")
+                self._problems.warning(
+                    "blanks_lost", message, value, cause="HTTP does not transmit them", hint="remove them"
+                )
         return self._fields(node)
 
     def _check_headers(self, headers: _Fields, written: YamlNode | None, node: YamlNode) -> None:
-        """What can be told of headers before any value is known. Those of a template's values have no place of their
-        own."""
+        """Check names and fixed texts of headers. Headers that come from template values have no place of their own."""
         places = {key.value: (key, value) for key, value in members(written)}
         for name, value in headers:
             at_name, at_value = places.get(name, (node, node))
             if not HEADER_NAME.fullmatch(name):
-                hint = "it has letters, digits and `-`, no blanks"
-                self._problems.error("wrong_value", f"`{name}` cannot be a header's name", at_name, hint=hint)
+                hint = "use letters, digits and `-`, without blanks"
+                self._problems.error("wrong_value", f"`{name}` is not a valid header name", at_name, hint=hint)
             wrong = next((wrong for text in fixed_texts(value) if (wrong := unsendable_in_header(text))), "")
             if wrong:
-                message = f"the value of the header `{name}` holds {wrong}, which no header can carry"
+                message = f"the value of the header `{name}` contains {wrong}, which is not allowed in a header"
                 self._problems.error("wrong_value", message, at_value)
 
     def _check_charset(self, body: Body, headers: _Fields, node: YamlNode) -> None:
-        """What is written is sent as UTF-8, whatever its type says."""
+        """Warn if the content type names another charset than UTF-8, in which the body is sent."""
         written = [text for name, value in headers if name.lower() == "content-type" for text in fixed_texts(value)]
         found = _CHARSET.search(written[0] if written else body.content_type)
         if found and found[1].lower() not in ("utf-8", "utf8", "us-ascii"):
-            message = f"the body is sent as UTF-8, and its content type says `{found[1]}`"
-            hint = "leave the charset out, or send a file in that charset with `body: {file: …}`"
+            message = f"the body is sent as UTF-8, but its content type says `{found[1]}`"
+            hint = "remove the charset, or send a file in that charset with `body: {file: …}`"
             self._problems.warning("wrong_charset", message, nearest(node, ("body",)), hint=hint)
 
     def _fields(self, node: YamlNode | None) -> _Fields:
@@ -186,17 +197,17 @@ class RequestCompiler:
         return tuple((name, value) for name, value in compiled if value is not None)
 
     def _check_places(self, values: TemplateValues, node: YamlNode) -> None:
-        """A declared value must have a place, given or not."""
+        """Report declared values that have no place in the request, set or not."""
         declarations = nearest(node, ("values",))
         for index, (name, declaration) in enumerate(values.declared.items()):
             if name in values.placed or declaration.in_ in ("query", "header", "body"):
                 continue
-            hint = f"write `:{name}` in the path, or `{{{{ values.{name} }}}}`, or set `in`"
+            hint = f"write `:{name}` in the path or `{{{{ values.{name} }}}}` in the request, or set `in`"
             message = f"the template's value `{name}` has no place in the request"
             self._problems.error("invalid_template", message, nearest(declarations, (index,)), hint=hint)
 
 
 def _overridden(fields: _Fields, placed: list[tuple[str, Node]]) -> _Fields:
-    """The fields, with placed values in the stead of fixed ones of the same name."""
+    """Return the fields, with placed values instead of fixed ones of the same name."""
     names = {name.lower() for name, _ in placed}
     return tuple(item for item in fields if item[0].lower() not in names) + tuple(placed)

@@ -1,4 +1,4 @@
-"""Compiles a request's URL to what the artifact holds: text as it is written, and values, each at its place."""
+"""Compiles the URL of a request to the pieces in the artifact: text as written, and values in their places."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ _HOST: Final = re.compile(
     r"((?:localhost|(?:[0-9]{1,3}\.){3}[0-9]{1,3}|(?:[a-z0-9-]+\.)+[a-z]{2,})(?::[0-9]{1,5})?)(?:[/?]|$)", re.IGNORECASE
 )
 _PARAMETER: Final = re.compile(r":([A-Za-z_][A-Za-z0-9_]*)")
-# As OpenAPI and RFC 6570 have it, and with the dollar sign of other tools.
+# As in OpenAPI and RFC 6570, and with the dollar sign of other tools.
 _BRACES: Final = re.compile(r"\$?\{[+#./;?&]?([A-Za-z_][\w.-]*)[^{}/?#&]{0,20}\}")
 
 _Written: TypeAlias = str | tuple[Position, Node | None]
 
 
 class UrlCompiler:
-    """Compiles the URL of one request. `path_values` are the template values that may stand as `:name` in the path;
-    None in a request that is no template: a colon then means nothing, and what looks like a parameter is warned of."""
+    """Compiles the URL of one request.
+
+    `path_values` are the template values that may be written as `:name` in the path. None in an inline request, where a
+    colon has no meaning and text that looks like a parameter causes a warning.
+    """
 
     def __init__(self, values: ValueCompiler, problems: Problems, path_values: Collection[str] | None) -> None:
         self._values = values
@@ -38,12 +41,12 @@ class UrlCompiler:
         self._path_values = path_values
 
     def compile(self, scalar: YamlScalar) -> tuple[Piece, ...]:
-        """The pieces of the URL in `scalar`."""
+        """Return the pieces of the URL in `scalar`."""
         text = str(scalar.value).strip()
         try:
             written = _opened(self._values.parts(text, scalar))
         except Unresolved:
-            # It has been reported: nothing more can be said of it than whether it is one of a service.
+            # It has been reported. All that is known is whether it is the path of a service.
             return ("/",) if text.startswith("/") else (NULL,)
         self._warn_of_braces(written, scalar)
         first = written[0] if written else ""
@@ -55,7 +58,7 @@ class UrlCompiler:
         return self._complete(written)
 
     def _check_absolute(self, written: Sequence[_Written], scalar: YamlScalar) -> None:
-        """A URL with its scheme and host: as it is written, or as the value with which it begins gives them."""
+        """Check a URL with scheme and host, which are written or come from the value with which the URL begins."""
         behind = ABSOLUTE.sub("", "".join(piece for piece in written if isinstance(piece, str)), count=1)
         path = behind.partition("/")[2].partition("?")[0]
         declared = self._path_values or ()
@@ -67,23 +70,23 @@ class UrlCompiler:
         if self._path_values is None:
             self._warn_of_parameters(f"/{path}", scalar)
         if "#" in behind:
-            message = "the fragment of a URL is not sent: `#` and what follows is left out"
-            hint = "remove it; a `#` that belongs to a value is written `%23`"
+            message = "the fragment of a URL is not sent: `#` and the text after it are removed"
+            hint = "remove it, or write `%23` for a `#` that belongs to a value"
             self._problems.warning("literal_parameter", message, scalar.position_of("#"), hint=hint)
 
     def _check_path(self, first: str, text: str, scalar: YamlScalar) -> None:
         if (method := _METHOD.match(first)) is not None:
-            hint = f"write `method: {method[1].upper()}` beside it"
-            self._problems.error("wrong_value", "a URL does not begin with a method", scalar, hint=hint)
+            hint = f"move it to `method: {method[1].upper()}`"
+            self._problems.error("wrong_value", "a URL must not begin with a method", scalar, hint=hint)
         if (host := _HOST.match(first)) is not None:
-            message = f"`{host[1]}` looks like a host, and is sent as the beginning of a path"
-            hint = f"write `https://{host[1]}` or `http://{host[1]}` for a URL of its own, `/{host[1]}` for a path"
+            message = f"`{host[1]}` looks like a host, but is sent as the beginning of a path"
+            hint = f"write `https://{host[1]}` or `http://{host[1]}` to call that host, `/{host[1]}` for a path"
             self._problems.warning("wrong_value", message, scalar, hint=hint)
         if _OTHER_SCHEME.match(first):
-            self._problems.error("wrong_value", "a URL begins with `http://`, `https://` or `/`", scalar)
+            self._problems.error("wrong_value", "a URL must begin with `http://`, `https://` or `/`", scalar)
         if "#" in text:
-            hint = "remove the `#` part; a `#` that belongs to a value is written `%23`"
-            self._problems.error("wrong_value", "a request's URL has no fragment", scalar, hint=hint)
+            hint = "remove the `#` and the text after it, or write `%23` for a `#` that belongs to a value"
+            self._problems.error("wrong_value", "the URL of a request must not have a fragment", scalar, hint=hint)
 
     def _warn_of_parameters(self, path: str, scalar: YamlScalar) -> None:
         for found in _PARAMETER.finditer(path):
@@ -93,16 +96,16 @@ class UrlCompiler:
     def _warn_of_braces(self, written: Sequence[_Written], scalar: YamlScalar) -> None:
         for piece in written:
             for found in _BRACES.finditer(piece) if isinstance(piece, str) else ():
-                self._warn_of_literal(found[0], found[1], scalar, "an expression has two braces")
+                self._warn_of_literal(found[0], found[1], scalar, "an expression is written in two braces")
 
     def _warn_of_literal(self, text: str, name: str, scalar: YamlScalar, why: str) -> None:
         source = "inputs" if self._path_values is None else "values"
-        hint = f"if it stands for a value, write it as in `{{{{ {source}.{name} }}}}`"
-        message = f"`{text}` is sent as it is: {why}"
+        hint = f"write `{{{{ {source}.{name} }}}}` to insert a value"
+        message = f"`{text}` is sent as written: {why}"
         self._problems.warning("literal_parameter", message, scalar.position_of(text), hint=hint)
 
     def _with_parameters(self, written: Sequence[_Written], scalar: YamlScalar) -> list[_Written]:
-        """The URL of a service with the `:name` parameters of its path."""
+        """Replace the `:name` parameters in the path of a service's URL."""
         found: list[_Written] = []
         in_path = True
         for piece in written:
@@ -117,7 +120,7 @@ class UrlCompiler:
         return found
 
     def _parameters(self, text: str, scalar: YamlScalar) -> list[_Written]:
-        """Literal text of a path with its `:name` parameters. One that begins a segment must be declared."""
+        """Split text of a path at its `:name` parameters. One that begins a segment must be declared."""
         if self._path_values is None:
             self._warn_of_parameters(text, scalar)
             return [text] if text else []
@@ -129,14 +132,14 @@ class UrlCompiler:
             if name not in self._path_values:
                 if begins_segment:
                     hint = suggestion(name, self._path_values) or "declare it under `values` with `in: path`"
-                    message = f"the path's `:{name}` is not declared"
+                    message = f"the path parameter `:{name}` is not declared"
                     self._problems.error("invalid_reference", message, position, hint=hint)
                 continue
             parts.append(text[done : found.start()])
             parts.append((position, self._parameter(name, position)))
             done = found.end()
         parts.append(text[done:])
-        # Where the URL begins with a parameter, the slash says that it is one and no whole path.
+        # If the URL begins with a parameter, the slash shows that it is not a complete path.
         return [part for part in ("/", *parts) if part] if parts[0] == "" and done else [part for part in parts if part]
 
     def _parameter(self, name: str, position: Position) -> Node | None:
@@ -146,7 +149,7 @@ class UrlCompiler:
             return NULL
 
     def _complete(self, written: Sequence[_Written]) -> tuple[Piece, ...]:
-        """The pieces of the artifact: what is not given is left out of the query, and missed anywhere else."""
+        """Return the pieces. A value that is not set is left out of the query, and is an error elsewhere."""
         pieces: list[Piece] = []
         missing: dict[int, Position] = {}
         for one in written:
@@ -170,16 +173,16 @@ class UrlCompiler:
         path, query = _split(pieces)
         for piece in path:
             if id(piece) in missing:
-                self._miss(missing[id(piece)], "stands in the path")
+                self._miss(missing[id(piece)], "is used in the path")
         return _with_query(path, query, is_given)
 
     def _miss(self, position: Position, where: str) -> None:
-        hint = "give the value in the step, or make it required in the template"
-        self._problems.error("missing_required_value", f"a value that is not given {where}", position, hint=hint)
+        hint = "set the value in the step, or make it required in the template"
+        self._problems.error("missing_required_value", f"a value that is not set {where}", position, hint=hint)
 
 
 def without_parameters(pieces: tuple[Piece, ...], names: Collection[str]) -> tuple[Piece, ...]:
-    """`pieces` of a URL without the parameters of its query that have these names, whatever their case."""
+    """Return the pieces of a URL without the query parameters of these names, ignoring case."""
     if not names:
         return pieces
     lowered = {name.lower() for name in names}
@@ -192,7 +195,7 @@ def without_parameters(pieces: tuple[Piece, ...], names: Collection[str]) -> tup
 
 
 def _split(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece] | None]:
-    """What stands before the query, and the query, None if there is none."""
+    """Return the pieces before the query, and those of the query, None if there is no query."""
     for index, piece in enumerate(pieces):
         if isinstance(piece, str) and "?" in piece:
             before, _, after = piece.partition("?")
@@ -214,7 +217,7 @@ def _with_query(
 
 
 def _append(pieces: list[Piece], piece: Piece) -> None:
-    """Add a piece; text that follows text is one with it."""
+    """Add a piece; join text that follows text."""
     if isinstance(piece, str) and pieces and isinstance(last := pieces[-1], str):
         pieces[-1] = last + piece
     elif piece != "":
@@ -222,7 +225,7 @@ def _append(pieces: list[Piece], piece: Piece) -> None:
 
 
 def _opened(written: Sequence[_Written]) -> list[_Written]:
-    """What a template value brings at the beginning of a URL, as if it were written there."""
+    """Replace a template value at the beginning of a URL with its contents, as if they were written there."""
     if not written or isinstance(written[0], str):
         return list(written)
     (position, node), others = written[0], written[1:]

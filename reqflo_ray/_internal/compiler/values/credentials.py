@@ -1,5 +1,7 @@
-"""Finds values of answers that become credentials of later requests, and takes them as sensitive: a token that nobody
-called so would lie in clear in evidence and journals."""
+"""Finds values of responses that later requests send as credentials, and marks them as sensitive.
+
+Without this, a token that nobody declared as sensitive would be stored unencrypted in evidence and journals.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from reqflo_ray._internal.model.values import AnyReference, Namespace, Node, Ref
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A value of an answer, and the header of the step that it goes into."""
+    """A value of a response, and the step and header that send it."""
 
     reference: StepReference
     header: str
@@ -26,13 +28,13 @@ class Credential:
 
 @dataclass(slots=True)
 class Definitions:
-    """What each input and variable of an artifact may stand for, by name."""
+    """The nodes from which each input and variable of an artifact may get its value, by name."""
 
     nodes: dict[str, list[Node]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, declared: Iterable[Input | Variable], steps: Iterable[Step]) -> Definitions:
-        """The defaults, and what steps assign."""
+        """Collect the defaults, and the values that steps assign."""
         found = cls()
         for entry in declared:
             if entry.default is not None:
@@ -43,7 +45,7 @@ class Definitions:
         return found
 
     def behind(self, reference: AnyReference) -> Sequence[Node]:
-        """What `reference` may stand for; nothing of an answer."""
+        """Return the nodes from which `reference` may get its value; none if it refers to a response."""
         declared = (Namespace.INPUTS, Namespace.VARIABLES)
         if isinstance(reference, Reference) and reference.namespace in declared:
             return self.nodes.get(reference.name, ())
@@ -51,7 +53,7 @@ class Definitions:
 
 
 def find_credentials(steps: Sequence[Step], definitions: Definitions) -> dict[StepReference, Credential]:
-    """The values of answers that go into headers of credentials, each with the first of these headers."""
+    """Return the values of responses that are sent in credential headers, each with the first such header."""
     found: dict[StepReference, Credential] = {}
     for step in steps:
         if not isinstance(step, HttpStep):
@@ -68,11 +70,12 @@ def find_credentials(steps: Sequence[Step], definitions: Definitions) -> dict[St
 def as_sensitive(
     steps: Sequence[Step], uses: Mapping[StepReference, Use], open_outputs: Collection[str]
 ) -> tuple[tuple[Step, ...], tuple[StepReference, ...]]:
-    """The steps with the outputs sensitive that `uses` read, and which of these were not so before. What is read past
-    outputs becomes one of its own.
+    """Mark the outputs that `uses` read as sensitive. Return the steps, and the references that are newly sensitive.
+
+    A value that is read without an output gets an output of its own.
 
     Args:
-        open_outputs: `steps.<id>.outputs.<name>` of which the author has said that it is not sensitive.
+        open_outputs: outputs (`steps.<id>.outputs.<name>`) that are declared `sensitive: false`.
     """
     by_step: dict[str, list[tuple[StepReference, Use]]] = {}
     for reference, use in uses.items():
@@ -94,7 +97,7 @@ def as_sensitive(
 
 
 def is_sensitive(step: HttpStep, root: CaptureRoot | None, path: tuple[str | int, ...]) -> bool:
-    """Whether what is read of a step is, holds or is part of a sensitive output, by whatever way it is read."""
+    """Return whether the value read from a step is, contains or is part of a sensitive output, however it is read."""
     for output in step.outputs:
         if not output.sensitive:
             continue
@@ -111,7 +114,7 @@ def is_sensitive(step: HttpStep, root: CaptureRoot | None, path: tuple[str | int
 
 
 def _in_header(node: Node, definitions: Definitions) -> Iterator[StepReference]:
-    """The values of answers in a header, the name of a scheme apart, which stands before the first blank."""
+    """Yield the values of responses in a header, except the name of a scheme, which is before the first blank."""
     waiting: list[tuple[Node, bool]] = [(node, True)]
     seen: set[str] = set()
     while waiting:
@@ -134,12 +137,12 @@ def _begins_with_scheme(text: Text) -> bool:
 
 
 def _with(outputs: tuple[Output, ...], reference: StepReference, use: Use) -> tuple[Output, ...]:
-    """The outputs, that which is read among them sensitive."""
+    """Return the outputs with the one that is read marked as sensitive."""
     match use.root:
         case CaptureRoot.OUTPUTS:
             own = next((output for output in outputs if output.name == use.path[0]), None)
             if own is None:
-                return outputs  # the reference is wrong, and that is reported
+                return outputs  # the reference is invalid, which is reported
             if len(use.path) == 1 or own.root is not CaptureRoot.BODY:
                 sensitive = msgspec.structs.replace(own, sensitive=True)
                 return tuple(sensitive if output is own else output for output in outputs)
@@ -158,7 +161,7 @@ def _hidden(reference: StepReference, root: CaptureRoot, path: str) -> Output:
 
 
 def _below(keys: Iterable[str | int]) -> str:
-    """The JSONPath of keys and indexes."""
+    """Return the JSONPath segments for keys and indexes."""
     text = ""
     for key in keys:
         if isinstance(key, int):
@@ -170,7 +173,7 @@ def _below(keys: Iterable[str | int]) -> str:
 
 
 def _overlap(path: str, keys: tuple[str | int, ...]) -> bool:
-    """Whether a JSONPath may find something above or below what `keys` lead to. In doubt it may."""
+    """Return whether a JSONPath may match a node above or below the one at `keys`; True in doubt."""
     import jsonpath_rfc9535
 
     query = jsonpath_rfc9535.compile(path)

@@ -1,5 +1,7 @@
-"""Judges who reads what: only earlier steps may be read, nothing may define itself. From the same facts come what each
-step has to keep for later ones, and what a run needs."""
+"""Checks which step reads what: steps may read only earlier steps, and no declaration may depend on itself.
+
+From the same facts it derives what each step has to keep for later ones, and what a run requires.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ from reqflo_ray._internal.model.values import Namespace, Reference, StepReferenc
 
 
 class Dependencies:
-    """The uses of one artifact's steps, followed through the declarations that they read. Of `broken` steps nothing can
-    be said but what they read."""
+    """The values that the steps of one artifact read, directly and through declarations.
+
+    Of `broken` steps, only what they read is known.
+    """
 
     def __init__(self, steps: Sequence[Step], ledger: Ledger, problems: Problems, broken: Collection[str] = ()) -> None:
         self._steps = steps
@@ -29,10 +33,10 @@ class Dependencies:
         self._indexes = {step.id: index for index, step in enumerate(steps)}
 
     def check(self) -> None:
-        """Report references to later, skipped or unsuitable steps, and declarations that define themselves.
+        """Report references to later, skipped or unsuitable steps, and declarations that depend on themselves.
 
         Raises:
-            DefinitionError: all steps read so much that following it would take too long.
+            DefinitionError: with `journey_limit`, if the steps read more values than the limit allows.
         """
         reads = 0
         for index, step in enumerate(self._steps):
@@ -46,11 +50,11 @@ class Dependencies:
             self._check_cycle(reader)
 
     def hide_credentials(self, declared: Iterable[Input | Variable], open_outputs: Collection[str]) -> None:
-        """Take as sensitive what later steps send as credentials, and say so.
+        """Mark values that later steps send as credentials as sensitive, and warn of each.
 
         Args:
             declared: the inputs and variables of the artifact.
-            open_outputs: outputs of which the author has said that they are not sensitive.
+            open_outputs: outputs that are declared `sensitive: false`.
         """
         found = find_credentials(self._steps, Definitions.of(declared, self._steps))
         read: dict[StepReference, Use] = {}
@@ -61,14 +65,17 @@ class Dependencies:
         self._steps, taken = as_sensitive(self._steps, read, open_outputs)
         for reference in taken:
             credential, use = found[reference], read[reference]
-            message = f"`{reference}` is taken as sensitive: step `{credential.step}` sends it in `{credential.header}`"
-            hint = "to say so, or that it may be seen, write `sensitive: true` or `false` at the output"
+            message = (
+                f"`{reference}` is masked as sensitive, because step `{credential.step}` sends it in the header"
+                f" `{credential.header}`"
+            )
+            hint = "set `sensitive: true` on the output to confirm this, or `sensitive: false` if it may be shown"
             if use.root is not CaptureRoot.OUTPUTS:
-                hint = f"to say so, make it an output of `{reference.step}` with `sensitive: true`"
+                hint = f"make it an output of `{reference.step}` with `sensitive: true` to confirm this"
             self._problems.warning("taken_as_sensitive", message, use.position, hint=hint)
 
     def steps_with_captures(self) -> tuple[Step, ...]:
-        """The steps, each with what later ones read of it, sorted by key."""
+        """Return the steps, each with the values that later steps read from it, sorted by key."""
         captures: dict[str, dict[str, Capture]] = {}
         for step in self._steps:
             for use in self._of_step(step):
@@ -79,7 +86,7 @@ class Dependencies:
         return tuple(_with_captures(step, captures.get(step.id, {})) for step in self._steps)
 
     def requirements(self) -> Requirements:
-        """What must be there before a row can run."""
+        """Return what must be available before a row can run."""
         by_namespace: dict[Namespace, set[str]] = {namespace: set() for namespace in Namespace}
         for step in self._steps:
             for use in self._of_step(step):
@@ -98,14 +105,14 @@ class Dependencies:
         )
 
     def uses(self) -> Uses:
-        """Where each value is read."""
+        """Return the places where each value is read."""
         found = Uses()
         for step in self._steps:
             found.add(step.id, self._of_step(step))
         return found
 
     def _of_step(self, step: Step) -> Iterator[Use]:
-        """All that a step reads, also by way of declarations."""
+        """Yield all values that a step reads, directly or through declarations."""
         waiting, seen = [f"steps.{step.id}"], set[str]()
         while waiting:
             reader = waiting.pop()
@@ -119,18 +126,18 @@ class Dependencies:
     def _check_step_use(self, use: Use, reference: StepReference, reader: int) -> None:
         index = self._indexes.get(reference.step)
         if index is None or reference.step in self._broken:
-            return  # the step itself is wrong, and that is reported
+            return  # the step itself is invalid, which is reported
         producer = self._steps[index]
         message, hint = "", ""
         if producer.skip:
             message = f"`{reference}` has no value: an overlay skips the step `{reference.step}`"
-            hint = "let the overlay skip this step too, or give the value in another way"
+            hint = "skip this step in the overlay too, or set the value in another way"
         elif index == reader:
             message = f"`{reference}` is read by the step itself, which has no response yet"
-            hint = "assertions read the response with `json_path` or `header`"
+            hint = "use a `json_path` or `header` assertion to check the response of this step"
         elif index > reader:
             message = f"`{reference}` is read before the step `{reference.step}` has run"
-            hint = "only earlier steps can be read: move the step up"
+            hint = f"move the step `{reference.step}` up: only earlier steps can be read"
         elif not isinstance(producer, HttpStep):
             message = f"`{reference}` has no value: the step `{reference.step}` sends no request"
         elif use.root is CaptureRoot.OUTPUTS and use.path[0] not in [output.name for output in producer.outputs]:
@@ -141,13 +148,13 @@ class Dependencies:
             self._problems.error("unresolved_step_output", message, use.position, hint=hint)
 
     def _refuse(self, use: Use) -> None:
-        message = f"the steps read more than {MAX_READS:,} values, those counted that declarations read"
-        hint = "let each step read only what it needs, not a declaration that holds all"
+        message = f"the steps read more than {MAX_READS:,} values, including those that declarations read"
+        hint = "read only what each step needs, instead of a declaration that contains everything"
         self._problems.error("journey_limit", message, use.position, hint=hint)
         self._problems.raise_errors()
 
     def _readers_in_cycles(self) -> list[str]:
-        """The declarations that may read themselves: all but those that lead nowhere, or that nobody comes from."""
+        """Return the declarations that may be part of a cycle, by removing those without successors or predecessors."""
         reads = {
             reader: {name for use in uses for name in _declaration(use)}
             for reader, uses in self._ledger.uses.items()
@@ -172,7 +179,7 @@ class Dependencies:
 
 
 def _declaration(use: Use) -> list[str]:
-    """The declaration that is read, as a reader itself."""
+    """Return the declaration that is read, as the name of a reader."""
     reference = use.reference
     if isinstance(reference, Reference) and reference.namespace in (Namespace.INPUTS, Namespace.VARIABLES):
         return [f"{reference.namespace.value}.{reference.name}"]
@@ -188,7 +195,7 @@ def _reversed(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 
 def _without_end(graph: Mapping[str, set[str]]) -> list[str]:
-    """What leads nowhere, then what leads only there, and so on; nothing of a cycle is among it."""
+    """Return the nodes without successors, then those that lead only to them, and so on; never one of a cycle."""
     comes_from = _reversed(graph)
     left = {name: len(graph.get(name, ())) for name in comes_from}
     ended = [name for name, number in left.items() if not number]

@@ -1,4 +1,4 @@
-"""The grammar of `{{ … }}` and `${{ … }}`: a dotted path, nothing else. What a path means is found elsewhere.
+"""The grammar of `{{ … }}` and `${{ … }}`: a dotted path, nothing else. It must not know what a path means.
 
 expression = ["$"] "{{" path "}}"
 path       = name { "." name | "[" index "]" | "[" quoted "]" }
@@ -19,11 +19,11 @@ _NAME: Final = re.compile(r"[^\W\d][\w-]*")
 _INDEX: Final = re.compile(r"\[\s*(0|[1-9][0-9]{0,8})\s*\]", re.ASCII)
 _QUOTED: Final = re.compile(r"""\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\]""")
 
-_PATHS_ONLY: Final = "an expression is a path such as `inputs.name` or `steps.create.body.items[0]`; there is no code"
+_PATHS_ONLY: Final = "write a path such as `inputs.name` or `steps.create.body.items[0]`; expressions hold no code"
 
 
 class ExpressionError(ValueError):
-    """Text that is no expression. `offset` counts characters from the start of the text; `hint` helps."""
+    """Text that is not a valid expression, with the `offset` of the error in characters from the start of the text."""
 
     def __init__(self, message: str, offset: int, hint: str = "") -> None:
         super().__init__(message)
@@ -32,13 +32,13 @@ class ExpressionError(ValueError):
 
 
 class LengthError(ExpressionError):
-    """An expression is longer than anyone writes."""
+    """The expression is longer than the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One path, the text it was `written` as (with its braces), where in the whole text that begins, and whether it is
-    all of that text."""
+    """A path, its text as `written` with braces, the `offset` of that in the whole text, and whether it is the whole
+    text."""
 
     segments: tuple[str | int, ...]
     written: str
@@ -50,7 +50,7 @@ Part: TypeAlias = str | Expression
 
 
 def parse_text(text: str) -> tuple[Part, ...]:
-    """Split text into literal parts and expressions. Raises `ExpressionError`, of which `LengthError` is one."""
+    """Split text into literal parts and expressions. Raises `ExpressionError` or its subclass `LengthError`."""
     parts: list[Part] = []
     position = 0
     while (opening := _OPENING.search(text, position)) is not None:
@@ -68,7 +68,7 @@ def parse_text(text: str) -> tuple[Part, ...]:
 
 
 def _path(text: str, position: int, start: int) -> tuple[tuple[str | int, ...], int]:
-    """The path that begins at `position`, and where its closing braces end."""
+    """Return the path that begins at `position`, and the position after its closing braces."""
     segments: list[str | int] = []
     position = _skip(text, position)
     if text.startswith("}}", position):
@@ -112,7 +112,7 @@ def _bad_name(text: str, position: int, start: int) -> ExpressionError:
     hint = f"write `['{found}']` for a key"
     if found.isdecimal():
         hint = f"write `[{found}]` for an index of a list, `['{found}']` for a key"
-    return ExpressionError(f"`.{found}` is no name", position, hint)
+    return ExpressionError(f"`.{found}` is not a name", position, hint)
 
 
 def _unexpected(text: str, position: int, start: int) -> ExpressionError:
@@ -124,7 +124,7 @@ def _unexpected(text: str, position: int, start: int) -> ExpressionError:
 
 
 def path_text(segments: tuple[str | int, ...]) -> str:
-    """The one normal form of a path below its root: `order.items[0]["odd key"]`."""
+    """Return the normal form of a path below its root: `order.items[0]["odd key"]`."""
     text = ""
     for segment in segments:
         if isinstance(segment, int):

@@ -1,5 +1,7 @@
-"""Compiles a value that a person wrote into a `Node` of the artifact. What an expression stands for is asked of a
-resolver; this module only puts the answers together."""
+"""Compiles a written value to a `Node` of the artifact.
+
+A resolver says what each expression refers to; this module must not know it.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,14 @@ from reqflo_ray._internal.model.values import (
 )
 
 Resolver: TypeAlias = Callable[[Expression, Position], Node | None]
-"""What an expression stands for. None: an optional template value that the step does not give."""
+"""Returns what an expression refers to; None for an optional template value that the step does not set."""
 
 NULL: Final = Literal(None)
-"""What stands in for a value that could not be compiled; the problem is reported."""
+"""Replaces a value that could not be compiled, after the error is reported."""
 
 
 class Unresolved(Exception):
-    """An expression stands for nothing; the resolver has reported why."""
+    """An expression could not be resolved; the resolver has reported why."""
 
 
 class ValueCompiler:
@@ -41,14 +43,14 @@ class ValueCompiler:
         self._problems = problems
 
     def compile(self, node: YamlNode) -> Node | None:
-        """The node of a value; None where a whole-scalar expression is an optional template value not given."""
+        """Compile a value; return None if it is an expression alone for an optional template value that is not set."""
         match node:
             case YamlScalar(value=str() as text):
                 return self.text(text, node)
             case YamlScalar(value=value):
                 if node.rewritten:
-                    message = f"`{node.rewritten}` is the number {value!s}"
-                    hint = "put it in quotes if it is to be sent as it is written"
+                    message = f"`{node.rewritten}` is read as the number {value!s}"
+                    hint = "put it in quotes to send it as written"
                     self._problems.warning("rewritten_number", message, node, hint=hint)
                 return Literal(value)
             case YamlMapping():
@@ -61,12 +63,12 @@ class ValueCompiler:
         raise TypeError(type(node))
 
     def value(self, node: YamlNode) -> Node:
-        """As `compile`, where leaving the value out makes no sense: then it is null."""
+        """Compile a value that cannot be left out: null instead of None."""
         compiled = self.compile(node)
         return NULL if compiled is None else compiled
 
     def text(self, text: str, scalar: YamlScalar) -> Node | None:
-        """The node of `text`, which stands in `scalar`."""
+        """Compile `text`, which is in `scalar`."""
         try:
             parts = self.parts(text, scalar)
         except Unresolved:
@@ -76,7 +78,7 @@ class ValueCompiler:
         return self.join(parts)
 
     def parts(self, text: str, scalar: YamlScalar) -> tuple[str | tuple[Position, Node | None], ...]:
-        """The literal parts of `text`, and what its expressions stand for. Raises `Unresolved` after reporting."""
+        """Split `text` into literal parts and what its expressions refer to. Raises `Unresolved` after reporting."""
         try:
             parsed = parse_text(text)
         except ExpressionError as problem:
@@ -101,7 +103,7 @@ class ValueCompiler:
         return tuple(found)
 
     def join(self, parts: Sequence[str | tuple[Position, Node | None]]) -> Node:
-        """Text with values inside of it; literal values become part of the text."""
+        """Join text and values; literal values become part of the text."""
         joined: list[str | Reference | StepReference] = []
         for part in parts:
             pieces = (part,) if isinstance(part, str) else self._inside_text(*part)
@@ -119,8 +121,8 @@ class ValueCompiler:
     def _inside_text(self, position: Position, node: Node | None) -> Sequence[str | Reference | StepReference]:
         match node:
             case None:
-                hint = "give the value in the step, or make it required in the template"
-                message = "a value that is not given is used inside text"
+                hint = "set the value in the step, or make it required in the template"
+                message = "a value that is not set is used inside text"
                 self._problems.error("missing_required_value", message, position, hint=hint)
             case Reference() | StepReference():
                 return (node,)
@@ -129,8 +131,8 @@ class ValueCompiler:
             case Literal(value=value) if value is not None and not isinstance(value, (dict, list)):
                 return (literal_text(value),)
             case _:
-                shown = "null" if isinstance(node, Literal) and node.value is None else "an object or a list"
-                self._problems.error("wrong_type", f"{shown} cannot be put inside text", position)
+                shown = "`null`" if isinstance(node, Literal) and node.value is None else "an object or a list"
+                self._problems.error("wrong_type", f"{shown} cannot be inserted into text", position)
         return ()
 
     def _object(self, mapping: YamlMapping) -> Node:
@@ -148,17 +150,17 @@ class ValueCompiler:
 
 
 def literal_text(value: JsonValue) -> str:
-    """A literal scalar as it reads inside text: numbers with all their digits, booleans as `true` and `false`."""
+    """Write a literal scalar as it appears inside text: numbers with all digits, booleans as `true` and `false`."""
     return value if isinstance(value, str) else encode_exactly(value).decode()
 
 
 def is_known(node: Node | None) -> TypeGuard[Literal]:
-    """Whether the value can be judged now: a literal that does not stand in for something wrong."""
+    """Return whether the value is known at compile time: a literal other than the replacement of an invalid value."""
     return isinstance(node, Literal) and node is not NULL
 
 
 def _within(scalar: YamlScalar, text: str, offset: int) -> Position:
-    """The place of a character of the scalar's text: exact for what stands on one line as it is."""
+    """Return the place of a character of the scalar's text: exact if the line is written without escapes or folding."""
     line_start = text.rfind("\n", 0, offset) + 1
     line_end = text.find("\n", offset)
     line = text[line_start : line_end if line_end >= 0 else len(text)]

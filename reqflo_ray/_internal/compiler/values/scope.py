@@ -1,7 +1,7 @@
-"""What names mean inside one journey: inputs, variables, steps and the namespaces of the run.
+"""Resolves names inside one journey: inputs, variables, steps and the namespaces of the run.
 
-Every use of a name is written down in a ledger, with its place and who reads it; whether the order of steps allows
-the use is judged later, when all steps are known.
+It records every use of a name in a ledger, with its place and its reader. Whether the order of steps allows the use is
+checked later, when all steps are known.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ _STEP_PARTS: Final = tuple(root.value for root in CaptureRoot)
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One place where a value is read. For a step: what of it, as in `Capture`. `is_expected`: by an assertion;
-    `is_whole`: nothing stands beside it."""
+    """One place where a value is read.
+
+    `root` and `path` say which part of a step is read, as in `Capture`. `is_expected`: an assertion reads it;
+    `is_whole`: the expression is the whole text.
+    """
 
     reference: Reference | StepReference
     position: Position
@@ -38,15 +41,18 @@ class Use:
 
 @dataclass(slots=True)
 class Ledger:
-    """Who reads what. A reader is `steps.<id>`, `inputs.<name>` or `variables.<name>`."""
+    """The values that each reader reads. A reader is `steps.<id>`, `inputs.<name>` or `variables.<name>`."""
 
     uses: dict[str, list[Use]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(slots=True, kw_only=True)
 class StepHead:
-    """What other steps may know of a step. `id` is unique in the artifact; `inner` is there for a sub-journey. Of a
-    `broken` one nothing is known, of one that is `partial` not everything, and that is reported."""
+    """The facts about a step that other steps can refer to.
+
+    `id` is unique in the artifact; `inner` is the scope of a sub-journey. Nothing is known of a `broken` step, and not
+    everything of a `partial` one; both are reported.
+    """
 
     id: str
     name: str
@@ -60,9 +66,11 @@ class StepHead:
 
 @dataclass(slots=True, kw_only=True)
 class JourneyScope:
-    """The names of one journey; of one that is `partial` not all are known. `prefix` is "" for the journey itself and
-    `<step id>.` for one that a step runs; there inputs became variables of the artifact, since it is the step that
-    supplies them."""
+    """The names of one journey; some may be unknown if it is `partial`.
+
+    `prefix` is "" for the journey itself and `<step id>.` for one that a step runs. The inputs of the latter are
+    variables of the artifact, because the step supplies them.
+    """
 
     prefix: str
     problems: Problems
@@ -73,8 +81,10 @@ class JourneyScope:
     steps: dict[str, StepHead] = field(default_factory=dict)
 
     def resolver(self, reader: str, *, is_expected: bool = False) -> Resolver:
-        """Resolves expressions that `reader` reads, in its assertions if `is_expected`; raises `Unresolved` after
-        reporting what is wrong."""
+        """Return a resolver for the expressions of `reader`, or of its assertions if `is_expected`.
+
+        It raises `Unresolved` after reporting an error.
+        """
 
         def resolve(expression: Expression, position: Position) -> Node:
             use = self._use(expression, position)
@@ -106,24 +116,24 @@ class JourneyScope:
             case "row" if rest in (["index"], ["key"]):
                 return Use(Reference(Namespace.ROW, str(rest[0])), position)
             case "run" | "row":
-                hint = "there are `run.id`, `row.index` and `row.key`"
+                hint = "use `run.id`, `row.index` or `row.key`"
                 raise self._wrong(f"`{path_text(expression.segments)}` does not exist", position, hint)
             case "values":
                 hint = "use `inputs`, `variables`, `steps`, `env` or `secrets` here"
-                raise self._wrong("`values` exists in request templates only", position, hint)
-        raise self._wrong(f"`{root}` is no source of values", position, suggestion(str(root), _ROOTS))
+                raise self._wrong("`values` is available only in request templates", position, hint)
+        raise self._wrong(f"`{root}` is not a source of values", position, suggestion(str(root), _ROOTS))
 
     def _declared(self, rest: list[str | int], position: Position, names: frozenset[str], namespace: Namespace) -> Use:
         name = self._name(rest, position, f"{namespace.value}.name")
         if name not in names and self.partial and name not in self.inputs | self.variables:
-            raise Unresolved  # it may be declared in what is wrong there
+            raise Unresolved  # it may be declared in the invalid part
         if name not in names:
             kind = namespace.value.removesuffix("s")
             other = "variable" if namespace is Namespace.INPUTS else "input"
             others = self.variables if namespace is Namespace.INPUTS else self.inputs
             hint = suggestion(name, names) or f"declare it under `{namespace.value}`"
             if name in others:
-                hint = f"`{name}` is declared as {other}: write `{other}s.{name}`"
+                hint = f"write `{other}s.{name}`: it is declared under `{other}s`"
             raise self._wrong(f"the journey declares no {kind} `{name}`", position, hint)
         if self.prefix:
             namespace, name = Namespace.VARIABLES, self.prefix + name
@@ -149,24 +159,28 @@ class JourneyScope:
             case CaptureRoot.STATUS if path:
                 raise self._wrong("`status` is a number and has no parts", position)
             case CaptureRoot.HEADERS if len(path) != 1 or not isinstance(path[0], str):
-                raise self._wrong("`headers` takes one header's name", position, "write `headers.content-type`")
+                raise self._wrong(
+                    "`headers` must be followed by the name of one header", position, "write `headers.content-type`"
+                )
             case CaptureRoot.HEADERS:
                 path = (str(path[0]).lower(),)
             case CaptureRoot.OUTPUTS if head.partial and (not path or path[0] not in head.outputs):
-                raise Unresolved  # it may be what is wrong there
+                raise Unresolved  # it may be in the invalid part
             case CaptureRoot.OUTPUTS if not path or not isinstance(path[0], str):
-                raise self._wrong("`outputs` takes an output's name", position, suggestion("", head.outputs))
+                raise self._wrong(
+                    "`outputs` must be followed by the name of an output", position, suggestion("", head.outputs)
+                )
         return Use(StepReference(head.id, path_text((root.value, *path))), position, root, path)
 
     def _head(self, name: str, position: Position) -> StepHead:
-        """A step by id, else by a name that only one step has."""
+        """Find a step by its ID, or else by a name that only one step has."""
         if name in self.steps:
             return self.steps[name]
         named = [head for head in self.steps.values() if head.name == name]
         if len(named) == 1:
             short = named[0].id.removeprefix(self.prefix)
-            message = f"the step is named by its `name`; ids are stable: write `steps.{short}`"
-            self.problems.warning("step_by_name", message, position)
+            message = f"`{name}` is the `name` of a step, which may change"
+            self.problems.warning("step_by_name", message, position, hint=f"write `steps.{short}`, with its `id`")
             return named[0]
         message = f"there is no step `{name}`"
         self.problems.error("unresolved_step_output", message, position, hint=suggestion(name, self.steps))
@@ -175,16 +189,16 @@ class JourneyScope:
     def _inner_output(
         self, head: StepHead, root: CaptureRoot, path: tuple[str | int, ...], position: Position
     ) -> StepHead:
-        """The step inside of a sub-journey that has the output asked for."""
+        """Return the step of a sub-journey that has the requested output."""
         heads = head.inner.steps.values() if head.inner else ()
         if root is not CaptureRoot.OUTPUTS or not path:
-            hint = f"name the step inside of it: `steps.{head.id}.<step>.{root.value}`"
+            hint = f"name one of its steps: `steps.{head.id}.<step>.{root.value}`"
             raise self._wrong("a sub-journey has no response of its own", position, hint)
         owners = [inner for inner in heads if path[0] in inner.outputs]
         if len(owners) == 1:
             return owners[0]
         if owners:
-            hint = f"name one: `steps.{owners[-1].id}.outputs.{path[0]}`"
+            hint = f"name one of them: `steps.{owners[-1].id}.outputs.{path[0]}`"
             raise self._wrong(f"several steps of `{head.id}` have an output `{path[0]}`", position, hint)
         known = [name for inner in heads for name in inner.outputs]
         message = f"the sub-journey `{head.id}` has no output `{path[0]}`"
@@ -193,13 +207,13 @@ class JourneyScope:
 
     def _name(self, rest: list[str | int], position: Position, example: str) -> str:
         if not rest or not isinstance(rest[0], str):
-            raise self._wrong("the name is missing", position, f"write it as in `{example}`")
+            raise self._wrong("the name is missing", position, f"add it, for example `{example}`")
         return rest[0]
 
     def _only(self, rest: list[str | int], position: Position, example: str) -> str:
         name = self._name(rest, position, example)
         if len(rest) > 1:
-            raise self._wrong(f"`{name}` is text and has no parts", position, f"write it as in `{example}`")
+            raise self._wrong(f"`{name}` is text and has no parts", position, f"write only the name, as in `{example}`")
         return name
 
     def _wrong(self, message: str, position: Position, hint: str = "") -> Unresolved:
