@@ -27,7 +27,7 @@ VALUE = 'type: json_path, path: $.a, operator: OPERATOR, expected: "{{ inputs.x 
 def test_what_is_expected_and_nobody_gives_is_warned_of(check: Checker, operator: str) -> None:
     problem = only(check(expecting(VALUE.replace("OPERATOR", operator))))
     assert (problem.code, problem.severity.value) == ("unset_value", "warning")
-    assert problem.message == "`inputs.x` has no value, and an assertion of step `a` expects it"
+    assert problem.message == "`inputs.x` has no value, but an assertion of step `a` expects it"
     assert problem.position is not None and problem.position.text[problem.position.column - 1 :].startswith("{{ inputs")
 
 
@@ -138,7 +138,7 @@ def test_so_does_text_that_is_taken_for_a_number(check: Checker, assertion: str)
 
 def test_so_does_text_that_the_command_line_gives(check: Checker) -> None:
     problem = only(check(expecting(VALUE.replace("OPERATOR", "equals")), overrides={"x": "5"}))
-    assert problem.message.startswith("`--set x` gives text")
+    assert problem.message.startswith("`--set x` supplies text")
 
 
 @pytest.mark.parametrize(

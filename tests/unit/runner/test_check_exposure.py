@@ -42,7 +42,7 @@ def steps(url: str, what: str = KEY) -> str:
 def test_a_secret_that_goes_wherever_an_answer_says_is_warned_of(check: Checker, url: str, what: str) -> None:
     problem = only(check(steps(url, what), {"e.yaml": ENVIRONMENT}))
     assert (problem.code, problem.severity.value) == ("secret_anywhere", "warning")
-    assert problem.message == "the secret `KEY` is sent wherever the answer of step `a` says"
+    assert problem.message == "the secret `KEY` is sent to any host that the response of step `a` names"
 
 
 @pytest.mark.parametrize(

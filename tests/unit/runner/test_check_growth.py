@@ -49,7 +49,7 @@ def note(text: str) -> str:
 
 def test_variables_that_double_are_refused_where_they_become_too_large(check: Check) -> None:
     (problem,) = check(doubling("variables", 60), note("{{ variables.v59 }}"))
-    assert (problem.code, problem.message) == ("journey_limit", "`variables.v21` comes to more than 8 MiB of text")
+    assert (problem.code, problem.message) == ("journey_limit", "`variables.v21` expands to more than 8 MiB of text")
     assert str(problem.position).endswith("j.yaml:25:7")
 
 
@@ -71,14 +71,14 @@ def test_lists_of_lists_that_double_are_refused_too(check: Check) -> None:
 
 def test_an_environment_that_doubles_is_refused_where_it_is_written(check: Check) -> None:
     (problem,) = check({"a": "x"}, note("{{ env.v59 }}"), env=doubling("env", 60))
-    assert problem.message == "`env.v21` comes to more than 8 MiB of text"
+    assert problem.message == "`env.v21` expands to more than 8 MiB of text"
     assert problem.position is not None and problem.position.file.endswith("reqflo.yaml")
 
 
 def test_a_variable_that_steps_double_again_and_again_is_refused_at_the_step(check: Check) -> None:
     twice = "{type: set_variable, values: {v: '{{ variables.v }}{{ variables.v }}'}}"
     (problem,) = check({"v": "x" * 8}, *[twice] * 60)
-    assert problem.message == "step `step-21` comes to more than 8 MiB of text"
+    assert problem.message == "step `step-21` expands to more than 8 MiB of text"
     assert str(problem.position).endswith("j.yaml:26:7")
 
 
@@ -92,7 +92,7 @@ def test_one_step_that_reads_a_large_value_many_times_is_refused(check: Check) -
     parts = ", ".join(["'{{ variables.v }}'"] * 20)
     body = f"{{id: a, request: {{service: s, method: POST, url: /x, body: {{json: [{parts}]}}}}}}"
     (problem,) = check({"v": "x" * 500_000}, body)
-    assert problem.message == "step `a` comes to more than 8 MiB of text"
+    assert problem.message == "step `a` expands to more than 8 MiB of text"
 
 
 def chain(root: str, length: int) -> dict[str, str]:
@@ -107,7 +107,9 @@ def test_definitions_may_read_one_another_so_many_times_and_no_more(check: Check
     found = check(definitions if root == "variables" else {"a": "x"}, note(f"{{{{ {root}.v{length - 1} }}}}"), **of)
     assert [problem.code for problem in found] == ["journey_limit"] * (length > MAX_CHAIN)
     for problem in found:
-        assert problem.message.startswith(f"`{root}.v{length - 1}` is defined by more than 64 others")
+        assert problem.message.startswith(
+            f"`{root}.v{length - 1}` is at the end of a chain of more than 64 declarations"
+        )
         assert problem.position is not None
 
 
@@ -122,7 +124,7 @@ def test_as_long_a_chain_as_is_allowed_can_be_run(check: Check, tmp_path: Path) 
 def test_an_environment_that_is_defined_by_itself_is_refused(check: Check, size: int) -> None:
     ring = {f"v{n}": f"'{{{{ env.v{(n + 1) % size} }}}}'" for n in range(size)}
     (problem,) = check({"a": "x"}, note("{{ env.v0 }}"), env=ring)
-    assert (problem.code, problem.message) == ("reference_cycle", "`env.v0` is defined by itself")
+    assert (problem.code, problem.message) == ("reference_cycle", "`env.v0` is defined in terms of itself")
     assert problem.position is not None
 
 
@@ -180,15 +182,15 @@ ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "path": (
         {"steps": [request(type="json_path", target="$" + ".a" * 9000, operator="exists")]},
-        "a path or pattern of step `a` has more than 10,000 characters",
+        "a path or pattern in step `a` has more than 10,000 characters",
     ),
     "pattern": (
         {"steps": [request(type="header", target="x", operator="matches", expected=literal("a|" * 9000))]},
-        "a path or pattern of step `a` has more than 10,000 characters",
+        "a path or pattern in step `a` has more than 10,000 characters",
     ),
     "ranges": (
         {"steps": [request(type="header", target="x", operator="matches", expected=literal("[Ā-\uffff]" * 500))]},
-        "a path or pattern of step `a` has ranges of more than 2,000,000 characters",
+        "a path or pattern in step `a` has ranges of more than 2,000,000 characters",
     ),
     "schema": (
         {
@@ -205,7 +207,7 @@ ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
                 )
             ]
         },
-        "more than 10,000 subschemas of a JSON Schema of step `a` judge one value",
+        "a JSON Schema in step `a` applies more than 10,000 subschemas to one value",
     ),
     "doubling": (
         {
@@ -218,7 +220,7 @@ ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
             ],
             "steps": [noted(variable("v59"))],
         },
-        "`variables.v21` comes to more than 8 MiB of text",
+        "`variables.v21` expands to more than 8 MiB of text",
     ),
     "chain": (
         {
@@ -228,14 +230,14 @@ ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
             ],
             "steps": [noted(variable("v2999"))],
         },
-        "`variables.v2999` is defined by more than 64 others, one after another",
+        "`variables.v2999` is at the end of a chain of more than 64 declarations that read one another",
     ),
     "circle": (
         {
             "variables": [{"name": "v", "default": variable("w")}, {"name": "w", "default": variable("v")}],
             "steps": [noted(variable("v"))],
         },
-        "`variables.v` is defined by itself",
+        "`variables.v` is defined in terms of itself",
     ),
     "reads": (
         {
@@ -254,7 +256,7 @@ ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
                 )
             ],
         },
-        "the steps read more than 250,000 values, those counted that declarations read",
+        "the steps read more than 250,000 values, including those that declarations read",
     ),
 }
 

@@ -134,7 +134,7 @@ def test_a_secret_goes_to_the_proxy_only_where_it_may_go(check: Checker, hosts: 
         return
     problem = only(checked)
     assert (problem.code, str(problem.position)) == ("secret_host_refused", "reqflo.yaml:5:23")
-    assert problem.message == "secret `PROXY_PASSWORD` may not be sent to the proxy `proxy.example`"
+    assert problem.message == "the secret `PROXY_PASSWORD` may not be sent to the proxy `proxy.example`"
 
 
 def test_doctor_looks_at_the_secrets_of_every_proxy(check: Checker, tmp_path: Path) -> None:

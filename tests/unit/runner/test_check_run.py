@@ -79,7 +79,10 @@ def test_an_unknown_name_gets_the_known_ones(selection: dict[str, Any], code: st
 
 def test_a_case_of_another_journey_is_refused(check: Checker) -> None:
     problem = only(check(STEP, {"c.yaml": "case: {name: c, journey: k}"}, case="c"))
-    assert (problem.code, problem.hint) == ("unknown_case", "it is one of the journey `k`")
+    assert (problem.code, problem.hint) == (
+        "unknown_case",
+        "choose another case, or run the journey `k`, which the case is for",
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +145,7 @@ def test_a_case_that_refers_to_a_missing_key_of_the_environment_is_refused(check
 def test_an_unknown_key_of_the_identity_is_an_error(check: Checker) -> None:
     assert check(uses("me.user"), me={"user": "someone"}).me == {"user": "someone"}
     problem = only(check(uses("me.usr"), me={"user": "someone"}))
-    hint = "did you mean `user`? Or set `REQFLO_ME_USR` in the environment of the command, and it is there"
+    hint = "did you mean `user`? Or set the environment variable `REQFLO_ME_USR`"
     assert (problem.code, problem.hint) == ("invalid_reference", hint)
 
 

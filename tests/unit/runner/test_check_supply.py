@@ -16,7 +16,9 @@ FROM_ME = "  variables: [{name: token, source: me}]\n"
 def test_a_variable_that_the_environment_lacks_is_an_error(check: Checker) -> None:
     problem = only(check(FROM_ENVIRONMENT + uses("variables.tenant")))
     assert (problem.code, str(problem.position)) == ("incompatible_environment", "j.yaml:3:15")
-    assert problem.message == "the environment `local` has no `tenant`, which the variable `tenant` is"
+    assert (
+        problem.message == "the environment `local` has no `tenant`, from which the variable `tenant` takes its value"
+    )
     assert problem.hint == "known: `nested`, `region`, `shop.version`, `unused`"
 
 
@@ -78,9 +80,9 @@ def test_what_an_environment_that_cannot_be_used_lacks_is_not_told(check: Checke
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
-        ("token", "set `REQFLO_ME_TOKEN` in the environment of the command, and it is there; known: `host`, `user`"),
-        ("usr", "did you mean `user`? Or set `REQFLO_ME_USR` in the environment of the command, and it is there"),
-        ("Team", "what is known of who runs has names in lower case: write `team`, and set `REQFLO_ME_TEAM`"),
+        ("token", "set the environment variable `REQFLO_ME_TOKEN`; known: `host`, `user`"),
+        ("usr", "did you mean `user`? Or set the environment variable `REQFLO_ME_USR`"),
+        ("Team", "write `team`, because keys of `me` are in lower case, and set `REQFLO_ME_TEAM`"),
     ],
 )
 def test_what_nobody_knows_of_who_runs_is_an_error_that_says_how_to_give_it(

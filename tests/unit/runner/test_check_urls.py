@@ -128,7 +128,7 @@ def test_a_url_that_begins_with_a_value_needs_no_service(check: Checker) -> None
     bare["e.yaml"] += "---\nenvironment: {name: none}\n"
     problem = only(check(INPUTS + step("{{ inputs.path }}", "shop"), bare, columns=columns, environment="none"))
     assert (problem.severity, problem.code) == (Severity.WARNING, "incompatible_environment")
-    assert "begins with a value, which may be a path" in problem.cause
+    assert "begins with a value that may be a path" in problem.cause
     journey = INPUTS + step("{{ inputs.path }}", "shop")
     problem = only(check(journey, bare, overrides={"path": "/health"}, environment="none"))
     assert (problem.severity, problem.code) == (Severity.ERROR, "incompatible_environment")

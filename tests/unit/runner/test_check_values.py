@@ -123,7 +123,7 @@ def test_many_columns_that_nothing_declares_are_one_finding(columns: tuple[str, 
 
 def test_columns_that_are_mistyped_are_told_among_many() -> None:
     problem = only(check_orders(columns=(*COLUMNS, "c1", "c2", "regoin", "c3", "c4")))
-    assert problem.hint == "did you mean `region` by `regoin`?"
+    assert problem.hint == "did you mean `region` instead of `regoin`?"
 
 
 def test_a_set_that_a_column_shadows_is_a_warning() -> None:
@@ -227,9 +227,9 @@ HEADERS = """
 @pytest.mark.parametrize(
     ("overrides", "region", "what"),
     [
-        ({"a": "x\r\nX-Evil: 1"}, "eu", "the value of `a` (--set) goes into the header `X-A`"),
-        ({"b": "x\0"}, "eu", "the value of `b` (--set) goes into the header `Cookie`"),
-        ({}, "eu\\n", "the environment's `region` goes into the header `X-C`"),
+        ({"a": "x\r\nX-Evil: 1"}, "eu", "the value of `a` (--set) contains a line end, which the header `X-A`"),
+        ({"b": "x\0"}, "eu", "the value of `b` (--set) contains a NUL, which the header `Cookie`"),
+        ({}, "eu\\n", "the environment's `region` contains a line end, which the header `X-C`"),
     ],
 )
 def test_a_value_that_no_header_can_carry_is_found_wherever_it_comes_from(

@@ -1,5 +1,5 @@
-"""Whether an artifact that somebody gave as a file keeps the limits that the compiler holds a journey to. Whoever wrote
-the file need not have used our compiler."""
+"""Checks that an artifact from a file respects the limits that the compiler enforces, because another program may have
+written the file. It must not know any workspace."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def _excesses(artifact: Artifact) -> Iterator[str]:
     for step in artifact.steps:
         for text in _expressions(step):
             if excess := pattern_excess(text):
-                yield f"a path or pattern of step `{step.id}` {excess}"
+                yield f"a path or pattern in step `{step.id}` {excess}"
         for assertion in _assertions(step):
             schema = assertion.expected if assertion.type is AssertionType.JSON_SCHEMA else None
             if isinstance(schema, Literal) and subschemas(schema.value) > MAX_SUBSCHEMAS:
-                yield f"more than {MAX_SUBSCHEMAS:,} subschemas of a JSON Schema of step `{step.id}` judge one value"
+                yield f"a JSON Schema in step `{step.id}` applies more than {MAX_SUBSCHEMAS:,} subschemas to one value"
 
 
 def _assertions(step: Step) -> tuple[Assertion, ...]:

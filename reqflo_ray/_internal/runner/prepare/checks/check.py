@@ -1,7 +1,7 @@
-"""The run check: an artifact against all that a run will really use, before anything is sent.
+"""The run check: judges an artifact together with everything that the run will use, before anything is sent.
 
-All findings at once; errors block. What it settles (environment, given values, where secrets are) goes into the run
-record as it is. It sends nothing and is told no secret value.
+It reports all findings together; errors block the run. What it settles (the environment, the values for the whole run,
+the places of secrets) goes into the run record unchanged. It sends nothing and never holds the value of a secret.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ from reqflo_ray._internal.secrets.sources import SecretLook
 __all__ = ["CheckedRun", "RunSelection", "check_run"]
 
 SecretProbe = Callable[[SecretReference], SecretLook]
-"""Looks at a secret from here."""
+"""Reports whether a secret can be used from this machine, and what its value looks like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedRun:
-    """What the check found, and, where nothing blocks, what the run record takes from it.
+    """The findings of the check and, if no error blocks the run, what the run record takes from it.
 
-    `row_required` are the inputs and variables that only a data row can supply: a row that lacks one cannot run.
-    `runner` are the workspace's defaults for the flags of the same names.
+    `row_required` holds the inputs and variables that only a data row can supply: a row that lacks one cannot run.
+    `runner` holds the workspace's defaults for the options of the same names.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -101,15 +101,15 @@ def check_run(
     look_at_secret: SecretProbe | None = None,
     sends_here: bool = True,
 ) -> CheckedRun:
-    """Check a run of `source`. A compilation gives problems their places; an artifact alone has none.
+    """Check a run of `source`. Findings have positions only if `source` is a compilation.
 
     Args:
-        me: the identity of who runs, by key.
-        look_at_secret: looks at a secret where workers will; None if that cannot be done from here.
-        sends_here: requests go out from this machine, so that what the HTTP settings name must be here.
+        me: the values of `me`, by key.
+        look_at_secret: looks at a secret where workers will read it; None if this machine cannot.
+        sends_here: whether this machine sends the requests, so that what the HTTP settings name must be on it.
 
     Raises:
-        DefinitionError: so much is wrong that the rest was not looked for.
+        DefinitionError: there are so many errors that the check stopped early.
     """
     artifact = source.artifact if isinstance(source, Compilation) else source
     places = source.places if isinstance(source, Compilation) else {}
@@ -190,18 +190,18 @@ class _Check:
         )
 
     def _check_environment(self) -> None:
-        """Every service and every key of the environment that a step needs must be there."""
+        """Report every service and every key that a step needs and the environment lacks."""
         requires, environment = self._artifact.requires, self._environment
         if environment.insecure:
             message = f"the environment `{environment.name}` is insecure: no TLS certificate is verified"
-            hint = "give the authority's certificate as `http.ca_file` instead"
+            hint = "set `http.ca_file` to the certificate of the authority, and remove `insecure`"
             self._problems.warning("insecure_environment", message, None, hint=hint)
         wanted = [*requires.services, *requires.environment_keys]
         if not environment.name:
             if wanted:
                 known = [definition.name for definition in self._workspace.environments] if self._workspace else []
                 hint = f"choose one with `--env`; {suggestion('', known)}" if known else "define one in the workspace"
-                message = f"the journey needs `{wanted[0]}` of an environment, and none is chosen"
+                message = f"the journey needs `{wanted[0]}` from an environment, but none is chosen"
                 self._problems.error("incompatible_environment", message, None, hint=hint)
             return
         for service in requires.services:
@@ -226,7 +226,8 @@ class _Check:
         for name in self._selection.overrides:
             if name in self._columns:
                 message = f"`--set {name}` is used only for rows that do not supply the column `{name}`"
-                self._problems.warning("shadowed_set", message, None, hint="a data row wins over `--set`")
+                hint = f"remove the column to use `--set {name}` for every row"
+                self._problems.warning("shadowed_set", message, None, hint=hint)
 
     def _check_steps(self) -> None:
         for step in self._artifact.steps:
@@ -235,8 +236,9 @@ class _Check:
             place = self._places.get(f"steps.{step.id}")
             if step.retry.count and RetryCause.FAILED in step.retry.causes and step.idempotency is not None:
                 message = f"step `{step.id}` retries failed assertions with the same idempotency key"
-                hint = "the server may answer from its memory; consider `causes: [error]`"
-                self._problems.warning("retry_with_key", message, place, hint=hint)
+                cause = "the server may return the same response again, because it remembers the key"
+                hint = "set `causes: [error]` to retry errors only"
+                self._problems.warning("retry_with_key", message, place, cause=cause, hint=hint)
 
     def _check_urls(self) -> None:
         of_rows = set(self._declared) if self._selection.columns == () else self._columns
@@ -251,7 +253,7 @@ class _Check:
         ).run()
 
     def _secrets(self, http: HttpSettings) -> dict[str, SecretReference]:
-        """Where each secret that the run may need is found, by name."""
+        """Return where each secret that the run may need is read, by name."""
         names = set(self._artifact.requires.secrets)
         names |= {reference.name for reference in self._outer_references() if reference.namespace is Namespace.SECRETS}
         names |= set(secrets_of_proxy(http))
@@ -270,7 +272,7 @@ class _Check:
         return found
 
     def _check_hidden_values(self) -> None:
-        """Values that are masked wherever they stand should stand nowhere else."""
+        """Warn of masked values that are likely to occur with another meaning."""
         for name, entry in self._declared.items():
             node = self._given[name].node if name in self._given else entry.default
             if entry.sensitive and isinstance(node, Literal):
@@ -287,16 +289,16 @@ class _Check:
 
     def _warn_of_common_value(self, what: str, like: str, place: Position | None) -> None:
         message = f"{what} looks like {like}"
-        cause = "it is masked wherever it stands in requests and answers, also where it means something else"
-        hint = "give a longer value that is not used elsewhere"
+        cause = "it is masked everywhere in requests and responses, even where the same text means something else"
+        hint = "use a longer value that occurs nowhere else"
         self._problems.warning("common_value", message, place, cause=cause, hint=hint)
 
     def _outer_references(self) -> Iterator[Reference]:
-        """What the used parts of the environment and the given values refer to."""
+        """Return what the values for the whole run and the used parts of the environment refer to."""
         environment = self._environment
         requires = self._artifact.requires
         nodes: list[Node] = [entry.node for entry in self._given.values()]
-        # Also those of URLs that may turn out to be paths, which do not require their service.
+        # A URL that may turn out to be a path does not require its service, but may use it.
         services = {step.request.service for step in self._artifact.steps if isinstance(step, HttpStep)}
         nodes += [environment.services[name].base_url for name in sorted(services) if name in environment.services]
         keys = [*requires.environment_keys, *self._declared]
@@ -308,14 +310,14 @@ class _Check:
         return self._places.get(f"{'inputs' if isinstance(entry, Input) else 'variables'}.{entry.name}")
 
     def _place_of_label(self, label: str) -> Position | None:
-        """Where a step or declaration is written, else where a value is first read."""
+        """Return where a step or declaration is written, otherwise where a value is first read."""
         return self._places.get(label) or self._places_of(label)[0]
 
     def _places_of(self, reference: str) -> Sequence[Position | None]:
-        """Where a value is read, in the journey or in what the run gives it; at least one, which may be unknown."""
+        """Return where a value is read, in the journey or in the values for the whole run; (None,) if unknown."""
         return (*self._uses.of(reference), *self._values.places.get(reference, ())) or (None,)
 
     def _places_of_service(self, service: str) -> Sequence[Position | None]:
-        """The steps that send requests to it."""
+        """Return the positions of the steps that send requests to the service; (None,) if unknown."""
         steps = [one.id for one in self._artifact.steps if isinstance(one, HttpStep) and one.request.service == service]
         return tuple(self._places.get(f"steps.{step}") for step in steps) or (None,)

@@ -1,4 +1,5 @@
-"""Says which columns of a dataset fill nothing: one finding, however wide the dataset is. It must not read datasets."""
+"""Reports the columns that fill no input or variable, in one finding however many there are. It must not read
+datasets."""
 
 from __future__ import annotations
 
@@ -14,8 +15,11 @@ _LONGEST_NAME: Final = 60
 
 
 def undeclared_columns(columns: Sequence[str], unfilled: Collection[str]) -> Problem:
-    """The finding for at least one column that no input or variable is declared for; `unfilled` are those that no
-    column fills."""
+    """Return the finding for one or more undeclared columns.
+
+    Args:
+        unfilled: the inputs and variables that no column fills, one of which may be meant.
+    """
     if len(columns) == 1:
         what, hint = f"the column {_named(columns[0])}", suggestion(columns[0], unfilled)
     else:
@@ -23,7 +27,7 @@ def undeclared_columns(columns: Sequence[str], unfilled: Collection[str]) -> Pro
         first = ", ".join(map(_named, columns[:_NAMED] if more > 0 else columns[:-1]))
         what = f"{len(columns):,} columns: {first} and {f'{more:,} more' if more > 0 else _named(columns[-1])}"
         likely = ((name, close) for name in sorted(unfilled) if (close := closest(name, columns)) is not None)
-        hint = ", ".join(f"did you mean `{name}` by {_named(close)}?" for name, close in islice(likely, _NAMED))
+        hint = " ".join(f"did you mean `{name}` instead of {_named(close)}?" for name, close in islice(likely, _NAMED))
     message = f"the journey declares no input or variable for {what}"
     return Problem(code="undeclared_column", message=message, hint=hint)
 

@@ -1,4 +1,4 @@
-"""The part of the run check that asks whether every input and variable has a value, and what it is when it has not."""
+"""The part of the run check that reports inputs and variables without a value, or with one of the wrong type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reqflo_ray._internal.runner.prepare.checks.text import references_in_text
 
 
 class DeclarationCheck:
-    """Judges the declarations of one artifact by what supplies them in one run."""
+    """Checks the declarations of an artifact against what supplies their values in one run."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class DeclarationCheck:
         has_environment: bool,
         has_given: bool,
     ) -> frozenset[str]:
-        """Report values that are missing or of the wrong type; returns the names that only the row supplies, and must.
+        """Report values that are missing or of the wrong type; return the names that every row must supply.
 
         Args:
             columns: as in `RunSelection`.
             places, uses: where things are written and read, as in `Compilation`.
-            has_environment: False if the one that was chosen cannot be used, so that nobody knows what it lacks.
-            has_given: False if a case or preset cannot be used, so that nobody knows what it would have given.
+            has_environment: False if the chosen environment cannot be used, so that what it lacks is unknown.
+            has_given: False if a case or preset cannot be used, so that what it would supply is unknown.
         """
         row_required = self._check_all(columns, places, uses, has_environment, has_given)
         self._check_me(uses)
@@ -87,13 +87,13 @@ class DeclarationCheck:
             elif has_environment:
                 kind = "input" if isinstance(entry, Input) else "variable"
                 message = f"the required {kind} `{name}` has no value from any source"
-                hint = f"give it with `--set {name}=…`, a case, a preset, or a column `{name}`"
+                hint = f"set it with `--set {name}=…`, in a case or a preset, or add a column `{name}`"
                 self._problems.error("missing_required_value", message, place, hint=hint)
         return frozenset(row_required)
 
     def _must_be_there(self, entry: Input | Variable, uses: Uses) -> bool:
-        """Whether a row cannot run without it. What is said to come from the environment, or to be known of who runs,
-        must be there if a step reads it."""
+        """Whether a row cannot run without the value. A variable from the environment or from `me` must have one if a
+        step reads it."""
         if entry.required or not isinstance(entry, Variable) or entry.source is VariableSource.DECLARATION:
             return entry.required
         return entry.name in self._read or bool(uses.of(f"variables.{entry.name}"))
@@ -101,16 +101,17 @@ class DeclarationCheck:
     def _report_missing_source(self, entry: Variable, place: Position | None) -> None:
         key = entry.key or entry.name
         if entry.source is VariableSource.ME:
-            message = f"nothing is known as `me.{key}`, which the variable `{entry.name}` is"
+            message = f"the variable `{entry.name}` takes its value from `me.{key}`, which is not set"
             self._problems.error("invalid_reference", message, place, hint=self._how_to_give(key))
             return
         environment = self._environment
         if not environment.name:
             known = [definition.name for definition in self._workspace.environments] if self._workspace else []
-            message = f"the variable `{entry.name}` comes from the environment, and none is chosen"
+            message = f"the variable `{entry.name}` takes its value from the environment, but none is chosen"
             hint = f"choose one with `--env`; {suggestion('', known)}" if known else "define one in the workspace"
         else:
-            message = f"the environment `{environment.name}` has no `{key}`, which the variable `{entry.name}` is"
+            taken = f"from which the variable `{entry.name}` takes its value"
+            message = f"the environment `{environment.name}` has no `{key}`, {taken}"
             hint = suggestion(key, environment_keys(environment)) or "add it under `values`"
         self._problems.error("incompatible_environment", message, place, hint=hint)
 
@@ -122,23 +123,23 @@ class DeclarationCheck:
             convert(entry.default.value, entry.type or ValueType.JSON)
         except ConversionError as wrong:
             cause = wrong.reason if entry.sensitive else str(wrong)
-            message = f"the default of `{entry.name}` is not of its type `{entry.type}`"
+            message = f"the default of `{entry.name}` does not match its type `{entry.type}`"
             self._problems.error("wrong_type", message, place, cause=cause)
 
     def _check_me(self, uses: Uses) -> None:
         for key in self._artifact.requires.me_keys:
             if key not in self._me:
                 for place in uses.of(f"me.{key}") or (None,):
-                    message = f"nothing is known as `me.{key}`"
+                    message = f"`me.{key}` is not set"
                     self._problems.error("invalid_reference", message, place, hint=self._how_to_give(key))
 
     def _how_to_give(self, key: str) -> str:
-        """What to do about a value of `me` that is not there."""
+        """Return the hint for a value of `me` that is not set."""
         variable = f"REQFLO_ME_{key.upper()}"
         if key != key.lower():
-            return f"what is known of who runs has names in lower case: write `{key.lower()}`, and set `{variable}`"
+            return f"write `{key.lower()}`, because keys of `me` are in lower case, and set `{variable}`"
         meant = did_you_mean(key, self._me)
-        give = f"set `{variable}` in the environment of the command, and it is there"
+        give = f"set the environment variable `{variable}`"
         return f"{meant} Or {give}" if meant else f"{give}; {suggestion('', self._me)}" if self._me else give
 
     def _check_unset_in_text(self, columns: frozenset[str], uses: Uses) -> None:
@@ -148,8 +149,8 @@ class DeclarationCheck:
                 if entry is None or self._must_be_there(entry, uses) or reference.name in columns:
                     continue
                 if not self._supply.has_source(entry) and reference.name not in self._supply.assigned:
-                    message = f"`{reference}` has no value, and step `{step.id}` uses it inside text"
-                    hint = "the step will be an error: give it a value or a default"
+                    message = f"`{reference}` has no value, but step `{step.id}` uses it inside text"
+                    hint = "set a value or a default; without one, the step ends with the status `error`"
                     for place in uses.in_step(step.id, str(reference), _is_inside_text) or (None,):
                         self._problems.warning("unset_value", message, place, hint=hint)
 
@@ -159,7 +160,7 @@ def _is_inside_text(use: Use) -> bool:
 
 
 def _read_names(artifact: Artifact) -> frozenset[str]:
-    """The inputs and variables that steps read, also by way of defaults."""
+    """Return the inputs and variables that steps read, directly or through defaults."""
     defaults = {entry.name: entry.default for entry in artifact.declarations}
     waiting = [node for step in artifact.steps for node in nodes_of_step(step)]
     names: set[str] = set()

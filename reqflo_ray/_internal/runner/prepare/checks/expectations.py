@@ -1,4 +1,4 @@
-"""The part of the run check that judges what assertions expect: values that nobody gives, statuses that are none, and
+"""The part of the run check that judges the expected values of assertions: missing values, invalid status codes, and
 text from a table that is compared with numbers."""
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _COMPARED: Final = (Operator.EQUALS, Operator.NOT_EQUALS, Operator.IN, Operator.
 
 
 class ExpectationCheck:
-    """Judges the assertions of one artifact. `columns` are those of the dataset; `sampled` values of some of them."""
+    """Checks the assertions of an artifact. `columns` are those of the dataset; `sampled` holds the first values of
+    some of them."""
 
     def __init__(
         self,
@@ -51,11 +52,11 @@ class ExpectationCheck:
         self._problems = problems
 
     def run(self, places: Mapping[str, Position], *, knows_sources: bool) -> None:
-        """Report what is wrong.
+        """Report expected values that are missing, are not valid status codes, or lack a type.
 
         Args:
             places: where inputs and variables are declared.
-            knows_sources: False if what was to give values cannot be used, so that nobody knows what has none.
+            knows_sources: False if a source of values cannot be used, so that missing values are unknown.
         """
         for step, assertion in assertions_of(self._artifact):
             for reference in expected_to_be_there(assertion) if knows_sources else ():
@@ -69,24 +70,24 @@ class ExpectationCheck:
     def _check_is_there(self, step: HttpStep, reference: Reference) -> None:
         names = self._supply.only_rows(reference)
         if not names or names & self._columns or any(self._supply.declared[name].required for name in names):
-            return  # each row is judged by itself; what is required and missing is reported as that
-        message = f"`{reference}` has no value, and an assertion of step `{step.id}` expects it"
+            return  # each row is judged by itself; a missing required value is reported elsewhere
+        message = f"`{reference}` has no value, but an assertion of step `{step.id}` expects it"
         for place in self._places_in(step, reference):
-            hint = "the assertion will fail: give it a value or a default"
+            hint = "set a value or a default; without one, the assertion fails"
             self._problems.warning("unset_value", message, place, hint=hint)
 
     def _check_status(self, step: HttpStep, reference: Reference) -> None:
         for value in self._literals(reference):
             if is_status(value):
                 continue
-            message = f"the value of `{reference}` is no status, and step `{step.id}` expects it as one"
+            message = f"the value of `{reference}` is not an HTTP status, but step `{step.id}` expects it as one"
             hint = f"declare `{reference.name}` with `type: json`" if _is_list_text(value) else ""
             hint = hint if is_declared(reference) else ""
             for place in self._places_in(step, reference):
                 self._problems.error("invalid_assertion", message, place, cause=STATUSES, hint=hint)
 
     def _literals(self, reference: Reference) -> Iterator[JsonValue]:
-        """The values that are known now: those of rows are judged when they are read."""
+        """Yield the values that are known before rows are read; the values of rows are judged when they are read."""
         for source in sources_of(reference, self._supply):
             for node in self._supply.definitions(source):
                 if isinstance(node, Literal):
@@ -105,13 +106,12 @@ class ExpectationCheck:
         else:
             return
         kind = _kind_of_all(texts)
-        # The order of booleans is nobody's question.
+        # Booleans have no order and no length.
         if not kind or (kind == "boolean" and assertion.operator in (*ORDERINGS, Operator.LENGTH)):
             return
-        message = f"{source} gives text, and `{assertion.type}` compares it: the text `5` does not equal the number 5"
-        if kind == "boolean":
-            message = f"{source} gives text, and `{assertion.type}` compares it: the text `true` does not equal true"
-        hint = f"declare `{name}` with `type: {kind}`; with `type: string` if the answer has text there"
+        different = "`true` does not equal true" if kind == "boolean" else "`5` does not equal the number 5"
+        message = f"{source} supplies text, which `{assertion.type}` compares: the text {different}"
+        hint = f"declare `{name}` with `type: {kind}`, or with `type: string` if the response has text there"
         self._problems.warning("untyped_value", message, places.get(f"{reference.namespace}.{name}"), hint=hint)
 
     def _places_in(self, step: HttpStep, reference: Reference) -> Sequence[Position | None]:
@@ -123,7 +123,7 @@ def _is_expected(use: Use) -> bool:
 
 
 def _compares_numbers(assertion: Assertion) -> bool:
-    """Whether text that looks like a number would be taken for what it is not."""
+    """Whether the assertion tells the text of a number from the number."""
     match assertion.type:
         case AssertionType.JSON_PATH:
             return assertion.operator in _COMPARED
@@ -135,7 +135,7 @@ def _compares_numbers(assertion: Assertion) -> bool:
 
 
 def _kind_of_all(values: Sequence[JsonValue]) -> str:
-    """The type that all values look like, if they are texts: `integer`, `number`, `boolean` or ""."""
+    """Return the type that all values look like if they are texts: `integer`, `number`, `boolean`, or ""."""
     texts = [value for value in values if isinstance(value, str)]
     if not texts or any(value is not None and not isinstance(value, str) for value in values):
         return ""

@@ -1,5 +1,5 @@
-"""The part of the run check that asks where secrets may go: one that may be sent anywhere should not go wherever an
-answer says."""
+"""The part of the run check that warns when a response decides which host receives a secret that may be sent
+anywhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reqflo_ray._internal.runner.prepare.checks.growth import nodes_of_step
 def warn_of_exposure(
     artifact: Artifact, supply: Supply, secrets: Mapping[str, SecretReference], uses: Uses, problems: Problems
 ) -> None:
-    """Warn of each secret without `hosts` in a request whose host an answer chooses, at every place of it."""
+    """Warn of each secret without `hosts` in a request whose host a response chooses, at every place of the secret."""
     for step in artifact.steps:
         if not isinstance(step, HttpStep):
             continue
@@ -42,16 +42,16 @@ def warn_of_exposure(
             name = reference.name
             if name not in secrets or secrets[name].hosts is not None:
                 continue
-            message = f"the secret `{name}` is sent wherever the answer of step `{chosen_by[0]}` says"
-            hint = f"name the hosts that it may go to: `secrets: {{names: {{{name}: {{hosts: [api.example]}}}}}}`"
+            message = f"the secret `{name}` is sent to any host that the response of step `{chosen_by[0]}` names"
+            hint = f"list the hosts that may receive it: `secrets: {{names: {{{name}: {{hosts: [api.example]}}}}}}`"
             places = uses.in_step(step.id, str(reference), lambda use: not use.is_expected)
             for place in places or (None,):
                 problems.warning("secret_anywhere", message, place, hint=f"{hint} in `reqflo.yaml`")
 
 
 def _choosing_host(request: RequestTemplate) -> Iterator[AnyReference]:
-    """The references that decide which host a request goes to, the base URL of a service apart."""
-    # Artifacts of 0.1.0 have one text, of which all decides.
+    """Yield the references that decide which host receives a request, apart from the base URL of a service."""
+    # Artifacts of 0.1.0 hold the URL as one text, so all of it decides.
     values = (request.url,) if request.url is not None else choosing_host(request.path)
     for value in values:
         yield from references(value)

@@ -1,6 +1,6 @@
-"""How large values become by their definitions alone: declarations that read one another can double with every line.
+"""Bounds how large values become by their definitions alone, because a value that reads another twice doubles it.
 
-It looks at definitions and counts characters; rows, secrets and answers, which it does not know, count nothing.
+It counts the characters of definitions; rows, secrets, and responses are not known yet and count as zero.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from reqflo_ray._internal.model.values import (
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
-    """Characters, and how many definitions are read one by another."""
+    """The number of characters, and the length of the longest chain of definitions that read one another."""
 
     characters: int = 0
     chain: int = 0
 
 
 class _Exceeded(Exception):
-    """A limit is exceeded, and that has been reported."""
+    """A limit is exceeded; the error is already reported."""
 
 
 class GrowthCheck:
-    """Follows the values of one run. `place_of` says where a step or declaration is written, and else where a value is
-    first read; None for an artifact, which has no places."""
+    """Measures the values of one run. `place_of` returns where a step or declaration is written, otherwise where a
+    value is first read; it is None for an artifact, which has no positions."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class GrowthCheck:
         self._reads = 0
 
     def run(self) -> None:
-        """Report the first value or step that becomes too large, and what is defined by itself, if the compiler has not
-        reported it."""
+        """Report the first value or step that becomes too large, and values defined in terms of themselves that the
+        compiler has not reported."""
         try:
             for step in self._artifact.steps:
                 label = f"steps.{step.id}"
@@ -85,7 +85,7 @@ class GrowthCheck:
                 self._need_room(sum(extent.characters for extent in extents), f"step `{step.id}`", label)
                 if isinstance(step, SetVariableStep):
                     self._assigned |= {name: self._of_node(node, label) for name, node in step.values}
-                    self._known.clear()  # other variables may be defined by these
+                    self._known.clear()  # other variables may read these
         except _Exceeded:
             pass
 
@@ -94,8 +94,8 @@ class GrowthCheck:
         for reference in references(node):
             self._reads += 1
             if self._reads > MAX_READS:
-                message = f"the steps read more than {MAX_READS:,} values, those counted that declarations read"
-                self._refuse(message, label, "let each step read only what it needs, not a declaration that holds all")
+                message = f"the steps read more than {MAX_READS:,} values, including those that declarations read"
+                self._refuse(message, label, "read only what each step needs, not a declaration that holds everything")
             found = self._of_reference(reference)
             characters, chain = characters + found.characters, max(chain, found.chain)
         return _Extent(characters, chain)
@@ -110,7 +110,7 @@ class GrowthCheck:
             return self._known[label]
         if label in self._open:
             if reference.namespace is Namespace.ENV or not self._has_places:
-                message = f"`{label}` is defined by itself"
+                message = f"`{label}` is defined in terms of itself"
                 self._problems.error("reference_cycle", message, self._place_of(label))
             return _Extent()
         self._open[label] = None
@@ -126,11 +126,11 @@ class GrowthCheck:
         first, characters, chain = next(iter(self._open)), 0, 0
         if len(self._open) <= MAX_CHAIN:
             found = [self._of_node(node, label) for node in nodes]
-            characters = max(extent.characters for extent in found)  # whichever of them is taken
+            characters = max(extent.characters for extent in found)  # whichever definition is used
             chain = 1 + max(extent.chain for extent in found)
         if not chain or chain > MAX_CHAIN:
-            message = f"`{first}` is defined by more than {MAX_CHAIN} others, one after another"
-            self._refuse(message, first, "let them read what they need directly")
+            message = f"`{first}` is at the end of a chain of more than {MAX_CHAIN} declarations that read one another"
+            self._refuse(message, first, "shorten the chain: read values directly where they are defined")
         if reference.namespace is not Namespace.ENV and reference.name in self._assigned:
             characters = max(characters, self._assigned[reference.name].characters)
         self._need_room(characters, f"`{label}`", label)
@@ -156,9 +156,9 @@ class GrowthCheck:
 
     def _need_room(self, characters: int, what: str, label: str) -> None:
         if characters > MAX_RENDERED:
-            message = f"{what} comes to more than {MAX_RENDERED // 2**20} MiB of text"
+            message = f"{what} expands to more than {MAX_RENDERED // 2**20} MiB of text"
             self._refuse(
-                message, label, "what is read several times counts each time; send files with `body: {file: …}`"
+                message, label, "remove references, each of which counts in full, or send a file with `body: {file: …}`"
             )
 
     def _refuse(self, message: str, label: str, hint: str) -> None:
@@ -167,7 +167,7 @@ class GrowthCheck:
 
 
 def nodes_of_step(step: Step) -> Iterator[Node]:
-    """All values that a step renders, or expects."""
+    """Yield all values that a step renders or expects."""
     match step:
         case SetVariableStep(values=values):
             yield from (node for _, node in values)
@@ -186,7 +186,7 @@ def nodes_of_step(step: Step) -> Iterator[Node]:
 
 
 def _characters(node: Node) -> int:
-    """What is written in `node` itself, references left out."""
+    """Count the characters written in `node` itself, without references."""
     match node:
         case Literal(value=value):
             return _literal_characters(value)

@@ -1,5 +1,6 @@
-"""The part of the run check that finds what no header can carry, in values that are known before any row is: defaults,
-cases, presets, `--set`, the environment, who runs. Secrets are not looked at; the row that needs one tells."""
+"""The part of the run check that finds what no header can carry, in values that are known before any row is read:
+defaults, cases, presets, `--set`, the environment, and `me`. It does not read secrets; the row that uses one reports
+the fault."""
 
 from __future__ import annotations
 
@@ -23,20 +24,23 @@ def check_headers(
     place_of: Callable[[str], Position | None],
     problems: Problems,
 ) -> None:
-    """Report each value that goes into a header and that no header can carry, where it is read first, which
-    `place_of` says."""
+    """Report each value of a header that no header can carry, where it is first read.
+
+    Args:
+        place_of: returns where a value is read or a step is written, by label.
+    """
     known = _Known(artifact, environment, given, me)
     for read in read_in_headers(artifact):
         for what, text in known.texts(read.reference):
             wrong = unsendable_in_header(text)
             if wrong:
-                message = f"{what} goes into {read}, and holds {wrong}"
+                message = f"{what} contains {wrong}, which {read} cannot carry"
                 place = place_of(str(read.reference)) or place_of(f"steps.{read.step}")
-                problems.error("wrong_value", message, place, hint="no header can carry it")
+                problems.error("wrong_value", message, place, hint="remove it from the value")
 
 
 class _Known:
-    """What references stand for, as far as that is the same for all rows."""
+    """The values of references that are the same for every row."""
 
     def __init__(
         self, artifact: Artifact, environment: Environment, given: Mapping[str, InputValue], me: Mapping[str, str]
@@ -48,7 +52,7 @@ class _Known:
         self._me = me
 
     def texts(self, reference: Reference) -> Iterator[tuple[str, str]]:
-        """The texts that `reference` may bring along, each with the words for where it is written."""
+        """Yield the texts that `reference` may insert, each with a description of where it is written."""
         waiting, seen = [reference], set[str]()
         while waiting:
             here = waiting.pop()

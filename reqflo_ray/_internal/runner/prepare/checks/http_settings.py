@@ -1,5 +1,5 @@
-"""The part of the run check that settles how requests are sent, and judges it as the transport will: whatever a run
-would refuse when it makes its transport is found here."""
+"""The part of the run check that settles how requests are sent. It applies the checks of the transport, so that a run
+finds nothing new when it opens its transport."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from reqflo_ray._internal.runner.prepare.checks.sources import OuterValues
 def settle_http(
     workspace: Workspace | None, environment: Environment, values: OuterValues, problems: Problems, *, sends_here: bool
 ) -> HttpSettings:
-    """The HTTP settings of a run in `environment`.
+    """Return the HTTP settings of a run in `environment`.
 
     Args:
-        sends_here: requests go out from this machine, so that engine and files must be here.
+        sends_here: whether this machine sends the requests, so that the engine and the files must be on it.
     """
     model = workspace.settings.http if workspace else HttpModel()
     root = workspace.root.as_posix() if workspace else ""
@@ -45,7 +45,7 @@ def settle_http(
     written = child(workspace.settings_node, "http") if workspace else None
     engine = child(written, "engine") if written is not None else None
     if isinstance(engine, YamlScalar) and engine.value == RETIRED_ENGINE:
-        message, hint = f"the engine `{RETIRED_ENGINE}` is gone, and the default one is used", "leave `engine` out"
+        message, hint = f"the engine `{RETIRED_ENGINE}` no longer exists; the default is used", "remove `engine`"
         problems.warning("retired_engine", message, engine, hint=hint)
     if sends_here:
         if (fault := engine_fault(settings)) is not None:
@@ -56,10 +56,10 @@ def settle_http(
 
 
 def file_faults(settings: HttpSettings) -> list[tuple[str, DefinitionError]]:
-    """What is wrong with the files that `settings` name, each with the name of the setting."""
+    """Return what is wrong with the files in `settings`, each with the name of its setting."""
     if not (settings.ca_file or settings.client_certificate or settings.client_key):
         return []
-    # Only what is asked for loads OpenSSL.
+    # OpenSSL is loaded only if there is a file to check.
     from reqflo_ray._internal.http.addresses.tls import tls_faults
 
     return list(tls_faults(settings))
@@ -71,5 +71,5 @@ def _report(fault: DefinitionError, written: YamlNode | None, name: str, problem
 
 
 def _from(root: str, file: str) -> str:
-    """`file` as every process finds it; a relative one lies in the workspace."""
+    """Return `file` as every process finds it; a relative path is in the workspace."""
     return os.path.join(root, file) if file and root else file

@@ -1,5 +1,5 @@
-"""Whether what a recorded run needs is still here when it goes on, or when its rows run again: its secrets, its engine,
-its certificates. No workspace is looked at."""
+"""Checks that what a recorded run needs is still available for a resume or rerun: its secrets, engine, and
+certificates. It must not read a workspace."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from reqflo_ray._internal.secrets.sources import look_at_secret
 
 
 def need_means(record: RunRecord, *, uses_network: bool) -> None:
-    """Refuse to go on with a run here whose rows would all end for want of the same thing.
+    """Refuse to resume or rerun on this machine if something is missing that every row needs.
 
     Args:
-        uses_network: requests are really sent.
+        uses_network: whether requests are really sent.
 
     Raises:
         DefinitionError: with one finding for each thing that is missing; nothing was sent.

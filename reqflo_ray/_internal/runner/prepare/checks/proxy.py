@@ -1,4 +1,4 @@
-"""The part of the run check that settles the proxy: that of the environment if it names one, else the workspace's."""
+"""The part of the run check that settles the proxy: the environment's if it has one, otherwise the workspace's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOTHING = Literal("")
 def with_proxy(
     settings: HttpSettings, workspace: Workspace | None, environment: str, values: OuterValues, problems: Problems
 ) -> HttpSettings:
-    """`settings` with the proxy of a run in that environment ("" if none is chosen)."""
+    """Return `settings` with the proxy of a run in that environment ("" if none is chosen)."""
     if workspace is None:
         return settings
     of_workspace, of_environments = _proxies(workspace)
@@ -45,13 +45,13 @@ def with_proxy(
 
 
 def secrets_of_proxy(http: HttpSettings) -> Iterator[str]:
-    """The names of the secrets that the proxy is told."""
+    """Yield the names of the secrets that the proxy receives."""
     for node in (http.proxy_username, http.proxy_password):
         yield from (found.name for found in references(node) if isinstance(found, Reference))
 
 
 def secrets_of_all_proxies(workspace: Workspace) -> Iterator[str]:
-    """The names of the secrets that any proxy of the workspace is told."""
+    """Yield the names of the secrets that any proxy of the workspace receives."""
     of_workspace, of_environments = _proxies(workspace)
     values = OuterValues(Problems())
     for _, node in (*([of_workspace] if of_workspace else []), *of_environments.values()):
@@ -64,7 +64,7 @@ _Written = tuple[ProxyModel, YamlNode | None]
 
 
 def _proxies(workspace: Workspace) -> tuple[_Written | None, dict[str, _Written]]:
-    """What the workspace names, and what each environment does."""
+    """Return the proxy of the workspace, and that of each environment that has one, by name."""
     own = workspace.settings.http.proxy
     node = child(child(workspace.settings_node, "http"), "proxy")
     others = {
@@ -76,7 +76,7 @@ def _proxies(workspace: Workspace) -> tuple[_Written | None, dict[str, _Written]
 
 
 class _Login:
-    """Compiles user name and password for the proxy at `host`."""
+    """Compiles the user name and password for the proxy at `host`."""
 
     def __init__(self, workspace: Workspace, host: str, values: OuterValues, problems: Problems) -> None:
         self._secrets = workspace.settings.secrets.names
@@ -88,8 +88,8 @@ class _Login:
         node = self._values.compile(written) if written is not None else _NOTHING
         for reference in references(node):
             if not isinstance(reference, Reference) or reference.namespace is not Namespace.SECRETS:
-                message = f"`{reference}` cannot be used for a proxy"
-                hint = "user name and password may refer to `secrets` only"
+                message = f"`{reference}` cannot be used in the user name or password of a proxy"
+                hint = "write the text itself, or use `secrets.NAME`"
                 self._problems.error("invalid_reference", message, written, hint=hint)
                 return _NOTHING
             self._check_host(reference.name, written)
@@ -98,5 +98,5 @@ class _Login:
     def _check_host(self, name: str, written: YamlNode | None) -> None:
         own = self._secrets.get(name)
         if own is not None and not host_allowed(own.hosts, self._host):
-            message = f"secret `{name}` may not be sent to the proxy `{self._host}`"
+            message = f"the secret `{name}` may not be sent to the proxy `{self._host}`"
             self._problems.error("secret_host_refused", message, written, hint="add the proxy to the secret's `hosts`")

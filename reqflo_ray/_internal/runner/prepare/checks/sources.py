@@ -1,4 +1,4 @@
-"""The parts of the run check that read the workspace: environment, case, presets, `--set` and secrets, as what the run
+"""The parts of the run check that read the environment, case, presets, `--set`, and secrets into the form that the run
 record holds. Whether they suit the artifact is judged in `check`."""
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from reqflo_ray._internal.model.values import JsonValue, Literal, Namespace, Nod
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSelection:
-    """What a run is to use. None for `environment` means the workspace's default; `columns` are those of the dataset,
-    None if there is none, () if only its rows can tell; `key` is the column that names the rows. `sampled` are values
-    of its sensitive columns, of the first rows. With `strict`, a column that nothing declares is an error."""
+    """What a run is to use. `environment` is None for the workspace's default. `columns` are those of the dataset: None
+    without a dataset, () if only its rows show them. `key` is the column with the row keys. `sampled` holds values of
+    some columns from the first rows. With `strict`, an undeclared column is an error."""
 
     environment: str | None = None
     case: str | None = None
@@ -39,10 +39,10 @@ class RunSelection:
 
 
 class OuterValues:
-    """Compiles values written outside of a journey: they may refer to secrets and to the environment only.
+    """Compiles values written outside a journey, which may refer only to secrets and to the environment.
 
-    `places` says where each reference first stands; `written` where values themselves are: `env.<key>`,
-    `services.<name>` (its base URL), `inputs.<name>` and `variables.<name>` (given by a case or preset).
+    `places` maps each reference to where it is used; `written` maps each value to where it is written: `env.<key>`,
+    `services.<name>` (its base URL), `inputs.<name>`, and `variables.<name>` (set by a case or preset).
     """
 
     def __init__(self, problems: Problems) -> None:
@@ -52,20 +52,21 @@ class OuterValues:
         self.written: dict[str, Position] = {}
 
     def compile(self, node: YamlNode) -> Node:
-        """The node of a value."""
+        """Return the compiled value; report what is wrong with it."""
         return self._values.value(node)
 
     def _resolve(self, expression: Expression, position: Position) -> Node:
         root, *rest = expression.segments
         if root not in (Namespace.ENV.value, Namespace.SECRETS.value):
-            message = f"`{root}` cannot be used outside of a journey"
-            hint = "environments, cases and presets may refer to `secrets` and `env`"
+            message = f"`{root}` cannot be used outside a journey"
+            hint = "use `secrets` or `env`: environments, cases, and presets may refer to nothing else"
             self._problems.error("invalid_reference", message, position, hint=hint)
             raise Unresolved
         namespace = Namespace(root)
         if not rest or not isinstance(rest[0], str) or (namespace is Namespace.SECRETS and len(rest) > 1):
-            hint = "write it as in `secrets.NAME` or `env.region`"
-            self._problems.error("invalid_reference", f"`{expression.written}` names no value", position, hint=hint)
+            hint = "write it as `secrets.NAME` or `env.NAME`"
+            message = f"`{expression.written}` does not name a value"
+            self._problems.error("invalid_reference", message, position, hint=hint)
             raise Unresolved
         reference = Reference(namespace, rest[0], tuple(rest[1:]))
         self.places.setdefault(str(reference), []).append(position)
@@ -75,12 +76,12 @@ class OuterValues:
 def choose_environment(
     workspace: Workspace | None, name: str | None, values: OuterValues, problems: Problems
 ) -> Environment | None:
-    """The environment of that name (None: the workspace's default, if it has one); an empty one if none is chosen,
-    None if the one chosen cannot be used, or nobody knows which one it is."""
+    """Return the environment of that name (None: the workspace's default, if it has one); an empty one if none is
+    chosen; None if the chosen one cannot be used, or if an invalid `reqflo.yaml` hides which one is chosen."""
     if workspace is None:
         if name:
-            message = f"there is no workspace to find the environment `{name}` in"
-            problems.error("unknown_environment", message, None, hint="name it with `--workspace`")
+            message = f"the environment `{name}` cannot be found without a workspace"
+            problems.error("unknown_environment", message, None, hint="set the workspace with `--workspace`")
             return None
         return Environment()
     wanted = workspace.settings.defaults.environment if name is None else name
@@ -91,7 +92,7 @@ def choose_environment(
     if definition is None:
         for broken in workspace.environments:
             if broken.name == wanted and broken.rest is not None:
-                _environment(broken.rest.node, broken.rest.model, values)  # what is valid of it can be judged
+                _environment(broken.rest.node, broken.rest.model, values)  # its valid parts can still be checked
         return None
     assert definition.model is not None
     return _environment(definition.node, definition.model, values)
@@ -114,7 +115,7 @@ def _environment(written: YamlNode, model: EnvironmentModel, values: OuterValues
 
 
 class GivenValues:
-    """What is given for the whole run, by name of input or variable, the highest precedence kept."""
+    """The values for the whole run, by name of input or variable; the source of the highest precedence wins."""
 
     def __init__(
         self, declared: Mapping[str, Input | Variable], journey: str, values: OuterValues, problems: Problems
@@ -125,14 +126,14 @@ class GivenValues:
         self._problems = problems
         self._given: dict[str, InputValue] = {}
         self.is_whole = True
-        """Whether all that was to give values is there and valid."""
+        """Whether every source of values exists and is valid."""
 
     def collect(self, workspace: Workspace | None, selection: RunSelection) -> dict[str, InputValue]:
-        """Presets (the case's, then those chosen, later ones winning), the case, `--set`: from low to high."""
+        """Return the values of the case's presets, the chosen presets, the case, and `--set`; later ones win."""
         case = self._case(workspace, selection.case)
         listed = case.model.presets if case else ()
         names = child(case.node, "presets") if case else None
-        # Of a preset that is named again only the last place counts.
+        # A preset that is named twice counts only in its last place.
         for name in reversed(dict.fromkeys(reversed((*listed, *selection.presets)))):
             at = names if name not in selection.presets else None
             self._preset(workspace, name, at)
@@ -150,7 +151,7 @@ class GivenValues:
         others = [case.model.journey for case in cases if case.model and case.name == name and case not in own]
         if others and name not in [case.name for case in own]:
             message = f"the case `{name}` is not for the journey `{self._journey}`"
-            hint = f"it is one of the journey `{others[0]}`"
+            hint = f"choose another case, or run the journey `{others[0]}`, which the case is for"
             self._problems.error("unknown_case", message, None, hint=hint)
             self.is_whole = False
             return None
@@ -169,7 +170,7 @@ class GivenValues:
         workspace: Workspace | None,
         at: YamlNode | None = None,
     ) -> Rest[Model] | None:
-        """What is valid of the case or preset of that name, after reporting the rest."""
+        """Report what is invalid in the case or preset of that name, and return the rest."""
         is_unread = workspace is not None and workspace.is_incomplete
         definition = lookup(known, name, kind, self._problems, at, may_be_unread=is_unread)
         if definition is not None:
@@ -188,14 +189,14 @@ class GivenValues:
                 node = self._converted(self._values.compile(value), declared, value)
                 self._given[key.value] = InputValue(node=node, source=source, source_name=name)
             elif source is InputSource.CASE:
-                message = f"the journey `{self._journey}` declares no `{key.value}`; the case's value is not used"
+                message = f"the journey `{self._journey}` declares no `{key.value}`; the value in the case is ignored"
                 hint = suggestion(key.value, self._declared)
                 self._problems.warning("undeclared_value", message, key, hint=hint)
 
     def _told_without_place(self, number: YamlScalar, name: str) -> YamlScalar:
-        """A sensitive number, after saying that it is not sent as it is written."""
-        hint = "put it in quotes if it is to be sent as it is written"
-        message = f"the value of `{name}` is a number, and is not sent with the zeros or the sign that it begins with"
+        """Warn that a sensitive number is not sent as written, without its position, which would show it."""
+        hint = "put it in quotes to send it as written"
+        message = f"the value of `{name}` is a number, and is sent without its leading zeros or sign"
         self._problems.warning("rewritten_number", message, None, hint=hint)
         return scalar_like(number, number.value)
 
@@ -203,7 +204,7 @@ class GivenValues:
         declared = self._declared.get(name)
         if declared is None:
             message = f"`--set {name}`: the journey `{self._journey}` declares no input or variable `{name}`"
-            hint = suggestion(name, self._declared) or "it declares none"
+            hint = suggestion(name, self._declared) or "remove it: the journey declares none"
             self._problems.error("undeclared_value", message, None, hint=hint)
             return
         node = self._converted(Literal(text), declared, None)
@@ -217,19 +218,19 @@ class GivenValues:
         except ConversionError as wrong:
             cause = wrong.reason if declared.sensitive else str(wrong)
             where = "" if at is not None else "`--set`: "
-            message = f"{where}the value of `{declared.name}` is not of its type `{declared.type}`"
+            message = f"{where}the value of `{declared.name}` does not match its type `{declared.type}`"
             self._problems.error("wrong_type", message, at if not declared.sensitive else None, cause=cause)
             return node
 
 
 def environment_keys(environment: Environment) -> list[str]:
-    """All that can stand after `env.`."""
+    """Return every name that may follow `env.`."""
     config = [f"{name}.{key}" for name, service in environment.services.items() for key in service.config]
     return [*environment.values, *config]
 
 
 def reached(environment: Environment, nodes: Iterable[Node]) -> Iterator[Reference]:
-    """The references in `nodes`, and in what of the environment they lead to."""
+    """Yield the references in `nodes`, and those that they lead to in the environment."""
     waiting = [reference for node in nodes for reference in references(node)]
     seen: set[str] = set()
     while waiting:
@@ -244,7 +245,7 @@ def reached(environment: Environment, nodes: Iterable[Node]) -> Iterator[Referen
 
 
 def secret_reference(name: str, workspace: Workspace | None, problems: Problems) -> SecretReference:
-    """Where workers find the secret `name`, and where it may be sent."""
+    """Return where workers read the secret `name`, and which hosts may receive it."""
     settings = workspace.settings.secrets if workspace else SecretsModel()
     own = settings.names.get(name, SecretNameModel())
     version = ""
@@ -264,5 +265,5 @@ def secret_reference(name: str, workspace: Workspace | None, problems: Problems)
             key = key or f"projects/{settings.project}/secrets/{own.secret or name}"
             if not settings.project and not own.secret.startswith("projects/"):
                 hint = "set `secrets.gcp.project` in `reqflo.yaml`"
-                problems.error("missing_secret", "the project of the secrets is not set", None, hint=hint)
+                problems.error("missing_secret", "the Google Cloud project of the secrets is not set", None, hint=hint)
     return SecretReference(name=name, source=settings.source, key=key, version=version, hosts=own.hosts)

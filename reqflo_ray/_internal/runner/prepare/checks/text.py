@@ -1,5 +1,5 @@
-"""Finds the inputs and variables of a step that must not be unset: those inside text, and in a path. What assertions
-expect is judged elsewhere."""
+"""Finds the inputs and variables that a step needs: those inside text and in a path. It must not judge what assertions
+expect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reqflo_ray._internal.model.values import (
 
 
 def references_in_text(step: Step) -> Iterator[Reference]:
-    """The references to inputs and variables that are an error of the row if they have no value."""
+    """Yield the references to inputs and variables without whose values the row ends with an error."""
     nodes: list[Node] = []
     match step:
         case HttpStep(request=request):

@@ -1,5 +1,5 @@
-"""The part of the run check that looks at URLs: each is made of all that is known before a row is read. What cannot
-work whatever the rows say is a finding, at the place of the value that is to blame."""
+"""The part of the run check that builds each URL from all that is known before a row is read. A URL that cannot work
+with any row is a finding, at the place of the value that causes it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.plan import Environment, InputValue
 from reqflo_ray._internal.model.values import UNSET, AnyReference, JsonValue, Namespace, Node, Reference, references
 
-# What stands for a value that nobody knows yet: as a port or a part of a path or query, as a host, and as a whole path.
+# Stand-ins for a value that is not known yet: for a port or a part of a path or query, a host, and a whole path.
 _STAND_INS: Final = ("1", "a", "/1")
 
 
 class UrlCheck:
-    """Looks at the URLs of one run.
+    """Checks the URLs of one run.
 
-    `unknown` are the inputs and variables that rows or steps may supply; `place_of` says where each URL is written
-    (`urls.<step>`) and where each value outside of rows (`env.<key>`, `inputs.<name>`, `services.<name>`).
+    `unknown` are the inputs and variables that rows or steps may supply; `place_of` returns where each URL is written
+    (`urls.<step>`), and where each value outside rows is (`env.<key>`, `inputs.<name>`, `services.<name>`).
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class UrlCheck:
             self._problems.error("wrong_value", f"the {what} cannot be requested", place, cause=fault.message)
 
     def _is_open(self, request: RequestTemplate) -> bool:
-        """Whether only a row can tell what the URL begins with."""
+        """Whether the beginning of the URL depends on the row."""
         first = request.path[0] if request.path else ""
         if isinstance(first, str):
             return False
@@ -83,18 +83,19 @@ class UrlCheck:
 
     def _check_service_of_path(self, step: HttpStep, *, perhaps: bool) -> None:
         service, environment = step.request.service, self._environment
-        # What is needed whatever the row says is told with all else that the environment lacks.
+        # A service that every row needs is reported together with all else that the environment lacks.
         if not environment.name or service in ("", *environment.services, *self._artifact.requires.services):
             return
         message = f"the environment `{environment.name}` has no service `{service}`"
-        cause = f"the URL of step `{step.id}` begins with a value, which {'may be' if perhaps else 'is'} a path of it"
+        kind = "may be" if perhaps else "is"
+        cause = f"the URL of step `{step.id}` begins with a value that {kind} a path of this service"
         hint = suggestion(service, environment.services) or "add it under `services` with a `base_url`"
         place = self._place_of(f"urls.{step.id}")
         report = self._problems.warning if perhaps else self._problems.error
         report("incompatible_environment", message, place, cause=cause, hint=hint)
 
     def _fault(self, request: RequestTemplate, hidden: str = "") -> RowFault | None:
-        """Why the URL cannot be requested, whatever the values are that are not known, the `hidden` one among them."""
+        """Return why the URL cannot be requested with any value in place of the unknown ones and of `hidden`."""
         fault: RowFault | None = None
         for stand_in in _STAND_INS:
             values = self._known.with_stand_in(stand_in, hidden)
@@ -104,7 +105,7 @@ class UrlCheck:
             except RowFault as found:
                 fault = fault or found
             except ExchangeError as error:
-                # That a host may not be called is for who calls it to say.
+                # Whether a host may be called is decided where the request is sent.
                 if error.kind is FailureKind.BLOCKED:
                     return None
                 fault = fault or RowFault(error.kind.value, error.message)
@@ -122,11 +123,11 @@ class UrlCheck:
     def _base(self, service: str, values: Values) -> str:
         found = self._environment.services.get(service)
         if found is None:
-            raise RowFault("missing_base_url", f"the environment has no base URL for service `{service}`")
+            raise RowFault("missing_base_url", f"the environment has no base URL for the service `{service}`")
         return base_url(to_text(compile_node(found.base_url)(values)))
 
     def _place(self, step: HttpStep) -> Position | None:
-        """Where the value is written that is to blame, else where the URL is."""
+        """Return where the value that causes the fault is written, otherwise where the URL is."""
         labels = {str(reference): None for node in _nodes(step.request) for reference in references(node)}
         for label in labels:
             place = self._place_of(label)
@@ -139,7 +140,7 @@ class UrlCheck:
 
 
 class _Known:
-    """What is known of a run before any row."""
+    """What is known about a run before any row is read."""
 
     def __init__(
         self,
@@ -157,11 +158,11 @@ class _Known:
         self._unknown = unknown
 
     def with_stand_in(self, stand_in: str, hidden: str = "") -> _Values:
-        """The values, with `stand_in` for what is not known and for the reference `hidden`."""
+        """Return the values, with `stand_in` for those that are not known and for the reference `hidden`."""
         return _Values(self, stand_in, hidden)
 
     def definitions(self, reference: Reference) -> Iterator[tuple[Node, tuple[str | int, ...]]]:
-        """What may define the value, the first one first, and what is taken of it."""
+        """Yield what may define the value, highest precedence first, each with the path of the value within it."""
         name, path = reference.name, reference.path
         if reference.namespace is Namespace.ENV:
             node = environment_node(self._environment, ".".join([name, *map(str, path)]))
@@ -174,12 +175,12 @@ class _Known:
         yield from ((node, path) for node, _ in sources(entry, self._given))
 
     def of_person(self, name: str) -> str | None:
-        """A value of `me`."""
+        """Return the value of `me.NAME`; None if it is not set."""
         return self._me.get(name)
 
 
 class _Values:
-    """Values for one URL. `stood_in` says whether something that is not known was asked for."""
+    """Values for one URL. `stood_in` says whether a value that is not known was read."""
 
     def __init__(self, known: _Known, stand_in: str, hidden: str) -> None:
         self.resolved: dict[str, Resolved] = {}
@@ -190,7 +191,7 @@ class _Values:
         self._open: set[str] = set()
 
     def resolve(self, reference: AnyReference, label: str = "") -> Resolved:
-        """What is known of a value, or what stands for it."""
+        """Return the value if it is known, otherwise its stand-in."""
         label = label or str(reference)
         value: JsonValue = None
         if label not in self._open and label != self._hidden and isinstance(reference, Reference):
@@ -214,7 +215,7 @@ class _Values:
 
 
 def _is_compiled(request: RequestTemplate) -> bool:
-    """Whether nothing of the URL stands in for what could not be compiled, which is reported."""
+    """Whether every part of the URL was compiled; the compiler has reported those that were not."""
     return all(node is not NULL for node in _nodes(request))
 
 
