@@ -70,7 +70,7 @@ def test_a_lone_run_is_one_run(workspace: Path) -> None:
 def test_what_becomes_of_damaged_files_is_one_of_two(workspace: Path, damaged: Any) -> None:
     with pytest.raises(UsageError) as refused:
         reqflo_ray.open_store().query("select 1", damaged=damaged)
-    assert refused.value.code == "invalid_option" and "refuse, skip" in refused.value.hint
+    assert refused.value.code == "invalid_option" and "`refuse`, `skip`" in refused.value.hint
 
 
 @pytest.mark.parametrize("reports", ["junitt", ["html", "junitt"]])

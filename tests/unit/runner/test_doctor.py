@@ -62,14 +62,14 @@ def test_a_store_of_a_group_names_it(tmp_path: Path) -> None:
     [finding] = access(tmp_path / "store", 0o2770)
     assert finding.level is FindingLevel.OK
     group = grp.getgrgid((tmp_path / "store").stat().st_gid).gr_name
-    assert f"readable by the group `{group}`, too" in finding.message
+    assert f"readable by their owner and the group `{group}`" in finding.message
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o701, 0o704, 0o2775])
 def test_a_store_that_everybody_may_look_into_is_warned_of(tmp_path: Path, mode: int) -> None:
     first, warning = access(tmp_path / "store", mode)
     assert first.level is FindingLevel.OK
-    assert (warning.level, warning.hint) == (FindingLevel.WARN, f"chmod -R o-rwx {tmp_path / 'store'}")
+    assert (warning.level, warning.hint) == (FindingLevel.WARN, f"run `chmod -R o-rwx {tmp_path / 'store'}`")
 
 
 @pytest.mark.parametrize("inner", [0o700, 0o2750, 0o770])
@@ -79,7 +79,7 @@ def test_a_store_whose_folders_its_group_may_not_use_is_warned_of(tmp_path: Path
     [warning] = access(tmp_path / "store", 0o2770)
     assert warning.level is FindingLevel.WARN
     assert "may not write to `runs`" in warning.message
-    assert warning.hint.startswith(f"chmod -R g+rwX {tmp_path / 'store'}; find ")
+    assert warning.hint.startswith(f"run `chmod -R g+rwX {tmp_path / 'store'}; find ")
 
 
 def test_a_store_that_cannot_be_written_fails_with_the_reason(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_another_folder_of_the_same_name_is_found_out(tmp_path: Path) -> None:
     assert examine_store(str(tmp_path / "here"), marker=marker)[0].level is FindingLevel.OK
     [finding] = examine_store(str(tmp_path / "there"), marker=marker)
     assert finding.level is FindingLevel.FAIL
-    assert "another place" in finding.message
+    assert "not the same folder" in finding.message
     doctor.remove_marker(str(tmp_path / "here"), marker)
     assert not list((tmp_path / "here").glob("doctor-*"))
 

@@ -123,7 +123,7 @@ def test_another_version_of_reqflo_ray_is_refused(folder: Path) -> None:
     given = a_bundle()
     older = msgspec.structs.replace(given.order, version="0.0.1")
     pack(folder, JobBundle(order=older, record=given.record, artifact=given.artifact), ship_data=True)
-    with pytest.raises(UsageError, match=r"submitted by 0\.0\.1"):
+    with pytest.raises(UsageError, match=r"submitted with 0\.0\.1"):
         unpack(folder)
 
 

@@ -46,7 +46,7 @@ def test_a_backend_may_be_named_by_its_text(backend: str) -> None:
 def test_a_backend_that_is_none_is_refused_with_those_that_are(backend: str) -> None:
     with pytest.raises(UsageError, match="no backend") as refused:
         Target(backend=backend)
-    assert refused.value.code == "unknown_backend" and "auto, ray, local" in refused.value.hint
+    assert refused.value.code == "unknown_backend" and "`auto`, `ray`, `local`" in refused.value.hint
 
 
 def test_a_cluster_is_not_joined_by_what_runs_in_this_process() -> None:

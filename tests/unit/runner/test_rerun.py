@@ -111,7 +111,7 @@ def test_without_a_row_that_ended_so_there_is_nothing_to_do(runs: RunMaker) -> N
     write_plan(folder.storage, folder.run_id, Plan([sink.add([_row(row) for row in range(ROWS)])]))
     runs.commit(folder, 0, ROWS)
     complete(folder, lambda *_: runs.verdict(folder), 1)
-    with pytest.raises(NothingSelectedError, match="no row of run `fine`"):
+    with pytest.raises(NothingSelectedError, match="run `fine` has no rows"):
         _staged(runs, folder, "again", failed=True)
 
 

@@ -1,5 +1,5 @@
-"""Compiles the journey that a person names, with every place told as a terminal or editor finds it from here. It must
-not know what the journey will be run with."""
+"""Compiles the journey that a person names, and makes the positions of findings relative to the current folder, where
+terminals and editors find them. It must not know what the journey will be run with."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from reqflo_ray._internal.runs.folder.artifacts import read_given
 
 
 def find_source(journey: Journey, workspace: Workspace) -> Compilation | Artifact:
-    """What `journey` names: a compilation, which may have errors, or an artifact that was compiled before.
+    """Return what `journey` names: a compilation, which may have errors, or an artifact that was compiled before.
 
     Raises:
         UsageError: `overlay_on_artifact`, `unreadable_artifact`.
-        DefinitionError: it is no artifact, or so much is wrong that there is nothing to go on with.
+        DefinitionError: the file is not an artifact, or the errors leave nothing to check further.
     """
     if journey.artifact is None:
         return examine_from_here(workspace, journey.name, journey.overlays)
@@ -30,7 +30,7 @@ def find_source(journey: Journey, workspace: Workspace) -> Compilation | Artifac
         raise UsageError(
             "`--overlay` cannot change an artifact",
             code="overlay_on_artifact",
-            hint="overlays are applied when a journey is compiled: `reqflo-ray compile JOURNEY --overlay NAME`",
+            hint="apply overlays when you compile the journey: `reqflo-ray compile JOURNEY --overlay NAME`",
         )
     try:
         data = read_given(Path(journey.artifact))
@@ -39,7 +39,7 @@ def find_source(journey: Journey, workspace: Workspace) -> Compilation | Artifac
             f"`{os.fspath(journey.artifact)}` cannot be read",
             code="unreadable_artifact",
             cause=problem.strerror or str(problem),
-            hint="`reqflo-ray compile JOURNEY -o FILE` writes one",
+            hint="write an artifact with `reqflo-ray compile JOURNEY -o FILE`",
         ) from None
     artifact = artifacts.decode(data, file=os.fspath(journey.artifact))
     check_artifact(artifact, os.fspath(journey.artifact))
@@ -47,10 +47,10 @@ def find_source(journey: Journey, workspace: Workspace) -> Compilation | Artifac
 
 
 def examine_from_here(workspace: Workspace, journey: str, overlays: tuple[str, ...] = ()) -> Compilation:
-    """Examine a journey; places are told relative to the current folder, so that a terminal or editor finds them.
+    """Examine a journey, with positions relative to the current folder.
 
     Raises:
-        DefinitionError: so much is wrong that there is nothing to go on with.
+        DefinitionError: the errors leave nothing to check further.
     """
     try:
         compilation = examine_journey(workspace, journey, overlays)
@@ -60,16 +60,16 @@ def examine_from_here(workspace: Workspace, journey: str, overlays: tuple[str, .
 
 
 def compile_from_here(workspace: Workspace, journey: str, overlays: tuple[str, ...] = ()) -> Compilation:
-    """Compile a journey; places are told as `examine_from_here` does.
+    """Compile a journey, with positions relative to the current folder.
 
     Raises:
-        DefinitionError: with everything that is wrong.
+        DefinitionError: with all errors.
     """
     return examine_from_here(workspace, journey, overlays).whole()
 
 
 def places_from_here(problems: tuple[Problem, ...], workspace: Workspace) -> tuple[Problem, ...]:
-    """`problems` with the file of each place relative to the current folder."""
+    """Return `problems` with the file of each position relative to the current folder."""
     return tuple(
         replace(problem, position=replace(place, file=os.path.relpath(workspace.root / place.file)))
         if (place := problem.position) is not None and (workspace.root / place.file).is_file()

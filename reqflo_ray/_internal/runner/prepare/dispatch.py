@@ -1,5 +1,5 @@
-"""Makes a run exist, once: pins what could change while it runs, seals what nobody may read, and writes its record; or
-finds that it exists, with the same inputs."""
+"""Creates a run exactly once: pins what could change while it runs, seals sensitive values, and writes the run record;
+or finds that the run exists with the same inputs."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class Pinner(Protocol):
     """Finds the number of a secret's latest version without reading its value."""
 
     def pin(self, reference: SecretReference) -> SecretReference:
-        """`reference` with a number. Raises `SecretError`."""
+        """Return `reference` with a version number. Raises `SecretError`."""
         ...
 
 
 def dispatch(folder: RunFolder, record: RunRecord, artifact: Artifact, pinner: Pinner | None = None) -> bool:
-    """Write the record of a run that does not exist yet. False if it exists, with the same inputs.
+    """Write the record of a run that does not exist yet; return False if it exists with the same inputs.
 
     Args:
-        pinner: what asks for the versions of secrets; Google Secret Manager unless given.
+        pinner: looks up the versions of secrets; Google Secret Manager by default.
 
     Raises:
-        DatasetError: a file of the dataset cannot be read; nothing was written, nothing sent.
-        SecretError: the latest version of a secret cannot be pinned; nothing was written, nothing sent.
+        DatasetError: a file of the dataset cannot be read; nothing was written or sent.
+        SecretError: the latest version of a secret cannot be pinned; nothing was written or sent.
         RunConflictError: the run exists with other inputs.
-        UsageError: `run_without_record`: a damaged run is called so.
+        UsageError: `run_without_record`: a damaged run has this ID.
     """
-    record = with_contents(record)  # the same command with other data is refused
+    record = with_contents(record)  # so that the same command with other data is refused
     if not folder.exists():
         make_room(folder.storage, folder.run_id)
         pinned = pin_secrets(record, pinner or GoogleSecretManager())
@@ -52,7 +52,8 @@ def dispatch(folder: RunFolder, record: RunRecord, artifact: Artifact, pinner: P
 
 
 def pin_secrets(record: RunRecord, pinner: Pinner) -> RunRecord:
-    """`record` with a number in the place of `latest`, so that every worker reads the same value, also after a resume.
+    """Return `record` with version numbers instead of `latest`, so that every worker reads the same values, even after
+    a resume.
 
     Raises:
         SecretError: with one problem for each secret that cannot be pinned.
@@ -88,11 +89,11 @@ def _problem(fault: SecretError) -> Problem:
 
 def _need_same_inputs(folder: RunFolder, record: RunRecord, artifact: Artifact) -> None:
     stored = folder.load_run()
-    # A driver that died right after its manifest has left a key, which counts for nothing.
+    # A driver that died right after it wrote the manifest has left a key, which must not be used.
     sealer = None if folder.is_complete() else find_sealer(folder)
     if sealer is not None:
         stored, record = open_record(stored, sealer), seal_digests(record, artifact, sealer)
-    else:  # its sensitive values cannot be compared any more, and nothing will be sent
+    else:  # sensitive values can no longer be compared, and nothing will be sent
         stored, record = msgspec.structs.replace(stored, sealed=""), seal_record(record, artifact, None)
     if differences := record_differences(stored, record):
         raise run_conflict(folder.run_id, differences)

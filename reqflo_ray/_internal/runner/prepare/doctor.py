@@ -1,5 +1,5 @@
-"""Examines what a run will need, where it is called: this process, a store, the secrets. It changes nothing that stays,
-and shows no value. The same examinations run on the workers of a cluster; it must not know clusters.
+"""Examines what a run will need on the machine where it is called: this process, a store, the secrets. It leaves no
+change behind and shows no value. Workers of a cluster run the same examinations; this module must not know clusters.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CORE_PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
 
 
 class FindingLevel(StrEnum):
-    """How a finding is meant: `warn` is a risk, with `fail` a run could not do its work."""
+    """How serious a finding is: `warn` is a risk; with `fail`, a run cannot work."""
 
     OK = "ok"
     WARN = "warn"
@@ -38,7 +38,7 @@ class FindingLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was examined. `where` is "" for this machine; `hint` says what to do."""
+    """The result of one examination. `where` is "" for this machine; `hint` says what to do."""
 
     subject: str
     level: FindingLevel
@@ -47,12 +47,12 @@ class Finding:
     where: str = ""
 
     def at(self, where: str) -> Finding:
-        """The same, found at another place."""
+        """Return the same finding for another machine."""
         return replace(self, where=where)
 
 
 def examine_process(core_pattern: Path = CORE_PATTERN) -> Finding:
-    """Whether a crash of this process would leave its memory behind."""
+    """Examine whether a crash of this process would write its memory to a file."""
     if resource.getrlimit(resource.RLIMIT_CORE)[0] == 0:
         return Finding(subject="core dumps", level=FindingLevel.OK, message="off")
     try:
@@ -60,36 +60,35 @@ def examine_process(core_pattern: Path = CORE_PATTERN) -> Finding:
     except OSError:
         piped = False
     if piped:
-        message = "go to a program, which may keep them although workers set the limit to 0"
-        return Finding(
-            subject="core dumps", level=FindingLevel.WARN, message=message, hint="`ulimit -c 0`, or look at it"
-        )
+        message = "are sent to a program, which may keep them although workers set the limit to 0"
+        hint = f"run `ulimit -c 0`, or check what the program in `{CORE_PATTERN}` keeps"
+        return Finding(subject="core dumps", level=FindingLevel.WARN, message=message, hint=hint)
     return Finding(subject="core dumps", level=FindingLevel.OK, message="off while secrets are loaded")
 
 
 def examine_workspace(problems: Iterable[Problem], broken_journeys: Iterable[str]) -> Iterator[Finding]:
-    """What keeps a workspace from being known: `problems` of its files, and journeys that do not compile."""
+    """Yield what hides parts of a workspace: `problems` of its files, and journeys that do not compile."""
     for problem in problems:
         place = f"{problem.position}: " if problem.position else ""
         message = f"{place}{problem.message}"
         yield Finding(subject="workspace", level=FindingLevel.FAIL, message=message, hint=problem.hint)
     for journey in broken_journeys:
-        message = f"the journey `{journey}` does not compile: secrets that only it needs are not looked for"
-        hint = f"`reqflo-ray check {journey}` says what is wrong with it"
+        message = f"the journey `{journey}` does not compile: secrets that only it needs are not examined"
+        hint = f"run `reqflo-ray check {journey}` to see what is wrong"
         yield Finding(subject="workspace", level=FindingLevel.WARN, message=message, hint=hint)
 
 
 def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
-    """Whether the file system of the store keeps the promises that runs are built on; what is tried is removed.
+    """Examine whether the store offers the guarantees that runs rely on; remove the files of the examination.
 
     Args:
-        marker: a file of the store that another machine has made and that must be seen here.
+        marker: a file of the store that another machine has made, and that must exist here.
     """
     folder = f"doctor-{secrets.token_hex(8)}"
     try:
         storage = open_storage(uri)
         if marker and not storage.exists(marker):
-            message = f"`{uri}` is another place here than where the run is started"
+            message = f"`{uri}` is not the same folder here as on the machine that starts the run"
             return [_store(FindingLevel.FAIL, message, "mount one file system at the same path on every node")]
         try:
             wrong = list(_broken_promises(storage, folder))
@@ -98,18 +97,18 @@ def examine_store(uri: str, *, marker: str = "") -> list[Finding]:
     except ReqfloError as problem:
         return [_store(FindingLevel.FAIL, f"`{uri}`: {problem.in_one_line}", problem.hint)]
     if wrong:
-        return [_store(FindingLevel.FAIL, f"`{uri}`: {what}", "choose another --store") for what in wrong]
-    works = _store(FindingLevel.OK, f"`{uri}`: exclusive create, replace, append and sync work")
+        return [_store(FindingLevel.FAIL, f"`{uri}`: {what}", "choose another `--store`") for what in wrong]
+    works = _store(FindingLevel.OK, f"`{uri}`: exclusive create, replace, append, and sync work")
     return [works, *_examine_access(storage)]
 
 
 def _examine_access(storage: Storage) -> Iterator[Finding]:
-    """Who may read what runs keep. A bucket says that in its own way."""
+    """Yield who may read what runs store. For a bucket this is not examined."""
     if not isinstance(storage, LocalStorage):
         return
     status = storage.root.stat()
     if not storage.access.is_shared:
-        yield _access(FindingLevel.OK, f"files that are made in `{storage.uri}` are readable by their owner only")
+        yield _access(FindingLevel.OK, f"new files in `{storage.uri}` are readable by their owner only")
     else:
         group = _group_name(status.st_gid)
         closed = [
@@ -119,14 +118,14 @@ def _examine_access(storage: Storage) -> Iterator[Finding]:
         ]
         if closed:
             message = f"`{storage.uri}` has the setgid bit, but its group `{group}` may not write to `{closed[0]}`"
-            hint = f"chmod -R g+rwX {storage.uri}; find {storage.uri} -type d -exec chmod g+s {{}} +"
+            hint = f"run `chmod -R g+rwX {storage.uri}; find {storage.uri} -type d -exec chmod g+s {{}} +`"
             yield _access(FindingLevel.WARN, message, hint)
         else:
-            message = f"files that are made in `{storage.uri}` are readable by the group `{group}`, too (setgid bit)"
+            message = f"new files in `{storage.uri}` are readable by their owner and the group `{group}` (setgid bit)"
             yield _access(FindingLevel.OK, message)
     if status.st_mode & stat.S_IRWXO:
-        message = f"everybody on this machine may look into `{storage.uri}`"
-        yield _access(FindingLevel.WARN, message, f"chmod -R o-rwx {storage.uri}")
+        message = f"every user of this machine has access to `{storage.uri}`"
+        yield _access(FindingLevel.WARN, message, f"run `chmod -R o-rwx {storage.uri}`")
 
 
 def _access(level: FindingLevel, message: str, hint: str = "") -> Finding:
@@ -148,11 +147,11 @@ def _group_name(number: int) -> str:
 def _broken_promises(storage: Storage, folder: str) -> Iterable[str]:
     claim, text, log = f"{folder}/claim", f"{folder}/text", f"{folder}/log"
     if not storage.create(claim, b"first") or storage.create(claim, b"second") or storage.read(claim) != b"first":
-        yield "two could both create the same file"
+        yield "two processes could both create the same file"
     storage.write(text, b"old")
     storage.write(text, b"new")
     if storage.read(text) != b"new":
-        yield "a file that was replaced is not the new one"
+        yield "a replaced file still has its old contents"
     opened = storage.open_log(log)
     try:
         opened.append(b"one,")
@@ -161,9 +160,9 @@ def _broken_promises(storage: Storage, folder: str) -> Iterable[str]:
     finally:
         opened.close()
     if storage.read_log(log, synced=True) != b"one,two":
-        yield "what was appended is not there"
+        yield "appended data is missing"
     if storage.list(folder) != ["claim", "log", "text"]:
-        yield "files that were made are not listed"
+        yield "new files are not listed"
 
 
 def _store(level: FindingLevel, message: str, hint: str = "") -> Finding:
@@ -171,23 +170,23 @@ def _store(level: FindingLevel, message: str, hint: str = "") -> Finding:
 
 
 def make_marker(uri: str) -> str:
-    """Put a file into the store that other machines can look for; its name. Raises `ReqfloError`."""
+    """Create a file in the store that other machines can look for; return its name. Raises `ReqfloError`."""
     name = f"doctor-{secrets.token_hex(8)}"
     open_storage(uri).create(name, b"")
     return name
 
 
 def remove_marker(uri: str, name: str) -> None:
-    """Remove what `make_marker` made."""
+    """Remove the file that `make_marker` created."""
     open_storage(uri).remove(name)
 
 
 def examine_secrets(references: Iterable[SecretReference], *, may_read: bool) -> list[Finding]:
-    """Whether each secret can be had in this process.
+    """Examine whether this process can read each secret.
 
     Args:
-        may_read: this process sends requests: values of a remote source are read too, and dropped. Else only the
-            version of such a secret is looked up.
+        may_read: whether this process sends requests. If so, values of a remote source are read too, and discarded;
+            otherwise only the latest version of such a secret is looked up.
     """
     return [_secret(reference, may_read) for reference in references]
 
@@ -199,7 +198,7 @@ def _secret(reference: SecretReference, may_read: bool) -> Finding:
         if remote and not may_read:
             number = GoogleSecretManager().pin(msgspec.structs.replace(reference, version="")).version
             return Finding(
-                subject=subject, level=FindingLevel.OK, message=f"Secret Manager has it; the latest is {number}"
+                subject=subject, level=FindingLevel.OK, message=f"is in Secret Manager; the latest version is {number}"
             )
         default_sources()[reference.source].read(reference).need_maskable()
     except SecretError as problem:

@@ -1,5 +1,5 @@
-"""Which files of this machine a run reads, and that none of them is what a command is to write. It compares what names
-lead to, not names. It must not know what is written, or how."""
+"""Lists the files of this machine that a run reads, and refuses to overwrite any of them. It compares files, not their
+names. It must not know what is written, or how."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reqflo_ray._internal.storage.protocol import Storage
 if TYPE_CHECKING:
     from reqflo_ray._internal.compiler.workspace.load import Workspace
 
-# A file, and what it is to the run.
+# A file, and what the run uses it for.
 FileRead: TypeAlias = tuple[str | Path, str]
 
 # The keys of a journey or template that name a file of the workspace.
@@ -36,12 +36,12 @@ _STANDARD_INPUT: Final = ("/dev/stdin", "what standard input reads")
 
 
 def need_free(outputs: Iterable[Path], reads: Iterable[FileRead], store: str | None = None) -> None:
-    """Refuse to write what could not be written, to a file that is read, whatever names lead to it, and to the store's
-    own files.
+    """Refuse outputs that cannot be written, that would overwrite a file the run reads, under whatever name, or that
+    are among the store's own files.
 
     Args:
-        reads: looked at only if a file lies where an output would be.
-        store: a folder; an address is none.
+        reads: looked at only if an output would replace a file.
+        store: a folder; the address of a bucket is ignored.
 
     Raises:
         UsageError: `output_not_writable`, `output_is_input`.
@@ -62,7 +62,7 @@ def need_free(outputs: Iterable[Path], reads: Iterable[FileRead], store: str | N
 
 
 def files_of_request(journey: Journey, dataset: Dataset, workspace: Workspace | None) -> Iterator[FileRead]:
-    """The files that a run which is asked for reads: its data, a compiled journey, and what its workspace names."""
+    """Yield the files that a requested run reads: its data, a compiled journey, and what its workspace names."""
     yield from _data_files(dataset.files)
     if journey.artifact is not None:
         yield os.fspath(journey.artifact), "the compiled journey"
@@ -74,7 +74,7 @@ def files_of_request(journey: Journey, dataset: Dataset, workspace: Workspace | 
 
 
 def files_of_workspace(path: Path, journey: str) -> Iterator[FileRead]:
-    """The files that the workspace at `path` holds and names; nothing is looked at before the first is asked for.
+    """Yield the files that the workspace at `path` holds or names. The workspace is loaded when the first is read.
 
     Raises:
         UsageError: `no_workspace`.
@@ -86,7 +86,7 @@ def files_of_workspace(path: Path, journey: str) -> Iterator[FileRead]:
 
 
 def files_of_run(record: RunRecord) -> Iterator[FileRead]:
-    """The files that a recorded run has read, or will read when it goes on."""
+    """Yield the files that a recorded run has read, or will read when it is resumed."""
     if record.dataset is not None:
         yield from _data_files(record.dataset.files)
     for reference in record.secrets.values():
@@ -99,7 +99,7 @@ def files_of_run(record: RunRecord) -> Iterator[FileRead]:
 
 
 def files_of_runs(storage: Storage, runs: Iterable[str]) -> Iterator[FileRead]:
-    """`files_of_run` of runs of a store, by id, the beginning of one, or `latest`."""
+    """Yield the files of runs of a store, named by an ID, the beginning of an ID, or `latest`."""
     for run in runs:
         yield from files_of_run(resolve_run(storage, run).load_run())
 
@@ -135,7 +135,7 @@ def _secret_files(folder: Path, named: Iterable[str]) -> Iterator[FileRead]:
 
 
 def _named_files(node: YamlNode) -> Iterator[str]:
-    """All that a document names as a file, also where it is not valid otherwise."""
+    """Yield all that a document names as a file, even if the document is otherwise invalid."""
     waiting = [node]
     while waiting:
         node = waiting.pop()
@@ -150,12 +150,12 @@ def _named_files(node: YamlNode) -> Iterator[str]:
 
 
 def _is_in_workspace(real: Path) -> bool:
-    """Whether it is YAML that a workspace holds, also where it is not known which one is used."""
+    """Whether it is a YAML file of any workspace, because it may be unknown which one is used."""
     return real.suffix in (".yaml", ".yml") and any((folder / MARKER).is_file() for folder in real.parents)
 
 
 def _is_in_store(place: OutputPlace, store: str) -> bool:
-    """Whether it is one of the store's own files, or would be among them. A report beside these is no such file."""
+    """Whether it is, or would become, one of the store's own files. A report next to these is not."""
     if "://" in store:
         return False
     root = Path(os.path.realpath(os.path.expanduser(store)))
@@ -163,7 +163,7 @@ def _is_in_store(place: OutputPlace, store: str) -> bool:
         return True
     if not place.is_regular or place.status is None or place.status.st_nlink == 1:
         return False
-    # It has other names: one of them may be there.
+    # The file has other names, one of which may be in the store.
     return any(_identity(file) == place.identity for file in _store_files(root))
 
 
@@ -186,5 +186,5 @@ def _refused(output: Path, file: str | Path, what: str) -> UsageError:
     return UsageError(
         f"`{output}` cannot be written: it is {called}{what}",
         code="output_is_input",
-        hint="name another file: what is read is not written over",
+        hint="choose another file",
     )

@@ -1,6 +1,5 @@
-"""What travels to a cluster as the folder of a job: artifact, frozen run record, small data files; no secret value.
-
-Packs the folder on the client and reads it on the cluster. It knows neither Ray nor how the folder gets there.
+"""Packs the folder of a job on the client and reads it on the cluster: artifact, frozen run record, small data files,
+and no secret value. It must not know Ray, or how the folder is transferred.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from reqflo_ray._internal.model.plan import DatasetSource, RunRecord, decode_run
 from reqflo_ray._internal.model.values import Literal
 from reqflo_ray._internal.runs.folder.run_record import deciding_facts
 
-# Ray's Job API takes 100 MiB of ZIP, and keeps it in the memory of the cluster's head.
+# Ray's Job API accepts a ZIP file of up to 100 MiB, and keeps it in the memory of the head node.
 SHIPPED_BYTES: Final = 64 * 2**20
 _ARTIFACT: Final = "artifact.json"
 _RECORD: Final = "run.json"
@@ -30,7 +29,7 @@ _ORDER: Final = "submission.json"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """How the cluster is to carry out the run. `reports`: the formats to print into the job's log."""
+    """How the cluster executes the run. `reports` are the formats to print to the job's log."""
 
     format: int = 1
     store: str
@@ -42,7 +41,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobBundle:
-    """All that a job is told. Relative data files of the record are relative to the job's folder."""
+    """Everything that is sent with a job. Relative data files of the record are relative to the job's folder."""
 
     order: Order
     record: RunRecord
@@ -50,18 +49,18 @@ class JobBundle:
 
     @property
     def digest(self) -> str:
-        """Of all that decides what the run sends: two bundles with one digest are the same run."""
+        """The SHA-256 of all that decides what the run sends: bundles with the same digest are the same run."""
         return hashlib.sha256(_facts(deciding_facts(self.record))).hexdigest()
 
 
 def pack(folder: Path, bundle: JobBundle, *, ship_data: bool) -> JobBundle:
-    """Write a bundle into the empty `folder`; returns it with the places of its data files there.
+    """Write a bundle to the empty `folder`; return it with the names of its data files in the folder.
 
     Args:
-        ship_data: local data files go along; else the cluster finds them where they are.
+        ship_data: whether to copy local data files; otherwise the cluster reads them where they are.
 
     Raises:
-        UsageError: a sensitive value would lie in the job, or the data is too much to send along.
+        UsageError: the job would hold a sensitive value, or its data is too large.
         DatasetError: a data file cannot be found.
     """
     record, artifact = bundle.record, bundle.artifact
@@ -80,22 +79,22 @@ def unpack(folder: Path) -> JobBundle:
     """Read what `pack` wrote.
 
     Raises:
-        UsageError: `no_submission` if there is none, `version_skew` if another version of reqflo-ray packed it.
+        UsageError: `no_submission` if there is nothing, `version_skew` if another version of reqflo-ray packed it.
     """
     try:
         order = msgspec.json.decode((folder / _ORDER).read_bytes(), type=Order)
     except (OSError, msgspec.DecodeError) as problem:
         raise UsageError(
-            f"`{folder}` holds no submitted run",
+            f"`{folder}` does not contain a submitted run",
             code="no_submission",
             cause=type(problem).__name__,
-            hint="`reqflo-ray submit` makes it, and calls this command on the cluster",
+            hint="use `reqflo-ray submit`, which creates the folder and calls this command on the cluster",
         ) from None
     if order.version != (own := own_version()):
         raise UsageError(
-            f"the cluster has reqflo-ray {own}, and the run was submitted by {order.version}",
+            f"the cluster has reqflo-ray {own}, but the run was submitted with {order.version}",
             code="version_skew",
-            hint="use the same version on both sides",
+            hint="install the same version on both sides",
         )
     return JobBundle(
         order=order,
@@ -105,21 +104,21 @@ def unpack(folder: Path) -> JobBundle:
 
 
 def own_version() -> str:
-    """The version of this reqflo-ray."""
+    """Return the version of the installed reqflo-ray."""
     from importlib.metadata import version
 
     return version("reqflo-ray")
 
 
 def _data_files(dataset: DatasetSource) -> list[Path]:
-    """The local files of the dataset; none if it lies where the cluster reads it."""
+    """Return the local files of the dataset; none if all of it is at URIs."""
     remote = ["://" in pattern for pattern in dataset.files]
     if any(remote):
         if not all(remote):
             raise UsageError(
-                "some data files are local and some are not",
+                "some data files are local and some are at URIs",
                 code="mixed_data",
-                hint="put all of them where the cluster reads them",
+                hint="put all of them where the cluster can read them",
             )
         return []
     faults = Faults(show_text=False)
@@ -128,15 +127,15 @@ def _data_files(dataset: DatasetSource) -> list[Path]:
     size = sum(size_in_bytes(file) for file in files)
     if size > SHIPPED_BYTES:
         raise UsageError(
-            f"the dataset has {size / 2**20:.0f} MiB, and a job carries at most {SHIPPED_BYTES // 2**20} MiB",
+            f"the dataset is too large for a job: {size / 2**20:,.0f} MiB, at most {SHIPPED_BYTES // 2**20} MiB",
             code="data_too_large",
-            hint="put it on storage that the cluster reads too: a URI, or a mounted path and `--shared-data`",
+            hint="put it on storage that the cluster can read: at a URI, or at a mounted path with `--shared-data`",
         )
     return [Path(file.name) for file in files]
 
 
 def _ship(file: Path, folder: Path) -> str:
-    """Copy `file` below `folder`; its name there says what is in it, so other data makes another run."""
+    """Copy `file` to `folder` under a name that contains its digest, so that other data makes another run."""
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     name = f"submitted/{digest[:16]}/{file.name}"
@@ -146,14 +145,14 @@ def _ship(file: Path, folder: Path) -> str:
 
 
 def _refuse_sensitive_values(record: RunRecord, artifact: Artifact) -> None:
-    """What a job carries lies in clear on the cluster's nodes, and in its head."""
+    """Refuse sensitive values, because the head and the nodes of the cluster store a job unencrypted."""
     for name in sorted(artifact.sensitive_names):
         given = record.inputs.get(name)
         if given is not None and isinstance(given.node, Literal) and given.node.value is not None:
             raise UsageError(
-                f"`{name}` is sensitive, and its value from a {given.source} would lie in the job in clear",
+                f"`{name}` is sensitive, but its value from a {given.source} would be stored unencrypted in the job",
                 code="sensitive_value_in_job",
-                hint="make it a secret of the workspace: only its name travels",
+                hint="make it a secret of the workspace, of which only the name is sent",
             )
 
 
@@ -161,9 +160,9 @@ def _refuse_sensitive_columns(dataset: DatasetSource, artifact: Artifact) -> Non
     found = [name for name in sorted(artifact.sensitive_names) if name in dataset.columns]
     if found:
         raise UsageError(
-            f"the column `{found[0]}` is sensitive, and would lie in the job in clear",
+            f"the column `{found[0]}` is sensitive, but would be stored unencrypted in the job",
             code="sensitive_data_in_job",
-            hint="put the dataset on storage that the cluster reads too: a URI, or a mounted path and `--shared-data`",
+            hint="put it on storage that the cluster can read: at a URI, or at a mounted path with `--shared-data`",
         )
 
 

@@ -1,4 +1,4 @@
-"""Compiles and checks what a person asks for, before anything is stored or sent: all findings at once."""
+"""Compiles and checks a requested run before anything is stored or sent, and reports all findings together."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _CHECKED_AT_ONCE: Final = ShardSizes(1_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A journey that was compiled and checked: `problems` are all findings but those in rows. The rest is whole if none
-    blocks, and else what could be made of it."""
+    """A journey that was compiled and checked. `problems` holds all findings except those in rows. The rest is complete
+    if no finding blocks; otherwise it is what could be read."""
 
     artifact: Artifact
     workspace: Workspace
@@ -49,17 +49,18 @@ class Prepared:
 def prepare(
     journey: Journey, dataset: Dataset, *, joins_cluster: bool | None = None, uses_network: bool = True
 ) -> Prepared:
-    """Compile what `journey` names and check all of it against what will really be used, the columns of `dataset` too.
+    """Compile what `journey` names, and check it with everything that the run will use, including the columns of
+    `dataset`.
 
     Args:
-        joins_cluster: whether rows run elsewhere, so that secrets in the environment or in files cannot be looked for
+        joins_cluster: whether rows run elsewhere, so that secrets in environment variables or files cannot be checked
             here; None: as the workspace says.
-        uses_network: requests are really sent; else nothing that only sending needs is looked for.
+        uses_network: whether requests are really sent; if not, nothing that only sending needs is checked.
 
     Raises:
-        UsageError: it cannot even be looked at.
-        DatasetError: nothing is wrong but the dataset, which cannot be read.
-        DefinitionError: so much is wrong that there is nothing to go on with.
+        UsageError: the workspace or the journey cannot be opened.
+        DatasetError: the dataset cannot be read, and nothing else is wrong.
+        DefinitionError: the errors leave nothing to check further.
     """
     workspace = load_workspace(Path(journey.workspace), journey.name)
     if joins_cluster is None:
@@ -93,7 +94,7 @@ def prepare(
             workspace,
             selection,
             me=identity(),
-            # Of settings that are wrong nobody knows where secrets are.
+            # With invalid settings, the places of secrets are unknown.
             look_at_secret=look_at_secret if not joins_cluster and workspace.settings_are_whole else None,
             sends_here=uses_network and not joins_cluster,
         )
@@ -116,8 +117,8 @@ def prepare(
 
 
 def all_findings(dataset: Dataset, prepared: Prepared) -> tuple[Problem, ...]:
-    """The findings of `prepared`, and those in the rows: the whole dataset is read as a run would, and nothing of it is
-    kept.
+    """Return the findings of `prepared` and those in the rows. The whole dataset is read as a run reads it, and nothing
+    is stored.
 
     Raises:
         NothingSelectedError: there are no rows, and nothing else is wrong.
@@ -142,7 +143,7 @@ def all_findings(dataset: Dataset, prepared: Prepared) -> tuple[Problem, ...]:
 
 
 def _expected_names(artifact: Artifact) -> frozenset[str]:
-    """The inputs and variables that assertions compare something with."""
+    """Return the inputs and variables whose values assertions expect."""
     expected = (one for _, assertion in assertions_of(artifact) for one in expected_whole(assertion))
     return frozenset(one.name for one in expected if is_declared(one))
 
@@ -152,6 +153,7 @@ def _has_error(problems: Iterable[Problem]) -> bool:
 
 
 def _worst_of_each(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Without what is told twice: the compiler only warns of a broken environment or case, the check stumbles on it."""
+    """Remove warnings that are also errors: the compiler warns of an invalid environment or case, which is an error if
+    the run uses it."""
     blocking = {problem.as_warning() for problem in problems if problem.severity is Severity.ERROR}
     return tuple(problem for problem in problems if problem not in blocking)

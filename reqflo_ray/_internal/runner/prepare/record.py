@@ -1,4 +1,4 @@
-"""Makes the record of a new run: everything that decides its requests, frozen, so that a resume reads nothing else."""
+"""Makes the record of a new run, which freezes everything that decides its requests. A resume reads nothing else."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def make_record(
     workers: int | str | None = None,
     keeps_relative_paths: bool = False,
 ) -> RunRecord:
-    """The record of a new run.
+    """Return the record of a new run.
 
     Args:
-        run_id: None: a new one.
-        workers: as asked for; None: as the workspace says.
-        keeps_relative_paths: data files are found from wherever the run goes on, as in the folder of a job, which is a
-            copy. Else their paths are made absolute.
+        run_id: None: a new ID.
+        workers: the requested workers; None: as the workspace says.
+        keeps_relative_paths: whether data files are found wherever the run continues, as in the folder of a job, which
+            is a copy. Otherwise their paths are made absolute.
 
     Raises:
-        DefinitionError: the check found errors; with all that is wrong in the rows, too.
+        DefinitionError: the check found errors; those in the rows are included.
         UsageError: `invalid_run_id`.
     """
     checked = prepared.checked
@@ -81,7 +81,7 @@ def make_record(
             max_failures=execution.max_failures,
         ),
         dataset=source,
-        # For people only; as values they stay what they are.
+        # These two are only shown to people; `me` keeps the exact values.
         user=well_formed(checked.me["user"]),
         host=well_formed(checked.me["host"]),
         versions=installed_versions(),
@@ -91,15 +91,15 @@ def make_record(
 
 
 def fresh_run_id() -> str:
-    """An id that no run has yet."""
+    """Return an ID that no run has yet."""
     return new_run_id(datetime.now(UTC), secrets.token_bytes(8))
 
 
 def record_of_rerun(earlier: RunFolder, run_id: str, workers: int | str | None) -> RunRecord:
-    """The record of a new run of `earlier`'s rows: the same artifact, environment and values.
+    """Return the record of a new run with rows of `earlier`: the same artifact, environment, and values.
 
     Raises:
-        StoreError, IntegrityError: the earlier record cannot be read, or is not what was written.
+        StoreError, IntegrityError: the earlier record cannot be read, or is damaged.
     """
     old = earlier.load_proven_run()
     return msgspec.structs.replace(
@@ -113,7 +113,7 @@ def record_of_rerun(earlier: RunFolder, run_id: str, workers: int | str | None) 
 
 
 def installed_versions() -> dict[str, str]:
-    """The versions of what decides how a run is carried out, of this package first."""
+    """Return the versions of the packages that decide how a run is executed, this package first."""
     return {name: found for name in _RECORDED_PACKAGES if (found := _version(name))}
 
 
@@ -122,7 +122,7 @@ def _now() -> str:
 
 
 def _absolute(file: str) -> str:
-    # A resume may happen in another folder.
+    # A run may be resumed in another folder.
     return file if "://" in file else os.path.abspath(file)
 
 

@@ -1,4 +1,5 @@
-"""What a person asks for, as data: which journey, on which rows, how, and where. It knows no file and no store."""
+"""Describes a requested run as data: which journey, with which rows, how, and where. It must not open files or
+stores."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Backend(StrEnum):
-    """Who executes the rows: Ray, this process, or what suits the number of rows."""
+    """Where rows are executed: on Ray, in this process, or as suits the number of rows (`auto`)."""
 
     AUTO = "auto"
     RAY = "ray"
@@ -37,28 +38,28 @@ _NUMBER: Final = _Kind((int, float), "a number")
 
 _NO_DELIMITERS: Final = ('"', "\r", "\n", "\0")
 
-# A path, a glob or an address.
+# A path, a glob, or an address.
 File: TypeAlias = str | os.PathLike[str]
 
 
 def read_damaged(damaged: str) -> Damaged:
-    """What becomes of files of results that are not what was written. Raises `UsageError` (`invalid_option`)."""
+    """Read the option for what happens with damaged files of results. Raises `UsageError` (`invalid_option`)."""
     if damaged not in tuple(Damaged):
-        raise _out_of_range("damaged", damaged, f"one of {', '.join(Damaged)}")
+        raise _out_of_range("damaged", damaged, f"one of {_names(Damaged)}")
     return Damaged(damaged)
 
 
 def paths(files: File | Iterable[File]) -> tuple[Path, ...]:
-    """One path, or several: a lone text would be taken for its letters."""
+    """Return one path or several as a tuple; a single string is one path, not its letters."""
     return (Path(files),) if isinstance(files, str | os.PathLike) else tuple(map(Path, files))
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """What runs: a journey of a workspace by its name or the path of its YAML file, or a compiled one (`artifact`).
+    """What runs: a journey of a workspace, by its name or the path of its YAML file, or a compiled one (`artifact`).
 
-    `environment`, `case`, `presets`, `overlays` and `overrides` are what `--env`, `--case`, `--preset`, `--overlay` and
-    `--set` are; None means "as the workspace says, else the default".
+    `environment`, `case`, `presets`, `overlays`, and `overrides` correspond to `--env`, `--case`, `--preset`,
+    `--overlay`, and `--set`. `None` means the setting of the workspace, or the default if there is none.
     """
 
     name: str = ""
@@ -75,17 +76,17 @@ class Journey:
         _need_kind(self, _PATH, "name", "artifact", "workspace")
         _need_kind(self, _TEXT, "environment", "case")
         if not isinstance(self.overrides, Mapping):
-            raise _out_of_range("overrides", self.overrides, "values by name")
+            raise _out_of_range("overrides", self.overrides, "a mapping of names to values")
         for name in ("presets", "overlays"):
             given = getattr(self, name)
             if not isinstance(given, Iterable):
                 raise _out_of_range(name, given, "names")
-            # A single name would be taken for its letters.
+            # A single string is one name, not its letters.
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
 
     @classmethod
     def of(cls, journey: Journey | File) -> Journey:
-        """The journey itself, or the one of that name or file in the current folder's workspace."""
+        """Return the journey itself, or the one with that name or file in the workspace of the current folder."""
         if isinstance(journey, str | os.PathLike):
             return cls(os.fspath(journey))
         if not isinstance(journey, Journey):
@@ -95,13 +96,13 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """On what a journey runs: once for each row.
+    """The rows that a journey runs with, once per row.
 
-    `source` is a path, glob or address (`s3://`, `gs://`) of CSV, JSON, JSON Lines or Parquet, `-` for standard input,
-    or a list of them; or rows from memory: an iterable of mappings, an Arrow table, a pandas or polars data frame. None
-    is one row without values. `key` is the column that names each row. `encoding` and `delimiter` (a character, or
-    `tab`) are those of CSV; without a delimiter, each file shows its own. With `strict`, a column that the journey does
-    not declare is an error.
+    `source` is a path, glob, or address (`s3://`, `gs://`) of CSV, JSON, JSON Lines, or Parquet, `-` for standard
+    input, or a list of them; or rows in memory: an iterable of mappings, an Arrow table, or a pandas or polars data
+    frame. None is one row without values. `key` is the column with the row keys. `encoding` and `delimiter` (one
+    character, or `tab`) are those of CSV files; without a delimiter, each file's own is detected. With `strict`, a
+    column that the journey does not declare is an error.
 
     Raises:
         UsageError: `invalid_option`.
@@ -123,18 +124,18 @@ class Dataset:
         if self.delimiter in ("tab", "\\t"):
             object.__setattr__(self, "delimiter", "\t")
         elif len(self.delimiter) > 1 or self.delimiter.isalnum() or self.delimiter in _NO_DELIMITERS:
-            raise _out_of_range("delimiter", self.delimiter, "the one character between cells, such as `;`, or `tab`")
+            raise _out_of_range("delimiter", self.delimiter, "the character between cells, such as `;`, or `tab`")
 
     @classmethod
     def of(cls, data: Dataset | Any | None) -> Dataset:
-        """The dataset itself, or one of that source; None is the dataset of one row without a value."""
+        """Return the dataset itself, or one with that source; None is one row without values."""
         if isinstance(data, Dataset):
             return data
         return cls(data)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files of the dataset as they were given; none if it is rows from memory, or one row without a value."""
+        """The files of the dataset as they were passed; none for rows in memory, or for one row without values."""
         if isinstance(self.source, str | os.PathLike):
             return (os.fspath(self.source),)
         if isinstance(self.source, list | tuple) and all(isinstance(item, str | os.PathLike) for item in self.source):
@@ -142,7 +143,7 @@ class Dataset:
         return ()
 
     def as_source(self) -> DatasetSource:
-        """Its files and options as a run's record has them."""
+        """Return the files and options in the form of the run record."""
         return DatasetSource(files=self.files, key_column=self.key, encoding=self.encoding, delimiter=self.delimiter)
 
     @property
@@ -153,8 +154,9 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How rows are executed. `concurrency` is rows in flight per worker, `rate` requests per second over the whole run;
-    None means "as the workspace says, else the default". After `max_failures` rows that did not pass the run stops.
+    """How rows are executed. `concurrency` is rows in flight per worker; `rate` is requests per second of the whole
+    run. `None` means the setting of the workspace, or the default if there is none. The run stops after
+    `max_failures` rows that did not pass.
 
     Raises:
         UsageError: `invalid_option`, `invalid_rate`.
@@ -170,7 +172,7 @@ class Execution:
         for name, kind in (("evidence", Evidence), ("durability", Durability)):
             given = getattr(self, name)
             if given not in tuple(kind):
-                raise _out_of_range(name, given, f"one of {', '.join(kind)}")
+                raise _out_of_range(name, given, f"one of {_names(kind)}")
             object.__setattr__(self, name, kind(given))
         _need_kind(self, _NUMBER, "rate")
         for name in ("concurrency", "max_failures"):
@@ -180,20 +182,21 @@ class Execution:
                 raise _out_of_range(name, given, "1 or more, or None")
         if self.rate is not None and not 0 < self.rate < float("inf"):
             raise UsageError(
-                f"{self.rate:g} is no rate: it is a number of requests a second",
+                f"the rate `{self.rate:g}` is not a valid number of requests per second",
                 code="invalid_rate",
-                hint="give a number above 0, such as 50 or 0.5; leave it out for no limit",
+                hint="use a number above 0, such as `50` or `0.5`, or omit the rate for no limit",
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a run is carried out, and where its files are kept.
+    """Where a run is executed, and where its files are stored.
 
-    `store` is a path or address, else `REQFLO_STORE`, else (for `run` and `submit`) what the workspace says, else
-    `./.reqflo`. `backend` is `auto`, `local` or `ray`; `address` is that of a cluster to join, or for `submit` of its
-    dashboard. `workers` is a number, `MIN:MAX` or `auto`. `transport` is a `reqflo_ray.testing.FakeApi` that answers in
-    place of the network: then the run stays in this process, whatever the workspace says.
+    `store` is a path or address. The default is `REQFLO_STORE`, then (for `run` and `submit`) the setting of the
+    workspace, then `./.reqflo`. `backend` is `auto`, `local`, or `ray`. `address` is that of a cluster to join, or, for
+    `submit`, of its dashboard. `workers` is a number, `MIN:MAX`, or `auto`. `transport` is a
+    `reqflo_ray.testing.FakeApi` that answers instead of the network; the run then stays in this process, whatever the
+    workspace says.
 
     Raises:
         UsageError: `invalid_option`, `invalid_workers`, `unknown_backend`, `address_without_cluster`,
@@ -212,44 +215,48 @@ class Target:
         if self.transport is not None and not callable(getattr(self.transport, "respond", None)):
             raise _out_of_range("transport", self.transport, "a `reqflo_ray.testing.FakeApi`")
         if isinstance(self.transport, type):
-            raise _out_of_range("transport", self.transport.__name__, "an instance of it: `FakeApi()`")
+            raise _out_of_range("transport", self.transport.__name__, "an instance, such as `FakeApi()`")
         if self.workers is not None:
             object.__setattr__(self, "workers", shortest_form(self.workers))
         if self.backend not in list(Backend):
             raise UsageError(
                 f"there is no backend `{self.backend}`",
                 code="unknown_backend",
-                hint=f"backends are {', '.join(Backend)}",
+                hint=f"use one of {_names(Backend)}",
             )
         if self.backend == Backend.LOCAL and self.address is not None:
             raise UsageError(
-                "the backend `local` and the address of a cluster are both given",
+                "the backend `local` cannot be combined with the address of a cluster",
                 code="address_without_cluster",
-                hint="rows run in this process or on a cluster: leave one of the two out",
+                hint="remove one of them: rows run either in this process or on a cluster",
             )
         if self.transport is not None and (self.backend == "ray" or self.address is not None):
             raise UsageError(
-                "a fake API answers in this process only, and workers of Ray are others",
+                "a fake API answers only in this process, but workers of Ray are other processes",
                 code="transport_is_local",
-                hint="leave `backend` and `address` out; or let the run call `reqflo_ray.testing.demo_api`",
+                hint="omit `backend` and `address`, or start `reqflo_ray.testing.demo_api` and let the run call it",
             )
 
     @property
     def joins_cluster(self) -> bool | None:
-        """Whether rows run on a cluster that is there already; None: as the workspace says."""
+        """Whether rows run on an existing cluster; None: as the workspace says."""
         if self.address is not None:
             return True
         return False if self.backend == Backend.LOCAL or self.transport is not None else None
 
 
 def _need_kind(asked: object, kind: _Kind, *names: str) -> None:
-    """Refuse what is of another type: a record of it could not be read again. None is always allowed."""
+    """Refuse values of other types, because a record of them could not be read again. None is always allowed."""
     for name in names:
         given = getattr(asked, name)
-        # True is a number to Python, and to nobody who means one.
+        # In Python, True is an integer, but nobody means a number by it.
         if given is not None and (not isinstance(given, kind.types) or isinstance(given, bool)):
             raise _out_of_range(name, given, kind.called)
 
 
 def _out_of_range(name: str, given: object, wanted: str) -> UsageError:
-    return UsageError(f"`{name}` cannot be `{given}`", code="invalid_option", hint=f"give {wanted}")
+    return UsageError(f"`{name}` cannot be `{given}`", code="invalid_option", hint=f"use {wanted}")
+
+
+def _names(known: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in known)

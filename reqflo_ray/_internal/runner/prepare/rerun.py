@@ -1,4 +1,4 @@
-"""Which rows of an earlier run are to run again, and who stages them."""
+"""Chooses the rows of an earlier run to rerun, and stages them for the new run."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _NOT_PASSED: Final = frozenset({Status.FAILED, Status.ERROR})
 
 
 def statuses_to_rerun(*, failed: bool, include_inconclusive: bool) -> frozenset[Status] | None:
-    """The statuses of rows to run again; None means every row.
+    """Return the statuses of rows to rerun; None means every row.
 
-    New runs send new idempotency keys, so the requests of an inconclusive row may take effect twice: they are chosen
-    only when that is asked for.
+    A new run sends new idempotency keys, so the requests of an inconclusive row may take effect twice. Such rows are
+    therefore chosen only on request.
 
     Raises:
         UsageError: `inconclusive_without_failed`.
@@ -40,7 +40,7 @@ def statuses_to_rerun(*, failed: bool, include_inconclusive: bool) -> frozenset[
         raise UsageError(
             "`include_inconclusive` needs `failed`",
             code="inconclusive_without_failed",
-            hint="without `failed` every row is run again, inconclusive ones too",
+            hint="add `failed`, or remove `include_inconclusive` to rerun every row, including inconclusive ones",
         )
     if not failed:
         return None
@@ -48,7 +48,7 @@ def statuses_to_rerun(*, failed: bool, include_inconclusive: bool) -> frozenset[
 
 
 def need_open_rows(earlier: RunFolder, statuses: Collection[Status] | None) -> None:
-    """Refuse to rerun what needs sensitive values: they went with the key of the finished run.
+    """Refuse to rerun rows with sensitive values, because a finished run no longer has the key to them.
 
     Raises:
         UsageError: `sealed_values_gone`.
@@ -62,10 +62,10 @@ def need_open_rows(earlier: RunFolder, statuses: Collection[Status] | None) -> N
         if problem.code != "sealed_values_gone":
             raise
         raise UsageError(
-            f"run `{earlier.run_id}` cannot be run again: it had sensitive values",
+            f"run `{earlier.run_id}` cannot be rerun because it had sensitive values",
             code=problem.code,
-            cause="they were kept sealed while it ran, and its key was removed when it was complete",
-            hint="start a new run: give `--data` and the values again",
+            cause="the values were encrypted while it ran, and the key was removed when it was complete",
+            hint="start a new run with `--data` and the same values",
         ) from None
 
 
@@ -78,16 +78,17 @@ def staging_again(
     executor: StagingExecutor | None,
     listener: Listener,
 ) -> Callable[[RunRecord, Artifact], None]:
-    """A function that stages the rows of `earlier` that ended with one of `statuses` into `folder`, numbered anew, keys
-    and places kept; many of them with `executor`. It raises `NothingSelectedError` if there is none."""
+    """Return a function that stages the rows of `earlier` with one of `statuses` in `folder`, and raises
+    `NothingSelectedError` if there are none. Rows get new numbers and keep their keys and positions; `executor` stages
+    a large number of rows."""
 
     def stage_run(record: RunRecord, artifact: Artifact) -> None:
         counts = count_chosen(earlier, statuses)
         rows = sum(counts)
         if not rows:
             raise NothingSelectedError(
-                f"no row of run `{earlier.run_id}` is to run again",
-                hint=f"`reqflo-ray show {earlier.run_id}` tells how its rows ended",
+                f"run `{earlier.run_id}` has no rows to rerun",
+                hint=f"run `reqflo-ray show {earlier.run_id}` to see how its rows ended",
             )
         sizes = sizes_in(find_room(rows), record, artifact)(rows)
 
@@ -100,7 +101,7 @@ def staging_again(
             try:
                 plan = staged(executor)
             except OutOfSight as problem:
-                listener.staging(folder.run_id, "local", f"a worker does not find `{problem.place}` as it is here")
+                listener.staging(folder.run_id, "local", f"a worker does not see the same `{problem.place}`")
         write_plan(folder.storage, folder.run_id, plan if plan is not None else staged(LocalStagingExecutor()))
 
     return stage_run

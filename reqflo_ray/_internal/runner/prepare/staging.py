@@ -1,4 +1,4 @@
-"""Puts the rows of a run into its folder: reads its dataset here, or has a cluster read a large one."""
+"""Stages the rows of a run in its folder: reads the dataset here, or lets a cluster read a large one."""
 
 from __future__ import annotations
 
@@ -30,21 +30,20 @@ def staging(
     listener: Listener | None = None,
     later: bool = False,
 ) -> Callable[[RunRecord, Artifact], None]:
-    """A function that stages the dataset of a run record into `folder`; `executor` stages a large one.
+    """Return a function that stages the dataset of a run record in `folder`; `executor` stages a large one.
 
     Args:
-        find_room: the room for workers where so many rows will run, looked at when they are staged. Raises
-            `ClusterError`.
-        later: some time after the record was made, so that the dataset may have changed: then it is refused
+        find_room: returns the room for workers for so many rows, when they are staged. Raises `ClusterError`.
+        later: whether the dataset may have changed since the record was made; a changed one is refused
             (`RunConflictError`).
     """
 
     def stage_run(record: RunRecord, artifact: Artifact) -> None:
         if record.rerun_of:
             raise UsageError(
-                f"run `{record.run_id}` was interrupted before the rows of run `{record.rerun_of}` were chosen for it",
+                f"run `{record.run_id}` was interrupted before it had taken the rows of run `{record.rerun_of}`",
                 code="rerun_not_staged",
-                hint=f"nothing was sent: start it again with `reqflo-ray rerun {record.rerun_of}`",
+                hint=f"start again with `reqflo-ray rerun {record.rerun_of}`: nothing was sent",
             )
         source = record.dataset
         if later and source is not None:
@@ -58,7 +57,7 @@ def staging(
             plan = _stage_with(executor, folder, record, source, artifact, choose, heard)
         if plan is None:
             rows = estimated
-            if source is not None and room.now > 1:  # they are to have equally many
+            if source is not None and room.now > 1:  # workers get equal numbers of rows
                 rows = count_rows(source)
             staged = stage(
                 source,
@@ -77,7 +76,8 @@ def staging(
 
 
 def sizes_in(room: Room, record: RunRecord, artifact: Artifact) -> Callable[[int], ShardSizes]:
-    """The sizes of the shards of a run for so many rows, where there is such room; those of its options go before."""
+    """Return a function that chooses the sizes of shards for a number of rows; an option of the run takes
+    precedence."""
     options, steps = record.options, len(artifact.steps)
     if options.rows_per_shard:
         return lambda rows: ShardSizes(options.rows_per_shard)
@@ -99,12 +99,12 @@ def _stage_with(
     choose: Callable[[int], ShardSizes],
     listener: Listener,
 ) -> Plan | None:
-    """What the executor has staged; None if the driver is to do it."""
+    """Let the executor stage the dataset; return None if the driver must do it."""
     dataset = split_dataset(source, artifact, frozenset(record.row_required), piece_bytes=executor.job_bytes)
     if len(dataset.pieces) < 2 or dataset.size < executor.least_bytes:
         return None
     listener.staging(
-        folder.run_id, "ray", f"the dataset has {dataset.size / 1e6:,.0f} MB in {len(dataset.pieces)} pieces"
+        folder.run_id, "ray", f"the dataset has {dataset.size / 1e6:,.0f} MB in {len(dataset.pieces):,} pieces"
     )
     try:
         return stage_with(
@@ -117,5 +117,5 @@ def _stage_with(
             notice=listener.warning,
         )
     except OutOfSight as problem:
-        listener.staging(folder.run_id, "local", f"a worker does not find `{problem.place}` as it is here")
+        listener.staging(folder.run_id, "local", f"a worker does not see the same `{problem.place}`")
         return None

@@ -1,4 +1,4 @@
-"""All secrets that a workspace speaks of, whichever journey needs them. It reads definitions, never a value."""
+"""Lists all secrets that a workspace mentions, whichever journey needs them. It reads definitions and never a value."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from reqflo_ray._internal.runner.prepare.checks.sources import secret_reference
 
 
 class WorkspaceSecrets(NamedTuple):
-    """Where every secret of a workspace is found, as far as that can be told; the store that it names ("" if none);
-    what cannot be used of its files; and the journeys that do not compile, whose secrets nobody knows."""
+    """Where each secret of a workspace is read, as far as that is known; the store of the workspace ("" if none); the
+    errors in its files; and the journeys that do not compile, whose secrets are unknown."""
 
     references: list[SecretReference]
     store: str
@@ -25,7 +25,7 @@ class WorkspaceSecrets(NamedTuple):
 
 
 def workspace_secrets(path: Path) -> WorkspaceSecrets:
-    """The secrets of the workspace at `path`. What is wrong with its journeys, `check` says.
+    """Return the secrets of the workspace at `path`. `check` reports what is wrong with its journeys.
 
     Raises:
         UsageError: `no_workspace`.

@@ -1,5 +1,5 @@
-"""Writes rows that a program holds in memory as a file that can be read as any other dataset is. It must not know where
-the file is kept."""
+"""Encodes rows in memory as a file that can be read like any other dataset. It must not know where the file is
+stored."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from reqflo_ray._internal.errors import UsageError
 from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.values import without_exponent
 
-_HINT: Final = "give files, mappings by column, an Arrow table, or a pandas or polars data frame"
+_HINT: Final = "pass files, mappings by column, an Arrow table, or a pandas or polars data frame"
 
 
 def encoded(rows: Any) -> tuple[str, bytes]:
-    """The ending of a file's name, and the file. Raises `UsageError` (`invalid_rows`)."""
+    """Return the extension of the file and its contents. Raises `UsageError` (`invalid_rows`)."""
     if (table := _as_table(rows)) is not None:
         return "parquet", _parquet(table)
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
@@ -27,7 +27,8 @@ def encoded(rows: Any) -> tuple[str, bytes]:
 
 
 def _as_table(rows: Any) -> Any:
-    """An Arrow table of what holds columns; None for anything else. Neither pandas nor polars is imported for it."""
+    """Return an Arrow table of an object with columns; None for anything else. Neither pandas nor polars is
+    imported."""
     kind = type(rows).__module__.partition(".")[0]
     if kind == "pandas" and hasattr(rows, "columns"):
         import pyarrow as pa
@@ -44,7 +45,7 @@ def _as_table(rows: Any) -> Any:
         try:
             return pa.table(rows)
         except pa.ArrowException as problem:
-            raise _invalid(f"an object of type `{type(rows).__name__}` is no table", _HINT, str(problem)) from None
+            raise _invalid(f"an object of type `{type(rows).__name__}` is not a table", _HINT, str(problem)) from None
     return None
 
 
@@ -56,7 +57,7 @@ def _parquet(table: Any) -> bytes:
     try:
         parquet.write_table(table, sink)
     except (pa.ArrowException, ValueError) as problem:
-        raise _invalid("the table has a column that Parquet cannot hold", "convert it", str(problem)) from None
+        raise _invalid("the table has a column that Parquet cannot hold", "convert the column", str(problem)) from None
     return bytes(sink.getvalue())
 
 
@@ -65,17 +66,17 @@ def _json_line(number: int, row: object) -> bytes:
         raise _invalid(f"row {number} is of type `{type(row).__name__}`, not a mapping", _HINT)
     for name in row:
         if not isinstance(name, str):
-            raise _invalid(f"row {number} has a column `{name}`, whose name is not text", "name columns by text")
+            raise _invalid(f"row {number} has a column `{name}`, whose name is not text", "use text for column names")
     try:
         return json_text.encode(_plain(row)) + b"\n"
     except (TypeError, ValueError, RecursionError) as problem:
         raise _invalid(
-            f"row {number} holds what JSON cannot", "give texts, numbers, lists and mappings", str(problem)
+            f"row {number} has a value that JSON cannot hold", "pass text, numbers, lists, and mappings", str(problem)
         ) from None
 
 
 def _plain(value: Any) -> Any:
-    """`value` as the encoder takes it, which says of everything else what it is."""
+    """Return `value` in the form that the encoder accepts, which names the type of everything that it refuses."""
     if isinstance(value, Mapping):
         if stray := [name for name in value if not isinstance(name, str)]:
             raise TypeError(f"the name {stray[0]!r} is not text")
@@ -83,16 +84,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     if isinstance(value, bytes | bytearray | memoryview | set | frozenset):
-        raise TypeError(f"there is no JSON for the type `{type(value).__name__}`")
+        raise TypeError(f"JSON has no value of type `{type(value).__name__}`")
     if isinstance(value, datetime | date | time):
         if value != value:  # pandas' NaT
-            raise ValueError("an instant is missing")
+            raise ValueError("a date or time is missing (NaT)")
         return value.isoformat()
     if type(value).__module__ == "numpy" and hasattr(value, "item"):
         return _plain(value.item())
     if isinstance(value, float | Decimal):
         if not math.isfinite(value):
-            raise ValueError(f"{value} is not a number of JSON")
+            raise ValueError(f"{value} is not a number in JSON")
         return without_exponent(value)
     return str(value) if isinstance(value, UUID) else value
 

@@ -1,4 +1,4 @@
-"""Makes every dataset one of files that can be read as often as needed: rows from memory, and rows that pass by."""
+"""Puts rows from memory and from pipes into files, so that every dataset can be read as often as needed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from reqflo_ray._internal.runner.prepare.rows.temporary import kept
 
 
 def is_on_disk(dataset: Dataset) -> bool:
-    """Whether there is nothing but files."""
+    """Whether the dataset consists of nothing but files."""
     return not dataset.is_in_memory and not any(map(is_piped, dataset.files))
 
 
 @contextmanager
 def on_disk(dataset: Dataset) -> Iterator[Dataset]:
-    """The dataset with its rows in files while the block runs; one that has files is given back as it is.
+    """Yield the dataset with its rows in files while the block runs; one that has only files is yielded unchanged.
 
     Raises:
-        UsageError: `invalid_rows`: what was given is neither a file nor rows; `no_temporary_folder`;
+        UsageError: `invalid_rows` if the source is neither files nor rows; `no_temporary_folder`;
             `data_from_terminal`.
-        DatasetError, NothingSelectedError: what is piped cannot be read, or nothing comes.
+        DatasetError, NothingSelectedError: the pipe cannot be read, or is empty.
     """
     if is_on_disk(dataset):
         yield dataset

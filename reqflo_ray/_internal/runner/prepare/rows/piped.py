@@ -1,6 +1,6 @@
-"""Reads rows that can be read only once: standard input, `<(…)`, a FIFO. It must not know what they are.
+"""Reads rows that can be read only once: standard input, `<(…)`, a FIFO. It must not know their format.
 
-A dataset is looked at before it is staged, so what passes by is kept first.
+A dataset is checked before it is staged, so piped rows are stored first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BLOCK_BYTES: Final = 2**20
 
 
 def is_piped(name: str) -> bool:
-    """Whether `name` is that of something that passes by; `-` is standard input."""
+    """Whether `name` can be read only once; `-` is standard input."""
     if _descriptor(name) is not None:
         return True
     try:
@@ -30,7 +30,7 @@ def is_piped(name: str) -> bool:
 
 
 def need_different(names: tuple[str, ...]) -> None:
-    """Refuse to read the same thing twice, under whatever names: the second time nothing would come.
+    """Refuse to read the same pipe twice, under whatever names, because the second read would be empty.
 
     Raises:
         DatasetError: `file_given_twice`.
@@ -40,22 +40,27 @@ def need_different(names: tuple[str, ...]) -> None:
         descriptor = _descriptor(name)
         which = os.path.realpath(name) if descriptor is None else descriptor
         if which in seen:
-            raise DatasetError(f"`{name}` is given twice", code="file_given_twice", hint="it can be read only once")
+            raise DatasetError(
+                f"`{name}` is listed twice, but can be read only once",
+                code="file_given_twice",
+                hint="remove one of the two",
+            )
         seen.add(which)
 
 
 def ending_of(name: str) -> str:
-    """The ending of a FIFO's name that says its format; "" if the first bytes are to tell."""
+    """Return the extension of a FIFO's name if it is that of a known format; otherwise "", and the first bytes
+    decide."""
     return known_ending(name) if _descriptor(name) is None else ""
 
 
 def pieces_of(name: str) -> Iterator[bytes]:
-    """All that comes, which is waited for.
+    """Yield everything up to the end of the pipe, and wait for it.
 
     Raises:
         UsageError: `data_from_terminal`.
         DatasetError: `unreadable_file`.
-        NothingSelectedError: nothing comes.
+        NothingSelectedError: the pipe is empty.
     """
     descriptor = _descriptor(name)
     what = "standard input" if descriptor == 0 else f"`{name}`"
@@ -64,9 +69,9 @@ def pieces_of(name: str) -> Iterator[bytes]:
         with open(name if descriptor is None else descriptor, "rb", closefd=descriptor is None) as stream:
             if stream.isatty():
                 raise UsageError(
-                    f"{what} is a terminal, and no rows come from there",
+                    f"rows cannot be read from {what} because it is a terminal",
                     code="data_from_terminal",
-                    hint="pipe them in: `… | reqflo-ray run JOURNEY --data -`",
+                    hint="pipe the rows: `… | reqflo-ray run JOURNEY --data -`",
                 )
             while piece := stream.read(_BLOCK_BYTES):
                 some = True
@@ -75,7 +80,7 @@ def pieces_of(name: str) -> Iterator[bytes]:
         raise DatasetError(f"{what} cannot be read", code="unreadable_file", cause=str(problem)) from None
     if not some:
         raise NothingSelectedError(
-            f"there is no row to run: nothing came from {what}", hint="did the command fail that was to write the rows?"
+            f"there are no rows to run: {what} is empty", hint="check whether the command that writes the rows failed"
         )
 
 

@@ -1,8 +1,8 @@
-"""Keeps rows that are in no file for as long as somebody uses them: in a folder for temporary files, named by what they
-hold. It must not know where they come from.
+"""Stores rows from memory or a pipe in a temporary file, named by its contents, while they are in use. It must not know
+where the rows come from.
 
-The same rows are the same dataset, and go on with the same run. They are not missed afterwards, since a run keeps its
-rows in its own folder.
+The same rows make the same dataset, so they resume the same run. The file can be removed afterwards, because a run
+stores its rows in its own folder.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from typing import IO, Final
 from reqflo_ray._internal.errors import UsageError
 
 _LOCK: Final = ".lock"
-_NAME_DIGITS: Final = 16  # findings tell the name; what the file holds is compared as a whole
+_NAME_DIGITS: Final = 16  # enough for the name, which findings show; the contents are compared by the whole digest
 
 
 @contextmanager
 def kept(pieces: Iterable[bytes], *, prefix: str = "", ending: str = "") -> Iterator[Path]:
-    """Have a file of all `pieces` while the block runs, in a folder that only this user may look into. The last of
-    those who hold it, in whatever process, removes it; what a process left that was killed, the next one that comes by.
+    """Provide a file of all `pieces` while the block runs, in a folder that only this user can read. The last process
+    that uses the file removes it; the next call removes files that a killed process left.
 
     Raises:
-        UsageError: `invalid_rows`: the folder is not this user's own; `no_temporary_folder`.
+        UsageError: `invalid_rows` if the folder belongs to another user; `no_temporary_folder`.
     """
     try:
         file, path = _held(pieces, prefix, ending)
     except OSError as problem:
         raise UsageError(
-            "rows cannot be kept in the folder for temporary files",
+            "rows cannot be stored in the folder for temporary files",
             code="no_temporary_folder",
             cause=str(problem),
-            hint="make room there, or set TMPDIR to another folder",
+            hint="make room there, or set `TMPDIR` to another folder",
         ) from None
     with file:
         try:
@@ -49,7 +49,7 @@ def kept(pieces: Iterable[bytes], *, prefix: str = "", ending: str = "") -> Iter
 
 
 def _held(pieces: Iterable[bytes], prefix: str, ending: str) -> tuple[IO[bytes], Path]:
-    """The file, with a lock on it that tells others that it is used."""
+    """Return the file, with a lock that shows other processes that it is in use."""
     folder = _folder()
     incoming = folder / f"incoming-{secrets.token_hex(8)}"
     with _locked(folder):
@@ -73,7 +73,7 @@ def _held(pieces: Iterable[bytes], prefix: str, ending: str) -> tuple[IO[bytes],
         incoming.unlink()
         if hashlib.file_digest(there, "sha256").digest() != digest.digest():
             there.close()
-            raise UsageError(f"`{path}` does not hold what its name says", code="invalid_rows", hint="remove it")
+            raise UsageError(f"the contents of `{path}` do not match its name", code="invalid_rows", hint="remove it")
         return there, path
     except BaseException:
         file.close()
@@ -102,14 +102,14 @@ def _remove_unheld(file: IO[bytes], path: Path) -> None:
 
 
 def _folder() -> Path:
-    """A folder of this user's alone: in the one for all, somebody else could put a file of the name."""
+    """Return a folder of this user alone; in a shared one, another user could create a file of the same name."""
     folder = Path(tempfile.gettempdir()) / f"reqflo-ray-rows-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or folder.is_symlink():
         raise UsageError(
-            f"`{folder}` is not this user's own",
+            f"the folder `{folder}` belongs to another user, or others can open it",
             code="invalid_rows",
-            hint="remove it, or set TMPDIR to a folder of your own",
+            hint="remove it, or set `TMPDIR` to a folder of your own",
         )
     return folder
