@@ -1,4 +1,4 @@
-"""The real clock. Everything else in the runner takes a `Clock`, so that a test can hand it another."""
+"""The real clock. The rest of the runner takes a `Clock`, so that a test can pass another one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 
 class SystemClock:
-    """Wall time, monotonic time and waiting, as the operating system gives them."""
+    """Wall time, monotonic time, and waiting, as the operating system provides them."""
 
     def now_us(self) -> int:
         return time.time_ns() // 1000

@@ -1,4 +1,4 @@
-"""Where shards are executed: the `ShardBackend` protocol, and the backend that runs them in this very process."""
+"""Defines where shards are executed: the `ShardBackend` protocol, and the backend that runs them in this process."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
     from reqflo_ray._internal.runner.execute.host import ShardHost
 
-# Enough that the next shard's rows start while the last rows of this one end.
+# Enough to start the rows of the next shard while the last rows of this one are in flight.
 SHARDS_IN_FLIGHT: Final = 3
 _TICK_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a driver hands to a backend: shards of one run, under one epoch. `rate` is requests a second over all
-    workers, None for no limit. `is_stopping` is to be asked about four times a second."""
+    """What a driver passes to a backend: shards of one run, in one epoch. `rate` is requests per second of all workers
+    together, None for no limit. The backend calls `is_stopping` about four times per second."""
 
     folder: RunFolder
     epoch: int
@@ -40,36 +40,37 @@ class Work:
 
 
 class Observer(Protocol):
-    """The driver's ear. All methods are called on the driver's thread, or while that waits for the one that calls."""
+    """Receives what a backend reports to the driver. All methods are called on the driver's thread, or on another one
+    while the driver's thread waits for it."""
 
     def report(self, report: ShardReport) -> None:
-        """A shard has ended."""
+        """Receive the report of a shard that has ended."""
         ...
 
     def progress(self, shards: Sequence[ShardProgress]) -> None:
-        """How far some shards are that run. May be told late, twice, of an attempt that has died, and of a shard that
-        has ended."""
+        """Receive the progress of running shards. It may arrive late or twice, from an attempt that has died, or for a
+        shard that has ended."""
         ...
 
     def tick(self) -> None:
-        """Some time has passed; called about four times a second."""
+        """Note that time has passed; called about four times per second."""
         ...
 
     def warn(self, problem: Problem) -> None:
-        """Something that a person should know, and that does not end the run."""
+        """Receive a warning for the user, which does not end the run."""
         ...
 
 
 class ShardBackend(Protocol):
-    """Executes shards. Entering it starts or joins what it needs, leaving it ends only what it started."""
+    """Executes shards. Entering the context starts or joins what it needs; leaving it ends only what it started."""
 
     name: str
 
     def room(self) -> Room:
-        """The room for workers that there is, for who has not entered it.
+        """Return the room for workers; call it before entering the context.
 
         Raises:
-            ClusterError: the cluster cannot be looked at.
+            ClusterError: the cluster cannot be examined.
         """
         ...
 
@@ -80,16 +81,16 @@ class ShardBackend(Protocol):
     ) -> None: ...
 
     def run(self, work: Work, observer: Observer) -> None:
-        """Execute the shards of `work`; returns when each has been reported, or has been given up after a stop.
+        """Execute the shards of `work`; return when each has been reported, or abandoned after a stop.
 
         Raises:
-            ClusterError: the cluster could not carry on.
+            ClusterError: the cluster could not continue.
         """
         ...
 
 
 class LocalBackend:
-    """Runs the shards in this process, on one event loop. `api`, if there is one, answers their requests."""
+    """Runs the shards in this process, on one event loop. `api`, if it is not None, answers their requests."""
 
     name = "local"
 
@@ -119,7 +120,7 @@ class LocalBackend:
         if not _has_event_loop():
             run_all()
             return
-        # A notebook, or a test: its loop, which waits for us, keeps this thread from running another.
+        # A notebook or a test has an event loop, which waits for this call: a thread can run only one.
         with ThreadPoolExecutor(1, "local backend") as thread:
             thread.submit(run_all).result()
 
@@ -133,7 +134,7 @@ def _has_event_loop() -> bool:
 
 
 async def _run_all(work: Work, observer: Observer, api: InProcessApi | None) -> None:
-    # What executes shards brings Arrow with it: who only checks a journey does without.
+    # These modules import Arrow, which is not needed to check a journey.
     from reqflo_ray._internal.runner.execute.host import ShardHost
     from reqflo_ray._internal.runner.execute.worker.worker import open_worker
 

@@ -1,7 +1,7 @@
-"""The driver: takes a run from its record to its manifest, in the order that makes a crash at any instant harmless.
+"""The driver: takes a run from its record to its manifest, in an order that makes a crash at any point harmless.
 
-Epoch ▸ rows and plan ▸ shards ▸ verdict ▸ manifest ▸ clean-up. Of every shard it holds its line of the plan, in 56
-bytes, and nothing that grows with the rows. It does not know which backend executes the shards.
+Epoch ▸ rows and plan ▸ shards ▸ verdict ▸ manifest ▸ cleanup. It holds 56 bytes per shard, its line of the plan, and
+nothing that grows with the rows. It must not know which backend executes the shards.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.sealing import keep_sealing
 from reqflo_ray._internal.runs.staging.rows import need_plan, planned
 
-# A shard that came back unfinished without a stop (another attempt had it) is dispatched again this often.
+# The number of times that a shard is dispatched if it is returned unfinished without a stop: another attempt had it.
 _PASSES: Final = 3
 
 
 class _End(NamedTuple):
-    """How a run ended here: its verdict, of what is finished if the run is not; the rows that are only journaled."""
+    """How a run ended under this driver: its verdict, so far if the run is unfinished; `journaled` counts the rows that
+    are only in journals."""
 
     verdict: Verdict
     exit_code: int
@@ -62,22 +63,22 @@ def drive(
     take_over: bool = False,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
-    """Drive the run of `folder`, whose record exists, as far as it gets.
+    """Drive the run in `folder`, whose record exists, as far as possible.
 
-    A finished run is not touched: nothing is sent, and the outcome is that of its stored verdict.
+    A finished run is not changed: nothing is sent, and the outcome is that of its stored verdict.
 
     Args:
-        choose_backend: the backend for so many rows, and why that one.
-        stage: writes the rows and then the plan; called only while there is no plan.
-        is_cancelled: asked about four times a second while shards run; True stops the run as a signal does.
+        choose_backend: returns the backend for a number of rows, and the reason for it.
+        stage: writes the rows and then the plan; called only if there is no plan.
+        is_cancelled: called about four times per second while shards run; True stops the run as a signal does.
 
     Raises:
         RunConflictError: another driver owns the run.
         DatasetError: the dataset has rows that cannot be used; nothing was sent.
-        NothingSelectedError: there is no row.
-        StoreError, ClusterError: the run could not go on; it can be resumed.
+        NothingSelectedError: there are no rows.
+        StoreError, ClusterError: the run could not continue; it can be resumed.
     """
-    fill_standard_descriptors()  # those of a program that calls us are its own affair, but for what we open from here
+    fill_standard_descriptors()  # so that no file opened from here gets the number of a closed standard stream
     record = folder.load_proven_run()
     finished = folder.read_verdict(record)
     if finished is None:
@@ -87,12 +88,12 @@ def drive(
             no_rows = isinstance(problem, (DatasetError, NothingSelectedError))
             unstaged = record.rerun_of and not folder.storage.exists(folder.path(layout.PLAN))
             if (no_rows or unstaged) and not resumed:
-                folder.discard()  # nothing was sent, and there is nothing to go on with
+                folder.discard()  # nothing was sent, and there is nothing to resume
             raise
     else:
         listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
         end = _End(finished, finished.exit_code)
-        # A driver that died right after its manifest may have left it.
+        # A driver that died right after it wrote the manifest may have left the key.
         folder.storage.remove(folder.path(layout.SEALING_KEY))
     outcome = RunOutcome(
         run_id=folder.run_id,
@@ -157,7 +158,7 @@ def _plan(
 
 
 def _to_do(folder: RunFolder, plan: Plan, progress: RunProgress) -> Plan:
-    """The shards without a commit; what is committed is counted as done."""
+    """Return the shards without a commit, and count the committed ones as done."""
     committed = set[int]()
     for commit, restored in folder.storage.each(partial(_commit, folder), folder.committed()):
         if restored is not None:
@@ -169,8 +170,8 @@ def _to_do(folder: RunFolder, plan: Plan, progress: RunProgress) -> Plan:
 
 
 def _commit(folder: RunFolder, shard: int) -> tuple[Commit | None, Problem | None]:
-    """The commit of a shard; of one that is damaged, the copy in the claim that closed the shard takes its place, and
-    what is to be told of that."""
+    """Return the commit of a shard. A damaged one is restored from the copy in the claim that closed the shard; then
+    return a warning, too."""
     try:
         return folder.read_commit(shard), None
     except IntegrityError as problem:
@@ -184,9 +185,9 @@ def _commit(folder: RunFolder, shard: int) -> tuple[Commit | None, Problem | Non
 def _unreadable(folder: RunFolder, name: str, problem: StoreError) -> Problem:
     return Problem.warning(
         "claim_damaged",
-        f"`{name}` of run `{folder.run_id}` is damaged: which process drove the run is unknown",
+        f"`{name}` of run `{folder.run_id}` is damaged, so the process that drove the run is unknown",
         cause=problem.cause,
-        hint="if it was the last to drive the run, this waits until it has shown no sign of life for"
+        hint="wait: if it was the last driver, the run resumes when it has shown no sign of life for"
         f" {SILENCE_SECONDS:.0f} s",
     )
 
@@ -194,7 +195,7 @@ def _unreadable(folder: RunFolder, name: str, problem: StoreError) -> Problem:
 def _restored(folder: RunFolder, shard: int, problem: IntegrityError) -> Problem:
     return Problem.warning(
         "commit_restored",
-        f"`{layout.commit(shard)}` of run `{folder.run_id}` was damaged, and is restored from its copy",
+        f"`{layout.commit(shard)}` of run `{folder.run_id}` was damaged and has been restored from its copy",
         cause=problem.cause,
         hint="check the disk that holds the store",
     )
@@ -225,22 +226,22 @@ def _dispatch(
 def _hardly_stopped(problem: StoreError) -> Problem:
     return Problem.warning(
         "stop_not_written",
-        f"workers could not be asked to stop at once: {problem.message}",
+        f"workers could not be asked to stop: {problem.message}",
         cause=problem.cause,
-        hint="the run was stopped all the same; requests of workers on other machines may have been cut off",
+        hint="resume the run as usual: it stopped, but requests in flight on other machines may have been interrupted",
     )
 
 
 def _finish(folder: RunFolder, record: RunRecord, plan: Plan, progress: RunProgress, interrupted: int) -> _End:
-    """Write verdict and manifest if every shard is committed; else say how far the run came."""
+    """Write the verdict and the manifest if every shard is committed; otherwise return the state of the run."""
     committed = folder.committed()
     if len(committed) < len(plan):
-        for shard in filter(progress.misses, committed):  # a worker may have been too late to report it
+        for shard in filter(progress.misses, committed):  # the report of a worker may have come too late
             commit = folder.read_commit(shard)
             if commit is not None:
                 progress.add(commit.summary)
         code = exit_code(progress.counts, interrupted=interrupted, unfinished=not progress.stopped_by_failures)
-        # That what has ended passed is no verdict on rows that have not.
+        # Rows that passed say nothing about rows that have not ended.
         status = worst_status(progress.counts)
         status = Status.CANCELLED if status is Status.PASSED else status
         verdict = _verdict(record, progress.counts, progress.failures, status, code)
@@ -267,7 +268,7 @@ def _verdict(record: RunRecord, counts: Counts, failures: list[Failure], status:
         counts=counts,
         started_at=record.created_at,
         finished_at=instants.written(now),
-        # The clock may have been set back meanwhile, or the run begun on another machine.
+        # The clock may have been set back since, or the run may have started on another machine.
         duration_ms=max(0.0, round((now - began).total_seconds() * 1000, 3)),
         failures=tuple(sorted(failures, key=lambda failure: failure.row_index)),
     )

@@ -1,4 +1,4 @@
-"""A driver's claim on a run: taking it, keeping it, asking its workers to stop. Knows nothing of rows or backends."""
+"""Claims a run for its driver, keeps the claim alive, and asks workers to stop. It must not know rows or backends."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from reqflo_ray._internal.runs.folder.claims import Beat, EpochClaim
 from reqflo_ray._internal.runs.folder.owner import Liveness, Owner, liveness
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
-# An owner that cannot be judged is given up when its counter stood still for this long, on our own clock.
+# An owner whose process cannot be examined is presumed dead if its counter has not changed for this long by our clock.
 SILENCE_SECONDS: Final = 30.0
 _BEAT_SECONDS: Final = 5.0
-# The count of an owner that has let go: all its workers have ended, so nobody needs to judge whether it lives.
+# The count of an owner that has released the run: all its workers have ended, whether or not it is still alive.
 _RELEASED: Final = -1
-# A caller that cancels is an interrupt, as a SIGINT is.
+# A caller that cancels interrupts the run like a SIGINT.
 _CANCELLED: Final = 128 + signal.SIGINT
 
 
 def claim_run(folder: RunFolder, owner: Owner, *, take_over: bool, clock: Clock, wait: Callable[[float], None]) -> int:
-    """Own the run: the number of the new epoch.
+    """Claim the run; return the number of the new epoch.
 
     Args:
-        take_over: do not ask whether an earlier owner still lives.
-        wait: lets some seconds pass.
+        take_over: whether to skip the check that an earlier owner is dead.
+        wait: waits a number of seconds.
 
     Raises:
-        RunConflictError: another driver owns the run and lives, or was quicker.
+        RunConflictError: another driver owns the run and is alive, or was faster.
     """
     while True:
         latest = folder.latest_epoch()
@@ -42,13 +42,13 @@ def claim_run(folder: RunFolder, owner: Owner, *, take_over: bool, clock: Clock,
         epoch = folder.claim_epoch(owner, after=latest.epoch if latest else 0, record_sha256=record)
         if epoch is not None:
             return epoch
-        # Somebody else was quicker with the same idea; they are alive, so their claim stands.
+        # Another driver was faster and is alive, so its claim is valid.
         if not take_over and (newer := folder.latest_epoch()) is not None:
             raise _owned(folder, newer)
 
 
 def _outwait(folder: RunFolder, claim: EpochClaim, clock: Clock, wait: Callable[[float], None]) -> None:
-    """Return when the owner is certainly gone, or silent for too long."""
+    """Return when the owner is certainly dead, or has been silent for too long."""
     match liveness(claim.owner):
         case Liveness.GONE:
             return
@@ -64,16 +64,16 @@ def _outwait(folder: RunFolder, claim: EpochClaim, clock: Clock, wait: Callable[
 
 def _owned(folder: RunFolder, claim: EpochClaim) -> RunConflictError:
     return RunConflictError(
-        f"run `{folder.run_id}` is being driven by {claim.owner}",
+        f"run `{folder.run_id}` is already driven by {claim.owner}",
         code="run_owned",
-        hint="wait for it, or stop it; `--take-over` takes the run from an owner that you know to be gone",
+        hint="wait for it or stop it; use `--take-over` if you know that the process is dead",
     )
 
 
 @contextmanager
 def heartbeat(folder: RunFolder, epoch: int, clock: Clock) -> Iterator[None]:
-    """Raise the epoch's counter while the block runs, in a thread, so that nobody takes the run for abandoned; let the
-    run go at the end of the block."""
+    """Raise the counter of the epoch in a thread while the block runs, so that no other driver takes over; release the
+    run when the block ends."""
     ended = threading.Event()
 
     def beat() -> None:
@@ -95,17 +95,17 @@ def heartbeat(folder: RunFolder, epoch: int, clock: Clock) -> Iterator[None]:
 
 
 def _write_beat(folder: RunFolder, epoch: int, beat: Beat) -> None:
-    # A full disk is reported by what needs it; a missed beat only makes others less patient.
+    # A full disk is reported where it matters; a missed beat only makes the driver look silent.
     with suppress(StoreError):
         folder.write_beat(epoch, beat)
 
 
 class Stop:
-    """The stop of an epoch, by its own driver: by SIGINT, SIGTERM, SIGHUP, because its caller has cancelled it, or
-    because it has seen enough.
+    """A stop that the driver of an epoch requests: after SIGINT, SIGTERM, or SIGHUP, when its caller cancels the run,
+    or after too many failures.
 
-    Workers learn of it by the stop marker. One that cannot be written (a full disk) is tried again at every look at
-    `is_asked`, and `problem` says what was in the way the first time.
+    Workers read the stop marker. If it cannot be written (a full disk), every call of `is_asked` tries again, and
+    `problem` holds the first error.
     """
 
     def __init__(self, folder: RunFolder, epoch: int, is_cancelled: Callable[[], bool] | None = None) -> None:
@@ -113,16 +113,16 @@ class Stop:
         self._epoch = epoch
         self._is_cancelled = is_cancelled
         self._asked = self._written = False
-        self.exit_code = 0  # 129, 130 or 143 once a signal came: the first one says why
+        self.exit_code = 0  # 129, 130, or 143 after a signal; the first signal decides
         self.problem: StoreError | None = None
 
     def ask(self) -> None:
-        """Let rows in flight end, and begin no others."""
+        """Request the stop: rows in flight end, and no others start."""
         self._asked = True
         self.is_asked()
 
     def is_asked(self) -> bool:
-        """Whether the run is to stop."""
+        """Whether the run is to stop. Writes the stop marker when it becomes true."""
         if not self._asked and self._is_cancelled is not None and self._is_cancelled():
             self._asked, self.exit_code = True, _CANCELLED
         if self._asked and not self._written:
@@ -134,12 +134,13 @@ class Stop:
         return self._asked
 
     def by_signals(self) -> AbstractContextManager[None]:
-        """Ask for it at a signal while the block runs. The first drains, a later SIGINT ends at once."""
+        """Stop the run at a signal while the block runs. The first lets requests end; a later SIGINT ends the process
+        immediately."""
         return handling_signals(self._heed)
 
     def _heed(self, number: int) -> bool:
         if self.exit_code:
             return number != signal.SIGINT
         self.exit_code = 128 + number
-        self._asked = True  # the marker is written at the next look: a handler is no place for I/O
+        self._asked = True  # the next call of `is_asked` writes the marker, because a handler must not do I/O
         return True

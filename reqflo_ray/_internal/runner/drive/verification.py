@@ -1,4 +1,4 @@
-"""Checks a run: its files, as `runs/upkeep/verify` does, and the journals that a resume of it would go by.
+"""Verifies a run: its files, as `runs/upkeep/verify` does, and the journals that a resume would read.
 
 It changes nothing, and must not know what the records of a journal mean.
 """
@@ -18,23 +18,22 @@ from reqflo_ray._internal.runs.upkeep.verify import FileFinding, FindingKind, Ve
 
 
 def verify(folder: RunFolder) -> VerifyReport:
-    """Check every file of a run, of an unfinished one its journals too. Raises as `verify_run`."""
+    """Verify every file of a run, and the journals of an unfinished run. Raises the same errors as `verify_run`."""
     report = verify_run(folder)
     if report.complete or report.lost_manifest:
         return report
     damaged = tuple(_damaged_journals(folder))
     if damaged and folder.storage.exists(folder.path(layout.MANIFEST)):
-        return verify_run(folder)  # completed meanwhile: its journals are gone, and no longer needed
+        return verify_run(folder)  # completed in the meantime: the journals were removed and are no longer needed
     return replace(report, findings=(*report.findings, *damaged))
 
 
 def _damaged_journals(folder: RunFolder) -> Iterator[FileFinding]:
-    """Journals that are not as they were written, of shards that are not closed. A record that a crash cut off is none
-    of that."""
+    """Yield the damaged journals of shards that are not closed. A record that a crash cut off is not damage."""
     try:
         nonce = folder.load_run().nonce
     except ReqfloError:
-        return  # it is a finding already, and without it no journal can be told from another's
+        return  # already a finding, and without the record no journal can be told from that of another run
 
     def read(shard: int) -> tuple[int, dict[int, JournalContents]]:
         if folder.copy_of_commit(shard) is not None:
@@ -50,5 +49,5 @@ def _damaged_journals(folder: RunFolder) -> Iterator[FileFinding]:
                 yield FileFinding(
                     path=layout.journal(shard, attempt),
                     kind=FindingKind.DAMAGED,
-                    message=f"the journal is not as it was written ({reasons})",
+                    message=f"the journal is damaged ({reasons})",
                 )

@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it: the command line, or a program. Data and protocols only."""
+"""Defines what a run reports to the command line or to a program. Data and protocols only."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reqflo_ray._internal.model.results import Counts, Failure, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is. Times in seconds; rates are of this driver, not of an earlier one; `remaining_s` is None until
-    there is something to judge it by."""
+    """The progress of a run. Times are in seconds. Rates count only what this driver has done, not an earlier one.
+    `remaining_s` is None until it can be estimated."""
 
     rows_total: int
     counts: Counts
@@ -24,11 +24,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """How a call that ran something ended.
+    """The outcome of a call that ran a journey.
 
-    `verdict` is the stored one if the run is complete, else of what is finished so far. `results_path` is the folder of
-    the run. `resumed`: the run existed before this call. `journaled` rows of the verdict have ended in shards that are
-    not committed: only a resume brings them to the results that can be queried.
+    `verdict` is the stored one if the run is complete; otherwise it covers what has finished so far. `results_path` is
+    the folder of the run. `resumed` says whether the run existed before this call. `journaled` is the number of rows of
+    the verdict that are in shards without a commit: they appear in queries only after a resume.
     """
 
     run_id: str
@@ -47,19 +47,22 @@ class RunOutcome:
 
 
 class Listener(Protocol):
-    """Called on the thread of the call that runs. Warnings of the check come first; then `staging`, if there is a
-    cluster that could stage (again if it turns out that it cannot), `started`, any number of the others, `finished`."""
+    """Receives the events of a run, on the thread of the call that runs it.
+
+    Warnings of the check come first; then `staging`, if a cluster could stage the dataset (and again if it turns out
+    that it cannot); then `started`, any number of the others, and `finished`.
+    """
 
     def staging(self, run_id: str, backend: str, reason: str) -> None:
-        """A large dataset is staged by that backend; told only if there is a cluster that could do it."""
+        """`backend` stages a large dataset. Called only if a cluster could do it."""
         ...
 
     def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
-        """Rows are staged and the backend is chosen; `reason` says why that one. Of a finished run it is `none`."""
+        """Rows are staged, and the backend is chosen for `reason`. For a finished run, the backend is `none`."""
         ...
 
     def warning(self, problem: Problem) -> None:
-        """Something that does not block; or an error that ended a shard, while others go on."""
+        """There is a warning, or an error that ended a shard while others continue."""
         ...
 
     def progress(self, progress: Progress) -> None:
@@ -67,31 +70,25 @@ class Listener(Protocol):
         ...
 
     def failure(self, failure: Failure) -> None:
-        """A row did not pass. Only the first few are told."""
+        """A row did not pass. Called only for the first few."""
         ...
 
     def finished(self, outcome: RunOutcome) -> None:
-        """The run has ended, for now or for good."""
+        """The run has ended under this driver, complete or not."""
         ...
 
 
 class SilentListener:
-    """Listens to nothing."""
+    """Ignores all events."""
 
-    def staging(self, run_id: str, backend: str, reason: str) -> None:
-        """Nothing."""
+    def staging(self, run_id: str, backend: str, reason: str) -> None: ...
 
-    def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
-        """Nothing."""
+    def started(self, run_id: str, backend: str, reason: str, rows: int) -> None: ...
 
-    def warning(self, problem: Problem) -> None:
-        """Nothing."""
+    def warning(self, problem: Problem) -> None: ...
 
-    def progress(self, progress: Progress) -> None:
-        """Nothing."""
+    def progress(self, progress: Progress) -> None: ...
 
-    def failure(self, failure: Failure) -> None:
-        """Nothing."""
+    def failure(self, failure: Failure) -> None: ...
 
-    def finished(self, outcome: RunOutcome) -> None:
-        """Nothing."""
+    def finished(self, outcome: RunOutcome) -> None: ...

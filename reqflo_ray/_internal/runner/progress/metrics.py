@@ -1,6 +1,6 @@
-"""Counts what a worker does: plain numbers, at a cost that a step does not feel. Who shows them reads them.
+"""Counts what a worker does, in plain numbers and at a negligible cost per step. It must not know who shows them.
 
-They are of this process and of this run only, and what they say dies with it: results are in the store.
+The numbers are those of this process and this run, and end with the process: results are in the store.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from reqflo_ray._internal.model.clock import Clock
 from reqflo_ray._internal.model.results import ROW_STATUSES, Status
 from reqflo_ray._internal.storage.protocol import LogFile
 
-# Upper bounds of buckets in milliseconds: from a cached answer to the longest step, and from a fast disk to a sick one.
+# Upper bounds of buckets, in milliseconds: from a cached response to the longest step, and from a fast disk to a faulty
+# one.
 REQUEST_BOUNDS: Final = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4)
 _NO_FAILURES: Final = frozenset({Status.PASSED, Status.SKIPPED, Status.WAITING})
 SYNC_BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1e3)
 
 
 class Distribution:
-    """How many durations fell into which bucket, and their sum, in milliseconds."""
+    """The number of durations per bucket, and their sum in milliseconds."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
@@ -31,16 +32,16 @@ class Distribution:
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """The number of durations."""
         return sum(self._numbers)
 
     def add(self, duration_ms: float) -> None:
-        """Count one more."""
+        """Count one duration."""
         self._numbers[bisect_left(self._bounds, duration_ms)] += 1
         self.sum_ms += duration_ms
 
     def cumulative(self) -> Iterator[tuple[str, int]]:
-        """Each upper bound, as Prometheus writes it, and how many were not longer."""
+        """Yield each upper bound, as Prometheus writes it, with the number of durations up to it."""
         total = 0
         for bound, number in zip((*self._bounds, float("inf")), self._numbers, strict=True):
             total += number
@@ -53,10 +54,10 @@ def _by_status() -> dict[Status, int]:
 
 @dataclass(slots=True)
 class WorkerMetrics:
-    """The counts of one worker. All but `synced` are used on the worker's loop only.
+    """The counts of one worker. Everything except `synced` is used only on the worker's event loop.
 
-    `failures` are attempts of steps that did not pass, also those that were tried again; `resends` are requests that
-    went out again after an interruption.
+    `failures` counts attempts of steps that did not pass, including those that were retried; `resends` counts requests
+    that were sent again after an interruption.
     """
 
     rows: dict[Status, int] = field(default_factory=_by_status)
@@ -78,13 +79,13 @@ class WorkerMetrics:
             self.steps[status] += 1
 
     def synced(self, duration_ms: float) -> None:
-        """Count a sync of a journal; from any thread."""
+        """Count a sync of a journal. May be called on any thread."""
         with self._sync_lock:
             self.sync_ms.add(duration_ms)
 
 
 class MeasuredLog:
-    """A journal's file whose syncs are counted."""
+    """The log file of a journal, with its syncs counted."""
 
     def __init__(self, log: LogFile, metrics: WorkerMetrics, clock: Clock) -> None:
         self._log = log

@@ -1,8 +1,9 @@
-"""Adds up what shards report and tells the listener: all that the driver knows of the rows, and it does not grow.
+"""Adds up the reports of shards and passes the sums to the listener. It is all that the driver holds about the rows,
+and its size does not depend on their number.
 
-No row is counted twice, whatever is told late, twice, or of an attempt that has died. A row that has ended is
-journaled, and every later attempt of its shard counts it again: so of two counters of one shard the one with more rows
-stands for both, and the commit stands for all of them.
+No row is counted twice, even if reports arrive late, twice, or from an attempt that has died. A row that has ended is
+in the journal, and every later attempt of its shard counts it again. So of two counters of a shard, the one with more
+rows includes the other, and the commit includes all of them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class RunProgress:
     """The `Observer` of a run.
 
     Args:
-        stop: called when `max_failures` rows have not passed under this driver: a resume goes on after those of before.
+        stop: called when `max_failures` rows have not passed under this driver; a resume counts anew.
     """
 
     def __init__(
@@ -41,23 +42,23 @@ class RunProgress:
         self._max_failures = max_failures
         self._stop = stop
         self._started = clock.monotonic()
-        self._before = Counts()  # what had ended when this driver began
-        self._committed = bytearray()  # 1 for each shard that is, by its number: there may be a million
+        self._before = Counts()  # what had ended when this driver started
+        self._committed = bytearray()  # by number, 1 for each committed shard: there may be a million
         self._running: dict[int, ShardProgress] = {}
         self.counts = Counts()
         self.failures: list[Failure] = []  # the first rows of all that are known
-        self._told: set[int] = set()  # the rows that the listener was told of
+        self._told: set[int] = set()  # the rows that were reported to the listener
         self.errors: list[ShardReport] = []
         self._warned: set[str] = set()
         self.stopped_by_failures = False
 
     @property
     def journaled(self) -> int:
-        """How many rows have ended in shards that are not committed."""
+        """The number of rows that have ended in shards without a commit."""
         return sum(progress.counts.rows for progress in self._running.values())
 
     def add_earlier(self, summary: ShardSummary) -> None:
-        """Count a shard that was committed before this driver began."""
+        """Count a shard that was committed before this driver started."""
         self._note(summary.shard)
         self.counts = self._before = self.counts.plus(summary.counts)
         for failure in summary.failures:
@@ -68,7 +69,7 @@ class RunProgress:
         return shard >= len(self._committed) or not self._committed[shard]
 
     def add(self, summary: ShardSummary) -> None:
-        """Count a shard that is committed, once."""
+        """Count a committed shard, unless it is counted already."""
         if not self.misses(summary.shard):
             return
         self._note(summary.shard)
@@ -79,7 +80,7 @@ class RunProgress:
         self._name(summary.failures)
 
     def progress(self, shards: Sequence[ShardProgress]) -> None:
-        """Count how far shards are that run."""
+        """Count the rows that have ended in running shards."""
         for progress in shards:
             for problem in progress.warnings:
                 self._warn_once(problem)
@@ -97,7 +98,7 @@ class RunProgress:
         self._stop_after_failures()
 
     def tick(self) -> None:
-        """Tell how far the run is."""
+        """Report the progress of the run to the listener."""
         elapsed = self._clock.monotonic() - self._started
         new = self.counts.minus(self._before)
         rate = new.rows / elapsed if elapsed > 0 else 0.0
@@ -113,11 +114,11 @@ class RunProgress:
         )
 
     def warn(self, problem: Problem) -> None:
-        """Pass it on."""
+        """Pass a warning to the listener."""
         self._listener.warning(problem)
 
     def _warn_once(self, problem: Problem) -> None:
-        # Every worker tells it, again and again.
+        # Every worker reports the same warning repeatedly.
         if problem.code not in self._warned:
             self._warned.add(problem.code)
             self.warn(problem)
@@ -143,8 +144,8 @@ class RunProgress:
             self._stop()
 
     def _name(self, failures: Iterable[Failure]) -> None:
-        """Keep the first rows, and tell of a few as they come, each once: a commit may name what was told while its
-        shard was running."""
+        """Keep the first rows, and report a few to the listener as they arrive, each once: a commit may repeat what was
+        reported while its shard was running."""
         for failure in failures:
             self._keep(failure)
             if len(self._told) < NAMED_FAILURES and failure.row_index not in self._told:
@@ -158,7 +159,7 @@ class RunProgress:
             del self.failures[NAMED_FAILURES:]
 
     def _report_error(self, report: ShardReport) -> None:
-        # Many shards fail for one reason, such as a full disk: say it, and keep it, once.
+        # Many shards may fail for one reason, such as a full disk: it is reported and kept once.
         if any(report.error_code == other.error_code for other in self.errors):
             return
         self.errors.append(report)

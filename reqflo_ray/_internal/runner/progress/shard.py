@@ -1,6 +1,6 @@
-"""Counts the rows of one attempt of a shard as they end, so that it can be told how far a shard is before its commit.
+"""Counts the rows of one attempt of a shard as they end, so that the progress of a shard is known before its commit.
 
-What it counts is journaled. It must not know who asks, nor how what it says reaches the driver.
+What it counts is in the journal. It must not know how the counts reach the driver.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SELDOM: Final = ("retries", "resent", "resent_sensitive", "resumed", "soft_fail
 
 
 class ShardCounter:
-    """The counts of one attempt. A later attempt has its own, and counts again what it takes from the journal.
+    """The counts of one attempt. A later attempt has its own, and counts what it reads from the journal again.
 
     Args:
         quarantined: records of older attempts that could not be read.
@@ -41,7 +41,7 @@ class ShardCounter:
         """Count a row that has ended.
 
         Args:
-            earlier: it ended under an earlier driver, and this attempt has only read so.
+            earlier: whether the row ended under an earlier driver, and this attempt has only read its result.
         """
         for sums in (self._all, self._earlier) if earlier else (self._all,):
             sums["rows"] += 1
@@ -63,11 +63,11 @@ class ShardCounter:
 
     @property
     def counts(self) -> Counts:
-        """All rows that have ended."""
+        """The counts of all rows that have ended."""
         return Counts(**self._all)
 
     def progress(self) -> ShardProgress:
-        """What there is to tell now."""
+        """Return the current progress of the shard."""
         return ShardProgress(
             shard=self._shard,
             counts=self.counts,
@@ -77,7 +77,8 @@ class ShardCounter:
 
 
 def failure_of(result: RowResult) -> Failure:
-    """A row that did not pass, as a person is told of it. It goes where only UTF-8 does: into a commit, a verdict."""
+    """Return a row that did not pass as it is shown to people. Its texts are valid UTF-8, as commits and verdicts
+    need."""
     return Failure(
         row_index=result.row_index,
         row_key=well_formed(result.row_key),
