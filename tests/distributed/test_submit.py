@@ -295,5 +295,5 @@ def test_a_wrong_token_and_none_are_told_apart(outside: Outside) -> None:
     assert "f" * 64 not in wrong.err
     none = outside.call(*outside.submission("nobody", 1), RAY_AUTH_TOKEN="", HOME=home)
     assert none.code == 3
-    assert "wants a token, and there is none" in none.err
+    assert "requires a token, and none is set" in none.err
     shutil.rmtree(home)

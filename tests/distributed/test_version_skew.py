@@ -26,5 +26,5 @@ def test_a_cluster_with_another_ray_is_refused_with_both_versions(cluster: str, 
     ended = subprocess.run([*command, *options], env=child_environment(), capture_output=True, text=True, timeout=120)
     assert ended.returncode == 3
     assert "error[ray_version_skew]: the cluster runs Ray " + version("ray") in ended.stderr
-    assert "here is Ray 2.1.0" in ended.stderr and "same versions" in ended.stderr
+    assert "this machine has Ray 2.1.0" in ended.stderr and "same versions" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -76,7 +76,7 @@ def test_a_cluster_of_any_supported_version_is_taken(
 def test_another_version_of_ray_is_refused_with_both_named(serve: Serve) -> None:
     refused = error_of(serve(200, b'{"ray_version": "2.9.3"}'))
     assert refused.code == "ray_version_skew"
-    assert refused.message == f"the cluster runs Ray 2.9.3, and here is Ray {version('ray')}"
+    assert refused.message == f"the cluster runs Ray 2.9.3, and this machine has Ray {version('ray')}"
     assert "Ray 2.58 to 2.60" in refused.hint
 
 

@@ -64,7 +64,7 @@ def dataset_changed(run_id: str, files: tuple[str, ...]) -> RunConflictError:
     return RunConflictError(
         f"the dataset of run `{run_id}` has changed since the run was started: {', '.join(files)}",
         code="dataset_changed",
-        hint="nothing was sent: restore the dataset, or start a new run",
+        hint="restore the dataset, or start a new run; nothing was sent",
     )
 
 

@@ -118,7 +118,7 @@ class CsvReader:
         if not line:
             if self._faults.count == before:
                 message = f"`{self.file.name}` is empty"
-                self._faults.add("no_header", message, file=self.file, hint="the first row names the columns")
+                self._faults.add("no_header", message, file=self.file, hint="name the columns in the first row")
             return ()
         self.header_line = line
         names = tuple(cell or "" for cell in cells)
@@ -148,42 +148,43 @@ class CsvReader:
         seen: set[str] = set()
         for index, name in enumerate(names):
             if not name.strip():
-                self._report_name(line, text, index, "unnamed_column", f"column {index + 1} has no name")
+                message, hint = f"column {index + 1} has no name", "name the column, or remove it"
+                self._report_name(line, text, index, "unnamed_column", message, hint)
             elif name in seen:
-                self._report_name(line, text, index, "duplicate_column", f"column `{name}` is named twice")
+                message, hint = f"column `{name}` is in the header twice", "rename or remove one of the two"
+                self._report_name(line, text, index, "duplicate_column", message, hint)
             elif name != name.strip():
-                self._report_name(
-                    line, text, index, "padded_column", f"column name `{name}` begins or ends with a blank"
-                )
+                message, hint = f"column name `{name}` begins or ends with a blank", "remove the blank"
+                self._report_name(line, text, index, "padded_column", message, hint)
             seen.add(name)
 
-    def _report_name(self, line: int, text: str, index: int, code: str, message: str) -> None:
+    def _report_name(self, line: int, text: str, index: int, code: str, message: str, hint: str) -> None:
         line, column, text = _place(line, text, self._grammar.cell_offset(text, index))
-        self._faults.add(code, message, file=self.file, line=line, column=column, text=text, hint="correct the header")
+        self._faults.add(code, message, file=self.file, line=line, column=column, text=text, hint=hint)
 
     def _report_delimiter(self, line: int, text: str) -> None:
         marks = self._found.others
         self._faults.add(
             "wrong_delimiter",
-            f"the header has {' and '.join(map(name_of, marks))}, and rows do not tell which of them separate cells",
+            f"the header has {' and '.join(map(name_of, marks))}, and rows do not show which of them separate cells",
             file=self.file,
             line=line,
             column=min(map(text.find, marks)) + 1,
             text=text.partition("\n")[0],
-            hint="name it, for example `--delimiter ';'`",
+            hint="name the delimiter, for example `--delimiter ';'`",
         )
 
     def _report_width(self, line: int, found: int, text: str) -> None:
         width = len(self._columns)
         self._faults.add(
             "wrong_cell_count",
-            f"the row has {found} {'cell' if found == 1 else 'cells'}, the header {width}",
+            f"the row has {found} {'cell' if found == 1 else 'cells'}, and the header has {width}",
             file=self.file,
             line=line,
             text=text.partition("\n")[0],
-            hint="put a cell with a delimiter in quotes"
+            hint="put each cell that contains a delimiter in quotes"
             if found > width
-            else "an empty cell still needs its delimiter",
+            else "write the delimiter of an empty cell too",
         )
 
     def _parse(self) -> Iterator[tuple[int, _Cells, str]]:
@@ -245,14 +246,14 @@ class CsvReader:
         if open_cell:
             code, message, hint = "unterminated_quote", "the quote that opens here is never closed", ""
         elif record[offset] == '"':
-            code, message = "stray_quote", "a quote inside a cell that does not begin with one"
+            code, message = "stray_quote", "the cell contains a quote and does not begin with one"
             hint = 'put the whole cell in quotes and write each quote in it twice: `"5"" pipe"`'
         elif record[offset] == "\r":
-            code, message = "stray_carriage_return", "a carriage return that does not end a line"
+            code, message = "stray_carriage_return", "the cell contains a carriage return that does not end a line"
             hint = "end lines with LF or CRLF, or put the cell in quotes"
         else:
-            code, message = "text_after_quote", "text after the closing quote of a cell"
-            hint = f'the row begins on line {start}; a quote inside quotes is written twice, `""`'
+            code, message = "text_after_quote", "there is text after the closing quote of the cell"
+            hint = f'write a quote inside quotes twice, `""`; the row begins on line {start}'
         line, column, text = _place(start, record, offset)
         self._faults.add(code, message, file=self.file, line=line, column=column, text=text, hint=hint)
 

@@ -63,15 +63,14 @@ def remark(files: Sequence[tuple[str, Delimiter]]) -> Problem | None:
     if not files:
         return None
     name, (mark, others) = files[0]
-    message = f"`{name}` is read with {name_of(mark)} between its cells"
-    if len(files) > 1:
-        message += f", and {len(files) - 1} more {'file' if len(files) == 2 else 'files'} not with commas only"
+    message = f"the cells of `{name}` are read as separated by {name_of(mark)}"
     if others:
         message += f"; its header has {' and '.join(map(name_of, others))} too"
+    if len(files) > 1:
+        message += f"; {len(files) - 1} more {'file has' if len(files) == 2 else 'files have'} unusual delimiters"
     shown = "tab" if mark == TAB else f"'{mark}'"
-    return Problem.warning(
-        "delimiter_found", message, hint=f"`--delimiter {shown}` says so, and this is not told again"
-    )
+    hint = f"pass `--delimiter {shown}` to confirm this and to silence the warning"
+    return Problem.warning("delimiter_found", message, hint=hint)
 
 
 def _says_something(line: str) -> bool:

@@ -58,8 +58,8 @@ class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
         if self.first is None:
             return ()
         file, line = self.first
-        message = f"{self.rows:,} {'row' if self.rows == 1 else 'rows'} of empty cells passed over"
-        hint = 'spreadsheets append such rows: delete them there; an empty text that is meant is written `""`'
+        message = f"{self.rows:,} {'row of empty cells is' if self.rows == 1 else 'rows of empty cells are'} skipped"
+        hint = 'delete such rows, which spreadsheets append; write `""` for an empty text that is meant'
         problem = Problem.warning("empty_rows", message, hint=hint)
         return (_from_anywhere(replace(problem, position=Position(file=file.name, line=line))),)
 
@@ -133,8 +133,8 @@ class Faults:
             return shown
         more = Problem(
             code="more_problems",
-            message=f"{rest:,} more {'problem' if rest == 1 else 'problems'} in the dataset",
-            hint="correct the ones shown, then check again",
+            message=f"the dataset has {rest:,} more {'problem' if rest == 1 else 'problems'}",
+            hint="correct those shown, then check again",
         )
         return (*shown, more)
 
@@ -161,4 +161,4 @@ def _from_anywhere(problem: Problem) -> Problem:
 
 def no_row() -> NothingSelectedError:
     """The error of a dataset without a row."""
-    return NothingSelectedError("there is no row to run", hint="the dataset can be read, and has no row")
+    return NothingSelectedError("there is no row to run", cause="the dataset has no rows")

@@ -59,11 +59,12 @@ def find_files(patterns: Sequence[str], faults: Faults) -> tuple[DataFile, ...]:
         for name in names:
             file = DataFile(len(files), name)
             if any(other.name == name for other in files):
-                faults.add("file_given_twice", f"`{name}` is given twice", file=file, hint="its rows would run twice")
+                message, cause = f"the file `{name}` is named twice", "its rows would run twice"
+                faults.add("file_given_twice", message, file=file, cause=cause, hint="name each file once")
             elif "://" not in name and not os.path.isfile(name):
                 faults.add(
                     "not_a_file",
-                    f"`{name}` is no regular file",
+                    f"`{name}` is not a regular file",
                     file=file,
                     hint=f"name its files, for example `{name.rstrip('/')}/*.csv`"
                     if os.path.isdir(name)
@@ -83,14 +84,14 @@ def _matches(pattern: str, here: DataFile, faults: Faults) -> list[str]:
         return []
     if not names and is_glob:
         faults.add(
-            "no_such_file", f"no file matches `{pattern}`", file=here, hint="quote the pattern, check the folder"
+            "no_such_file", f"no file matches `{pattern}`", file=here, hint="quote the pattern, and check the folder"
         )
     elif not names:
         faults.add(
             "no_such_file",
             f"there is no file `{pattern}`",
             file=here,
-            hint="" if os.path.isabs(pattern) else f"it was looked for in `{os.getcwd()}`",
+            hint="" if os.path.isabs(pattern) else f"check the path, which is relative to `{os.getcwd()}`",
         )
     return names
 
@@ -180,8 +181,8 @@ def report_unreadable(file: DataFile, problem: BaseException, faults: Faults) ->
     damaged = isinstance(problem, EOFError | zlib.error | gzip.BadGzipFile)
     faults.add(
         "damaged_gzip" if damaged else "unreadable_file",
-        f"`{file.name}` {'is damaged gzip' if damaged else 'cannot be read'}",
+        f"`{file.name}` {'is a damaged gzip file' if damaged else 'cannot be read'}",
         file=file,
         cause=str(problem),
-        hint="make or copy the file again" if damaged else "",
+        hint="create or copy the file again" if damaged else "",
     )

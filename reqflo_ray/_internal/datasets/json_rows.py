@@ -73,8 +73,8 @@ def _object(
         value = json_text.decode_strictly(text)
     except json_text.RepeatedMember as problem:
         at = problem.offset or 0
-        code, message = "repeated_member", "the member is written twice in its object"
-        hint = "keep one of the two: which one is meant cannot be told"
+        code, message = "repeated_member", "the member is in its object twice"
+        hint = "remove one of the two"
     except json_text.NotJson as problem:
         code, message = "invalid_json", "this is not valid JSON"
         at, cause = _why(text, problem)
@@ -82,7 +82,7 @@ def _object(
         if isinstance(value, dict):
             return value
         code, message = "not_an_object", f"a row must be a JSON object; this is {kind_of(value)}"
-        hint = 'write each row as {"column": value, …}'
+        hint = 'write each row as `{"column": value, …}`'
     around = look_around()
     lines, start = text.count("\n", 0, at), text.rfind("\n", 0, at) + 1
     if lines:
@@ -100,10 +100,10 @@ def _object(
 def _why(text: str, problem: json_text.NotJson) -> tuple[int, str]:
     """Where a text stops to be JSON, and why."""
     if half := _HALF_PAIR.search(text):  # the decoder sees it as an early end
-        return half.start(), "half a surrogate pair is no character"
+        return half.start(), "half a surrogate pair is not a character"
     at = problem.offset or 0
     if found := _NO_NUMBER.match(text, max(0, at - 1)):
-        return found.start(1), f"JSON has no number {found[1]}"
+        return found.start(1), f"`{found[1]}` is not a JSON number"
     return at, _BYTE.sub("", str(problem))
 
 
@@ -158,7 +158,7 @@ class JsonArrayReader:
                 return
         self._at += 1
         if self._next():
-            self._report("invalid_json", "text after the end of the array", "write one JSON array a file")
+            self._report("invalid_json", "there is text after the end of the array", "write one JSON array per file")
 
     def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
         """Line, column and line text of member `name` of the object that begins on `line`."""
@@ -236,10 +236,10 @@ class JsonArrayReader:
         return _Surroundings(self._column(), before, self._buffer[end : end + _SHOWN].partition("\n")[0])
 
     def _report_no_array(self) -> None:
-        hint = "write the rows as one array: [{…}, {…}]"
+        hint = "write the rows as one array: `[{…}, {…}]`"
         if self._buffer[self._at : self._at + 1] == "{":
-            hint += "; a file with one object a line is named `.jsonl`"
-        self._report("not_an_array", "the file holds no JSON array of objects", hint)
+            hint += "; or rename the file to end in `.jsonl` if each line is an object"
+        self._report("not_an_array", "the file is not a JSON array of objects", hint)
 
     def _report(self, code: str, message: str, hint: str = "", *, cause: str = "") -> None:
         before, column = self._buffer[self._buffer.rfind("\n", 0, self._at) + 1 : self._at], self._column()

@@ -106,7 +106,7 @@ class ParquetReader:
             except ValueError as problem:
                 self._faults.add(
                     "no_json_value",
-                    f"row {number}: the value of column `{name}` has no JSON form",
+                    f"the value of column `{name}` in row {number} has no JSON form",
                     file=self.file,
                     line=number,
                     cause=str(problem),
@@ -128,19 +128,22 @@ class ParquetReader:
         seen: set[str] = set()
         for field in filter(lambda field: self._uses(field.name), opened.schema_arrow):
             if field.name in seen:
-                self._report_column("duplicate_column", f"column `{field.name}` is there twice")
+                self._report_column(
+                    "duplicate_column", f"column `{field.name}` is in the file twice", "rename or remove one"
+                )
             elif not field.name.strip():
-                self._report_column("unnamed_column", "a column has no name")
+                self._report_column("unnamed_column", "a column has no name", "name the column, or remove it")
             if reason := refusal(field.type):
-                self._report_column("unsupported_column", f"column `{field.name}` holds {reason}")
+                hint = "remove the column, or convert it to another type"
+                self._report_column("unsupported_column", f"column `{field.name}` holds {reason}", hint)
             seen.add(field.name)
         return opened if self._faults.count == before else None
 
     def _uses(self, column: str) -> bool:
         return self._used is None or column in self._used
 
-    def _report_column(self, code: str, message: str) -> None:
-        self._faults.add(code, message, file=self.file, hint="leave the column out, or give it another form")
+    def _report_column(self, code: str, message: str, hint: str = "") -> None:
+        self._faults.add(code, message, file=self.file, hint=hint)
 
     def _report_damage(self, problem: Exception, row: int) -> None:
         self._faults.add(

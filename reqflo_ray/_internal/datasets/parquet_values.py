@@ -55,7 +55,7 @@ def refusal(kind: Any) -> str:
 
     kind = _stored(kind)
     if types.is_map(kind):
-        return refusal(kind.item_type) if _is_text(kind.key_type) else "maps whose keys are no text"
+        return refusal(kind.item_type) if _is_text(kind.key_type) else "maps whose keys are not text"
     if _is_list(kind):
         return refusal(kind.value_type)
     if types.is_struct(kind):
@@ -183,7 +183,7 @@ def _value(column: pa.Array[Any], at: int) -> Any:
     except (ValueError, ArithmeticError):
         zone = getattr(column.type, "tz", None)
         where = f" in the time zone `{zone}`" if zone else ""
-        return _Odd(f"it is no date or time of the years 1 to 9999{where}")
+        return _Odd(f"it is not a date or time of the years 1 to 9999{where}")
 
 
 def _refusing(converter: Converter | None) -> Converter:
@@ -209,14 +209,14 @@ def _time(count: int, per_second: int) -> str:
 
 def _float(value: float) -> JsonValue:
     if not math.isfinite(value):
-        raise ValueError(f"{value} is no JSON number")
+        raise ValueError(f"{value} is not a JSON number")
     return without_exponent(value)
 
 
 def _short_float(value: float, bits: int) -> JsonValue:
     """A float of `bits` bits by the digits that tell it from others of its kind: 19.9, not 19.899999618530273."""
     if not math.isfinite(value):
-        raise ValueError(f"{value} is no JSON number")
+        raise ValueError(f"{value} is not a JSON number")
     form, least, most = _SHORT_FLOATS[bits]
     exact = struct.pack(form, value)
     for digits in range(least, most):
@@ -240,7 +240,7 @@ def _json(value: Any) -> JsonValue:
         case UUID():
             return str(value)
         case Decimal() if not value.is_finite():
-            raise ValueError(f"{value} is no JSON number")
+            raise ValueError(f"{value} is not a JSON number")
         case Decimal():
             return without_exponent(value)
         case _:

@@ -44,9 +44,9 @@ _CACHED_VALUES: Final = 10_000
 _CACHED_LENGTH: Final = 64
 _SHOWN_TEXT: Final = 200
 _HINTS: Final = {
-    "missing_value": "fill it in, or give the journey a default",
-    "missing_key": "every row needs a key of its own",
-    "invalid_key": "a key is text or a number",
+    "missing_value": "fill it in, or declare a default in the journey",
+    "missing_key": "use a different key in each row",
+    "invalid_key": "use text or a number as the key",
     "invalid_status": f"{STATUSES}; a list in a table needs `type: json`",
 }
 
@@ -136,7 +136,7 @@ def check_source(source: DatasetSource, artifact: Artifact) -> None:
             f"`{key}` is sensitive and cannot be the key",
             code="sensitive_key",
             cause="the key of a row is shown in results and reports",
-            hint="name another column with --key",
+            hint="name another column with `--key`",
         )
 
 
@@ -270,7 +270,7 @@ class DatasetRows:
         for name, why in sorted(missing.items()):
             hint = did_you_mean(name, header)
             if not hint and self.faults.show_text:  # of a file without a header these would be values
-                hint = f"the columns are {', '.join(header[:_SHOWN_COLUMNS])}"
+                hint = f"known columns: {', '.join(header[:_SHOWN_COLUMNS])}"
             message = f"`{file.name}` has no column `{name}`, which is {why}"
             self.faults.add("missing_column", message, file=file, line=line, hint=hint)
         if self.header is None:
@@ -278,10 +278,10 @@ class DatasetRows:
         elif odd := sorted((names ^ self.header.names) & self._used):
             self.faults.add(
                 "different_columns",
-                f"`{file.name}` has other columns than `{self.header.file.name}`: {', '.join(odd)}",
+                f"the columns of `{file.name}` differ from those of `{self.header.file.name}`: {', '.join(odd)}",
                 file=file,
                 line=line,
-                hint="files of one dataset have the same columns, in any order",
+                hint="use the same columns, in any order, in all files of a dataset",
             )
         return frozenset(missing)
 
@@ -324,7 +324,7 @@ class DatasetRows:
             value = values.get(name)
             for item in value if type(value) is list else (value,):
                 if type(item) is str and (wrong := unsendable_in_header(item)):
-                    message = f"`{name}` goes into {where}, and holds {wrong}, which no header can carry"
+                    message = f"`{name}` goes into {where} and contains {wrong}, which is not allowed in a header"
                     self._report("invalid_value", message, name, reader, line, text)
 
     def _check_statuses(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
@@ -337,9 +337,8 @@ class DatasetRows:
                     known.add(value)
                 continue
             shown = "" if name in self._sensitive else f": `{str(value)[:_CACHED_LENGTH]}`"
-            self._report(
-                "invalid_status", f"`{name}` is expected as a status, and is none{shown}", name, reader, line, text
-            )
+            message = f"`{name}` is expected as a status and is not one{shown}"
+            self._report("invalid_status", message, name, reader, line, text)
 
     def _report_missing(self, names: Iterable[str], reader: Reader, line: int, text: str) -> None:
         for name in sorted(names):
@@ -378,9 +377,8 @@ class _Gap:
         message = (
             f"{number} no value for `{self._needed.label}`, and an assertion of step `{self._needed.step}` expects it"
         )
-        warning = Problem.warning(
-            "unset_value", message, hint="there the assertion will fail: fill it in, or give the journey a default"
-        )
+        hint = "fill it in, or declare a default in the journey; the assertion fails without it"
+        warning = Problem.warning("unset_value", message, hint=hint)
         return replace(warning, position=self.first)
 
 
@@ -391,5 +389,5 @@ def report_repeated(
     their numbers."""
     for (number, line), (first_number, first_line) in repeated:
         first = f"line {first_line}" if first_number == number else f"{files[first_number].name}:{first_line}"
-        message = f"the key in column `{column}` is the same as in {first}"
-        faults.add("duplicate_key", message, file=files[number], line=line, hint="every row needs a key of its own")
+        message = f"the key in column `{column}` is already used at {first}"
+        faults.add("duplicate_key", message, file=files[number], line=line, hint="use a different key in each row")

@@ -38,9 +38,9 @@ def check_encoding(encoding: str) -> None:
         codecs.getincrementaldecoder(encoding)
     except (LookupError, ValueError):
         raise DatasetError(
-            f"`{encoding}` is no known text encoding",
+            f"`{encoding}` is not a known text encoding",
             code="unknown_encoding",
-            hint="usual ones are utf-8, utf-16, latin-1, cp1252",
+            hint="use an encoding such as `utf-8`, `utf-16`, `latin-1`, or `cp1252`",
         ) from None
 
 
@@ -75,7 +75,7 @@ def text_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults)
                 at_start = False
             if not _is_clean(text):
                 if len(_IMPOSSIBLE.findall(text)) > _NOT_TEXT:
-                    faults.add("not_text", f"`{file.name}` is no text in {encoding}", file=file, line=line)
+                    faults.add("not_text", f"`{file.name}` is not text in {encoding}", file=file, line=line)
                     return
                 text = _report_impossible(text, line, column, encoding, file, faults)
             yield text
@@ -128,11 +128,12 @@ def _report_impossible(text: str, line: int, column: int, encoding: str, file: D
         place = at - line_start + 1 if line_start else column + at
         shown = text[line_start : line_start + _SHOWN].partition("\n")[0]
         if found.group() == "\0":
-            code, message, hint = "nul_character", "a NUL character", "is this a text file in that encoding?"
+            code, message = "nul_character", "the text contains a NUL character"
+            hint = "check that the file is text in that encoding"
         else:
             code = "invalid_encoding"
             message = f"byte 0x{ord(found.group()) & 0xFF:02X} is not valid {encoding}"
-            hint = "if the file is in another encoding, name it, for example `--encoding cp1252`"
+            hint = "name the encoding of the file, for example `--encoding cp1252`"
         text_shown = _IMPOSSIBLE.sub("\ufffd", shown)
         faults.add(code, message, file=file, line=line, column=place, text=text_shown, hint=hint)
         seen = at
@@ -172,5 +173,5 @@ def report_too_long(file: DataFile, line: int, faults: Faults) -> None:
         f"the row is longer than {LONGEST_RECORD:,} characters",
         file=file,
         line=line,
-        hint="is a closing quote or a line end missing?",
+        hint="add the closing quote or the line end that may be missing",
     )

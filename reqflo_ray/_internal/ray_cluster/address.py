@@ -24,7 +24,7 @@ from reqflo_ray._internal.ray_cluster.ray_versions import SUPPORTED, can_submit
 ADDRESS_VARIABLE: Final = "RAY_API_SERVER_ADDRESS"
 _ANSWER_SECONDS: Final = 20.0
 _LARGEST_ANSWER: Final = 2**16
-_TOKEN_HINT: Final = "set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the cluster's token"
+_TOKEN_HINT: Final = "set `RAY_AUTH_TOKEN` to the cluster's token, or `RAY_AUTH_TOKEN_PATH` to a file with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +59,25 @@ def find_cluster(
         raise UsageError(
             "no cluster is named",
             code="missing_address",
-            hint=f"give --address http://HEAD:8265, the cluster's dashboard, or set {ADDRESS_VARIABLE}",
+            hint=f"pass the cluster's dashboard, `--address http://HEAD:8265`, or set `{ADDRESS_VARIABLE}`",
         )
     parts = urlsplit(given)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise UsageError(
-            f"`{parts.scheme or given}://…` is no dashboard of a cluster" if "://" in given else f"`{given}` is no URL",
+            f"`{parts.scheme or given}://…` is not the address of a dashboard"
+            if "://" in given
+            else f"`{given}` is not a URL",
             code="invalid_address",
-            hint="give the dashboard as http://HEAD:8265 or https://HEAD, without a user or password in it",
+            hint="write the dashboard as `http://HEAD:8265` or `https://HEAD`, without a user or password",
         )
     cluster = ClusterAddress(given.rstrip("/"), _token(environment))
     if parts.scheme == "http" and not cluster.token and not allow_unauthenticated and not _is_loopback(parts.hostname):
         raise UsageError(
             f"`{cluster.url}` is another machine, reached without TLS and without a token",
             code="unauthenticated_cluster",
-            cause="whoever reaches a dashboard without authentication runs commands on the cluster, with its rights",
-            hint=f"start the cluster with RAY_AUTH_MODE=token and {_TOKEN_HINT}; or --allow-unauthenticated-cluster",
+            cause="whoever reaches a dashboard without authentication can run commands with the rights of the cluster",
+            hint=f"start the cluster with `RAY_AUTH_MODE=token` and {_TOKEN_HINT};"
+            " or pass `--allow-unauthenticated-cluster`",
         )
     return cluster
 
@@ -88,13 +91,13 @@ def check_cluster(cluster: ClusterAddress) -> None:
     """
     found = _get(cluster, "/api/version")
     if not isinstance(found, dict) or not isinstance(found.get("ray_version"), str):
-        raise _no_dashboard(cluster, "it does not tell Ray's version")
+        raise _no_dashboard(cluster, "it does not report the version of Ray")
     theirs, ours = found["ray_version"], version("ray")
     if not can_submit(ours, theirs):
         raise ClusterError(
-            f"the cluster runs Ray {theirs}, and here is Ray {ours}",
+            f"the cluster runs Ray {theirs}, and this machine has Ray {ours}",
             code="ray_version_skew",
-            hint=f"the two may differ, but both must be Ray {SUPPORTED}",
+            hint=f"use Ray {SUPPORTED} on both sides; the two versions may differ",
         )
 
 
@@ -107,31 +110,31 @@ def _get(cluster: ClusterAddress, path: str) -> Any:
         with refusal:
             if refusal.code in (401, 403):
                 raise refused_token(cluster) from None
-            raise _no_dashboard(cluster, f"it answers {refusal.code}") from None
+            raise _no_dashboard(cluster, f"it answers with HTTP {refusal.code}") from None
     except (URLError, OSError, HTTPException) as problem:
         reason = problem.reason if isinstance(problem, URLError) else problem
         raise ClusterError(
             f"nothing answers at `{cluster.url}`",
             code="cluster_unreachable",
             cause=str(getattr(reason, "strerror", None) or reason or type(reason).__name__),
-            hint="is it the dashboard's address (port 8265), and is there a way to it from here?",
+            hint="check that it is the dashboard's address (port 8265), and that this machine can reach it",
         ) from None
     except ValueError:
-        raise _no_dashboard(cluster, "its answer is no JSON") from None
+        raise _no_dashboard(cluster, "its answer is not JSON") from None
 
 
 def refused_token(cluster: ClusterAddress) -> ClusterError:
     """The error for a cluster that does not accept our token, or wants one."""
-    shown = "does not accept the token" if cluster.token else "wants a token, and there is none"
+    shown = "does not accept the token" if cluster.token else "requires a token, and none is set"
     return ClusterError(f"the cluster at `{cluster.url}` {shown}", code="cluster_authentication", hint=_TOKEN_HINT)
 
 
 def _no_dashboard(cluster: ClusterAddress, cause: str) -> ClusterError:
     return ClusterError(
-        f"what answers at `{cluster.url}` is no dashboard of a Ray cluster",
+        f"the server at `{cluster.url}` is not the dashboard of a Ray cluster",
         code="no_dashboard",
         cause=cause,
-        hint="the dashboard listens on port 8265 of the cluster's head; start Ray with --include-dashboard true",
+        hint="use port 8265 of the cluster's head, and start Ray with `--include-dashboard true`",
     )
 
 

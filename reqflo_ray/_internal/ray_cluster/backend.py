@@ -177,7 +177,7 @@ class RayBackend:
             if report is None:
                 return
             if isinstance(report, BaseException):
-                hint = "the run can be resumed; what is finished is kept"
+                hint = "resume the run; what is finished is kept"
                 raise cluster_failed("the cluster could not finish the run", report, hint=hint) from None
             observer.report(report)
             observer.tick()
@@ -189,7 +189,7 @@ class RayBackend:
             raise UsageError(
                 f"the store is a relative path, and the cluster has {nodes} nodes",
                 code="relative_store",
-                hint="give --store (or REQFLO_STORE) an absolute path that every node mounts",
+                hint="set `--store` (or `REQFLO_STORE`) to an absolute path that every node mounts",
             )
 
     def _start_embedded(self) -> None:
@@ -208,7 +208,7 @@ class RayBackend:
                 "the embedded cluster did not start",
                 code="cluster_not_started",
                 cause=f"{type(error).__name__}: {error}".splitlines()[0],
-                hint="`--backend local` needs no cluster",
+                hint="use `--backend local`, which needs no cluster",
             ) from None
 
     def _set_environment(self, wanted: dict[str, str]) -> None:
@@ -230,7 +230,7 @@ def _missing(part: Part) -> Problem:
     return Problem(
         code="ray_part_missing",
         message=f"Ray {version('ray')} has no `{part.module}.{part.name}`: {part.without}",
-        hint=f"reqflo-ray is tested with Ray {SUPPORTED}",
+        hint=f"use Ray {SUPPORTED}, with which reqflo-ray is tested",
         severity=Severity.WARNING,
     )
 

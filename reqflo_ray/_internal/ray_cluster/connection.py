@@ -54,16 +54,16 @@ def refusal(address: str, error: Exception) -> ClusterError:
     if (versions := versions_in(text)) is not None:
         (ray, python), (our_ray, our_python) = versions
         return ClusterError(
-            f"the cluster runs Ray {ray} on Python {python}, and here is Ray {our_ray} on Python {our_python}",
+            f"the cluster runs Ray {ray} on Python {python}, and this machine has Ray {our_ray} on Python {our_python}",
             code="ray_version_skew",
             hint=f"use the same versions on both sides; `reqflo-ray submit` works with any Ray from {SUPPORTED}",
         )
     lines = text.splitlines()
     return ClusterError(
-        f"no Ray cluster can be joined at `{address}`",
+        f"the Ray cluster at `{address}` cannot be joined",
         code="cluster_unreachable",
         cause=f"{type(error).__name__}: {lines[0] if lines else ''}",
-        hint="`ray status` shows the cluster; its Ray and Python must be the versions that are used here",
+        hint="look at the cluster with `ray status`; use the same versions of Ray and Python on both sides",
     )
 
 
@@ -76,10 +76,10 @@ def _need_listener(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as problem:
         raise ClusterError(
-            f"nobody listens at `{address}`",
+            f"nothing listens at `{address}`",
             code="cluster_unreachable",
             cause=getattr(problem, "strerror", None) or str(problem),
-            hint="`ray status` on the head node shows the address; 6379 is the usual port",
+            hint="look up the address with `ray status` on the head node; the usual port is 6379",
         ) from None
 
 

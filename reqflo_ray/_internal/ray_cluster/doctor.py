@@ -27,7 +27,7 @@ from reqflo_ray._internal.runner.prepare.doctor import (
 )
 
 _ANSWER_SECONDS: Final = 120.0
-_SEPARATE: Final = "keep the cluster in a network of its own, one cluster for each circle of trust"
+_SEPARATE: Final = "keep the cluster in its own network, one cluster for each group of people who trust each other"
 
 
 def examine_cluster(address: str, store: str, references: Iterable[SecretReference]) -> list[Finding]:
@@ -61,19 +61,19 @@ def _joined(address: str) -> Iterator[str]:
 def _authentication() -> Finding:
     asks = asks_for_token()
     if asks:
-        return Finding(subject="authentication", level=FindingLevel.OK, message="the cluster asks for a token")
+        return Finding(subject="authentication", level=FindingLevel.OK, message="the cluster requires a token")
     if asks is None:
         return Finding(
             subject="authentication",
             level=FindingLevel.WARN,
-            message=f"Ray {version('ray')} does not tell whether the cluster asks for a token",
-            hint="look whether it was started with RAY_AUTH_MODE=token",
+            message=f"Ray {version('ray')} does not show whether the cluster requires a token",
+            hint="check that it was started with `RAY_AUTH_MODE=token`",
         )
     return Finding(
         subject="authentication",
         level=FindingLevel.FAIL,
         message="whoever reaches the cluster can run any command on it",
-        hint="start it with RAY_AUTH_MODE=token (KubeRay: authOptions.mode: token)",
+        hint="start it with `RAY_AUTH_MODE=token` (KubeRay: `authOptions.mode: token`)",
     )
 
 
@@ -114,8 +114,8 @@ def _examine_nodes(store: str, marker: str, references: tuple[SecretReference, .
                 Finding(
                     subject="versions",
                     level=FindingLevel.FAIL,
-                    message=f"reqflo-ray cannot be used there: {type(error).__name__}",
-                    hint="install the same version of reqflo-ray on every node, best in the image",
+                    message=f"the node cannot use reqflo-ray: {type(error).__name__}",
+                    hint="install the same version of reqflo-ray on every node, preferably in its image",
                 )
             ]
         else:
@@ -144,7 +144,7 @@ def _versions(told: str) -> Finding:
     own = own_versions()
     if told == own:
         return Finding(subject="versions", level=FindingLevel.OK, message=told)
-    message = f"the node has {told}; here is {own}"
+    message = f"the node has {told}, and this machine has {own}"
     return Finding(
         subject="versions", level=FindingLevel.FAIL, message=message, hint="install the same versions on both sides"
     )
@@ -157,10 +157,10 @@ def _spill_folder() -> Finding:
         return Finding(subject="spill folder", level=FindingLevel.OK, message="is not known here")
     closed = any(not stat.S_IMODE(folder.stat().st_mode) & 0o007 for folder in (session, *session.parents))
     if closed:
-        return Finding(subject="spill folder", level=FindingLevel.OK, message=f"`{session}` is closed to others")
+        return Finding(subject="spill folder", level=FindingLevel.OK, message=f"other users cannot read `{session}`")
     return Finding(
         subject="spill folder",
         level=FindingLevel.WARN,
         message=f"every user of the node can read what Ray spills to `{session}`",
-        hint=f"`chmod 700 {session.parent}`, or start Ray with --temp-dir in a folder of that mode",
+        hint=f"run `chmod 700 {session.parent}`, or start Ray with `--temp-dir` in a folder with that mode",
     )

@@ -148,15 +148,15 @@ class Jobs:
         if not named:
             known = ", ".join(sorted({job.run_id for job in jobs})[-5:])
             raise UsageError(
-                f"the cluster at `{self.url}` has no job of a run `{run}`",
+                f"the cluster at `{self.url}` has no job for a run `{run}`",
                 code="unknown_job",
-                hint=f"it has {known}" if known else "it has none of any run that was submitted by `reqflo-ray submit`",
+                hint=f"known runs: {known}" if known else "start a run there with `reqflo-ray submit`",
             )
         if len(named) > 1:
             raise UsageError(
-                f"`{run}` is the beginning of {len(named)} runs: {', '.join(sorted(named)[:5])}",
+                f"{len(named)} runs begin with `{run}`: {', '.join(sorted(named)[:5])}",
                 code="ambiguous_run",
-                hint="write more of the id",
+                hint="type more of the ID",
             )
         [run_id] = named
         return max((job for job in jobs if job.run_id == run_id), key=lambda job: job.attempt)
@@ -217,12 +217,12 @@ def _cluster_error(cluster: ClusterAddress, problem: Exception) -> ClusterError:
     text = _one_line(str(problem)) or type(problem).__name__
     # Ray's client raises this, and nothing narrower, for an answer of the cluster.
     if isinstance(problem, RuntimeError) and "status code" in text:
-        return ClusterError(f"the cluster at `{cluster.url}` refused", code="job_refused", cause=text)
+        return ClusterError(f"the cluster at `{cluster.url}` refused the request", code="job_refused", cause=text)
     return ClusterError(
         f"the cluster at `{cluster.url}` does not answer",
         code="cluster_unreachable",
         cause=text,
-        hint="what runs there goes on; `reqflo-ray status RUN` tells how it is",
+        hint="look at a run with `reqflo-ray status RUN`; what runs on the cluster continues",
     )
 
 

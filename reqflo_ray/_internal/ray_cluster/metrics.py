@@ -38,19 +38,24 @@ def _single(read: Callable[[WorkerMetrics], float]) -> Callable[[WorkerMetrics],
 def _histogram(name: str, description: str, read: Callable[[WorkerMetrics], Distribution]) -> tuple[Metric, ...]:
     return (
         Metric(f"{name}_bucket", description, "le", lambda metrics: read(metrics).cumulative()),
-        Metric(f"{name}_sum", f"{description}: all together", "", _single(lambda metrics: read(metrics).sum_ms)),
-        Metric(f"{name}_count", f"{description}: how many", "", _single(lambda metrics: read(metrics).count)),
+        Metric(f"{name}_sum", f"{description}: the sum", "", _single(lambda metrics: read(metrics).sum_ms)),
+        Metric(f"{name}_count", f"{description}: their number", "", _single(lambda metrics: read(metrics).count)),
     )
 
 
 METRICS: Final = (
-    Metric("reqflo_rows_total", "rows that ended here", "status", lambda metrics: metrics.rows.items()),
-    Metric("reqflo_steps_total", "steps that ended here", "status", lambda metrics: metrics.steps.items()),
+    Metric("reqflo_rows_total", "rows that ended in this worker", "status", lambda metrics: metrics.rows.items()),
+    Metric("reqflo_steps_total", "steps that ended in this worker", "status", lambda metrics: metrics.steps.items()),
     Metric(
         "reqflo_failures_total", "attempts of steps that did not pass", "", _single(lambda metrics: metrics.failures)
     ),
     Metric("reqflo_retries_total", "attempts that followed another one", "", _single(lambda metrics: metrics.retries)),
-    Metric("reqflo_resends_total", "requests sent again after a death", "", _single(lambda metrics: metrics.resends)),
+    Metric(
+        "reqflo_resends_total",
+        "requests sent again after a crash",
+        "",
+        _single(lambda metrics: metrics.resends),
+    ),
     Metric("reqflo_rows_in_flight", "rows being run", "", _single(lambda metrics: metrics.rows_in_flight)),
     Metric("reqflo_requests_in_flight", "requests not answered yet", "", _single(lambda m: m.requests_in_flight)),
     *_histogram("reqflo_request_duration_ms", "HTTP exchanges in ms", lambda metrics: metrics.request_ms),

@@ -156,7 +156,7 @@ class Placement:
                 f"no worker could be placed on the cluster for {_GIVE_UP_SECONDS / 60:.0f} minutes",
                 code="no_worker_placed",
                 cause=self._reason(self._offer()),
-                hint="the run can be resumed when the cluster has room; what is finished is kept",
+                hint="resume the run when the cluster has room; what is finished is kept",
             )
         if now >= self._warn_at:
             self._warn_at = now + _WARN_AGAIN_SECONDS
@@ -172,18 +172,18 @@ class Placement:
 
     def _reason(self, offer: Offer) -> str:
         if not self._memory:
-            return "they ask the cluster for nothing, so there is room"
+            return "workers ask the cluster for nothing, so there is room"
         asked = f"each asks for {_mebibytes(self._memory)} of memory"
         nodes = "the cluster's one node" if offer.nodes == 1 else f"the largest of the cluster's {offer.nodes} nodes"
         return f"{asked}, and {nodes} offers {_mebibytes(offer.largest)}, of which {_mebibytes(offer.free)} are free"
 
     def _hint(self, offer: Offer) -> str:
         if self._memory <= offer.free:
-            return "workers are being started, or die as they start: look at the cluster's logs"
+            return "workers are starting, or die as they start: look at the logs of the cluster"
         if self._memory <= offer.largest:
-            return "the first is being started, or waits until others on the cluster are done"
+            return "the first worker is starting, or waits until others on the cluster end"
         return (
-            "no node is large enough: the run waits until an autoscaler or somebody adds one"
+            "no node is large enough: the run waits until an autoscaler or a person adds one"
             f" (`ray start --memory {self._memory}` or more), and gives up after {_GIVE_UP_SECONDS / 60:.0f} minutes"
         )
 

@@ -60,26 +60,28 @@ class Part:
 
 
 _AUTO_CONNECT: Final = Part(
-    "ray._private.auto_init_hook", "enable_auto_connect", "what Ray Data has not ended may start a cluster of its own"
+    "ray._private.auto_init_hook",
+    "enable_auto_connect",
+    "unfinished work of Ray Data may start its own cluster",
 )
 _NODE_MESSAGES: Final = Part(
-    "ray._private.worker", "_worker_logs_enabled", "what nodes tell of their workers is printed"
+    "ray._private.worker", "_worker_logs_enabled", "the output of workers on other nodes is printed"
 )
 _ENTRYPOINT_NAME: Final = Part(
-    "ray._private.utils", "get_entrypoint_name", "the command line is shown to everyone on the cluster"
+    "ray._private.utils", "get_entrypoint_name", "the command line is visible to everyone on the cluster"
 )
 _SIGTERM_HANDLER: Final = Part(
-    "ray._private.utils", "set_sigterm_handler", "SIGTERM while a cluster is joined ends the process at once"
+    "ray._private.utils", "set_sigterm_handler", "SIGTERM ends the process immediately while it joins a cluster"
 )
 _FREE_RESOURCES: Final = Part(
-    "ray._private.state", "available_resources_per_node", "free memory is known of all nodes together only"
+    "ray._private.state", "available_resources_per_node", "free memory is known only for all nodes together"
 )
 _TOKEN_AUTH: Final = Part(
     "ray._private.authentication.authentication_utils",
     "is_token_auth_enabled",
-    "`doctor` does not see whether the cluster asks for a token",
+    "`doctor` cannot see whether the cluster requires a token",
 )
-_GLOBAL_WORKER: Final = Part("ray._private.worker", "global_worker", "`doctor` does not see where nodes spill objects")
+_GLOBAL_WORKER: Final = Part("ray._private.worker", "global_worker", "`doctor` cannot see where nodes spill objects")
 _RANGE: Final = Part(
     "ray.data._internal.datasource.range_datasource", "RangeDatasource", "the run waits for a core before each shard"
 )

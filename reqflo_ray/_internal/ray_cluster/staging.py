@@ -92,7 +92,7 @@ class RayStagingExecutor:
             if report is None:
                 return
             if isinstance(report, BaseException):
-                hint = "nothing was sent; the run can be resumed"
+                hint = "resume the run; nothing was sent"
                 raise cluster_failed("the cluster could not stage the dataset", report, hint=hint) from None
             yield report
 
@@ -135,5 +135,5 @@ def _report(folder: RunFolder, job: Job) -> Report:
         return run_job(folder, job)
     except Exception as error:
         # Ray prints what escapes a task, with the values that are in its text.
-        refused = Refusal("a part of the dataset could not be staged", "internal_error", type(error).__name__, "")
+        refused = Refusal("part of the dataset could not be staged", "internal_error", type(error).__name__, "")
         return Report(number=job.number, refused=refused)

@@ -84,9 +84,9 @@ class Followed:
             raise ClusterError(
                 f"the {format} report did not come back through the job's log",
                 code="report_not_sent",
-                cause="it is too large for it, did not arrive whole, or could not be made there",
-                hint=f"`reqflo-ray report {self.run_id} …` makes it where the store is mounted; one that did not"
-                " arrive whole comes with the same command again, and nothing runs twice",
+                cause="it is too large for the log, did not arrive whole, or could not be written on the cluster",
+                hint=f"run `reqflo-ray report {self.run_id} …` where the store is mounted; to fetch a report that"
+                " did not arrive whole, run the same command again, which repeats no row",
             )
         with whole_file(Path(path)) as file:
             file.write(self.reports[format])
@@ -147,9 +147,9 @@ def _is_done(jobs: Jobs, job: Job, reports: Sequence[str]) -> bool:
 def _need_same_digest(job: Job, digest: str) -> None:
     if job.digest != digest:
         raise RunConflictError(
-            f"run `{job.run_id}` is on the cluster, with other inputs",
+            f"run `{job.run_id}` is already on the cluster with other inputs",
             code="run_differs",
-            hint=f"`reqflo-ray logs {job.run_id}` shows it; choose another --run-id for a new run",
+            hint=f"look at it with `reqflo-ray logs {job.run_id}`, or choose another `--run-id` for a new run",
         )
 
 
@@ -253,7 +253,7 @@ class _Follower:
     def _heed_signals(self) -> None:
         if self._received and not self._heeded:
             self._heeded = True
-            self._notice("stopping the run on the cluster; once more leaves it there")
+            self._notice("stopping the run on the cluster; interrupt again to leave without waiting for it")
             if self._reading is not None:
                 self._reading.cancel()
         elif len(self._received) > 1 and self._following is not None:
@@ -294,7 +294,7 @@ class _Follower:
                 raise
             if not self._lost:
                 self._lost = True
-                self._notice("the connection to the cluster is lost; the run goes on, trying again")
+                self._notice("the connection to the cluster is lost; the run continues there; trying to reconnect")
             return False
 
     def _answered(self) -> None:
@@ -321,7 +321,7 @@ class _Follower:
         return InterruptedRunError(
             f"left run `{run_id}` on the cluster, {told}",
             code="left_running",
-            hint=f"`reqflo-ray status {run_id}` tells how it is, `reqflo-ray stop {run_id}` stops it",
+            hint=f"look at it with `reqflo-ray status {run_id}`, or stop it with `reqflo-ray stop {run_id}`",
             exit_code=128 + self._received[0],
         )
 

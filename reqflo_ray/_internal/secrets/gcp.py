@@ -74,10 +74,10 @@ class GoogleSecretManager:
         data: bytes = answer.payload.data
         if "data_crc32c" in answer.payload and crc32c(data) != answer.payload.data_crc32c:
             raise SecretError(
-                f"the value of secret `{reference.name}` was damaged on its way",
+                f"the value of secret `{reference.name}` was damaged in transit",
                 code="secret_corrupted",
-                cause="its CRC32C is not the one that Secret Manager sent with it",
-                hint="run again",
+                cause="its CRC32C differs from the one that Secret Manager sent with it",
+                hint="run the command again",
             )
         return SecretValue.of(reference.name, data)
 
@@ -101,11 +101,11 @@ class GoogleSecretManager:
                 f"the latest version of secret `{reference.name}` (`{reference.key}`) may not be looked up"
                 " by this account",
                 code=problem.code,
-                hint="grant it the role Secret Manager Viewer on this secret, or name a number as its `version`",
+                hint="grant it the role Secret Manager Viewer on this secret, or set its `version` to a number",
             ) from None
         number = _VERSION_NAME.fullmatch(name)
         if number is None:
-            raise SecretError(f"Secret Manager names no version number for secret `{reference.name}`")
+            raise SecretError(f"Secret Manager returned no version number for secret `{reference.name}`")
         return msgspec.structs.replace(reference, version=number[1])
 
     def _enabled_version(self, reference: SecretReference) -> str:
@@ -120,10 +120,10 @@ class GoogleSecretManager:
     def _call(self, reference: SecretReference, method: str) -> Any:
         if not _SECRET_NAME.fullmatch(reference.key) or not _is_version(reference.version):
             raise SecretError(
-                f"`{reference.key}` version `{reference.version or LATEST}` names no secret of Secret Manager",
+                f"`{reference.key}` with version `{reference.version or LATEST}` does not name a secret",
                 code="secret_invalid_reference",
-                cause=f"of secret `{reference.name}`",
-                hint="it is `projects/PROJECT/secrets/SECRET`, with a number or `latest` as its version",
+                cause=f"it is the reference of secret `{reference.name}`",
+                hint="write `projects/PROJECT/secrets/SECRET`, with a number or `latest` as its `version`",
             )
         name = f"{reference.key}/versions/{reference.version or LATEST}"
         return self._with_retries(
@@ -180,8 +180,8 @@ def usual_client() -> Any:
         raise SecretError(
             f"`{EMULATOR_VARIABLE}` is not an address of this machine: `{emulator}`",
             code="secret_invalid_reference",
-            cause="secrets would travel over the network in clear",
-            hint="use 127.0.0.1:PORT, or unset it to use Secret Manager itself",
+            cause="secrets would cross the network unencrypted",
+            hint="set it to `127.0.0.1:PORT`, or unset it to use Secret Manager itself",
         )
     import grpc
 
@@ -207,7 +207,7 @@ def _classify(reference: SecretReference, problem: Exception) -> SecretError:
     match problem:
         case exceptions.NotFound():
             return SecretError(
-                f"{where} does not exist", code="secret_not_found", hint="check project, name and version"
+                f"{where} does not exist", code="secret_not_found", hint="check the project, the name, and the version"
             )
         case exceptions.Unauthenticated() | auth.DefaultCredentialsError() | auth.RefreshError(retryable=False):
             return SecretError(
@@ -224,7 +224,7 @@ def _classify(reference: SecretReference, problem: Exception) -> SecretError:
         case exceptions.FailedPrecondition():
             return _disabled(reference, "it is disabled or destroyed")
         case exceptions.InvalidArgument():
-            return SecretError(f"{where} is no valid name of a secret", code="secret_invalid_reference")
+            return SecretError(f"{where} does not have a valid name in Secret Manager", code="secret_invalid_reference")
         case (
             exceptions.ServerError()  # DEADLINE_EXCEEDED and UNAVAILABLE are among these
             | exceptions.TooManyRequests()
@@ -235,7 +235,7 @@ def _classify(reference: SecretReference, problem: Exception) -> SecretError:
             return SecretError(
                 f"{where} could not be read: Secret Manager does not answer",
                 cause=type(problem).__name__,
-                hint="run again later",
+                hint="run the command again later",
             )
         case _:
             return SecretError(f"{where} could not be read", code="secret_failed", cause=type(problem).__name__)

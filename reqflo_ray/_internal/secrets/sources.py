@@ -83,17 +83,17 @@ class FileSource:
 def _check_file(reference: SecretReference, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISREG(status.st_mode):
-        raise _path_refused(reference, "it is not a plain file")
+        raise _path_refused(reference, "it is not a regular file")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SecretError(
-            f"the file of secret `{reference.name}` is open to others than its owner",
+            f"the file of secret `{reference.name}` is accessible to users other than its owner",
             code="secret_file_permissions",
             cause=f"`{reference.key}` has mode {mode:04o}",
-            hint=f"chmod 600 {reference.key}",
+            hint=f"run `chmod 600 {reference.key}`",
         )
     if status.st_size > _MAXIMUM_BYTES:
         raise SecretError(
-            f"the file of secret `{reference.name}` is larger than {_MAXIMUM_BYTES} bytes", code="secret_too_large"
+            f"the file of secret `{reference.name}` is larger than {_MAXIMUM_BYTES:,} bytes", code="secret_too_large"
         )
 
 
@@ -104,10 +104,10 @@ def _inside_its_folder(path: Path) -> bool:
 
 def _path_refused(reference: SecretReference, cause: str) -> SecretError:
     return SecretError(
-        f"the path of secret `{reference.name}` is refused: `{reference.key}`",
+        f"the path `{reference.key}` of secret `{reference.name}` is refused",
         code="secret_path_refused",
         cause=cause,
-        hint="name a file that lies in the folder of secrets",
+        hint="name a file in the folder of secrets",
     )
 
 
@@ -123,12 +123,12 @@ def _not_now(reference: SecretReference) -> ReqfloError:
 def _unreadable(reference: SecretReference, problem: OSError) -> SecretError:
     if isinstance(problem, FileNotFoundError | NotADirectoryError):
         return SecretError(
-            f"secret `{reference.name}` has no file `{reference.key}`",
+            f"the file `{reference.key}` of secret `{reference.name}` does not exist",
             code="secret_not_found",
             hint="each secret is a file of its own, named as the secret is",
         )
     return SecretError(
-        f"the file of secret `{reference.name}` cannot be read: `{reference.key}`",
+        f"the file `{reference.key}` of secret `{reference.name}` cannot be read",
         code="secret_unreadable",
         cause=problem.strerror or type(problem).__name__,
     )

@@ -91,7 +91,7 @@ class SecretStore:
             return SecretError(
                 f"secret `{name}` has no reference in this run",
                 code="secret_not_found",
-                hint="name it under `workspace.secrets`",
+                hint="add it to `workspace.secrets`",
             )
         try:
             value = await asyncio.to_thread(self._sources[reference.source].read, reference)

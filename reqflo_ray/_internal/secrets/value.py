@@ -37,7 +37,7 @@ class SecretValue:
                 hint="store it as text, for example in base64",
             )
         if not text:
-            raise SecretError(f"the value of secret `{name}` is empty", code="secret_empty", hint="give it a value")
+            raise SecretError(f"the value of secret `{name}` is empty", code="secret_empty", hint="set it to a value")
         return cls(name, text)
 
     def reveal(self) -> str:
@@ -56,10 +56,10 @@ class SecretValue:
         return f"<SecretValue {self._name}>"
 
     def __str__(self) -> NoReturn:
-        raise TypeError(f"secret `{self._name}` does not become text but by `reveal`")
+        raise TypeError(f"secret `{self._name}` becomes text only through `reveal`")
 
     def __format__(self, _: str) -> NoReturn:
-        raise TypeError(f"secret `{self._name}` does not become text but by `reveal`")
+        raise TypeError(f"secret `{self._name}` becomes text only through `reveal`")
 
     def __reduce_ex__(self, _: object) -> NoReturn:
         raise TypeError(f"secret `{self._name}` cannot be pickled or copied")

@@ -64,7 +64,7 @@ class ObjectStorage:
             if holder is not None:
                 return holder == token
         raise StoreError(
-            f"cannot create `{path}` in `{self.address}`: it is there and is not, again and again", code="store_error"
+            f"cannot create `{path}` in `{self.address}`: it repeatedly appears and disappears", code="store_error"
         )
 
     def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
@@ -265,7 +265,7 @@ def _segment(path: str, number: int) -> str:
 
 
 def _log_exists(path: str) -> StoreError:
-    return StoreError(f"the log `{path}` exists already", code="log_exists")
+    return StoreError(f"the log `{path}` already exists", code="log_exists")
 
 
 def _checked(path: str) -> str:

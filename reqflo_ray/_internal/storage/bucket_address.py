@@ -49,21 +49,24 @@ def parse_address(uri: str) -> ObjectAddress:
     parts = urlsplit(uri)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(
-            f"a {parts.scheme}:// address is only a bucket and a prefix: no credentials and no parameters",
+            f"an address with `{parts.scheme}://` is only a bucket and a prefix, without credentials or parameters",
             code="credentials_in_uri",
-            hint="credentials come from the environment, as the cloud's own tools take them",
+            hint="set credentials in the environment, as for the cloud's own tools",
         )
     key = parts.path.strip("/")
     if not _BUCKET.fullmatch(parts.netloc):
-        raise _invalid(uri, f"{parts.netloc!r} cannot be the name of a bucket")
+        raise _invalid(uri, f"{parts.netloc!r} is not a valid name of a bucket")
     for segment in key.split("/") if key else ():
         if not _SEGMENT.fullmatch(segment) or segment in (".", ".."):
-            raise _invalid(uri, f"{segment!r} cannot be a part of its prefix")
+            raise _invalid(uri, f"{segment!r} is not a valid part of a prefix")
     return ObjectAddress(parts.scheme, parts.netloc, key)
 
 
 def _invalid(uri: str, cause: str) -> UsageError:
     scheme = uri.partition(":")[0]
     return UsageError(
-        f"`{uri}` is no place for a store", code="invalid_store", cause=cause, hint=f"write {scheme}://BUCKET/PREFIX"
+        f"`{uri}` is not a valid address of a store",
+        code="invalid_store",
+        cause=cause,
+        hint=f"write `{scheme}://BUCKET/PREFIX`",
     )

@@ -46,16 +46,16 @@ _GS_CREDENTIALS: Final = (
     "GOOGLE_SKIP_SIGNATURE",
 )
 _CREDENTIAL_HINTS: Final = {
-    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (profiles are not read), or give the machine or pod a role",
-    "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or give the machine or pod a service account",
+    "s3": "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (profiles are not read), or a role for machine or pod",
+    "gs": "set `GOOGLE_APPLICATION_CREDENTIALS`, or a service account for machine or pod",
 }
 _RIGHTS: Final = {
-    "s3": "the store needs s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject in it",
-    "gs": "the store needs the role Storage Object User on the bucket",
+    "s3": "grant `s3:ListBucket` on the bucket, and `s3:GetObject`, `s3:PutObject`, and `s3:DeleteObject` in it",
+    "gs": "grant the role Storage Object User on the bucket",
 }
 _ENDPOINT_HINTS: Final = {
-    "s3": "check the network, AWS_REGION and AWS_ENDPOINT_URL",
-    "gs": "check the network, and STORAGE_EMULATOR_HOST if it is set",
+    "s3": "check the network, `AWS_REGION`, and `AWS_ENDPOINT_URL`",
+    "gs": "check the network, and `STORAGE_EMULATOR_HOST` if it is set",
 }
 
 _STATUS: Final = re.compile(r"status code: (\d{3})")
@@ -154,10 +154,10 @@ def raise_store_error(problem: Exception, address: ObjectAddress, doing: str, pa
     cause = " ".join((*((f"HTTP {status}",) if status else ()), *((code,) if code else ())))
     if code == "NoSuchBucket":
         raise StoreError(
-            f"there is no bucket `{address.bucket}`",
+            f"the bucket `{address.bucket}` does not exist",
             code="no_such_bucket",
             cause=cause,
-            hint="create it, or choose another --store; the store does not make buckets",
+            hint="create it, or choose another `--store`",
         ) from None
     # What is made cannot be missing: then it is the service that is not what it should be.
     if isinstance(problem, FileNotFoundError) and doing not in ("create", "write"):

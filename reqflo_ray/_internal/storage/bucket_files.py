@@ -36,7 +36,7 @@ def matches(address: str) -> list[str]:
             return [address] if bucket.exists(key) else []
         folder = key.rpartition("/")[0]
         if any(character in folder for character in _GLOB):
-            raise ValueError("a pattern is possible in the last part of an address only")
+            raise ValueError("a pattern is possible only in the last part of an address")
         names = (f"{folder}/{name}".lstrip("/") for name in bucket.list(folder))
         return [f"{bucket.uri}/{name}" for name in names if fnmatchcase(name, key)]
 

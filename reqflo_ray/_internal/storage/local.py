@@ -131,7 +131,7 @@ class LocalStorage:
             self._make_folder(os.path.dirname(target))
             descriptor = _make(target, os.O_APPEND, self.access)
         except FileExistsError:
-            raise StoreError(f"the log `{path}` exists already", code="log_exists") from None
+            raise StoreError(f"the log `{path}` already exists", code="log_exists") from None
         except OSError as problem:
             _refuse(problem, path, "create")
         log = _LocalLog(path, descriptor)
@@ -239,7 +239,7 @@ def _open_to_read(path: str, flags: int) -> int:
     kind = os.fstat(descriptor).st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     return descriptor
 
 
@@ -298,17 +298,17 @@ def _guard(path: str, doing: str, action: Callable[[], _T]) -> _T:
 def _refuse(problem: OSError, path: str, doing: str, size: int | None = None) -> NoReturn:
     needed = f" ({size} bytes needed)" if size is not None else ""
     cause = problem.strerror or str(problem)
-    code, hint = "store_error", "look at the disk or the mount, then resume the run"
+    code, hint = "store_error", "check the disk or the mount, then resume the run"
     if problem.errno in _NO_SPACE:
         code, hint = "disk_full", "free space (`reqflo-ray prune` removes old runs), then resume the run"
     elif problem.errno in NONE_FREE:
         code, hint = TOO_MANY_OPEN_FILES, MORE_DESCRIPTORS
     elif problem.errno in _NO_RIGHT:
         code = "store_not_permitted"
-        hint = "share the store with a group (`chmod -R g+rwX` and `chmod g+s` for its folders), or choose --store"
+        hint = "share the store with a group (`chmod -R g+rwX`, folders `chmod g+s`), or choose another `--store`"
     elif problem.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
         code = "not_a_folder"
-        hint = "a file lies where the store needs a folder: move it, or choose --store"
+        hint = "move the file that is in the place of a folder, or choose another `--store`"
     elif problem.errno in (errno.EOPNOTSUPP, errno.EMLINK):
-        hint = "the store needs a file system with hard links and fsync: choose --store"
+        hint = "choose a `--store` on a file system with hard links and fsync"
     raise StoreError(f"cannot {doing} `{path}` of the store{needed}", code=code, cause=cause, hint=hint) from None

@@ -23,11 +23,11 @@ def open_storage(uri: str) -> Storage:
     parts = urlsplit(uri)
     if "://" not in uri:
         if not uri:
-            raise UsageError("the store is an empty path", code="invalid_store", hint="give a folder")
+            raise UsageError("the path of the store is empty", code="invalid_store", hint="set `--store` to a folder")
         return _local(Path(uri).expanduser())
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-            raise UsageError(f"`{uri}` is no file on this machine", code="invalid_store", hint="write file:///path")
+            raise UsageError(f"`{uri}` is not on this machine", code="invalid_store", hint="write `file:///PATH`")
         return _local(Path(unquote(parts.path)))
     if parts.scheme in SCHEMES:
         from reqflo_ray._internal.storage.bucket import ObjectStorage
@@ -36,7 +36,7 @@ def open_storage(uri: str) -> Storage:
     raise UsageError(
         f"there is no store at `{parts.scheme}://`",
         code="unsupported_store",
-        hint="use a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX",
+        hint="use a folder, `s3://BUCKET/PREFIX`, or `gs://BUCKET/PREFIX`",
     )
 
 
@@ -48,8 +48,8 @@ def _local(root: Path) -> LocalStorage:
         # Refused before anything is run: DuckDB could not open the results.
         shown = os.fsencode(storage.uri).decode("utf-8", "backslashreplace")
         raise UsageError(
-            f"the path of the store is no UTF-8 text: `{shown}`",
+            f"the path of the store is not UTF-8 text: `{shown}`",
             code="invalid_store",
-            hint="name another folder with --store, or rename this one",
+            hint="name another folder with `--store`, or rename this one",
         ) from None
     return storage

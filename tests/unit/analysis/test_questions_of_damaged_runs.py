@@ -108,7 +108,7 @@ def test_a_damaged_file_refuses_the_question_by_its_name(
             open_session(two_shards.storage, chosen)
         error = caught.value
         assert (error.code, error.exit_code) == ("damaged_file", 3)
-        assert error.message == f"`{name}` of run `r1` is not what was written"
+        assert error.message == f"`{name}` of run `r1` is damaged, missing, or unreadable"
         assert error.cause and "verify r1" in error.hint and "--damaged=skip" in error.hint
 
 
@@ -141,7 +141,7 @@ def test_all_damaged_files_are_named_up_to_a_bound(runs: RunMaker) -> None:
         _flip(_path(runs, "r1", layout.steps(number, 1)))
     with pytest.raises(IntegrityError) as caught:
         open_session(runs.storage)
-    assert caught.value.message == "24 files of run `r1` are damaged, missing or unreadable"
+    assert caught.value.message == "24 files of run `r1` are damaged, missing, or unreadable"
     lines = caught.value.cause.splitlines()
     assert len(lines) == 21 and lines[-1] == "and 4 more"
     assert "`results/shard-00000.a0001.parquet` of run `r1`: it is missing (see `manifest.json`)" in lines

@@ -51,23 +51,23 @@ def files(tmp_path: Path) -> Files:
 @pytest.mark.parametrize(
     ("text", "row", "remark"),
     [
-        ("id;x\n1;a\n", {"id": "1", "x": "a"}, ".csv` is read with semicolons between its cells"),
-        ("id\tx\n1\ta\n", {"id": "1", "x": "a"}, ".csv` is read with tabs between its cells"),
-        ("id|x\r\n1|a\r\n", {"id": "1", "x": "a"}, ".csv` is read with bars between its cells"),
-        ("\ufeffid;price\n1;2,50\n", {"id": "1", "price": "2,50"}, ".csv` is read with semicolons between its cells"),
-        ('"id";"x;y"\n"1";"a;b"\n', {"id": "1", "x;y": "a;b"}, ".csv` is read with semicolons between its cells"),
-        ('id;"a,b"\n1;"2,3"\n', {"id": "1", "a,b": "2,3"}, ".csv` is read with semicolons between its cells"),
+        ("id;x\n1;a\n", {"id": "1", "x": "a"}, ".csv` are read as separated by semicolons"),
+        ("id\tx\n1\ta\n", {"id": "1", "x": "a"}, ".csv` are read as separated by tabs"),
+        ("id|x\r\n1|a\r\n", {"id": "1", "x": "a"}, ".csv` are read as separated by bars"),
+        ("\ufeffid;price\n1;2,50\n", {"id": "1", "price": "2,50"}, ".csv` are read as separated by semicolons"),
+        ('"id";"x;y"\n"1";"a;b"\n', {"id": "1", "x;y": "a;b"}, ".csv` are read as separated by semicolons"),
+        ('id;"a,b"\n1;"2,3"\n', {"id": "1", "a,b": "2,3"}, ".csv` are read as separated by semicolons"),
         ("id;a,b;c\n1;2;3\n4;5;6\n", {"id": "1", "a,b": "2", "c": "3"},
-         ".csv` is read with semicolons between its cells; its header has commas too"),
+         ".csv` are read as separated by semicolons; its header has commas too"),
         ("id,a;b\n1,2\n4,5;6\n", {"id": "1", "a;b": "2"},
-         ".csv` is read with commas between its cells; its header has semicolons too"),
-        ("id,a;b\n", {}, ".csv` is read with commas between its cells; its header has semicolons too"),
+         ".csv` are read as separated by commas; its header has semicolons too"),
+        ("id,a;b\n", {}, ".csv` are read as separated by commas; its header has semicolons too"),
         ("id;a|b;c\n1;2;3\n", {"id": "1", "a|b": "2", "c": "3"},
-         ".csv` is read with semicolons between its cells; its header has bars too"),
-        ("sep=;\nid;x\n1;a\n", {"id": "1", "x": "a"}, ".csv` is read with semicolons between its cells"),
+         ".csv` are read as separated by semicolons; its header has bars too"),
+        ("sep=;\nid;x\n1;a\n", {"id": "1", "x": "a"}, ".csv` are read as separated by semicolons"),
         ("sep=,\r\nid,x\r\n1,a\r\n", {"id": "1", "x": "a"}, ""),
-        ("SEP=\t\nid\tx,y\n1\ta,b\n", {"id": "1", "x,y": "a,b"}, ".csv` is read with tabs between its cells"),
-        ('"sep=^"\nid^x\n1^a\n', {"id": "1", "x": "a"}, ".csv` is read with `^` between its cells"),
+        ("SEP=\t\nid\tx,y\n1\ta,b\n", {"id": "1", "x,y": "a,b"}, ".csv` are read as separated by tabs"),
+        ('"sep=^"\nid^x\n1^a\n', {"id": "1", "x": "a"}, ".csv` are read as separated by `^`"),
         ("id,x\n1,a;b\n", {"id": "1", "x": "a;b"}, ""),
         ('id,"x;y"\n1,a\n', {"id": "1", "x;y": "a"}, ""),
         ("text\nhello; world\na|b\n", {"text": "hello; world"}, ""),
@@ -87,16 +87,16 @@ def test_a_tsv_may_hold_something_else_than_tabs(files: Files) -> None:
     assert files.rows("a\tb\n1\t2\n", "rows.tsv") == [{"a": "1", "b": "2"}]
     assert files.remark("a\tb\n1\t2\n", "rows.tsv") == ""
     assert files.rows("a,b\n1,2\n", "rows.tsv") == [{"a": "1", "b": "2"}]
-    assert files.remark("a,b\n1,2\n", "rows.tsv") == ".tsv` is read with commas between its cells"
+    assert files.remark("a,b\n1,2\n", "rows.tsv") == ".tsv` are read as separated by commas"
 
 
 def test_several_files_with_semicolons_are_one_remark(files: Files) -> None:
     sources = [files.source("a;b\n1;2\n", f"rows-{number}.csv") for number in range(3)]
     (remark,) = read_columns(DatasetSource(files=tuple(source.files[0] for source in sources))).remarks
     assert remark.message.endswith(
-        "/rows-0.csv` is read with semicolons between its cells, and 2 more files not with commas only"
+        "/rows-0.csv` are read as separated by semicolons; 2 more files have unusual delimiters"
     )
-    assert remark.hint.startswith("`--delimiter ';'` says so")
+    assert remark.hint.startswith("pass `--delimiter ';'`")
 
 
 def test_a_delimiter_that_is_given_is_taken_without_a_remark(files: Files) -> None:
@@ -167,7 +167,10 @@ def test_rows_of_empty_cells_are_passed_over_and_counted(
     remarks = dataset.faults.passed_over.remarks()
     assert dataset.faults.passed_over.rows == count
     if count:
-        assert remarks[0].message == f"{count} {'row' if count == 1 else 'rows'} of empty cells passed over"
+        assert (
+            remarks[0].message
+            == f"{count} {'row of empty cells is' if count == 1 else 'rows of empty cells are'} skipped"
+        )
         assert remarks[0].position is not None
         assert remarks[0].position.line == line
         assert remarks[0].severity is Severity.WARNING

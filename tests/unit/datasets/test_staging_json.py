@@ -212,8 +212,8 @@ def test_a_fault_of_a_line_has_its_column_and_the_line(text: str, column: int, r
 
 def test_a_number_that_json_has_not_is_named() -> None:
     assert [problem.cause for problem in Read('{"x": NaN}\n{"x": -Infinity}', lines=True).problems] == [
-        "JSON has no number NaN",
-        "JSON has no number -Infinity",
+        "`NaN` is not a JSON number",
+        "`-Infinity` is not a JSON number",
     ]
 
 

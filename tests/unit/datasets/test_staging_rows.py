@@ -212,7 +212,7 @@ def test_all_faults_come_at_once_the_first_in_full_and_the_rest_counted(folder: 
     problems = folder.faults("a.csv", key="id", inputs=(Input(name="n", type=ValueType.NUMBER),))
     assert len(problems) == SHOWN + 1
     assert [place(problem)[2] for problem in problems[:-1]] == list(range(2, 2 + SHOWN))
-    assert problems[-1].message == "70 more problems in the dataset"
+    assert problems[-1].message == "the dataset has 70 more problems"
 
 
 def test_faults_found_late_take_their_place_by_line(folder: Folder) -> None:
@@ -362,7 +362,7 @@ def test_what_no_header_can_carry_is_found_in_every_row(folder: Folder) -> None:
         "a.jsonl", '{"a": "x\\r\\nX-Evil: 1", "b": "\\n"}\n{"a": ["ok", "\\u0000"]}\n{"a": "Zoë", "c": "\\u0007"}\n'
     )
     a, c = Reference(Namespace.INPUTS, "a"), Text(("Bearer ", Reference(Namespace.INPUTS, "c")))
-    where = "goes into the header `{}` of step `s`, and holds {}, which no header can carry"
+    where = "goes into the header `{}` of step `s` and contains {}, which is not allowed in a header"
     assert _header_faults(folder, _with_headers(A=a, C=c), "a.jsonl") == [
         ("invalid_value", "`a` " + where.format("A", "a line end"), 1),
         ("invalid_value", "`a` " + where.format("A", "a NUL"), 2),

@@ -19,7 +19,10 @@ This process on node 10.0.0.1 was started with:
 def test_two_versions_are_told_apart_and_named() -> None:
     error = refusal("head:6379", RuntimeError(MISMATCH))
     assert (error.code, error.exit_code) == ("ray_version_skew", 3)
-    assert error.message == "the cluster runs Ray 2.59.1 on Python 3.11.9, and here is Ray 2.60.0 on Python 3.12.1"
+    assert (
+        error.message
+        == "the cluster runs Ray 2.59.1 on Python 3.11.9, and this machine has Ray 2.60.0 on Python 3.12.1"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "no such host\nand more", MISMATCH.splitlines()[0], "  Ray: 2.59.1\n"])

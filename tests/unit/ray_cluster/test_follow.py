@@ -110,7 +110,7 @@ def test_no_line_is_lost_or_repeated_when_connections_drop_and_streams_end_early
     assert shown == LINES.splitlines()
     assert followed.exit_code == 0
     assert notices == [
-        "the connection to the cluster is lost; the run goes on, trying again",
+        "the connection to the cluster is lost; the run continues there; trying to reconnect",
         "the cluster answers again",
     ]
 
@@ -157,7 +157,7 @@ def test_one_interrupt_stops_the_job_and_waits_for_it() -> None:
     assert cluster.stops == 1
     assert followed.exit_code == 130
     assert shown == LINES.splitlines()
-    assert notices == ["stopping the run on the cluster; once more leaves it there"]
+    assert notices == ["stopping the run on the cluster; interrupt again to leave without waiting for it"]
 
 
 def test_an_interrupt_before_the_following_has_begun_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_an_interrupt_before_the_following_has_begun_is_not_lost(monkeypatch: py
     followed, _, notices = follow(cluster)
     assert cluster.stops == 1
     assert followed.exit_code == 130
-    assert notices == ["stopping the run on the cluster; once more leaves it there"]
+    assert notices == ["stopping the run on the cluster; interrupt again to leave without waiting for it"]
 
 
 def test_a_hang_up_stops_the_job_however_often_it_is_told() -> None:

@@ -55,8 +55,8 @@ def test_a_start_of_a_few_seconds_is_nothing_to_tell() -> None:
     [
         (Offer(nodes=1, largest=0, free=0), "no node is large enough"),
         (Offer(nodes=3, largest=400 * MEBIBYTE, free=400 * MEBIBYTE), "no node is large enough"),
-        (Offer(nodes=3, largest=900 * MEBIBYTE, free=300 * MEBIBYTE), "until others on the cluster are done"),
-        (Offer(nodes=2, largest=900 * MEBIBYTE, free=900 * MEBIBYTE), "look at the cluster's logs"),
+        (Offer(nodes=3, largest=900 * MEBIBYTE, free=300 * MEBIBYTE), "until others on the cluster end"),
+        (Offer(nodes=2, largest=900 * MEBIBYTE, free=900 * MEBIBYTE), "look at the logs of the cluster"),
     ],
 )
 def test_a_warning_names_what_is_asked_for_and_what_there_is(offer: Offer, hint: str) -> None:
@@ -73,7 +73,7 @@ def test_it_is_said_again_each_minute_and_in_the_end_the_run_gives_up() -> None:
     with pytest.raises(ClusterError) as caught:
         judged.let_pass(2000)
     assert judged.now - 1000 == 600 and len(judged.told) == 10
-    assert caught.value.exit_code == 3 and "512 MiB" in caught.value.cause and "resumed" in caught.value.hint
+    assert caught.value.exit_code == 3 and "512 MiB" in caught.value.cause and "resume the run" in caught.value.hint
 
 
 def test_a_worker_that_lives_for_a_moment_begins_the_time_anew() -> None:

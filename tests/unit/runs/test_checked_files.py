@@ -255,7 +255,9 @@ def test_bytes_are_returned_only_if_they_are_what_was_promised(folder: RunFolder
     [promised] = _promised(NAMES[0])
     assert read_checked(folder, promised) == _data(NAMES[0])
     _change(_place(folder, NAMES[0]))
-    with pytest.raises(IntegrityError, match=r"`results/a\.parquet` of run `r1` is not what was written") as caught:
+    with pytest.raises(
+        IntegrityError, match=r"`results/a\.parquet` of run `r1` is damaged, missing, or unreadable"
+    ) as caught:
         read_checked(folder, promised)
     assert caught.value.code == "damaged_file"
     _place(folder, NAMES[0]).unlink()
@@ -268,5 +270,5 @@ def test_an_error_for_many_files_is_bounded(folder: RunFolder) -> None:
         _place(folder, name).unlink()
     damaged = list(check_files(folder, _promised(), _later())) * 50
     error = damaged_files(damaged)
-    assert error.message == "100 files of run `r1` are damaged, missing or unreadable"
+    assert error.message == "100 files of run `r1` are damaged, missing, or unreadable"
     assert len(error.cause.splitlines()) == 21 and error.cause.endswith("and 80 more")

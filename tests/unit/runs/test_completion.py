@@ -168,7 +168,7 @@ def test_a_commit_that_miscounts_keeps_the_run_unfinished(
     with pytest.raises(IntegrityError) as caught:
         complete(folder, lambda *_: runs.verdict(folder), 2)
     assert f"`{layout.commit(0)}`" in caught.value.message
-    assert ("`attempts/00000/0002`" if with_claims else "counts 2 passed, and the results 3") in caught.value.cause
+    assert ("`attempts/00000/0002`" if with_claims else "counts 2 passed, and the results have 3") in caught.value.cause
     assert not folder.is_complete()
 
 

@@ -234,7 +234,7 @@ def test_delimiters_and_rows_of_nothing_are_the_same_whoever_reads_them(bench: B
     assert bench.shards("alone") == bench.shards("together")
     first, second = bench.remarks
     assert first == second
-    assert first.message == "4 rows of empty cells passed over"
+    assert first.message == "4 rows of empty cells are skipped"
     assert str(first.position).endswith("a.csv:3:1")
 
 
@@ -251,7 +251,7 @@ def test_a_key_of_another_file_is_found_with_both_places(bench: Bench) -> None:
     bench.put("c.jsonl", '{"id": "k7"}\n')
     error = same_error(bench, "duplicate_key")
     assert [problem.message for problem in error.problems] == [
-        f"the key in column `id` is the same as in {first}:8" for _ in range(2)
+        f"the key in column `id` is already used at {first}:8" for _ in range(2)
     ]
 
 
@@ -260,7 +260,7 @@ def test_of_very_many_repeated_keys_the_first_are_told_and_the_rest_counted(benc
         bench.put(f"{number}.csv", "id\n" + "".join(f"k{row}\n" for row in range(30)))
     error = same_error(bench, "duplicate_key")
     assert [problem.position.line for problem in error.problems if problem.position] == list(range(2, 2 + SHOWN))
-    assert error.problems[-1].message == "40 more problems in the dataset"
+    assert error.problems[-1].message == "the dataset has 40 more problems"
 
 
 def test_a_required_value_that_is_missing_is_found(bench: Bench) -> None:

@@ -109,7 +109,7 @@ def test_the_record_of_the_first_driver_is_the_one_that_counts(folder: RunFolder
     assert folder.load_run() == other, "it is whole"
     with pytest.raises(IntegrityError) as caught:
         folder.load_proven_run()
-    assert "`run.json`" in caught.value.message and "`epochs/0001.json` says" in caught.value.cause
+    assert "`run.json`" in caught.value.message and "`epochs/0001.json` names" in caught.value.cause
     # What a later driver claims changes nothing.
     folder.claim_epoch(Owner(pid=2), after=1, record_sha256=folder.record_sha256())
     with pytest.raises(IntegrityError):

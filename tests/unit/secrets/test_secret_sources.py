@@ -92,7 +92,7 @@ def test_a_file_that_others_may_touch_is_refused(folder: Path, reference: Refere
     error = refused(put(folder / "TOKEN", mode=mode), reference)
     assert error.code == "secret_file_permissions"
     assert f"{mode:04o}" in error.cause
-    assert error.hint.startswith("chmod 600")
+    assert error.hint.startswith("run `chmod 600")
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])

@@ -197,7 +197,7 @@ def test_a_file_in_the_place_of_a_folder_is_a_clear_error(storage: LocalStorage)
         with pytest.raises(StoreError) as caught:
             action()
         assert "`a/b`" in caught.value.message
-        assert "a file lies where the store needs a folder" in caught.value.hint
+        assert "move the file that is in the place of a folder" in caught.value.hint
 
 
 def test_a_fence_is_never_open_since_the_disk_does_not_answer(
@@ -437,4 +437,4 @@ def test_what_is_no_file_in_the_store_is_an_error_and_is_not_waited_for(storage:
         place.symlink_to(name)
     with pytest.raises(StoreError, match="cannot read `strange`") as caught:
         storage.read("strange")
-    assert caught.value.cause == "it is no regular file"
+    assert caught.value.cause == "it is not a regular file"

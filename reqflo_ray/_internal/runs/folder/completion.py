@@ -35,7 +35,7 @@ def complete(folder: RunFolder, judge: Judge, shards: int) -> Verdict:
         raise StoreError(
             f"{missing} of {shards} shards of run `{folder.run_id}` are not committed",
             code="uncommitted_shards",
-            hint=f"`reqflo-ray resume {folder.run_id}`",
+            hint=f"run `reqflo-ray resume {folder.run_id}`",
         )
     # What is not there before the manifest is complete, the verdict, is made while it is being written.
     folder.storage.create_from(
@@ -92,7 +92,7 @@ def _keep_verdict(folder: RunFolder, verdict: Verdict) -> bytes:
         return data
     data = folder.read_file(layout.VERDICT)
     if folder.decode(layout.VERDICT, data, Verdict).counts != verdict.counts:
-        raise damaged(folder.run_id, layout.VERDICT, "it is not the verdict on these results")
+        raise damaged(folder.run_id, layout.VERDICT, "it does not match the results")
     return data
 
 
@@ -108,7 +108,7 @@ def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary
         data = folder.read_file(promised.path)
         found = _digest(promised.path, data)
         if (found.sha256, found.size) != (promised.sha256, promised.size):
-            raise damaged(folder.run_id, promised.path, "it is not what was committed")
+            raise damaged(folder.run_id, promised.path, "it differs from what was committed")
         if promised.path.startswith(f"{layout.RESULTS}/") and (
             why := difference(commit.summary.counts, recount(data).counts)
         ):

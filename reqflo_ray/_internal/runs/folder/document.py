@@ -64,7 +64,7 @@ def content_of(data: bytes, place: str) -> bytes | None:
     digest = started_digest(place)
     digest.update(content)
     if not data.startswith(checksum_member(digest), at):
-        raise DamagedDocumentError("its checksum does not hold: it was changed, or is another run's")
+        raise DamagedDocumentError("its checksum is wrong: it was changed, or belongs to another run")
     return b"".join((content, b"\n}"))
 
 

@@ -178,9 +178,9 @@ def check_run_id(run_id: str) -> str:
     """`run_id` itself, if it may name a run. Raises `UsageError` (`invalid_run_id`) if not."""
     if not is_run_id(run_id):
         raise UsageError(
-            f"{run_id!r} cannot be the id of a run",
+            f"{run_id!r} is not a valid run ID",
             code="invalid_run_id",
-            hint="use up to 64 letters, digits, `.`, `_` and `-`, a letter or digit first (`latest` is taken)",
+            hint="use up to 64 letters, digits, `.`, `_`, and `-`, a letter or digit first (`latest` is reserved)",
         )
     return run_id
 
@@ -189,7 +189,7 @@ def check_new_run_id(run_id: str) -> str:
     """The same of a run that is to be made. One that an earlier version made may be called `all`."""
     if run_id == ALL:
         raise UsageError(
-            "a run cannot be called `all`", code="invalid_run_id", hint="`--run all` means every run: give another id"
+            "a run cannot be called `all`", code="invalid_run_id", hint="choose another ID; `--run all` means every run"
         )
     return check_run_id(run_id)
 

@@ -29,7 +29,7 @@ def difference(told: Counts, counted: Counts) -> str:
     for name in _COUNTED:
         claimed, found = getattr(told, name), getattr(counted, name)
         if claimed != found:
-            return f"it counts {claimed} {name}, and the results {found}"
+            return f"it counts {claimed} {name}, and the results have {found}"
     return ""
 
 

@@ -119,5 +119,5 @@ def damaged(run_id: str, name: str, cause: str) -> IntegrityError:
         f"`{name}` of run `{run_id}` is damaged or missing",
         code="damaged_file",
         cause=cause,
-        hint=f"`reqflo-ray verify {run_id}` lists all damage; restore the file, or run again under another id",
+        hint=f"list all damage with `reqflo-ray verify {run_id}`; restore the file, or run again under another ID",
     )

@@ -46,7 +46,7 @@ class RunFolder(RunFiles):
     def create_run(self, record: RunRecord) -> bool:
         """Record what the run will do. False if the run exists already, perhaps with another record."""
         if record.run_id != self.run_id:
-            raise ValueError(f"the record of run {record.run_id!r} does not belong into the folder of {self.run_id!r}")
+            raise ValueError(f"the record of run {record.run_id!r} does not belong in the folder of {self.run_id!r}")
         if self.exists():
             return False
         # Before the record: a run without a number would be older than all others.
@@ -81,7 +81,7 @@ class RunFolder(RunFiles):
             claimed = manifest.digest_of(layout.RECORD)
         if claimed and claimed != hashlib.sha256(data).hexdigest():
             proof = layout.epoch(1) if self.numbers(layout.EPOCHS) else layout.MANIFEST
-            raise damaged(self.run_id, layout.RECORD, f"it is not the record that `{proof}` says")
+            raise damaged(self.run_id, layout.RECORD, f"it is not the record that `{proof}` names")
         return record
 
     def record_sha256(self) -> str:
@@ -97,7 +97,7 @@ class RunFolder(RunFiles):
             raise UsageError(
                 f"there is no run `{self.run_id}` in `{self.storage.uri}`",
                 code="unknown_run",
-                hint="`reqflo-ray runs` lists them; --store names another store",
+                hint="list the runs with `reqflo-ray runs`, or choose another `--store`",
             ) from None
 
     def load_artifact(self, digest: str) -> Artifact:
@@ -143,7 +143,7 @@ class RunFolder(RunFiles):
         try:
             return EpochClaim(epoch=number, owner=self.decode(name, data, Owner))  # as 0.1.0 wrote it
         except IntegrityError:
-            raise damaged(self.run_id, name, "it has no checksum that could be read") from None
+            raise damaged(self.run_id, name, "its checksum cannot be read") from None
 
     def claim_epoch(self, owner: Owner, *, after: int, record_sha256: str = "") -> int | None:
         """Own the run from now on, as the successor of epoch `after` (0: of none).
@@ -403,7 +403,7 @@ class RunFolder(RunFiles):
         """How a commit is not what the claim says that closed its shard, "" if it is."""
         if self.copy_of_commit(commit.shard, commit.attempt) in (None, commit):
             return ""
-        return f"it is not what `{layout.attempt(commit.shard, commit.attempt + 1)}` says, which closed the shard"
+        return f"it differs from its copy in `{layout.attempt(commit.shard, commit.attempt + 1)}`"
 
     def committed(self) -> list[int]:
         """The shards that have a commit, in order; the commits are not read."""
@@ -452,7 +452,7 @@ class RunFolder(RunFiles):
         # One that 0.1.0 wrote has no checksum, but must prove itself: its bytes follow from its content.
         proven = has_checksum(data) or manifest.proves_itself()
         if manifest.head.run_id != self.run_id or not proven:
-            raise damaged(self.run_id, layout.MANIFEST, "its bytes are not those that were written")
+            raise damaged(self.run_id, layout.MANIFEST, "its bytes differ from those that were written")
         return manifest
 
 

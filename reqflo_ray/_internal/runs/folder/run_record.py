@@ -48,9 +48,9 @@ def _file_names(record: RunRecord) -> Set[str]:
 def run_conflict(run_id: str, differences: tuple[str, ...]) -> RunConflictError:
     """The error for a run that exists with different inputs."""
     return RunConflictError(
-        f"run `{run_id}` exists, with other inputs: {', '.join(differences)}",
+        f"run `{run_id}` already exists with other inputs: {', '.join(differences)}",
         code="run_differs",
-        hint=f"`reqflo-ray resume {run_id}` goes on with what it has; choose another --run-id for a new run",
+        hint=f"resume it with `reqflo-ray resume {run_id}`, or choose another `--run-id` for a new run",
     )
 
 

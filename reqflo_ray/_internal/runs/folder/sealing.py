@@ -138,8 +138,8 @@ def _read_key(folder: RunFolder, data: bytes) -> bytes:
             f"`{layout.SEALING_KEY}` of run `{folder.run_id}` is damaged",
             code="damaged_file",
             cause="it is not the key that was made for this run",
-            hint="restore it; or remove it, and what lies sealed is lost: steps that are needed for it are sent again "
-            "where `on_interrupt` allows that, other rows end inconclusive",
+            hint="restore it; or remove it and lose the sealed values: steps are then sent again to obtain them "
+            "where `on_interrupt` allows that, and other rows end inconclusive",
         )
     return key
 
@@ -147,9 +147,9 @@ def _read_key(folder: RunFolder, data: bytes) -> bytes:
 def gone() -> IntegrityError:
     """The error for sealed values whose key does not exist any more."""
     return IntegrityError(
-        f"the sensitive values of the run are gone: they lie sealed, and `{layout.SEALING_KEY}` is removed",
+        f"the sensitive values of the run are lost: they are sealed, and `{layout.SEALING_KEY}` was removed",
         code="sealed_values_gone",
-        hint="start a new run: give `--data` and the values again",
+        hint="start a new run with `--data` and the values",
     )
 
 
@@ -157,7 +157,7 @@ def _damaged() -> IntegrityError:
     return IntegrityError(
         f"sealed values cannot be opened with `{layout.SEALING_KEY}` of their run",
         code="sealed_values_damaged",
-        hint=f"restore `{layout.SEALING_KEY}`; or start a new run: give `--data` and the values again",
+        hint=f"restore `{layout.SEALING_KEY}`; or start a new run with `--data` and the values",
     )
 
 

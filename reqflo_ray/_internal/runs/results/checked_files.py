@@ -98,10 +98,10 @@ def damaged_files(damaged: list[CheckedFile], *, hint: str = "") -> IntegrityErr
     runs = list(dict.fromkeys(file.run_id for file in damaged))
     named = ", ".join(f"`{run}`" for run in runs[:_LISTED]) + (" and others" if len(runs) > _LISTED else "")
     message = (
-        f"{len(damaged)} files of {'run' if len(runs) == 1 else 'runs'} {named} are damaged, missing or unreadable"
+        f"{len(damaged)} files of {'run' if len(runs) == 1 else 'runs'} {named} are damaged, missing, or unreadable"
     )
     if len(damaged) == 1:
-        message = f"`{damaged[0].promised.path}` of run {named} is not what was written"
+        message = f"`{damaged[0].promised.path}` of run {named} is damaged, missing, or unreadable"
     lines = [damaged[0].fault] if len(damaged) == 1 else [str(file) for file in damaged[:_LISTED]]
     if len(damaged) > _LISTED:
         lines.append(f"and {len(damaged) - _LISTED} more")
@@ -109,7 +109,7 @@ def damaged_files(damaged: list[CheckedFile], *, hint: str = "") -> IntegrityErr
         message,
         code="damaged_file",
         cause="\n".join(lines),
-        hint=hint or f"`reqflo-ray verify {runs[0]}` lists all damage; restore the files from a copy",
+        hint=hint or f"list all damage with `reqflo-ray verify {runs[0]}`, and restore the files from a copy",
     )
 
 

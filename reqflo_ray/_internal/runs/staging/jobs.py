@@ -198,7 +198,11 @@ def _write_again(folder: RunFolder, job: AgainJob) -> Report:
         digests += bytes.fromhex(sink.add(batch).sha256)
         written += len(batch)
     if written != job.rows:
-        raise damaged(job.earlier, layout.RESULTS, f"{job.rows - written} rows fewer ended so than its commits say")
+        raise damaged(
+            job.earlier,
+            layout.RESULTS,
+            f"{job.rows - written} rows that its commits count are missing",
+        )
     return Report(number=job.number, digests=bytes(digests))
 
 

@@ -265,7 +265,7 @@ def _write(
         raise StoreError(
             f"{written // _DIGEST_BYTES} of {len(digests) // _DIGEST_BYTES} shards were staged",
             code="staging_incomplete",
-            hint="resume the run: its rows are staged again",
+            hint="resume the run, which stages its rows again",
         )
     plan = Plan(
         ShardPlan(

@@ -236,7 +236,7 @@ def read_plan(storage: Storage, run_id: str) -> Plan | None:
         raise _damaged(path, f"is damaged: {problem}") from None
     checksum = metadata.get(_CHECKSUM.encode())  # there is none in a plan that 0.1.0 wrote
     if checksum is not None and checksum != _plan_checksum(plan, path).encode():
-        raise _damaged(path, "is damaged: its checksum does not hold")
+        raise _damaged(path, "is damaged: its checksum is wrong")
     return plan
 
 
@@ -330,5 +330,5 @@ def _from_parquet(data: bytes, path: str) -> tuple[Any, dict[bytes, bytes]]:
 def _damaged(path: str, what: str) -> IntegrityError:
     return IntegrityError(
         f"`{path}` {what}",
-        hint="restore the store from a copy, or start a new run: staged rows cannot be made again for this one",
+        hint="restore the store from a copy, or start a new run; the rows of this one cannot be staged again",
     )

@@ -139,10 +139,10 @@ def resolve_run(storage: Storage, name: str) -> RunFolder:
         raise UsageError(
             f"{len(matches)} runs begin with {name!r}: {_some(matches[::-1])}",
             code="ambiguous_run",
-            hint="give more of the id",
+            hint="type more of the ID",
         )
     candidates = difflib.get_close_matches(name, ids, n=_CANDIDATES, cutoff=0.5) or ids[::-1]
-    hint = f"there are: {_some(candidates)}" if ids else "the store has no run yet"
+    hint = f"known runs: {_some(candidates)}" if ids else "start a run with `reqflo-ray run`"
     raise UsageError(f"there is no run {name!r} in `{storage.uri}`", code="unknown_run", hint=hint)
 
 
@@ -155,7 +155,7 @@ def _latest(storage: Storage) -> str:
     ids = run_ids(storage)
     if not ids:
         raise UsageError(
-            f"there is no run in `{storage.uri}`", code="unknown_run", hint="start one with `reqflo-ray run`"
+            f"there is no run in `{storage.uri}`", code="unknown_run", hint="start a run with `reqflo-ray run`"
         )
     return max(ids, key=lambda run_id: _place(numbers, run_id, _created_at(RunFolder(storage, run_id))))
 

@@ -72,9 +72,11 @@ def prune(
         UsageError: `nothing_to_prune_by` if neither is given, `invalid_prune` if one is negative.
     """
     if keep is None and older_than_s is None:
-        raise UsageError("say what to delete", code="nothing_to_prune_by", hint="give --keep N or --older-than D")
+        raise UsageError(
+            "nothing says which runs to delete", code="nothing_to_prune_by", hint="pass `--keep N` or `--older-than D`"
+        )
     if (keep or 0) < 0 or (older_than_s or 0) < 0:
-        raise UsageError("--keep and --older-than cannot be negative", code="invalid_prune")
+        raise UsageError("`--keep` and `--older-than` cannot be negative", code="invalid_prune")
     runs = list_runs(storage, now)
     made = made_at(runs, now)
     old = [

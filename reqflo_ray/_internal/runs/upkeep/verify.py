@@ -196,7 +196,7 @@ class _Verification:
             self._find(promised.path, FindingKind.DAMAGED, f"the file has {len(data)} bytes instead of {promised.size}")
         elif hashlib.sha256(data).hexdigest() != promised.sha256:
             self._find(
-                promised.path, FindingKind.DAMAGED, "the file does not have the SHA-256 that it was written with"
+                promised.path, FindingKind.DAMAGED, "the SHA-256 of the file is not the one that it was written with"
             )
         elif promised.path.startswith((f"{layout.RESULTS}/", f"{layout.STEPS}/")):
             self._check_table(promised, data)
@@ -221,13 +221,13 @@ class _Verification:
             self._find(
                 layout.RESULTS,
                 FindingKind.VERDICT_TWICE,
-                f"{len(again)} rows have several verdicts, first row {again.start}",
+                f"{len(again)} rows have several results, beginning with row {again.start}",
             )
         if complete and missing and not self._findings:
             self._find(
                 layout.RESULTS,
                 FindingKind.VERDICT_MISSING,
-                f"{len(missing)} rows have no verdict, first row {missing.start}",
+                f"{len(missing)} rows have no result, beginning with row {missing.start}",
             )
         return seen
 
@@ -253,7 +253,7 @@ class _Verification:
         try:
             self._folder.is_complete()
         except IntegrityError:
-            self._find(layout.MANIFEST, FindingKind.MISSING, "the run was finished, and its manifest is missing")
+            self._find(layout.MANIFEST, FindingKind.MISSING, "the run is complete, and its manifest is missing")
 
     def _check_claims(self) -> None:
         for name, problem in self._folder.damaged_claims():
@@ -279,7 +279,7 @@ class _Verification:
             return FileFinding(path=name, kind=kind, message=error.cause or error.message)
         if found == line.sha256:
             return None
-        told = f"the file does not have the SHA-256 that `{layout.PLAN}` says"
+        told = f"the SHA-256 of the file is not the one in `{layout.PLAN}`"
         return FileFinding(path=name, kind=FindingKind.DAMAGED, message=told)
 
     def _check_key(self) -> None:
