@@ -1,4 +1,4 @@
-"""What the files of a dataset hold, told by size and digest: so that the same command with other data is another run.
+"""Identifies the contents of data files by size and digest, so that the same command with other data is another run.
 
 It must not know what a row is.
 """
@@ -18,13 +18,13 @@ from reqflo_ray._internal.errors import RunConflictError
 from reqflo_ray._internal.model.plan import DatasetFile, DatasetSource, RunRecord
 from reqflo_ray._internal.storage import bucket_files as cloud_files
 
-# Hashing lets go of the interpreter, so several files are hashed at a time.
+# Hashing releases the interpreter lock, so several files are hashed at a time.
 _AT_A_TIME: Final = 4
 UNKNOWN: Final = ""
 
 
 def contents_of(source: DatasetSource) -> tuple[DatasetFile, ...]:
-    """The files of a dataset as they are now. A local file is read once, at about a gigabyte a second.
+    """Return the files of a dataset as they are now. A local file is read once, at about 1 GB per second.
 
     Raises:
         DatasetError: a file cannot be found or read.
@@ -44,7 +44,7 @@ def contents_of(source: DatasetSource) -> tuple[DatasetFile, ...]:
 
 
 def changed_files(before: DatasetSource, after: DatasetSource) -> tuple[str, ...]:
-    """The names of files that differ between two looks at one dataset; of one that 0.1.0 recorded nothing is known."""
+    """Return the names of the files that differ between two looks at a dataset; () if either recorded no contents."""
     if not before.contents or not after.contents:
         return ()
     old, new = _by_name(before), _by_name(after)
@@ -52,7 +52,7 @@ def changed_files(before: DatasetSource, after: DatasetSource) -> tuple[str, ...
 
 
 def with_contents(record: RunRecord) -> RunRecord:
-    """`record` with the sizes and digests of its data files as they are now. Raises as `contents_of`."""
+    """Return `record` with the current sizes and digests of its data files. Raises as `contents_of`."""
     source = record.dataset
     if source is None or not source.files:
         return record
@@ -60,7 +60,7 @@ def with_contents(record: RunRecord) -> RunRecord:
 
 
 def dataset_changed(run_id: str, files: tuple[str, ...]) -> RunConflictError:
-    """The error for a dataset that is to be staged, and is no longer the one of the run's record."""
+    """Return the error for a dataset that is about to be staged and differs from the one in the run record."""
     return RunConflictError(
         f"the dataset of run `{run_id}` has changed since the run was started: {', '.join(files)}",
         code="dataset_changed",

@@ -1,10 +1,10 @@
-"""Reads CSV (RFC 4180 with a header row) and its tab-separated sister, strictly. It must not know types or inputs.
+"""Reads CSV (RFC 4180 with a header row) and tab-separated files, strictly. It must not know types or inputs.
 
-An unquoted empty cell is no value at all, a quoted `""` is the empty string; no general reader keeps that difference
-together with the line of every row, hence this one. Rows without a quote, usually nearly all, are split by `str.split`;
-the others are matched against the grammar as a whole, and only what does not match is looked at step by step. Lines end
-with LF or CRLF; blank lines are skipped, and so are rows of empty cells, which are counted; a cell may hold anything
-but NUL.
+An unquoted empty cell has no value, and a quoted `""` is the empty string. This reader exists because no general one
+keeps that difference together with the line of every row. Rows without a quote, usually nearly all, are split by
+`str.split`; the others are matched against the whole grammar, and only what does not match is examined step by step.
+Lines end with LF or CRLF. Blank lines are skipped, and so are rows of empty cells, which are counted. A cell may hold
+anything but NUL.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Grammar:
 
     def __init__(self, delimiter: str) -> None:
         self.delimiter = delimiter
-        self.blank = f" \t{delimiter}"  # what a row of empty cells is made of
+        self.blank = f" \t{delimiter}"  # the characters of a row of empty cells
         delimiter = re.escape(delimiter)
         plain = rf'[^"{delimiter}\r\n]*+'
         cell = rf"(?:{_QUOTED}|{plain})"
@@ -46,7 +46,7 @@ class _Grammar:
         self.open_record = re.compile(rf'(?:{cell}{delimiter})*+"[^"]*+(?:""[^"]*+)*+')
 
     def split(self, record: str) -> _Cells:
-        """The cells of a valid record."""
+        """Return the cells of a valid record."""
         if '"' not in record:
             return [cell or None for cell in record.split(self.delimiter)]
         return [
@@ -54,7 +54,7 @@ class _Grammar:
         ]
 
     def cell_offset(self, record: str, index: int) -> int:
-        """Where cell `index` (from 0) of a valid record begins."""
+        """Return the offset at which cell `index` (from 0) of a valid record begins."""
         at = 0
         for _ in range(index):
             found = self.cell.match(record, at)
@@ -62,7 +62,7 @@ class _Grammar:
         return at
 
     def fault(self, record: str) -> tuple[int, bool]:
-        """Where an invalid record first goes wrong, and whether that is a quote that opens and is never closed."""
+        """Return where an invalid record first breaks the grammar, and whether that is a quote that is never closed."""
         at = 0
         while found := self.cell.match(record, at):
             end = found.end()
@@ -79,8 +79,8 @@ class CsvReader:
     """The rows of one CSV file.
 
     Args:
-        delimiter: what comes between cells; "": that is found out.
-        usual: what it is where nothing speaks for another one.
+        delimiter: the character between cells; "" to detect it.
+        usual: the delimiter if nothing in the file suggests another one.
     """
 
     def __init__(
@@ -107,12 +107,12 @@ class CsvReader:
 
     @property
     def surprising_delimiter(self) -> Delimiter | None:
-        """The delimiter if it was found out and might be another one than a reader expects; known after `header`."""
+        """The delimiter if it was detected and may differ from what a reader expects; known after `header`."""
         surprises = not self._given and (self._found.mark != self._usual or self._found.others)
         return self._found if surprises else None
 
     def header(self) -> tuple[str, ...]:
-        """The names in the header row; () if there is none that can be used (a finding)."""
+        """Return the names in the header row; () after a finding."""
         before = self._faults.count
         line, cells, text = next(self._records, (0, [], ""))
         if not line:
@@ -128,7 +128,7 @@ class CsvReader:
         return self._columns
 
     def records(self) -> Iterator[tuple[int, dict[str, JsonValue], str]]:
-        """Of every row after the header: its first line, the cells that it supplies, and its text."""
+        """Yield for every row after the header its first line, the cells that it supplies, and its text."""
         columns, width = self._columns, len(self._columns)
         for line, cells, text in self._records if width else ():
             if len(cells) == width:
@@ -137,7 +137,7 @@ class CsvReader:
                 self._report_width(line, len(cells), text)
 
     def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
-        """Line, column and line text of the cell of column `name` in the row that begins on `line`."""
+        """Return line, column, and line text of the cell of column `name` in the row that begins on `line`."""
         index = self._columns.index(name) if name in self._columns else 0
         return _place(line, text, self._grammar.cell_offset(text, index))
 
@@ -203,7 +203,7 @@ class CsvReader:
                     if parts_size > LONGEST_RECORD:
                         report_too_long(self.file, start, self._faults)
                         return
-                    # An odd number of quotes is what ends (or begins) the open cell.
+                    # Only a line with an odd number of quotes ends the open cell.
                     if line.count('"') % 2 == 0:
                         continue
                     text = "\n".join(parts)
@@ -226,7 +226,7 @@ class CsvReader:
             self._report_fault(start, "\n".join(parts))
 
     def _find_delimiter(self, blocks: Iterator[tuple[int, list[str]]]) -> tuple[int, list[str]]:
-        """Settle on a delimiter by the first lines; returns those that are rows, and the number of the first."""
+        """Choose the delimiter by the first lines; return those that are rows, and the number of the first."""
         lines, size = list[str](), 0
         for _, more in blocks:
             lines += more

@@ -1,7 +1,6 @@
-"""Finds the character between the cells of a CSV file, from its beginning alone. It must not know how rows are read.
+"""Detects the delimiter of a CSV file from the beginning of the file. It must not know how rows are read.
 
-The usual one is taken wherever it can be: only a header that has none of it, or rows that do not fit it while they fit
-another one, tell otherwise.
+The usual delimiter wins unless the header does not contain it, or the rows fit another one and do not fit it.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ _NAMES: Final = {COMMA: "commas", ";": "semicolons", TAB: "tabs", "|": "bars"}
 _SAMPLED_ROWS: Final = 100
 SAMPLED_CHARACTERS: Final = 2**16
 _QUOTED: Final = re.compile(r'"[^"]*+(?:""[^"]*+)*+"')
-# The line that Excel heeds, and LibreOffice writes: it says what comes between cells, and is no row.
+# The line that Excel obeys and LibreOffice writes: it names the delimiter and is not a row.
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\w\r\n" ])"?[ \t]*\r?', re.IGNORECASE)
 
 
 class Delimiter(NamedTuple):
-    """What comes between cells, "" if that cannot be told; and what else stands in the header that might."""
+    """The delimiter, "" if it cannot be determined; and the other candidates in the header."""
 
     mark: str
     others: tuple[str, ...] = ()
 
 
 def name_of(delimiter: str) -> str:
-    """What people call several of it."""
+    """Return what people call a delimiter, in the plural."""
     return _NAMES.get(delimiter, f"`{delimiter}`")
 
 
 def separator_line(line: str) -> str:
-    """The delimiter that a first line names if it is Excel's `sep=;`, else ""."""
+    """Return the delimiter that a first line such as Excel's `sep=;` names, else ""."""
     found = _SEPARATOR_LINE.fullmatch(line)
     return found[1] if found else ""
 
 
 def find_delimiter(text: str, usual: str) -> Delimiter:
-    """The delimiter of a file that begins with `text`, which may end within a row. What is in quotes tells nothing."""
+    """Return the delimiter of a file that begins with `text`, which may end within a row. Quoted text is ignored."""
     bare = _QUOTED.sub("text", text[:SAMPLED_CHARACTERS])
     cut = len(text) > SAMPLED_CHARACTERS or '"' in bare
     lines = bare.partition('"')[0].split("\n")
@@ -59,7 +58,7 @@ def find_delimiter(text: str, usual: str) -> Delimiter:
 
 
 def remark(files: Sequence[tuple[str, Delimiter]]) -> Problem | None:
-    """What is to be said of files, by name, whose delimiter was found and is not the usual one or not the only one."""
+    """Return the warning about files, by name, whose detected delimiter is unusual or not the only candidate."""
     if not files:
         return None
     name, (mark, others) = files[0]

@@ -1,4 +1,4 @@
-"""Collects what is wrong with a dataset: the first findings in full, of the rest only how many. It must not know how
+"""Collects what is wrong with a dataset: the first findings in full, and the number of the rest. It must not know how
 any format is read."""
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from reqflo_ray._internal.errors import DatasetError, NothingSelectedError, Posi
 SHOWN: Final = 20
 _SHOWN_TEXT: Final = 200
 _SHOWN_BEHIND: Final = 50
-_FARTHEST: Final = 10_000  # a line is not quoted for what stands farther in it
+_FARTHEST: Final = 10_000  # a line is not quoted for a fault beyond this column
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of the dataset: its place in the order of reading (from 0), and its name as people and errors say it."""
+    """A file of the dataset: its place in the order of reading (from 0), and its name in messages."""
 
     number: int
     name: str
 
 
 class Found(NamedTuple):
-    """A finding with what sorts it: number of the file, line, column, and in which order it was found."""
+    """A finding and its sort key: the number of the file, line, column, and the order in which it was found."""
 
     file: int
     line: int
@@ -37,15 +37,15 @@ class Found(NamedTuple):
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one reading of a part of a dataset found, to be taken up elsewhere: how many findings, and the first of them
-    in the order of the data."""
+    """What one reading of a part of a dataset found, for another collector: the number of findings, and the first of
+    them in the order of the data."""
 
     count: int = 0
     first: tuple[Found, ...] = ()
 
 
 class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of empty cells, which nobody meant: how many, and where the first one is (file and line)."""
+    """Rows of empty cells, which are skipped: how many, and where the first one is (file and line)."""
 
     rows: int = 0
     first: tuple[DataFile, int] | None = None
@@ -54,7 +54,7 @@ class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
         return PassedOver(rows=self.rows + later.rows, first=self.first or later.first)
 
     def remarks(self) -> tuple[Problem, ...]:
-        """What is to be said of them."""
+        """Return the warning about them; () if there are none."""
         if self.first is None:
             return ()
         file, line = self.first
@@ -67,8 +67,8 @@ class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
 class Faults:
     """The findings of one reading of a dataset, kept in the order of the data however late they are found.
 
-    `show_text` False keeps the text of lines out of every finding: a dataset that carries sensitive values has no line
-    that may be shown.
+    `show_text` False keeps the text of lines out of every finding: no line of a dataset with sensitive values may be
+    shown.
     """
 
     def __init__(self, *, show_text: bool) -> None:
@@ -80,11 +80,11 @@ class Faults:
 
     @property
     def passed_over(self) -> PassedOver:
-        """The rows of empty cells so far, which are no findings."""
+        """The rows of empty cells so far, which are not findings."""
         return PassedOver(rows=self._passed_over, first=self._first_passed_over)
 
     def pass_over(self, file: DataFile, line: int) -> None:
-        """Count a row of empty cells."""
+        """Count a skipped row of empty cells."""
         self._passed_over += 1
         if self._first_passed_over is None:
             self._first_passed_over = file, line
@@ -115,7 +115,7 @@ class Faults:
         del self._first[SHOWN:]
 
     def findings(self) -> Findings:
-        """What was found so far, for `take`."""
+        """Return what was found so far, for `take`."""
         return Findings(count=self.count, first=tuple(self._first))
 
     def take(self, found: Findings) -> None:
@@ -126,7 +126,7 @@ class Faults:
         self.count += found.count
 
     def problems(self) -> tuple[Problem, ...]:
-        """The first findings in the order of the data, and one that counts the rest."""
+        """Return the first findings in the order of the data, and one that counts the rest."""
         shown = tuple(_from_anywhere(entry.problem) for entry in self._first)
         rest = self.count - len(shown)
         if rest == 0:
@@ -149,7 +149,7 @@ class Faults:
 
 
 def _from_anywhere(problem: Problem) -> Problem:
-    """The finding with the whole path of its file, however the dataset was named where it was found."""
+    """Return the finding with the absolute path of its file, however the dataset was named."""
     place = problem.position
     if place is None or "://" in place.file:
         return problem
@@ -160,5 +160,5 @@ def _from_anywhere(problem: Problem) -> Problem:
 
 
 def no_row() -> NothingSelectedError:
-    """The error of a dataset without a row."""
+    """Return the error for a dataset without rows."""
     return NothingSelectedError("there is no row to run", cause="the dataset has no rows")

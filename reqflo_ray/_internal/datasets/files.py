@@ -1,4 +1,4 @@
-"""Finds the files of a dataset and opens them as bytes: globs, cloud addresses, gzip, and which format each one has. It
+"""Finds the files of a dataset and opens them as bytes: globs, cloud addresses, gzip, and the format of each one. It
 must not know what a row is."""
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _ZIP_MAGIC: Final = b"PK\x03\x04"
 
 
 class DataFormat(StrEnum):
-    """How rows are written in a file."""
+    """The format of a data file."""
 
     CSV = "csv"
     TSV = "tsv"
     JSON = "json"  # one array of objects
-    JSON_LINES = "jsonl"  # one object a line
+    JSON_LINES = "jsonl"  # one object per line
     PARQUET = "parquet"
 
 
@@ -47,10 +47,10 @@ _EXTENSIONS: Final = {
 
 
 def find_files(patterns: Sequence[str], faults: Faults) -> tuple[DataFile, ...]:
-    """The files that `patterns` mean, in the order given; the matches of a glob in the order of their names.
+    """Return the files that `patterns` name, in that order; the matches of a glob in the order of their names.
 
-    A pattern that is the name of an existing file is that file, whatever characters the name has. What cannot be
-    found, and a file that is named twice (its rows would run twice), is a finding.
+    A pattern that is the name of an existing file is that file, whatever characters the name has. A file that cannot be
+    found, or that is named twice (its rows would run twice), is a finding.
     """
     files: list[DataFile] = []
     for pattern in patterns:
@@ -98,9 +98,9 @@ def _matches(pattern: str, here: DataFile, faults: Faults) -> list[str]:
 
 @contextmanager
 def opened(file: DataFile) -> Iterator[BinaryIO]:
-    """The bytes of `file`, unpacked if they are gzip (its first bytes tell, not its name).
+    """Open `file` as bytes, unpacked if it is gzip, which its first bytes show and not its name.
 
-    Raises one of `READ_ERRORS`, also while reading.
+    Opening and reading raise one of `READ_ERRORS`.
     """
     with open_raw(file.name) as raw:
         packed = raw.read(2) == _GZIP_MAGIC
@@ -114,7 +114,7 @@ def opened(file: DataFile) -> Iterator[BinaryIO]:
 
 @contextmanager
 def seekable(file: DataFile, stream: BinaryIO) -> Iterator[BinaryIO]:
-    """What `opened` gave, where any place can be reached at once: what was gzip goes to a temporary file."""
+    """Make what `opened` returned seekable: gzip is unpacked into a temporary file."""
     if not is_packed(file):
         yield stream
         return
@@ -131,16 +131,17 @@ def is_packed(file: DataFile) -> bool:
 
 
 def open_raw(name: str) -> BinaryIO:
+    """Open a file as it is stored. Raises one of `READ_ERRORS`."""
     return open(name, "rb") if "://" not in name else cloud_files.open_file(name)
 
 
 def size_in_bytes(file: DataFile) -> int:
-    """How large `file` is as it is stored. Raises one of `READ_ERRORS` if it cannot be seen."""
+    """Return the stored size of `file` in bytes. Raises one of `READ_ERRORS`."""
     return os.path.getsize(file.name) if "://" not in file.name else cloud_files.size_in_bytes(file.name)
 
 
 def detect_format(file: DataFile, faults: Faults) -> DataFormat | None:
-    """The format of `file`: by its extension (before `.gz`), else by its first bytes; None is a finding."""
+    """Return the format of `file`, by its extension (before `.gz`) or its first bytes; None after a finding."""
     try:
         with opened(file) as stream:
             start = stream.read(_SNIFFED_BYTES)
@@ -170,7 +171,7 @@ def detect_format(file: DataFile, faults: Faults) -> DataFormat | None:
 
 
 def known_ending(name: str) -> str:
-    """The ending of a file's name that says its format, such as `.csv.gz`; "" if it has none."""
+    """Return the ending of a file's name that shows its format, such as `.csv.gz`; "" if it has none."""
     packed = ".gz" if name.endswith(".gz") else ""
     ending = os.path.splitext(name.removesuffix(packed))[1]
     return ending + packed if ending[1:].lower() in _EXTENSIONS else ""

@@ -1,7 +1,7 @@
 """Reads JSON arrays of objects and JSON Lines as streams, with the line of every object. It must not know types or
 inputs.
 
-Values keep their JSON types and all their digits. A null is an explicit null; a member that is missing is not supplied.
+Values keep their JSON types and all their digits. A null is an explicit null; a missing member supplies nothing.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class JsonLinesReader:
     header_line: int = 0
 
     def header(self) -> None:
-        """There is none: objects name their members one by one."""
+        """Return None: the format has no header."""
 
     def records(self) -> Iterator[_Record]:
-        """Of every object: its line, its members, its text."""
+        """Yield for every object its line, its members, and its text."""
         for first, lines in line_blocks(self.stream, self.encoding, self.file, self.faults):
             for number, line in enumerate(lines, first):
                 if line and not line.isspace():
@@ -52,12 +52,12 @@ class JsonLinesReader:
                         yield number, values, line
 
     def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
-        """Line, column and line text of member `name` of the object on `line`."""
+        """Return line, column, and line text of member `name` of the object on `line`."""
         return line, _member_offset(text, name) + 1, text
 
 
 class _Surroundings(NamedTuple):
-    """The column in which a text begins, and what stands before and behind it on its lines as far as it is known."""
+    """The column in which a text begins, and what is known of its lines before and after it."""
 
     column: int = 1
     before: str = ""
@@ -67,7 +67,7 @@ class _Surroundings(NamedTuple):
 def _object(
     text: str, file: DataFile, line: int, faults: Faults, look_around: Callable[[], _Surroundings] = _Surroundings
 ) -> dict[str, JsonValue] | None:
-    """The object that `text` is, which begins on `line`; None after a finding."""
+    """Decode `text`, which begins on `line`, as an object; return None after a finding."""
     at, cause, hint = 0, "", ""
     try:
         value = json_text.decode_strictly(text)
@@ -98,8 +98,8 @@ def _object(
 
 
 def _why(text: str, problem: json_text.NotJson) -> tuple[int, str]:
-    """Where a text stops to be JSON, and why."""
-    if half := _HALF_PAIR.search(text):  # the decoder sees it as an early end
+    """Return where a text stops being JSON, and why."""
+    if half := _HALF_PAIR.search(text):  # the decoder takes it for the end of the text
         return half.start(), "half a surrogate pair is not a character"
     at = problem.offset or 0
     if found := _NO_NUMBER.match(text, max(0, at - 1)):
@@ -125,14 +125,14 @@ class JsonArrayReader:
     _at: int = 0
     _line: int = 1  # of `_buffer[_counted]`
     _counted: int = 0
-    _cut: int = 0  # how much of the line on which `_buffer` begins stood before it
+    _cut: int = 0  # how many characters of its first line are before `_buffer`
     _blocks: Iterator[str] = field(default_factory=lambda: iter(()))
 
     def header(self) -> None:
-        """There is none: objects name their members one by one."""
+        """Return None: the format has no header."""
 
     def records(self) -> Iterator[_Record]:
-        """Of every object: the line on which it begins, its members, its text."""
+        """Yield for every object the line on which it begins, its members, and its text."""
         self._blocks = text_blocks(self.stream, self.encoding, self.file, self.faults)
         before = self.faults.count
         if self._next() != "[":
@@ -161,7 +161,7 @@ class JsonArrayReader:
             self._report("invalid_json", "there is text after the end of the array", "write one JSON array per file")
 
     def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
-        """Line, column and line text of member `name` of the object that begins on `line`."""
+        """Return line, column, and line text of member `name` of the object that begins on `line`."""
         offset = _member_offset(text, name)
         line_start = text.rfind("\n", 0, offset) + 1
         shown = text[line_start:].partition("\n")[0]
@@ -178,7 +178,7 @@ class JsonArrayReader:
         return True
 
     def _next(self) -> str:
-        """Skip blanks; the character that follows, "" at the end of the file."""
+        """Skip blanks; return the character that follows, "" at the end of the file."""
         while True:
             found = _BLANKS.match(self._buffer, self._at)
             self._at = found.end() if found else self._at
@@ -198,7 +198,7 @@ class JsonArrayReader:
                 if size > LONGEST_RECORD:
                     report_too_long(self.file, self._current_line(), self.faults)
                     return None
-                # An error at the very end, or a string without an end, may only mean that the rest is not read yet.
+                # An error at the end of the buffer, or an unterminated string, may mean that the rest is not read yet.
                 cut = problem.pos >= len(self._buffer) - 12 or problem.msg.startswith("Unterminated string")
                 if cut and self._read_ahead(size):
                     continue
@@ -208,7 +208,7 @@ class JsonArrayReader:
             except RecursionError:
                 self._report("invalid_json", "this is not valid JSON", cause="it is nested too deeply")
                 return None
-            # A number or literal that touches the end of the buffer may go on.
+            # A number or literal at the end of the buffer may continue in the next block.
             if end == len(self._buffer) and self._more():
                 continue
             return self._buffer[self._at : end]
@@ -230,7 +230,7 @@ class JsonArrayReader:
         return self._at - line_start + 1 + (0 if line_start else self._cut)
 
     def _look_around(self) -> _Surroundings:
-        """Where the element begins, and what of its line is still there."""
+        """Return where the element begins, and what the buffer still holds of its line."""
         before = self._buffer[self._buffer.rfind("\n", 0, self._at) + 1 : self._at]
         end: int = _extent(self._buffer, self._at)[1]
         return _Surroundings(self._column(), before, self._buffer[end : end + _SHOWN].partition("\n")[0])
@@ -260,5 +260,5 @@ def _nothing(text: str) -> None:
     return None
 
 
-# Only finds where an element ends, so numbers are not built; that text is then decoded strictly.
+# It only finds where an element ends, so it does not build numbers; the text is then decoded strictly.
 _extent: Final = json.JSONDecoder(parse_float=_nothing, parse_int=_nothing, parse_constant=_nothing).raw_decode

@@ -1,11 +1,11 @@
 """Finds keys that name more than one row, over millions of rows. It must not know where keys come from.
 
-It keeps 16 bytes of digest and 8 of place a row, and about as much again for a moment at the end: 1 million rows take
-some 50 MB at most, and a `set` of the keys would take several times that. Two different keys with one digest are out of
-reach (2^-128 a pair).
+It keeps 16 bytes of digest and 8 bytes of place per row, and needs about as much again for a moment at the end:
+1,000,000 rows take at most 50 MB, and a `set` of the keys would take several times that. Two different keys with the
+same digest do not occur in practice (2^-128 per pair).
 
-What is too much for one ledger is kept in parts by digest: equal keys are in the same part of all ledgers, and the
-same parts of many ledgers, joined in the order of their rows, are a ledger again.
+Keys that are too many for one ledger are kept in parts by digest: equal keys are in the same part of every ledger, and
+the same parts of many ledgers, joined in the order of their rows, are a ledger again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Place = tuple[int, int]
 
 
 class KeyLedger:
-    """Remembers the key of every row, and which place it has. `parts` is at most `MOST_PARTS`."""
+    """The key of every row, and its place. `parts` is at most `MOST_PARTS`."""
 
     def __init__(self, parts: int = 1) -> None:
         self._digests = [bytearray() for _ in range(parts)]
@@ -34,7 +34,7 @@ class KeyLedger:
 
     @classmethod
     def joined(cls, parts: Iterable[bytes]) -> Self:
-        """The ledger of all rows in `parts`, which come from `part` of ledgers of consecutive rows."""
+        """Return the ledger of all rows in `parts`, which `part` of ledgers of consecutive rows returned."""
         ledger = cls()
         for part in parts:
             count = len(part) // (_DIGEST_BYTES + _PLACE_BYTES)
@@ -43,23 +43,23 @@ class KeyLedger:
         return ledger
 
     def begin_file(self, number: int) -> None:
-        """The keys that follow are in the dataset's file of that number."""
+        """Assign the keys that follow to the dataset's file with this number."""
         self._file = number << _LINE_BITS
 
     def add(self, key: str, line: int) -> None:
-        """A row has this key."""
+        """Record the key of the row on `line`."""
         digest = blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
         part = digest[0] * self._parts >> 8
         self._digests[part] += digest
         self._places[part].append(self._file | line)
 
     def part(self, part: int) -> bytes:
-        """One part of the ledger, for `joined`."""
+        """Return one part of the ledger, for `joined`."""
         return bytes(self._digests[part]) + self._places[part].tobytes()
 
     def repeated(self) -> Iterator[tuple[Place, Place]]:
-        """The place (number of the file, line) of every row whose key an earlier row has, and that of the first row
-        with that key. Part by part, and within a part in no useful order."""
+        """Yield the place (number of the file, line) of every row whose key an earlier row has, and that of the first
+        row with the key: part by part, and within a part in no useful order."""
         for digests, places in zip(self._digests, self._places, strict=True):
             yield from ((_place(places[row]), _place(places[first])) for row, first in _repeated(digests, len(places)))
 
@@ -80,7 +80,7 @@ def _repeated(packed: bytearray, count: int) -> Iterator[tuple[int, int]]:
     same = pc.equal(ordered.slice(1), ordered.slice(0, count - 1))
     if not pc.any(same).as_py():
         return
-    # The sort is stable: the rows of one key stand together in their own order.
+    # The sort is stable: the rows with the same key are consecutive, and in their own order.
     previous, first = -1, 0
     seconds: Any = pc.indices_nonzero(same)
     for at in seconds.to_pylist():

@@ -1,7 +1,6 @@
-"""Reads the rows of Parquet, placed by their number in the file, from 1. It must not know inputs, nor how a value
-becomes JSON.
+"""Reads the rows of Parquet files, numbered from 1 in each file. It must not know inputs, nor how a value becomes JSON.
 
-A null is not supplied. Of columns that nobody uses only the names are looked at: they may be of any type, and damaged.
+A null supplies nothing. Of unused columns only the names are read: they may be of any type, and damaged.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ class ParquetReader:
     """The rows of one Parquet file.
 
     Args:
-        stream: it must be seekable.
-        groups: the row groups that are read, None: all.
-        used: the columns that are read, None: all.
+        stream: must be seekable.
+        groups: the row groups to read; None for all.
+        used: the columns to read; None for all.
     """
 
     header_line = 0
@@ -47,17 +46,17 @@ class ParquetReader:
         self._table: parquet.ParquetFile | None = None
 
     def header(self) -> tuple[str, ...]:
-        """The names in the schema; () if it cannot be used (a finding)."""
+        """Return the names in the schema; () after a finding."""
         self._table = self._open()
         return tuple(self._table.schema_arrow.names) if self._table else ()
 
     @property
     def row_count(self) -> int:
-        """How many rows the file says it has; known after `header`."""
+        """The number of rows by the metadata of the file; known after `header`."""
         return int(self._table.metadata.num_rows) if self._table else 0
 
     def row_groups(self) -> list[tuple[int, int]]:
-        """Of every row group of the file: how many rows it has, and its bytes unpacked; known after `header`."""
+        """Return for every row group its number of rows and its unpacked size in bytes; known after `header`."""
         if self._table is None:
             return []
         metadata = self._table.metadata
@@ -65,21 +64,21 @@ class ParquetReader:
         return [(int(group.num_rows), int(group.total_byte_size)) for group in groups]
 
     def records(self) -> Iterator[tuple[int, dict[str, JsonValue], str]]:
-        """Of every row: its number in the file from 1, the values that are not null, and "" (it has no text)."""
+        """Yield for every row its number in the file from 1, the values that are not null, and "" (it has no text)."""
         if self._table is None:
             return
         used = [field for field in self._table.schema_arrow if self._uses(field.name)]
         names = [field.name for field in used]
         converters = [converter_of(field.type) for field in used]
         starts = list(accumulate((rows for rows, _ in self.row_groups()), initial=0))
-        # Group by group, so that a row has the same number and a damage the same finding in whatever parts it is read.
+        # Group by group, so that row numbers and findings of damage do not depend on the parts in which a file is read.
         for group in range(len(starts) - 1) if self._groups is None else self._groups:
             number = starts[group]
             try:
                 for batch in self._table.iter_batches(
                     batch_size=_BATCH_ROWS, row_groups=[group], columns=names, use_threads=False
                 ):
-                    # By the name `a.b` Arrow also finds the member `b` of a column `a`.
+                    # For the name `a.b` Arrow also returns the member `b` of a column `a`.
                     found = zip(batch.schema.names, batch.columns, strict=True)
                     columns, converting = values_of([column for name, column in found if name in names], converters)
                     for cells in zip(*columns, strict=True) if columns else repeat((), batch.num_rows):
@@ -91,7 +90,7 @@ class ParquetReader:
                 self._report_damage(problem, number)
 
     def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
-        """The number of the row."""
+        """Return the number of the row as its line."""
         return line, 1, ""
 
     def _row(

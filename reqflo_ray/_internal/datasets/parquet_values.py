@@ -1,8 +1,8 @@
-"""How values of Parquet become JSON. It must not know files or rows.
+"""Converts values of Parquet to JSON. It must not know files or rows.
 
-Numbers keep their digits, and get no exponent; dates, times and timestamps become RFC 3339 text (a timestamp without a
-zone gets none), a UUID its text, JSON its value; lists, structs and maps with text keys become JSON. Bytes and
-durations have no JSON form. Of other extension types what they are stored as counts.
+Numbers keep their digits and get no exponent. Dates, times, and timestamps become RFC 3339 text (a timestamp without a
+zone gets none), a UUID becomes its text, and JSON its value; lists, structs, and maps with text keys become JSON. Bytes
+and durations have no JSON form. Other extension types are converted as the type in which they are stored.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 _PER_SECOND: Final = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
 _SECONDS_OF_A_DAY: Final = 86_400
-# Of floats with fewer bits: their form to `struct`, and how many digits tell them apart, at least and at most.
+# For floats with fewer bits: their `struct` format, and the least and most digits that tell them apart.
 _SHORT_FLOATS: Final = {16: ("e", 3, 5), 32: ("f", 6, 9)}
 
 Converter: TypeAlias = Callable[[Any], JsonValue]
 
 
 class _Odd(NamedTuple):
-    """Stands for a cell that Arrow can hold and Python cannot."""
+    """A cell whose value Arrow can hold and Python cannot."""
 
     reason: str
 
@@ -39,8 +39,8 @@ class _Odd(NamedTuple):
 def values_of(
     columns: Sequence[pa.Array[Any]], converters: list[Converter | None]
 ) -> tuple[list[Any], list[Converter | None]]:
-    """The values of columns, and how they become JSON (None: they are). A cell that has no value does not cost the
-    others theirs: its converter says what is wrong with it, in a `ValueError`."""
+    """Return the values of columns, and their converters to JSON (None: they are JSON already). A cell that Python
+    cannot hold leaves the others intact: its converter raises a `ValueError` that says what is wrong with it."""
     cells = [_countable(column) for column in columns]
     try:
         return [column.to_pylist() for column in cells], converters
@@ -50,7 +50,7 @@ def values_of(
 
 
 def refusal(kind: Any) -> str:
-    """What a column of type `kind` holds that has no JSON form; "" if it has one."""
+    """Return what a column of type `kind` holds that has no JSON form; "" if all of it has one."""
     from pyarrow import types
 
     kind = _stored(kind)
@@ -76,7 +76,7 @@ def refusal(kind: Any) -> str:
 
 
 def converter_of(kind: Any) -> Converter | None:
-    """How a value that Arrow gives becomes JSON; None where it is JSON already. It raises `ValueError`."""
+    """Return what converts an Arrow value to JSON, or raises `ValueError`; None if the value is JSON already."""
     from pyarrow import types
 
     kind = _stored(kind)
@@ -101,13 +101,13 @@ def converter_of(kind: Any) -> Converter | None:
 
 
 def _converter_within(kind: Any) -> Converter:
-    """As `converter_of`, for what lies in a list, struct or map, where it may be null."""
+    """As `converter_of`, for a member of a list, struct, or map, which may be null."""
     convert = converter_of(kind) or _json
     return lambda value: None if value is None else convert(value)
 
 
 def _stored(kind: pa.DataType) -> Any:
-    """`kind` without what says nothing of the values: a dictionary, an extension that has no meaning here."""
+    """Return `kind` without the layers that do not change its values: dictionaries, extensions with no meaning here."""
     import pyarrow as pa
     from pyarrow import types
 
@@ -121,7 +121,7 @@ def _stored(kind: pa.DataType) -> Any:
 
 
 def _extension(kind: pa.DataType) -> str:
-    """The name of an extension type whose values mean something else than what they are stored as."""
+    """Return the name of an extension type whose values mean something other than their stored form; "" for others."""
     name = getattr(kind, "extension_name", "")
     return name if name in ("arrow.uuid", "arrow.json", "arrow.bool8") else ""
 
@@ -142,7 +142,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _countable(column: Any) -> Any:
-    """`column` with numbers for times: Python's own end at microseconds, and wrap around at midnight."""
+    """Return `column` with numbers for times: Python's own stop at microseconds and wrap around at midnight."""
     import pyarrow as pa
     from pyarrow import types
 
@@ -155,7 +155,7 @@ def _countable(column: Any) -> Any:
 
 
 def _counted(kind: Any) -> Any:
-    """The type that `kind` is then."""
+    """Return the type of a column of type `kind` after `_countable`."""
     import pyarrow as pa
     from pyarrow import types
 
@@ -196,7 +196,7 @@ def _refusing(converter: Converter | None) -> Converter:
 
 
 def _time(count: int, per_second: int) -> str:
-    """As `datetime.time.isoformat`, with nanoseconds where there are any."""
+    """As `datetime.time.isoformat`, with nanoseconds if there are any."""
     seconds, part = divmod(count, per_second)
     if not 0 <= seconds < _SECONDS_OF_A_DAY:
         raise ValueError("it is not a time of day")
@@ -214,7 +214,7 @@ def _float(value: float) -> JsonValue:
 
 
 def _short_float(value: float, bits: int) -> JsonValue:
-    """A float of `bits` bits by the digits that tell it from others of its kind: 19.9, not 19.899999618530273."""
+    """Return a float of `bits` bits by the digits that tell it from its neighbors: 19.9, not 19.899999618530273."""
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a JSON number")
     form, least, most = _SHORT_FLOATS[bits]

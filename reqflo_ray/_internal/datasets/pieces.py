@@ -1,7 +1,7 @@
-"""Splits a dataset into pieces that can be read apart from each other: files, and row groups of Parquet. It must not
-know who reads them, nor what becomes of the rows.
+"""Splits a dataset into pieces that can be read independently: files, and row groups of Parquet. It must not know who
+reads them, nor what happens to the rows.
 
-A text file is one piece: a line break may be part of a quoted cell, and the number of a line follows only from all
+A text file is one piece, because a line break may be part of a quoted cell, and the number of a line depends on all
 lines before it.
 """
 
@@ -23,8 +23,8 @@ from reqflo_ray._internal.model.plan import DatasetSource
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """A file, or the row groups `groups` (first, and the one after the last) of a Parquet file.
 
-    `rows` is None until somebody has counted them. `file_bytes` is the size of the whole file, `size` about how many
-    bytes this piece is to read.
+    `rows` is None until they are counted. `file_bytes` is the size of the whole file in bytes, `size` the approximate
+    number of bytes in this piece.
     """
 
     file: DataFile
@@ -35,14 +35,14 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def range(self) -> range | None:
-        """The row groups, as readers take them."""
+        """The row groups in the form that readers take."""
         return None if self.groups is None else range(*self.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetPieces:
-    """A dataset in pieces, in the order of its rows: its files by their numbers, the first header, and what was found
-    while looking for the files."""
+    """A dataset in pieces, in the order of its rows: its files by number, the first header, and the findings of the
+    search for the files."""
 
     files: tuple[DataFile, ...]
     pieces: tuple[Piece, ...]
@@ -51,23 +51,23 @@ class DatasetPieces:
 
     @property
     def size(self) -> int:
-        """About how many bytes there are to read."""
+        """The approximate number of bytes to read."""
         return sum(piece.size for piece in self.pieces)
 
 
 def split_dataset(
     source: DatasetSource, artifact: Artifact, required: frozenset[str], *, piece_bytes: int
 ) -> DatasetPieces:
-    """The pieces of a dataset, which follow from its files only; row groups are taken together up to `piece_bytes`.
+    """Split a dataset into pieces, which depend on its files only; row groups are joined up to `piece_bytes`.
 
-    Of every file only the beginning is read, or of Parquet the end. What is wrong with files that were found is left to
-    those who read them.
+    Only the beginning of every file is read, or the end of Parquet files. Faults in files that exist are left to the
+    readers of the pieces.
 
     Raises:
-        DatasetError: the options make no sense.
+        DatasetError: the options are not valid.
     """
     check_source(source, artifact)
-    # Judges headers only: to know the first one, and to leave a file that has something wrong with it in one piece.
+    # It judges headers only: to find the first one, and to leave a file with faults in one piece.
     judge = DatasetRows(source, artifact, required)
     files = find_files(source.files, judge.faults)
     findings = judge.faults.findings()
@@ -100,7 +100,7 @@ def _split_file(
 
 
 def unseen(pieces: Sequence[Piece]) -> str:
-    """The name of a file that is not here as it was where the dataset was split, "" if all are."""
+    """Return the name of a file that differs here from where the dataset was split; "" if none does."""
     for piece in pieces:
         try:
             if size_in_bytes(piece.file) == piece.file_bytes:

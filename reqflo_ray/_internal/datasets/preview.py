@@ -1,4 +1,4 @@
-"""Looks at the beginning of a dataset: which columns it has, and about how many rows. It must not judge rows."""
+"""Reads the beginning of a dataset: its columns, and about how many rows it has. It must not judge rows."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _GZIP_RATIO: Final = 5
 
 
 class Columns(NamedTuple):
-    """The columns of a dataset, and what is to be said of how its files are read."""
+    """The columns of a dataset, and warnings about how its files are read."""
 
     names: tuple[str, ...] = ()
     remarks: tuple[Problem, ...] = ()
 
 
 def read_columns(source: DatasetSource, *, used: frozenset[str] | None = None, show_text: bool = False) -> Columns:
-    """The columns of a dataset without reading it whole: of CSV the header, of Parquet the schema, of JSON the members
-    of the first `SAMPLED_ROWS` objects of every file.
+    """Return the columns of a dataset without reading all of it: for CSV the header, for Parquet the schema, for JSON
+    the members of the first `SAMPLED_ROWS` objects of every file.
 
     Args:
-        used: the columns that somebody reads, None: all.
-        show_text: quote lines of the dataset in findings; only for a journey that declares nothing sensitive.
+        used: the columns that are read; None for all.
+        show_text: quote lines of the dataset in findings; only if the journey declares nothing sensitive.
 
     Raises:
         DatasetError: a file is missing, or its beginning cannot be used.
-        NothingSelectedError: there is not a byte in any of the files.
+        NothingSelectedError: all files are empty.
     """
     check_encoding(source.encoding)
     faults = Faults(show_text=show_text)
@@ -72,8 +72,8 @@ def _hold_nothing(files: Iterable[DataFile]) -> bool:
 
 
 def sample_values(source: DatasetSource, names: frozenset[str]) -> dict[str, list[JsonValue]]:
-    """Of the first `SAMPLED_ROWS` rows of each file, every value of the columns `names`, after its column, as it is
-    written. What cannot be read is left out; staging says why.
+    """Return by column the values of the columns `names` in the first `SAMPLED_ROWS` rows of each file, as written.
+    What cannot be read is left out; staging reports why.
 
     Raises:
         DatasetError: `unknown_encoding`.
@@ -92,8 +92,8 @@ def sample_values(source: DatasetSource, names: frozenset[str]) -> dict[str, lis
 
 
 def estimate_rows(source: DatasetSource) -> int:
-    """About how many rows the dataset has: exact for Parquet and for small files, else from the size of the files and
-    of their first rows. What cannot be read counts as nothing; staging says why.
+    """Estimate the number of rows: exactly for Parquet and small files, otherwise from the size of the files and of
+    their first rows. What cannot be read counts as 0 rows; staging reports why.
 
     Raises:
         DatasetError: `unknown_encoding`.
@@ -109,8 +109,8 @@ def estimate_rows(source: DatasetSource) -> int:
 
 
 def count_rows(source: DatasetSource) -> int:
-    """How many rows the dataset has, which takes reading it all, but Parquet. What cannot be read counts as nothing;
-    staging says why.
+    """Count the rows, which reads all of the dataset except Parquet files. What cannot be read counts as 0 rows;
+    staging reports why.
 
     Raises:
         DatasetError: `unknown_encoding`.

@@ -1,8 +1,8 @@
 """Reads a whole dataset as numbered rows: all files in order, declared types converted, keys and required inputs
 checked, every fault with its place. It must not know where rows are stored.
 
-Nothing of a sensitive input is ever shown: its faults name the column only, and a journey that declares any sensitive
-input or variable gets no line of its dataset quoted.
+No part of a sensitive input is ever shown: its faults name only the column, and no line of the dataset is quoted for a
+journey that declares a sensitive input or variable.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ class Reader(Protocol):
 
     @property
     def header_line(self) -> int:
-        """The line of the header, 0 if it is on no line."""
+        """The line of the header, 0 if the format has none."""
         ...
 
     def header(self) -> tuple[str, ...] | None:
-        """The columns, () after a finding; None if the format has no header."""
+        """Return the columns, () after a finding; None if the format has no header."""
         ...
 
     def records(self) -> Iterator[tuple[int, dict[str, JsonValue], str]]:
-        """Of every good row: its line (of Parquet: its number), what it supplies, its text. The rest are findings."""
+        """Yield for every valid row its line (in Parquet its number), its values, and its text; others are findings."""
         ...
 
     def locate(self, line: int, text: str, name: str) -> tuple[int, int, str]:
-        """Line, column and line text of the value called `name` in a row from `records`."""
+        """Return line, column, and line text of the value called `name` in a row from `records`."""
         ...
 
 
@@ -86,12 +86,12 @@ def open_reader(
     groups: range | None = None,
     used: frozenset[str] | None = None,
 ) -> Iterator[Reader | None]:
-    """A reader of `file`, which is one of `source`; None after a finding. What goes wrong while it is used becomes a
-    finding.
+    """Open a reader of `file`, which is part of `source`; None after a finding. Errors while it is used become
+    findings.
 
     Args:
-        groups: of Parquet, the row groups that are read.
-        used: the columns that somebody reads, None: all. Of others nothing but the name need be right.
+        groups: the row groups to read of a Parquet file; None for all.
+        used: the columns that are read; None for all. Of the others only the name must be valid.
     """
     kind = detect_format(file, faults)
     if kind is None:
@@ -117,14 +117,14 @@ def open_reader(
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first header of a dataset, which every other one must agree with: in which file, and its columns."""
+    """The first header of a dataset, with which all others must agree: its file and its columns."""
 
     file: DataFile
     names: frozenset[str]
 
 
 def check_source(source: DatasetSource, artifact: Artifact) -> None:
-    """Make sure that the options of a dataset make sense.
+    """Check the options of a dataset.
 
     Raises:
         DatasetError: `unknown_encoding`, `sensitive_key`.
@@ -141,7 +141,7 @@ def check_source(source: DatasetSource, artifact: Artifact) -> None:
 
 
 def used_columns(source: DatasetSource, artifact: Artifact) -> frozenset[str]:
-    """The columns whose values anybody looks at: those that fill an input or variable, and the key."""
+    """Return the columns whose values are read: those that fill an input or variable, and the key."""
     declared: tuple[Input | Variable, ...] = (*artifact.inputs, *artifact.variables)
     return frozenset(one.name for one in declared) | {source.key_column}
 
@@ -149,13 +149,13 @@ def used_columns(source: DatasetSource, artifact: Artifact) -> frozenset[str]:
 class DatasetRows:
     """The rows of `source` for `artifact`, read once.
 
-    `required` are the inputs that nobody but the row can supply. `columns` grows while rows are read: in JSON every
-    object may bring new ones.
+    `required` are the inputs that only the row can supply. `columns` grows while rows are read, because every JSON
+    object may add new ones.
 
     Args:
-        expects: what assertions expect of rows; what they need and some rows lack is told by `gaps`.
-        header: the dataset's first header, for a reading that does not begin with its first file.
-        keys: where the keys are remembered.
+        expects: what assertions expect of rows; `gaps` reports what they need and some rows lack.
+        header: the first header of the dataset, if this reading does not begin with its first file.
+        keys: the ledger for the keys.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class DatasetRows:
         self._required = required
         self._statuses: tuple[tuple[str, set[str]], ...] = tuple((name, set()) for name in expects.statuses)
         self._gaps = tuple(_Gap(needed) for needed in expects.needed)
-        # With each typed name a cache of what texts became: columns of few values are converted once.
+        # Each typed name has a cache from text to value, so that repeated values are converted once.
         self._typed: tuple[tuple[str, ValueType, dict[str, JsonValue]], ...] = tuple(
             (one.name, one.type, {}) for one in declared if one.type is not None
         )
@@ -188,7 +188,7 @@ class DatasetRows:
 
     @property
     def gaps(self) -> tuple[Problem, ...]:
-        """Warnings of what assertions need and some of the rows read so far lack."""
+        """Warnings about values that assertions need and some of the rows read so far lack."""
         return tuple(gap.as_warning() for gap in self._gaps if gap.rows)
 
     @property
@@ -197,10 +197,11 @@ class DatasetRows:
         return tuple(self._columns)
 
     def read(self) -> Iterator[Row]:
-        """Every row, numbered from 0. Rows after the first finding are of no use; they come so that all are found.
+        """Yield every row, numbered from 0. Rows after the first finding must not be used; they are read to find the
+        rest.
 
         Raises:
-            DatasetError: at the end, with everything that was found; at once if the options make no sense.
+            DatasetError: at the end, with all findings; immediately if the options are not valid.
         """
         check_source(self._source, self._artifact)
         files = find_files(self._source.files, self.faults)
@@ -213,13 +214,13 @@ class DatasetRows:
         self.faults.raise_any()
 
     def read_file(self, file: DataFile, first_index: int, groups: range | None = None) -> Iterator[Row]:
-        """The rows of one file, of Parquet perhaps only of some row groups, numbered from `first_index`."""
+        """Yield the rows of one file, or of some row groups of a Parquet file, numbered from `first_index`."""
         with open_reader(file, self._source, self.faults, groups=groups, used=self._used) as reader:
             if reader is not None:
                 yield from self._rows_of(reader, first_index)
 
     def check_header(self, reader: Reader) -> tuple[tuple[str, ...] | None, frozenset[str]]:
-        """The header of a file, and which needed columns it lacks. What is wrong with it becomes a finding."""
+        """Return the header of a file, and the needed columns that it lacks. Faults in it become findings."""
         header = reader.header()
         if header is None:
             return None, frozenset()
@@ -246,11 +247,11 @@ class DatasetRows:
                 self._check_headers(values, reader, line, text)
             if is_sound and self._statuses:
                 self._check_statuses(values, reader, line, text)
-            # A row with every column of its header needs no look at its names.
+            # A row with a value in every column of its header supplies every name.
             if len(values) != width:
                 if not values.keys() <= known:
                     columns.update(dict.fromkeys(values))
-                # Null is no value where one is required.
+                # Null does not count as a value where one is required.
                 if lacking := [name for name in required if values.get(name) is None]:
                     self._report_missing(lacking, reader, line, text)
                 for gap in self._gaps:
@@ -259,7 +260,7 @@ class DatasetRows:
             yield Row(index=index, key=key, values=values, location=f"{name}:{line}")
 
     def _missing(self, reader: Reader, header: tuple[str, ...]) -> frozenset[str]:
-        """Report what the header of a file lacks; returns the names that are missing."""
+        """Report the columns that the header of a file lacks; return their names."""
         file, line = reader.file, reader.header_line
         self._columns.update(dict.fromkeys(header))
         names = frozenset(header)
@@ -269,7 +270,7 @@ class DatasetRows:
         missing = {name: why for name, why in needed.items() if name not in names}
         for name, why in sorted(missing.items()):
             hint = did_you_mean(name, header)
-            if not hint and self.faults.show_text:  # of a file without a header these would be values
+            if not hint and self.faults.show_text:  # in a file without a header these would be values
                 hint = f"known columns: {', '.join(header[:_SHOWN_COLUMNS])}"
             message = f"`{file.name}` has no column `{name}`, which is {why}"
             self.faults.add("missing_column", message, file=file, line=line, hint=hint)
@@ -286,7 +287,7 @@ class DatasetRows:
         return frozenset(missing)
 
     def _odd_key(self, value: JsonValue, reader: Reader, line: int, text: str) -> str:
-        """The key that a value other than a text with something in it makes; "" after a finding."""
+        """Return the key for a value that is not a non-empty text; "" after a finding."""
         column = self._source.key_column
         if value is None or value == "":
             self._report("missing_key", f"the row has no key: column `{column}` is empty", column, reader, line, text)
@@ -297,7 +298,7 @@ class DatasetRows:
         return ""
 
     def _convert(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> bool:
-        """Give typed values their types; False after a finding."""
+        """Convert typed values in place; return False after a finding."""
         is_sound = True
         for name, kind, cache in self._typed:
             value = values.get(name)
@@ -319,7 +320,7 @@ class DatasetRows:
         return is_sound
 
     def _check_headers(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
-        """Report what no header can carry; a list makes several headers."""
+        """Report values that a header cannot hold; a list becomes several headers."""
         for name, where in self._in_headers:
             value = values.get(name)
             for item in value if type(value) is list else (value,):
@@ -358,7 +359,7 @@ class DatasetRows:
 
 
 class _Gap:
-    """A value that assertions need, and how many rows lack it."""
+    """A value that assertions need, and the number of rows that lack it."""
 
     def __init__(self, needed: NeededValue) -> None:
         self.names = needed.names
@@ -367,12 +368,12 @@ class _Gap:
         self._needed = needed
 
     def meet(self, first: Position) -> None:
-        """Count a row that lacks it; `first` is the place of the first one."""
+        """Count a row that lacks it; `first` is the place of the first such row."""
         self.rows += 1
         self.first = first
 
     def as_warning(self) -> Problem:
-        """What to say of them."""
+        """Return the warning about these rows."""
         number = "1 row has" if self.rows == 1 else f"{self.rows:,} rows have"
         message = (
             f"{number} no value for `{self._needed.label}`, and an assertion of step `{self._needed.step}` expects it"
@@ -385,8 +386,8 @@ class _Gap:
 def report_repeated(
     repeated: Iterable[tuple[Place, Place]], column: str, files: Sequence[DataFile], faults: Faults
 ) -> None:
-    """Report rows whose key an earlier row has, as `KeyLedger.repeated` tells them; `files` are those of the dataset by
-    their numbers."""
+    """Report rows whose key an earlier row has, as `KeyLedger.repeated` yields them; `files` are those of the dataset
+    by number."""
     for (number, line), (first_number, first_line) in repeated:
         first = f"line {first_line}" if first_number == number else f"{files[first_number].name}:{first_line}"
         message = f"the key in column `{column}` is already used at {first}"

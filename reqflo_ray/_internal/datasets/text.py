@@ -1,5 +1,5 @@
-"""Turns the bytes of a text file into characters and lines, a block at a time, and reports characters that cannot be
-part of any dataset. It must not know CSV or JSON."""
+"""Decodes the bytes of a text file into characters and lines, a block at a time, and reports characters that no dataset
+may contain. It must not know CSV or JSON."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import BinaryIO, Final
 from reqflo_ray._internal.datasets.faults import DataFile, Faults
 from reqflo_ray._internal.errors import DatasetError
 
-LONGEST_RECORD: Final = 16 * 2**20  # characters; an open quote must not pull a whole file into memory
+LONGEST_RECORD: Final = 16 * 2**20  # characters; an unclosed quote must not read a whole file into memory
 _BLOCK_BYTES: Final = 2**18
 _IMPOSSIBLE: Final = re.compile("[\0\ud800-\udfff]")
 _SHOWN: Final = 200
-_NOT_TEXT: Final = 1000  # impossible characters in one block: findings one by one would help nobody
-# The marks that a file may begin with, longer ones first: two of them begin alike.
+_NOT_TEXT: Final = 1000  # impossible characters in one block; above this, one finding covers them all
+# Byte order marks, longer ones first, because two of them begin alike.
 _WIDE_MARKS: Final = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -28,7 +28,7 @@ _MANY_ZEROS: Final = 0.2
 
 
 def check_encoding(encoding: str) -> None:
-    """Make sure that `encoding` names a text encoding.
+    """Check that `encoding` names a text encoding.
 
     Raises:
         DatasetError: `unknown_encoding`.
@@ -45,9 +45,9 @@ def check_encoding(encoding: str) -> None:
 
 
 def text_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults) -> Iterator[str]:
-    """The text of `stream` in blocks. A byte order mark is dropped. NUL and what `encoding` cannot decode are findings
-    and come out as U+FFFD, so that the reader goes on and finds everything."""
-    # An ASCII-compatible codec can mark a bad byte as a lone surrogate and go on; a wide one is lost after it.
+    """Yield the text of `stream` in blocks, without a byte order mark. NUL and bytes that `encoding` cannot decode are
+    findings and become U+FFFD, so that the reader continues and finds all faults."""
+    # An ASCII-compatible codec can mark a bad byte as a lone surrogate and continue; a wide one loses its place.
     wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
     decoder = codecs.getincrementaldecoder(encoding)("strict" if wide else "surrogateescape")
     line, column = 1, 1
@@ -87,8 +87,8 @@ def text_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults)
 
 
 def _wide_encoding(start: bytes, wide: str) -> str:
-    """The encoding with more than one byte a character in which a file that begins so is; "" if it is in none, or in
-    the one that is named, `wide`."""
+    """Return the encoding, with several bytes per character, of a file that begins with `start`; "" if it has none, or
+    if it is the named one, `wide`."""
     marked = next((name for mark, name in _WIDE_MARKS.items() if start.startswith(mark)), "")
     if wide:
         return "utf-32" if marked == "utf-32" and "32" not in wide else ""
@@ -98,7 +98,7 @@ def _wide_encoding(start: bytes, wide: str) -> str:
     zeros = [start[at::4].count(0) for at in range(4)]
     if not _MANY_ZEROS * len(start) < sum(zeros) < len(start):
         return ""
-    # Of the bytes of a Latin letter one is none, and the others are zeros.
+    # A Latin letter has one byte that is not zero, and zeros for the rest.
     if min(zeros[:3]) > 0.9 * len(start) / 4 or min(zeros[1:]) > 0.9 * len(start) / 4:
         return "utf-32-be" if zeros[0] > zeros[3] else "utf-32-le"
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
@@ -141,8 +141,8 @@ def _report_impossible(text: str, line: int, column: int, encoding: str, file: D
 
 
 def line_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    """The lines of `stream` in blocks, each with the number of its first line (from 1). Only a line feed ends a line; a
-    carriage return before it stays, since it may be part of a quoted cell."""
+    """Yield the lines of `stream` in blocks, each with the number of its first line (from 1). Only a line feed ends a
+    line; a carriage return before it is kept, because it may be part of a quoted cell."""
     pending: list[str] = []
     pending_size = 0
     number = 1
@@ -167,7 +167,7 @@ def line_blocks(stream: BinaryIO, encoding: str, file: DataFile, faults: Faults)
 
 
 def report_too_long(file: DataFile, line: int, faults: Faults) -> None:
-    """Record that the row that begins on `line` does not end."""
+    """Report that the row that begins on `line` is too long."""
     faults.add(
         "row_too_long",
         f"the row is longer than {LONGEST_RECORD:,} characters",

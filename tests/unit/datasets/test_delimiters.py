@@ -167,10 +167,8 @@ def test_rows_of_empty_cells_are_passed_over_and_counted(
     remarks = dataset.faults.passed_over.remarks()
     assert dataset.faults.passed_over.rows == count
     if count:
-        assert (
-            remarks[0].message
-            == f"{count} {'row of empty cells is' if count == 1 else 'rows of empty cells are'} skipped"
-        )
+        skipped = "row of empty cells is skipped" if count == 1 else "rows of empty cells are skipped"
+        assert remarks[0].message == f"{count} {skipped}"
         assert remarks[0].position is not None
         assert remarks[0].position.line == line
         assert remarks[0].severity is Severity.WARNING
