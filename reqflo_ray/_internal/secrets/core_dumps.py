@@ -1,4 +1,4 @@
-"""Keeps secret values out of core dumps: a process that holds some leaves none of its memory behind when it dies."""
+"""Keeps secret values out of core dumps: a process that holds secrets leaves no memory behind when it dies."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-# Which kinds of memory the kernel puts into a dump of this process (Linux only). The limit on the size of a core file
-# does not hold where a dump is piped to a program that collects them, as most distributions do; this does. Being "not
-# dumpable" would too, but then Ray could not see how much memory the process takes.
+# The kinds of memory that the kernel writes to a dump of this process (Linux only). The limit on the size of a core
+# file does not apply where dumps are piped to a collecting program, as in most distributions; this filter does. Making
+# the process not dumpable would also apply, but then Ray could not see how much memory the process uses.
 _FILTER: Final = Path("/proc/self/coredump_filter")
 _NO_MEMORY: Final = "0"
 
 
 @contextmanager
 def no_core_dumps() -> Iterator[None]:
-    """Let this process write no core file, and no memory into any dump, until the block ends; then it is as it was."""
+    """Keep this process from writing core files, or memory to a dump, until the block ends; then restore its
+    settings."""
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
     kinds = _exchange_filter(_NO_MEMORY)
@@ -30,7 +31,7 @@ def no_core_dumps() -> Iterator[None]:
 
 
 def _exchange_filter(kinds: str) -> str:
-    """Set the kinds of memory that are dumped; what they were, in hexadecimal, "" if that cannot be had."""
+    """Set the kinds of memory to dump; return the earlier ones in hexadecimal, "" if they cannot be read."""
     with suppress(OSError):
         before = _FILTER.read_text().strip()
         _FILTER.write_text(kinds)

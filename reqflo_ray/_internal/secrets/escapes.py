@@ -1,7 +1,7 @@
-"""Takes escapes away: what bytes read as once percent signs, backslashes, entities and the like are decoded.
+"""Removes escapes: what bytes read as once percent signs, backslashes, entities, and the like are decoded.
 
-Knows ways of writing only, no values. Its work is bounded by the size of what it is given: one text after the other,
-each shorter than the one before, never a tree of them.
+It knows notations only, and no values. Its work is bounded by the size of its input: it makes one text after another,
+each shorter than the one before, and never a tree of them.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator
 from html.entities import html5
 from typing import Final, NamedTuple
 
-# Three levels of nesting are promised. The evidence adds up to two of its own: what it tells of an answer is JSON text,
-# and may be told in JSON again.
+# Three levels of nesting are promised. The evidence adds up to two of its own: it holds a response as JSON text, which
+# may be embedded in JSON again.
 MAX_LEVELS: Final = 5
 
 _LAST_CHARACTER: Final = 0x10FFFF
-_NO_TEXT: Final = b"\xff"  # a byte that UTF-8 never has
+_NO_TEXT: Final = b"\xff"  # a byte that UTF-8 never contains
 
 
 class _Escapes(NamedTuple):
-    """A way to write bytes: `sign` is in every escape, `pattern` finds one, `decode` gives its bytes. `decode_all`
-    takes all escapes away at once."""
+    """A notation for bytes: `sign` is in every escape, `pattern` finds one, `decode` returns its bytes. `decode_all`
+    removes all escapes in one call."""
 
     sign: bytes
     pattern: re.Pattern[bytes]
@@ -40,7 +40,7 @@ def _character(number: int) -> bytes:
     return chr(number).encode("utf-8", "surrogatepass")
 
 
-# Percent signs, as URLs have them, and as the `escape` of old scripts writes what is beyond Latin-1.
+# Percent signs, as in URLs, and as the `escape` function of old scripts writes characters beyond Latin-1.
 
 
 def _decode_percent(match: re.Match[bytes]) -> bytes:
@@ -50,7 +50,7 @@ def _decode_percent(match: re.Match[bytes]) -> bytes:
 
 _PERCENT: Final = _kind(b"%", rb"%(?:([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))", _decode_percent)
 
-# Backslashes, as JSON has them, and scripts.
+# Backslashes, as in JSON and in scripts.
 
 BACKSLASH_PATTERN: Final = re.compile(
     rb"\\(?:u([dD][89abAB][0-9A-Fa-f]{2})\\u([dD][c-fC-F][0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})"
@@ -86,7 +86,7 @@ def decode_backslash(match: re.Match[bytes]) -> bytes:
 
 
 def decode_all_backslashes(data: bytes) -> bytes:
-    """As the pattern does it, but in a few passes over all of `data` instead of one call for each escape."""
+    """Decode as the pattern does, but in a few passes over all of `data` instead of one call for each escape."""
     if _NO_TEXT in data:
         return BACKSLASH_PATTERN.sub(decode_backslash, data)
     data = data.replace(b"\\\\", _NO_TEXT)
@@ -99,7 +99,7 @@ def decode_all_backslashes(data: bytes) -> bytes:
 
 _BACKSLASH: Final = _Escapes(b"\\", BACKSLASH_PATTERN, decode_backslash, decode_all_backslashes)
 
-# Entities. Browsers read numbers, and the names of old, without a semicolon too.
+# Entities. Browsers also read numeric and older named ones without a semicolon.
 
 _LONGEST_OLD_NAME: Final = max(len(name) for name in html5 if not name.endswith(";"))
 
@@ -118,7 +118,7 @@ def _named(name: str, written: bytes) -> bytes:
 
 
 def _named_of_old(name: str, written: bytes) -> bytes:
-    """`name` may go on with what stands behind the entity: `&ampx`."""
+    """Decode an older entity whose `name` may include the text after it: `&ampx`."""
     for length in range(min(len(name), _LONGEST_OLD_NAME), 1, -1):
         meant = html5.get(name[:length])
         if meant is not None:
@@ -135,24 +135,24 @@ def _nothing(_: re.Match[bytes]) -> bytes:
     return b""
 
 
-# Base64 is broken into lines of 64 (PEM) or 76 (MIME) columns; other widths are seen. Only breaks after so many of its
-# characters are taken away: lines of prose, of code and of indented JSON stay as they are, at little cost.
+# Base64 is broken into lines of 64 (PEM) or 76 (MIME) columns; other widths occur. Only breaks after this many of its
+# characters are removed: lines of prose, code, and indented JSON stay as they are, at little cost.
 _BREAK_CRLF: Final = _kind(b"\r\n", rb"\r\n(?<=[A-Za-z0-9+/_-]{32}\r\n)[ \t]*(?=[A-Za-z0-9+/_-])", _nothing)
 _BREAK_LF: Final = _kind(b"\n", rb"\n(?<=[A-Za-z0-9+/_-]{32}\n)[ \t]*(?=[A-Za-z0-9+/_-])", _nothing)
 
-# Halves of a surrogate pair that were escaped one by one, together again.
+# Joins the halves of a surrogate pair that were escaped one by one.
 _PAIR: Final = _kind(
     b"\xed",
     rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]",
     lambda match: match[0].decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16").encode(),
 )
 
-# UTF-16 and UTF-32 text of ASCII characters is that text between NULs, whichever end comes first.
+# UTF-16 and UTF-32 text of ASCII characters is that text between NULs, in either byte order.
 _NUL: Final = _kind(b"\0", rb"\0+", _nothing)
 
 
-# Quoted-printable, in mails. An equals sign stands before many a value (`token=...`), so it is no escape until
-# something shows that it is meant as one: an escaped equals sign, a broken line, a character beyond ASCII.
+# Quoted-printable, in mails. Many values follow an equals sign (`token=...`), so it is not taken for an escape until
+# something shows that it is one: an escaped equals sign, a broken line, a character beyond ASCII.
 
 
 def _decode_quoted(match: re.Match[bytes]) -> bytes:
@@ -162,7 +162,7 @@ def _decode_quoted(match: re.Match[bytes]) -> bytes:
 _QUOTED: Final = _kind(b"=", rb"=(?:([0-9A-F]{2})|[ \t]*\r?\n)", _decode_quoted)
 _IS_QUOTED: Final = re.compile(rb"=(?:3D|\r?\n|[C-F][0-9A-F]=[89AB][0-9A-F])")
 
-# Text in UTF-16 that says so with its first two bytes; a unit is taken for an escape.
+# Text in UTF-16 with a byte order mark; each unit is treated as an escape.
 _BYTE_ORDER_MARKS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
@@ -180,7 +180,7 @@ _KINDS_OF_MAIL: Final = (*_KINDS, _QUOTED)
 
 
 class View:
-    """Bytes with escapes taken away, which knows where each byte came from."""
+    """Bytes without escapes, and where each byte came from."""
 
     __slots__ = ("_escapes", "_origin", "_parent", "data")
 
@@ -191,7 +191,7 @@ class View:
         self._origin: tuple[list[int], list[int], list[tuple[int, int]]] | None = None
 
     def original(self, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The places in the bytes that were first given which `spans` of this view came from."""
+        """Return the places in the original bytes from which `spans` of this view came."""
         if self._parent is None or self._escapes is None or not spans:
             return spans
         if self._origin is None:
@@ -209,7 +209,7 @@ class View:
 
 
 def _origin(data: bytes, escapes: _Escapes) -> tuple[list[int], list[int], list[tuple[int, int]]]:
-    """Of each escape of `data`: where its bytes begin and end once it is taken away, and where it stood."""
+    """Return for each escape of `data` where its bytes begin and end once it is removed, and where it was."""
     begins, ends, sources = [0], [0], [(0, 0)]
     for match in escapes.pattern.finditer(data):
         begins.append(ends[-1] + match.start() - sources[-1][1])
@@ -219,8 +219,8 @@ def _origin(data: bytes, escapes: _Escapes) -> tuple[list[int], list[int], list[
 
 
 def may_be_escaped(data: bytes) -> bool:
-    """Whether `unescaped` may have anything to tell of `data`: a quick look, and most often not."""
-    # Written out, since this is asked of all that is kept.
+    """Return whether `unescaped` may yield anything for `data`: a quick check, and usually False."""
+    # Written out, because it is called for everything that is kept.
     return (
         b"\\" in data
         or b"%" in data
@@ -234,16 +234,16 @@ def may_be_escaped(data: bytes) -> bool:
 
 
 def count_signs(data: bytes) -> int:
-    """How many escapes `data` has, at most, before any is taken away; its line ends are not counted."""
+    """Return the greatest number of escapes that `data` may have before any is removed, without its line ends."""
     return sum(data.count(kind.sign) for kind in _KINDS_OF_MAIL if kind not in (_BREAK_CRLF, _BREAK_LF))
 
 
 def unescaped(data: bytes) -> Iterator[View]:
-    """What `data` reads as, less escaped from view to view: one kind of escape is taken away at a time, all kinds in
-    turn, as long as there is one, `MAX_LEVELS` times at most.
+    """Yield views of `data` with fewer and fewer escapes: one kind is removed at a time, all kinds in turn, while there
+    are any, at most `MAX_LEVELS` times.
 
-    However a value is escaped, what it reads as when the same is done to it (`readings`) is in `data` or in one of
-    these views.
+    However a value is escaped, what it reads as after the same treatment (`readings`) is in `data` or in one of the
+    views.
     """
     whole = View(data)
     yield from _less_escaped(whole)
@@ -260,7 +260,7 @@ def _less_escaped(whole: View) -> Iterator[View]:
         yield view
         mail = mail or _is_quoted(view.data)
     if mail:
-        # Apart, since it takes the first characters of a value behind an equals sign for an escape.
+        # Separately, because it takes the first characters of a value after an equals sign for an escape.
         yield from _chain(whole, _KINDS_OF_MAIL)
 
 
@@ -282,7 +282,7 @@ def _is_quoted(data: bytes) -> bool:
 
 
 def readings(value: bytes) -> list[bytes]:
-    """`value`, and what else it reads as where something in it is taken for an escape."""
+    """Return `value`, and what it reads as where something in it is taken for an escape."""
     if not may_be_escaped(value):
         return [value]
     return list(dict.fromkeys((value, *(view.data for view in unescaped(value)))))

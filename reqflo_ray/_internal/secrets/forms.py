@@ -1,7 +1,7 @@
-"""The byte strings that give a value away: itself, its encodings, and all these as they stand in a request.
+"""Makes the byte strings that reveal a value: the value, its encodings, and all of these as a request holds them.
 
-Knows encodings only; which values are secret, and what stands in their place, is the redactor's. Escaped text needs no
-form of its own: `escapes` takes the escapes away before the search.
+It knows encodings only; which values are secret, and what replaces them, is up to the redactor. Escaped text needs no
+form of its own, because `escapes` removes the escapes before the search.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from reqflo_ray._internal.model.http.hosts import ascii_host
 from reqflo_ray._internal.model.json_text import encode_text
 from reqflo_ray._internal.secrets.escapes import readings
 
-MINIMUM_LENGTH: Final = 6  # characters; a shorter value would be found by chance everywhere
+MINIMUM_LENGTH: Final = 6  # characters; a shorter value would match by chance everywhere
 
-# Longer values are looked for as they are, in base64 and in hex: the rarer encodings are those of keys and tokens.
+# Longer values are searched only as they are, in base64, and in hex: the rarer encodings are for keys and tokens.
 _LONGEST_IN_RARE_ENCODINGS: Final = 4096  # bytes
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
@@ -32,7 +32,7 @@ _BASE64_BYTES: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 _DELIMITERS: Final = frozenset(b"\"'=:,;&?#/|<>()[]{} \t\r\n\0\x1e")
 _URL: Final = re.compile(r"(https?)://([^/?#\s]+)([^#]*)", re.IGNORECASE)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
-_PATH_LENGTH: Final = 12  # a shorter path of a URL is found in other URLs too: `/orders`
+_PATH_LENGTH: Final = 12  # a shorter path, such as `/orders`, is in other URLs too
 _NEVER_ESCAPED: Final = re.compile(r"[A-Za-z0-9._~-]*")
 _WORD: Final = re.compile(r"[A-Za-z]?[a-z]{1,9}|[A-Z]{2,10}")
 _SMALL_NUMBER: Final = re.compile(r"-?[0-9]{1,8}(?:\.[0-9]{1,2})?")
@@ -41,7 +41,7 @@ _HOST: Final = re.compile(r"[\w.~-]{1,253}")
 
 
 def need_maskable(name: str, value: str) -> None:
-    """Refuse a secret that could not be masked. Raises SecretError `secret_too_short`."""
+    """Refuse a secret that cannot be masked. Raises SecretError `secret_too_short`."""
     if len(value) < MINIMUM_LENGTH:
         raise SecretError(
             f"the value of `{name}` is too short to be masked",
@@ -52,9 +52,9 @@ def need_maskable(name: str, value: str) -> None:
 
 
 def likeness(value: str) -> str:
-    """What else `value` may well be where it stands in an answer: "an ordinary word", "a small number", or "".
+    """Return what `value` in a response may be instead: "an ordinary word", "a small number", or "".
 
-    By its looks: ten letters at most, in the case of a word; eight digits at most.
+    It judges by form: a word has at most ten letters, a small number at most eight digits.
     """
     if _WORD.fullmatch(value):
         return "an ordinary word"
@@ -62,11 +62,10 @@ def likeness(value: str) -> str:
 
 
 class Form(msgspec.Struct, frozen=True, gc=False):
-    """One exact byte string that gives a value away, and how much around it belongs to it.
+    """One exact byte string that reveals a value, and how much around it belongs to the value.
 
-    `before`/`after`: a neighbouring base64 character holds bits of the value too. `caseless`: the needle is in small
-    letters, and is looked for in small letters. `whole`: the value is so short that it counts only where it stands
-    alone between delimiters.
+    `before`, `after`: the neighboring base64 character also holds bits of the value. `caseless`: the needle is in lower
+    case, and is searched in lower case. `whole`: the value is so short that it counts only between delimiters.
     """
 
     needle: bytes
@@ -77,8 +76,8 @@ class Form(msgspec.Struct, frozen=True, gc=False):
     whole: bool = False
 
     def spans(self, data: bytes) -> list[tuple[int, int]]:
-        """Every place of this form in `data` (in small letters, if it is caseless), as (start, end); places that
-        overlap are one. The time it takes grows with the length of `data` only."""
+        """Return every place of this form in `data` (in lower case, if it is caseless), as (start, end); places that
+        overlap are joined. The time grows only with the length of `data`."""
         found: list[tuple[int, int]] = []
         needle, size = self.needle, len(self.needle)
         start = data.find(needle)
@@ -95,17 +94,17 @@ class Form(msgspec.Struct, frozen=True, gc=False):
                 found[-1] = (found[-1][0], last)
             else:
                 found.append((first, last))
-            # All that begin within this one are one place with the last of them.
+            # Matches that begin within this one are joined with it, up to the last of them.
             further = data.rfind(needle, start + 1, end + size - 1)
             start = further if further >= 0 else data.find(needle, end)
         return found
 
 
 def forms_of(value: str, marker: bytes, *, thorough: bool) -> list[Form]:
-    """The forms of `value`: itself, in base64 and base64url in each alignment, in hex, also with separators.
+    """Return the forms of `value`: the value, in base64 and base64url in each alignment, in hex, also with separators.
 
     `thorough`: also in base32, and in base64 of its base64 and of its escaped text. These take 90 µs for a token:
-    nothing for a secret, a tenth of what a row takes for a value that one row has.
+    negligible for a secret, but a tenth of the time of a row for a value that only one row has.
     """
     found: list[Form] = []
     for raw in _encodings(value):
@@ -119,9 +118,7 @@ def forms_of(value: str, marker: bytes, *, thorough: bool) -> list[Form]:
         for code in ("utf-16-le", "utf-16-be"):
             units = value.encode(code, "surrogatepass")
             found.append(Form(units, marker))
-            found += _plain_forms(
-                units.decode("utf-8", "replace").encode(), marker
-            )  # as who reads it as UTF-8 tells it
+            found += _plain_forms(units.decode("utf-8", "replace").encode(), marker)  # as a reader of UTF-8 shows it
     if thorough and len(value) <= _LONGEST_IN_RARE_ENCODINGS and not _NEVER_ESCAPED.fullmatch(value):
         for escaped in _escaped(value):
             found += _base64_forms(escaped, marker)
@@ -129,17 +126,17 @@ def forms_of(value: str, marker: bytes, *, thorough: bool) -> list[Form]:
 
 
 def lines_of(value: str) -> list[str]:
-    """The lines of a value of several, each of which gives it away: line ends and blanks around them are often not what
-    they were. Lines that are too short to be told from chance are left out."""
+    """Return the lines of a value with several, each of which reveals it: line ends and blanks around them often
+    change. Lines so short that they match by chance are left out."""
     if "\n" not in value and "\r" not in value:
         return []
     return [line for line in map(str.strip, value.splitlines()) if len(line) >= MINIMUM_LENGTH]
 
 
 def sent_as(value: str, marker: bytes, *, thorough: bool) -> list[Form]:
-    """The forms of `value` as it stands in a request if it is a URL or a part of a host name: their letters become
-    small and ASCII, a default port and a fragment are left out, and a server is told the path alone."""
-    # A name in other letters costs 50 µs: nothing for a secret, much for a value of one row that is hardly a host.
+    """Return the forms of `value` in a request if it is a URL or a part of a host name: letters become lower-case
+    ASCII, a default port and a fragment are left out, and a server receives only the path."""
+    # A name beyond ASCII takes 50 µs: negligible for a secret, but much for a row's value that is hardly a host.
     if _HOST.fullmatch(value) and (value.isascii() or thorough or "." in value):
         small = _in_ascii(value.lower())
         return [Form(small.encode(), marker)] if small != value else []
@@ -155,7 +152,7 @@ def sent_as(value: str, marker: bytes, *, thorough: bool) -> list[Form]:
 
 
 def _in_ascii(place: str) -> str:
-    """A host, perhaps with a port, as it is asked for; as it is if it is none."""
+    """Return a host, with or without a port, as a request names it; unchanged if it is not a host."""
     try:
         return ascii_host(place)
     except ValueError:
@@ -163,12 +160,12 @@ def _in_ascii(place: str) -> str:
 
 
 def short_forms_of(value: str, marker: bytes) -> list[Form]:
-    """The form of a value too short to be told from chance: masked only as a whole value."""
+    """Return the form of a value that is so short that it matches by chance: it is masked only as a whole value."""
     return [Form(raw, marker, whole=True) for raw in _encodings(value)]
 
 
 def form_in(codec: str, value: str, marker: bytes) -> list[Form]:
-    """The form of `value` in a body whose text is encoded by `codec`, if it is another one there than in UTF-8."""
+    """Return the form of `value` in a body encoded by `codec`, if it differs from the form in UTF-8."""
     try:
         raw = value.encode(codec, "surrogatepass" if codec.startswith("utf-") else "strict")
     except UnicodeEncodeError:
@@ -182,12 +179,12 @@ def _encodings(value: str) -> Iterator[bytes]:
     yield utf8
     if value.isascii():
         return
-    yield utf8.decode("latin-1").encode()  # read as Latin-1, as some read headers
+    yield utf8.decode("latin-1").encode()  # read as Latin-1, as some programs read headers
     try:
-        if _NO_UTF_8.search(value):  # it came in a header: its bytes, and how an assertion reads them
+        if _NO_UTF_8.search(value):  # it came in a header: its bytes, and the text that an assertion reads
             raw = value.encode("utf-8", "surrogateescape")
             yield from (raw, raw.decode("latin-1").encode())
-        else:  # its bytes, and as the text of a header holds these
+        else:  # its bytes, and their form in the text of a header
             raw = value.encode("latin-1")
             yield from (raw, raw.decode("utf-8", "surrogateescape").encode("utf-8", "surrogatepass"))
     except UnicodeEncodeError:
@@ -195,18 +192,18 @@ def _encodings(value: str) -> Iterator[bytes]:
 
 
 def _plain_forms(raw: bytes, marker: bytes) -> list[Form]:
-    # What a value reads as where it looks escaped itself may be short; the value is not.
+    # A value that looks escaped may have a short reading, though the value is long.
     found = [Form(read, marker, whole=len(read) < MINIMUM_LENGTH) for read in readings(raw) if read]
     if b" " in raw:
         found.append(Form(raw.replace(b" ", b"+"), marker))  # a form field, once its %XX are decoded
     for sign in (b'"', b"'"):
         if sign in raw:
-            found.append(Form(raw.replace(sign, 2 * sign), marker))  # as CSV and SQL write it
+            found.append(Form(raw.replace(sign, 2 * sign), marker))  # as in CSV and SQL
     return found
 
 
 def _base64_forms(raw: bytes, marker: bytes) -> list[Form]:
-    """The characters that `raw` alone decides when 0, 1 or 2 unknown bytes stand before it in a group of three."""
+    """Return the characters that `raw` alone determines after 0, 1, or 2 unknown bytes in its first group of three."""
     found: list[Form] = []
     size = len(raw)
     for shift, unknown in enumerate((b"", b"\0", b"\0\0")):
@@ -230,7 +227,7 @@ def _rare_forms(raw: bytes, marker: bytes) -> Iterator[Form]:
 
 
 def _escaped(value: str) -> Iterable[bytes]:
-    """`value` as it stands in JSON text, in a URL and in a page, where that is not as it is."""
+    """Return `value` as written in JSON text, in a URL, and in a page, where that differs from the value."""
     text = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     written = {encode_text(text)[1:-1], json.dumps(text)[1:-1], quote(text, safe=""), html.escape(text)}
     return [one.encode() for one in sorted(written - {text})]

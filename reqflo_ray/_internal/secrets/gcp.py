@@ -1,7 +1,7 @@
-"""Reads secrets from Google Secret Manager, through Google's own client, which is imported only when one is read.
+"""Reads secrets from Google Secret Manager with Google's own client, which is imported only when a secret is read.
 
-Needs `secretmanager.versions.access` (role Secret Manager Secret Accessor) to read a value, on the worker. Pinning
-`latest`, where a run is started, needs `secretmanager.versions.get` (role Secret Manager Viewer) and never reads one.
+Reading a value, on the worker, needs `secretmanager.versions.access` (role Secret Manager Secret Accessor). Pinning
+`latest`, where a run is started, needs `secretmanager.versions.get` (role Secret Manager Viewer) and reads no value.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Answer = TypeVar("_Answer")
 
 
 class RetryPolicy(NamedTuple):
-    """How long a call is tried again when Google says that it may pass. Seconds."""
+    """How long a call is repeated after an error that Google calls temporary. Times are in seconds."""
 
     attempts: int = 5
     call_timeout: float = 10.0
@@ -40,11 +40,11 @@ class RetryPolicy(NamedTuple):
 
 
 class GoogleSecretManager:
-    """A source of secrets; one client per instance, made at the first call.
+    """A source of secrets, with one client per instance, which the first call creates.
 
-    `client_factory` makes the client (a `SecretManagerServiceClient`); without it, the client uses the application
+    `client_factory` creates the client (a `SecretManagerServiceClient`); without it, the client uses the application
     default credentials, or the emulator on this machine that `REQFLO_SECRET_MANAGER_EMULATOR` names (host:port).
-    `sleep` and `monotonic` are given by tests.
+    Tests replace `sleep` and `monotonic`.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class GoogleSecretManager:
         self._lock = threading.Lock()
 
     def read(self, reference: SecretReference) -> SecretValue:
-        """The payload of the referenced version, its checksum verified; may block, safe to call from threads.
+        """Return the payload of the referenced version, with its checksum verified. May block; safe to call from
+        threads.
 
         Raises:
             SecretError: `secret_not_found`, `secret_permission_denied`, `secret_unauthenticated`, `secret_disabled`
@@ -82,10 +83,10 @@ class GoogleSecretManager:
         return SecretValue.of(reference.name, data)
 
     def pin(self, reference: SecretReference) -> SecretReference:
-        """`reference` with the number of its version, for a run in which every worker must read the same value.
+        """Return `reference` with the number of its version, so that every worker of a run reads the same value.
 
-        A reference that has a number already is returned as it is. Only the version's metadata is asked for: who
-        starts a run need not be allowed to know its secrets.
+        A reference with a number is returned unchanged. Only the metadata of the version is requested: whoever starts
+        a run needs no right to read its secrets.
 
         Raises:
             SecretError: as `read`.
@@ -143,7 +144,7 @@ class GoogleSecretManager:
                 raise
             except Exception as problem:
                 fault = _classify(reference, problem)
-            # Raised outside of `except`, so that it does not drag Google's exception along.
+            # Raised outside `except`, so that it does not carry Google's exception.
             delay = min(policy.first_delay * 2 ** (attempt - 1), policy.longest_delay)
             if fault.code != "secret_unavailable" or attempt == policy.attempts or self._monotonic() + delay > deadline:
                 raise fault
@@ -171,7 +172,7 @@ def usual_client() -> Any:
     from google.cloud import secretmanager_v1
     from google.cloud.secretmanager_v1.services.secret_manager_service import transports
 
-    # At DEBUG, Google's client logs whole answers, payloads included.
+    # At DEBUG, Google's client logs whole responses, including payloads.
     logging.getLogger("google.cloud.secretmanager_v1").setLevel(logging.INFO)
     emulator = os.environ.get(EMULATOR_VARIABLE)
     if not emulator:
@@ -199,7 +200,7 @@ def _disabled(reference: SecretReference, cause: str) -> SecretError:
 
 
 def _classify(reference: SecretReference, problem: Exception) -> SecretError:
-    """Our own error for one of Google's; `secret_unavailable` is the only code that is worth another try."""
+    """Return our error for one of Google's; `secret_unavailable` is the only code that is worth a retry."""
     from google.api_core import exceptions
     from google.auth import exceptions as auth
 
@@ -255,7 +256,7 @@ _CRC32C_TABLE: Final = _crc32c_table()
 
 
 def crc32c(data: bytes) -> int:
-    """The CRC-32C (Castagnoli) of `data`; values are at most 64 KiB, so a table is fast enough."""
+    """Return the CRC-32C (Castagnoli) of `data`; values have at most 64 KiB, so a table is fast enough."""
     value = 0xFFFFFFFF
     for byte in data:
         value = _CRC32C_TABLE[(value ^ byte) & 0xFF] ^ (value >> 8)

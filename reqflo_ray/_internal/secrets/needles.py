@@ -1,8 +1,8 @@
-"""Looks for many byte strings at once, in any case of their letters. Knows nothing of what they stand for.
+"""Searches for many byte strings at the same time, ignoring case. It does not know what they mean.
 
-Few are looked for one by one, which is quickest. Of many, samples of the data are looked up in a set of their words:
-whatever holds a needle of n bytes holds one of its first words at a multiple of any stride up to n - 3. (An
-Aho-Corasick automaton, which looks at every byte, took six to ten times as long, and a millisecond to build.)
+A few needles are searched one by one, which is fastest. For many, samples of the data are looked up in a set of their
+words: data that contains a needle of n bytes contains one of its first words at a multiple of any stride up to n - 3.
+(An Aho-Corasick automaton, which reads every byte, took six to ten times as long, and a millisecond to build.)
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from typing import Final
 from reqflo_ray._internal.secrets.forms import Form
 
 _WORD: Final = 4
-_SHORTEST_SAMPLED: Final = 2 * _WORD - 1  # shorter ones need a look at every offset
-_LONG: Final = 5 * _WORD - 1  # longer strides cost little, so these are never looked for one by one
+_SHORTEST_SAMPLED: Final = 2 * _WORD - 1  # shorter ones would need a lookup at every offset
+_LONG: Final = 5 * _WORD - 1  # longer strides cost little, so these are never searched one by one
 _LONGEST_STRIDE: Final = 16 * _WORD
 _FEW: Final = 24
 
 
 class Needles:
-    """A set of forms, all to be looked for in the same bytes. `sampled`: it lives long and is worth a set of words."""
+    """A set of forms to search in the same bytes. `sampled`: it lives long enough to be worth a set of words."""
 
     __slots__ = ("_few", "_forms", "_samples")
 
     def __init__(self, *, sampled: bool) -> None:
-        self._forms: dict[bytes, list[Form]] = {}  # by their needles in small letters
+        self._forms: dict[bytes, list[Form]] = {}  # by their needles in lower case
         self._few: list[bytes] = []
         self._samples = (_Samples(_LONGEST_STRIDE), _Samples(_WORD)) if sampled else ()
 
     @property
     def longest(self) -> int:
-        """The length of the longest needle, in bytes; 0 if there is none."""
+        """The length of the longest needle in bytes; 0 if there is none."""
         return max(map(len, self._forms), default=0)
 
     def add(self, form: Form) -> None:
-        """Look for `form` from now on, unless another has the same needle."""
+        """Search for `form` from now on, unless another has the same needle."""
         needle = form.needle.lower()
         known = self._forms.get(needle)
         if known is not None:
@@ -51,7 +51,7 @@ class Needles:
                 self._sample_few()
 
     def _sample_few(self) -> None:
-        """There are too many to be looked for one by one."""
+        """Move needles to the samples, because there are too many to search one by one."""
         long, medium = self._samples = self._samples or (_Samples(_LONGEST_STRIDE), _Samples(_WORD))
         for needle in self._few:
             if len(needle) >= _SHORTEST_SAMPLED:
@@ -59,8 +59,8 @@ class Needles:
         self._few = [needle for needle in self._few if len(needle) < _SHORTEST_SAMPLED]
 
     def found_in(self, small: bytes) -> list[Form]:
-        """The forms that there may be in data, of which `small` is in small letters: all that there are, and hardly
-        another."""
+        """Return the forms that data, given in lower case as `small`, may contain: all that it does contain, and hardly
+        any others."""
         found = [needle for needle in self._few if needle in small]
         for samples in self._samples:
             found += samples.found_in(small)
@@ -68,7 +68,7 @@ class Needles:
 
 
 class _Samples:
-    """The first words of needles, as many as the shortest of them allows."""
+    """The first words of needles, as many as the shortest one allows."""
 
     __slots__ = ("_stride", "_words")
 
@@ -77,7 +77,7 @@ class _Samples:
         self._words: dict[int, list[bytes]] = {}
 
     def add(self, needle: bytes) -> None:
-        # It only ever shrinks, so the words of earlier needles remain enough.
+        # The stride only shrinks, so the words of earlier needles remain sufficient.
         self._stride = min(self._stride, (len(needle) - _WORD + 1) // _WORD * _WORD)
         for at in range(self._stride):
             word = int.from_bytes(needle[at : at + _WORD], sys.byteorder)

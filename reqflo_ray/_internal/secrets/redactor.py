@@ -1,7 +1,7 @@
-"""Replaces secret and sensitive values by their names in everything that is kept or shown.
+"""Replaces secret and sensitive values with their names in everything that is kept or shown.
 
-It must be told a value before anyone can use it, works on bytes, once, and never shows what it knows. It does not
-know HTTP, files or where values come from. What is found of a value, and what is not, is told in the README.
+A value must be registered before anyone can use it. It masks bytes, in one pass, and never shows the values. It must
+not know HTTP, files, or where values come from. README says which forms of a value are found, and which are not.
 """
 
 from __future__ import annotations
@@ -26,53 +26,53 @@ from reqflo_ray._internal.secrets.forms import (
 )
 from reqflo_ray._internal.secrets.needles import Needles
 
-_Bytes: TypeAlias = bytes  # inside the class, `bytes` is its method
+_Bytes: TypeAlias = bytes  # inside the class, `bytes` is a method
 _Span: TypeAlias = tuple[int, int, bytes]
 
 MASK: Final = "[masked]"
-# A row that has more sensitive values than these is one whose answers are sensitive as a whole.
+# The responses of a row with more sensitive values than this are sensitive as a whole.
 MAX_VALUES: Final = 256
 WITHHELD: Final = f"[withheld: more than {MAX_VALUES} sensitive values]"
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,19} ")
-# In JSON text: a string, which is left alone, or anything else with markers in it.
+# In JSON text: a string, which is unchanged, or anything else that contains markers.
 _STRING_OR_MARKED: Final = re.compile(
     r'"(?:[^"\\]|\\.)*"|(?:[^\s,:{}\[\]"]*\[(?:secret|sensitive):[^][\s"]*\])+[^\s,:{}\[\]"]*', re.DOTALL
 )
 _KNOWN_CREDENTIAL: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,19} )?\[(?:secret|sensitive):[^][\s]*\]")
 
-_BETWEEN: Final = b"\x1e"  # parts that are searched as one; it belongs to no escape and to no base64
+_BETWEEN: Final = b"\x1e"  # between parts that are searched together; it occurs in no escape and in no base64
 
-# What is longer is masked a window at a time, with as much around it as a value may take with all its escapes.
+# Longer data is masked by windows, each with as much context as a value may take with all its escapes.
 _WINDOW: Final = 2**18
 _MARGIN: Final = 2**16
-_LONGEST_ESCAPE: Final = 8  # bytes for one, about, over all levels
+_LONGEST_ESCAPE: Final = 8  # bytes per escaped byte, approximately, over all levels
 
 
 class Redactor:
-    """Knows values by label, and masks each as `[label]`.
+    """Masks each registered value as `[label]`.
 
-    A redactor lives as long as a worker; `child()` makes a layer for one row, which is dropped with its row.
+    A redactor lives as long as its worker; `child()` makes a layer for one row, which is dropped with the row.
     """
 
     __slots__ = ("_needles", "_parent", "_registered", "_withholds", "codecs")
 
     def __init__(self, parent: Redactor | None = None) -> None:
         self._parent = parent
-        self._registered: dict[str, str] = {}  # labels, by their values
+        self._registered: dict[str, str] = {}  # labels by value
         self._needles: Needles | None = None
         self._withholds = False
-        self.codecs: tuple[str, ...] = ()  # of texts that are neither in UTF-8 nor in UTF-16
+        self.codecs: tuple[str, ...] = ()  # of texts in neither UTF-8 nor UTF-16
 
     def child(self) -> Redactor:
-        """A layer over this one: it masks what this one knows, and what is registered with it alone."""
+        """Return a layer over this one: it masks the values of this one, and those that are registered only with it."""
         return Redactor(self)
 
     def register(self, label: str, value: str) -> None:
-        """Mask `value` as `[label]` from now on, each line of several too; `label` is as in `secret:SHOP_TOKEN` or
+        """Mask `value`, and each of its lines, as `[label]` from now on; a label is such as `secret:SHOP_TOKEN` or
         `sensitive:inputs.card`.
 
-        A row's layer that is told more than `MAX_VALUES` masks everything as a whole, as `WITHHELD`.
+        The layer of a row with more than `MAX_VALUES` values replaces everything with `WITHHELD`.
 
         Raises:
             SecretError: `secret_too_short` if a secret (a label that begins with `secret:`) has fewer than six
@@ -81,7 +81,7 @@ class Redactor:
         self._know(label, value, thorough=self._parent is None)
 
     def also_in(self, codec: str) -> None:
-        """Mask all values also as text that `codec` encodes has them, from now on."""
+        """Mask all values also in the encoding `codec` from now on."""
         if codec in self.codecs:
             return
         self.codecs = (*self.codecs, codec)
@@ -112,19 +112,19 @@ class Redactor:
         self._add(forms_of(value, marker, thorough=thorough))
         self._add(sent_as(value, marker, thorough=thorough))
         if stripped != value and len(stripped) >= MINIMUM_LENGTH:
-            # A header loses the blanks around its value.
+            # A header drops the blanks around its value.
             self._add(forms_of(stripped, marker, thorough=thorough))
 
     def _add(self, forms: Iterable[Form]) -> None:
         if self._needles is None:
-            # A row's few values are not worth a set of words.
+            # The few values of a row are not worth a set of words.
             self._needles = Needles(sampled=self._parent is None)
         for form in forms:
             self._needles.add(form)
 
     def known(self) -> tuple[Mapping[str, str], ...]:
-        """The labels of all values, by these, a layer each, the first one first: for a process that masks for this
-        one, and for nobody else."""
+        """Return the labels by value, one mapping per layer, outermost first. Only for a process that masks on behalf
+        of this one."""
         above = self._parent.known() if self._parent is not None else ()
         return (*above, self._registered)
 
@@ -135,25 +135,25 @@ class Redactor:
 
     @property
     def withholds(self) -> bool:
-        """Whether this layer has been told more values than it can mask, and so shows nothing."""
+        """Whether this layer has more values than it can mask, and therefore shows nothing."""
         return self._withholds
 
     def text(self, text: str) -> str:
-        """`text` with every known value masked; the same object if there is none."""
+        """Return `text` with every known value masked; the same object if it contains none."""
         data = text.encode("utf-8", "surrogatepass")
         masked = self.bytes(data)
         return text if masked is data else text_of(masked)
 
     def bytes(self, data: _Bytes) -> _Bytes:
-        """`data` with every known value masked; the same object if there is none.
+        """Return `data` with every known value masked; the same object if it contains none.
 
-        Where matches overlap, all of them are masked under the name of the longest.
+        Matches that overlap are masked together, under the name of the longest.
         """
         return self.each((data,))[0]
 
     def each(self, parts: Sequence[_Bytes]) -> Sequence[_Bytes]:
-        """Each of `parts` as `bytes` masks it, by one search through all of them; `parts` itself if there is nothing
-        to mask."""
+        """Return each of `parts` as `bytes` masks it, with one search through all of them; `parts` itself if there is
+        nothing to mask."""
         if self._withholds:
             return [part and WITHHELD.encode() for part in parts]
         if self.knows_nothing:
@@ -172,8 +172,8 @@ class Redactor:
         return _masked(parts, whole, _merged(spans))
 
     def windows(self, data: _Bytes) -> Iterator[tuple[_Bytes, int]]:
-        """The pieces of what `bytes(data)` is, of long data, each with little memory, and each with the number of
-        escapes at most that were looked through for it."""
+        """Yield the result of `bytes(data)` in pieces, with little memory for long data, each with the greatest number
+        of escapes that were searched for it."""
         if self._withholds:
             yield WITHHELD.encode(), 0
             return
@@ -191,7 +191,7 @@ class Redactor:
             pending += [(first + begin, first + last, marker) for begin, last, marker in spans if first + begin < end]
             pending = _merged(sorted(pending))
             masked: list[_Bytes] = []
-            # One that reaches over the end may grow in the next window.
+            # A span that reaches beyond the end may grow in the next window.
             held = [span for span in pending if span[1] > end] if end < len(data) else []
             for begin, last, marker in pending[: len(pending) - len(held)]:
                 if last > position:
@@ -209,7 +209,7 @@ class Redactor:
         return max(self._needles.longest if self._needles is not None else 0, above)
 
     def _escaped_spans(self, data: _Bytes, offset: int) -> list[_Span]:
-        """The places of values that are written with escapes in `data`, which begins at `offset`."""
+        """Return the places of escaped values in `data`, which begins at `offset`."""
         spans: list[_Span] = []
         for view in unescaped(data):
             found = _merged(sorted(self._spans(view.data)))
@@ -221,7 +221,7 @@ class Redactor:
         return spans
 
     def _spans(self, data: _Bytes) -> list[_Span]:
-        """Every place of a known value in `data`."""
+        """Return every place of a known value in `data`."""
         spans: list[_Span] = []
         small = data.lower()
         layer: Redactor | None = self
@@ -241,7 +241,7 @@ class Redactor:
 
 
 def knowing(layers: Iterable[Mapping[str, str]], codecs: Iterable[str] = ()) -> Redactor:
-    """A redactor that knows what another one told of itself (`known`, `codecs`)."""
+    """Return a redactor with the values (`known`) and `codecs` of another one."""
     redactor: Redactor | None = None
     for layer in layers:
         redactor = Redactor() if redactor is None else redactor.child()
@@ -254,16 +254,16 @@ def knowing(layers: Iterable[Mapping[str, str]], codecs: Iterable[str] = ()) -> 
 
 
 def text_of(masked: bytes) -> str:
-    """The text that masked bytes of a text are."""
+    """Decode the masked bytes of a text."""
     try:
         return masked.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:  # a value in Latin-1 bytes ended within a character
+    except UnicodeDecodeError:  # a value in Latin-1 bytes that ended within a character
         return masked.decode("utf-8", "replace")
 
 
 def still_json(masked: str) -> str:
-    """JSON text after masking, as JSON text again: a number or literal with a marker in it becomes text. What a value
-    has torn, since it held quotes itself, is one text as a whole."""
+    """Make JSON text valid again after masking: a number or literal that contains a marker becomes a string. Text that
+    a value with quotes has broken becomes one string as a whole."""
     if _is_json(masked):
         return masked
     quoted = _STRING_OR_MARKED.sub(lambda found: found[0] if found[0][0] == '"' else encode_text(found[0]), masked)
@@ -271,7 +271,7 @@ def still_json(masked: str) -> str:
 
 
 def body_still_json(masked: bytes, body: bytes) -> bytes:
-    """`masked`, which is `body` after masking, as JSON text if `body` is an object or array in JSON text."""
+    """Return `masked`, which is `body` after masking, as valid JSON text if `body` is a JSON object or array."""
     if body.lstrip()[:1] not in (b"{", b"[") or _is_json(masked) or not _is_json(body):
         return masked
     return still_json(text_of(masked)).encode("utf-8", "surrogatepass")
@@ -286,9 +286,9 @@ def _is_json(text: str | bytes) -> bool:
 
 
 def mask_credentials(headers: Headers) -> Headers:
-    """The second net: `headers`, already redacted, without the values of those that hold credentials, known or not.
+    """Mask the values of headers that hold credentials, known or not: the second line of defense after redaction.
 
-    Names of values, an authentication scheme, names of cookies and attributes of a cookie are kept.
+    Markers of values, authentication schemes, and the names and attributes of cookies are kept.
     """
     masked = _masked_positions(tuple([name for name, _ in headers]))
     if not masked:
@@ -300,7 +300,7 @@ def mask_credentials(headers: Headers) -> Headers:
     return tuple(shown)
 
 
-# An API's answers have the same few sets of headers.
+# The responses of an API have the same few sets of headers.
 @lru_cache(maxsize=1024)
 def _masked_positions(names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(at for at, name in enumerate(names) if name.lower() in CREDENTIAL_HEADERS)
@@ -326,7 +326,7 @@ def _without_cookie_value(cookie: str) -> str:
 
 
 def _merged(spans: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
-    """`spans`, which are sorted, without overlaps: what overlaps is one, under the name of its longest."""
+    """Return the sorted `spans` without overlaps: those that overlap become one, under the name of the longest."""
     merged: list[tuple[int, int, bytes]] = []
     longest = 0
     for start, end, marker in spans:
@@ -341,7 +341,7 @@ def _merged(spans: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]
 
 
 def _masked(parts: Sequence[bytes], whole: bytes, spans: list[tuple[int, int, bytes]]) -> list[bytes]:
-    """`parts`, with markers in the places of `spans`, which are of `whole`: all parts, joined."""
+    """Return `parts` with markers in the places of `spans`, which refer to `whole`, all parts joined."""
     masked: list[bytes] = []
     first = 0
     for part in parts:
@@ -349,7 +349,7 @@ def _masked(parts: Sequence[bytes], whole: bytes, spans: list[tuple[int, int, by
         pieces: list[bytes] = []
         position = first
         for start, end, marker in spans:
-            # One that reaches over the end of a part, since the value holds what stands between them, is cut there.
+            # A span that reaches beyond its part, because the value contains what is between parts, is cut there.
             if start < last and end > first:
                 pieces += (whole[position : max(start, first)], marker)
                 position = min(end, last)

@@ -1,6 +1,6 @@
-"""Where secret values are read: the process environment, a folder of files, Google Secret Manager.
+"""Reads secret values from the process environment, a folder of files, or Google Secret Manager.
 
-A source turns a reference into a value or a `SecretError`; caching and masking are the store's.
+A source turns a reference into a value or a `SecretError`; caching and masking are up to the store.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from reqflo_ray._internal.model.plan import SecretReference, SecretSource
 from reqflo_ray._internal.secrets.gcp import GoogleSecretManager
 from reqflo_ray._internal.secrets.value import SecretValue
 
-_MAXIMUM_BYTES: Final = 64 * 2**10  # as much as Secret Manager takes
+_MAXIMUM_BYTES: Final = 64 * 2**10  # the limit of Secret Manager
 
 
 class Source(Protocol):
-    """Reads secret values of one kind of place."""
+    """A kind of place from which secret values are read."""
 
     def read(self, reference: SecretReference) -> SecretValue:
-        """The value of `reference`; may block, is called from a thread.
+        """Return the value of `reference`. May block, and is called from a thread.
 
         Raises:
-            SecretError: the value cannot be had, or is none (`secret_empty`, `secret_not_text`); the message never
-                holds any of it.
+            SecretError: the value cannot be read or used (`secret_empty`, `secret_not_text`); the message never
+                contains any part of it.
         """
         ...
 
@@ -40,7 +40,7 @@ class EnvironmentSource:
         self._environment = environment
 
     def read(self, reference: SecretReference) -> SecretValue:
-        """The value of the variable. Raises SecretError `secret_not_found` if it is not set."""
+        """Return the value of the variable. Raises SecretError `secret_not_found` if it is not set."""
         value = self._environment.get(reference.key)
         if value is None:
             raise SecretError(
@@ -55,17 +55,18 @@ class FileSource:
     """Secrets in a folder, one file per name, readable by the owner only; `key` of a reference is the file's path."""
 
     def read(self, reference: SecretReference) -> SecretValue:
-        """The content of the file without one newline at its end.
+        """Return the content of the file without one newline at its end.
 
         Raises:
-            SecretError: `secret_not_found`, `secret_path_refused` (the path leaves its folder, or is no plain file),
-                `secret_file_permissions` (others than the owner may read it), `secret_too_large`.
+            SecretError: `secret_not_found`, `secret_path_refused` (the path leads out of its folder, or is not a
+                regular file), `secret_file_permissions` (users other than the owner have access), `secret_too_large`.
         """
         path = Path(reference.key)
         if ".." in path.parts or "\0" in reference.key or not _inside_its_folder(path):
             raise _path_refused(reference, "it leads out of its folder")
         try:
-            # Checked on what was opened, so that it cannot be exchanged in between; not blocking, it may be a pipe.
+            # Opened before the checks, so that it cannot be replaced in between; not blocking, because it may be a
+            # pipe.
             descriptor = when_one_is_free(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
         except OSError as problem:
             if problem.errno in NONE_FREE:
@@ -98,7 +99,7 @@ def _check_file(reference: SecretReference, status: os.stat_result) -> None:
 
 
 def _inside_its_folder(path: Path) -> bool:
-    # A link inside the folder is usual (mounted secrets are links); one that leads out of it is not.
+    # A link within the folder is usual, because mounted secrets are links; one that leads out of it is not.
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(path.parent))
 
 
@@ -112,7 +113,7 @@ def _path_refused(reference: SecretReference, cause: str) -> SecretError:
 
 
 def _not_now(reference: SecretReference) -> ReqfloError:
-    # Not a `SecretError`, with which its row would end.
+    # Not a `SecretError`, which would end its row.
     return ReqfloError(
         f"the file of secret `{reference.name}` cannot be opened: too many files are open",
         code=TOO_MANY_OPEN_FILES,
@@ -135,7 +136,7 @@ def _unreadable(reference: SecretReference, problem: OSError) -> SecretError:
 
 
 def default_sources(environment: Mapping[str, str] | None = None) -> dict[SecretSource, Source]:
-    """One source of each kind; `environment` None means that of this process. Connects to nothing yet."""
+    """Return one source of each kind, without connecting; `environment` None means that of this process."""
     variables = os.environ if environment is None else environment
     return {
         SecretSource.ENV: EnvironmentSource(variables),
@@ -145,18 +146,18 @@ def default_sources(environment: Mapping[str, str] | None = None) -> dict[Secret
 
 
 class SecretLook(NamedTuple):
-    """What is found when a secret is looked at from here: why its value could not be used, in one sentence (None if it
-    could), and what else it looks like, as `forms.likeness`."""
+    """What an examination of a secret finds: why its value cannot be used, in one sentence (None if it can), and what
+    else it looks like, as `forms.likeness`."""
 
     reason: str | None = None
     likeness: str = ""
 
 
 def look_at_secret(reference: SecretReference, environment: Mapping[str, str] | None = None) -> SecretLook:
-    """Look at the secret of `reference` as this process would read it.
+    """Examine the secret of `reference` as this process would read it.
 
-    Looks at `env` and `file` only; a secret of Google Secret Manager is taken to be there, since looking needs the
-    network and the worker's own rights.
+    It examines `env` and `file` only; a secret of Google Secret Manager is presumed to exist, because reading it needs
+    the network and the rights of the worker.
     """
     if reference.source is SecretSource.GCP:
         return SecretLook()

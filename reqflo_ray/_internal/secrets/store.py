@@ -1,6 +1,6 @@
-"""Holds secret values in the memory of one worker: read once, known to the redactor before anyone can use them.
+"""Holds secret values in the memory of one worker: read once, and registered with the redactor before any use.
 
-It never shows a value by accident: what holds values has no telling `repr`, and cannot be pickled or copied.
+It never shows a value by accident: objects with values show only names in `repr`, and cannot be pickled or copied.
 """
 
 from __future__ import annotations
@@ -63,11 +63,12 @@ class SecretStore:
         self.values: Mapping[str, SecretValue] = SecretValues(self._values)
 
     async def load(self, names: Iterable[str]) -> None:
-        """Make the values of `names` available; each is read once, however often and by whom it is asked for.
+        """Make the values of `names` available; each is read once, however many callers ask for it.
 
         Raises:
-            SecretError: at least one cannot be had; `problems` holds one entry for each. The others are available.
-                What will not change (all but `secret_unavailable`) is remembered and not asked for again.
+            SecretError: at least one cannot be read; `problems` has one entry for each. The others are available.
+            Errors
+                that are permanent (all but `secret_unavailable`) are remembered, and the value is not read again.
         """
         wanted = sorted(set(names) - self._values.keys())
         if not wanted:

@@ -1,6 +1,6 @@
-"""One secret value, which shows itself to nobody who does not ask for it by `reveal`.
+"""One secret value, which is shown only by `reveal`.
 
-It knows neither where it was read nor where it goes. Whoever calls `reveal` is answerable for the text that he gets.
+It knows neither where it was read nor where it goes. The caller of `reveal` is responsible for the text.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from reqflo_ray._internal.secrets.forms import likeness, need_maskable
 
 
 class SecretValue:
-    """The text of a secret. Whatever would put it into other text, copy it or write it down raises `TypeError`; its
-    `repr` tells the name only, since errors and debuggers show that."""
+    """The text of a secret. Formatting, copying, and pickling raise `TypeError`; `repr` shows only the name, because
+    errors and debuggers show it."""
 
     __slots__ = ("_name", "_text")
 
@@ -23,12 +23,12 @@ class SecretValue:
 
     @classmethod
     def of(cls, name: str, data: bytes) -> Self:
-        """The value that a source has read for the secret `name`.
+        """Return the value that a source has read for the secret `name`.
 
         Raises:
             SecretError: `secret_not_text` (not UTF-8), `secret_empty`.
         """
-        # Decoded leniently and compared, since a UnicodeDecodeError would carry the value along.
+        # Decoded leniently and compared, because a UnicodeDecodeError would contain the value.
         text = data.decode("utf-8", "replace")
         if "\ufffd" in text and text.encode() != data:
             raise SecretError(
@@ -41,15 +41,15 @@ class SecretValue:
         return cls(name, text)
 
     def reveal(self) -> str:
-        """The text itself: for the redactor, which must know it, and for the request that it is sent with."""
+        """Return the text: for the redactor, which must know it, and for the request that sends it."""
         return self._text
 
     def need_maskable(self) -> None:
-        """Refuse a value that could not be masked. Raises SecretError `secret_too_short`."""
+        """Refuse a value that cannot be masked. Raises SecretError `secret_too_short`."""
         need_maskable(self._name, self._text)
 
     def likeness(self) -> str:
-        """What else the value looks like, as `forms.likeness`."""
+        """Return what else the value looks like, as `forms.likeness`."""
         return likeness(self._text)
 
     def __repr__(self) -> str:
