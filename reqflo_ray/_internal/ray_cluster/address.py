@@ -1,6 +1,6 @@
-"""The door of a remote cluster: the address of its dashboard, the token to show there, and a look at what answers.
+"""Finds a remote cluster: the address of its dashboard, the token for it, and a check of the server that answers.
 
-Standard library only: what cannot work is refused before Ray is loaded. It knows nothing of jobs.
+Standard library only, so that what cannot work is refused before Ray is loaded. It must not know jobs.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _TOKEN_HINT: Final = "set `RAY_AUTH_TOKEN` to the cluster's token, or `RAY_AUTH_
 
 @dataclass(frozen=True, slots=True)
 class ClusterAddress:
-    """Where a cluster's dashboard is; `token` "" shows none."""
+    """The address of a cluster's dashboard; `token` "" sends none."""
 
     url: str
     token: str
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every request to the cluster carries."""
+        """The headers of every request to the cluster."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def __repr__(self) -> str:
@@ -46,10 +46,10 @@ class ClusterAddress:
 def find_cluster(
     address: str | None, environment: Mapping[str, str] = os.environ, *, allow_unauthenticated: bool
 ) -> ClusterAddress:
-    """The cluster that `address` or `RAY_API_SERVER_ADDRESS` names.
+    """Return the cluster that `address` or `RAY_API_SERVER_ADDRESS` names.
 
     Args:
-        allow_unauthenticated: talk to another machine without TLS and without a token.
+        allow_unauthenticated: allow another machine without TLS and without a token.
 
     Raises:
         UsageError: `missing_address`, `invalid_address`, or `unauthenticated_cluster`.
@@ -83,7 +83,7 @@ def find_cluster(
 
 
 def check_cluster(cluster: ClusterAddress) -> None:
-    """Ask who answers there.
+    """Check that a Ray dashboard with a supported version answers.
 
     Raises:
         ClusterError: `cluster_unreachable`, `cluster_authentication`, `no_dashboard`, `ray_version_skew`; nothing was
@@ -124,7 +124,7 @@ def _get(cluster: ClusterAddress, path: str) -> Any:
 
 
 def refused_token(cluster: ClusterAddress) -> ClusterError:
-    """The error for a cluster that does not accept our token, or wants one."""
+    """Return the error for a cluster that does not accept our token, or requires one."""
     shown = "does not accept the token" if cluster.token else "requires a token, and none is set"
     return ClusterError(f"the cluster at `{cluster.url}` {shown}", code="cluster_authentication", hint=_TOKEN_HINT)
 
@@ -139,14 +139,14 @@ def _no_dashboard(cluster: ClusterAddress, cause: str) -> ClusterError:
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """A redirect would carry the token to another place."""
+    """Refuses redirects, which would send the token to another server."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 def _token(environment: Mapping[str, str]) -> str:
-    """The token that Ray's own tools would find; "" if there is none, or authentication is switched off."""
+    """Return the token that Ray's own tools would find; "" if there is none, or authentication is off."""
     if environment.get("RAY_AUTH_MODE") == "disabled":
         return ""
     if token := environment.get("RAY_AUTH_TOKEN", "").strip():

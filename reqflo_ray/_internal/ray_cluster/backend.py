@@ -1,8 +1,8 @@
-"""The Ray backend: starts or joins a cluster, and drives shards through Ray Data. It knows shards, not journeys.
+"""The Ray backend: starts or joins a cluster, and runs shards through Ray Data. It knows shards, not journeys.
 
-The dataset holds one tiny descriptor a shard and yields one tiny report a shard: no row, secret, body or evidence goes
-through Ray, so lineage never executes finished work again, and calling a shard again returns what is committed. Files
-carry the guarantee; Ray only schedules.
+The dataset has one small descriptor per shard and yields one small report per shard. No row, secret, body, or evidence
+passes through Ray, so lineage never executes finished work again, and calling a shard again returns what is committed.
+Files carry the guarantee; Ray only schedules.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ from reqflo_ray._internal.runner.execute.host import GRACE_SECONDS
 if TYPE_CHECKING:
     import ray
 
-# Ray Data holds a few kilobytes a block on the driver and looks at all of them: feed it a bounded number at a time.
+# Ray Data keeps a few kilobytes per block on the driver and scans all blocks, so it gets a bounded number at a time.
 _WAVE: Final = 10_000
 _WORKERS_OF_A_READER: Final = 100
 _TICK_SECONDS: Final = 0.25
 _OBJECT_STORE_BYTES: Final = 100 * 2**20
-# What a worker is measured to need, with room for large bodies.
+# The measured need of a worker, with room for large bodies.
 _WORKER_BYTES: Final = 512 * 2**20
 
 _DRIVER_ENVIRONMENT: Final = {
     # Ray's C++ core logs a line at ERROR for every actor pool, about constructor arguments in the object store. Ours
-    # are the address of the run, and the driver that holds them outlives the pool.
+    # are the address of the run, and the driver that owns them outlives the pool.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     **RETRY_AT_ONCE,
 }
@@ -81,9 +81,10 @@ class RayBackend:
     """Executes shards on a Ray cluster.
 
     Args:
-        address: None starts an embedded cluster that ends with the run; `auto` or `HOST:PORT` joins one and leaves it
-            running.
-        workers: how many actors the pool has.
+        address: None starts an embedded cluster that ends with the run; `auto` or `HOST:PORT` joins a cluster and
+        leaves
+            it running.
+        workers: the number of actors in the pool.
         store_is_relative: the store was given as a relative path, which other nodes may not find.
     """
 
@@ -96,19 +97,19 @@ class RayBackend:
         self._environment: dict[str, str | None] = {}
 
     def room(self) -> Room:
-        """See `ShardBackend.room`. A cluster is joined to look at it, and left again; an embedded one offers what is
-        asked for."""
+        """See `ShardBackend.room`. Joins a cluster to examine it, and leaves it again; an embedded cluster offers what
+        is asked for."""
         if self._address is None:
             offered = self._workers.most or _cores_here()
             return Room(now=offered, later=offered)
-        # Once the driver of a job has joined with what the job is, Ray may take the folder away in which it runs, where
-        # relative files of the dataset lie: who only looks joins as any other program does.
+        # Once the driver of a job has joined as that job, Ray may remove its working folder, which holds relative files
+        # of the dataset. To examine the cluster, it therefore joins as any other program does.
         with apart_from_job(), self:
             workers = pool_range(self._workers, cores())
             return Room(now=self._room_for(workers), later=workers.most)
 
     def _room_for(self, workers: WorkerRange) -> int:
-        # On an embedded cluster a worker asks for nothing.
+        # On an embedded cluster a worker asks for no resources.
         return workers.most if self._address is None else room_for(workers, room_of_nodes(_WORKER_BYTES))
 
     def __enter__(self) -> Self:
@@ -121,7 +122,7 @@ class RayBackend:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # For a cluster that we joined this only ends the connection, and with it our actors.
+        # On a cluster that was joined, this only ends the connection, and with it the actors of this run.
         disconnect()
         for name, value in self._environment.items():
             if value is None:
@@ -130,7 +131,7 @@ class RayBackend:
                 os.environ[name] = value
 
     def run(self, work: Work, observer: Observer) -> None:
-        """See `ShardBackend.run`. All calls of `observer` are made on this thread, so that signals are served soon."""
+        """See `ShardBackend.run`. This thread calls `observer`, so that signals are handled promptly."""
         self._check_store()
         coordinator = start_coordinator(work.rate)
         for part in missing_parts():
@@ -153,7 +154,7 @@ class RayBackend:
         placement = Placement(spec.memory_bytes, offer, observer.warn)
         workers = pool_range(self._workers, cores())
         arrived: queue.SimpleQueue[ShardReport | BaseException | None] = queue.SimpleQueue()
-        # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
+        # Ray waits in C++, where Python cannot handle a signal, so it waits in its own thread.
         thread = threading.Thread(
             target=_consume,
             args=(spec, workers, self._room_for(workers), watch, arrived.put),
@@ -165,7 +166,8 @@ class RayBackend:
         given_up_at = math.inf
         while time.monotonic() < given_up_at:
             if work.is_stopping() and given_up_at == math.inf:
-                # What is in flight ends within the grace; thousands of shards that will not start need no report.
+                # What is in flight ends within the grace period; thousands of shards that will not start need no
+                # report.
                 given_up_at = time.monotonic() + GRACE_SECONDS + 1.0
             observer.progress(taker.take())
             try:
@@ -183,7 +185,7 @@ class RayBackend:
             observer.tick()
 
     def _check_store(self) -> None:
-        """A store that workers on other nodes would not find is refused before any of them starts."""
+        """Refuse a store that workers on other nodes would not find, before any of them starts."""
         nodes = len(alive_nodes())
         if self._store_is_relative and nodes > 1:
             raise UsageError(
@@ -196,7 +198,7 @@ class RayBackend:
         self._set_environment({**_EMBEDDED_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)})
         try:
             with _native_log_held_back():
-                # Never without an address: Ray would silently join whatever cluster it finds.
+                # Never without an address, because Ray would silently join any cluster that it finds.
                 connect(
                     address="local",
                     num_cpus=max(self._workers.most, _cores_here()),
@@ -253,30 +255,31 @@ def _consume(
 
 
 def _dataset(spec: WorkerSpec, workers: WorkerRange, room: int, watch: PoolWatch) -> ray.data.Dataset:
-    """The pipeline: a block for each shard, so that a lost block has lineage, mapped over a pool of async actors."""
+    """Return the pipeline: one block per shard, so that a lost block has lineage, mapped over a pool of async
+    actors."""
     context = quiet_data_context()
     context.max_consecutive_actor_init_deaths = 3
     context.autoscaling_config.actor_pool_util_upscaling_threshold = GROW_AT_UTILIZATION
     if not watch_executions(context, [watch]):
         watch.alive = None
     blocks = len(spec.shards)
-    # One that reads descriptors serves a hundred workers, and each more is a process that has to start first.
+    # One reader of descriptors serves a hundred workers, and each further one is a process that has to start first.
     readers = 1 + min(workers.most, blocks) // _WORKERS_OF_A_READER
     return read_positions(blocks, readers).map_batches(
         ShardWorker,
         batch_size=None,
         fn_constructor_args=(spec,),
         **pool_of(workers, blocks, room),
-        # Anything else can starve or hang a small cluster: the actors would wait for cores that others hold.
+        # Anything else can starve or hang a small cluster: the actors would wait for cores that others have.
         num_cpus=0,
-        # What scales an autoscaling cluster up, and keeps actors off a head that offers nothing.
+        # This makes an autoscaling cluster grow, and keeps actors off a head that offers no memory.
         memory=spec.memory_bytes or None,
     )
 
 
 @contextmanager
 def _native_log_held_back() -> Iterator[None]:
-    """Keep what Ray's C++ core writes to standard error while it starts; show it only if starting fails."""
+    """Hold back what Ray's C++ core writes to standard error while it starts; show it only if the start fails."""
     sys.stderr.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as held:

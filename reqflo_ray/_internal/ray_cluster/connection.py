@@ -1,4 +1,4 @@
-"""How this program connects to Ray: quietly, and without telling the cluster more about itself than its name."""
+"""Connects this program to Ray: quietly, and without sending the cluster more about itself than its name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LARGEST_BLOCK: Final = 2**20  # bytes; a report takes a few hundred
 
 
 def connect(**options: Any) -> Any:
-    """`ray.init` with these options; nothing that workers print comes back, and signals stay with whoever has them."""
+    """Call `ray.init` with these options; the output of workers does not come back, and signal handlers stay."""
     import ray
 
     forbid_implicit_clusters()
@@ -36,7 +36,7 @@ def connect(**options: Any) -> Any:
 
 
 def join(address: str) -> Any:
-    """Join the cluster at `address`, `auto` or HOST:PORT; gives what `ray.init` gives.
+    """Join the cluster at `address`, `auto` or HOST:PORT; return what `ray.init` returns.
 
     Raises:
         ClusterError: `cluster_unreachable`, or `ray_version_skew` if the cluster runs another Ray or Python.
@@ -49,7 +49,7 @@ def join(address: str) -> Any:
 
 
 def refusal(address: str, error: Exception) -> ClusterError:
-    """Why Ray did not join the cluster at `address`."""
+    """Return the error that says why Ray did not join the cluster at `address`."""
     text = str(error)
     if (versions := versions_in(text)) is not None:
         (ray, python), (our_ray, our_python) = versions
@@ -68,7 +68,7 @@ def refusal(address: str, error: Exception) -> ClusterError:
 
 
 def _need_listener(address: str) -> None:
-    """Ray tries for minutes to reach an address where nobody listens."""
+    """Check that something listens at `address`: otherwise Ray would try for minutes to reach it."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         return
@@ -84,7 +84,7 @@ def _need_listener(address: str) -> None:
 
 
 def disconnect() -> None:
-    """`ray.shutdown`, and Ray prints again what it prints for others."""
+    """Call `ray.shutdown`, and let Ray print again what it prints for other programs."""
     import ray
 
     ray.shutdown()
@@ -92,7 +92,7 @@ def disconnect() -> None:
 
 
 def cluster_failed(what: str, error: BaseException, *, hint: str) -> ClusterError:
-    """The error for a dataset that Ray Data gave up."""
+    """Return the error for a dataset that Ray Data gave up."""
     text = str(error).strip().splitlines()
     return ClusterError(
         what, code="cluster_failed", cause=f"{type(error).__name__}: {text[0] if text else ''}", hint=hint
@@ -100,15 +100,15 @@ def cluster_failed(what: str, error: BaseException, *, hint: str) -> ClusterErro
 
 
 def quiet_data_context() -> Any:
-    """The settings of Ray Data, which a process has once, as every dataset of ours begins with them."""
+    """Return the settings of Ray Data, of which a process has one set, prepared for our datasets."""
     from ray.data import DataContext
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    context.execution_no_progress_timeout_s = -1  # rows have deadlines of their own
-    # What a task may give back is reserved in the object store before the first one has ended. Taken for 128 MiB, a
-    # node with a small store would be given one shard at a time, and its pool would see no reason to grow.
+    context.execution_no_progress_timeout_s = -1  # rows have their own deadlines
+    # Until the first task ends, Ray reserves the object store for what a task may return. At the default of 128 MiB, a
+    # node with a small store would get one shard at a time, and its pool would see no reason to grow.
     context.target_max_block_size = _LARGEST_BLOCK
     watch_executions(context, [])
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -117,8 +117,9 @@ def quiet_data_context() -> Any:
 
 @contextmanager
 def _hang_ups_held_back() -> Iterator[None]:
-    """A terminal that closes tells all processes of its group, an embedded cluster's too. Started like this they are
-    deaf to it for life, as Ray makes them to SIGINT, and rows in flight can end. Here it arrives a moment later."""
+    """Block SIGHUP while an embedded cluster starts. A terminal that closes signals all processes of its group; those
+    that start in this block ignore SIGHUP forever, as Ray makes them ignore SIGINT, so that rows in flight can end.
+    This process receives the signal a moment later."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         yield

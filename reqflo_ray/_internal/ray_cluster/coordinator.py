@@ -1,9 +1,9 @@
-"""The one small actor of a run on a cluster: it keeps the schedule of the run's rate, which workers ask for batches of
-instants, and holds what workers tell of their progress until the driver takes it.
+"""The one small actor of a run on a cluster. It keeps the schedule of the run's rate, from which workers request
+batches of instants, and holds the progress that workers report until the driver takes it.
 
-The actor lives on the driver's node and ends with it. Nothing depends on it for long: it is told whole counters again
-and again, so a new one in its place soon knows as much, and a worker that dies takes with it the few instants that it
-had asked for. It must not know shards: what it holds of them is bytes.
+The actor lives on the driver's node and ends with it. Losing it costs little: workers repeatedly report whole counters,
+so a replacement soon has them all, and a worker that dies loses only the few instants that it had requested. It must
+not know shards, which are bytes to it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _decode = msgspec.json.Decoder(list[ShardProgress]).decode
 
 
 class RunKeeper:
-    """The actor: a shell around `Schedule`, and a place for what each worker has told last.
+    """The actor: a shell around `Schedule`, with the last report of each worker.
 
     Args:
-        rate: requests a second over the whole run, None for no limit.
+        rate: requests per second over the whole run; None for no limit.
     """
 
     def __init__(self, rate: float | None) -> None:
@@ -42,22 +42,22 @@ class RunKeeper:
         self._told: dict[str, bytes] = {}
 
     def grant(self, needed: int, welcome: int) -> Grant:
-        """See `Schedule.grant`. Only of a run that has a rate."""
+        """See `Schedule.grant`. Only for a run with a rate."""
         assert self._schedule is not None
         return self._schedule.grant(needed, welcome, time.monotonic())
 
     def tell(self, worker: str, progress: bytes) -> None:
-        """Hold what `worker` tells, in the place of what it told before."""
+        """Store what `worker` reports, in place of its earlier report."""
         self._told[worker] = progress
 
     def take(self) -> list[bytes]:
-        """What was told since the last call."""
+        """Return the reports since the last call."""
         told, self._told = self._told, {}
         return list(told.values())
 
 
 def start_coordinator(rate: float | None) -> Any:
-    """Start the actor of a run; it lives as long as the handle that this returns."""
+    """Start the actor of a run; it lives until the returned handle is dropped."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -66,34 +66,34 @@ def start_coordinator(rate: float | None) -> Any:
 
 
 def asking(coordinator: Any) -> AskForTurns:
-    """How a worker asks for turns; it asks again until there is an answer."""
+    """Return the function with which a worker asks for turns; it asks again until there is an answer."""
     from ray.exceptions import RayError
 
     async def ask(needed: int, welcome: int) -> Grant:
         while True:
             try:
                 return Grant(*await asyncio.wrap_future(coordinator.grant.remote(needed, welcome).future()))
-            except RayError:  # it is being restarted, or out of reach for a moment
+            except RayError:  # the actor is restarting, or cannot be reached for a moment
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
 
     return ask
 
 
 async def tell_for_ever(coordinator: Any, host: ShardHost) -> None:
-    """Tell how far the shards of a worker are, about twice a second; one call at a time, so that none pile up."""
+    """Report the progress of a worker's shards about twice per second; one call at a time, so that none pile up."""
     import ray
     from ray.exceptions import RayError
 
     worker = ray.get_runtime_context().get_worker_id()
     while True:
         if progress := host.progress():
-            with suppress(RayError):  # it is told again
+            with suppress(RayError):  # the next report repeats it
                 await asyncio.wrap_future(coordinator.tell.remote(worker, _encode(progress)).future())
         await asyncio.sleep(_TELL_EVERY_SECONDS)
 
 
 class ProgressTaker:
-    """The driver's end: asks the coordinator now and then, and never waits for its answer."""
+    """The driver's side: asks the coordinator now and then, and never waits for an answer."""
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
@@ -101,12 +101,12 @@ class ProgressTaker:
         self._ask_at = 0.0
 
     def take(self) -> list[ShardProgress]:
-        """What workers have told since the last call, as far as it is here."""
+        """Return the reports of workers that have arrived since the last call."""
         from ray.exceptions import RayError
 
         taken: list[ShardProgress] = []
         if self._asked is not None and self._asked.done():
-            with suppress(RayError):  # what was lost is told again
+            with suppress(RayError):  # the next report repeats what was lost
                 taken = [progress for told in self._asked.result() for progress in _decode(told)]
             self._asked = None
         if self._asked is None and time.monotonic() >= self._ask_at:

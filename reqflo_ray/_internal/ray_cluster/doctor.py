@@ -1,6 +1,6 @@
 """Examines a Ray cluster: who may use it, whether it fits this installation, and what its workers can reach.
 
-Nothing secret goes through Ray: workers are told names, and answer with findings.
+Nothing secret passes through Ray: workers get names, and return findings.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ _SEPARATE: Final = "keep the cluster in its own network, one cluster for each gr
 
 
 def examine_cluster(address: str, store: str, references: Iterable[SecretReference]) -> list[Finding]:
-    """Findings about the cluster at `address` (`auto` or HOST:PORT) and about each of its nodes.
+    """Return findings about the cluster at `address` (`auto` or HOST:PORT) and about each of its nodes.
 
     Raises:
         ClusterError: it cannot be joined.
     """
     with _joined(address) as dashboard:
-        # Nothing on log forwarding: it is no setting of a cluster but of who joins it, and every run joins without.
+        # Log forwarding is not examined: it is not a setting of the cluster but of its client, and every run turns it
+        # off.
         findings = [_dashboard(dashboard)]
         marker = ""
         try:
@@ -50,7 +51,7 @@ def examine_cluster(address: str, store: str, references: Iterable[SecretReferen
 
 @contextmanager
 def _joined(address: str) -> Iterator[str]:
-    """Join the cluster for the time of the block; gives the address of its dashboard, "" if it has none."""
+    """Join the cluster during the block; yield the address of its dashboard, "" if it has none."""
     context = join(address)
     try:
         yield context.dashboard_url or ""
@@ -109,7 +110,7 @@ def _examine_nodes(store: str, marker: str, references: tuple[SecretReference, .
     for where, answer in asked.items():
         try:
             told, found = ray.get(answer, timeout=_ANSWER_SECONDS)
-        except Exception as error:  # it is never one of ours: a worker that lacks a module cannot say so itself
+        except Exception as error:  # never one of our errors: a worker that lacks a module cannot report it
             found = [
                 Finding(
                     subject="versions",
@@ -125,7 +126,7 @@ def _examine_nodes(store: str, marker: str, references: tuple[SecretReference, .
 
 
 def examine_node(store: str, marker: str, references: tuple[SecretReference, ...]) -> tuple[str, list[Finding]]:
-    """The versions of one worker, which the driver compares with its own, and what it found."""
+    """Return the versions of one worker, which the driver compares with its own, and its findings."""
     return own_versions(), [
         _authentication(),
         _spill_folder(),
@@ -136,7 +137,7 @@ def examine_node(store: str, marker: str, references: tuple[SecretReference, ...
 
 
 def own_versions() -> str:
-    """What both sides must agree on."""
+    """Return the versions that must be the same on both sides."""
     return f"reqflo-ray {version('reqflo-ray')}, ray {version('ray')}"
 
 
@@ -151,7 +152,7 @@ def _versions(told: str) -> Finding:
 
 
 def _spill_folder() -> Finding:
-    """Ray spills objects in clear into the folder of its session. No value is among ours; other drivers may differ."""
+    """Examine the session folder, to which Ray spills objects unencrypted. Ours hold no values; those of others may."""
     session = session_folder()
     if session is None:
         return Finding(subject="spill folder", level=FindingLevel.OK, message="is not known here")

@@ -1,7 +1,7 @@
-"""The two things that a job sends back in its own log: how the run ended, and the reports that were asked for. Marked
-lines, since the Job API brings back nothing but the log.
+"""Sends the two results of a job back in its log: how the run ended, and the requested reports. They are marked lines,
+because the Job API returns only the log.
 
-It knows text and bytes, and neither Ray nor how a run is carried out.
+It knows text and bytes; it must not know Ray, nor how a run is carried out.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ import msgspec
 from reqflo_ray._internal.model.results import Verdict
 from reqflo_ray._internal.ray_cluster.ray_internals import is_of_supervisor
 
-# Whatever else a run prints is escaped text of ours; nothing that an API or a dataset says can begin a line.
+# All other output of a run is our own escaped text; nothing from an API or a dataset can begin a line.
 _OUTCOME: Final = "reqflo-ray:outcome "
 _REPORT: Final = "reqflo-ray:report "
-# Ray cuts lines that are longer than 20,000 characters.
+# Ray cuts lines of more than 20,000 characters.
 _PART: Final = 16_000
 LARGEST_REPORT: Final = 16 * 2**20
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How the run ended on the cluster; see `RunOutcome`. `omitted`: formats of reports that could not be sent."""
+    """How the run ended on the cluster; see `RunOutcome`. `omitted`: the formats of reports that could not be sent."""
 
     run_id: str
     store: str
@@ -42,12 +42,12 @@ class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def outcome_line(outcome: JobOutcome) -> str:
-    """The line that says how the run ended; the last one of the job."""
+    """Return the line that says how the run ended, the last one of the job."""
     return _OUTCOME + msgspec.json.encode(outcome).decode()
 
 
 def report_lines(format_: str, packed: bytes) -> Iterator[str]:
-    """The lines that carry a report; the caller has looked at `LARGEST_REPORT`, which counts packed bytes."""
+    """Yield the lines of a report; the caller has compared its packed size with `LARGEST_REPORT`, in bytes."""
     text = base64.b64encode(packed).decode()
     parts = [text[first : first + _PART] for first in range(0, len(text), _PART)]
     for number, part in enumerate(parts, start=1):
@@ -55,7 +55,7 @@ def report_lines(format_: str, packed: bytes) -> Iterator[str]:
 
 
 def pack_report(path: Path) -> bytes:
-    """The file at `path` as `report_lines` wants it."""
+    """Pack the file at `path` for `report_lines`."""
     packed = io.BytesIO()
     with path.open("rb") as report, gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:
         shutil.copyfileobj(report, stream)
@@ -64,7 +64,7 @@ def pack_report(path: Path) -> bytes:
 
 @dataclass(slots=True)
 class JobLog:
-    """Reads the log of a job as it grows, in pieces of any size, also when pieces are read again from its start."""
+    """Reads the log of a job as it grows, in pieces of any size, which may also start again at the beginning."""
 
     outcome: JobOutcome | None = None
     _taken: int = 0
@@ -74,14 +74,14 @@ class JobLog:
 
     @property
     def taken(self) -> int:
-        """How many characters were read."""
+        """The number of characters read so far."""
         return self._taken
 
     def take(self, text: str, *, offset: int) -> list[str]:
         """Read `text`, which begins `offset` characters after the start of the log.
 
         Returns:
-            the new lines that people are to see, without line feeds.
+            the new lines that are meant for people, without line feeds.
         """
         fresh = text[max(0, self._taken - offset) :]
         self._taken += len(fresh)
@@ -89,12 +89,12 @@ class JobLog:
         return [line for line in lines if self._is_for_people(line)]
 
     def end(self) -> list[str]:
-        """The last line, if it has no line feed."""
+        """Return the last line if it has no line feed."""
         line, self._line = self._line, ""
         return [line] if line and self._is_for_people(line) else []
 
     def reports(self) -> dict[str, bytes]:
-        """The reports that the job has sent, by format; those that arrived whole, since it may have died meanwhile."""
+        """Return by format the reports that arrived whole; a job that dies may send only a part of one."""
         found: dict[str, bytes] = {}
         for format_, total in self._totals.items():
             with suppress(KeyError, ValueError, OSError, EOFError):
@@ -121,4 +121,4 @@ def _decoded(text: str) -> JobOutcome | None:
     try:
         return msgspec.json.decode(text, type=JobOutcome)
     except msgspec.DecodeError:
-        return None  # cut off: the job died while it wrote the line
+        return None  # incomplete: the job died while it wrote the line

@@ -1,5 +1,5 @@
-"""The jobs of a remote cluster, by run: submit one, find it, read its log, stop it. A thin shell around Ray's own
-client, with errors of ours. What a run is, it does not know.
+"""Submits, finds, follows, and stops the jobs of a remote cluster, by run: a thin shell around Ray's own client, with
+our errors. It must not know what a run is.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _T = TypeVar("_T")
 _RUN: Final = "reqflo_run"
 _DIGEST: Final = "reqflo_digest"
 _ATTEMPT: Final = re.compile(r"(?P<run>.+)-(?P<attempt>[1-9]\d*)", re.ASCII)
-# How long a stopped job may drain, before it is killed: longer than a request may take.
+# How long a stopped job may drain before it is killed: longer than a request may take.
 _DRAIN_SECONDS: Final = 90
 READY_SECONDS: Final = 120.0
 RETRY_SECONDS: Final = 2.0
 _RETRIES: Final = 4
 _SHOWN_MESSAGE: Final = 300
 _LATEST: Final = "latest"
-# Either would win over the address that we were given.
+# Either would override the address that was passed.
 _OVERRIDES: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
 class JobState(StrEnum):
-    """Where a job is, in Ray's words."""
+    """The state of a job, in Ray's words."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -50,14 +50,14 @@ class JobState(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether it will change no more."""
+        """Whether the state is final."""
         return self not in (JobState.PENDING, JobState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One attempt at a run. `exit_code` is that of its process, None if Ray does not tell; instants are RFC 3339.
-    `message` is what Ray says about how it ended, one line."""
+    """One attempt at a run. `exit_code` is that of its process, None if Ray does not report it; instants are RFC 3339
+    text. `message` is one line in which Ray says how it ended."""
 
     submission_id: str
     run_id: str
@@ -71,7 +71,7 @@ class Job:
 
 
 def submission_id(run_id: str, attempt: int) -> str:
-    """What an attempt at a run is called on the cluster: Ray takes each name once, so nothing is started twice."""
+    """Return the name of an attempt at a run on the cluster. Ray accepts each name once, so nothing starts twice."""
     return f"{run_id}-{attempt}"
 
 
@@ -88,7 +88,7 @@ class Jobs:
 
     @classmethod
     def of(cls, cluster: ClusterAddress) -> Jobs:
-        """Connect to the cluster; see `check_cluster` for what is refused."""
+        """Connect to the cluster. Raises as `check_cluster`."""
         check_cluster(cluster)
         with _environment_without(_OVERRIDES):
             from ray.job_submission import JobSubmissionClient
@@ -99,17 +99,17 @@ class Jobs:
 
     @property
     def url(self) -> str:
-        """The cluster's dashboard."""
+        """The address of the cluster's dashboard."""
         return self._cluster.url
 
     def submit(self, run_id: str, attempt: int, *, entrypoint: str, folder: Path, digest: str) -> bool:
-        """Start an attempt, with the files of `folder`. False if that attempt exists already."""
+        """Start an attempt with the files of `folder`. Return False if that attempt already exists."""
 
         def start() -> str:
             return self._client.submit_job(
                 entrypoint=entrypoint,
                 submission_id=submission_id(run_id, attempt),
-                # Ray shows all of this to whoever may look: ids only.
+                # Ray shows all of this to every user of the cluster, so it holds IDs only.
                 metadata={_RUN: run_id, _DIGEST: digest},
                 runtime_env={
                     "working_dir": str(folder),
@@ -131,11 +131,11 @@ class Jobs:
             time.sleep(RETRY_SECONDS)
 
     def attempts(self, run_id: str) -> list[Job]:
-        """The attempts at one run, in order."""
+        """Return the attempts at one run, in order."""
         return sorted((job for job in self._all() if job.run_id == run_id), key=lambda job: job.attempt)
 
     def find(self, run: str) -> Job:
-        """The last attempt at a run: its id, a unique beginning of one, or `latest`.
+        """Return the last attempt at a run, which is named by its ID, a unique beginning of one, or `latest`.
 
         Raises:
             UsageError: `unknown_job`, `ambiguous_run`.
@@ -162,16 +162,16 @@ class Jobs:
         return max((job for job in jobs if job.run_id == run_id), key=lambda job: job.attempt)
 
     def look(self, job: Job) -> Job:
-        """The same job as it is now."""
+        """Return the current state of the job."""
         found = _job(self._call(lambda: self._client.get_job_info(job.submission_id)))
         return found or job
 
     def log(self, job: Job) -> str:
-        """All that a job has printed. A job whose node is gone has lost its log."""
+        """Return all that a job has printed. Raises `job_refused` if the log is lost with its node."""
         return self._call(lambda: self._client.get_job_logs(job.submission_id))
 
     async def follow_log(self, job: Job) -> AsyncGenerator[str]:
-        """The log from its start, in pieces, as it grows. It may end before the job does."""
+        """Yield the log from its start, in pieces, as it grows. It may end before the job does."""
         pieces = self._client.tail_job_logs(job.submission_id)
         while True:
             try:
@@ -183,7 +183,7 @@ class Jobs:
             yield piece
 
     def stop(self, job: Job) -> None:
-        """Ask a job to stop; it drains. Nothing happens to one that has ended."""
+        """Ask a job to stop, after which it drains. Does nothing to a job that has ended."""
         self._call(lambda: self._client.stop_job(job.submission_id))
 
     def _all(self) -> list[Job]:
@@ -191,7 +191,7 @@ class Jobs:
         return [job for job in found if job is not None]
 
     def _call(self, act: Callable[[], _T]) -> _T:
-        """What `act` returns; it is tried again when a connection drops. Doing any of it twice does no harm."""
+        """Return what `act` returns, and repeat it if the connection drops. Every `act` may be repeated safely."""
         for _ in range(_RETRIES):
             try:
                 return _guarded(self._cluster, act)
@@ -215,7 +215,7 @@ def _cluster_error(cluster: ClusterAddress, problem: Exception) -> ClusterError:
     if isinstance(problem, AuthenticationError):
         return refused_token(cluster)
     text = _one_line(str(problem)) or type(problem).__name__
-    # Ray's client raises this, and nothing narrower, for an answer of the cluster.
+    # Ray's client raises nothing more specific for an error response of the cluster.
     if isinstance(problem, RuntimeError) and "status code" in text:
         return ClusterError(f"the cluster at `{cluster.url}` refused the request", code="job_refused", cause=text)
     return ClusterError(
@@ -227,7 +227,7 @@ def _cluster_error(cluster: ClusterAddress, problem: Exception) -> ClusterError:
 
 
 def _job(details: JobDetails) -> Job | None:
-    """The job as ours; None if it is somebody else's."""
+    """Convert Ray's job to ours; None if `reqflo-ray submit` did not start it."""
     name, metadata = details.submission_id, details.metadata or {}
     found = _ATTEMPT.fullmatch(name or "")
     if name is None or found is None or metadata.get(_RUN) != found["run"]:
@@ -246,7 +246,7 @@ def _job(details: JobDetails) -> Job | None:
 
 
 def _one_line(text: str) -> str:
-    # What follows the first line is the job's log, or a traceback of the cluster.
+    # After the first line come the job's log, or a traceback of the cluster.
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return line[:_SHOWN_MESSAGE]
 

@@ -1,7 +1,7 @@
-"""Shows a worker's counts as metrics of Ray, which appear in Prometheus form on the metrics port of the worker's node.
+"""Exports a worker's counts as metrics of Ray, which appear in Prometheus format on the metrics port of its node.
 
-A step only counts; once a second the counts are handed to Ray, which reports them every ten seconds. It must not know
-rows, steps or values: the labels are the journey and the run, a status, and the bound of a bucket.
+A step only counts; once per second the counts go to Ray, which reports them every ten seconds. It must not know rows,
+steps, or values: the labels are the journey and the run, a status, and the bound of a bucket.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Final
 from reqflo_ray._internal.runner.progress.metrics import Distribution, WorkerMetrics
 
 _SECONDS_BETWEEN_FLUSHES: Final = 1.0
-# What Ray puts before the name of everything that it shows.
+# Ray puts this before the name of every metric.
 PREFIX: Final = "ray_"
 LABELS: Final = ("journey", "run_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One name on the metrics port, without Ray's prefix. `label` is the one that tells the series of it apart, "" if
-    there is one series; `read` gives a value for each of them."""
+    """One name on the metrics port, without Ray's prefix. `label` distinguishes its series, "" if there is only one;
+    `read` returns a value for each of them."""
 
     name: str
     description: str
@@ -64,11 +64,11 @@ METRICS: Final = (
 
 
 class MetricsExport:
-    """Hands the counts of one worker to Ray.
+    """Sends the counts of one worker to Ray.
 
-    All are gauges of Ray, set to the whole count: a node's agent drops a gauge that nobody sets any more, while it
-    keeps a counter of every worker of every run for as long as the node lives. Ray's histogram would cost each request
-    a call, cost the agent another, and know no true sum.
+    All are gauges of Ray, set to the whole count: the agent of a node drops a gauge that is no longer set, while it
+    keeps the counters of every worker of every run until the node ends. Ray's histogram would need one call per
+    request, and another in the agent, and has no exact sum.
     """
 
     def __init__(self, metrics: WorkerMetrics, *, journey: str, run_id: str) -> None:
@@ -81,14 +81,14 @@ class MetricsExport:
         ]
 
     def flush(self) -> None:
-        """Hand over what is counted so far. Never raises: a run does not fail for what cannot be shown."""
+        """Send the counts so far. Never raises: a run does not fail because a metric cannot be shown."""
         with suppress(Exception):
             for metric, gauge in self._gauges:
                 for value_of_label, value in metric.read(self._metrics):
                     gauge.set(value, {metric.label: value_of_label} if metric.label else None)
 
     async def flush_for_ever(self) -> None:
-        """Hand over about once a second."""
+        """Send the counts about once per second."""
         while True:
             self.flush()
             await asyncio.sleep(_SECONDS_BETWEEN_FLUSHES)

@@ -1,4 +1,4 @@
-"""What Ray knows of the cluster's nodes just now. For processes that are connected."""
+"""Returns the current facts that Ray reports about the nodes of the cluster. For connected processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reqflo_ray._internal.runs.folder.owner import Owner
 
 
 def alive_nodes() -> list[dict[str, Any]]:
-    """The nodes that live, as Ray describes them."""
+    """Return the living nodes, as Ray describes them."""
     import ray
 
     nodes: list[dict[str, Any]] = ray.nodes()
@@ -18,24 +18,24 @@ def alive_nodes() -> list[dict[str, Any]]:
 
 
 def node_lives(owner: Owner) -> bool:
-    """Whether the node of a worker lives. Where the worker has lost its shard, it was then not the node that died."""
+    """Return whether the node of a worker lives. If it does, a shard was lost by the worker and not by its node."""
     return any(node["NodeManagerHostname"] == owner.host for node in alive_nodes())
 
 
 def cores() -> int:
-    """How many cores the nodes have together."""
+    """Return how many cores the nodes have together."""
     return int(sum(node["Resources"].get("CPU", 0) for node in alive_nodes()))
 
 
 def room_of_nodes(memory: int) -> tuple[int, int]:
-    """How many workers that ask for `memory` bytes fit beside what runs now, and how many if nothing else ran."""
+    """Return how many workers with `memory` bytes fit beside what runs now, and how many if nothing else ran."""
     nodes = alive_nodes()
     free = free_memory(node["NodeID"] for node in nodes)
     return sum(each // memory for each in free), sum(_memory(node) // memory for node in nodes)
 
 
 def offer() -> Offer:
-    """What the cluster has for workers."""
+    """Return what the cluster offers workers."""
     nodes = alive_nodes()
     largest = max(map(_memory, nodes), default=0)
     return Offer(

@@ -1,4 +1,4 @@
-"""The pool of workers in Ray Data: how large it is, how it grows with the work or the cluster, and whether it lives.
+"""Controls the pool of workers in Ray Data: its size, how it grows with the work or the cluster, and whether it lives.
 
 It knows actors and nodes, not shards.
 """
@@ -15,11 +15,11 @@ from reqflo_ray._internal.errors import ClusterError, Problem, Severity
 from reqflo_ray._internal.model.workers import WorkerRange
 from reqflo_ray._internal.ray_cluster.ray_internals import ActorPool, pool_options
 
-# At most. One more than a worker needs while Ray brings the next. All that a worker has it also works at: after its
-# death, one that it had not begun would else be called before one whose rows wait to go on.
+# The most per worker: one more than it needs while Ray brings the next. A worker works on all shards that it has.
+# Otherwise, after its death, Ray could call a shard that was not started before one whose rows wait to be continued.
 SHARDS_IN_FLIGHT: Final = 4
-# A worker that has all the shards that it may have is a reason for another one. Ray's own threshold, 1.75, lies above
-# that, and such a pool would never grow.
+# A worker with the most shards it may have is a reason to add another one. Ray's own threshold, 1.75, is above that, so
+# the pool would never grow.
 GROW_AT_UTILIZATION: Final = 1.0
 _LOOK_SECONDS: Final = 1.0
 # Starting a worker takes a few seconds; an autoscaler may need minutes for a node.
@@ -29,69 +29,70 @@ _GIVE_UP_SECONDS: Final = 600.0
 
 
 def pool_range(workers: WorkerRange, cores: int) -> WorkerRange:
-    """The range in numbers: a pool that follows the cores begins with those that there are now."""
+    """Return the range in numbers: a pool that follows the cores begins with their current number."""
     return WorkerRange(max(1, cores), max(1, cores)) if workers.follows_cores else workers
 
 
 def room_for(workers: WorkerRange, fitting: tuple[int, int]) -> int:
-    """For how many of `workers` a cluster has room, at least one.
+    """Return for how many of `workers` a cluster has room, at least one.
 
     Args:
-        fitting: how many fit beside what runs there now, and if nothing else ran. If it has no room at all, something
-            is to bring it: then the range's least number counts.
+        fitting: how many fit beside what runs there now, and how many if nothing else ran. If both are 0, the cluster
+            is expected to grow, and the least number of the range counts.
     """
     beside, alone = fitting
     return max(1, min(workers.most, beside or alone or workers.least))
 
 
 def shards_at_once(shards: int, workers: int) -> int:
-    """How many shards each of so many workers has at once: of few no more than its share, since the first worker that
-    is ready would else be given the work of all. Of four, the last is left to who gets there first."""
+    """Return how many shards each worker has at the same time. If there are few shards, it is only its share, because
+    the first worker that is ready would otherwise get the work of all. If the share is four or more, one shard of it
+    is left to the worker that is free first."""
     share = max(1, -(-shards // workers))
     return min(SHARDS_IN_FLIGHT, share if share < SHARDS_IN_FLIGHT else share - 1)
 
 
 def pool_of(workers: WorkerRange, shards: int, room: int) -> dict[str, Any]:
-    """Options of `map_batches` for a pool of so many workers, of which `room` find a place, but not more than there are
-    shards."""
-    # As many calls wait as are made at once, none.
+    """Return the options of `map_batches` for a pool of `workers`, at most one per shard, of which `room` find a
+    place."""
+    # A worker works on all of its calls at the same time, so none of them waits.
     calls = shards_at_once(shards, room)
     return pool_options(least=min(workers.least, shards), most=min(workers.most, shards), calls=calls)
 
 
 class PoolWatch:
-    """Ray Data calls it at every step of an execution, in a thread of its own.
+    """A callback that Ray Data calls at every step of an execution, in its own thread.
 
     Args:
-        cores: counts the cluster's cores, if the pool is to follow them.
-        most: the pool never has more workers than this, such as the number of shards.
+        cores: counts the cores of the cluster, if the pool must follow them.
+        most: the greatest number of workers, such as the number of shards.
     """
 
     def __init__(self, cores: Callable[[], int] | None, most: int) -> None:
         self._cores = cores
         self._most = most
         self._look_at = 0.0
-        # Workers, at the last look; None where Ray Data cannot be looked into.
+        # Living workers at the last look; None if Ray Data does not show them.
         self.alive: int | None = 0
 
     def __call__(self) -> PoolWatch:
-        """Ray Data makes one callback for each execution: this one."""
+        """Return this object: Ray Data creates a callback for each execution."""
         return self
 
     def __deepcopy__(self, known: Any) -> PoolWatch:
         return self
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        # The settings that we are part of also travel to the workers, where nobody looks at us.
+        # The settings that contain this object also go to the workers, which do not use it.
         return _nobody, ()
 
     def before_execution_starts(self, executor: Any) -> None:
-        """Let the work alone decide how many workers there are."""
+        """Let only the work determine the number of workers."""
         for pool in ActorPool.all_of(executor) or ():
             pool.take_no_account_of_nodes()
 
     def on_execution_step(self, executor: Any) -> None:
-        """Look at the pool about once a second, and let it follow the cluster."""
+        """Examine the pool about once per second, and let it follow the cluster."""
         now = time.monotonic()
         if now < self._look_at:
             return
@@ -104,10 +105,10 @@ class PoolWatch:
                 pool.grow_to(most)
 
     def after_execution_succeeds(self, executor: Any) -> None:
-        """Nothing more."""
+        """Do nothing: the pool ends with the execution."""
 
     def after_execution_fails(self, executor: Any, error: Exception) -> None:
-        """Nothing more."""
+        """Do nothing: the pool ends with the execution."""
 
 
 def _nobody() -> None:
@@ -116,8 +117,8 @@ def _nobody() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a cluster has for workers, in bytes of memory: what its largest node offers, and the most that is free on
-    one. What its autoscaler may add, if it has one, it does not tell."""
+    """The memory of a cluster for workers, in bytes: what its largest node offers, and the most that is free on one
+    node. What an autoscaler may add is not known."""
 
     nodes: int
     largest: int
@@ -125,12 +126,12 @@ class Offer:
 
 
 class Placement:
-    """Judges how long a run may be without a single living worker: says why, and gives up in the end.
+    """Limits how long a run may be without a living worker: warns with the reason, and finally gives up.
 
     Args:
-        memory: bytes that a worker asks for, 0 for none.
-        offer: looks at the cluster; only called when there is something to tell.
-        warn: is told what a person should know.
+        memory: bytes that a worker asks for; 0 for none.
+        offer: examines the cluster; called only when there is something to report.
+        warn: takes the warnings.
     """
 
     def __init__(self, memory: int, offer: Callable[[], Offer], warn: Callable[[Problem], None]) -> None:
@@ -141,7 +142,7 @@ class Placement:
         self._warn_at = math.inf
 
     def look(self, alive: int | None, now: float) -> None:
-        """Tell it how many workers live at `now` (monotonic seconds), None if nobody knows.
+        """Record how many workers live at `now` (monotonic seconds); None if that is not known.
 
         Raises:
             ClusterError: `no_worker_placed`, after ten minutes without any.

@@ -1,7 +1,9 @@
-"""The private parts of Ray on which this package relies, and what differs between its versions: each behind one named
-function that looks first, and does without what it does not find. A run gets slower or tells less; it does not end.
+"""Wraps the private parts of Ray that this package uses, and what differs between versions. Each is behind one named
+function that checks whether the part exists, and manages without it: a run gets slower or reports less, but does not
+end.
 
-All were seen in Ray 2.58.0, 2.58.1, 2.59.0 and 2.60.0, unless a function says otherwise. It must not know shards.
+All parts were found in Ray 2.58.0, 2.58.1, 2.59.0, and 2.60.0, unless a function says otherwise. It must not know
+shards.
 """
 
 from __future__ import annotations
@@ -22,15 +24,16 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import ray
 
-# The core of Ray ignores a variable that it does not know.
-# Without it, Ray waits twice as long before each retry of a call whose actor has died, up to six seconds, though a new
-# actor is there in one.
+# The core of Ray ignores variables that it does not know.
+# Without it, Ray doubles its wait before each retry of a call whose actor has died, up to six seconds, although a new
+# actor is ready after one second.
 RETRY_AT_ONCE: Final = {"RAY_task_actor_unavailable_retry_delay_base_ms": "0"}
-# Without it, Ray makes its workers yield to every other process (15). An API on the same machine would interrupt them
-# at each request instead of taking several at a time.
+# Without it, Ray runs its workers at a niceness of 15, behind every other process. An API on the same machine would
+# interrupt them at each request instead of taking several at a time.
 WORKERS_AS_OTHERS: Final = {"RAY_worker_niceness": "0"}
 
-# Ray sets it for the entrypoint of a job. Without it a job runs as any other program does: it joins no cluster unasked.
+# Ray sets it for the entrypoint of a job. Without it, a job runs like any other program, and joins no cluster by
+# itself.
 _JOB_VARIABLE: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _CLIENT_LOGGERS: Final = (
     "ray.dashboard.modules.dashboard_sdk",
@@ -45,14 +48,14 @@ _SUPERVISOR: Final = re.compile(r"Running entrypoint for job |\d{4}-\d\d-\d\d [\
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A private name of Ray. `without` says what is missing where there is none."""
+    """A private name of Ray. `without` says what happens if it does not exist."""
 
     module: str
     name: str
     without: str
 
     def find(self) -> Any:
-        """What has this name; None if this Ray has nothing of the kind."""
+        """Return what has this name; None if this version of Ray does not have it."""
         try:
             return getattr(import_module(self.module), self.name, None)
         except ImportError:
@@ -90,18 +93,19 @@ PARTS: Final = (*_OF_RUNS, _TOKEN_AUTH, _GLOBAL_WORKER)
 
 
 def missing_parts() -> list[Part]:
-    """What a run would use, and the installed Ray has not. It loads Ray Data."""
+    """Return the parts that a run uses and the installed Ray does not have. Loads Ray Data."""
     return [part for part in _OF_RUNS if part.find() is None]
 
 
 def inside_ray_job() -> bool:
-    """Whether this process is the entrypoint of a job that was submitted to a Ray cluster."""
+    """Return whether this process is the entrypoint of a job that was submitted to a Ray cluster."""
     return _JOB_VARIABLE in os.environ
 
 
 @contextmanager
 def apart_from_job() -> Iterator[None]:
-    """In here this process joins a cluster as any other does, and not with the folder and variables of its job."""
+    """Make this process join a cluster within the block as any other does, without the folder and variables of its
+    job."""
     job = os.environ.pop(_JOB_VARIABLE, None)
     try:
         yield
@@ -111,29 +115,29 @@ def apart_from_job() -> Iterator[None]:
 
 
 def forbid_implicit_clusters() -> None:
-    """Let no call of Ray start, unasked, a cluster of its own, as a thread of Ray Data that outlives our connection
+    """Prevent calls of Ray from implicitly starting a cluster, as a thread of Ray Data that outlives the connection
     would."""
     _set(_AUTO_CONNECT, False)
 
 
 def show_node_messages(shown: bool) -> None:
-    """Whether what raylets tell of dead workers goes to standard output: the half of `log_to_driver` that is no option
-    of `ray.init`."""
+    """Set whether messages of raylets about dead workers go to standard output: the half of `log_to_driver` for which
+    `ray.init` has no option."""
     _set(_NODE_MESSAGES, shown)
 
 
 @contextmanager
 def named_entrypoint(name: str) -> Iterator[None]:
-    """Let a process that connects within the block be called `name` in the cluster's table of jobs, where Ray shows its
-    whole command line to everyone: `--set` may be in it."""
+    """Show a process that connects within the block as `name` in the cluster's table of jobs, where Ray shows everyone
+    its whole command line, which may contain `--set`."""
     with _replaced(_ENTRYPOINT_NAME, lambda: name):
         yield
 
 
 @contextmanager
 def sigterm_left_alone() -> Iterator[None]:
-    """Leave SIGTERM to whoever has it. Ray's own handler, from `ray.init` on, would end a driver with the number of the
-    signal, 15, and undo nothing. A handler that comes nevertheless is gone when the block ends."""
+    """Keep the current handler of SIGTERM. Ray's own, which `ray.init` sets, would end a driver with exit code 15, the
+    number of the signal, and without cleanup. A handler that is set nevertheless is removed when the block ends."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         with _replaced(_SIGTERM_HANDLER, lambda handler: None):
@@ -145,8 +149,8 @@ def sigterm_left_alone() -> Iterator[None]:
 
 
 def versions_in(text: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
-    """Ray and Python of a cluster, and those of this process, from the words in which `ray.init` refuses to join it;
-    None if it refuses for another reason, or in words that we do not know."""
+    """Return the versions of Ray and Python of a cluster, and those of this process, from the message with which
+    `ray.init` refuses to join it; None if it refuses for another reason, or in an unknown form."""
     rays, pythons = _RAY_VERSION.findall(text), _PYTHON_VERSION.findall(text)
     if len(rays) != 2 or len(pythons) != 2:
         return None
@@ -155,8 +159,8 @@ def versions_in(text: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
 
 
 def free_memory(nodes: Iterable[str]) -> list[int]:
-    """Bytes of memory that are free on each of `nodes` (ids); what all nodes have together, as if on one, where Ray
-    tells no more."""
+    """Return the free memory of each of `nodes` (IDs) in bytes; or one number for all nodes together, if Ray reports
+    only that."""
     import ray
 
     if (per_node := _FREE_RESOURCES.find()) is None:
@@ -166,29 +170,29 @@ def free_memory(nodes: Iterable[str]) -> list[int]:
 
 
 def asks_for_token() -> bool | None:
-    """Whether the cluster of this process lets only those in who show its token; None if it is not known."""
+    """Return whether the cluster of this process requires a token; None if that is not known."""
     is_enabled = _TOKEN_AUTH.find()
     return None if is_enabled is None else bool(is_enabled())
 
 
 def session_folder() -> Path | None:
-    """The folder of this node's session, into which Ray spills objects; None if it is not known."""
-    with suppress(AttributeError):  # of a process that is not connected, too
+    """Return the folder of this node's session, to which Ray spills objects; None if it is not known."""
+    with suppress(AttributeError):  # also raised in a process that is not connected
         return Path(_GLOBAL_WORKER.find().node.get_session_dir_path())
     return None
 
 
 def read_positions(count: int, readers: int) -> ray.data.Dataset:
-    """A dataset of `count` blocks with one row each, whose `id` is its position, read by so many `readers` at once.
+    """Return a dataset of `count` blocks with one row each, whose `id` is its position, read by `readers` in parallel.
 
-    It is `ray.data.range`, which would ask for a core. What Ray Data has asked for on behalf of a driver that was
-    killed counts as taken for three minutes more, and without a core left a run is given one shard at a time.
+    It is `ray.data.range` without its request for a core. Resources that Ray Data requested for a driver that was
+    killed stay taken for three more minutes, and without a free core a run would get one shard at a time.
     """
     import ray.data
 
     try:
         positions = _RANGE.find()(n=count, block_format="arrow", column_name="id")
-    except TypeError:  # there is none, or it takes something else
+    except TypeError:  # it does not exist, or takes other arguments
         return ray.data.range(count, override_num_blocks=count)
     options = {"num_cpus": 0, "concurrency": readers, "override_num_blocks": count}
     dataset: ray.data.Dataset = ray.data.read_datasource(positions, **options)
@@ -196,8 +200,8 @@ def read_positions(count: int, readers: int) -> ray.data.Dataset:
 
 
 def pool_options(*, least: int, most: int, calls: int) -> dict[str, Any]:
-    """Options of `map_batches` for a pool of `least` to `most` actors, each with so many `calls` at once, and no more
-    that wait. The number of calls is the pool's from Ray 2.59 on, and the actor's in Ray 2.58."""
+    """Return the options of `map_batches` for a pool of `least` to `most` actors, each with `calls` in parallel and
+    none that wait. The number of calls is an option of the pool from Ray 2.59 on, and of the actor in Ray 2.58."""
     from ray.data import ActorPoolStrategy
 
     sizes: dict[str, Any] = {"min_size": least, "max_size": most, "max_tasks_in_flight_per_actor": calls}
@@ -207,7 +211,7 @@ def pool_options(*, least: int, most: int, calls: int) -> dict[str, Any]:
 
 
 def watch_executions(context: Any, watches: list[Any]) -> bool:
-    """Let Ray Data call `watches` at each step of its executions, and nothing else. False if it cannot."""
+    """Let Ray Data call `watches`, and nothing else, at each step of its executions. Return False if it cannot."""
     if not hasattr(context, "custom_execution_callback_classes"):
         return False
     context.custom_execution_callback_classes = watches
@@ -215,15 +219,15 @@ def watch_executions(context: Any, watches: list[Any]) -> bool:
 
 
 class ActorPool:
-    """A pool of actors that is at work."""
+    """A pool of actors in an execution."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
 
     @classmethod
     def all_of(cls, executor: Any) -> list[ActorPool] | None:
-        """The pools of an execution of Ray Data; None if they cannot be looked into. Then they keep their sizes, grow
-        only as far as the nodes of now have room, and nobody knows how many actors live."""
+        """Return the pools of an execution of Ray Data; None if they cannot be examined. Then pools keep their sizes,
+        grow only as far as the current nodes have room, and the number of living actors is not known."""
         try:
             found = [pool for operator in executor._topology for pool in operator.get_autoscaling_actor_pools()]
         except (AttributeError, TypeError):
@@ -231,19 +235,19 @@ class ActorPool:
         return [cls(pool) for pool in found] if all(map(_is_known, found)) else None
 
     def alive(self) -> int:
-        """How many actors live."""
+        """Return how many actors live."""
         return int(self._pool.num_alive_actors())
 
     def grow_to(self, most: int) -> None:
-        """Allow it so many actors, if it was allowed fewer. Ray Data has no other way to resize a pool at work."""
+        """Raise the greatest number of actors to `most`. Ray Data has no other way to resize a pool in use."""
         if most > self._pool._config.max_size:
             self._pool._config = replace(self._pool._config, max_size=most)
 
     def take_no_account_of_nodes(self) -> None:
-        """Let the work alone decide how many actors there are.
+        """Let only the work determine the number of actors.
 
-        Ray Data starts only those that the nodes of now have room for, and asks for nodes after half a minute. So its
-        books are told that they need nothing. What waits for a place is seen by Ray's autoscaler at once.
+        Ray Data starts only actors for which the current nodes have room, and requests nodes after half a minute.
+        Therefore its accounting is set to actors that need nothing. Ray's autoscaler sees immediately what waits.
         """
         pool = self._pool
         nothing = type(pool._config.per_actor_resource_usage).zero()
@@ -265,25 +269,25 @@ def _is_known(pool: Any) -> bool:
 def _free_of_charge(create: Callable[..., Any], nothing: Any) -> Callable[..., Any]:
     def create_actor(*arguments: Any, **named: Any) -> Any:
         made = create(*arguments, **named)
-        # The actor, the object that tells when it is ready, and what it takes.
+        # The actor, the object that shows when it is ready, and its resources.
         return (*made[:2], nothing) if isinstance(made, tuple) and len(made) == 3 else made
 
     return create_actor
 
 
 def mute_job_client() -> None:
-    """Ray's client of the Job API tells at INFO what we tell ourselves."""
+    """Silence Ray's client of the Job API, which logs at INFO what we report ourselves."""
     for name in _CLIENT_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def is_not_ready(refusal: str) -> bool:
-    """Whether a head that refused a job has only just started: it takes them a little later than questions."""
+    """Return whether a head refused a job because it has only just started: it accepts jobs later than queries."""
     return _NOT_READY in refusal
 
 
 def is_of_supervisor(line: str) -> bool:
-    """Whether a line of a job's log is Ray's own, about the job and not from it."""
+    """Return whether a line of a job's log is by Ray, about the job, and not by the job."""
     return _SUPERVISOR.match(line) is not None
 
 
@@ -294,7 +298,7 @@ def _set(part: Part, value: object) -> None:
 
 @contextmanager
 def _replaced(part: Part, stand_in: Callable[..., Any]) -> Iterator[None]:
-    """Another function in the place of Ray's own until the block ends."""
+    """Replace a function of Ray until the block ends."""
     if (real := part.find()) is None:
         yield
         return

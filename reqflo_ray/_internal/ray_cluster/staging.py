@@ -1,7 +1,7 @@
-"""Stages datasets on a Ray cluster: hands staging jobs to Ray Data, a task each. It knows jobs, not rows.
+"""Stages datasets on a Ray cluster: passes staging jobs to Ray Data, one task each. It knows jobs, not rows.
 
-Descriptors go in and small reports come out; rows, keys and findings go through files of the run. Ray repeats the task
-of a worker that died; a job that is done twice writes the same bytes twice.
+Descriptors go in and small reports come out; rows, keys, and findings go through files of the run. Ray repeats the task
+of a worker that died, and a job that runs twice writes the same bytes twice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import ray
 
 _TICK_SECONDS: Final = 0.25
-# How long a job may take to end that nobody waits for any more.
+# How long a job that is no longer needed may take to end.
 _GRACE_SECONDS: Final = 10.0
 _LEAST_BYTES: Final = 256 * 2**20
 _JOB_BYTES: Final = 64 * 2**20
@@ -34,7 +34,7 @@ _JOB_BYTES: Final = 64 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """All that a task is told: where the run lies, and what jobs there are. A task's position says which is its own."""
+    """Everything that a task gets: where the run is, and all jobs. The position of a task selects its job."""
 
     store: str
     run_id: str
@@ -45,10 +45,10 @@ class JobSpec:
 
 
 class RayStagingExecutor:
-    """Carries out staging jobs on a cluster, which `cluster` joins when it is entered and leaves when it is left.
+    """Carries out staging jobs on a cluster, which the context manager `cluster` joins and leaves.
 
-    To join and to start the first workers takes some ten seconds, in which a driver stages a million rows; hence
-    `least_bytes`. A job of `job_bytes` takes some seconds.
+    Joining and starting the first workers takes about ten seconds, in which a driver stages a million rows; therefore
+    `least_bytes` exists. A job of `job_bytes` takes a few seconds.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class RayStagingExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Ray Data, left alone without its cluster, would start one of its own.
+        # Without a cluster, Ray Data would start its own.
         self._given_up.set()
         if self._thread is not None:
             self._thread.join(_GRACE_SECONDS)
@@ -80,7 +80,7 @@ class RayStagingExecutor:
             store=folder.storage.uri, run_id=folder.run_id, jobs=tuple(msgspec.json.encode(job) for job in jobs)
         )
         arrived: queue.SimpleQueue[Report | BaseException | None] = queue.SimpleQueue()
-        # Ray waits in C++, where Python cannot serve a signal: it waits in a thread of its own.
+        # Ray waits in C++, where Python cannot handle a signal, so it waits in its own thread.
         arguments = (spec, arrived.put, self._given_up)
         self._thread = threading.Thread(target=_consume, args=arguments, name="ray-data", daemon=True)
         self._thread.start()
@@ -110,10 +110,10 @@ def _consume(spec: JobSpec, put: Callable[[Report | BaseException | None], None]
 
 
 def _dataset(spec: JobSpec) -> ray.data.Dataset:
-    """The pipeline: a block for each job, mapped by plain tasks.
+    """Return the pipeline: one block per job, mapped by plain tasks.
 
-    Ray Data makes one task of the range and the map, since both ask for one core, which is what a job keeps busy. So
-    none waits for a core that another holds, and a job of a worker that died is simply a task that is run again.
+    Ray Data fuses the range and the map into one task, because both ask for one core, which is what a job keeps busy.
+    So no task waits for a core that another one has, and the job of a worker that died is a task that runs again.
     """
     import ray.data
 
@@ -124,7 +124,7 @@ def _dataset(spec: JobSpec) -> ray.data.Dataset:
 
 
 def _carry_out(spec: JobSpec, batch: dict[str, Any]) -> Any:
-    """Do the jobs of a block: positions in, encoded `Report`s out."""
+    """Carry out the jobs of a block: positions in, encoded `Report`s out."""
     folder = RunFolder(open_storage(spec.store), spec.run_id)
     jobs = (msgspec.json.decode(spec.jobs[position], type=Job) for position in batch["id"].tolist())
     return {"report": [msgspec.json.encode(_report(folder, job)) for job in jobs]}
@@ -134,6 +134,6 @@ def _report(folder: RunFolder, job: Job) -> Report:
     try:
         return run_job(folder, job)
     except Exception as error:
-        # Ray prints what escapes a task, with the values that are in its text.
+        # Ray prints exceptions that escape a task, with the values in their text.
         refused = Refusal("part of the dataset could not be staged", "internal_error", type(error).__name__, "")
         return Report(number=job.number, refused=refused)

@@ -1,7 +1,7 @@
-"""Runs on a remote cluster as jobs: starts an attempt unless one is under way or done, follows it to its end however
-often the connection drops, and tells the exit code that the run itself has.
+"""Carries out runs as jobs on a remote cluster: starts an attempt unless one is running or complete, follows it to its
+end however often the connection drops, and returns the exit code of the run itself.
 
-`ray job submit` exits 0 for a stopped job, 1 for any failure, and may stop following early; so it is not used.
+`ray job submit` is not used, because it exits 0 for a stopped job, 1 for any failure, and may stop following early.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from reqflo_ray._internal.runner.prepare.job_bundle import JobBundle, pack
 ENTRYPOINT: Final = "exec reqflo-ray run-submitted"
 _ATTEMPTS: Final = 1000
 POLL_SECONDS: Final = 1.0
-# A connection that is dead without a word looks like a job that prints nothing: look again after so long.
+# A connection that died silently looks like a job that prints nothing, so the job is checked after this time.
 _SILENT_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 300.0
-# What a run may end with only after it has said how: without its word they mean that it never came so far.
+# A run ends with these codes only after it has reported an outcome; without one, it did not come that far.
 _NEED_AN_OUTCOME: Final = (0, 1)
 _KNOWN_CODES: Final = (2, 3, 5, 129, 130, 143)
 _UNKNOWN: Final = 3
@@ -40,7 +40,7 @@ _STOPPED: Final = 143
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The job of a submission. `attached`: it was there before."""
+    """The job of a submission. `attached`: it already existed."""
 
     job: Job
     attached: bool
@@ -48,8 +48,8 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """How a job ended. `outcome` None: it ended before the run could say how, and `reason` is what Ray knows.
-    `reports` are those that it sent, by format."""
+    """How a job ended. `outcome` None: it ended before the run could report an outcome, and `reason` is what Ray
+    reports. `reports` are those that the job sent, by format."""
 
     job: Job
     exit_code: int
@@ -59,21 +59,21 @@ class Followed:
 
     @property
     def run_id(self) -> str:
-        """The run."""
+        """The ID of the run."""
         return self.job.run_id
 
     @property
     def verdict(self) -> Verdict | None:
-        """What the run said of itself; None if it could not."""
+        """The verdict that the run reported; None if it reported none."""
         return self.outcome.verdict if self.outcome else None
 
     @property
     def is_complete(self) -> bool:
-        """Whether every row has ended, so that the verdict is final."""
+        """Whether every row has ended and the verdict is final."""
         return bool(self.outcome and self.outcome.complete)
 
     def write_report(self, format: str, path: str | os.PathLike[str]) -> None:
-        """Write a report that the job has sent to a file, whole or not at all.
+        """Write a report that the job sent to a file, whole or not at all.
 
         Raises:
             ClusterError: `report_not_sent`.
@@ -93,13 +93,13 @@ class Followed:
 
 
 def start(jobs: Jobs, bundle: JobBundle, *, ship_data: bool) -> Started:
-    """Start the run of `bundle` on the cluster, or find the job that runs it, or the one that has finished it.
+    """Start the run of `bundle` on the cluster, or find the job that is running it or has completed it.
 
-    An attempt that ended unfinished is followed by the next, which goes on with the run.
+    After an attempt that ended unfinished, the next attempt resumes the run.
 
     Raises:
         UsageError, DatasetError: it cannot be sent (see `pack`).
-        RunConflictError: `run_differs`: a job runs under this id with other inputs.
+        RunConflictError: `run_differs`: a job has this run ID and other inputs.
         ClusterError: the cluster cannot be reached, or refuses.
     """
     run_id = bundle.record.run_id
@@ -114,14 +114,14 @@ def start(jobs: Jobs, bundle: JobBundle, *, ship_data: bool) -> Started:
                 _need_same_digest(last, digest)
                 return Started(job=last, attached=True)
             attempt = last.attempt + 1 if last else 1
-            # False: somebody else was quicker with the same attempt. It is the last one now.
+            # False: someone else started the same attempt first, which is the last one now.
             if jobs.submit(run_id, attempt, entrypoint=ENTRYPOINT, folder=folder, digest=digest):
                 return Started(job=jobs.attempts(run_id)[-1], attached=False)
     raise ClusterError(f"no attempt at run `{run_id}` could be started", code="job_refused")
 
 
 def outcome_of(jobs: Jobs, job: Job) -> JobOutcome | None:
-    """What the run said at the end of a job that has ended; None if it could not. Raises `ClusterError`."""
+    """Return the outcome in the log of a job that has ended; None if it has none. Raises `ClusterError`."""
     return _read(jobs, job).outcome
 
 
@@ -132,11 +132,11 @@ def _read(jobs: Jobs, job: Job) -> JobLog:
 
 
 def _is_done(jobs: Jobs, job: Job, reports: Sequence[str]) -> bool:
-    """Whether the run is complete, by what its job said at the end, and has sent these reports or said why not."""
+    """Return whether the run is complete, by the outcome of its job, and has sent these reports or said why not."""
     try:
         log = _read(jobs, job)
     except ClusterError as problem:
-        if problem.code == "job_refused":  # the log is lost with its node; the store still knows
+        if problem.code == "job_refused":  # the log is lost with its node; the store still has the state
             return False
         raise
     if log.outcome is None or not log.outcome.complete:
@@ -160,23 +160,23 @@ def follow(
     notice: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Followed:
-    """Follow a job to its end. The first signal (SIGINT, SIGTERM, SIGHUP) asks it to stop and waits; a SIGINT
-    after that leaves it.
+    """Follow a job to its end. The first signal (SIGINT, SIGTERM, SIGHUP) asks it to stop and waits for it; a later
+    SIGINT stops following it.
 
     Args:
         show: takes the lines of the log, each once.
-        notice: takes what we have to say ourselves.
-        clock: tells the seconds for which nobody has answered.
+        notice: takes our own messages.
+        clock: measures the time without an answer, in seconds.
 
     Raises:
-        ClusterError: the cluster did not answer for five minutes; the job may go on.
-        InterruptedRunError: a SIGINT after another signal; the job may go on.
+        ClusterError: the cluster did not answer for five minutes; the job may still be running.
+        InterruptedRunError: a SIGINT after another signal; the job may still be running.
     """
     return _Follower(jobs, job, show, notice, clock).run()
 
 
 def printed(jobs: Jobs, job: Job, *, until_it_ends: bool) -> Iterator[str]:
-    """The lines of a job's log that are for people. Raises `ClusterError`."""
+    """Yield the lines of a job's log that are meant for people. Raises `ClusterError`."""
     log = JobLog()
     while True:
         job = jobs.look(job)
@@ -188,7 +188,7 @@ def printed(jobs: Jobs, job: Job, *, until_it_ends: bool) -> Iterator[str]:
 
 
 def stop_and_wait(jobs: Jobs, job: Job) -> Job:
-    """Ask a job to stop, and return it when it has ended. Raises `ClusterError`."""
+    """Ask a job to stop, wait until it has ended, and return it. Raises `ClusterError`."""
     jobs.stop(job)
     while not (job := jobs.look(job)).state.has_ended:
         time.sleep(POLL_SECONDS)
@@ -221,7 +221,7 @@ class _Follower:
 
     def run(self) -> Followed:
         try:
-            # From before there is a loop, so that no signal falls between.
+            # Installed before the loop starts, so that no signal is lost in between.
             with handling_signals(self._heed):
                 asyncio.run(self._until_ended())
         except asyncio.CancelledError:
@@ -242,7 +242,7 @@ class _Follower:
             await asyncio.sleep(POLL_SECONDS)
 
     def _heed(self, number: int) -> bool:
-        # It strikes between any two instructions, in the middle of a print too: it only takes note.
+        # A signal may arrive between any two instructions, also within a print, so the handler only records it.
         if self._received and number != signal.SIGINT:
             return True
         self._received.append(number)
@@ -260,7 +260,8 @@ class _Follower:
             self._following.cancel()
 
     async def _read_for_a_while(self) -> None:
-        """Show the log until it ends, falls silent, or the connection drops; `_has_ended` finds out what that means."""
+        """Show the log until it ends, falls silent, or the connection drops; `_has_ended` determines which one it
+        was."""
         offset = 0
         async with aclosing(self._jobs.follow_log(self._job)) as pieces:
             with suppress(StopAsyncIteration, TimeoutError, ClusterError):
@@ -276,17 +277,17 @@ class _Follower:
                 self._asked_to_stop = True
 
     async def _has_ended(self) -> bool:
-        """Whether the job is over, with its whole log read.
+        """Return whether the job has ended and its whole log is read.
 
         Raises:
-            ClusterError: nobody has answered for too long.
+            ClusterError: the cluster has not answered for too long.
         """
         try:
             self._job = await asyncio.to_thread(self._jobs.look, self._job)
             if not self._job.state.has_ended:
                 self._answered()
                 return False
-            with suppress(ClusterError):  # the log is lost with its node; how the job ended is not
+            with suppress(ClusterError):  # the log is lost with its node, but the end state of the job is not
                 self._take(await asyncio.to_thread(self._jobs.log, self._job), 0)
             return True
         except ClusterError as problem:
@@ -327,7 +328,7 @@ class _Follower:
 
 
 def exit_code_of(job: Job, outcome: JobOutcome | None) -> int:
-    """The exit code of the run that `job`, which has ended, carried out: as the run itself exits."""
+    """Return the exit code of the run that `job`, which has ended, carried out."""
     if outcome is not None and (outcome.complete or job.state is not JobState.FAILED):
         return outcome.exit_code
     if job.state is JobState.STOPPED:

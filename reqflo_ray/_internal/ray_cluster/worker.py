@@ -1,7 +1,7 @@
-"""The actor: a shell around `ShardHost` for Ray Data. It holds no logic of journeys, rows or files.
+"""The actor: a shell around `ShardHost` for Ray Data. It has no logic of journeys, rows, or files.
 
-Ray Data runs the calls of an async actor on one plain loop and may block it; so all work happens on a loop thread of
-our own. Nothing escapes a call: an exception would fail the whole dataset, and a `SystemExit` would hang it.
+Ray Data runs the calls of an async actor on one plain loop and may block it, so all work happens on our own loop
+thread. No exception leaves a call: it would fail the whole dataset, and a `SystemExit` would hang it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
-    """All that an actor is told: where the run lies. `shards` maps the position in the dataset to the shard's id;
-    `memory_bytes` is what it asks of the cluster, 0 on an embedded one; `coordinator` is the actor that keeps the
-    rate of the run and hears how far its shards are."""
+    """Everything that an actor gets: where the run is. `shards` maps the position in the dataset to the number of the
+    shard; `memory_bytes` is what the actor asks of the cluster, 0 on an embedded one; `coordinator` is the actor that
+    keeps the rate of the run and takes the progress of its shards."""
 
     store: str
     run_id: str
@@ -41,7 +41,7 @@ class WorkerSpec:
 
 
 class ShardWorker:
-    """One actor of the pool. The run is opened at the first call, so that a fault is reported and not a dead actor."""
+    """One actor of the pool. The first call opens the run, so that a fault is reported and does not kill the actor."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._spec = spec
@@ -59,12 +59,12 @@ class ShardWorker:
 
     async def _run(self, shard: int) -> ShardReport:
         try:
-            # The task is made before the first await, so that shards that arrive together share one run.
+            # The task is created before the first await, so that shards that arrive together share one run.
             if self._opening is None:
                 self._opening = asyncio.ensure_future(_OpenRun.open(self._spec))
             opened = await self._opening
             report = await opened.host.run(opened.plan[shard])
-            # The actor may end with this shard, and what Ray has by then is still shown.
+            # The actor may end with this shard, and Ray still shows the counts that it has by then.
             opened.metrics.flush()
             return report
         except BaseException as error:
