@@ -1,8 +1,8 @@
-"""Who may read and write the files of a store on disk: the one rule, by which all of them are made.
+"""Sets who may read and write the files of a store on disk, by one rule for all of them.
 
-The owner alone; where the store's folder has the setgid bit, its group too, whose members read every file, and go on
-with runs that others have begun. Files are replaced and never written to by others, so the group may read them; folders
-take the claims and journals of others, so the group may write there. The umask counts for nothing.
+Only the owner; if the folder of the store has the setgid bit, also its group, whose members read every file and resume
+runs that others have started. Others replace files and never write to them, so the group may read files; folders take
+the claims and journals of others, so the group may write to folders. The umask has no effect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The modes of files and folders."""
+    """The modes of files and folders of a store."""
 
     file: int
     folder: int
@@ -32,25 +32,25 @@ GROUP_TOO: Final = Access(file=0o640, folder=0o2770)
 
 
 def access_of(root: str) -> Access:
-    """How the files of the store in the folder `root` are made. One that is not there yet takes the bit from the folder
-    that it will be made in."""
+    """Return how to create files of the store in the folder `root`. A folder that does not exist yet inherits the bit
+    from its parent."""
     while not os.path.lexists(root) and root != os.path.dirname(root):
         root = os.path.dirname(root)
     try:
         return GROUP_TOO if os.stat(root).st_mode & stat.S_ISGID else OWNER_ONLY
     except OSError:
-        return OWNER_ONLY  # whatever is wrong with it, who uses it will be told
+        return OWNER_ONLY  # whatever is wrong with the folder, using it reports it
 
 
 def settle_file(descriptor: int, access: Access) -> None:
-    """Give a file that was just made what the umask has taken from it."""
+    """Give a new file the permissions that the umask has removed."""
     if stat.S_IMODE(os.fstat(descriptor).st_mode) != access.file:
         with suppress(OSError):  # a file system without modes
             os.fchmod(descriptor, access.file)
 
 
 def settle_folder(folder: str, access: Access) -> None:
-    """As `settle_file`. macOS does not hand down the setgid bit either."""
+    """As `settle_file`. On macOS, a new folder does not inherit the setgid bit either."""
     if stat.S_IMODE(os.stat(folder).st_mode) != access.folder:
         with suppress(OSError):
             os.chmod(folder, access.folder)

@@ -1,6 +1,6 @@
 """A store in a bucket: conditional puts instead of hard links, logs in segments instead of appends.
 
-It knows paths and bytes. It must not know what a run, a shard or a record is.
+It knows paths and bytes. It must not know what a run, a shard, or a record is.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _Item = TypeVar("_Item")
 
 _AT_A_TIME: Final = 16
 _PIECE: Final = 2**20
-# Metadata of each object that was created: whose it is, if the answer to its put was lost.
+# Metadata of each created object: it shows whose object it is if the response to its put was lost.
 _TOKEN: Final = "reqflo-put"
-# Losers see who has won; only a winner that is removed at once shows them nothing, and then there is room again.
+# Losers see the winner, unless it is removed immediately, and then the path is free again.
 _CREATE_TRIES: Final = 5
 _FIRST_SEGMENT: Final = 1
 
 
 class ObjectStorage:
-    """A store below an address in a bucket, that exists. Every method but the constructor may wait for the network.
+    """A store below an address in an existing bucket. Every method but the constructor may wait for the network.
 
-    Who may read or write what is a matter of the bucket's rights: `private` has no meaning here.
+    The permissions of the bucket determine who may read or write.
     """
 
     is_near: Final = False
@@ -59,7 +59,7 @@ class ObjectStorage:
         for _ in range(_CREATE_TRIES):
             if self._put_new(path, data, token):
                 return True
-            # A put whose answer was lost is tried again by the client, and then meets the object that it has made.
+            # The client repeats a put whose response was lost, and then finds the object that it has created.
             holder = self._token_of(path)
             if holder is not None:
                 return holder == token
@@ -68,13 +68,13 @@ class ObjectStorage:
         )
 
     def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
-        # In one request, since only that is conditional: for the time of it, the data is held.
+        # In one request, because only a single put is conditional; the data is in memory meanwhile.
         return not self.exists(path) and self.create(path, b"".join(parts))
 
     def write(self, path: str, data: bytes) -> None:
         import obstore
 
-        # In one request: it is there as a whole or not at all, and nothing is left behind if it fails.
+        # In one request: the object exists completely or not at all, and a failure leaves nothing behind.
         self._ask(path, "write", lambda: obstore.put(self._client, path, data, use_multipart=False))
 
     def read(self, path: str) -> bytes:
@@ -90,7 +90,7 @@ class ObjectStorage:
             yield bytes(piece)
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        """The bytes of a file from `start` to before `end`, which must lie within it. Raises `FileNotFoundError`."""
+        """Return the bytes of a file from `start` to before `end`, both within the file. Raises `FileNotFoundError`."""
         import obstore
 
         return self._ask(path, "read", lambda: obstore.get_range(self._client, path, start=start, end=end).to_bytes())
@@ -114,17 +114,17 @@ class ObjectStorage:
         )
 
     def etag(self, path: str) -> str:
-        """The entity tag of a file, "" if the service gives none. Raises `FileNotFoundError`."""
+        """Return the entity tag of a file, "" if the service has none. Raises `FileNotFoundError`."""
         import obstore
 
         return self._ask(path, "look at", lambda: obstore.head(self._client, path)["e_tag"]) or ""
 
     def each(self, action: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
-        # An action that itself does something for each of many must not wait for threads that wait for it.
+        # An action that calls `each` itself must not wait for threads that wait for it.
         if threading.current_thread().name.startswith(self._threads_name):
             yield from map(action, items)
             return
-        # No more ahead of who takes the answers than is under way: they may be large.
+        # Only as many results are kept ahead of the caller as are in flight, because they may be large.
         waiting: deque[Future[_T]] = deque()
         for item in items:
             waiting.append(self._threads.submit(action, item))
@@ -139,7 +139,7 @@ class ObjectStorage:
         def look() -> set[str]:
             found = obstore.list_with_delimiter(self._client, _checked(folder) or None)
             paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
-            # An object that is called as the folder itself is what consoles make to show an empty folder.
+            # Consoles create an object with the name of the folder to show an empty folder.
             return {name for path in paths if (name := path.rstrip("/")) != folder.rstrip("/")}
 
         found = self._ask(folder, "list", look)
@@ -163,10 +163,10 @@ class ObjectStorage:
         try:
             self._ask(folder, "remove", action)
         except FileNotFoundError:
-            return  # somebody else removes the same
+            return  # another process removes the same file
 
     def sweep(self, folder: str) -> None:
-        """Nothing is left behind: an object is there as a whole or not at all."""
+        """Do nothing: an object exists completely or not at all, so writers leave nothing behind."""
 
     def open_log(self, path: str) -> LogFile:
         if self.list(path):
@@ -208,7 +208,7 @@ class ObjectStorage:
         return self._ask(path, "create", put)
 
     def _token_of(self, path: str) -> str | None:
-        """The token of the object that is there, "" if it has none; None if there is no object."""
+        """Return the token of an object, "" if it has none; None if there is no object."""
         import obstore
 
         try:
@@ -228,7 +228,7 @@ class ObjectStorage:
 
 
 class _SegmentLog:
-    """A log whose syncs each make one object, `PATH/000001` and so on: what was appended since the last one."""
+    """A log of which each sync creates one object, `PATH/000001` and so on, with what was appended since the last."""
 
     outlives_process: Final = False
 

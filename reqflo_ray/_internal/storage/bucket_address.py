@@ -1,4 +1,4 @@
-"""Addresses of objects, `s3://BUCKET/KEY` and `gs://BUCKET/KEY`. Pure text; credentials are never part of one."""
+"""Parses addresses of objects, `s3://BUCKET/KEY` and `gs://BUCKET/KEY`, which never contain credentials. Pure text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from reqflo_ray._internal.errors import UsageError
 SCHEMES: Final = ("s3", "gs")
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
-# No character that a service, a URL or a pattern of file names gives a meaning of its own.
+# Only characters that have no special meaning for a service, in a URL, or in a file name pattern.
 _SEGMENT: Final = re.compile(r"[\w !'()=,@:+.-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectAddress:
-    """A place in a bucket; `key` has no slash at its ends and is "" for the bucket itself."""
+    """A place in a bucket; `key` has no slash at either end and is "" for the bucket itself."""
 
     scheme: str
     bucket: str
@@ -29,22 +29,22 @@ class ObjectAddress:
 
 
 def is_object_address(text: str) -> bool:
-    """Whether `text` names an object or a bucket of a service that this project speaks to."""
+    """Return whether `text` names an object or a bucket of a supported service."""
     return text.partition("://")[0] in SCHEMES and "://" in text
 
 
 def parse_bucket(uri: str) -> tuple[ObjectAddress, str]:
-    """The bucket of the object that `uri` names, and its key with whatever characters. Raises as `parse_address`."""
+    """Return the bucket of the object that `uri` names, and its key with any characters. Raises as `parse_address`."""
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     return parse_address(f"{scheme}://{bucket}"), key
 
 
 def parse_address(uri: str) -> ObjectAddress:
-    """The address that `uri` writes, as the place of a store.
+    """Parse `uri` as the address of a store.
 
     Raises:
-        UsageError: `credentials_in_uri`, or `invalid_store`. Neither repeats what may be a credential.
+        UsageError: `credentials_in_uri`, or `invalid_store`. The message never repeats possible credentials.
     """
     parts = urlsplit(uri)
     if "@" in parts.netloc or parts.query or parts.fragment:

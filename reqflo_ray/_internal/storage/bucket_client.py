@@ -1,7 +1,7 @@
-"""Connects to a bucket, with what the environment says, and turns the service's errors into ours.
+"""Connects to a bucket with the settings in the environment, and turns the errors of the service into ours.
 
-Waiting is bounded: a request by `_REQUEST`, all tries of one together by `_TRIES`. What a service or library says is
-never repeated as it is, since it may quote keys and signatures.
+Waiting is bounded: a request by `_REQUEST`, all tries of one together by `_TRIES`. Messages of a service or library are
+never repeated, because they may quote keys and signatures.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _S3_CREDENTIALS: Final = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_SKIP_SIGNATURE",
 )
-# With one of these the client library finds the credential itself; else Google's own library looks for it.
+# With one of these, the client library finds the credential itself; otherwise Google's own library looks for it.
 _GS_CREDENTIALS: Final = (
     "GOOGLE_BEARER_TOKEN",
     "GOOGLE_SERVICE_ACCOUNT",
@@ -67,7 +67,7 @@ _WRONG_KEY: Final = (
     "InvalidToken",
     "TokenRefreshRequired",
 )
-# How the client library says that it looked for credentials in vain, or was refused a token for them.
+# How the client library says that it found no credentials, or was refused a token for them.
 _NO_CREDENTIALS: Final = re.compile(
     r"token request|latest/api/token|security-credentials|AssumeRole|DefaultCredentialsError|RefreshError|"
     r"TransportError|credential",
@@ -77,18 +77,18 @@ _UNREACHABLE: Final = re.compile(r"HTTP error|error sending request|operation ti
 
 
 def connect(address: ObjectAddress, environment: Mapping[str, str] = os.environ) -> ObjectStore:
-    """The objects below `address`. No request is sent.
+    """Return a client for the objects below `address`. No request is sent.
 
     Raises:
-        StoreError: `store_credentials`, if there are none; `store_error`, if the environment makes no sense.
+        StoreError: `store_credentials` if there are none; `store_error` if the environment is not valid.
     """
     from obstore.exceptions import BaseError
 
     endpoint = next((environment[name] for name in _ENDPOINTS[address.scheme] if environment.get(name)), "")
     if endpoint and "://" not in endpoint:
-        endpoint = f"http://{endpoint}"  # as Google's own libraries take STORAGE_EMULATOR_HOST
+        endpoint = f"http://{endpoint}"  # as Google's own libraries read STORAGE_EMULATOR_HOST
     client: ClientConfig = {
-        # Only who writes http:// gets it.
+        # Plain HTTP only if the endpoint begins with http://.
         "allow_http": endpoint.startswith("http://"),
         "connect_timeout": _CONNECT,
         "timeout": _REQUEST,
@@ -107,7 +107,7 @@ def _s3(address: ObjectAddress, endpoint: str, environment: Mapping[str, str], c
     if no_roles and not any(environment.get(name) for name in _S3_CREDENTIALS):
         raise _no_credentials(address, "connect to", "", "")
     where: Any = {"endpoint": endpoint} if endpoint else {}
-    # The commit of a run is a conditional put: whatever the environment says, it must be one.
+    # A commit must be a conditional put, whatever the environment says.
     return S3Store(
         address.bucket,
         prefix=address.key or None,
@@ -123,14 +123,15 @@ def _gs(address: ObjectAddress, endpoint: str, environment: Mapping[str, str], c
 
     how: Any = {"base_url": endpoint} if endpoint else {}
     if environment.get("STORAGE_EMULATOR_HOST"):
-        how["bearer_token"] = "emulator"  # it asks for none, but the client library would go and look for one
+        how["bearer_token"] = "emulator"  # the emulator requires none, but the client library would look for one
     elif not any(environment.get(name) for name in _GS_CREDENTIALS):
         how["credential_provider"] = _google_credentials(address)
     return GCSStore(address.bucket, prefix=address.key or None, client_options=client, retry_config=_TRIES, **how)
 
 
 def _google_credentials(address: ObjectAddress) -> Any:
-    """Application default credentials as all of Google's libraries find them: file, federation, metadata server."""
+    """Return application default credentials, as all of Google's libraries find them: file, federation, metadata
+    server."""
     import google.auth
     from google.auth.exceptions import GoogleAuthError
     from obstore.auth.google import GoogleCredentialProvider
@@ -144,10 +145,10 @@ def _google_credentials(address: ObjectAddress) -> Any:
 
 
 def raise_store_error(problem: Exception, address: ObjectAddress, doing: str, path: str) -> NoReturn:
-    """Raise what `problem` means as a `StoreError`; a missing object is a `FileNotFoundError`.
+    """Raise `problem` as a `StoreError`, or as `FileNotFoundError` for a missing object.
 
     Args:
-        doing: what was tried, as in "cannot … `path`".
+        doing: the failed action, as in "cannot … `path`".
     """
     text = str(problem)
     status, code = ((found[1] if (found := pattern.search(text)) else "") for pattern in (_STATUS, _CODE))
@@ -159,7 +160,7 @@ def raise_store_error(problem: Exception, address: ObjectAddress, doing: str, pa
             cause=cause,
             hint="create it, or choose another `--store`",
         ) from None
-    # What is made cannot be missing: then it is the service that is not what it should be.
+    # An object that is being created cannot be missing: in this case the service is at fault.
     if isinstance(problem, FileNotFoundError) and doing not in ("create", "write"):
         raise FileNotFoundError(path) from None
     if status == "401" or code in _WRONG_KEY:

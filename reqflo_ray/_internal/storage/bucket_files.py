@@ -1,7 +1,7 @@
-"""Data files at cloud addresses: finds them, opens them as bytes. Buckets of S3 and Google Cloud Storage are reached as
-stores are, with the same environment; other addresses as Arrow knows them. It must not know what a row is.
+"""Finds data files at cloud addresses and opens them as bytes. Buckets of S3 and Google Cloud Storage are reached like
+stores, with the same environment; other addresses through Arrow. It must not know what a row is.
 
-Raises `OSError` or `ValueError` for what cannot be read, as local files do, and `UsageError` for credentials in an
+Raises `OSError` or `ValueError` for what cannot be read, as for local files, and `UsageError` for credentials in an
 address.
 """
 
@@ -26,7 +26,8 @@ _READ_AHEAD: Final = 4 * 2**20
 
 
 def matches(address: str) -> list[str]:
-    """The addresses of the files that `address` means, sorted: itself if it exists, or all that match it as a glob."""
+    """Return the sorted addresses of the files that `address` names: itself if it exists, or all that match it as a
+    glob."""
     is_glob = any(character in address for character in _GLOB)
     if not is_object_address(address):
         return _arrow_matches(address, is_glob)
@@ -42,7 +43,7 @@ def matches(address: str) -> list[str]:
 
 
 def open_file(address: str) -> BinaryIO:
-    """The bytes of a file, to be read from any place."""
+    """Open a file as a seekable stream of bytes."""
     if is_object_address(address):
         bucket, key = _bucket(address)
         with _as_os_errors():
@@ -53,7 +54,7 @@ def open_file(address: str) -> BinaryIO:
 
 
 def size_in_bytes(address: str) -> int:
-    """How large a file is. Raises `FileNotFoundError` if there is none."""
+    """Return the size of a file in bytes. Raises `FileNotFoundError` if it does not exist."""
     if is_object_address(address):
         bucket, key = _bucket(address)
         with _as_os_errors():
@@ -66,7 +67,7 @@ def size_in_bytes(address: str) -> int:
 
 
 def version(address: str) -> str:
-    """`etag:…`, which is another one when the file has other bytes; "" where the place has no such thing."""
+    """Return `etag:…`, which differs if the bytes of the file differ; "" if the service has no entity tags."""
     if not is_object_address(address):
         return ""
     bucket, key = _bucket(address)

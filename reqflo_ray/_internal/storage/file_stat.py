@@ -1,4 +1,4 @@
-"""What is known of a stored file without reading it: enough to tell later whether it may have been changed since."""
+"""Describes a stored file without reading it: enough to see later whether it may have changed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class FileStat:
     """A file as it is now.
 
-    `size` is in bytes. `identity` is another text after every change of the file that the place notices, also one that
-    leaves size and modification time as they were. `changed_at` is when it was changed last, in seconds since the
-    epoch by the clock of the place: two changes within one tick of that clock may leave one identity.
+    `size` is in bytes. `identity` is a different text after every change that the file system or service notices, also
+    one that keeps size and modification time. `changed_at` is the time of the last change, in seconds since the epoch
+    by the clock of the file system or service: two changes within one tick of that clock may have the same identity.
     """
 
     size: int

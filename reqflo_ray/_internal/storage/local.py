@@ -1,6 +1,6 @@
 """A store on the local disk, or on a file system that several machines mount: exclusive hard links and fsync.
 
-It knows paths and bytes. It must not know what a run, a shard or a record is.
+It knows paths and bytes. It must not know what a run, a shard, or a record is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 class LocalStorage:
     """A store in a folder of a local or shared file system that has exclusive hard links and fsync.
 
-    The folder is made by the first write, with a `.gitignore` of its own: results do not belong into a repository.
+    The first write creates the folder with its own `.gitignore`, because results do not belong in a repository.
     """
 
     is_near: Final = True
@@ -51,7 +51,7 @@ class LocalStorage:
 
     @cached_property
     def access(self) -> Access:
-        """How files and folders are made here."""
+        """How files and folders are created here."""
         return access_of(str(self.root))
 
     def create(self, path: str, data: bytes) -> bool:
@@ -74,7 +74,7 @@ class LocalStorage:
                 yield piece
 
     def exists(self, path: str) -> bool:
-        # Not os.path.exists: it says False for any trouble, and then a fence would be seen as open.
+        # Not `os.path.exists`, which returns False for any error: a fence would then look open.
         try:
             os.stat(self._prefix + path)
         except FileNotFoundError:
@@ -85,8 +85,8 @@ class LocalStorage:
 
     def stat(self, path: str) -> FileStat:
         found = _guard(path, "look at", lambda: os.stat(self._resolve(path)))
-        # `utime` can put the modification time back, but not the change time. Not the device: a store that several
-        # machines mount has another on each.
+        # `utime` can reset the modification time, but not the change time. The device is not included, because a store
+        # that several machines mount has a different one on each.
         return FileStat(
             size=found.st_size,
             identity=f"{found.st_size}-{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}",
@@ -112,7 +112,7 @@ class LocalStorage:
             try:
                 shutil.rmtree(target)
             except OSError as problem:
-                # Somebody removes or adds a file at the same time: look again.
+                # Another process removes or adds a file at the same time: try again.
                 if problem.errno not in (errno.ENOENT, errno.ENOTEMPTY):
                     _refuse(problem, folder, "remove")
 
@@ -223,7 +223,7 @@ def _link(temporary: str, target: str) -> bool:
     try:
         os.link(temporary, target)
     except FileExistsError:
-        # A network file system may lose the answer to a link that it made, and try again: then it is ours.
+        # A network file system may lose the response to a link that it made, and repeat it: then the file is ours.
         return os.stat(temporary).st_nlink == 2
     return True
 
@@ -234,7 +234,7 @@ def _read_file(path: str) -> bytes:
 
 
 def _open_to_read(path: str, flags: int) -> int:
-    # What lies in the place of a file may be a FIFO, whose opening would wait for a writer, or a device without an end.
+    # The path may be a FIFO, whose opening would wait for a writer, or a device without an end.
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     kind = os.fstat(descriptor).st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
@@ -262,14 +262,14 @@ def _make(path: str, flags: int, access: Access) -> int:
 
 
 def _open(path: str, flags: int, mode: int = 0o600) -> int:
-    # Once a file has its name, there is no way back: its folder has to be synced.
+    # Waits for a free descriptor, because once a file has its name, its folder must be synced.
     return when_one_is_free(lambda: os.open(path, flags | os.O_CLOEXEC, mode))
 
 
 def _sync_file(path: str) -> None:
     try:
         descriptor = _open(path, os.O_RDWR)
-    except PermissionError:  # another user's
+    except PermissionError:  # the file of another user
         descriptor = _open(path, os.O_RDONLY)
     try:
         os.fdatasync(descriptor)
@@ -278,7 +278,7 @@ def _sync_file(path: str) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    # The name of a file is data of its folder: without this a power cut could undo a rename or a link.
+    # The name of a file is data of its folder: without this sync, a power cut could undo a rename or a link.
     descriptor = _open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Opens the storage of a place: a folder, or a bucket. What is kept there, others know."""
+"""Opens the storage at an address: a folder or a bucket. It must not know what is kept there."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from reqflo_ray._internal.storage.protocol import Storage
 def open_storage(uri: str) -> Storage:
     """Open the store at a local path, `file://`, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`.
 
-    Nothing is created before the first write, and no service is asked before the first call.
+    Nothing is created before the first write, and no request is sent before the first call.
 
     Raises:
-        UsageError: `unsupported_store` for a place that this version cannot use; `credentials_in_uri`; `invalid_store`.
+        UsageError: `unsupported_store` for a kind of store that this version cannot use; `credentials_in_uri`;
+            `invalid_store`.
     """
     parts = urlsplit(uri)
     if "://" not in uri:
@@ -45,7 +46,7 @@ def _local(root: Path) -> LocalStorage:
     try:
         storage.uri.encode()
     except UnicodeEncodeError:
-        # Refused before anything is run: DuckDB could not open the results.
+        # Refused before anything runs, because DuckDB could not open the results.
         shown = os.fsencode(storage.uri).decode("utf-8", "backslashreplace")
         raise UsageError(
             f"the path of the store is not UTF-8 text: `{shown}`",

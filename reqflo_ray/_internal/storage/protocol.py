@@ -1,6 +1,6 @@
-"""The few durable operations on files that everything else is built on, wherever a store lies.
+"""Declares the few durable file operations on which everything else is built, for every kind of store.
 
-It knows paths and bytes. It must not know what a run, a shard or a record is, nor who implements it.
+It knows paths and bytes. It must not know what a run, a shard, or a record is, nor who implements it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ class LogFile(Protocol):
 
     @property
     def outlives_process(self) -> bool:
-        """Whether what is appended outlives this process also without a sync; not where there is no operating system
-        to hand it to."""
+        """Whether appended data outlives this process without a sync, because the operating system holds it."""
         ...
 
     def append(self, data: bytes) -> None:
-        """Take all of `data` at once. Raises `StoreError` if not all of it was taken."""
+        """Append all of `data`. Raises `StoreError` if not all of it was appended."""
         ...
 
     def sync(self) -> None:
-        """Return when everything appended so far is where it survives a power cut. Raises `StoreError`."""
+        """Wait until everything appended so far survives a power cut. Raises `StoreError`."""
         ...
 
     def close(self) -> None:
@@ -39,80 +38,81 @@ class LogFile(Protocol):
 class Storage(Protocol):
     """A folder tree with atomic, durable files. Paths are POSIX and relative to its root.
 
-    All methods raise `StoreError` for what the disk or service refuses; a file that is not there is a
-    `FileNotFoundError`, since callers decide what that means.
+    All methods raise `StoreError` for what the disk or service refuses, and `FileNotFoundError` for a missing file,
+    because callers decide what that means.
     """
 
     @property
     def uri(self) -> str:
-        """What `open_storage` takes to open the same store elsewhere."""
+        """The address with which `open_storage` opens the same store elsewhere."""
         ...
 
     @property
     def is_near(self) -> bool:
-        """Whether looking at a file takes microseconds, so that it may be done on an event loop."""
+        """Whether looking at a file takes microseconds, so that an event loop may do it."""
         ...
 
     def create(self, path: str, data: bytes) -> bool:
-        """Make a file that does not exist yet, all of it or nothing, durably. Of many callers one gets True."""
+        """Create a file that does not exist yet, durably, and completely or not at all. Of several callers one gets
+        True."""
         ...
 
     def create_from(self, path: str, parts: Iterable[bytes]) -> bool:
-        """As `create`, with data that comes piece by piece; of a file that exists it is not asked for. What asking for
-        a piece raises is raised, and nothing is made."""
+        """As `create`, with data in pieces, which are not requested if the file exists. An exception from a piece is
+        raised, and then nothing is created."""
         ...
 
     def write(self, path: str, data: bytes) -> None:
-        """Make or replace a file durably: readers see the old bytes or the new ones, never a mix."""
+        """Create or replace a file durably: readers see the old bytes or the new ones, never a mix."""
         ...
 
     def read(self, path: str) -> bytes:
-        """All bytes of a file. Raises `FileNotFoundError` if it does not exist."""
+        """Return all bytes of a file. Raises `FileNotFoundError` if it does not exist."""
         ...
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file piece by piece, a megabyte or so at a time. Raises `FileNotFoundError`."""
+        """Yield the bytes of a file in pieces of about 1 MB. Raises `FileNotFoundError`."""
         ...
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file. It never takes trouble for absence."""
+        """Return whether the file exists. An error is raised, and never taken for absence."""
         ...
 
     def stat(self, path: str) -> FileStat:
-        """Size and identity of a file, which is not read. Raises `FileNotFoundError` if it does not exist."""
+        """Return size and identity of a file without reading it. Raises `FileNotFoundError` if it does not exist."""
         ...
 
     def each(self, action: Callable[[_Item], _T], items: Iterable[_Item]) -> Iterator[_T]:
-        """What `action` gives for each of `items`, in their order; many at a time where it is answers that take long.
+        """Yield what `action` returns for each of `items`, in their order; in parallel where responses take long.
 
-        `action` asks this storage for something.
+        `action` calls this storage.
         """
         ...
 
     def list(self, folder: str) -> list[str]:
-        """The names in a folder, sorted; none if there is no such folder."""
+        """Return the names in a folder, sorted; [] if the folder does not exist."""
         ...
 
     def remove(self, path: str) -> None:
-        """Remove a file if it is there."""
+        """Remove a file if it exists."""
         ...
 
     def remove_tree(self, folder: str) -> None:
-        """Remove a folder and all in it, if it is there."""
+        """Remove a folder with everything in it, if it exists."""
         ...
 
     def sweep(self, folder: str) -> None:
-        """Remove what writers that died left in `folder`. For folders that nobody writes to any more."""
+        """Remove what dead writers left in `folder`. Only for folders with no active writer."""
         ...
 
     def open_log(self, path: str) -> LogFile:
-        """Make a new, empty log. Raises `StoreError` (`log_exists`) if the file exists."""
+        """Create a new, empty log. Raises `StoreError` (`log_exists`) if the file exists."""
         ...
 
     def read_log(self, path: str, *, synced: bool) -> bytes:
-        """All that a log holds now, also while somebody appends. Raises `FileNotFoundError` if there is nothing.
+        """Return the current content of a log, also while another process appends. Raises `FileNotFoundError`.
 
         Args:
-            synced: what is returned also survives a power cut from now on, though its writer may not have synced it.
+            synced: make what is returned survive a power cut, although its writer may not have synced it.
         """
         ...

@@ -1,4 +1,4 @@
-"""A file that is read by byte ranges from wherever its bytes are."""
+"""A file object over a function that reads byte ranges. It must not know where the bytes are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RangeFile(io.RawIOBase):
-    """A file of `size` bytes, of which `read_range` gives those from a start to before an end."""
+    """A file of `size` bytes; `read_range` returns the bytes from a start to before an end."""
 
     def __init__(self, size: int, read_range: Callable[[int, int], bytes]) -> None:
         super().__init__()
@@ -20,25 +20,25 @@ class RangeFile(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Where the next byte is read."""
+        """Return the offset of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, and say which it is."""
+        """Move to an offset and return it."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read as much as there is room for; how much it was."""
+        """Fill the buffer as far as the file goes; return the number of bytes read."""
         view = memoryview(buffer).cast("B")
         end = min(self._at + len(view), self._size)
         if end <= self._at:

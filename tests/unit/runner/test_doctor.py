@@ -119,7 +119,7 @@ def test_a_secret_file_that_others_can_read_fails(tmp_path: Path) -> None:
     path.write_text(CANARY)
     path.chmod(0o644)
     [finding] = examine_secrets([SecretReference(name="T", source=SecretSource.FILE, key=str(path))], may_read=True)
-    assert (finding.level, finding.hint) == (FindingLevel.FAIL, f"chmod 600 {path}")
+    assert (finding.level, finding.hint) == (FindingLevel.FAIL, f"run `chmod 600 {path}`")
 
 
 def test_core_dumps_that_a_program_collects_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

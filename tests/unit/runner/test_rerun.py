@@ -122,6 +122,6 @@ def test_results_and_commits_that_are_not_what_was_written_are_not_believed(
     """Either could hide a row that failed."""
     data = earlier.read_file(name).replace(b'"failed":2', b'"failed":0')
     earlier.write_file(name, data if name == layout.commit(4) else earlier.read_file(layout.results(3, 1)))
-    with pytest.raises(StoreError, match=f"`{name}` of run `earlier` is not what was written"):
+    with pytest.raises(StoreError, match=f"`{name}` of run `earlier` is damaged, missing, or unreadable"):
         _staged(runs, earlier, "again", failed=True)
     assert read_plan(runs.storage, "again") is None

@@ -1,4 +1,4 @@
-"""Artifacts in the store, by digest, shared by all runs that use them. Knows nothing of runs."""
+"""Keeps artifacts in the store by digest, shared by all runs that use them. It must not know runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from reqflo_ray._internal.model.artifact import Artifact
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.storage.protocol import Storage
 
-MAX_BYTES: Final = 256 * 2**20  # several times what an artifact may carry
+MAX_BYTES: Final = 256 * 2**20  # several times the limits of an artifact
 
 
 def save_artifact(storage: Storage, artifact: Artifact) -> str:
-    """Keep `artifact`, if it is not kept already; its digest."""
+    """Store `artifact` unless it is stored already; return its digest."""
     data = model.canonical_bytes(artifact)
     digest = hashlib.sha256(data).hexdigest()
     storage.create(layout.artifact(digest), data)
@@ -26,11 +26,11 @@ def save_artifact(storage: Storage, artifact: Artifact) -> str:
 
 
 def load_artifact(storage: Storage, digest: str) -> Artifact:
-    """The artifact of that digest.
+    """Return the artifact with this digest.
 
     Raises:
         IntegrityError: it is missing (`missing_artifact`) or damaged (`damaged_artifact`).
-        DefinitionError: it is of a format that this version does not read.
+        DefinitionError: it has a format that this version does not read.
     """
     path = layout.artifact(digest)
     try:
@@ -50,7 +50,7 @@ def load_artifact(storage: Storage, digest: str) -> Artifact:
 
 
 def step_ids(storage: Storage, digest: str) -> tuple[str, ...]:
-    """The ids of the steps of an artifact, in order; () where it is gone, damaged or of another format."""
+    """Return the IDs of the steps of an artifact, in order; () if it is missing, damaged, or in another format."""
     try:
         return tuple(step.id for step in load_artifact(storage, digest).steps)
     except (DefinitionError, IntegrityError):
@@ -58,8 +58,8 @@ def step_ids(storage: Storage, digest: str) -> tuple[str, ...]:
 
 
 def read_given(file: Path) -> bytes:
-    """What a person gave as a compiled journey. A pipe is read to its end, and one that nobody writes to is empty: it
-    is not waited for. Raises `OSError`, also for what has no end."""
+    """Read a file that a user names as a compiled journey. A pipe is read to its end; one without a writer is empty and
+    is not waited for. Raises `OSError`, also for a file without an end."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         os.set_blocking(descriptor, True)

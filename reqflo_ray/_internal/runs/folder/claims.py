@@ -1,7 +1,7 @@
-"""Who claims a run, and who claims a shard: what the files of epochs and attempts say. Data only.
+"""The contents of the files of epochs and attempts: who claims a run, and who claims a shard. Data only.
 
-A claim that cannot be read is taken for the one that asks for most care: of an owner whom nobody knows, who can still
-be outwaited, and with a journal that was begun, so that one which is missing is known to be lost.
+A claim that cannot be read is treated with the most care: its owner is unknown and can still be outwaited, and its
+journal counts as started, so that a missing one is known to be lost.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from reqflo_ray._internal.runs.folder.owner import Owner
 
 
 class EpochClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The driver that owns the run. `record_sha256` is the digest of the run record that it found: whoever carries out
-    the run later has to find the one of the first driver. 0.1.0 wrote the owner alone."""
+    """The driver that owns the run. `record_sha256` is the digest of the run record that it found; every later driver
+    and worker must find the record of the first driver. 0.1.0 wrote only the owner."""
 
     epoch: int
     owner: Owner
@@ -24,10 +24,10 @@ class EpochClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class AttemptClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who made an attempt, under which driver: how it ended can be judged from this and the stop markers.
+    """Who started an attempt, and under which driver: with the stop markers, this shows how it ended.
 
-    `has_journal`: its journal was begun, so one that is missing or empty is lost. With `commit` it is no attempt: it
-    holds the place of the next one for ever, since the one before has committed.
+    `has_journal`: its journal was started, so a missing or empty one is lost. With `commit` it is not an attempt: it
+    permanently occupies the place of the next one, because the attempt before has committed.
     """
 
     epoch: int = 0
@@ -37,8 +37,8 @@ class AttemptClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A driver's sign of life: a counter that it raises, negative once it has let the run go. `at_us` (its wall
-    clock) is for people only."""
+    """A driver's heartbeat: a counter that it raises, negative once it has released the run. `at_us`, its wall clock in
+    microseconds, is only for people."""
 
     count: int = 0
     at_us: int = 0

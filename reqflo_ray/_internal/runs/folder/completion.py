@@ -1,4 +1,4 @@
-"""How a run becomes complete, and what is removed then. The order of files is what makes it safe at any instant."""
+"""Completes a run and removes what it no longer needs. The order of files makes a crash safe at any instant."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from reqflo_ray._internal.runs.folder.recount import difference, recount
 from reqflo_ray._internal.runs.folder.run_files import damaged
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
-# The verdict on rows that ended so, and the first of those that did not pass, in the order of rows.
+# Makes the verdict from the counts and the first rows that did not pass, in the order of rows.
 Judge: TypeAlias = Callable[[Counts, list[Failure]], Verdict]
 
 
 def complete(folder: RunFolder, judge: Judge, shards: int) -> Verdict:
-    """Finish the run: look at every file, write the verdict, then the manifest. No two shards are held at a time.
+    """Complete the run: check every file, write the verdict, then the manifest. Memory holds one shard at a time.
 
     The first verdict counts and is returned, so that two drivers that both get here cannot contradict each other.
 
     Args:
-        shards: how many shards the plan has.
+        shards: the number of shards in the plan.
 
     Raises:
-        IntegrityError: a file is not what its commit says; the run stays unfinished.
+        IntegrityError: a file does not match its commit; the run stays unfinished.
         StoreError: `uncommitted_shards`.
     """
     missing = shards - sum(shard < shards for shard in folder.committed())
@@ -46,26 +46,26 @@ def complete(folder: RunFolder, judge: Judge, shards: int) -> Verdict:
 
 
 def clean_up(folder: RunFolder) -> None:
-    """Remove what only an unfinished run needs: the key of its sensitive values, journals, claims, markers, files of
-    attempts that lost.
+    """Remove what only an unfinished run needs: the key of its sensitive values, journals, claims, markers, and files
+    of attempts that lost.
 
-    Does nothing for an unfinished run. Its driver must have stopped its beat before.
+    Does nothing for an unfinished run. The driver must have stopped its beat before.
     """
     if not folder.is_complete():
         return
-    # First: with it go the sensitive values, which nobody needs any more.
+    # First, because the sensitive values, which are no longer needed, go with it.
     folder.storage.remove(folder.path(layout.SEALING_KEY))
     shards, manifest = len(folder.committed()), None
     for part in (layout.ROWS, layout.RESULTS, layout.STEPS):
         names = [name for name in folder.storage.list(folder.path(part)) if layout.is_shard_file(name)]
         if len(names) == shards:
-            continue  # the one of each shard that the manifest lists
+            continue  # listed in the manifest
         manifest = manifest or folder.read_manifest()
         kept = manifest.names(part) if manifest is not None else set(names)
         for name in names:
             if name not in kept:
                 folder.storage.remove(folder.path(f"{part}/{name}"))
-    # Attempts that still run somewhere find the commits, which stay: their fence remains closed.
+    # Attempts that still run somewhere find the commits, which stay, so their fence remains closed.
     for part in (layout.JOURNALS, layout.ATTEMPTS, layout.STOPS, layout.EPOCHS):
         folder.storage.remove_tree(folder.path(part))
     for part in ("", layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS):
@@ -73,7 +73,7 @@ def clean_up(folder: RunFolder) -> None:
 
 
 def _files(folder: RunFolder, judge: Judge, shards: int) -> Iterator[FileDigest]:
-    """All files of the run as they are, the verdict last: it is made when the others have been looked at."""
+    """Yield the digests of all files of the run, the verdict last: it is made after all others are checked."""
     for name in (layout.RECORD, layout.PLAN):
         yield _digest(name, folder.read_file(name))
     counts = Counts()
@@ -86,7 +86,7 @@ def _files(folder: RunFolder, judge: Judge, shards: int) -> Iterator[FileDigest]
 
 
 def _keep_verdict(folder: RunFolder, verdict: Verdict) -> bytes:
-    """The bytes of the verdict that counts: the first one that was written, which can only say the same."""
+    """Return the bytes of the verdict that counts: the first one that was written, which must be the same."""
     data = folder.encode(layout.VERDICT, verdict)
     if folder.storage.create(folder.path(layout.VERDICT), data):
         return data
@@ -97,8 +97,8 @@ def _keep_verdict(folder: RunFolder, verdict: Verdict) -> bytes:
 
 
 def _look(folder: RunFolder, shard: int) -> tuple[list[FileDigest], ShardSummary]:
-    """The files of a committed shard, as they are, and how its rows ended: as its commit says, as the claim says that
-    closed the shard, and as the results count."""
+    """Return the digests of the files of a committed shard, and how its rows ended. Its commit, the claim that closed
+    the shard, and a recount of the results must agree."""
     name = layout.commit(shard)
     encoded = folder.read_file(name)
     commit = folder.decode_commit(shard, encoded)

@@ -1,6 +1,6 @@
-"""How a run is deleted, so that at any instant all of it is seen or nothing; and what a folder without a record is.
+"""Deletes a run so that at any instant all of it is visible or nothing; and judges folders without a record.
 
-It must not know which runs are to go.
+It must not know which runs to delete.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reqflo_ray._internal.errors import StoreError, UsageError
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.storage.protocol import Storage
 
-# Made while or after a run is driven, so a folder with one of them held a record.
+# Created during or after a run, so a folder with one of them had a record.
 _EVIDENCE: Final = frozenset(
     [
         *(layout.MANIFEST, layout.VERDICT, layout.PLAN, layout.EPOCHS, layout.ATTEMPTS, layout.JOURNALS),
@@ -27,16 +27,17 @@ _FOLDERS: Final = (
 
 
 class Presence(StrEnum):
-    """What is in the place where a run would be."""
+    """What is at the place of a run."""
 
     RUN = "run"
     BARE = "bare"  # its record is missing: damaged
     DELETED = "deleted"  # not all of it is removed yet
-    NONE = "none"  # nothing, or what is none of ours
+    NONE = "none"  # nothing, or something that is not ours
 
 
 def presence(storage: Storage, name: str) -> Presence:
-    """Whether there is a run called `name`. One that cannot be looked at counts as a run, so that it is not hidden."""
+    """Return whether there is a run called `name`. One that cannot be read counts as a run, so that it is not
+    hidden."""
     if not layout.is_run_id(name):
         return Presence.NONE
     with suppress(StoreError):
@@ -46,7 +47,7 @@ def presence(storage: Storage, name: str) -> Presence:
         held = set(storage.list(layout.run(name)))
     except StoreError as problem:
         return Presence.NONE if problem.code == "not_a_folder" else Presence.RUN
-    if layout.RECORD in held:  # there, and nobody can look at it
+    if layout.RECORD in held:  # it exists and cannot be read
         return Presence.RUN
     if layout.DELETED in held:
         return Presence.DELETED
@@ -54,27 +55,28 @@ def presence(storage: Storage, name: str) -> Presence:
 
 
 def is_run(storage: Storage, name: str) -> bool:
-    """Whether there is a run called so, damaged or not."""
+    """Return whether there is a run called `name`, damaged or not."""
     return presence(storage, name) in (Presence.RUN, Presence.BARE)
 
 
 def delete_run(storage: Storage, run_id: str) -> None:
-    """Remove a run. From the first step on it is marked, from the second on it is none any more: whoever asks finds all
-    of it or nothing, and a crash leaves what `prune` goes on with."""
+    """Remove a run. The first step marks it, and after the second it is no longer a run: readers find all of it or
+    nothing, and `prune` continues after a crash."""
     folder = layout.run(run_id)
     storage.create(f"{folder}/{layout.DELETED}", b"")
     for document in (layout.RECORD, layout.SEALING_KEY, layout.MANIFEST, layout.VERDICT, layout.PLAN):
         storage.remove(f"{folder}/{document}")
     for part in _FOLDERS:
         storage.remove_tree(f"{folder}/{part}")
-    storage.remove_tree(folder)  # the mark, and what others left there
+    storage.remove_tree(folder)  # the mark, and anything else
 
 
 def make_room(storage: Storage, run_id: str) -> None:
-    """See that a new run may be called so. What was half deleted is removed: its commits would count for the new one.
+    """Make sure that a new run can have this ID. A half-deleted run is removed: its commits would count for the new
+    one.
 
     Raises:
-        UsageError: `run_without_record`: there are files of a run, which the new one would take for its own.
+        UsageError: `run_without_record`: files of a run exist, which the new one would use as its own.
     """
     found = presence(storage, run_id)
     if found is Presence.DELETED:

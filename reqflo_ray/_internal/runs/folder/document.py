@@ -1,8 +1,9 @@
-"""JSON documents with a checksum of their own, so that damage is found, and told from what a newer version wrote.
+"""Adds checksums to JSON documents and verifies them, so that damage is found, and is not confused with what a newer
+version wrote.
 
 The last member of a document is `checksum`: the SHA-256 of its place (its path within the store) and of all bytes
-before that member. So a document that was changed or cut is found out, and so is one that lies in the place of another.
-It knows bytes; it must not know files, or what a document means.
+before that member. It exposes a document that was changed or cut, and one that is in the place of another. It knows
+bytes; it must not know files, or what a document means.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ _UNKNOWN_FIELD: Final = "Object contains unknown field"
 
 
 class DamagedDocumentError(ValueError):
-    """A document is not what was written; the text says how that shows."""
+    """A document differs from what was written; the text says how."""
 
 
 class NewerDocumentError(ValueError):
-    """A document is as it was written, by a version that knows more; the text says what is unknown here."""
+    """A document is intact, and a newer version wrote it; the text says what is unknown here."""
 
 
 def with_checksum(document: bytes, place: str) -> bytes:
-    """`document`, a JSON object that is not empty, with its checksum for `place`."""
+    """Return `document`, a JSON object that is not empty, with its checksum for `place`."""
     content = document.rstrip().removesuffix(b"}").rstrip()
     digest = started_digest(place)
     digest.update(content)
@@ -36,26 +37,26 @@ def with_checksum(document: bytes, place: str) -> bytes:
 
 
 def checksum_member(digest: hashlib._Hash) -> bytes:
-    """The end of a document that is written piece by piece: `digest` began with `started_digest`, and has taken all of
-    the object but its closing brace."""
+    """Return the end of a document that is written in pieces: `digest` comes from `started_digest` and has all of the
+    object but its closing brace."""
     return _MEMBER + digest.hexdigest().encode() + _END
 
 
 def started_digest(place: str) -> hashlib._Hash:
-    """What the pieces of a document for `place` are fed to."""
+    """Return the digest to update with the pieces of a document for `place`."""
     return hashlib.sha256(place.encode() + b"\0")
 
 
 def has_checksum(data: bytes) -> bool:
-    """Whether a document ends with a checksum, as all but those that 0.1.0 wrote; not whether it holds."""
+    """Return whether a document ends with a checksum, valid or not. Only 0.1.0 wrote documents without one."""
     return data.startswith(_MEMBER, _content_end(data)) and data.endswith(_END)
 
 
 def content_of(data: bytes, place: str) -> bytes | None:
-    """The document as it was before it got its checksum; None if it has none, as those that 0.1.0 wrote.
+    """Return a document without its checksum; None if it has none, as 0.1.0 wrote it.
 
     Raises:
-        DamagedDocumentError: the checksum does not hold.
+        DamagedDocumentError: the checksum is wrong.
     """
     if not has_checksum(data):
         return None
@@ -69,11 +70,12 @@ def content_of(data: bytes, place: str) -> bytes | None:
 
 
 def read_document(data: bytes, place: str, decode: Callable[[bytes], _T]) -> _T:
-    """What `decode` makes of a document. It raises `ValueError`, also for fields that it does not know, as msgspec does
-    if it is told to.
+    """Return the result of `decode` for a document. `decode` must raise `ValueError`, also for unknown fields, as
+    msgspec can.
 
     Raises:
-        DamagedDocumentError, NewerDocumentError: see there.
+        DamagedDocumentError: it is not what was written.
+        NewerDocumentError: a newer version wrote it.
     """
     content = content_of(data, place)
     try:

@@ -1,6 +1,6 @@
-"""Names: which file of a run lies where, and what a run may be called. Pure text, no I/O.
+"""Names the files of a run, and says what a run may be called. Pure text, no I/O.
 
-Numbers are padded for people; they may grow beyond their padding, so order is always by number.
+Numbers are padded for people; they may exceed the padding, so the order is always by number.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from reqflo_ray._internal.errors import UsageError
 
-# Where a store lies unless one is named.
+# The default store.
 DEFAULT_STORE: Final = ".reqflo"
 
 RUNS: Final = "runs"
@@ -35,9 +35,9 @@ STEPS: Final = "steps"
 COMMITS: Final = "commits"
 REPORTS: Final = "reports"
 STAGING: Final = "staging"
-DELETED: Final = "deleted"  # the run is being deleted, and is none any more
+DELETED: Final = "deleted"  # the run is being deleted, and no longer counts as a run
 
-# What stands for runs where one is named.
+# Words that stand for runs.
 LATEST: Final = "latest"
 ALL: Final = "all"
 
@@ -45,7 +45,7 @@ _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _NUMBERED: Final = re.compile(r"([0-9]{4,})(?:\.json|\.beat|\.log)?", re.ASCII)
 _PLACE: Final = re.compile(r"([0-9]{8,})-(.+)", re.ASCII)
 _SHARD_FILE: Final = re.compile(r"shard-([0-9]{5,})(?:\.a[0-9]{4,})?\.parquet", re.ASCII)
-# What systems leave in any folder that they show, share or check. Names that begin with a dot are among them.
+# What operating systems leave in folders that they show, share, or check, apart from names that begin with a dot.
 _SYSTEM_FILES: Final = frozenset(
     [
         *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "lost+found", "@eadir", "#recycle", "$recycle.bin"),
@@ -67,18 +67,18 @@ def run(run_id: str) -> str:
 
 
 def place(number: int, run_id: str) -> str:
-    """Says, within the store, that `run_id` was the `number`-th run to be made there."""
+    """Return the file, within the store, that records `run_id` as the `number`-th run of the store."""
     return f"{ORDER}/{number:08d}-{run_id}"
 
 
 def place_of(name: str) -> tuple[int, str] | None:
-    """The number and run of a name in the folder `ORDER`; None for a name of another kind."""
+    """Return the number and run ID in a name from the folder `ORDER`; None for other names."""
     found = _PLACE.fullmatch(name)
     return (int(found[1]), found[2]) if found and is_run_id(found[2]) else None
 
 
 def run_of(path: str) -> str:
-    """The id of the run in whose folder `path`, within the store, lies."""
+    """Return the ID of the run to whose folder `path`, within the store, belongs."""
     return path.split("/")[1]
 
 
@@ -88,7 +88,7 @@ def epoch(number: int) -> str:
 
 
 def beat(number: int) -> str:
-    """The sign of life of the driver that owns an epoch."""
+    """The heartbeat of the driver that owns an epoch."""
     return f"{EPOCHS}/{number:04d}.beat"
 
 
@@ -103,12 +103,12 @@ def rows(shard: int) -> str:
 
 
 def staged_keys(job: int, part: int) -> str:
-    """One part of the keys that a staging job has seen; there until all rows are staged."""
+    """One part of the keys that a staging job has found; kept until all rows are staged."""
     return f"{STAGING}/keys-{part:03d}-{job:05d}"
 
 
 def staging_findings(job: int) -> str:
-    """What a staging job has found wrong; there until all rows are staged."""
+    """The findings of a staging job; kept until all rows are staged."""
     return f"{STAGING}/findings-{job:05d}.json"
 
 
@@ -133,7 +133,7 @@ def journal(shard: int, number: int) -> str:
 
 
 def results(shard: int, number: int) -> str:
-    """The rows' verdicts, as one attempt wrote them."""
+    """The results of the rows, as one attempt wrote them."""
     return f"{RESULTS}/shard-{shard:05d}.a{number:04d}.parquet"
 
 
@@ -148,34 +148,34 @@ def commit(shard: int) -> str:
 
 
 def number_of(name: str) -> int | None:
-    """The number that a file name like `0012.json` is, None for a name of another kind, such as `0012.json.bak`."""
+    """Return the number in a file name such as `0012.json`; None for other names, such as `0012.json.bak`."""
     found = _NUMBERED.fullmatch(name)
     return int(found[1]) if found else None
 
 
 def is_shard_file(name: str) -> bool:
-    """Whether a file of rows, results or steps may be called so."""
+    """Return whether `name` is a valid name of a file of rows, results, or steps."""
     return _SHARD_FILE.fullmatch(name) is not None
 
 
 def shard_of(path: str) -> int:
-    """The shard of a file of rows, results or steps, named within the run."""
+    """Return the shard of a file of rows, results, or steps, named within the run."""
     found = _SHARD_FILE.fullmatch(path.rpartition("/")[2])
     return int(found[1]) if found else 0
 
 
 def is_system_file(name: str) -> bool:
-    """Whether a name is one that operating systems give, such as `.DS_Store`, and nobody takes for evidence."""
+    """Return whether a file belongs to the operating system, such as `.DS_Store`, and not to the run."""
     return name.startswith(".") or name.lower() in _SYSTEM_FILES
 
 
 def is_run_id(name: str) -> bool:
-    """Whether a run may be called so."""
+    """Return whether `name` is a valid run ID."""
     return _RUN_ID.fullmatch(name) is not None and name != LATEST
 
 
 def check_run_id(run_id: str) -> str:
-    """`run_id` itself, if it may name a run. Raises `UsageError` (`invalid_run_id`) if not."""
+    """Return `run_id` if it is valid. Raises `UsageError` (`invalid_run_id`) if not."""
     if not is_run_id(run_id):
         raise UsageError(
             f"{run_id!r} is not a valid run ID",
@@ -186,7 +186,7 @@ def check_run_id(run_id: str) -> str:
 
 
 def check_new_run_id(run_id: str) -> str:
-    """The same of a run that is to be made. One that an earlier version made may be called `all`."""
+    """As `check_run_id`, for a new run. Only runs of earlier versions may be called `all`."""
     if run_id == ALL:
         raise UsageError(
             "a run cannot be called `all`", code="invalid_run_id", hint="choose another ID; `--run all` means every run"
@@ -195,11 +195,11 @@ def check_new_run_id(run_id: str) -> str:
 
 
 def new_run_id(now: datetime, entropy: bytes) -> str:
-    """An id that sorts by time and ends in something random: `20261122-104500-x7k2q9`.
+    """Return a new ID that sorts by time and ends in random characters: `20261122-104500-x7k2q9`.
 
     Args:
-        now: An aware instant.
-        entropy: At least 4 random bytes.
+        now: an aware instant.
+        entropy: at least 4 random bytes.
     """
     number = int.from_bytes(entropy[:8])
     tail = "".join(_ALPHABET[number >> 5 * place & 31] for place in range(_TAIL))

@@ -1,6 +1,6 @@
-"""The manifest of a run as text: written and read an entry at a time, since it has four for every shard.
+"""Writes and reads the text of a run's manifest one entry at a time, because it has four for every shard.
 
-It knows the text and its entries. It must not know where they lie, nor whether the files are what it says.
+It knows the text and its entries. It must not know where they are, nor whether the files match them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BETWEEN: Final = b",\n"
 
 
 class ManifestHead(msgspec.Struct, frozen=True, kw_only=True):
-    """What a manifest says besides its entries: `rows` is how many rows have their verdict in its files."""
+    """The fields of a manifest besides its entries: `rows` is the number of rows with a result in its files."""
 
     format: int = _FORMAT
     run_id: str
@@ -30,7 +30,7 @@ class ManifestHead(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest:
     """`manifest.json`, the run's commit point: every file, the verdict included, with its digest.
 
-    It holds the text and nothing else; `files` can be iterated again and again.
+    It holds only the text; `files` can be iterated repeatedly.
     """
 
     __slots__ = ("_data", "head")
@@ -41,12 +41,12 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """How many rows have their verdict in its files."""
+        """The number of rows with a result in its files."""
         return self.head.rows
 
     @property
     def files(self) -> Iterator[FileDigest]:
-        """Every file but the manifest, as it was written. Raises `ValueError` if the text is damaged."""
+        """Yield every file except the manifest, as it was written. Raises `ValueError` if the text is damaged."""
         data, at = self._data, self._data.index(b"[\n") + len(b"[\n")
         while True:
             end = data.index(_ENTRY_END, at) + len(_ENTRY_END)
@@ -56,16 +56,17 @@ class Manifest:
             at = end + len(_BETWEEN)
 
     def names(self, part: str) -> set[str]:
-        """The names of its files in one folder of the run."""
+        """Return the names of its files in one folder of the run."""
         prefix = f"{part}/"
         return {file.path.removeprefix(prefix) for file in self.files if file.path.startswith(prefix)}
 
     def digest_of(self, path: str) -> str:
-        """The SHA-256 of a file that it lists, "" if it does not list it."""
+        """Return the SHA-256 of a listed file, "" if the file is not listed."""
         return next((file.sha256 for file in self.files if file.path == path), "")
 
     def proves_itself(self) -> bool:
-        """Whether its bytes are those that its content is written as: all that proves one without a checksum."""
+        """Return whether writing its content produces the same bytes: the only proof of a manifest without a
+        checksum."""
         at = 0
         try:
             for part in (*_content(self.head.run_id, self.files), b"\n}"):
@@ -78,8 +79,8 @@ class Manifest:
 
 
 def manifest_parts(place: str, run_id: str, files: Iterable[FileDigest]) -> Iterator[bytes]:
-    """The one way to write a manifest down, piece by piece: indented JSON, its checksum last. There is at least one
-    file. `place` is its path within the store."""
+    """Yield the text of a manifest in pieces: indented JSON with the checksum last. There is at least one file. `place`
+    is its path within the store."""
     digest = started_digest(place)
     for part in _content(run_id, files):
         digest.update(part)
@@ -88,7 +89,7 @@ def manifest_parts(place: str, run_id: str, files: Iterable[FileDigest]) -> Iter
 
 
 def _content(run_id: str, files: Iterable[FileDigest]) -> Iterator[bytes]:
-    """All of a manifest but its end."""
+    """Yield all of a manifest except its end."""
     yield b'{\n "format": %d,\n "run_id": %b,\n "files": [\n' % (_FORMAT, msgspec.json.encode(run_id))
     rows, between = 0, b""
     for file in files:
