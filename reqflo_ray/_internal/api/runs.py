@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from reqflo_ray._internal.api.config import Place
-from reqflo_ray._internal.compiler.authoring import workspace as authoring
 from reqflo_ray._internal.compiler.compile import Compilation
 from reqflo_ray._internal.compiler.workspace.load import load_workspace
 from reqflo_ray._internal.errors import DatasetError, DefinitionError, Problem, UsageError
@@ -239,8 +238,10 @@ def rerun(
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of the files that people write."""
-    return authoring.schema()
+    """Return the JSON Schema of a document of a workspace, for editors."""
+    from reqflo_ray._internal.compiler.authoring.json_schema import document_schema
+
+    return document_schema()
 
 
 def _prepared(journey: Journey, dataset: Dataset, target: Target) -> Prepared:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel
+from reqflo_ray._internal.compiler.authoring.journey import JourneyModel
+from reqflo_ray._internal.compiler.authoring.overlays import OverlayModel
 from reqflo_ray._internal.compiler.journeys.expansion import ExpansionCounter
 from reqflo_ray._internal.compiler.journeys.journey import JourneyAssembler, outline, with_ids
 from reqflo_ray._internal.compiler.journeys.overlays import apply_overlay

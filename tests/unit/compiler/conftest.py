@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from schema_check import need_accepted
 
 from reqflo_ray._internal.compiler.compile import Compilation, compile_journey
 from reqflo_ray._internal.compiler.workspace.load import Workspace, load_workspace
@@ -40,11 +41,15 @@ def make_workspace(tmp_path: Path) -> WorkspaceMaker:
 
 @pytest.fixture
 def compiled(make_workspace: WorkspaceMaker) -> Compiler:
-    """Compiles the journey `j` of `j.yaml`, with further files."""
+    """Compiles the journey `j` of `j.yaml`, with further files. What compiles is valid by the JSON Schema too."""
 
     def compile_text(text: str, overlays: Sequence[str] = (), **files: str) -> Compilation:
         others = {f"{name}.yaml": content for name, content in files.items()}
-        return compile_journey(make_workspace({"j.yaml": text} | others), "j", overlays)
+        workspace = make_workspace({"j.yaml": text} | others)
+        compilation = compile_journey(workspace, "j", overlays)
+        if not workspace.problems and not any(one.problems for one in workspace.definitions()):
+            need_accepted(workspace.files)
+        return compilation
 
     return compile_text
 

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from reqflo_ray._internal.compiler.authoring.workspace import schema
+from reqflo_ray._internal.compiler.authoring.json_schema import document_schema
 from reqflo_ray._internal.compiler.yaml.reader import read_documents
 from reqflo_ray._internal.compiler.yaml.tree import plain
 from reqflo_ray._internal.errors import Problem
@@ -144,7 +144,7 @@ def test_a_name_declared_twice_is_refused(refused: Refused) -> None:
 
 
 def validator() -> Any:
-    return jsonschema_rs.validator_for(schema())
+    return jsonschema_rs.validator_for(document_schema())
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.y*ml")), ids=lambda file: str(file.relative_to(EXAMPLES)))
@@ -200,7 +200,7 @@ def test_the_json_schema_knows_a_proxy_and_its_short_form(proxy: Any, valid: boo
 
 def test_the_json_schema_refuses_an_unknown_key() -> None:
     assert not validator().is_valid({"journey": {"name": "j", "stepz": []}})
-    assert not validator().is_valid({"workspace": {"http": {"engine": "aiohttp"}}})
+    assert not validator().is_valid({"workspace": {"http": {"engine": "aiohtp"}}})
 
 
 def _with_floats(value: Any) -> Any:

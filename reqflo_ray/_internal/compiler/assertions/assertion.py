@@ -8,7 +8,15 @@ from typing import Final
 
 from reqflo_ray._internal.compiler.assertions.json_schemas import check_schema
 from reqflo_ray._internal.compiler.assertions.response_paths import check_path
-from reqflo_ray._internal.compiler.authoring.journey import AssertionModel
+from reqflo_ray._internal.compiler.authoring.assertions import AssertionModel
+from reqflo_ray._internal.compiler.authoring.kinds import (
+    ASSERTION_FIELDS,
+    COMMON_ASSERTION_FIELDS,
+    JSON_TYPES,
+    NUMERIC,
+    OPERATOR_ALIASES,
+    WITHOUT_EXPECTED,
+)
 from reqflo_ray._internal.compiler.values.nodes import ValueCompiler, is_known
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlMapping, YamlNode, child, nearest
@@ -17,32 +25,13 @@ from reqflo_ray._internal.model.limits import pattern_excess
 from reqflo_ray._internal.model.names import suggestion
 from reqflo_ray._internal.model.values import JsonValue, Literal, Node
 
-_WITHOUT_EXPECTED: Final = (Operator.EXISTS, Operator.NOT_EXISTS)
-_NUMERIC: Final = (
-    Operator.GREATER_THAN,
-    Operator.GREATER_THAN_OR_EQUAL,
-    Operator.LESS_THAN,
-    Operator.LESS_THAN_OR_EQUAL,
-)
-_TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
 _STATUS_RANGE: Final = re.compile(r"[1-5]xx|[1-5][0-9]{2}-[1-5][0-9]{2}", re.IGNORECASE)
 
-_FIELDS: Final = {
-    AssertionType.STATUS_CODE: {"expected", "operator"},
-    AssertionType.JSON_PATH: {"path", "operator", "expected"},
-    AssertionType.HEADER: {"name", "operator", "expected"},
-    AssertionType.BODY_CONTAINS: {"expected"},
-    AssertionType.BODY_EQUALS: {"expected"},
-    AssertionType.JSON_SCHEMA: {"schema"},
-    AssertionType.RESPONSE_TIME: {"max", "max_ms", "expected"},
-}
-_COMMON: Final = {"type", "id", "description", "soft"}
 _OPERATOR_OF: Final = {
     AssertionType.BODY_CONTAINS: Operator.CONTAINS,
     AssertionType.RESPONSE_TIME: Operator.LESS_THAN_OR_EQUAL,
     AssertionType.JSON_SCHEMA: Operator.MATCHES,
 }
-_OPERATOR_ALIASES: Final = {"length_equals": "length"}
 
 
 class AssertionCompiler:
@@ -108,11 +97,11 @@ class AssertionCompiler:
         )
 
     def _check_fields(self, model: AssertionModel, node: YamlNode) -> None:
-        allowed = _FIELDS[model.type] | _COMMON
+        allowed = ASSERTION_FIELDS[model.type] | COMMON_ASSERTION_FIELDS
         if isinstance(node, YamlMapping):
             for name in node.entries.keys() - allowed:
                 message = f"`{name}` is not a key of `{model.type}` assertions"
-                hint = f"remove it, or use {', '.join(f'`{field}`' for field in sorted(_FIELDS[model.type]))}"
+                hint = f"remove it, or use {', '.join(f'`{field}`' for field in sorted(ASSERTION_FIELDS[model.type]))}"
                 self._problems.error("invalid_assertion", message, node.keys[name], hint=hint)
 
     def _operator(self, model: AssertionModel, node: YamlNode) -> Operator | None:
@@ -122,7 +111,7 @@ class AssertionCompiler:
             if model.type is AssertionType.HEADER and not _has(node, "expected"):
                 return Operator.EXISTS
             return _OPERATOR_OF.get(model.type, Operator.EQUALS)
-        name = _OPERATOR_ALIASES.get(model.operator, model.operator)
+        name = OPERATOR_ALIASES.get(model.operator, model.operator)
         place = nearest(node, ("operator",))
         if name not in [operator.value for operator in Operator]:
             hint = suggestion(name, [operator.value for operator in Operator])
@@ -141,7 +130,7 @@ class AssertionCompiler:
     def _expected(self, operator: Operator, node: YamlNode) -> Node | None:
         """Compile the expected value, if the operator has one, and check its kind if it is already known."""
         written = child(node, "expected")
-        if operator in _WITHOUT_EXPECTED:
+        if operator in WITHOUT_EXPECTED:
             if written is not None:
                 self._problems.error(
                     "invalid_assertion", f"`{operator}` has no `expected` value", written, hint="remove it"
@@ -168,13 +157,13 @@ class AssertionCompiler:
                 wrong = _regular_expression_fault(value)
             case Operator.IN | Operator.NOT_IN if not isinstance(value, list):
                 wrong = "it must be a list"
-            case Operator.TYPE if value not in _TYPES:
-                wrong = f"it must be one of {', '.join(_TYPES)}"
+            case Operator.TYPE if value not in JSON_TYPES:
+                wrong = f"it must be one of {', '.join(JSON_TYPES)}"
             case Operator.LENGTH if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 wrong = "it must be a whole number"
             case Operator.STARTS_WITH | Operator.ENDS_WITH if not isinstance(value, str):
                 wrong = "it must be text"
-            case _ if operator in _NUMERIC and not _is_number(value):
+            case _ if operator in NUMERIC and not _is_number(value):
                 wrong = "it must be a number"
         if wrong:
             message = f"the `expected` value does not suit the operator `{operator}`"

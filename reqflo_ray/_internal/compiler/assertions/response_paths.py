@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from reqflo_ray._internal.compiler.authoring.journey import OutputModel
+from reqflo_ray._internal.compiler.authoring.steps import OutputModel
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, nearest
 from reqflo_ray._internal.model.artifact import CaptureRoot, Output

@@ -1,4 +1,7 @@
-"""What all models of the authoring format share: strictness, and how a shorthand shows in the JSON Schema."""
+"""What all models of the authoring format share: strictness, and how a property is described.
+
+It must not know any single property.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,28 @@ from pydantic_core import CoreSchema
 
 
 class Authored(BaseModel):
-    """What a person writes: unknown keys are errors and nothing is converted silently."""
+    """The base of everything that a person writes: unknown keys are errors, and no value is converted silently."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def about(description: str, *examples: Any) -> Any:
+    """Describe a property for editors and for the reference.
+
+    `description` says what happens, the unit, and what applies if the property is left out. The default is added to
+    it where the model has one that can be shown.
+    """
+    return Field(description=description, examples=list(examples))
+
+
 class AlsoWritten:
-    """Marks a field that people may also write in a shorter form, which is expanded before it is validated."""
+    """Marks a property that also has shorter forms, which are expanded before the property is validated."""
 
     def __init__(self, *schemas: dict[str, Any]) -> None:
         self._schemas = schemas
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The field's own schema, or one of the short forms."""
+        """Return the property's own schema, or one of the short forms."""
         own = handler(core)
         own = handler.resolve_ref_schema(own) if "anyOf" in own else own
         choices = own.get("anyOf", [own])
@@ -32,7 +44,7 @@ class AlsoWritten:
 
 
 def also_keys(properties: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
-    """Adds keys to a model's JSON Schema that are read as other keys of it."""
+    """Add keys to a model's JSON Schema that are read as other keys of it."""
 
     def extend(schema: dict[str, Any]) -> None:
         schema["properties"] |= properties
@@ -54,4 +66,4 @@ Listed = Annotated[tuple[Item, ...], Field(strict=False)]
 """A list."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-"""A name: not empty."""
+"""A name of 1 to 200 characters."""

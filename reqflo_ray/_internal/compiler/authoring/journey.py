@@ -1,8 +1,5 @@
-"""The journey, step, request template and overlay as people write them. Shape only: what it
-means is found when it is compiled.
-
-A value that may hold expressions is typed `Any` here; it is compiled from the tree, where its place is known.
-"""
+"""A journey with its inputs and variables as people write it. Shape only: what it means is found when it is "
+"compiled."""
 
 from __future__ import annotations
 
@@ -10,263 +7,142 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, also_keys
-from reqflo_ray._internal.compiler.authoring.units import Duration, DurationOrMilliseconds, PositiveDuration
-from reqflo_ray._internal.model.artifact import AssertionType, Backoff, OnFailure, OnInterrupt, RetryCause
-from reqflo_ray._internal.model.limits import MAX_EXPRESSION, MAX_URL
+from reqflo_ray._internal.compiler.authoring.base import Authored, Listed, Name, about, also_keys
+from reqflo_ray._internal.compiler.authoring.steps import StepModel
+from reqflo_ray._internal.model.artifact import OnFailure
 from reqflo_ray._internal.model.values import ValueType
 
-_Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
-_TEXT = {"type": "string"}
-_ContentType = Annotated[str, Field(pattern=r"^[ -~]*$")]
-_Url = Annotated[str, Field(min_length=1, max_length=MAX_URL)]
-_Path = Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION)]
-_Cause = Annotated[RetryCause, Field(strict=False)]
-_EnumType = Annotated[ValueType | None, Field(strict=False)]
-
-
-class AssertionModel(Authored):
-    """One condition; which of the fields apply depends on `type`. `value` is read as `expected`, `header` as `name`."""
-
-    model_config = ConfigDict(json_schema_extra=also_keys({"value": {}, "header": _TEXT}))
-
-    type: Annotated[AssertionType, Field(strict=False)]
-    id: str = ""
-    description: str = ""
-    path: str = ""
-    name: str = ""
-    operator: str = ""
-    expected: Any = None
-    schema_: Annotated[Any, Field(alias="schema")] = None
-    max: DurationOrMilliseconds | None = None
-    max_ms: Annotated[int | None, Field(ge=0)] = None
-    soft: bool = False
-
-
-class OutputModel(Authored):
-    """A named value of the response. In the map form the key is the name; text alone is the path. `sensitive` is what a
-    later step sends as a credential, unless this says `false`."""
-
-    name: Name
-    path: _Path
-    required: bool = True
-    sensitive: bool | None = None
-    description: str = ""
-
-
-class RetryModel(Authored):
-    """`count` is additional attempts. An answer's Retry-After is heeded; one beyond `max_delay` ends the retries."""
-
-    count: Annotated[int, Field(ge=0, le=100)] = 0
-    delay: Duration = 0
-    backoff: Annotated[Backoff, Field(strict=False)] = Backoff.CONSTANT
-    causes: Annotated[Listed[_Cause], Field(min_length=1)] = (RetryCause.ERROR, RetryCause.FAILED)
-    max_delay: Duration = 60_000
-
-
-class PollModel(Authored):
-    """Repeat the request until all of `until` hold or `timeout` is over, which ends a request under way. An answer's
-    Retry-After is heeded; one beyond `timeout` ends the poll."""
-
-    until: Annotated[Listed[AssertionModel], Field(min_length=1)]
-    interval: PositiveDuration = 1_000
-    timeout: PositiveDuration = 60_000
-
-
-class TimeoutModel(Authored):
-    """A duration alone is the total."""
-
-    connect: PositiveDuration | None = None
-    read: PositiveDuration | None = None
-    total: PositiveDuration | None = None
-
-
-class IdempotencyModel(Authored):
-    """`true` uses the default header, `false` sends no key."""
-
-    enabled: bool = True
-    header: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] = "Idempotency-Key"
-
-
-class TemplateReferenceModel(Authored):
-    """A template by key, name or `METHOD /path`, if need be of one service only. Text alone is the key."""
-
-    key: _Url
-    service: str = ""
-
-
-class PartModel(Authored):
-    """One part of a multipart body: text, or a file of the workspace. A bare value is the text."""
-
-    name: Name
-    value: Any = None
-    file: str = ""
-    filename: str = ""
-    content_type: _ContentType = ""
-
-
-class BodyModel(Authored):
-    """Exactly one of json, form, multipart, text and file."""
-
-    json_: Annotated[Any, Field(alias="json")] = None
-    form: dict[str, Any] | None = None
-    multipart: Annotated[Listed[PartModel] | None, AlsoWritten({"type": "object"})] = None
-    text: Any = None
-    file: str | None = None
-    content_type: _ContentType = ""
-
-
-class RequestModel(Authored):
-    """A request written in the step itself: `url` absolute, or a path of `service`."""
-
-    method: _Method = "GET"
-    url: _Url
-    service: str = ""
-    headers: dict[str, Any] = Field(default_factory=dict)
-    query: dict[str, Any] = Field(default_factory=dict)
-    body: BodyModel | None = None
-
-
-class TemplateValueModel(Authored):
-    """A variable part of a template. `recommended_source` and `example` document."""
-
-    name: Name
-    in_: Annotated[Literal["path", "query", "header", "body"] | None, Field(alias="in")] = None
-    required: bool = False
-    description: str = ""
-    recommended_source: str = ""
-    example: Any = None
-
-
-class TemplateModel(RequestModel):
-    """A reusable request."""
-
-    key: str = ""
-    name: str = ""
-    description: str = ""
-    tags: Listed[str] = ()
-    values: Listed[TemplateValueModel] = ()
-    assertions: Listed[AssertionModel] = ()
+_ValueType = Annotated[ValueType | None, Field(strict=False)]
+_TYPE: str = (
+    "Text from a dataset or from `--set` is converted to this type; another value must be of it. If it is left out, "
+    "nothing is converted."
+)
+_SENSITIVE: str = "With `true`, the value is masked in results and logs, and encrypted where it is stored."
 
 
 class InputModel(Authored):
-    """A value supplied afresh at each run."""
+    """A value that each row or run supplies. Read it as `inputs.NAME`."""
 
-    name: Name
-    required: bool = False
-    type: _EnumType = None
-    default: Any = None
-    sensitive: bool = False
-    description: str = ""
-    example: Any = None
+    name: Annotated[Name, about("The name in expressions, and the name of the dataset's column.", "customer_id")]
+    required: Annotated[
+        bool,
+        about(
+            "With `true`, the run does not start if a row has no value after all sources have been looked at.",
+            True,
+        ),
+    ] = False
+    type: Annotated[_ValueType, about(_TYPE, "number")] = None
+    default: Annotated[
+        Any,
+        about("The value if no other source has one. It may hold expressions.", "SKU-1", "{{ env.region }}"),
+    ] = None
+    sensitive: Annotated[bool, about(_SENSITIVE, True)] = False
+    description: Annotated[
+        str, about("A note for readers of the file, and for messages about the input.", "The key of the row.")
+    ] = ""
+    example: Annotated[Any, about("An example for readers of the file. It is never used as a value.", "cus-1")] = None
 
 
 class VariableModel(Authored):
-    """A value that the journey declares. `value` is read as `default`; `key` is the name to look up (its own)."""
+    """A value that the journey declares. Read it as `variables.NAME`; `set_variable` steps change it."""
 
-    model_config = ConfigDict(json_schema_extra=also_keys({"value": {}}))
+    model_config = ConfigDict(
+        json_schema_extra=also_keys(
+            {"value": {"description": "Another word for `default`. Write one of the two.", "examples": ["reqflo"]}}
+        )
+    )
 
-    name: Name
-    source: Literal["environment", "me", "preset", "hard_coded", "manual"] | None = None
-    key: str = ""
-    required: bool = False
-    type: _EnumType = None
-    default: Any = None
-    sensitive: bool = False
-    description: str = ""
-
-
-class StepModel(Authored):
-    """One step; which of the fields apply depends on `type`. `request: text` is read as `template`."""
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)] = ""
-    name: str = ""
-    description: str = ""
-    type: str = "http_request"
-    template: Annotated[TemplateReferenceModel | None, AlsoWritten(_TEXT)] = None
-    request: Annotated[RequestModel | None, AlsoWritten(_TEXT)] = None
-    values: dict[str, Any] = Field(default_factory=dict)
-    assertions: Listed[AssertionModel] = ()
-    outputs: Annotated[Listed[OutputModel], AlsoWritten({"type": "object"})] = ()
-    retry: RetryModel | None = None
-    poll: PollModel | None = None
-    flaky: bool = False
-    timeout: Annotated[TimeoutModel | None, AlsoWritten(_TEXT)] = None
-    idempotency: Annotated[IdempotencyModel | None, AlsoWritten({"type": "boolean"})] = None
-    on_interrupt: Annotated[OnInterrupt | None, Field(strict=False)] = None
-    on_failure: Annotated[OnFailure | None, Field(strict=False)] = None
-    duration: Duration | None = None
-    text: Any = None
-    journey: str = ""
-    inputs: dict[str, Any] = Field(default_factory=dict)
-    skip: bool = False
+    name: Annotated[Name, about("The name by which expressions read the value.", "client_id")]
+    source: Annotated[
+        Literal["environment", "me", "preset", "hard_coded", "manual"] | None,
+        about(
+            "Where the variable's own value comes from. If it is left out, it is `default`. `--set`, cases, and "
+            "presets take precedence.",
+            "environment",
+        ),
+    ] = None
+    key: Annotated[
+        str,
+        about(
+            "The name to look up with `source: environment` or `source: me`. If it is left out, it is the variable's "
+            "name.",
+            "aws_region",
+        ),
+    ] = ""
+    required: Annotated[
+        bool, about("With `true`, the run does not start if no source has a value for the variable.", True)
+    ] = False
+    type: Annotated[_ValueType, about(_TYPE, "integer")] = None
+    default: Annotated[
+        Any,
+        about("The value if no other source has one. It may hold expressions.", "reqflo", "{{ inputs.customer_id }}"),
+    ] = None
+    sensitive: Annotated[bool, about(_SENSITIVE, True)] = False
+    description: Annotated[
+        str, about("A note for readers of the file. It changes nothing.", "The client that orders for the customer.")
+    ] = ""
 
 
 class JourneyModel(Authored):
-    """Metadata, value declarations and ordered steps."""
+    """An API workflow: the values that it needs, and the steps that each row executes in order."""
 
-    name: Name
-    description: str = ""
-    version: str = ""
-    owner: str = ""
-    owners: Listed[str] = ()
-    editors: Listed[str] = ()
-    viewers: Listed[str] = ()
-    private: bool = False
-    tags: Listed[str] = ()
-    base_template: str = ""
-    overlays: Listed[str] = ()
-    inputs: Listed[InputModel] = ()
-    variables: Listed[VariableModel] = ()
-    steps: Annotated[Listed[StepModel], Field(min_length=1)]
-    on_failure: Annotated[OnFailure, Field(strict=False)] = OnFailure.CONTINUE
-    cookies: bool = False
-
-
-class OverlayOutputsModel(Authored):
-    """Outputs taken away by name, and outputs added (or replaced under the same name)."""
-
-    remove: Listed[str] = ()
-    add: Annotated[Listed[OutputModel], AlsoWritten({"type": "object"})] = ()
-
-
-class OverlayAssertionsModel(Authored):
-    """Changes to a step's own assertions, in this order; `remove` takes ids and indexes (from 0)."""
-
-    replace: Listed[AssertionModel] | None = None
-    add: Listed[AssertionModel] = ()
-    remove: Listed[Any] = ()
-
-
-class OverlayStepModel(Authored):
-    """Changes to one step: values are merged by key, other fields replaced."""
-
-    skip: bool | None = None
-    values: dict[str, Any] = Field(default_factory=dict)
-    outputs: OverlayOutputsModel | None = None
-    assertions: OverlayAssertionsModel | None = None
-    name: str = ""
-    description: str = ""
-    type: str = ""
-    template: Annotated[TemplateReferenceModel | None, AlsoWritten(_TEXT)] = None
-    request: Annotated[RequestModel | None, AlsoWritten(_TEXT)] = None
-    retry: RetryModel | None = None
-    poll: PollModel | None = None
-    flaky: bool = False
-    timeout: Annotated[TimeoutModel | None, AlsoWritten(_TEXT)] = None
-    idempotency: Annotated[IdempotencyModel | None, AlsoWritten({"type": "boolean"})] = None
-    on_interrupt: Annotated[OnInterrupt | None, Field(strict=False)] = None
-    on_failure: Annotated[OnFailure | None, Field(strict=False)] = None
-    duration: Duration | None = None
-    text: Any = None
-    journey: str = ""
-    inputs: dict[str, Any] = Field(default_factory=dict)
-
-
-class OverlayModel(Authored):
-    """A named structural change of one journey."""
-
-    name: Name
-    journey: Name
-    description: str = ""
-    steps: Annotated[dict[str, OverlayStepModel], Field(min_length=1)]
+    name: Annotated[
+        Name, about("The name in commands, cases, and overlays. It is unique in the workspace.", "place-order")
+    ]
+    description: Annotated[
+        str, about("A note for readers of the file. It changes nothing.", "Get a token, place an order, read it back.")
+    ] = ""
+    version: Annotated[str, about("A version of your own choice, shown in results. Write it in quotes.", "1.0.0")] = ""
+    owner: Annotated[str, about("Who answers for the journey. It changes nothing.", "shop-team")] = ""
+    owners: Annotated[Listed[str], about("Who answers for the journey. It changes nothing.", ["shop-team"])] = ()
+    editors: Annotated[
+        Listed[str], about("Who may edit the journey in other tools. Here it changes nothing.", ["shop-team"])
+    ] = ()
+    viewers: Annotated[
+        Listed[str], about("Who may see the journey in other tools. Here it changes nothing.", ["everyone"])
+    ] = ()
+    private: Annotated[bool, about("Whether other tools hide the journey. Here it changes nothing.", True)] = False
+    tags: Annotated[Listed[str], about("Words for people to sort by. They change nothing.", ["orders", "smoke"])] = ()
+    base_template: Annotated[
+        str, about("The name of what the journey was made from. It changes nothing.", "place-order-v2")
+    ] = ""
+    overlays: Annotated[
+        Listed[str],
+        about(
+            "The names of overlays that belong to the journey, for readers. They are applied only with `--overlay`.",
+            ["no-token"],
+        ),
+    ] = ()
+    inputs: Annotated[
+        Listed[InputModel],
+        about(
+            "The values that each row or run supplies. A name is either an input or a variable.",
+            [{"name": "total", "required": True, "type": "number"}],
+        ),
+    ] = ()
+    variables: Annotated[
+        Listed[VariableModel],
+        about("The values that the journey declares.", [{"name": "client_id", "default": "reqflo"}]),
+    ] = ()
+    steps: Annotated[
+        Listed[StepModel],
+        Field(min_length=1),
+        about(
+            "The steps, in the order of execution. There is at least one.", [{"id": "read", "template": "get-order"}]
+        ),
+    ]
+    on_failure: Annotated[
+        OnFailure,
+        Field(strict=False),
+        about(
+            "Whether a row continues after an assertion that is not soft does not hold. A step may say otherwise. An "
+            "`error` always ends the row.",
+            "halt",
+        ),
+    ] = OnFailure.CONTINUE
+    cookies: Annotated[
+        bool,
+        about(
+            "With `true`, each row keeps the cookies that responses set, and sends them with its later requests.", True
+        ),
+    ] = False

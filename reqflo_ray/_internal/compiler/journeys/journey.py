@@ -10,13 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from reqflo_ray._internal.compiler.authoring.journey import (
-    InputModel,
-    JourneyModel,
-    OverlayModel,
-    StepModel,
-    VariableModel,
-)
+from reqflo_ray._internal.compiler.authoring.journey import InputModel, JourneyModel, VariableModel
+from reqflo_ray._internal.compiler.authoring.kinds import COMMON_STEP_FIELDS, STEP_FIELDS
+from reqflo_ray._internal.compiler.authoring.overlays import OverlayModel
+from reqflo_ray._internal.compiler.authoring.steps import StepModel
 from reqflo_ray._internal.compiler.journeys.expansion import ExpansionCounter
 from reqflo_ray._internal.compiler.journeys.overlays import apply_overlay, step_id
 from reqflo_ray._internal.compiler.values.scope import JourneyScope, Ledger, StepHead
@@ -37,19 +34,6 @@ from reqflo_ray._internal.compiler.yaml.tree import (
 from reqflo_ray._internal.compiler.yaml.validation import validate_rest
 from reqflo_ray._internal.model.names import closest, suggestion
 
-_STEP_FIELDS = {"id", "name", "description", "type", "skip"}
-_REQUEST_FIELDS = {
-    *("template", "request", "values", "assertions", "outputs", "retry", "poll", "flaky"),
-    *("timeout", "idempotency", "on_interrupt", "on_failure"),
-}
-_FIELDS_OF = {
-    "http_request": _REQUEST_FIELDS,
-    "poll": _REQUEST_FIELDS,
-    "set_variable": {"values"},
-    "wait": {"duration"},
-    "note": {"text"},
-    "sub_journey": {"journey", "inputs"},
-}
 _DECLARING = ("inputs", "variables")
 _NOT_SUPPORTED = ("connector", "script", "manual_checkpoint")
 
@@ -160,16 +144,16 @@ class JourneyAssembler:
         place = nearest(node, ("type",))
         if model.type in _NOT_SUPPORTED:
             message = f"steps of type `{model.type}` are not supported"
-            self._problems.error("invalid_step", message, place, hint=f"use one of {_listed(_FIELDS_OF)}")
+            self._problems.error("invalid_step", message, place, hint=f"use one of {_listed(STEP_FIELDS)}")
             return False
-        if model.type not in _FIELDS_OF:
-            hint = suggestion(model.type, _FIELDS_OF)
+        if model.type not in STEP_FIELDS:
+            hint = suggestion(model.type, STEP_FIELDS)
             self._problems.error("invalid_step", f"there is no step type `{model.type}`", place, hint=hint)
             return False
         if isinstance(node, YamlMapping):
-            for name in node.entries.keys() - _FIELDS_OF[model.type] - _STEP_FIELDS:
+            for name in node.entries.keys() - STEP_FIELDS[model.type] - COMMON_STEP_FIELDS:
                 message = f"`{name}` is not a key of `{model.type}` steps"
-                hint = f"remove it, or use one of {_listed(sorted(_FIELDS_OF[model.type]))}"
+                hint = f"remove it, or use one of {_listed(sorted(STEP_FIELDS[model.type]))}"
                 self._problems.error("invalid_step", message, node.keys[name], hint=hint)
         return True
 

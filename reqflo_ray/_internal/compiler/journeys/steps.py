@@ -10,7 +10,8 @@ from typing import Final
 
 from reqflo_ray._internal.compiler.assertions.assertion import AssertionCompiler
 from reqflo_ray._internal.compiler.assertions.response_paths import compile_outputs
-from reqflo_ray._internal.compiler.authoring.journey import InputModel, StepModel, VariableModel
+from reqflo_ray._internal.compiler.authoring.journey import InputModel, VariableModel
+from reqflo_ray._internal.compiler.authoring.steps import StepModel
 from reqflo_ray._internal.compiler.journeys.journey import JourneyUnit, StepUnit
 from reqflo_ray._internal.compiler.journeys.templates import TemplateIndex, only_service
 from reqflo_ray._internal.compiler.requests.bodies import BodyCompiler

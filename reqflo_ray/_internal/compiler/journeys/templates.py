@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from reqflo_ray._internal.compiler.authoring.journey import TemplateModel, TemplateReferenceModel
+from reqflo_ray._internal.compiler.authoring.requests import TemplateModel
+from reqflo_ray._internal.compiler.authoring.steps import TemplateReferenceModel
 from reqflo_ray._internal.compiler.workspace.load import Definition, Workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reqflo_ray._internal.compiler.authoring.journey import BodyModel, PartModel
+from reqflo_ray._internal.compiler.authoring.requests import BodyModel, PartModel
 from reqflo_ray._internal.compiler.values.nodes import ValueCompiler, is_known
 from reqflo_ray._internal.compiler.workspace.bundled_files import BundledFiles
 from reqflo_ray._internal.compiler.yaml.problems import Problems

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from reqflo_ray._internal.compiler.authoring.journey import RequestModel, TemplateModel, TemplateValueModel
+from reqflo_ray._internal.compiler.authoring.requests import RequestModel, TemplateModel, TemplateValueModel
 from reqflo_ray._internal.compiler.requests.bodies import BodyCompiler
 from reqflo_ray._internal.compiler.requests.urls import UrlCompiler, without_parameters
 from reqflo_ray._internal.compiler.values.expressions import Expression

@@ -14,7 +14,11 @@ from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from reqflo_ray._internal.compiler.authoring.journey import JourneyModel, OverlayModel, TemplateModel
+from reqflo_ray._internal.compiler.authoring.environments import CaseModel, EnvironmentModel, PresetModel
+from reqflo_ray._internal.compiler.authoring.journey import JourneyModel
+from reqflo_ray._internal.compiler.authoring.overlays import OverlayModel
+from reqflo_ray._internal.compiler.authoring.requests import TemplateModel
+from reqflo_ray._internal.compiler.authoring.settings import WorkspaceModel
 from reqflo_ray._internal.compiler.authoring.shorthands import (
     expand_environment,
     expand_journey,
@@ -22,7 +26,6 @@ from reqflo_ray._internal.compiler.authoring.shorthands import (
     expand_template,
     expand_workspace,
 )
-from reqflo_ray._internal.compiler.authoring.workspace import CaseModel, EnvironmentModel, PresetModel, WorkspaceModel
 from reqflo_ray._internal.compiler.workspace.files import (
     MARKER,
     ROOT_KEYS,

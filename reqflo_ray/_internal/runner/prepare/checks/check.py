@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from reqflo_ray._internal.compiler.authoring.workspace import RunnerModel
+from reqflo_ray._internal.compiler.authoring.settings import RunnerModel
 from reqflo_ray._internal.compiler.compile import Compilation
 from reqflo_ray._internal.compiler.values.uses import Uses
 from reqflo_ray._internal.compiler.workspace.load import Workspace

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 
-from reqflo_ray._internal.compiler.authoring.workspace import RETIRED_ENGINE, HttpModel
+from reqflo_ray._internal.compiler.authoring.formats import RETIRED_ENGINE
+from reqflo_ray._internal.compiler.authoring.settings import HttpModel
 from reqflo_ray._internal.compiler.workspace.load import Workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, YamlScalar, child, nearest

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from reqflo_ray._internal.compiler.authoring.workspace import ProxyModel
+from reqflo_ray._internal.compiler.authoring.settings import ProxyModel
 from reqflo_ray._internal.compiler.workspace.load import Workspace
 from reqflo_ray._internal.compiler.yaml.problems import Problems
 from reqflo_ray._internal.compiler.yaml.tree import YamlNode, child

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reqflo_ray._internal.compiler.authoring.workspace import CaseModel, EnvironmentModel, SecretNameModel, SecretsModel
+from reqflo_ray._internal.compiler.authoring.environments import CaseModel, EnvironmentModel
+from reqflo_ray._internal.compiler.authoring.settings import SecretNameModel, SecretsModel
 from reqflo_ray._internal.compiler.values.expressions import Expression
 from reqflo_ray._internal.compiler.values.nodes import Unresolved, ValueCompiler
 from reqflo_ray._internal.compiler.workspace.load import Definition, Model, Workspace, lookup
