@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from fake_api import FakeApi
+from schema_check import need_accepted
 from screens import CommandLine
 
+import reqflo_ray
 from reqflo_ray import Compilation, Dataset, Journey
 from reqflo_ray._internal.compiler.workspace.load import Workspace
 from reqflo_ray._internal.errors import Problem
@@ -77,10 +80,11 @@ def test_init_makes_a_workspace_and_says_what_to_do_next(command_line: CommandLi
         "data/orders.csv",
         "environments/environments.yaml",
         "journeys/place-order.yaml",
+        "reqflo.schema.json",
         "reqflo.yaml",
         "templates/shop-api.yaml",
     ]
-    assert len(answer.out.splitlines()) == 5
+    assert len(answer.out.splitlines()) == 6
     assert f"cd '{folder}'" in answer.err
     assert "reqflo-ray run place-order --data data/orders.csv --key order_ref" in answer.err
 
@@ -94,6 +98,23 @@ def test_the_workspace_of_init_compiles_without_a_warning(command_line: CommandL
     compilation = compile_journey(load_workspace(tmp_path), "place-order")
     assert compilation.problems == ()
     assert [step.id for step in compilation.artifact.steps] == ["token", "create", "read"]
+
+
+def test_every_yaml_file_of_init_names_the_schema_beside_it(command_line: CommandLine, tmp_path: Path) -> None:
+    command_line("init", str(tmp_path))
+    assert json.loads((tmp_path / "reqflo.schema.json").read_text()) == reqflo_ray.schema()
+    files = list(tmp_path.rglob("*.yaml"))
+    assert len(files) == 4
+    for file in files:
+        modeline = file.read_text().splitlines()[0]
+        named = modeline.removeprefix("# yaml-language-server: $schema=")
+        assert (file.parent / named).samefile(tmp_path / "reqflo.schema.json")
+        need_accepted([file])
+
+
+def test_the_command_that_updates_the_schema_prints_what_init_wrote(command_line: CommandLine, tmp_path: Path) -> None:
+    command_line("init", str(tmp_path))
+    assert command_line("schema").out == (tmp_path / "reqflo.schema.json").read_text()
 
 
 def test_init_overwrites_nothing(command_line: CommandLine, tmp_path: Path) -> None:

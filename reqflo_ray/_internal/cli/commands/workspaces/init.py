@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
+import reqflo_ray
+from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
 from reqflo_ray._internal.errors import UsageError
 
@@ -16,6 +18,7 @@ reqflo-ray init
 reqflo-ray init shop
 """
 
+SCHEMA: Final = "reqflo.schema.json"
 FILES: Final = {
     "reqflo.yaml": """\
 # A folder is a workspace because it holds this file.
@@ -135,18 +138,26 @@ def init(
 ) -> None:
     """Make a small workspace that runs against the demo API: a journey, its requests, an environment and three rows."""
     terminal: Terminal = context.obj
-    existing = [name for name in FILES if (folder / name).exists() or (folder / name).is_symlink()]
+    existing = [name for name in (*FILES, SCHEMA) if (folder / name).exists() or (folder / name).is_symlink()]
     if existing:
         raise UsageError(
             f"`{folder}` already has {', '.join(f'`{name}`' for name in existing)}; nothing was written",
             code="workspace_exists",
             hint="choose another folder, as in `reqflo-ray init shop`",
         )
-    for name, text in FILES.items():
-        _write_new(folder / name, text)
+    schema = readable_json(reqflo_ray.schema())
+    for name, text in {**FILES, SCHEMA: schema}.items():
+        _write_new(folder / name, _modeline(name) + text)
         terminal.text(f"created {escape(str(folder / name))}")
     change = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))}\n  "
     terminal.note(_NEXT.format(change=escape(change, multiline=True)))
+
+
+def _modeline(name: str) -> str:
+    """Return the comment by which editors find the schema; the path is relative to the file."""
+    if not name.endswith(".yaml"):
+        return ""
+    return f"# yaml-language-server: $schema={'../' * name.count('/')}{SCHEMA}\n"
 
 
 def _write_new(path: Path, text: str) -> None:
