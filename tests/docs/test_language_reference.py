@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,17 @@ def test_the_limits_of_the_reference_are_those_of_the_product() -> None:
         *(limits.MAX_URL, limits.MAX_EXPRESSION, limits.MAX_SUBSCHEMAS),
     ):
         assert f"| {limit:,} |" in PAGES["language/limits.md"]
+
+
+def test_every_link_leads_to_a_heading() -> None:
+    links = [(page, link) for page, text in PAGES.items() for link in re.findall(r"\]\(([^)]+)\)", text)]
+    assert len(links) > 40
+    for page, link in links:
+        path, _, heading = link.partition("#")
+        target = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+        headings = re.findall(r"^#+ (.*)$", PAGES[target], re.MULTILINE)
+        anchors = {re.sub(r"[^\w\s-]", "", one).strip().lower().replace(" ", "-") for one in headings}
+        assert not heading or heading in anchors, f"{page}: {link}"
 
 
 def test_no_mark_of_a_part_is_left() -> None:

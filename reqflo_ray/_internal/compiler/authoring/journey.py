@@ -38,7 +38,7 @@ class InputModel(Authored):
     ] = None
     sensitive: Annotated[bool, about(_SENSITIVE, True)] = False
     description: Annotated[
-        str, about("A note for readers of the file, and for messages about the input.", "The key of the row.")
+        str, about("A note for readers of the file. It is kept in the artifact.", "The key of the row.")
     ] = ""
     example: Annotated[Any, about("An example for readers of the file. It is never used as a value.", "cus-1")] = None
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, Final, TypeAlias
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from reqflo_ray._internal.compiler.authoring.documents import DocumentModel
 from reqflo_ray._internal.compiler.authoring.kinds import WORDS
@@ -33,7 +36,8 @@ def document_schema() -> Schema:
 
 def model_schema() -> Schema:
     """Return the same schema with descriptions as they are in the models: default and example are apart."""
-    schema = DocumentModel.model_json_schema()
+    # A copy: parts of it are the constants that the models hold.
+    schema = deepcopy(DocumentModel.model_json_schema(schema_generator=_InOrder))
     schema.pop("title")
     for node in _objects(schema):
         for name in [name for name, property in node.get("properties", {}).items() if isinstance(property, dict)]:
@@ -46,6 +50,13 @@ def model_schema() -> Schema:
         definition.pop("title", None)
     add_rules(schema)
     return schema
+
+
+class _InOrder(GenerateJsonSchema):
+    """Leaves keys in the order of the models, also those of examples."""
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        return value
 
 
 def _tidy(property: Schema) -> None:

@@ -135,8 +135,8 @@ WORDS: Final[tuple[Mapping[str, str], ...]] = (
         "gcp": "Google Cloud Secret Manager, in `project`.",
     },
     {
-        "httptools": "The product's own HTTP/1.1 engine; the faster one.",
-        "httpx": "The httpx library; it also supports SOCKS proxies.",
+        "httptools": "The HTTP/1.1 engine of reqflo-ray; the faster one.",
+        "httpx": "The httpx library; it also speaks HTTP/2 and supports SOCKS proxies.",
         "aiohttp": "An engine of version 0.1.0. It is read as `httptools`, and `check` warns about it.",
     },
     {

@@ -1,6 +1,6 @@
-"""Expands the short forms of the authoring format to the one form that the models know, keeping every place.
+"""Expands the short forms of the authoring format to the one form that the models describe, and keeps every place.
 
-What is not understood is left as it is: validation reports it.
+A form that it does not recognize stays as it is: validation reports it.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ _WITH_CREDENTIALS: Final = re.compile(r"(?P<scheme>[A-Za-z0-9+.\-]+://)(?P<user>
 
 
 def expand_journey(node: YamlNode) -> YamlNode:
-    """A journey in its full form."""
+    """Return a journey in its full form."""
     return _with(
         node, {"steps": _each(expand_step), "variables": _each(lambda item: _renamed(item, "value", "default"))}
     )
 
 
 def expand_overlay(node: YamlNode) -> YamlNode:
-    """An overlay in its full form."""
+    """Return an overlay in its full form."""
     return _with(node, {"steps": _each_value(_expand_overlay_step)})
 
 
 def expand_template(node: YamlNode) -> YamlNode:
-    """A request template in its full form."""
+    """Return a request template in its full form."""
     return _with(node, {"assertions": _each(_expand_assertion), "body": _expand_body})
 
 
 def expand_workspace(node: YamlNode) -> YamlNode:
-    """The workspace's settings in their full form."""
+    """Return the settings of the workspace in their full form."""
     return _with(node, {"secrets": _expand_secrets, "http": lambda http: _with(http, {"proxy": _expand_proxy})})
 
 
 def expand_environment(node: YamlNode) -> YamlNode:
-    """An environment in its full form."""
+    """Return an environment in its full form."""
     return _with(node, {"proxy": _expand_proxy})
 
 
 def expand_step(node: YamlNode) -> YamlNode:
-    """A step in its full form."""
+    """Return a step in its full form."""
     node = _expand_step_fields(node)
     return _with(node, {"outputs": _expand_outputs, "assertions": _each(_expand_assertion)})
 
@@ -69,7 +69,7 @@ def _expand_overlay_step(node: YamlNode) -> YamlNode:
 
 
 def _expand_step_fields(node: YamlNode) -> YamlNode:
-    """What steps and an overlay's changes to them have in common."""
+    """Expand what steps and the changes of an overlay to them have in common."""
     if isinstance(node, YamlMapping) and isinstance(child(node, "request"), YamlScalar):
         node = _renamed(node, "request", "template")
     return _with(
@@ -89,14 +89,14 @@ def _expand_assertion(node: YamlNode) -> YamlNode:
 
 
 def _expand_outputs(node: YamlNode) -> YamlNode:
-    """`{order_id: "$.body.id"}` and `{order_id: {path: …}}` as a list of named outputs."""
+    """Turn `{order_id: "$.body.id"}` and `{order_id: {path: …}}` into a list of named outputs."""
     if not isinstance(node, YamlMapping):
         return node
     return sequence_like(node, tuple(_named(node, name, "path") for name in node.entries))
 
 
 def _expand_body(node: YamlNode) -> YamlNode:
-    """A multipart mapping as a list of named parts."""
+    """Turn a multipart mapping into a list of named parts."""
 
     def parts(multipart: YamlNode) -> YamlNode:
         if not isinstance(multipart, YamlMapping):
@@ -107,7 +107,7 @@ def _expand_body(node: YamlNode) -> YamlNode:
 
 
 def _expand_secrets(node: YamlNode) -> YamlNode:
-    """`file: {folder: …}`, `file: FOLDER` and `gcp: {project: …}` as `folder` and `project`."""
+    """Turn `file: {folder: …}`, `file: FOLDER` and `gcp: {project: …}` into `folder` and `project`."""
     for group, key in (("file", "folder"), ("gcp", "project")):
         if not isinstance(node, YamlMapping):
             return node
@@ -120,7 +120,7 @@ def _expand_secrets(node: YamlNode) -> YamlNode:
 
 
 def _expand_proxy(node: YamlNode) -> YamlNode:
-    """`URL` and `SCHEME://USERNAME:PASSWORD@HOST:PORT` as a mapping, and one bypassed host as a list of one."""
+    """Turn `URL` and `SCHEME://USERNAME:PASSWORD@HOST:PORT` into a mapping, and one bypassed host into a list."""
     if isinstance(node, YamlScalar) and isinstance(node.value, str):
         entries = {"url": node.value}
         if (found := _WITH_CREDENTIALS.fullmatch(node.value)) is not None:
@@ -134,7 +134,7 @@ def _expand_proxy(node: YamlNode) -> YamlNode:
 
 
 def _named(node: YamlMapping, name: str, field: str) -> YamlNode:
-    """One entry of a map by name as an item of a list; text alone is its `field`."""
+    """Turn one entry of a mapping by name into an item of a list; text alone is its `field`."""
     value = node.entries[name]
     inner = value if isinstance(value, YamlMapping) else mapping_like(value, {field: value})
     return inner.replaced({"name": (node.keys[name], node.keys[name])}) if "name" not in inner.entries else inner
@@ -153,7 +153,7 @@ def _wrapped(node: YamlNode, field: str) -> YamlNode:
 
 
 def _with(node: YamlNode, changes: dict[str, Callable[[YamlNode], YamlNode]]) -> YamlNode:
-    """A mapping with some of its values changed, in place."""
+    """Return a mapping in which some values are changed, in the same order."""
     if not isinstance(node, YamlMapping):
         return node
     changed = {
