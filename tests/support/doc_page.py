@@ -6,6 +6,7 @@ command), and `data-not-run="REASON"`. Commands of reqflo-ray run in this proces
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -15,8 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from command_line import PROGRAM, run_here
+from command_line import PROGRAM
 from example_workspace import EXAMPLE_URL
+
+from reqflo_ray._internal.cli.display.terminal import Terminal
+from reqflo_ray._internal.cli.main import run_command_line
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)(?P<options>[^\n`]*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
@@ -99,7 +103,7 @@ class Reader:
         path.write_text(self._to_here(body), encoding="utf-8")
 
     def type(self, command: str) -> tuple[int, str]:
-        """Run a line; its exit code, and what it prints on both streams in their order of writing each."""
+        """Run a line; its exit code, and what it prints on both streams, as a terminal shows it."""
         code, shown = 0, ""
         for part in re.split(r" && ", command):
             code, printed = self._run(part.strip())
@@ -120,11 +124,13 @@ class Reader:
         if not line.startswith(_OURS) or re.search(r" [|<>]|<\(", line):
             return self._in_a_shell(line)
         words = shlex.split(line, comments=True)[1:]
-        ended = run_here(*words)
+        screen = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
+        code = run_command_line(words, Terminal(out=screen, err=screen, environment=os.environ))
         if words[0] == "init":
             for path in Path().rglob("*.yaml"):
                 path.write_text(self._to_here(path.read_text(encoding="utf-8")), encoding="utf-8")
-        return ended.code, ended.err + ended.out
+        screen.seek(0)
+        return code, screen.read()
 
     def _in_a_shell(self, line: str) -> tuple[int, str]:
         environment = {**os.environ, "PATH": f"{Path(PROGRAM).parent}{os.pathsep}{os.environ['PATH']}"}
