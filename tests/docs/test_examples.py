@@ -71,7 +71,7 @@ def test_a_page_runs_from_its_top_to_its_end(page: Path, reader: Reader, monkeyp
         elif fence.language == "console":
             text = _compare(reader, fence, text, where)
         elif fence.language == "python":
-            exec(compile(fence.body, where, "exec"), names)
+            exec(compile(fence.body, where, "exec"), names)  # noqa: S102 - what a reader would run
         elif fence.language == "sql":
             assert reqflo_ray.open_store().query(fence.body).rows(), f"{where}: the query finds nothing"
         else:
@@ -140,7 +140,8 @@ def _options(text: str) -> Iterator[tuple[str, str]]:
         for part in line.split("reqflo-ray ")[1:]:
             command = part.split()[0]
             if command in COMMAND_NAMES:
-                yield from ((command, word) for word in re.findall(r"(?<=\s)--[a-z][a-z-]*", re.split(r"[|;]", part)[0]))
+                words = re.findall(r"(?<=\s)--[a-z][a-z-]*", re.split(r"[|;]", part)[0])
+                yield from ((command, word) for word in words)
             else:
                 assert command in ("--help", "--version") or not command.isalpha(), f"no command `{command}`"
 

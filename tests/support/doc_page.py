@@ -134,9 +134,8 @@ class Reader:
 
     def _in_a_shell(self, line: str) -> tuple[int, str]:
         environment = {**os.environ, "PATH": f"{Path(PROGRAM).parent}{os.pathsep}{os.environ['PATH']}"}
-        ended = subprocess.run(
-            ["bash", "-c", self._to_here(line)], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        shell = ["bash", "-c", self._to_here(line)]
+        ended = subprocess.run(shell, env=environment, capture_output=True, text=True, timeout=60, check=False)
         return ended.returncode, ended.stderr + ended.stdout
 
     def _to_here(self, text: str) -> str:
