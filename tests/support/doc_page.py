@@ -1,7 +1,7 @@
 """Reads the fenced blocks of a documentation page, and types its commands as a reader would.
 
 A fence may carry `title="FILE"` (the block is the content of that file), `data-exit="N"` (the exit code of its last
-command), and `data-not-run="REASON"`. Commands of reqflo-ray run in this process; all others run in a shell.
+command), and `data-not-run="REASON"`. Commands of reqflo-ray, and pytest, run in this process; all others in a shell.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import textwrap
@@ -117,10 +118,14 @@ class Reader:
             os.chdir(line.removeprefix("cd ").strip())
             return 0, ""
         if line.startswith("export "):
-            os.environ.update(word.split("=", 1) for word in shlex.split(line)[1:])
+            for word in shlex.split(line)[1:]:
+                name, _, value = word.partition("=")
+                os.environ[name] = value
             return 0, ""
         if re.match(r"reqflo-ray demo-api\b|kill %1$", line):
             return 0, ""  # the demo API of the tests is running
+        if tests := re.fullmatch(r"python -m pytest -q (\S+)", line):
+            return _call_tests(Path(tests[1]))
         if not line.startswith(_OURS) or re.search(r" [|<>]|<\(", line):
             return self._in_a_shell(line)
         words = shlex.split(line, comments=True)[1:]
@@ -144,6 +149,15 @@ class Reader:
     def _as_written(self, shown: str) -> str:
         usual, here = (url.removeprefix("http://") for url in (EXAMPLE_URL, self._shop_url))
         return shown.replace(here, usual).replace(str(self.home), "~")
+
+
+def _call_tests(file: Path) -> tuple[int, str]:
+    """What pytest does with a file of plain functions, without a process of its own."""
+    names = runpy.run_path(str(file))
+    for name, function in names.items():
+        if name.startswith("test_"):
+            function()
+    return 0, ""
 
 
 _VARIES = (
