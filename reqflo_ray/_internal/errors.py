@@ -1,21 +1,21 @@
-"""Every error that this project raises, with what a person needs to act on it. Imports nothing of the project.
+"""The errors that this project raises, with what a person needs to act on them. Imports nothing of the project.
 
 The tree, with the exit code of each::
 
     ReqfloError
-    ├── UsageError               2   the command line, or the arguments of a call, make no sense
-    ├── DefinitionError          2   a workspace, journey, artifact or run set-up is wrong (all problems at once)
-    ├── DatasetError             2   rows that cannot be read or converted (all problems at once, bounded)
+    ├── UsageError               2   the command line, or the arguments of a call, are not valid
+    ├── DefinitionError          2   a workspace, journey, artifact or run set-up has errors (all of them in one error)
+    ├── DatasetError             2   rows cannot be read or converted (many of them in one error)
     ├── RunConflictError         2   another driver owns the run, or the run exists with different inputs
-    ├── QueryError               2   a SQL question that cannot be answered
+    ├── QueryError               2   a SQL query cannot be answered
     ├── NothingSelectedError     5   no row to run
     ├── StoreError               3   the store cannot be read or written
-    │   └── IntegrityError       3   what is stored is not what was written
-    ├── SecretError              3   a secret value cannot be had
-    ├── ClusterError             3   the cluster cannot be reached, or could not finish
+    │   └── IntegrityError       3   stored data differs from what was written
+    ├── SecretError              3   a secret value is not available
+    ├── ClusterError             3   the cluster cannot be reached, or could not finish its work
     └── InterruptedRunError    130   stopped by a signal (129 SIGHUP, 143 SIGTERM); the run can be resumed
 
-What the API under test does wrong is no error of this kind: it is a result.
+Errors of the API under test are results, not errors of this kind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Self
 
 
 class Severity(StrEnum):
-    """Errors block a run, warnings do not."""
+    """How serious a finding is: an error blocks a run, a warning does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -34,7 +34,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A place in a text file: `line` and `column` count from 1; `text` is the line itself, without its end."""
+    """A place in a text file: `line` and `column` count from 1; `text` is the line without its line end."""
 
     file: str
     line: int
@@ -58,16 +58,19 @@ class Problem:
 
     @classmethod
     def warning(cls, code: str, message: str, *, cause: str = "", hint: str = "") -> Problem:
-        """A finding that does not block and has no place in a file."""
+        """Create a warning without a place in a file."""
         return cls(code=code, message=message, severity=Severity.WARNING, cause=cause, hint=hint)
 
     def as_warning(self) -> Problem:
-        """The same finding as one that does not block."""
+        """Return the same finding as a warning."""
         return replace(self, severity=Severity.WARNING)
 
 
 class ReqfloError(Exception):
-    """The base of all errors: five facts, and it survives pickling (workers send errors to the driver)."""
+    """The base class of all errors: `code`, `message`, `cause`, `hint` and `position`.
+
+    It can be pickled, because workers send errors to the driver.
+    """
 
     default_code: ClassVar[str] = "internal_error"
     default_exit_code: ClassVar[int] = 3
@@ -94,7 +97,7 @@ class ReqfloError(Exception):
 
     @classmethod
     def of(cls, problems: tuple[Problem, ...]) -> Self:
-        """One error that carries many findings; its own text is the first one and how many more there are."""
+        """Create one error from many findings. Its text is that of the first error, and how many more there are."""
         errors = [problem for problem in problems if problem.severity is Severity.ERROR]
         first = errors[0] if errors else problems[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -109,11 +112,11 @@ class ReqfloError(Exception):
 
     @property
     def in_one_line(self) -> str:
-        """What is wrong and why, where there is one line to say it."""
+        """Message and cause in one line."""
         return f"{self.message} ({self.cause})" if self.cause else self.message
 
     def all_problems(self) -> tuple[Problem, ...]:
-        """The findings that it carries, or else itself as one."""
+        """Return the findings of this error, or the error itself as one finding."""
         if self.problems:
             return self.problems
         return (
@@ -121,9 +124,8 @@ class ReqfloError(Exception):
         )
 
     @property
-    def __notes__(self) -> list[str]:  # type: ignore[override]  # made when it is asked for
-        """The lines that Python and pytest print below an error that nobody caught: place, cause and hint, and of
-        several findings each one that is an error."""
+    def __notes__(self) -> list[str]:  # type: ignore[override]  # computed on access
+        """The lines that Python and pytest print below an uncaught error: place, cause and hint of each error."""
         errors = [problem for problem in self.all_problems() if problem.severity is Severity.ERROR]
         lines = list[str]()
         for problem in errors:
@@ -133,7 +135,7 @@ class ReqfloError(Exception):
             lines += [f"  {name}: {fact}" for name, fact in facts.items() if fact]
         return lines
 
-    # Pickle calls the class with `args` only, which loses keyword facts: rebuild from the fields instead.
+    # Pickle calls the class with `args` only, which loses the keyword arguments: rebuild from the fields instead.
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, {name: getattr(self, name) for name in _FACTS}))
 
@@ -146,14 +148,14 @@ def _rebuild(kind: type[ReqfloError], message: str, facts: dict[str, Any]) -> Re
 
 
 class UsageError(ReqfloError):
-    """The command line, or the arguments of a call, make no sense."""
+    """The command line, or the arguments of a call, are not valid."""
 
     default_code = "usage"
     default_exit_code = 2
 
 
 class DefinitionError(ReqfloError):
-    """A workspace, journey, artifact or run set-up is wrong."""
+    """A workspace, journey, artifact or run set-up has errors."""
 
     default_code = "invalid_definition"
     default_exit_code = 2
@@ -167,14 +169,14 @@ class DatasetError(ReqfloError):
 
 
 class RunConflictError(ReqfloError):
-    """Another driver owns the run, or a run of this id exists with different inputs."""
+    """Another driver owns the run, or a run with this ID exists with different inputs."""
 
     default_code = "run_conflict"
     default_exit_code = 2
 
 
 class QueryError(ReqfloError):
-    """A SQL question that cannot be answered."""
+    """A SQL query cannot be answered."""
 
     default_code = "query_error"
     default_exit_code = 2
@@ -194,25 +196,25 @@ class StoreError(ReqfloError):
 
 
 class IntegrityError(StoreError):
-    """What is stored is not what was written."""
+    """Stored data differs from what was written."""
 
     default_code = "integrity_error"
 
 
 class SecretError(ReqfloError):
-    """A secret value cannot be had. The text never holds one."""
+    """A secret value is not available. The text of the error never contains a secret value."""
 
     default_code = "secret_unavailable"
 
 
 class ClusterError(ReqfloError):
-    """The cluster cannot be reached, or could not finish."""
+    """The cluster cannot be reached, or could not finish its work."""
 
     default_code = "cluster_error"
 
 
 class InterruptedRunError(ReqfloError):
-    """The run was stopped by a signal; what is finished is kept, and the run can be resumed."""
+    """A signal stopped the run; finished steps are kept, and the run can be resumed."""
 
     default_code = "interrupted"
     default_exit_code = 130

@@ -1,4 +1,4 @@
-"""Names the place of an error that nobody foresaw, without a word of its text. It must not know what was being done."""
+"""Names the place of an unexpected error without quoting its text. It must not know what was being done."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _OWN_ROOT: Final = Path(__file__).parents[1]
 
 
 def place_of(fault: BaseException) -> str:
-    """The kind of an error and the place in our code from which it came: `KeyError in take (captures.py:77)`."""
+    """Return the type of an error and its place in the code of this package: `KeyError in take (captures.py:77)`."""
     frames = traceback.extract_tb(fault.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(_OWN_ROOT)]
-    # The deepest of ours says most; below it there are only libraries.
+    # The deepest frame of this package says most; below it there are only libraries.
     for frame in (own or frames)[-1:]:
         return f"{type(fault).__name__} in {frame.name} ({Path(frame.filename).name}:{frame.lineno})"
     return type(fault).__name__

@@ -1,6 +1,6 @@
-"""Text that came from data, responses or YAML, made fit to be shown: what could steer a reader or hide text is visible.
+"""Makes text from data, responses or YAML safe for display: characters that control a terminal or hide text are shown.
 
-Knows no format: what a format escapes on top of this, it escapes itself.
+It must not know any output format; each format escapes its own special characters.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# The inside of a character class: controls (tab and line feed are decided per call), bidirectional and invisible
-# characters, tags, lone surrogates, and the two that XML forbids besides. What is left is legal in XML 1.0.
+# The contents of a character class: controls (each call decides about tab and line feed), bidirectional and invisible
+# characters, tags, lone surrogates, and two more that XML forbids. All other characters are valid in XML 1.0.
 UNSAFE: Final = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f"
@@ -20,21 +20,21 @@ _SHORT_ESCAPES: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def visible(text: str, *, multiline: bool = False) -> str:
-    """Show every character that could steer a terminal or hide text as `\\x1b`, `\\u202e` and so on.
+    """Replace every character that could control a terminal or hide text with an escape such as `\\x1b` or `\\u202e`.
 
-    Line feeds and tabs are shown as `\\n` and `\\t` too, unless `multiline`.
+    Line feeds and tabs become `\\n` and `\\t` too, unless `multiline`.
     """
     return (_UNSAFE_IN_TEXT if multiline else _UNSAFE_IN_LINE).sub(_escape, text)
 
 
 def shorten(text: str, characters: int) -> str:
-    """Cut `text` to at most so many characters; a cut ends with `…`."""
+    """Shorten `text` to at most `characters`; shortened text ends with `…`."""
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
 def one_line(value: object, characters: int = 300) -> str:
-    """A value from outside on one line, visible, and at most so many characters; "" for None."""
-    # Cut before too: a body of megabytes need not be looked through.
+    """Return an external value on one line, visible, with at most `characters`; "" for None."""
+    # Cut before escaping too: a body of megabytes need not be searched.
     return "" if value is None else shorten(visible(str(value)[: characters + 1]), characters)
 
 

@@ -1,8 +1,8 @@
-"""The artifact: what a journey compiles to, and the only definition that a worker ever reads. Frozen data, no I/O.
+"""The artifact: a compiled journey, and the only definition that a worker reads. Frozen data, no I/O.
 
-It is complete (templates inlined, references explicit, defaults written out) and holds no secret value, no run input
-and no environment value. Its identity is the SHA-256 of its canonical bytes. Fields may be added with a default;
-anything else needs a new `FORMAT`, and old formats stay readable or are refused by name.
+It is complete (templates inlined, references explicit, defaults written out) and contains no secret value, run input or
+environment value. The SHA-256 of its canonical bytes identifies it. Fields may be added with a default; other changes
+need a new `FORMAT`, and old formats stay readable or are refused by name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FORMAT: Final = 1
 
 
 class Operator(StrEnum):
-    """How an assertion compares what it finds with what it expects."""
+    """How an assertion compares the actual value with the expected one."""
 
     EXISTS = "exists"
     NOT_EXISTS = "not_exists"
@@ -43,7 +43,7 @@ class Operator(StrEnum):
 
 
 class AssertionType(StrEnum):
-    """What an assertion looks at."""
+    """The part of a response that an assertion checks."""
 
     STATUS_CODE = "status_code"
     JSON_PATH = "json_path"
@@ -55,7 +55,7 @@ class AssertionType(StrEnum):
 
 
 class AssertionOrigin(StrEnum):
-    """Template assertions are evaluated before the step's own."""
+    """Where an assertion is written. Template assertions are evaluated before those of the step."""
 
     TEMPLATE = "template"
     STEP = "step"
@@ -76,14 +76,14 @@ class OnInterrupt(StrEnum):
 
 
 class RetryCause(StrEnum):
-    """Which outcomes of an attempt are tried again."""
+    """The outcomes of an attempt after which the step is tried again."""
 
     ERROR = "error"
     FAILED = "failed"
 
 
 class Backoff(StrEnum):
-    """How the delay grows from one retry to the next: not, by the same amount, or by doubling."""
+    """How the delay grows from one retry to the next: not at all, by the same amount, or by doubling."""
 
     CONSTANT = "constant"
     LINEAR = "linear"
@@ -91,7 +91,7 @@ class Backoff(StrEnum):
 
 
 class VariableSource(StrEnum):
-    """Where a variable's own value comes from, before its default."""
+    """The source of a variable's value. Its default is used if the source has no value."""
 
     DECLARATION = "declaration"
     ENVIRONMENT = "environment"
@@ -109,7 +109,7 @@ class BodyKind(StrEnum):
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """A run input. `default` is None when there is none; a default of null is `Literal(None)`."""
+    """A run input. `default` is None if it has no default; a default of null is `Literal(None)`."""
 
     name: str
     required: bool = False
@@ -120,7 +120,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True):
-    """A journey variable. `key` is the name looked up in the environment or in `me` (usually the variable's own)."""
+    """A journey variable. `key` is the name to look up in the environment or in `me`, usually that of the variable."""
 
     name: str
     source: VariableSource = VariableSource.DECLARATION
@@ -135,8 +135,8 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
 class Assertion(msgspec.Struct, frozen=True, kw_only=True):
     """One condition on a response.
 
-    `target` is the JSONPath or the header name, "" for the other types. `expected` is None where the operator takes
-    none. `status_code` expects an integer, "2xx", "200-299" or a list of these; `response_time` a number of
+    `target` is the JSONPath or the header name, "" for the other types. `expected` is None if the operator has no
+    expected value. `status_code` expects an integer, "2xx", "200-299" or a list of these; `response_time` a number of
     milliseconds; `json_schema` the schema itself.
     """
 
@@ -150,7 +150,7 @@ class Assertion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptureRoot(StrEnum):
-    """The part of a step's outcome that a value is taken from."""
+    """The part of a step's outcome from which a value is taken."""
 
     BODY = "body"
     HEADERS = "headers"
@@ -161,8 +161,8 @@ class CaptureRoot(StrEnum):
 class Output(msgspec.Struct, frozen=True, kw_only=True):
     """A named value taken from a response.
 
-    `root` is body, headers or status. `path` for `body` is a JSONPath rooted at the body (`$.order.id`), for
-    `headers` the header's name, for `status` "". A path that finds nothing is an error unless `required` is false.
+    `root` is `body`, `headers` or `status`. `path` is a JSONPath rooted at the body (`$.order.id`), the name of a
+    header, or "" for `status`. A path that matches nothing is an error unless `required` is false.
     """
 
     name: str
@@ -173,9 +173,9 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """Something of this step that a later step reads, so that the journal keeps it.
+    """A value of this step that a later step reads, and that the journal therefore keeps.
 
-    `key` is what `StepReference.capture` says, in one normal form: `outputs.order_id`, `body.order.id`,
+    `key` equals `StepReference.capture`, in normal form: `outputs.order_id`, `body.order.id`,
     `headers.x-request-id` (lower case), `status`. `path`: for `outputs` (name, then keys into its value), for
     `headers` (name,), for `body` the keys and indexes, for `status` ().
     """
@@ -187,8 +187,11 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """`count` is additional attempts; `delay_ms` the wait before the first of them; `max_delay_ms` caps every wait,
-    Retry-After included (a longer Retry-After ends the retries)."""
+    """When and how often a step is tried again.
+
+    `count` is the number of additional attempts, `delay_ms` the wait before the first of them. `max_delay_ms` bounds
+    every wait, including Retry-After; a longer Retry-After ends the retries.
+    """
 
     count: int = 0
     delay_ms: int = 0
@@ -198,9 +201,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """Repeat the request every `interval_ms`, or later where the answer has a Retry-After, until all of `until` hold.
+    """Repeat the request every `interval_ms`, or later if the response has a Retry-After, until all of `until` hold.
 
-    Failed when `timeout_ms` have passed, which ends a request under way, or would have at the time of the next one.
+    The step fails when `timeout_ms` have passed, which ends a request in flight, or if the next request would start
+    later than that.
     """
 
     interval_ms: int
@@ -209,7 +213,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step sets differently from the run's HTTP settings; None means as the run says. Milliseconds."""
+    """Timeouts of a step in milliseconds; None means that the HTTP settings of the run apply."""
 
     connect_ms: int | None = None
     read_ms: int | None = None
@@ -217,7 +221,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
-    """The header that carries the derived key."""
+    """The header that carries the idempotency key."""
 
     header: str = "Idempotency-Key"
 
@@ -233,8 +237,11 @@ class MultipartPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """A request body. json/form/text use `value`; multipart uses `parts`; file uses `file`, an entry of
-    `Artifact.files`. `content_type` "" means the usual one of the kind."""
+    """A request body.
+
+    `json`, `form` and `text` use `value`; `multipart` uses `parts`; `file` uses `file`, an entry of `Artifact.files`.
+    `content_type` "" means the default of the kind.
+    """
 
     kind: BodyKind
     value: Node | None = None
@@ -244,12 +251,12 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with all template values already put in.
+    """A request with all template values inserted.
 
-    `path` is the URL as its author wrote it: text, which is sent as written, and values, each encoded for the place in
-    which it stands. It is absolute, or a path of `service`; where it begins with a value, this says which of the two.
-    `url` is the whole URL, in which nothing is encoded, in artifacts of 0.1.0. `query` is added to either. A header,
-    query parameter or body field whose value is unset is left out; a query value that is a list repeats its key.
+    `path` is the URL as its author wrote it: text, which is sent as written, and values, each encoded for its place. It
+    is absolute, or a path of `service`; if it begins with a value, that value decides. `url` is the complete URL of
+    artifacts written by 0.1.0, in which nothing is encoded. `query` is added to either. A header, query parameter or
+    body field whose value is unset is left out; a query value that is a list repeats its key.
     """
 
     method: str
@@ -259,11 +266,11 @@ class RequestTemplate(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, Node], ...] = ()
     query: tuple[tuple[str, Node], ...] = ()
     body: Body | None = None
-    template: str = ""  # the template's key, for people who read results
+    template: str = ""  # the key of the template, shown in results
 
 
 class StepBase(msgspec.Struct, frozen=True, kw_only=True):
-    """What every kind of step has. `skip` was asked for by an overlay."""
+    """The fields of every kind of step. `skip` is set by an overlay."""
 
     id: str
     name: str = ""
@@ -271,7 +278,7 @@ class StepBase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpStep(StepBase, frozen=True, kw_only=True, tag="http_request", tag_field="kind"):
-    """Send a request, judge the response, keep outputs. Template assertions come first in `assertions`."""
+    """Send a request, judge the response, keep outputs. Template assertions are first in `assertions`."""
 
     request: RequestTemplate
     assertions: tuple[Assertion, ...] = ()
@@ -293,13 +300,13 @@ class SetVariableStep(StepBase, frozen=True, kw_only=True, tag="set_variable", t
 
 
 class WaitStep(StepBase, frozen=True, kw_only=True, tag="wait", tag_field="kind"):
-    """Let `duration_ms` pass."""
+    """Wait for `duration_ms`."""
 
     duration_ms: int
 
 
 class NoteStep(StepBase, frozen=True, kw_only=True, tag="note", tag_field="kind"):
-    """Text for people; rendered into the step's log."""
+    """Text that is written to the log of the step."""
 
     text: Node
 
@@ -308,7 +315,7 @@ Step: TypeAlias = HttpStep | SetVariableStep | WaitStep | NoteStep
 
 
 class JourneyIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the journey is; nothing of it changes how it runs. `overlays` are those applied, in order."""
+    """The facts that identify a journey; none of them changes how it runs. `overlays` are applied in this order."""
 
     name: str
     description: str = ""
@@ -320,8 +327,10 @@ class JourneyIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be there before a row can run (of steps that are not skipped). `environment_keys` are dotted, as
-    written after `env.`; `me_keys` as written after `me.`. All sorted."""
+    """What must be available before a row can run, for steps that are not skipped.
+
+    `environment_keys` are dotted, as written after `env.`; `me_keys` as written after `me.`. All are sorted.
+    """
 
     services: tuple[str, ...] = ()
     environment_keys: tuple[str, ...] = ()
@@ -330,7 +339,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """A compiled journey. `files` are the bytes of bodies that the journey takes from files, by workspace path."""
+    """A compiled journey. `files` are the contents of files that bodies use, by their path in the workspace."""
 
     format: int = FORMAT
     journey: JourneyIdentity
@@ -348,7 +357,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sensitive_names(self) -> frozenset[str]:
-        """The inputs and variables that are declared sensitive."""
+        """The names of inputs and variables that are declared as sensitive."""
         return frozenset(entry.name for entry in self.declarations if entry.sensitive)
 
 
@@ -356,20 +365,20 @@ _read = json_text.reader(Artifact)
 
 
 def canonical_bytes(artifact: Artifact) -> bytes:
-    """The canonical JSON of `artifact`: fields in declared order, object keys as written, no white space."""
+    """Return the canonical JSON of `artifact`: fields in declared order, object keys as written, no whitespace."""
     return json_text.encode_exactly(artifact)
 
 
 def digest(artifact: Artifact) -> str:
-    """The SHA-256 of the canonical bytes, in hexadecimal: the artifact's identity."""
+    """Return the SHA-256 of the canonical bytes in hexadecimal, which identifies the artifact."""
     return hashlib.sha256(canonical_bytes(artifact)).hexdigest()
 
 
 def decode(data: bytes, *, file: str = "artifact") -> Artifact:
-    """Read an artifact back.
+    """Read an artifact.
 
     Raises:
-        DefinitionError: `invalid_artifact` if these bytes are none, `unsupported_artifact` if it is of another format.
+        DefinitionError: `invalid_artifact` if it is not an artifact, `unsupported_artifact` if it has another format.
     """
     try:
         head = _read_head(data)
@@ -378,13 +387,13 @@ def decode(data: bytes, *, file: str = "artifact") -> Artifact:
             f"`{file}` is not an artifact",
             code="invalid_artifact",
             cause=str(problem),
-            hint="make one with `reqflo-ray compile`",
+            hint="write one with `reqflo-ray compile JOURNEY -o FILE`",
         ) from None
     if head.format != FORMAT:
         raise DefinitionError(
             f"`{file}` has artifact format {head.format}; this version reads {FORMAT}",
             code="unsupported_artifact",
-            hint="compile the journey again with this version, or run it with the version that made it",
+            hint="compile the journey again with this version, or run it with the version that wrote it",
         )
     try:
         return _read(data)

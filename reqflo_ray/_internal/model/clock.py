@@ -1,6 +1,6 @@
-"""The clock that the runner is given, so that a test can give it another.
+"""The interface of the clock that the runner uses, so that a test can pass another one.
 
-Decisions use `monotonic`; `now_us` is for people to read.
+Decisions use `monotonic`; `now_us` is for display.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ class Clock(Protocol):
     """Wall time for records, monotonic time for decisions, and waiting."""
 
     def now_us(self) -> int:
-        """Microseconds since the epoch, UTC. It may jump; nothing may depend on it."""
+        """Return microseconds since the epoch, UTC. It may jump, so that no decision may depend on it."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never goes back."""
+        """Return seconds of a clock that never goes backwards."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass for this task."""
+        """Suspend this task for `seconds`."""
         ...

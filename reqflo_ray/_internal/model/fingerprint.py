@@ -1,7 +1,7 @@
-"""The fingerprint of a failure: the same for all rows that did not pass for the same cause. Pure; it knows texts only.
+"""The fingerprint of a failure, which is the same for all rows that did not pass for the same reason. Pure text.
 
-Whatever varies from row to row is masked before. A fingerprint is kept, and compared over runs and versions: what it is
-made of changes only with the version of the tables.
+What varies from row to row is masked first. Fingerprints are stored and compared across runs and versions, so that
+their ingredients may change only with the version of the tables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 _DIGITS: Final = 16
 _LONGEST: Final = 4096
 _MASK: Final = "*"
-# What an attempt met besides: how many more assertions failed, and whether a poll's last round had an answer.
+# Details of an attempt: how many more assertions failed, and whether the last poll round had a response.
 _AND_MORE: Final = re.compile(r" \(and \d+ more\)|, and perhaps more|; then there was no answer: .*", re.DOTALL)
 _VARYING: Final = re.compile(
     r"(?P<name>`[^`]*`)"
@@ -29,14 +29,14 @@ _CONTAINER: Final = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
 
 
 def fingerprint(status: str, step: str, assertion: str, path: str, message: str) -> str:
-    """What did not pass, as 16 hex digits.
+    """Return 16 hex digits that identify what did not pass.
 
     Args:
-        status: of the row.
-        step: the first step that did not pass, "" if the row did not come to one.
-        assertion: type and operator of its first failed assertion; the error code if none failed.
-        path: what that assertion looked at, "" for nothing.
-        message: why it did not hold, or what went wrong; see `masked`.
+        status: the status of the row.
+        step: the first step that did not pass, "" if the row did not reach any.
+        assertion: type and operator of the first failed assertion of the step; the error code if none failed.
+        path: the path that the assertion checked, or "".
+        message: the masked message of the assertion or error; see `masked`.
     """
     parts = (status, step, assertion, path, message)
     told = "\0".join(parts).encode("utf-8", "backslashreplace")
@@ -44,12 +44,12 @@ def fingerprint(status: str, step: str, assertion: str, path: str, message: str)
 
 
 def masked(message: str) -> str:
-    """`message` without what varies between rows that failed alike.
+    """Return `message` without what varies between rows that failed for the same reason.
 
-    A `*` stands for each text in quotes, for lists and objects, for all of a URL behind its host, and for each word
-    with a digit in it: numbers, instants, UUIDs, hex, ids, addresses. How many more assertions failed, and whether a
-    poll's last round had an answer, is left out. Names in backticks stay, without their indexes, and so does the status
-    that a server answered with.
+    `*` replaces each text in quotes, lists and objects, the part of a URL after its host, and each word that contains a
+    digit: numbers, instants, UUIDs, hex, IDs, addresses. The number of further failed assertions, and whether the last
+    poll round had a response, are left out. Names in backticks stay, without indexes, and so does the status of a
+    response.
     """
     text = _VARYING.sub(_mask, _AND_MORE.sub("", message[:_LONGEST]))
     while (shorter := _CONTAINER.sub(_MASK, text)) != text:

@@ -1,4 +1,4 @@
-"""How a length of time is written: as DuckDB shows an interval. Pure text."""
+"""Writes lengths of time as DuckDB shows an interval. Pure text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _DAY_US: Final = 86_400 * _SECOND_US
 
 
 def written(length: timedelta) -> str:
-    """`length` as in `1 day 04:05:06.7`."""
+    """Write `length` as in `1 day 04:05:06.7`."""
     microseconds = length // timedelta(microseconds=1)
     days, rest = _divided(microseconds, _DAY_US)
     return interval(0, days, rest)
 
 
 def interval(months: int, days: int, microseconds: int) -> str:
-    """An interval of these three, each with its own sign, as in `1 year 2 months 3 days -04:05:06.7`."""
+    """Write an interval of these three parts, each with its own sign, as in `1 year 2 months 3 days -04:05:06.7`."""
     years, months = _divided(months, 12)
     parts = [
         f"{count} {unit}{'' if abs(count) == 1 else 's'}"
@@ -30,14 +30,14 @@ def interval(months: int, days: int, microseconds: int) -> str:
 
 
 def clock(count: int, units: int) -> str:
-    """A time of `count` units, `units` of which are a second (a power of ten), as in `04:05:06.7`."""
+    """Write `count` units of time, with `units` (a power of ten) per second, as in `04:05:06.7`."""
     seconds, part = divmod(count, units)
     fraction = f".{part:0{len(str(units)) - 1}d}".rstrip("0") if part else ""
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"
 
 
 def _divided(count: int, by: int) -> tuple[int, int]:
-    """Quotient and rest, both with the sign of `count`."""
+    """Return quotient and remainder, both with the sign of `count`."""
     sign = -1 if count < 0 else 1
     whole, rest = divmod(abs(count), by)
     return sign * whole, sign * rest

@@ -1,4 +1,4 @@
-"""What the journal of a shard's attempt holds, as data. The file format is the journal room's."""
+"""The records in the journal of a shard's attempt, as data. The package `journal` owns the file format."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from reqflo_ray._internal.model.values import JsonValue
 
 
 class Cookie(msgspec.Struct, frozen=True, array_like=True):
-    """A cookie of a row (only with `cookies: true`). `value` None deletes it; `expires_us` None: it lives as long as
-    the row, as all did in 0.1.0."""
+    """A cookie of a row (only with `cookies: true`).
+
+    `value` None deletes the cookie. `expires_us` None means that it lives as long as the row, as every cookie did in
+    0.1.0.
+    """
 
     name: str
     value: str | None
@@ -22,8 +25,11 @@ class Cookie(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="intent"):
-    """Appended before the first byte of a request is sent. `attempt` counts from 1 within the step; `fingerprint` is
-    the hex SHA-256 of the request with secret and sensitive values replaced by their reference names."""
+    """Appended before the first byte of a request is sent.
+
+    `attempt` counts from 1 within the step. `fingerprint` is the SHA-256 (hex) of the request, with the names of secret
+    and sensitive values instead of the values.
+    """
 
     row: int
     step: str
@@ -35,13 +41,13 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="in
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="completion"):
-    """Appended when an attempt of a step is over, and durable before the row goes on.
+    """Appended when an attempt of a step has ended, and durable before the row continues.
 
-    `final`: the step is over (else a retry follows). `captures` are what later steps read, by capture key; a key that
-    is missing was unset. `variables` are what a `set_variable` step assigned. `record` is the evidence (None when the
-    run keeps none for it). `withheld` are the full names of values that may not be read here. `sealed` holds them, a
-    `SealedValues` that only the run's key opens; b"" if there was no key. If one is needed after a crash and cannot be
-    opened, the step is sent again.
+    `final`: the step has ended; otherwise a retry follows. `captures` are the values that later steps read, by capture
+    key; a missing key was unset. `variables` are the values that a `set_variable` step assigned. `record` is the
+    evidence, None if the run keeps none for it. `withheld` are the full names of values that must not be readable here.
+    `sealed` holds them, encrypted, as `SealedValues` that only the run's key opens; b"" if there was no key. If one of
+    them is needed after a crash and cannot be decrypted, the step is sent again.
     """
 
     row: int
@@ -59,8 +65,11 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag
 
 
 class SealedValues(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What nobody may read of a completion. The first three are as there; `outputs` are the texts of the response's
-    sensitive outputs, each after its label, by which they are masked in what comes later."""
+    """The values of a completion that are stored encrypted.
+
+    The first three are as in `Completion`. `outputs` are pairs of label and text of the response's sensitive outputs,
+    by which later texts are masked.
+    """
 
     captures: dict[str, JsonValue] = {}
     variables: dict[str, JsonValue] = {}
@@ -69,7 +78,7 @@ class SealedValues(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="withdrawn"):
-    """The request of this intent was not sent after all, since the fence was closed: the intent counts for nothing."""
+    """The request of this intent was not sent, because the fence was closed. The intent is void."""
 
     row: int
     step: str
@@ -77,23 +86,28 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=
 
 
 class Poisoned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="poisoned"):
-    """This row killed its worker when it ran alone: it is not run again."""
+    """This row killed its worker when it ran alone, and is not run again."""
 
     row: int
 
 
 class Solo(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="solo"):
-    """From here on, only this row is in flight: if the worker dies now, the row did it. With `over` the row has ended,
-    and others may be in flight again."""
+    """From here on, only this row is in flight: if the worker dies now, the row is the cause.
+
+    With `over`, the row has ended, and others may be in flight again.
+    """
 
     row: int
     over: bool = False
 
 
 class Takeover(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="takeover"):
-    """The first record of an attempt that found older ones: what it knows of them. `seen` maps the number of an older
-    attempt to how many records it had written by then. What that one appends later only fills what is open, or two
-    attempts that both went on for a while could give their successors different counters of one step."""
+    """The first record of an attempt that has found older ones, and what it has read of them.
+
+    `seen` maps the number of an older attempt to the number of records that it had written by then. Records that it
+    appends later only complete open steps; otherwise two attempts that both ran on for a while could give their
+    successors different counters for the same step.
+    """
 
     seen: dict[int, int]
 

@@ -1,7 +1,7 @@
-"""JSON of whatever an API, a dataset or an environment can hold: the one place that reads and writes it.
+"""Reads and writes all JSON of APIs, datasets and environments.
 
-No digit is lost. Half of a surrogate pair, which UTF-8 cannot hold, is written as its escape. It must not know where
-a text comes from or what it means.
+No digit is lost. Half of a surrogate pair, which UTF-8 cannot hold, is written as its escape. It must not know where a
+text comes from or what it means.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from reqflo_ray._internal.model.values import JsonValue, WrittenNumber, exact_nu
 
 _T = TypeVar("_T")
 
-# Python refuses to read or write longer integers; a Decimal holds them as exactly.
+# Python refuses to read or write longer integers; a Decimal holds them exactly.
 _LONGEST_INTEGER: Final = 4000
-# Reading leaves so many levels of the interpreter's stack free: whatever could be read can be written, masked and read
-# again by code that stands deeper in it.
+# Reading leaves so many levels of the interpreter's stack free, so that code deeper in the stack can write, mask and
+# read again every value that could be read.
 _HEADROOM: Final = 200
 _SELDOM_SO_MANY: Final = 400
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -32,7 +32,7 @@ _BYTE: Final = re.compile(r"\(byte ([0-9]+)\)$")
 
 
 def _as_written(value: object) -> msgspec.Raw:
-    """How the encoder writes what it does not know."""
+    """Encode a type that the encoder does not know."""
     if isinstance(value, WrittenNumber):
         return msgspec.Raw(value.text.encode())
     raise TypeError(f"there is no JSON for the type `{type(value).__name__}`")
@@ -43,8 +43,11 @@ _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_written).en
 
 
 class NotJson(ValueError):
-    """A text is not JSON. The message says why in a few words and quotes nothing of the text; `offset` is where in it
-    (in characters from 0), None if that is not known."""
+    """A text is not JSON.
+
+    The message says why in a few words, and quotes nothing of the text. `offset` is the place in characters from 0,
+    None if it is not known.
+    """
 
     def __init__(self, message: str, offset: int | None = None) -> None:
         super().__init__(message)
@@ -52,25 +55,25 @@ class NotJson(ValueError):
 
 
 class RepeatedMember(NotJson):
-    """An object has a member twice: which of the two is meant, JSON does not say."""
+    """An object has a member twice, and JSON does not say which of the two is meant."""
 
 
 class TooDeep(NotJson):
-    """A text may be JSON, but is nested more deeply than can be read."""
+    """A text is nested more deeply than can be read."""
 
 
 class Decoded(NamedTuple):
-    """A value, and whether its text was JSON as RFC 8259 has it (else: a BOM, NaN, a lone surrogate, UTF-16 …)."""
+    """A value, and whether its text conforms to RFC 8259, which allows no BOM, NaN, lone surrogate, or UTF-16."""
 
     value: JsonValue
     standard: bool
 
 
 def decode(data: bytes | str) -> Decoded:
-    """Read a JSON text as APIs send it, which is a little more than the standard allows.
+    """Read a JSON text as APIs send it, which may be more than the standard allows.
 
-    NaN and the infinities are read as Decimals, integers of thousands of digits too. The two halves of a surrogate pair
-    that are encoded one by one (CESU-8) are one character. Of a member that is there twice the last one counts.
+    NaN, the infinities, and integers of thousands of digits are read as `Decimal`. Two halves of a surrogate pair that
+    are encoded separately (CESU-8) are one character. If a member occurs twice, the last one counts.
 
     Raises:
         NotJson: it cannot be read.
@@ -84,7 +87,7 @@ def decode(data: bytes | str) -> Decoded:
             raise NotJson("it is empty") from None
         try:
             text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
-            if isinstance(problem, msgspec.ValidationError):  # long integers: the rest of it may be the standard's
+            if isinstance(problem, msgspec.ValidationError):  # long integers: the rest may conform to the standard
                 with suppress(NotJson):
                     return Decoded(_strictly(text), True)
             return Decoded(_at_depth(_decode_leniently, text.removeprefix("\ufeff")), False)
@@ -97,13 +100,13 @@ def decode(data: bytes | str) -> Decoded:
 
 
 def decode_strictly(text: str) -> JsonValue:
-    """Read a text that must be JSON as RFC 8259 has it, with every member once.
+    """Read a text that must conform to RFC 8259 and have every member once.
 
     Raises:
-        NotJson: it is not.
+        NotJson: it does not.
     """
     value = _strictly(text)
-    # Where each colon belongs to a member none is lost; nearly all texts that have others have them in no odd place.
+    # If each colon belongs to a member, no member is lost. Other colons are in strings, seldom right after a quote.
     if ":" in text and text.count(":") != (members := _members(value)) and len(_COLON.findall(text)) != members:
         place = _repeated_member(text)
         if place is not None:
@@ -119,14 +122,14 @@ def _strictly(text: str) -> JsonValue:
     except (ValueError, ArithmeticError) as problem:
         try:
             value = _at_depth(_decode_long_integers, text)
-            _encode(value)  # a lone surrogate is no text
+            _encode(value)  # fails on a lone surrogate
         except (ValueError, ArithmeticError, RecursionError):
             raise NotJson(_reason(problem), _offset(problem, text)) from None
         return value
 
 
 def _members(value: JsonValue) -> int:
-    """How many members all objects of `value` have."""
+    """Return the number of members of all objects in `value`."""
     count, pending = 0, [value]
     while pending:
         item = pending.pop()
@@ -139,7 +142,7 @@ def _members(value: JsonValue) -> int:
 
 
 def _repeated_member(text: str) -> int | None:
-    """Where the first member that an object of a valid text has twice is written again; None if there is none."""
+    """Return the offset at which an object of a valid text repeats a member for the first time, or None."""
     open_names: list[set[str]] = []
     last: re.Match[str] | None = None
     for token in _TOKEN.finditer(text):
@@ -159,8 +162,10 @@ def _repeated_member(text: str) -> int | None:
 
 
 def reader(kind: type[_T]) -> Callable[[bytes | str], _T]:
-    """A function that reads what `encode_exactly` has written, as a `kind`. It raises `ValueError` (of which
-    `msgspec.DecodeError` is one) for all else."""
+    """Return a function that reads text from `encode_exactly` as a `kind`.
+
+    It raises `ValueError`, such as `msgspec.DecodeError`, for any other text.
+    """
     quick = msgspec.json.Decoder(kind, float_hook=exact_number).decode
 
     def read(data: bytes | str) -> _T:
@@ -176,21 +181,21 @@ def reader(kind: type[_T]) -> Callable[[bytes | str], _T]:
 
 
 def encode(value: JsonValue) -> bytes:
-    """The compact JSON of `value`: every number exactly, object keys in their own order.
+    """Write `value` as compact JSON, with exact numbers and object keys in their own order.
 
     Raises:
-        ValueError: it is nested too deeply, or holds what JSON has no form for: NaN, an infinity.
+        ValueError: the value is nested too deeply, or contains NaN or an infinity, which JSON cannot express.
     """
     return _written(value, _refuse)
 
 
 def encode_exactly(value: Any) -> bytes:
-    """The JSON of a value or record for ourselves: as `encode`, but NaN and the infinities stand in it by name.
+    """Write a value or record as JSON for internal use: as `encode`, but with NaN and the infinities by name.
 
     `reader` and `decode` read it.
 
     Raises:
-        ValueError: it is nested too deeply.
+        ValueError: the value is nested too deeply.
     """
     try:
         return _encode(value)
@@ -201,7 +206,7 @@ def encode_exactly(value: Any) -> bytes:
 
 
 def indented(data: bytes) -> bytes:
-    """A JSON text as people read it. One with a lone surrogate is left as it is."""
+    """Indent a JSON text for display. A text with a lone surrogate is returned unchanged."""
     try:
         return msgspec.json.format(data, indent=2)
     except msgspec.DecodeError:
@@ -209,15 +214,12 @@ def indented(data: bytes) -> bytes:
 
 
 def encode_text(value: JsonValue) -> str:
-    """As `encode`, as text."""
+    """Do as `encode`, and return text."""
     return encode(value).decode()
 
 
 def describe(value: JsonValue) -> str:
-    """JSON text that tells people what `value` is, whatever it is: where JSON has no form for it, a text stands there.
-
-    It never raises for a value.
-    """
+    """Write any value as JSON text for display; a string replaces what JSON cannot express. It never raises."""
     try:
         return _written(value, lambda number: f'"{number}"').decode()
     except (ValueError, RecursionError) as problem:
@@ -225,29 +227,29 @@ def describe(value: JsonValue) -> str:
 
 
 def exact_integer(text: str) -> int | Decimal:
-    """The integer that `text` is, with all of its digits."""
+    """Read an integer with all its digits."""
     return int(text) if len(text) <= _LONGEST_INTEGER else Decimal(text)
 
 
 def well_formed(text: str) -> str:
-    """`text` as UTF-8 can hold it: half of a surrogate pair is shown as its escape, `\\ud83d`."""
-    # Most texts are ASCII, and know that they are.
+    """Return `text` as UTF-8 can hold it: half of a surrogate pair becomes its escape, `\\ud83d`."""
+    # Most texts are ASCII, which Python knows without a search.
     if text.isascii() or not _SURROGATE.search(text):
         return text
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _written(value: JsonValue, odd: Callable[[float | Decimal], str]) -> bytes:
-    """The JSON of `value`, with what `odd` gives for NaN and the infinities."""
+    """Write `value` as JSON, with `odd` writing NaN and the infinities."""
     data = encode_exactly(value)
-    # Looked for in the text, which costs next to nothing; texts that only speak of NaN are written once more.
+    # Searching the text is cheap; a value with the word in a string is written once more.
     return _escaped(value, odd).encode() if b"NaN" in data or b"Infinity" in data else data
 
 
 def _decode_leniently(text: str) -> JsonValue:
     if not text.isascii() and _SURROGATE.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-    # A Decimal of a name that JSON has not is written as that name again.
+    # A Decimal made from NaN or an infinity is written under the same name again.
     return json.loads(text, parse_float=exact_number, parse_int=exact_integer, parse_constant=Decimal)
 
 
@@ -256,7 +258,7 @@ def _decode_long_integers(text: str) -> JsonValue:
 
 
 def _at_depth(read: Callable[[Any], JsonValue], data: bytes | str) -> JsonValue:
-    """What `read` makes of `data`, with some of the stack left free if `data` might be deeply nested."""
+    """Return `read(data)`, with part of the stack left free if `data` may be deeply nested."""
     if len(data) <= _SELDOM_SO_MANY or _brackets(data) <= _SELDOM_SO_MANY:
         return read(data)
 
@@ -276,13 +278,13 @@ def _reason(problem: Exception) -> str:
     if isinstance(problem, UnicodeError):
         return "it is not text in UTF-8"
     if isinstance(problem, msgspec.ValidationError) or not isinstance(problem, msgspec.DecodeError):
-        return "it holds a number that is out of all range"
+        return "it contains a number that is out of range"
     text = str(problem)
     return text if text.startswith("JSON") else text[:1].lower() + text[1:]
 
 
 def _offset(problem: Exception, text: str) -> int | None:
-    """Where in `text` the decoder stopped, which says it in bytes."""
+    """Return the place in `text` at which the decoder stopped; it reports bytes."""
     if found := _BYTE.search(str(problem)):
         return len(text.encode("utf-8", "surrogatepass")[: int(found[1])].decode("utf-8", "ignore"))
     return len(text.rstrip()) if "truncated" in str(problem) else None
@@ -297,11 +299,11 @@ def _too_deep_to_write() -> ValueError:
 
 
 def _refuse(number: object) -> NoReturn:
-    raise ValueError(f"{number} is no JSON number")
+    raise ValueError(f"{number} is not a JSON number")
 
 
 def _plain(value: Any) -> JsonValue:
-    """A value or record as JSON has it, texts not looked at."""
+    """Convert a value or record to JSON types, without checking its texts."""
     try:
         return msgspec.to_builtins(value, builtin_types=(Decimal, WrittenNumber))
     except RecursionError:
@@ -309,14 +311,16 @@ def _plain(value: Any) -> JsonValue:
 
 
 class _Mark(str):
-    """A piece of JSON text that is written already."""
+    """A piece of JSON text that is already written."""
 
     __slots__ = ()
 
 
 def _escaped(value: JsonValue, odd: Callable[[float | Decimal], str]) -> str:
-    """The compact JSON of `value`, as the quick encoder writes it but for lone surrogates; `odd` writes numbers that
-    are not finite. Without recursion, so that it copes with whatever could be built."""
+    """Write `value` as compact JSON, with lone surrogates escaped, and `odd` writing numbers that are not finite.
+
+    It does not recurse, so that it can write every value that could be created.
+    """
     written: list[str] = []
     pending: list[Any] = [value]
     while pending:
@@ -345,7 +349,7 @@ def _escaped(value: JsonValue, odd: Callable[[float | Decimal], str]) -> str:
 
 def _closed(pieces: list[Any], end: str) -> list[Any]:
     if len(pieces) > 1:
-        pieces.pop()  # no comma behind the last one
+        pieces.pop()  # no comma after the last one
     pieces.append(_Mark(end))
     return pieces
 

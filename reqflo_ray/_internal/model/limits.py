@@ -1,8 +1,7 @@
-"""How much a journey may come to, whoever wrote it: counted before it is expanded, compiled or sent. Numbers and
-counting only, no I/O.
+"""Limits on the size of a journey, checked before it is expanded, compiled or sent. Numbers and counting only, no I/O.
 
-The numbers are far above what people write, and low enough that a file which exceeds them is refused within a second
-or two: a hosted pipeline has 500 to 1,000 jobs or steps, and nests 10 to 100 levels.
+They are far above what people write, and low enough that a file which exceeds them is refused within two seconds.
+Hosted CI pipelines allow 500 to 1,000 jobs or steps, and 10 to 100 levels of nesting.
 """
 
 from __future__ import annotations
@@ -13,19 +12,19 @@ from typing import Any, Final
 
 from reqflo_ray._internal.model.values import JsonValue
 
-MAX_STEPS: Final = 10_000  # those of sub-journeys counted wherever they run
-MAX_NESTING: Final = 32  # journeys that run one another
-MAX_VALUES: Final = 200_000  # templates and sub-journeys counted wherever they are used
+MAX_STEPS: Final = 10_000  # those of sub-journeys counted each time they run
+MAX_NESTING: Final = 32  # levels of journeys that run one another
+MAX_VALUES: Final = 200_000  # templates and sub-journeys counted each time they are used
 MAX_CHARACTERS: Final = 32 * 2**20  # of these values
-MAX_READS: Final = 250_000  # what all steps read, also by way of declarations
-MAX_CHAIN: Final = 64  # declarations that are read by one another: each is a few levels of the interpreter's stack
-MAX_RENDERED: Final = 8 * 2**20  # characters of one value or request, as far as definitions say; that of a file
-MAX_URL: Final = 8_000  # characters of a URL as it is written: what servers should take at least (RFC 9110, 4.1)
+MAX_READS: Final = 250_000  # values that all steps read, directly or through declarations
+MAX_CHAIN: Final = 64  # declarations that read one another: each takes a few levels of the interpreter's stack
+MAX_RENDERED: Final = 8 * 2**20  # characters of one value or request that definitions alone determine
+MAX_URL: Final = 8_000  # characters of a URL as written: servers should support at least these (RFC 9110, 4.1)
 MAX_EXPRESSION: Final = 10_000  # characters of a path, pattern or `{{ … }}`
-MAX_RANGES: Final = 2_000_000  # characters in the ranges of a pattern, which is compiled one after another
-MAX_SUBSCHEMAS: Final = 10_000  # of a JSON Schema, that judge the same value
-MAX_NODE_DEPTH: Final = 100  # of a value in an artifact; YAML itself may nest 64 levels
-MAX_PROBLEMS: Final = 200  # errors that are told at once
+MAX_RANGES: Final = 2_000_000  # characters in the ranges of a pattern, which are compiled one by one
+MAX_SUBSCHEMAS: Final = 10_000  # of a JSON Schema that apply to the same value
+MAX_NODE_DEPTH: Final = 100  # levels of a value in an artifact; YAML may nest 64 levels
+MAX_PROBLEMS: Final = 200  # errors that one check reports
 
 _IN_PLACE_LISTS: Final = ("allOf", "anyOf", "oneOf")
 _IN_PLACE: Final = ("not", "if", "then", "else")
@@ -36,7 +35,7 @@ _RANGE: Final = re.compile(f"{_CHARACTER}-{_CHARACTER}", re.DOTALL)
 
 
 def pattern_excess(pattern: str) -> str:
-    """What of a pattern exceeds a limit, as a sentence begins: `has more than …`; "" if nothing does."""
+    """Return how a pattern exceeds a limit, as the end of a sentence: `has more than …`; "" if it does not."""
     if len(pattern) > MAX_EXPRESSION:
         return f"has more than {MAX_EXPRESSION:,} characters"
     if sum(max(0, _code(last) - _code(first)) for first, last in _RANGE.findall(pattern)) > MAX_RANGES:
@@ -49,19 +48,18 @@ def _code(character: str) -> int:
 
 
 def subschemas(schema: JsonValue) -> int:
-    """How many subschemas judge one value at most, by the worst place of `schema`; it stops counting soon after
-    `MAX_SUBSCHEMAS`.
+    """Return the largest number of subschemas that apply to the same value; it stops soon after `MAX_SUBSCHEMAS`.
 
-    Followed is what applies to the same value: `allOf` and its like, and references within the schema. What goes into
-    the value (`properties`, `items`) is bounded by the value, and begins anew. One that comes back to itself counts
-    once: validators see that.
+    It follows keywords that apply to the same value, such as `allOf`, and references within the schema. Keywords that
+    apply to parts of the value (`properties`, `items`) start a new count, because the value bounds them. A subschema
+    that refers to itself counts once, because validators detect that.
     """
     counter = _Counter(schema)
     return max(map(counter.count, _objects(schema)), default=0)
 
 
 class _Counter:
-    """Counts with what is known of shared parts, so that the count itself does not multiply."""
+    """Counts each shared part once, so that counting itself does not multiply."""
 
     def __init__(self, root: JsonValue) -> None:
         self._root = root
@@ -101,7 +99,7 @@ class _Counter:
                 yield target
 
     def _target(self, reference: JsonValue) -> JsonValue:
-        """What a reference within the schema leads to; None for all else, such as an anchor."""
+        """Return the target of a reference within the schema; None for any other reference, such as an anchor."""
         if not isinstance(reference, str) or not reference.startswith("#"):
             return None
         here: Any = self._root

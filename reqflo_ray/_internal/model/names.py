@@ -1,4 +1,4 @@
-"""How a name that a person has typed is found among those that there are: by its beginning, or by likeness."""
+"""Finds the known name that a person meant, by its beginning or by likeness. Pure text."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import difflib
 from collections.abc import Iterable
 from typing import Final
 
-# Comparing takes microseconds a name, and may be asked for by every reference of a file.
+# Comparing takes microseconds per name, and every reference in a file may need it.
 _MOST_COMPARED: Final = 1_000
 _LONGEST_COMPARED: Final = 200
-# Of more names than anyone writes down, a hint says how many there are.
+# A hint lists so many names, and then says how many more there are.
 _MOST_SHOWN: Final = 100
 
 
 def meant_by(beginning: str, known: Iterable[str]) -> list[str]:
-    """The known names that `beginning` can stand for, in order: that name alone if it is one, else all that begin so.
-    "" stands for none."""
+    """Return the known names that `beginning` can mean, sorted: the name itself if it is known, else all that begin so.
+
+    "" means none.
+    """
     names = sorted(set(known))
     return [beginning] if beginning in names else [name for name in names if beginning and name.startswith(beginning)]
 
 
 def closest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
-    """The known name that is most like `name`, upper and lower case apart; None if none is alike.
+    """Return the known name that is most like `name`, or equal to it except for case; None if there is none.
 
     Args:
-        likeness: how much alike it must be, from 0 to 1, as difflib measures it.
+        likeness: the least likeness, from 0 to 1, as difflib measures it.
     """
     names = sorted(set(known))
     if len(names) <= _MOST_COMPARED and len(name) <= _LONGEST_COMPARED:
@@ -35,13 +37,13 @@ def closest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean …?` when a known name is close; else ""."""
+    """Return `did you mean …?` if a known name is close, else ""."""
     close = closest(name, known)
     return f"did you mean `{close}`?" if close is not None else ""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`did you mean …?` when a known name is close, else the known names; "" if there are none."""
+    """Return `did you mean …?` if a known name is close, else the known names; "" if there are none."""
     names = sorted(set(known))
     if not names:
         return ""

@@ -1,4 +1,4 @@
-"""What a run is going to do: the run record (frozen at dispatch), the shard plan, a row of data. Data only, no I/O."""
+"""The definition of a run: the run record (frozen at dispatch), the shard plan, a row of data. Data only, no I/O."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.values import JsonValue, Literal, Node
 
 FORMAT: Final = 2
-# Of format 1 no document of the run has a checksum of its own.
+# In format 1, the documents of a run have no checksums.
 READABLE_FORMATS: Final = (1, FORMAT)
 _DIGEST_BYTES: Final = 32
 
 
 class Damaged(StrEnum):
-    """What becomes of a question when files of results are not what was written: it is refused, or answered without
-    them, which the answer says."""
+    """What a query does if result files are damaged: it is refused, or answered without them, with a warning."""
 
     REFUSE = "refuse"
     SKIP = "skip"
 
 
 class Evidence(StrEnum):
-    """How much of requests and responses the results keep: of every row, of rows that did not pass, of none."""
+    """The rows of which results keep requests and responses: all, those that did not pass, or none."""
 
     FULL = "full"
     FAILURES = "failures"
@@ -35,14 +34,14 @@ class Evidence(StrEnum):
 
 
 class Durability(StrEnum):
-    """`host` survives a power cut (synced to disk), `process` the death of the process (written to the system)."""
+    """What confirmed records survive: `host` a power cut (synced to disk), `process` a crash of the process."""
 
     HOST = "host"
     PROCESS = "process"
 
 
 class SecretSource(StrEnum):
-    """Where workers find secret values."""
+    """Where workers read secret values."""
 
     ENV = "env"
     FILE = "file"
@@ -50,10 +49,10 @@ class SecretSource(StrEnum):
 
 
 class SecretReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the value of secret `name` is found and where it may be sent; never the value.
+    """Where the value of the secret `name` is stored, and where it may be sent; never the value.
 
-    `key` is the environment variable, the file's path, or for `gcp` the secret's full name
-    `projects/P/secrets/S`; `version` a number pinned for the run ("" for env and file). `hosts` None = anywhere.
+    `key` is the environment variable, the path of the file, or for `gcp` the full name `projects/P/secrets/S`.
+    `version` is a number pinned for the run, "" for `env` and `file`. `hosts` None means any host.
     """
 
     name: str
@@ -64,14 +63,14 @@ class SecretReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A service of the chosen environment: `config` is reachable as `env.<service>.<key>`."""
+    """A service of the chosen environment. Journeys read `config` as `env.<service>.<key>`."""
 
     base_url: Node
     config: dict[str, Node] = {}
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The chosen environment; `values` are reachable as `env.<key>`. `name` "" means that none was chosen."""
+    """The chosen environment. Journeys read `values` as `env.<key>`. `name` "" means that none was chosen."""
 
     name: str = ""
     services: dict[str, Service] = {}
@@ -80,7 +79,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class InputSource(StrEnum):
-    """Who gave a value for the whole run, highest precedence first."""
+    """Where a value for the whole run comes from, highest precedence first."""
 
     SET = "set"
     CASE = "case"
@@ -88,8 +87,10 @@ class InputSource(StrEnum):
 
 
 class InputValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A value given to an input or variable for all rows; already converted to the declared type. `source_name` is
-    the case's or preset's name."""
+    """A value that an input or variable has in all rows, converted to the declared type.
+
+    `source_name` is the name of the case or preset.
+    """
 
     node: Node
     source: InputSource
@@ -97,10 +98,13 @@ class InputValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How every request of the run is sent. Milliseconds and bytes. `max_redirects` 0 = none is followed.
-    `evidence_body_bytes` is how much of a body is kept as evidence. `max_in_flight_per_host` is how many requests of
-    one worker may be under way to one `host:port`, 0 = any number. `proxy` is its URL, "" = none; `proxy_username` and
-    `proxy_password` refer to nothing but secrets; `proxy_bypass` are the hosts that are asked without it."""
+    """How every request of the run is sent. Times are in milliseconds, sizes in bytes.
+
+    `max_redirects` 0 means that no redirect is followed. `evidence_body_bytes` of a body are kept as evidence.
+    `max_in_flight_per_host` is the number of requests that one worker may have in flight to one `host:port`, 0 for any
+    number. `proxy` is a URL, "" for none; `proxy_username` and `proxy_password` refer only to secrets; `proxy_bypass`
+    are the hosts that are called directly.
+    """
 
     engine: str = "httptools"
     connect_ms: int = 5_000
@@ -122,29 +126,35 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     user_agent: str = "reqflo-ray"
 
     def __post_init__(self) -> None:
-        # An engine of earlier versions. What it did, the default one does.
+        # An engine of earlier versions, which the default engine replaces.
         if self.engine == "aiohttp":
             msgspec.structs.force_setattr(self, "engine", "httptools")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the rows are executed. `concurrency` is rows in flight per worker; `rate` requests per second over the
-    whole run (None = unlimited); `max_failures` stops the run after that many rows that did not pass."""
+    """How the rows are executed.
+
+    `concurrency` is the number of rows in flight per worker, `rate` the requests per second over the whole run (None:
+    unlimited). `max_failures` stops the run after that many rows that did not pass.
+    """
 
     evidence: Evidence = Evidence.FULL
     durability: Durability = Durability.HOST
-    workers: int | str = 0  # N, MIN:MAX or auto, as `model.workers` reads it; 0 is auto
+    workers: int | str = 0  # N, MIN:MAX or auto, see `model.workers`; 0 means auto
     concurrency: int = 64
     rate: float | None = None
     row_timeout_ms: int = 600_000
-    rows_per_shard: int = 0  # 0: chosen by staging from rows and workers
+    rows_per_shard: int = 0  # 0: staging chooses it from rows and workers
     strict: bool = False
     max_failures: int | None = None
 
 
 class DatasetFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file of a dataset as it was when the run was started: `size` in bytes; `digest` is `sha256:…`, or `etag:…` for
-    an object of a bucket, "" where the place offers neither, and sealed (hex) where rows may have sensitive values."""
+    """A file of a dataset as it was when the run started.
+
+    `size` is in bytes. `digest` is `sha256:…`, or `etag:…` for an object in a bucket, "" if neither is available; it is
+    encrypted (hex) if rows may have sensitive values.
+    """
 
     name: str
     size: int
@@ -152,9 +162,12 @@ class DatasetFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class DatasetSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the rows came from. `files` as given; `key_column` names each row; `delimiter` is what comes between the
-    cells of CSV, "" if each file is to show it; `columns` as found, in order; `contents` are the files that were found,
-    in order (none were recorded by 0.1.0)."""
+    """Where the rows came from.
+
+    `files` are the paths as written; `key_column` names each row; `delimiter` separates the cells of CSV, "" to detect
+    it in each file. `columns` and `contents` are the columns and files that were found, in order; 0.1.0 recorded no
+    `contents`.
+    """
 
     files: tuple[str, ...] = ()
     key_column: str = ""
@@ -167,10 +180,10 @@ class DatasetSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`run.json`: all that decides what the run sends, frozen at dispatch. A resume reads this, not the workspace.
 
-    `nonce` (hex) makes idempotency keys new for every run. `dataset` None: one row without data. `me` is the identity
-    of who runs. `sources` maps a step id to `file:line` in the workspace, for people. `row_required` are the inputs and
-    variables that only a row can supply. `sealed` (hex) holds the values of sensitive inputs and variables, in whose
-    places there are masks; it can be opened while the run is unfinished.
+    `nonce` (hex) makes idempotency keys unique to the run. `dataset` None means one row without data. `me` identifies
+    the user who runs. `sources` maps a step's ID to `file:line` in the workspace, for display. `row_required` are the
+    inputs and variables that only a row can supply. `sealed` (hex) holds the encrypted values of sensitive inputs and
+    variables, whose places hold masks; it can be decrypted while the run is unfinished.
     """
 
     format: int = FORMAT
@@ -211,7 +224,7 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(Sequence[ShardPlan]):
-    """Shards of a run in their order, all or some of them, in 56 bytes each; a line is made when it is asked for."""
+    """The shards of a run in order, all or some of them, in 56 bytes each; a `ShardPlan` is created on access."""
 
     __slots__ = ("_digests", "_first_rows", "_rows", "_shards")
 
@@ -222,10 +235,10 @@ class Plan(Sequence[ShardPlan]):
             self.append(line)
 
     def append(self, line: ShardPlan) -> None:
-        """Add a line to a plan that is being made. Raises `ValueError` if its digest is no SHA-256."""
+        """Add a line. Raises `ValueError` if its digest is not a SHA-256."""
         digest = bytes.fromhex(line.sha256)
         if len(digest) != _DIGEST_BYTES:
-            raise ValueError(f"{line.sha256!r} is no SHA-256")
+            raise ValueError(f"{line.sha256!r} is not a SHA-256")
         self._shards.append(line.shard)
         self._first_rows.append(line.first_row)
         self._rows.append(line.rows)
@@ -233,16 +246,16 @@ class Plan(Sequence[ShardPlan]):
 
     @property
     def rows(self) -> int:
-        """How many rows all its shards have."""
+        """The number of rows of all shards."""
         return sum(self._rows)
 
     @property
     def shards(self) -> Sequence[int]:
-        """The numbers of its shards."""
+        """The numbers of the shards."""
         return self._shards
 
     def without(self, shards: Container[int]) -> Plan:
-        """The lines of all other shards."""
+        """Return a plan without these shards."""
         return Plan(line for line in self if line.shard not in shards)
 
     def __len__(self) -> int:
@@ -273,8 +286,11 @@ class Plan(Sequence[ShardPlan]):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A row as staged. `values` holds only what the row supplies, converted to the declared types; `key` is "" when
-    no key column was named. `location` is `file:line` in the dataset ("" if it has none)."""
+    """A staged row.
+
+    `values` are those that the row supplies, converted to the declared types. `key` is "" if no key column was named.
+    `location` is `file:line` in the dataset, "" if there is none.
+    """
 
     index: int
     key: str
@@ -286,10 +302,10 @@ _read = json_text.reader(RunRecord)
 
 
 def encode_run(record: RunRecord) -> bytes:
-    """The bytes of `run.json`."""
+    """Return the bytes of `run.json`."""
     return json_text.indented(json_text.encode_exactly(record))
 
 
 def decode_run(data: bytes) -> RunRecord:
-    """Read `run.json`. Raises `msgspec.DecodeError` if it is none."""
+    """Read `run.json`. Raises `msgspec.DecodeError` if it is not valid."""
     return _read(data)

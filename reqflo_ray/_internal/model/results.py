@@ -1,9 +1,9 @@
-"""What happened: attempts of steps, rows, shards, the verdict. Plain data; rendering and files are elsewhere.
+"""The results of a run: attempts of steps, rows, shards, the verdict. Plain data; it must not know files or display.
 
-Texts and bodies in here have passed the redactor: no secret or sensitive value is in any of these types.
+Texts and bodies in these types have passed the redactor, so that they contain no secret or sensitive value.
 
-Types that a shard keeps by the thousand have `gc=False`: they cannot be a part of a cycle, and looking for cycles in
-all of them again and again would cost more than making them.
+Types of which a shard keeps thousands have `gc=False`: they cannot be part of a cycle, and searching them for cycles
+repeatedly would cost more than creating them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Status(StrEnum):
     INCONCLUSIVE = "inconclusive"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
-    WAITING = "waiting"  # an attempt only: what a poll waits for has not come yet
+    WAITING = "waiting"  # an attempt only: the condition of a poll does not hold yet
 
 
-# Those that a row can have, and that are counted.
+# The statuses that a row can have, and that are counted.
 ROW_STATUSES: Final[tuple[Status, ...]] = tuple(status for status in Status if status is not Status.WAITING)
 
 
@@ -43,8 +43,11 @@ class ResendReason(StrEnum):
 
 
 class AssertionResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One judged assertion. `expected` and `actual` are JSON text, "" where there is none; `message` says in one
-    sentence why it does not hold, "" when it does."""
+    """The result of one assertion.
+
+    `expected` and `actual` are JSON text, "" if there is no value. `message` says in one sentence why the assertion
+    does not hold, "" if it does.
+    """
 
     type: AssertionType
     target: str
@@ -59,7 +62,7 @@ class AssertionResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A line of a row's log: retry, poll, redirect, wait, resend, warning, note. `at_us`: microseconds, since 1970."""
+    """A line in the log of a row: retry, poll, redirect, wait, resend, warning, note. `at_us` counts from the epoch."""
 
     at_us: int
     kind: str
@@ -69,10 +72,10 @@ class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One attempt of a step, with its evidence: a line of the `steps` table.
 
-    Bodies are cut to the run's `evidence_body_bytes`; `*_size` is the whole size in bytes, `*_sha256` the digest of
-    the whole (redacted) body where it was cut, "" else. Steps that send nothing have method "". `outputs` is a JSON
-    object as text, sensitive ones masked. `started_at_us` counts from the epoch. `resend_count` is how often this
-    attempt's request had possibly been sent before.
+    Bodies are cut to the run's `evidence_body_bytes`; `*_size` is the full size in bytes, `*_sha256` the digest of the
+    full (masked) body if it was cut, else "". Steps that send nothing have method "". `outputs` is a JSON object as
+    text, with sensitive values masked. `started_at_us` counts from the epoch. `resend_count` is how often the request
+    of this attempt may have been sent before.
     """
 
     row_index: int
@@ -111,21 +114,23 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=
 
     @property
     def resends(self) -> int:
-        """How often the request was sent again within this attempt, because its connection was closed."""
-        # Each tells of it in an event, as does an attempt that itself is a re-send.
+        """The number of times that the request was sent again in this attempt because its connection was closed."""
+        # Each re-send has an event, and so has an attempt that is itself a re-send.
         told = sum([event.kind == RESEND for event in self.events]) if self.events else 0
         return told - 1 if told and self.resend_reason is not ResendReason.NONE else told
 
 
 class RowResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The one verdict of a row: a line of the `results` table. `inputs` is a JSON object as text, sensitive values
-    masked. `failed_step` is the first step that did not pass. `resumed`: a later attempt took the row over.
-    `requests` counts every sending; `resent` those that came again with their outcome unknown: after an interruption,
-    or because a kept-alive connection had just been closed.
+    """The result of a row: a line of the `results` table.
 
-    `soft_failures` counts failed soft assertions of the last attempts of its steps. `flaky`: it passed, but only after
-    a step was tried again. `known_flaky`: its failed step, or if it is flaky a step that was tried again, is labelled
-    `flaky: true`. `fingerprint` names what did not pass, "" if it passed: that of another row with the same cause.
+    `inputs` is a JSON object as text, with sensitive values masked. `failed_step` is the first step that did not pass.
+    `resumed`: a later attempt of the shard continued the row. `requests` counts every request that was sent; `resent`
+    counts those sent again while their outcome was unknown, after an interruption or because a kept-alive connection
+    had been closed.
+
+    `soft_failures` counts failed soft assertions in the last attempts of the steps. `flaky`: the row passed, but only
+    after a step was tried again. `known_flaky`: the failed step, or a step that was tried again in a flaky row, has
+    `flaky: true`. `fingerprint` is equal for rows that did not pass for the same reason, "" if the row passed.
     """
 
     row_index: int
@@ -148,13 +153,15 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fingerprint: str = ""
 
 
-# The version of the schema of `results` and `steps` that is written.
+# The version of the tables `results` and `steps` that this version writes.
 TABLE_VERSION: Final = 2
 
 
 class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file of the run, by its path relative to the run's folder. `table_version` is that of the schema of `results`
-    and `steps`; where it is not given, it is 1."""
+    """A file of the run, by its path relative to the run's folder.
+
+    `table_version` is that of the tables `results` and `steps`; unset means 1.
+    """
 
     path: str
     sha256: str
@@ -164,8 +171,11 @@ class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many rows ended how, and what was sent for them. `internal`: errors that were ours and not the API's.
-    `soft_failures` are failed soft assertions, `flaky` rows that passed only after a step was tried again."""
+    """Numbers of rows by status, and of the steps and requests that they took.
+
+    `internal` counts errors of reqflo-ray itself, `soft_failures` failed soft assertions, `flaky` rows that passed only
+    after a step was tried again.
+    """
 
     rows: int = 0
     passed: int = 0
@@ -187,16 +197,16 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     flaky: int = 0
 
     def plus(self, other: Counts) -> Counts:
-        """The sum, field by field."""
+        """Add the counts, field by field."""
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
     def minus(self, other: Counts) -> Counts:
-        """Without what `other` counts, field by field."""
+        """Subtract the counts of `other`, field by field."""
         return Counts(**{name: getattr(self, name) - getattr(other, name) for name in self.__struct_fields__})
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row that did not pass, short enough to be shown to a person (a shard keeps only its first ones)."""
+    """A row that did not pass, short enough to be displayed. A shard keeps only the first ones."""
 
     row_index: int
     row_key: str
@@ -207,7 +217,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ShardSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that leaves a worker: small, without any evidence."""
+    """The result of a shard that a worker returns: small, without evidence."""
 
     shard: int
     attempt: int
@@ -218,10 +228,10 @@ class ShardSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ShardProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an attempt of a shard is: the rows that have ended, which the journal keeps.
+    """The progress of a shard's attempt: the rows that have ended, which the journal keeps.
 
     `earlier` is the part of `counts` that ended under an earlier driver. `failures` are the first few. `warnings` are
-    those of the worker that runs it.
+    those of the worker that runs the shard.
     """
 
     shard: int
@@ -235,13 +245,15 @@ class ShardOutcome(StrEnum):
     """How a call of `run_shard` ended."""
 
     COMMITTED = "committed"
-    SUSPENDED = "suspended"  # a stop, or a newer driver or attempt: what is finished is journaled
+    SUSPENDED = "suspended"  # by a stop, or a newer driver or attempt: finished steps are journaled
     ERROR = "error"  # the shard could not be carried out; `message` says why
 
 
 class ShardReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `run_shard` returns: it never raises. `summary` is there when the outcome is `committed`; `progress` is how
-    far the call came, None if it did not come to the rows."""
+    """What `run_shard` returns, which never raises.
+
+    `summary` is set if the outcome is `committed`. `progress` is None if the call did not reach the rows.
+    """
 
     shard: int
     outcome: ShardOutcome
@@ -263,17 +275,20 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     summary: ShardSummary
 
 
-# The code of a row that met an error of ours, which is no answer of its API.
+# The code of a row that ended because of an error in reqflo-ray, not in its API.
 INTERNAL_ERROR: Final = "internal_error"
 
-# How many rows that did not pass a verdict names, the first ones: enough for a person to start with. A shard names as
-# many, for they may all be in one.
+# A verdict names so many of the first rows that did not pass: enough for a person to start with. A shard names as many,
+# because all of them may be in one shard.
 NAMED_FAILURES: Final = 10
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`verdict.json`, what CI reads. `status` is the worst status of any row; `exit_code` as the run exits; `failures`
-    are the first `NAMED_FAILURES`, by row."""
+    """`verdict.json`, for CI.
+
+    `status` is the worst status of all rows, `exit_code` the exit code of the run, `failures` are the first
+    `NAMED_FAILURES` rows that did not pass, by row.
+    """
 
     format: int = 1
     run_id: str
@@ -291,7 +306,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False) -> int:
-    """The exit code of a run, worst first: 129/130/143, 3, 1, 0."""
+    """Return the exit code of a run: the worst of 129/130/143, 3, 1 and 0 that applies."""
     if interrupted:
         return interrupted
     if unfinished or counts.inconclusive or counts.poisoned or counts.internal or counts.cancelled:
@@ -302,7 +317,7 @@ def exit_code(counts: Counts, *, interrupted: int = 0, unfinished: bool = False)
 
 
 def worst_status(counts: Counts) -> Status:
-    """The worst status that any of these rows has; of none, passed."""
+    """Return the worst status of these rows; `passed` if there are none."""
     for status in (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED):
         if getattr(counts, status.value):
             return status

@@ -1,7 +1,7 @@
-"""JSON data and the compiled form of values that people write with `{{ … }}`. Data only: rendering is the engine's.
+"""JSON data, and the compiled form of values with `{{ … }}`. Data only: the engine renders them.
 
-A value that a person writes is compiled once into a tree of nodes. A whole-scalar expression is a `Reference` (its
-type is kept); one that is embedded in text is a part of a `Text`. A subtree without expressions is one `Literal`.
+A written value is compiled once to a tree of nodes. An expression that is the whole scalar is a `Reference` and keeps
+the type of its value; one inside text is a part of a `Text`. A subtree without expressions is one `Literal`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ UNSET: Final = _Unset()
 
 
 class Namespace(StrEnum):
-    """Where a reference outside of steps takes its value from."""
+    """The source of the value of a reference, except references to steps."""
 
     INPUTS = "inputs"
     VARIABLES = "variables"
@@ -53,7 +53,7 @@ class Namespace(StrEnum):
 
 
 class ValueType(StrEnum):
-    """The declared type of an input or variable. No type means that nothing is converted."""
+    """The declared type of an input or variable. Without a type, values are not converted."""
 
     NUMBER = "number"
     INTEGER = "integer"
@@ -63,13 +63,13 @@ class ValueType(StrEnum):
 
 
 class Literal(msgspec.Struct, frozen=True, tag="literal", tag_field="kind"):
-    """A JSON value without any expression in it, used as it is."""
+    """A JSON value without expressions, used unchanged."""
 
     value: JsonValue
 
 
 class Reference(msgspec.Struct, frozen=True, tag="reference", tag_field="kind"):
-    """`{{ inputs.x }}` and its like. `path` goes into a structured value: `inputs.address.city` → name `address`."""
+    """`{{ inputs.x }}` and the like. `path` leads into a structured value: `inputs.address.city` is named `address`."""
 
     namespace: Namespace
     name: str
@@ -90,13 +90,13 @@ class StepReference(msgspec.Struct, frozen=True, tag="step", tag_field="kind"):
 
 
 class Text(msgspec.Struct, frozen=True, tag="text", tag_field="kind"):
-    """Text with expressions embedded. A part that is unset at run time is an error."""
+    """Text with embedded expressions. A part that is unset at run time is an error."""
 
     parts: tuple[str | Reference | StepReference, ...]
 
 
 class ObjectNode(msgspec.Struct, frozen=True, tag="object", tag_field="kind"):
-    """A JSON object, fields in the order they were written. A field whose value is unset is left out."""
+    """A JSON object, with its fields in the order written. A field whose value is unset is left out."""
 
     fields: tuple[tuple[str, Node], ...]
 
@@ -113,7 +113,7 @@ AnyReference: TypeAlias = Reference | StepReference
 
 
 def references(node: Node) -> tuple[AnyReference, ...]:
-    """All references in `node`, in the order they are written."""
+    """Return all references in `node`, in the order written."""
     match node:
         case Reference() | StepReference():
             return (node,)
@@ -128,8 +128,10 @@ def references(node: Node) -> tuple[AnyReference, ...]:
 
 
 class WrittenNumber(Decimal):
-    """A number whose author wrote it otherwise than Python would, such as 0.00000001 (not 1E-8) or 1e3: its text is the
-    one it was written with, everywhere. `text` must be a number of JSON."""
+    """A number in another form than Python's, such as 0.00000001 (not 1E-8) or 1e3, that keeps its text everywhere.
+
+    `text` must be a JSON number.
+    """
 
     __slots__ = ("text",)
     text: str
@@ -147,8 +149,10 @@ class WrittenNumber(Decimal):
 
 
 def fixed_texts(node: Node) -> tuple[str, ...]:
-    """The texts that stand in a text value, or in a list of them, whatever its references are. What is JSON in the end,
-    an object or a list within a list, has escapes for everything and is left out."""
+    """Return the literal texts of a text value or of a list of texts, whatever its references become.
+
+    Objects and nested lists are left out: they become JSON, which can escape every character.
+    """
     match node:
         case Literal(value=str() as text):
             return (text,)
@@ -163,10 +167,10 @@ def fixed_texts(node: Node) -> tuple[str, ...]:
 
 
 def exact_number(text: str) -> float | Decimal:
-    """The hook that reads a JSON number with a fraction or exponent, used wherever JSON is decoded.
+    """Read a JSON number with a fraction or exponent; the hook of every JSON decoder.
 
-    A `float` where that is exact to the last character, else a `Decimal`: no digit is lost, and a value reads the same
-    after it went through the journal. Integers are exact anyway.
+    Return a `float` if its text is exactly `text`, else a `Decimal`, so that no digit is lost and a value is the same
+    after it has been in the journal. Integers are always exact.
     """
     if "e" not in text and "E" not in text:
         number = float(text)
@@ -177,8 +181,10 @@ def exact_number(text: str) -> float | Decimal:
 
 
 def without_exponent(number: float | Decimal) -> float | Decimal:
-    """A finite number that nobody has written in digits, such as one of a Parquet file, with the text that people
-    would write: 0.00000001, where Python has 1e-08."""
+    """Return a finite number that was not read from text, such as one from Parquet, with a text that has no exponent.
+
+    Its text is 0.00000001, for example, where Python writes 1e-08.
+    """
     text = str(number)
     if "e" not in text and "E" not in text:
         return number

@@ -1,5 +1,4 @@
-"""How many workers a run has: a number, a range, or as many as there are cores; and for how many there is room. No
-I/O."""
+"""The number of workers of a run: a number, a range, or one per core; and how many have room. No I/O."""
 
 from __future__ import annotations
 
@@ -13,20 +12,22 @@ _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 
 
 class WorkerRange(NamedTuple):
-    """`least` workers at all times, and up to `most` while there is work for them. Both 0: one for each core of the
-    machine or cluster, also of cores that join later."""
+    """At least `least` workers, and up to `most` while there is work for them.
+
+    Both 0 means one worker per core of the machine or cluster, including cores that join later.
+    """
 
     least: int
     most: int
 
     @property
     def follows_cores(self) -> bool:
-        """Whether the number is that of the cores."""
+        """Whether there is one worker per core."""
         return self.most == 0
 
 
 class Room(NamedTuple):
-    """For how many workers there is room where a run is carried out, `now`, at least one, and at most `later`."""
+    """The number of workers for which the machine or cluster has room `now` (at least 1), and at most `later`."""
 
     now: int
     later: int
@@ -54,7 +55,7 @@ def parse_workers(given: int | str | None) -> WorkerRange:
 
 
 def shortest_form(given: int | str) -> int | str:
-    """The same number of workers as a record holds it: a number where it is one. Raises as `parse_workers`."""
+    """Return the shortest form of the same number of workers, an integer if possible. Raises as `parse_workers`."""
     least, most = parse_workers(" " if given == "" else given)
     if not most:
         return FOLLOWING
@@ -63,8 +64,8 @@ def shortest_form(given: int | str) -> int | str:
 
 def _invalid(text: str, cause: str) -> UsageError:
     return UsageError(
-        f"`{text}` is no number of workers",
+        f"`{text}` is not a number of workers",
         code="invalid_workers",
         cause=cause,
-        hint="give a number such as `4`, a range such as `2:8`, or `auto` for one for each core",
+        hint="set a number such as `4`, a range such as `2:8`, or `auto` for one worker per core",
     )

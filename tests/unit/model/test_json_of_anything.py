@@ -90,7 +90,7 @@ def test_what_json_has_no_form_for_is_kept_for_ourselves_and_sent_to_nobody(numb
     value = json_text.decode(f'{{"ratio": {number}, "text": "{number}"}}').value
     assert str(value["ratio"]) == number
     assert json_text.reader(dict)(json_text.encode_exactly(value)).keys() == value.keys()
-    with pytest.raises(ValueError, match=f"{number} is no JSON number"):
+    with pytest.raises(ValueError, match=f"{number} is not a JSON number"):
         json_text.encode(value)
     assert json_text.describe(value) == f'{{"ratio":"{number}","text":"{number}"}}'
     assert json_text.encode({"text": number}) == f'{{"text":"{number}"}}'.encode()

@@ -58,7 +58,7 @@ def test_json_in_a_wider_sense_is_read_and_called_so(data: bytes, value: Any) ->
         (b"<html>secret-value</html>", "malformed"),
         (b'{"a": ', "truncated"),
         (b'"\xff"', "UTF-8"),
-        (b"1e99999999999999999999", "out of all range"),
+        (b"1e99999999999999999999", "out of range"),
         (b"[" * 100_000, "nested too deeply"),
     ],
 )

@@ -126,7 +126,7 @@ def test_entries_add_up() -> None:
     ],
 )
 def test_what_names_no_host_is_refused_by_name(entry: str) -> None:
-    with pytest.raises(ValueError, match="is no host name, address or network") as caught:
+    with pytest.raises(ValueError, match="is not a host name, address or network") as caught:
         Bypass((entry,))
     assert f"`{entry.split(', ')[-1]}`" in str(caught.value)
 
@@ -137,5 +137,5 @@ def test_each_engine_says_which_proxies_it_can_use(engine: str) -> None:
     assert unsupported_scheme(engine, "https") is None
     assert (unsupported_scheme(engine, "socks5") is None) is (engine == "httpx")
     message, hint = unsupported_scheme(engine, "ftp") or ("", "")
-    assert "of the kind ftp" in message
-    assert hint == "use an http:// proxy"
+    assert "`ftp://` proxies" in message
+    assert hint == "use an `http://` proxy"

@@ -121,7 +121,7 @@ def test_an_environments_proxy_must_suit_the_workspaces_engine(check: Checker) -
     environments = "environment: {name: e, proxy: 'socks5://h'}"
     problem = only(check("workspace: {http: {engine: httptools}}", environments, "e"))
     assert (problem.code, str(problem.position)) == ("unsupported_proxy", "e.yaml:1:31")
-    assert problem.hint == "set http.engine to httpx for SOCKS proxies"
+    assert problem.hint == "set `http.engine` to `httpx` for SOCKS proxies"
     assert check("workspace: {http: {engine: httpx}}", environments, "e").problems == ()
 
 

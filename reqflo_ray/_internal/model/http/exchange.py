@@ -1,4 +1,4 @@
-"""One HTTP exchange as data: what is to be sent, what came back, or why nothing did. No HTTP library, no I/O."""
+"""One HTTP exchange as data: the request, and the response or the reason why there is none. No HTTP library, no I/O."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final, Protocol
 import msgspec
 
 Headers = tuple[tuple[str, str], ...]
-"""Pairs of name and value, values as `model.headers` reads bytes."""
+"""Pairs of name and value; values are text as in `model.http.headers`."""
 
-# What may be sent again though it may have been received (RFC 9110 9.2.2), of the methods that a journey can have.
+# The methods of journeys that may be sent again although they may have been received (RFC 9110, 9.2.2).
 IDEMPOTENT_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 
-# The kind of the event that tells of it, wherever it is sent again.
+# The kind of the event that every re-send causes.
 RESEND: Final = "resend"
 
-# In lower case: headers whose value is a credential, whatever it is.
+# Headers whose value is always a credential, in lower case.
 CREDENTIAL_HEADERS: Final = frozenset(
     (
         *("authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "x-amz-security-token"),
@@ -24,20 +24,20 @@ CREDENTIAL_HEADERS: Final = frozenset(
     )
 )
 
-# A header whose name ends so is taken to hold one, too; what makes a request repeatable is none.
+# A header whose name ends so is treated as a credential too, except the idempotency key.
 _CREDENTIAL_ENDINGS: Final = ("key", "token")
 _NO_CREDENTIAL: Final = "idempotency-key"
 
 
 def is_credential_header(name: str) -> bool:
-    """Whether a header is expected to hold a credential: by its name, as `X-Api-Key` or `X-CSRF-Token`."""
+    """Return whether a header holds a credential, judged by its name, such as `X-Api-Key` or `X-CSRF-Token`."""
     lower = name.lower()
     ending = lower.replace("_", "-").rpartition("-")[2]
     return lower in CREDENTIAL_HEADERS or (ending in _CREDENTIAL_ENDINGS and lower != _NO_CREDENTIAL)
 
 
 class FailureKind(StrEnum):
-    """Why there is no (complete) response. The value is the `error_code` of the step."""
+    """Why there is no complete response. The value is the `error_code` of the step."""
 
     REFUSED = "connection_refused"
     UNREACHABLE = "host_unreachable"
@@ -57,11 +57,11 @@ class FailureKind(StrEnum):
     BLOCKED = "target_blocked"
     REDIRECTS = "too_many_redirects"
     INVALID_REQUEST = "invalid_request"
-    UNEXPECTED = "unexpected_request"  # by a fake API, for which no answer to it is scripted
+    UNEXPECTED = "unexpected_request"  # by a fake API without a scripted answer
 
     @property
     def is_of_this_machine(self) -> bool:
-        """Whether this machine could not even try: no verdict on whoever was to be reached."""
+        """Whether this machine could not send the request, so that nothing is known about the target."""
         return self in _OF_THIS_MACHINE
 
 
@@ -69,13 +69,13 @@ _OF_THIS_MACHINE: Final = frozenset({FailureKind.NO_DESCRIPTOR, FailureKind.NO_P
 
 
 class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be put on the wire, exactly: the URL is not normalised, header names keep their case.
+    """A request exactly as it is sent: the URL is not normalized, header names keep their case.
 
-    It may hold secret values, so its `repr` shows none of them. `allowed_hosts` bounds where it may be sent
-    (patterns as in `hosts:` of a secret; None = anywhere), redirects included. `private_headers` (names in lower case)
-    and, if `private_body`, the body hold something secret or sensitive: they are for the origin of `url` alone, and
-    follow no redirect to another. `repeatable`: to carry it out twice is harmless, whatever its method is.
-    Milliseconds; `total_ms` bounds the whole exchange, pool wait, redirects and body included.
+    It may contain secret values, and its `repr` shows none of them. `allowed_hosts` are the hosts to which it may be
+    sent, also by redirects (patterns as in `hosts` of a secret; None: any). `private_headers` (names in lower case)
+    and, if `private_body`, the body contain secret or sensitive values: they are sent only to the origin of `url`, and
+    not after a redirect to another origin. `repeatable`: the request may be processed twice, whatever its method is.
+    Times are in milliseconds; `total_ms` includes the wait for a connection, redirects and the body.
     """
 
     method: str
@@ -95,10 +95,10 @@ class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Phases in milliseconds; None where a phase did not take place or cannot be told. `total_ms` is always there.
+    """The phases of an exchange in milliseconds; None if a phase did not occur or is not known.
 
-    `blocked` waits for a free connection, `connect` includes `dns` and `tls`, `wait` is from request sent to response
-    head, `receive` from head to last byte. `reused`: the exchange went over a kept-alive connection.
+    `blocked` is the wait for a free connection; `connect` includes `dns` and `tls`; `wait` is from the end of the
+    request to the response head, `receive` from the head to the last byte. `reused`: the connection was kept alive.
     """
 
     total_ms: float
@@ -112,9 +112,9 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TransportResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole response. `headers` are the pairs as received (order, case, duplicates).
+    """A complete response. `headers` are the pairs as received, with order, case and duplicates.
 
-    `body` is after content decoding (bounded); `wire_size` is the number of body bytes before it.
+    `body` is decoded (bounded); `wire_size` is the number of body bytes before decoding.
     """
 
     status: int
@@ -130,10 +130,12 @@ class TransportResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TransportFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why there is no response. `message` is one sentence in our own words and may quote the target's host and port,
-    never headers, bodies or query strings. `sent`: bytes of the request may have reached the server. A response head
-    that came before the failure is in `status` and `headers`. `shown` are the bytes of the answer that the message is
-    about, to be masked before anybody sees them."""
+    """Why there is no response.
+
+    `message` is one sentence that may quote host and port of the target, never headers, bodies or query strings.
+    `sent`: bytes of the request may have reached the server. A response head that was received is in `status` and
+    `headers`. `shown` are the bytes of the response that the message is about, which must be masked before display.
+    """
 
     kind: FailureKind
     message: str
@@ -144,16 +146,19 @@ class TransportFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TransportEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something worth a log line: a followed redirect, a request re-sent on a fresh connection."""
+    """An event for the log: a followed redirect, or a request re-sent on a new connection."""
 
     kind: str
     text: str
-    at_ms: float  # since the exchange began
+    at_ms: float  # since the start of the exchange
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """Either a response or a failure. `request_headers` and `url` are those of the last hop as really sent (with what
-    the engine added, such as Host and Content-Length)."""
+    """A response or a failure.
+
+    `request_headers` and `url` are those of the last hop as sent, including headers that the engine adds, such as Host
+    and Content-Length.
+    """
 
     request_headers: Headers
     url: str
@@ -164,7 +169,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def resends(self) -> int:
-        """How often the request was sent again, because its connection was closed before an answer."""
+        """The number of times that the request was sent again because its connection was closed before a response."""
         return sum([event.kind == RESEND for event in self.events]) if self.events else 0
 
     def __repr__(self) -> str:
@@ -172,26 +177,29 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CookieStore(Protocol):
-    """The cookies that the hops of a request take along and bring back."""
+    """The cookies that the hops of a request send and receive."""
 
     def header(self, url: str, own: str) -> str:
-        """The value of the one Cookie header of a hop to `url`, "" for none; `own` is what the request says itself."""
+        """Return the Cookie header of a hop to `url`, "" for none; `own` is the one in the request itself."""
         ...
 
     def receive(self, url: str, headers: Headers) -> None:
-        """Take the cookies of the response to a hop."""
+        """Store the cookies of the response to a hop."""
         ...
 
 
 class Transport(Protocol):
-    """Sends one request. Safe to use from many tasks of one event loop; it keeps no cookies and no credentials."""
+    """Sends requests. Many tasks of one event loop may use it; it keeps no cookies and no credentials."""
 
     async def send(self, request: TransportRequest, cookies: CookieStore | None = None) -> Exchange:
-        """Send `request` and read the whole answer. What the network or the API does wrong is a `TransportFailure`,
-        never an exception; cancellation leaves the pool usable. Each hop has to do with `cookies` under its own URL
-        (RFC 6265, 5.4), redirects and heads without a whole body too; None: there are none."""
+        """Send `request` and read the complete response.
+
+        Errors of the network or the API are returned as a `TransportFailure`, never raised; cancellation leaves the
+        pool usable. Each hop, including redirects and incomplete responses, uses `cookies` under its own URL
+        (RFC 6265, 5.4); None means no cookies.
+        """
         ...
 
     async def close(self) -> None:
-        """Close all connections. The transport cannot be used afterwards."""
+        """Close all connections. The transport cannot be used afterward."""
         ...

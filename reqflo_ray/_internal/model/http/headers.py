@@ -1,7 +1,7 @@
-"""What an HTTP header can carry, and how its bytes are text. It must not know what a header means.
+"""Which values an HTTP header can hold, and how its bytes become text. It must not know what a header means.
 
-A value is text in UTF-8. A byte that is no part of it is half of a surrogate pair in the text (Python's
-`surrogateescape`), so that whatever was received goes back byte for byte.
+A value is UTF-8 text. A byte that is not valid UTF-8 becomes half of a surrogate pair (Python's `surrogateescape`), so
+that a received value can be sent back byte for byte.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ _NO_UTF_8: Final = re.compile(r"[\udc80-\udcff]")
 
 
 def header_text(data: bytes) -> str:
-    """The text of a value as it was received."""
+    """Return the text of a received value."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def header_bytes(text: str) -> bytes:
-    """The bytes of a value, or of several with what stands between them, as they are sent."""
+    """Return the bytes of a value, or of several with their separators, as they are sent."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def readable(value: str) -> str:
-    """A received value as people and assertions read it: as Latin-1, its old encoding, if it is not UTF-8."""
+    """Return a received value for display and assertions: read as Latin-1, the old encoding, if it is not UTF-8."""
     if value.isascii() or not _NO_UTF_8.search(value) or unsendable_in_header(value):
         return value
     return header_bytes(value).decode("latin-1")
 
 
 def unsendable_in_header(text: str) -> str:
-    """What in `text` no value of a header can carry, in words; "" if it can be sent."""
+    """Return in words what in `text` cannot be sent in a header value; "" if all of it can."""
     found = _CONTROL.search(text)
     if found is not None:
         return {"\r": "a line end", "\n": "a line end", "\0": "a NUL"}.get(found[0], "a control character")

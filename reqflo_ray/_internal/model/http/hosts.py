@@ -1,6 +1,6 @@
-"""Host names: their ASCII form, and the rule for host patterns, which bound where a secret may be sent.
+"""Host names: their ASCII form, and the rules for host patterns, which limit where a secret may be sent.
 
-Pure text: no name is looked up, and nothing is known of requests or connections.
+Pure text: it looks up no name, and must not know requests or connections.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ Patterns = tuple[str, ...]
 
 
 def host_allowed(patterns: Iterable[str] | None, host: str) -> bool:
-    """Whether any of `patterns` names `host`; None allows every host, an empty collection none.
+    """Return whether one of `patterns` matches `host`; None allows every host, an empty collection none.
 
-    A pattern is a host name or address, or `*.` and a domain: one or more labels in front of that domain, never the
-    bare domain itself. Case, one trailing dot (a fully qualified name) and the brackets of an IPv6 address do not
-    matter. Neither side has a port.
+    A pattern is a host name or address, or `*.` and a domain, which matches one or more labels before that domain but
+    not the domain itself. Case, one trailing dot (of a fully qualified name) and the brackets of an IPv6 address are
+    ignored. Neither side has a port.
     """
     return patterns is None or _any_names(tuple(patterns), host)
 
 
-# A run has few hosts, and asks for each request.
+# A run has few hosts, and every request is checked.
 @lru_cache(maxsize=1024)
 def _any_names(patterns: Patterns, host: str) -> bool:
     host = _normal(host)
@@ -29,7 +29,7 @@ def _any_names(patterns: Patterns, host: str) -> bool:
 
 
 def common_hosts(one: Patterns | None, other: Patterns | None) -> Patterns | None:
-    """Patterns that name exactly the hosts which both name; None stands for all hosts, () for none."""
+    """Return patterns for exactly the hosts that both match; None stands for all hosts, () for none."""
     if one is None:
         return other
     if other is None:
@@ -45,7 +45,7 @@ def common_hosts(one: Patterns | None, other: Patterns | None) -> Patterns | Non
 
 
 def _covers(pattern: str, host: str) -> bool:
-    """`host` may be a pattern itself: the narrower one."""
+    """Return whether `pattern` covers `host`, which may itself be a narrower pattern."""
     if not pattern or not host or host.startswith("."):
         return False
     if not pattern.startswith("*."):
@@ -59,12 +59,12 @@ def _normal(host: str) -> str:
     try:
         return ascii_host(host)  # requests go to names in this form
     except ValueError:
-        return host  # the name of no host
+        return host  # not a valid host name
 
 
 def ascii_host(host: str) -> str:
-    """A host name in the ASCII form of IDNA 2008, non-transitional (UTS 46): `ß` stays what it is. Labels that are
-    ASCII are not looked at.
+    """Return the ASCII form of a host name by IDNA 2008, non-transitional (UTS 46): `ß` is kept. ASCII labels are not
+    checked.
 
     Raises `ValueError` for a name that has no such form.
     """

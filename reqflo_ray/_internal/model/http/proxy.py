@@ -1,6 +1,6 @@
-"""The rules for a proxy as people name it: its URL, and the hosts that are asked without it.
+"""The rules for proxy settings: the URL of a proxy, and the hosts that are called without it.
 
-Pure text: no name is looked up, and nothing is known of connections or credentials.
+Pure text: it looks up no name, and must not know connections or credentials.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 from reqflo_ray._internal.model.http.hosts import ascii_host
 
 NO_PROXY: Final = "none"
-"""What stands for no proxy where one is named."""
+"""The value of a proxy setting that means no proxy."""
 
 HTTP_SCHEMES: Final = ("http", "https")
 SOCKS_SCHEMES: Final = ("socks5", "socks5h")
 
-# What each HTTP engine speaks to a proxy.
+# The schemes of proxies that each HTTP engine supports.
 ENGINE_SCHEMES: Final = {"httptools": HTTP_SCHEMES, "httpx": (*HTTP_SCHEMES, *SOCKS_SCHEMES)}
 
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z0-9+.\-]+)://(?P<host>\[[^\]]*\]|[^:/?#\[\]@\s]*)(?::(?P<port>[0-9]*))?/?")
@@ -34,7 +34,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ProxyUrl(NamedTuple):
-    """Where a proxy is and how it is spoken to. `host` is lower-case ASCII, an IPv6 address without brackets."""
+    """The address and scheme of a proxy. `host` is lower-case ASCII, an IPv6 address without brackets."""
 
     scheme: str
     host: str
@@ -42,13 +42,13 @@ class ProxyUrl(NamedTuple):
 
 
 def parse_proxy_url(text: str) -> ProxyUrl:
-    """Read `SCHEME://HOST[:PORT]`, without user and password. Any scheme is read; not every engine knows each.
+    """Read `SCHEME://HOST[:PORT]`, without user and password. Any scheme is accepted; engines support some of them.
 
     Raises `ValueError`, whose text quotes nothing of `text`.
     """
     match = _URL.fullmatch(text)
     if match is None:
-        raise ValueError("it is no URL of a scheme, a host and a port")
+        raise ValueError("it is not a URL with a scheme, a host and a port")
     scheme, host_text, port_text = match["scheme"].lower(), match["host"], match["port"]
     port = int(port_text) if port_text and len(port_text) <= 5 else _DEFAULT_PORTS.get(scheme, 1)
     if port_text is not None and (len(port_text) > 5 or not 0 < port <= 65_535):
@@ -57,32 +57,32 @@ def parse_proxy_url(text: str) -> ProxyUrl:
 
 
 def unsupported_scheme(engine: str, scheme: str) -> tuple[str, str] | None:
-    """What to say, and what to do, if the HTTP engine cannot use a proxy of that scheme."""
+    """Return message and hint if the HTTP engine does not support a proxy of that scheme, else None."""
     if scheme in ENGINE_SCHEMES[engine]:
         return None
-    hint = "set http.engine to httpx for SOCKS proxies" if scheme in SOCKS_SCHEMES else "use an http:// proxy"
-    return f"the HTTP engine {engine} cannot use a proxy of the kind {scheme}", hint
+    hint = "set `http.engine` to `httpx` for SOCKS proxies" if scheme in SOCKS_SCHEMES else "use an `http://` proxy"
+    return f"the HTTP engine `{engine}` does not support `{scheme}://` proxies", hint
 
 
 class Bypass:
-    """Hosts that are asked directly. Each of `entries` holds one or more of these, with commas or blanks between:
+    """The hosts that are called directly. Each of `entries` has one or more of these, separated by commas or blanks:
 
-    - `example.com`: that name and all below it; `.example.com` or `*.example.com`: those below it only
-    - `10.0.0.7`, `[fd00::1]`, `10.0.0.0/8`: an address, or those of a network; names are not looked up for it
-    - `localhost`: that name, all below it, and the loopback addresses
+    - `example.com`: that name and all names below it; `.example.com` or `*.example.com`: only those below it
+    - `10.0.0.7`, `[fd00::1]`, `10.0.0.0/8`: an address, or those of a network; names are not looked up for this
+    - `localhost`: that name, all names below it, and the loopback addresses
     - `*`: every host
 
-    All but a network and `*` may end in `:PORT`. Raises `ValueError` for anything else; its text quotes the entry.
+    All except networks and `*` may end in `:PORT`. Raises `ValueError` for anything else; its text quotes the entry.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
         self._everything = False
-        self._names: list[tuple[str, int]] = []  # with a dot in front: what ends so
+        self._names: list[tuple[str, int]] = []  # with a leading dot: names that end so
         self._networks: list[tuple[_Network, int]] = []
         for entry in entries:
             for part in filter(None, _SEPARATOR.split(entry)):
                 self._add(part)
-        # A run has few hosts, and asks for each request.
+        # A run has few hosts, and every request is checked.
         self.covers = lru_cache(maxsize=1024)(self._covers)
 
     def _add(self, entry: str) -> None:
@@ -96,7 +96,7 @@ class Bypass:
         match = _ENTRY.fullmatch(entry)
         port = int(match["port"] or 0) if match is not None else 0
         if match is None or port > 65_535 or (match["port"] and not port):
-            raise ValueError(f"`{entry}` is no host name, address or network")
+            raise ValueError(f"`{entry}` is not a host name, address or network")
         text = match["host"]
         network = _network(text.removeprefix("[").removesuffix("]")) if "/" not in text else None
         if network is not None:
@@ -106,7 +106,7 @@ class Bypass:
         try:
             name = _host(text.removeprefix("*").removeprefix(".") if below else text).removesuffix(".")
         except ValueError:
-            raise ValueError(f"`{entry}` is no host name, address or network") from None
+            raise ValueError(f"`{entry}` is not a host name, address or network") from None
         self._names.append((f".{name}", port))
         if not below:
             self._names.append((name, port))
@@ -114,7 +114,7 @@ class Bypass:
             self._networks += [(loopback, port) for loopback in _LOOPBACK]
 
     def _covers(self, host: str, port: int) -> bool:
-        """Whether `host` (a name or an address without brackets) is asked directly on `port`."""
+        """Return whether `host` (a name, or an address without brackets) is called directly on `port`."""
         if self._everything:
             return True
         host = host.lower().removesuffix(".")
@@ -152,7 +152,7 @@ def _address(text: str) -> _Address | None:
 
 
 def _network(text: str) -> _Network | None:
-    """The network, or the single address, that `text` is."""
+    """Return the network or single address that `text` names, or None."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

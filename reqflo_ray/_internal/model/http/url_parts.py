@@ -1,6 +1,6 @@
-"""Divides the URL of a request, as its author wrote it, into places: where a value stands decides how it is encoded.
+"""Divides the URL of a request, as its author wrote it, into places, which decide how values in them are encoded.
 
-Pure text and nodes: nothing is encoded or rendered here.
+Pure text and nodes: it encodes and renders nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ABSOLUTE: Final = re.compile(r"https?://", re.IGNORECASE)
 
 _ENDS_AUTHORITY: Final = re.compile(r"[/?#]")
 _ENDS_PATH: Final = re.compile(r"[?#]")
-# Bytes of a header that are no UTF-8, as they are read (PEP 383).
+# Bytes of a header that are not UTF-8, as Python reads them (PEP 383).
 _NO_UTF_8: Final = re.compile("[\udc80-\udcff]")
 
 
@@ -32,7 +32,7 @@ class Place(Enum):
 
 
 class Places(NamedTuple):
-    """The pieces of a URL by place. `query` is without its `?`, None if there is none; a fragment is never sent."""
+    """The pieces of a URL by place. `query` is without its `?`, None if the URL has none; a fragment is never sent."""
 
     authority: tuple[Piece, ...]
     path: tuple[Piece, ...]
@@ -41,7 +41,7 @@ class Places(NamedTuple):
 
 
 def divide(pieces: Sequence[Piece], place: Place) -> Places:
-    """`pieces` by place, of which the first stands in `place`. Only literal text leads from one place to the next."""
+    """Divide `pieces`, the first of which is in `place`. Only literal text leads from one place to the next."""
     found: dict[Place, list[Piece]] = {each: [] for each in Place}
     has_query = place is Place.QUERY
     for piece in pieces:
@@ -63,7 +63,7 @@ def divide(pieces: Sequence[Piece], place: Place) -> Places:
 
 
 def parameters(query: Sequence[Piece]) -> Iterator[tuple[Piece, ...]]:
-    """The pieces of each parameter of a query, in order, `&` left out; () for one of no characters."""
+    """Yield the pieces of each parameter of a query, in order, without `&`; () for an empty one."""
     here: list[Piece] = []
     for piece in query:
         if not isinstance(piece, str):
@@ -78,7 +78,7 @@ def parameters(query: Sequence[Piece]) -> Iterator[tuple[Piece, ...]]:
 
 
 def is_value_of(parameter: Sequence[Piece]) -> bool:
-    """Whether a parameter is a name, literally, and one value: then it is left out, or repeated, as its value says."""
+    """Return whether a parameter is a literal name and one value, so that the value may leave it out or repeat it."""
     match parameter:
         case (str() as name, value) if not isinstance(value, str):
             return name.find("=") == len(name) - 1
@@ -86,7 +86,7 @@ def is_value_of(parameter: Sequence[Piece]) -> bool:
 
 
 def may_be_unset(path: Sequence[Piece]) -> Iterator[Node]:
-    """The values of a URL that are left out where they have no value."""
+    """Yield the values of a URL that are left out if they are unset."""
     start = Place.AUTHORITY if path and isinstance(path[0], str) and ABSOLUTE.match(path[0]) else Place.PATH
     query = divide(_without_scheme(path) if start is Place.AUTHORITY else path, start).query or ()
     for parameter in parameters(query):
@@ -95,7 +95,7 @@ def may_be_unset(path: Sequence[Piece]) -> Iterator[Node]:
 
 
 def choosing_host(url: Sequence[Piece]) -> Iterator[Node]:
-    """The values that decide which host a request goes to, the base URL of a service apart."""
+    """Yield the values that decide to which host a request is sent, apart from the base URL of a service."""
     match url:
         case (str() as text, *_) if not ABSOLUTE.match(text):
             return
@@ -126,5 +126,5 @@ def _places(found: dict[Place, list[Piece]], has_query: bool, *, has_fragment: b
 
 
 def received_location(text: str) -> str:
-    """A `Location` as it was meant: a byte of it that is no UTF-8 is asked for as it came."""
+    """Percent-encode the bytes of a `Location` that are not UTF-8, so that they are sent as they were received."""
     return _NO_UTF_8.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)
