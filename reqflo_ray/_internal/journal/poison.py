@@ -1,8 +1,8 @@
 """Finds the row that kills its workers, from what the journals say about each death. Pure; part of replay.
 
-After two deaths the rows that were in flight at both, and completed nothing in between, have to run one at a time. A
-row that is alone when its worker dies, three times without getting further, did it: less may be chance, where workers
-are killed by something else.
+After two deaths, the rows that were in flight at both, and completed nothing in between, have to run one at a time. A
+row that is alone when its worker dies, three times without progress, is the cause: fewer deaths may be chance if
+something else kills workers.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Final
 
 from reqflo_ray._internal.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
 
-# So many deaths of a row that runs alone, without getting further, prove that it is the row.
+# So many deaths while a row runs alone, without progress, prove that the row is the cause.
 _PROOF: Final = 3
-# Up to so many deaths that found none of the shard's rows begun are taken for chance.
+# Up to so many deaths before any row of the shard has started count as chance.
 _DEATHS_WHILE_WAITING: Final = 12
 
 
@@ -26,9 +26,9 @@ class Blame:
     """What the deaths of a shard's workers say about its rows.
 
     `poisoned` rows are not run again. `suspects` run first, each alone between two `Solo` records. `all_alone`: two
-    workers died without any completion or any common row in flight, so every unfinished row has to run alone.
-    `deaths_without_progress` is how many deaths there were since anything was completed: a shard whose workers die
-    again and again without any row to blame cannot be helped by running it once more.
+    workers died without any completion or any common row in flight, so that every unfinished row has to run alone.
+    `deaths_without_progress` is the number of deaths since the last completion: running a shard again does not help if
+    its workers die repeatedly and no row is the cause.
     """
 
     poisoned: frozenset[int] = frozenset()
@@ -39,7 +39,7 @@ class Blame:
 
 @dataclass(slots=True)
 class _End:
-    """How one attempt stood when it ended."""
+    """The state of one attempt at its end."""
 
     in_flight: set[int] = field(default_factory=set)
     progressed: set[int] = field(default_factory=set)
@@ -49,7 +49,7 @@ class _End:
 
 
 def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collection[int]) -> Blame:
-    """Judge the rows by the journals of all attempts, in order, and the attempts that ended in a worker's death."""
+    """Judge the rows from the journals of all attempts, in order, and the attempts that ended with a worker's death."""
     done: set[tuple[int, str, int]] = set()
     ends = {number: _end(records, done) for number, records in journals}
     deaths = _deaths_that_count(dict(journals), died)
@@ -64,7 +64,7 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
         common = ends.get(earlier, _End()).in_flight & ends.get(later, _End()).in_flight - progressed
         cleared = {row for number, end in ends.items() if number > later for row in end.cleared}
         suspects |= common - cleared
-        if ends.get(later, _End()).alone is None:  # else that row is to blame, or will be
+        if ends.get(later, _End()).alone is None:  # otherwise that row is the cause, or will be
             without_progress = 1 if progressed else without_progress + 1
         elif progressed:
             without_progress = 0
@@ -80,8 +80,11 @@ def blame(journals: Sequence[tuple[int, Sequence[JournalRecord]]], died: Collect
 
 
 def _deaths_that_count(journals: Mapping[int, Sequence[JournalRecord]], died: Collection[int]) -> list[int]:
-    """The deaths that tell something about the shard, in order. While other shards have all places in a worker, this
-    one has read its rows and waits: that the worker dies then is not its doing, unless it happens again and again."""
+    """Return the deaths that count for the shard, in order.
+
+    While other shards occupy a worker, this one has read its rows and waits. A death in that time is not caused by this
+    shard, unless it happens repeatedly.
+    """
     counting, waiting = [], 0
     for number in sorted(died):
         records = journals.get(number, ())
@@ -93,7 +96,7 @@ def _deaths_that_count(journals: Mapping[int, Sequence[JournalRecord]], died: Co
 
 
 def _deaths_alone(ends: Mapping[int, _End], died: Collection[int]) -> Counter[int]:
-    """How often a row was alone when its worker died, since it last got further."""
+    """Count how often each row was alone when its worker died, since its last progress."""
     count: Counter[int] = Counter()
     for number, end in ends.items():
         for row in end.progressed | end.cleared:
@@ -104,7 +107,7 @@ def _deaths_alone(ends: Mapping[int, _End], died: Collection[int]) -> Counter[in
 
 
 def _end(records: Sequence[JournalRecord], done: set[tuple[int, str, int]]) -> _End:
-    """How an attempt stood at its end. `done` are the completions of earlier attempts, to which it adds its own."""
+    """Return the state of an attempt at its end. Its completions are added to `done`, those of earlier attempts."""
     end = _End()
     for record in records:
         match record:
@@ -119,13 +122,13 @@ def _end(records: Sequence[JournalRecord], done: set[tuple[int, str, int]]) -> _
                 end.in_flight.add(row)
             case Completion(row=row, step=step, attempt=attempt):
                 end.in_flight.discard(row)
-                # A step that was sent again for its sensitive values has brought the row no further.
+                # A step that was sent again for its sensitive values is no progress of the row.
                 if (row, step, attempt) not in done:
                     end.progressed.add(row)
                     done.add((row, step, attempt))
             case Withdrawn(row=row):
                 end.in_flight.discard(row)
-        # Another row at work: then this one was no longer alone, whatever the journal failed to say.
+        # Another row has a record, so that this one was no longer alone, even if its `Solo` record is lost.
         if isinstance(record, Intent | Completion | Withdrawn) and record.row != end.alone:
             end.alone = None
     return end

@@ -1,8 +1,8 @@
-"""Reads the bytes of a journal, whatever happened to them, and says exactly what cannot be trusted.
+"""Reads the bytes of a journal, whatever happened to them, and reports exactly which parts cannot be trusted.
 
-A crash may cut the last record, or leave zeros where its end should be: that is a torn tail, and harmless. All else
-that is not as it was written is damage, at the end too. This module must not know what records mean for a row; that is
-replay's.
+A crash may cut the last record, or leave zeros in place of its end: this is a torn tail, and harmless. Any other
+difference from what was written is damage, also at the end. This module must not know what records mean for a row;
+replay does.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from reqflo_ray._internal.model.journal import JournalRecord
 class DamageReason(StrEnum):
     """How a part of a journal differs from what was written."""
 
-    UNREADABLE = "unreadable"  # bytes that are no record, though records follow
-    MISSING = "missing"  # records that must have been here are not, nor any bytes of them
-    DUPLICATE = "duplicate"  # a record that was here before
+    UNREADABLE = "unreadable"  # bytes that are not a record, although records follow
+    MISSING = "missing"  # records that must have been here are gone, with all their bytes
+    DUPLICATE = "duplicate"  # a record that is already present
     MISPLACED = "misplaced"  # a record before one that was written earlier
-    FOREIGN = "foreign"  # records of another journal: of another run, shard or attempt
+    FOREIGN = "foreign"  # records of the journal of another run, shard or attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A damaged part: `length` bytes at `offset` (0 bytes where something is missing)."""
+    """A damaged part: `length` bytes at `offset`, 0 bytes if records are missing."""
 
     offset: int
     length: int
@@ -47,7 +47,7 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """`count` records are lost that stood before `records[before]`."""
+    """`count` lost records before `records[before]`."""
 
     before: int
     count: int
@@ -55,11 +55,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class JournalContents:
-    """What one journal holds: `records` in the order in which they were written.
+    """The contents of one journal, with `records` in the order in which they were written.
 
-    `format` is what the file says of itself, `FORMAT` where it does not say; of one that is not readable, nothing else
-    is read.
-    `torn_bytes` were cut off by a crash while they were appended: no loss, since nobody was told that they are kept.
+    `format` is the one in the file header, `FORMAT` without one; if it is not readable, nothing else is read.
+    `torn_bytes` belong to an append that a crash cut off, which is no loss, because it was never confirmed.
     """
 
     records: tuple[JournalRecord, ...] = ()
@@ -70,16 +69,16 @@ class JournalContents:
 
     @property
     def lost(self) -> int:
-        """How many records were written but cannot be read."""
+        """The number of records that were written but cannot be read."""
         return sum(gap.count for gap in self.gaps)
 
     @property
     def written(self) -> int:
-        """How many records were written, as far as can be told."""
+        """The number of records that were written, as far as it is known."""
         return len(self.records) + self.lost
 
     def readable(self, written: int) -> int:
-        """How many of the first `written` records can be read."""
+        """Return how many of the first `written` records can be read."""
         lost = 0
         for gap in self.gaps:
             lost += max(0, min(gap.count, written - gap.before - lost))
@@ -90,14 +89,14 @@ def read_journal(data: bytes, *, name: bytes | None = None, begun: bool = False)
     """Read a journal. It never raises, whatever `data` is.
 
     Args:
-        name: what the journal is called; None: whatever it says.
-        begun: its header was made durable; without one, the file is lost.
+        name: the expected name of the journal; None accepts any.
+        begun: the header was made durable, so that a file without one is damaged.
     """
     header = read_file_header(data)
     if header is not None and header.format not in READABLE_FORMATS:
         return JournalContents(format=header.format)
     if header is not None and header.name and name is not None and header.name != name:
-        # Ours is lost: nobody knows how many records, but this is what stands in their place.
+        # The expected journal is lost, with an unknown number of records, and this one is in its place.
         return JournalContents(damage=(Damage(0, len(data), DamageReason.FOREIGN),), gaps=(Gap(0, 1),))
     version = header.format if header is not None else _format_of_frames(data)
     seed = 0 if version != FORMAT else seed_of(header.name if header is not None else name or b"")
@@ -111,7 +110,7 @@ def read_journal(data: bytes, *, name: bytes | None = None, begun: bool = False)
         if offset > read_to:
             damage.append(Damage(read_to, offset - read_to, DamageReason.UNREADABLE))
         if frame.payload is None:
-            # Torn, if nothing follows; else the next frame finds these bytes unread.
+            # Torn, if nothing follows; otherwise the next frame marks these bytes as damaged.
             read_to = offset
             written = max(written, frame.sequence)
             continue
@@ -128,11 +127,11 @@ def read_journal(data: bytes, *, name: bytes | None = None, begun: bool = False)
             highest = max(highest, frame.sequence)
             records[frame.sequence], offsets[frame.sequence] = record, offset
     if begun and header is None:
-        written = max(written, 1)  # nobody knows how many, but not none for sure
+        written = max(written, 1)  # the number is unknown, but not certainly 0
     if _holds_foreign_frames(data, read_to):
         damage.append(Damage(read_to, len(data) - read_to, DamageReason.FOREIGN))
         read_to = len(data)
-        written += 1  # they stand where there was at least one of ours
+        written += 1  # they replace at least one record of this journal
     elif header is not None and not is_torn(data[read_to:], seed):
         damage.append(Damage(read_to, len(data) - read_to, DamageReason.UNREADABLE))
         read_to = len(data)
@@ -154,12 +153,12 @@ def read_journal(data: bytes, *, name: bytes | None = None, begun: bool = False)
 
 
 def _format_of_frames(data: bytes) -> int:
-    """The format of a journal whose file header is lost."""
+    """Return the format of a journal whose file header is lost."""
     return next((version for version in READABLE_FORMATS if magic(version) in data), FORMAT)
 
 
 def _holds_foreign_frames(data: bytes, offset: int) -> bool:
-    """Whether from `offset` on, where no frame of the journal is, there are whole frames of any other."""
+    """Return whether there are complete frames of another journal from `offset` on, where this one has no frames."""
     for version in READABLE_FORMATS:
         place = offset
         while (place := data.find(magic(version), place)) >= 0:
@@ -170,14 +169,14 @@ def _holds_foreign_frames(data: bytes, offset: int) -> bool:
 
 
 def _frames(data: bytes, offset: int, mark: bytes, seed: int) -> Iterator[tuple[int, Frame]]:
-    """All frames with an intact header, with their offsets. Where there is none, the next one is searched."""
+    """Yield all frames with an intact header, with their offsets, skipping other bytes."""
     while (offset := data.find(mark, offset)) >= 0:
         frame = read_frame(data, offset, seed)
         if frame is None:
             offset += 1
             continue
         yield offset, frame
-        # A length is trusted only together with the payload that it leads to.
+        # The length in a header is trusted only if the payload is intact too.
         offset = offset + 1 if frame.payload is None else frame.end
 
 

@@ -1,13 +1,13 @@
-"""The bytes of a journal: a file header, then one frame a record. It must not know files, rows or what records mean.
+"""The bytes of a journal: a file header, then one frame per record. It must not know files, rows or what records mean.
 
-The file header names the journal, and every CRC begins with that name: a record of another journal is none here, also
-where only a part of a file was exchanged, or the file header is lost.
+The file header names the journal, and every CRC begins with that name: a record of another journal is not valid here,
+even if only a part of a file was exchanged, or the file header is lost.
 
 A frame is a header (magic, sequence number, kind, length of the payload, CRC of these), the payload and its CRC, all
-little-endian. The payload is JSON, so that a person can read a journal with nothing but `strings`. CRC-32 as in zlib:
-it finds every error of up to three bits and every burst of up to 32, costs 0.1 µs, and is in the standard library of
-any version that will ever have to read this. A new kind of record needs a new `FORMAT`; fields may be added to a
-record at its end, with a default.
+little-endian. The payload is JSON, so that a person can read a journal with `strings` alone. The CRC-32 is that of
+zlib: it detects every error of up to 3 bits and every burst of up to 32, takes 0.1 µs, and is in every standard library
+that will have to read this. A new kind of record needs a new `FORMAT`; fields may be added at the end of a record, with
+a default.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reqflo_ray._internal.model import json_text
 from reqflo_ray._internal.model.journal import Completion, Intent, JournalRecord, Poisoned, Solo, Takeover, Withdrawn
 
 FORMAT: Final = 2
-# Journals of this format have no name, and their CRCs begin with nothing. They are still read.
+# Journals of this format have no name, and their CRCs begin with 0. They are still read.
 _NAMELESS_FORMAT: Final = 1
 READABLE_FORMATS: Final = (FORMAT, _NAMELESS_FORMAT)
 
@@ -31,9 +31,9 @@ HEADER_SIZE: Final = 17
 CRC_SIZE: Final = 4
 FILE_MAGIC: Final = b"reqflo-journal\n"
 NAME_SIZE: Final = 16
-# The name of a journal that is kept for no run.
+# The name of a journal that belongs to no run.
 NO_NAME: Final = bytes(NAME_SIZE)
-# The first part, magic and format and their CRC, is that of every format: it says by which another one is refused.
+# The first part (magic, format and their CRC) is the same in every format, so that other formats are recognized.
 _FIRST_PART_SIZE: Final = len(FILE_MAGIC) + 1 + CRC_SIZE
 FILE_HEADER_SIZE: Final = _FIRST_PART_SIZE + NAME_SIZE + CRC_SIZE
 
@@ -44,9 +44,9 @@ _KINDS: Final[dict[type, int]] = {Intent: 1, Completion: 2, Poisoned: 3, Solo: 4
 
 
 class UnrecordableError(StoreError):
-    """A record holds a value that cannot be written down: nested too deeply, or a number of thousands of digits.
+    """A record contains a value that cannot be written: nested too deeply, or a number of thousands of digits.
 
-    Nothing was written, so the journal is unharmed: only the row that has such a value cannot go on.
+    Nothing was written and the journal is intact: only the row with this value cannot continue.
     """
 
     default_code = "unrecordable_value"
@@ -54,7 +54,7 @@ class UnrecordableError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame whose header is intact. `payload` is None if the rest of it is not; `end` is the offset behind it."""
+    """A frame with an intact header. `payload` is None if the rest is damaged; `end` is the offset after the frame."""
 
     sequence: int
     kind: int
@@ -72,8 +72,8 @@ class FileHeader:
 
 
 def magic(version: int) -> bytes:
-    """What frames of a format begin with: frames of another one are never taken for ours, whatever the file says."""
-    # 0xFF is in no UTF-8 text, so no payload can hold it: whatever looks like a frame is one.
+    """Return the first bytes of frames of a format, so that frames of another format are never mistaken for them."""
+    # UTF-8 has no byte 0xFF, so that no payload contains it: whatever looks like a frame is one.
     return b"\xff" + b"RJ" + bytes([version])
 
 
@@ -81,19 +81,19 @@ MAGIC: Final = magic(FORMAT)
 
 
 def seed_of(name: bytes) -> int:
-    """What the CRCs in the journal of that name begin with; 0 for a format without names."""
+    """Return the initial value of the CRCs in the journal of that name."""
     return zlib.crc32(name)
 
 
 def file_header(name: bytes = NO_NAME, *, version: int = FORMAT) -> bytes:
-    """What a journal begins with: its format, by which another version can refuse it, and its name."""
+    """Return the file header of a journal: its format, by which other versions refuse it, and its name."""
     first = FILE_MAGIC + bytes([version])
     sealed = zlib.crc32(first)
     return b"".join((first, _crc.pack(sealed), name, _crc.pack(zlib.crc32(name, sealed))))
 
 
 def read_file_header(data: bytes) -> FileHeader | None:
-    """The file header that `data` begins with, None if it is cut or damaged."""
+    """Return the file header at the beginning of `data`, None if it is cut or damaged."""
     first = data[: _FIRST_PART_SIZE - CRC_SIZE]
     sealed = zlib.crc32(first)
     if not first.startswith(FILE_MAGIC) or data[len(first) : _FIRST_PART_SIZE] != _crc.pack(sealed):
@@ -108,10 +108,10 @@ def read_file_header(data: bytes) -> FileHeader | None:
 
 
 def encode(sequence: int, record: JournalRecord, seed: int = seed_of(NO_NAME)) -> bytes:
-    """The frame of `record`, the `sequence`-th (from 0) of the journal whose name gives that `seed_of`.
+    """Return the frame of `record`, number `sequence` (from 0) of the journal whose `seed_of` is `seed`.
 
     Raises:
-        UnrecordableError: `record` cannot be written down.
+        UnrecordableError: `record` cannot be written.
     """
     try:
         payload = json_text.encode_exactly(record)
@@ -119,12 +119,12 @@ def encode(sequence: int, record: JournalRecord, seed: int = seed_of(NO_NAME)) -
         raise _unrecordable() from None
     header = _header.pack(MAGIC, sequence, _KINDS[type(record)], len(payload))
     sealed = zlib.crc32(header, seed)
-    # The payload's CRC goes on from the header's, so that an intact payload under another's header is found out.
+    # The CRC of the payload continues that of the header, which detects an intact payload under another header.
     return b"".join((header, _crc.pack(sealed), payload, _crc.pack(zlib.crc32(payload, sealed))))
 
 
 def read_frame(data: bytes, offset: int, seed: int) -> Frame | None:
-    """The frame at `offset`, None if there is no intact header. `offset` is where a frame's magic was found."""
+    """Return the frame at `offset`, where the magic of a frame is; None if its header is not intact."""
     start = offset + HEADER_SIZE
     if start > len(data):
         return None
@@ -137,8 +137,10 @@ def read_frame(data: bytes, offset: int, seed: int) -> Frame | None:
 
 
 def is_foreign(data: bytes, offset: int) -> bool:
-    """Whether at `offset` there is a whole frame, of whatever journal. Not to be asked of one that `read_frame` reads:
-    a write that was cut leaves no such thing."""
+    """Return whether there is a complete frame of another journal at `offset`, where `read_frame` reads none.
+
+    A write that was cut off does not leave a complete frame.
+    """
     start = offset + HEADER_SIZE
     if start > len(data):
         return False
@@ -147,8 +149,11 @@ def is_foreign(data: bytes, offset: int) -> bool:
 
 
 def is_torn(tail: bytes, seed: int) -> bool:
-    """Whether `tail`, with which a journal ends and no frame begins, is what a write that was cut leaves: the beginning
-    of frames, and zeros at most where the rest should be. Payloads are JSON text, which holds no zero byte."""
+    """Return whether `tail`, the end of a journal without a complete frame, was left by a write that was cut off.
+
+    Such a write leaves the beginning of frames, with nothing or zeros in place of the rest. Payloads are JSON text,
+    which contains no zero byte.
+    """
     written = len(tail.rstrip(b"\0"))
     if written < HEADER_SIZE:
         return True
@@ -162,7 +167,7 @@ def is_torn(tail: bytes, seed: int) -> bool:
 
 
 def _read_payload(data: bytes, start: int, length: int) -> tuple[bytes | None, int]:
-    """The payload at `start`, None if it is not intact, and where its frame ends."""
+    """Return the payload at `start`, None if it is not intact, and the end of its frame."""
     end = start + length + CRC_SIZE
     (sealed,) = _crc.unpack(data[start - CRC_SIZE : start])
     payload = data[start : end - CRC_SIZE]
@@ -172,7 +177,7 @@ def _read_payload(data: bytes, start: int, length: int) -> tuple[bytes | None, i
 
 
 def decode(frame: Frame) -> JournalRecord | None:
-    """The record in `frame`, None if it holds none that this version knows."""
+    """Return the record in `frame`, None if this version does not know it."""
     if frame.payload is None:
         return None
     try:
@@ -184,7 +189,7 @@ def decode(frame: Frame) -> JournalRecord | None:
 
 def _unrecordable() -> UnrecordableError:
     return UnrecordableError(
-        "a value of this step cannot be journaled",
-        cause="it is nested too deeply, or holds a number of thousands of digits",
-        hint="do not capture such a value",
+        "a value of this step cannot be written to the journal",
+        cause="it is nested too deeply, or contains a number of thousands of digits",
+        hint="take a smaller part of the response as the output",
     )

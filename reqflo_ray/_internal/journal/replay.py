@@ -1,11 +1,11 @@
-"""What the journals of a shard's attempts say together: where each row is, what is unknown, which row kills workers.
+"""Combines the journals of a shard's attempts: how far each row is, what is unknown, and which row kills workers.
 
-Pure: journals in, history out. It must not know files, the journey's meaning, or what is done about a doubt.
+Pure: journals in, history out. It must not know files, the meaning of the journey, or what happens to unknown requests.
 
-An attempt that was replaced may go on for a while and append records that its successors have not read. Its intents
-were then not sent: it found the fence closed. Its completions are true, but they must not change what a successor has
-built on. So every attempt first says how far it has read the others (`Takeover`); what came later only fills what is
-open.
+An attempt that was replaced may run on for a while and append records that its successors have not read. Its intents
+were then not sent, because it found the fence closed. Its completions are true, but they must not change what a
+successor relies on. Therefore every attempt first records how far it has read the others (`Takeover`); later records
+of those only complete open steps.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from reqflo_ray._internal.model.results import ResendReason, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepHistory:
-    """What became of one step of one row.
+    """The history of one step of one row.
 
-    `completions` are its attempts that are over, in order. `in_doubt` is the intent of a request whose outcome is
-    unknown; None when the step is finished. `repeats` are what came of sending the finished step again for its
-    sensitive captures: evidence, but the step's outcome stays what it was, or later steps that are finished too would
-    be lost. `resend_count` is the highest that any of its requests was sent with.
+    `completions` are its ended attempts, in order. `in_doubt` is the intent of a request whose outcome is unknown; None
+    if the step is finished. `repeats` are the completions of a finished step that was sent again for its sensitive
+    captures: they are evidence, but do not change the outcome of the step, because finished later steps depend on it.
+    `resend_count` is the highest `resend_count` of its requests.
     """
 
     completions: tuple[Completion, ...] = ()
@@ -39,22 +39,22 @@ class StepHistory:
 
     @property
     def final(self) -> Completion | None:
-        """How the step ended, None while it is unfinished."""
+        """The last completion of a finished step, else None."""
         return self.completions[-1] if self.completions and self.completions[-1].final else None
 
     @property
     def attempts_used(self) -> int:
-        """How many attempts are over; the request in doubt is not counted."""
+        """The number of ended attempts, without the request whose outcome is unknown."""
         return self.completions[-1].attempt if self.completions else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowHistory:
-    """What is known of one row. A row that no journal names has an empty one.
+    """The history of one row; empty for a row that no journal names.
 
-    `doubtful` are unfinished steps whose request may have been sent though no record says so, since records are lost.
-    `last_attempt` is the last of the shard's attempts that worked on the row, 0 if none did; `started_at_us` is the
-    start of its earliest recorded step in microseconds since the epoch, 0 if no evidence was kept.
+    `doubtful` are unfinished steps whose request may have been sent although no record says so, because records are
+    lost. `last_attempt` is the last attempt of the shard that worked on the row, 0 if none did. `started_at_us` is the
+    start of the earliest recorded step in microseconds since the epoch, 0 if no evidence was kept.
     """
 
     row: int
@@ -66,11 +66,11 @@ class RowHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardHistory:
-    """What all older attempts of a shard left behind.
+    """The history of all older attempts of a shard.
 
-    `rows` has only rows that a journal names: use `row`. `under_way` are those of them that are not finished.
-    `quarantined` is how many records could not be read, `damage` where, by attempt. `blame` says which rows have to run
-    alone, or not at all. `takeover` is what the attempt that goes on from here has to append first.
+    `rows` has only rows that a journal names; use `row` instead. `under_way` are those that are not finished.
+    `quarantined` is the number of records that could not be read, `damage` their places by attempt. `blame` says which
+    rows have to run alone, or not at all. `takeover` is the first record that the next attempt has to append.
     """
 
     rows: Mapping[int, RowHistory]
@@ -82,39 +82,39 @@ class ShardHistory:
     damage: tuple[tuple[int, Damage], ...]
 
     def row(self, index: int) -> RowHistory:
-        """The history of row `index`, also of one that no journal names."""
+        """Return the history of row `index`, also of one that no journal names."""
         return self.rows.get(index) or RowHistory(row=index, doubtful=self.doubtful_elsewhere)
 
 
 def replay(
     attempts: Sequence[tuple[int, JournalContents]], *, steps: Sequence[str], died: Collection[int] = ()
 ) -> ShardHistory:
-    """Put the journals of `attempts` (number and contents, in any order) together.
+    """Combine the journals of `attempts` (number and contents, in any order).
 
-    `steps` are the ids of the journey's steps in order. `died` are the attempts that ended with the death of their
-    worker; the end of a node or driver, or a stop, is no such death.
+    `steps` are the IDs of the journey's steps in order. `died` are the attempts that ended with the death of their
+    worker, not with a stop or the end of a node or driver.
 
     Raises:
-        StoreError: `unsupported_journal` if one was written by a version whose format this one does not know.
+        StoreError: `unsupported_journal` if a journal has a format that this version does not know.
     """
     for number, contents in attempts:
         if contents.format not in READABLE_FORMATS:
             raise StoreError(
                 f"the journal of attempt {number} has format {contents.format}; this version reads up to {FORMAT}",
                 code="unsupported_journal",
-                hint="resume the run with the version that began it",
+                hint="resume the run with the version that started it",
             )
     journals = _with_what_was_seen(dict(sorted(attempts)))
     rows: dict[int, _Row] = {}
     for number, index, record, late in _in_the_order_of_knowledge(journals):
-        # That an attempt did not know an outcome is no outcome: it follows again from the intent that is open.
+        # An inconclusive completion is not an outcome: the open intent shows again that it is unknown.
         unknown = isinstance(record, Completion) and record.status is Status.INCONCLUSIVE
         if isinstance(record, Intent | Completion | Withdrawn) and not unknown:
             row = rows.get(record.row)
             if row is None:
                 row = rows[record.row] = _Row()
             row.add(number, index, record, late=late)
-    # Behind this index of its records, nothing is lost from a journal.
+    # From this index of its records on, a journal is complete.
     whole_from = {number: contents.gaps[-1].before for number, contents in journals.items() if contents.gaps}
     order = {step: place for place, step in enumerate(steps)}
     under_way = (
@@ -132,8 +132,10 @@ def replay(
 
 
 def _with_what_was_seen(journals: Mapping[int, JournalContents]) -> dict[int, JournalContents]:
-    """The journals, each with a gap at its end where a later attempt has read more of it than there is now: a file
-    that was emptied, cut between two records, or lost looks whole by itself."""
+    """Add a gap at the end of each journal of which a later attempt has read more records than there are now.
+
+    Without this, a file that was emptied, cut between two records, or lost would look complete.
+    """
     seen: dict[int, int] = {}
     for contents in journals.values():
         if contents.records and isinstance(contents.records[0], Takeover):
@@ -149,7 +151,7 @@ def _with_what_was_seen(journals: Mapping[int, JournalContents]) -> dict[int, Jo
 
 
 class _Told(NamedTuple):
-    """A record, where it stands, and whether it came too late for a later attempt to read."""
+    """A record, its position, and whether it was appended too late for a later attempt to read."""
 
     attempt: int
     position: int
@@ -158,12 +160,14 @@ class _Told(NamedTuple):
 
 
 def _in_the_order_of_knowledge(journals: Mapping[int, JournalContents]) -> list[_Told]:
-    """All records, those last that the newest attempt with a takeover has not read of the others.
+    """Return all records; last are those of other attempts that the newest attempt with a takeover has not read.
 
-    What it has read is ordered as it was ordered for it, so that everybody comes to the same knowledge again.
+    Records that it has read keep the order in which it read them, so that every attempt reaches the same result.
     """
-    known = {number: len(contents.records) for number, contents in journals.items()}  # so much of each, in order
-    parts: list[list[_Told]] = []  # from what the newest attempts knew back to what the oldest did
+    known = {
+        number: len(contents.records) for number, contents in journals.items()
+    }  # number of known records of each, in order
+    parts: list[list[_Told]] = []  # from what the newest attempts knew to what the oldest knew
     while known:
         newest, seen = _newest_takeover(journals, known)
         read = {
@@ -188,7 +192,7 @@ def _in_the_order_of_knowledge(journals: Mapping[int, JournalContents]) -> list[
 def _newest_takeover(
     journals: Mapping[int, JournalContents], known: Mapping[int, int]
 ) -> tuple[int, Mapping[int, int]]:
-    """The last attempt whose takeover is known, and how far it had read the others; 0 if there is none."""
+    """Return the last attempt whose takeover is known, and how far it had read the others; 0 if there is none."""
     for number in reversed(known):
         first = journals[number].records[0] if known[number] else None
         if isinstance(first, Takeover):
@@ -197,12 +201,12 @@ def _newest_takeover(
 
 
 class _Row:
-    """Gathers the records of one row, in order."""
+    """Collects the records of one row, in order."""
 
     __slots__ = ("last", "steps")
 
     def __init__(self) -> None:
-        self.last: dict[int, tuple[int, str]] = {}  # by journal: index and step of the row's last record
+        self.last: dict[int, tuple[int, str]] = {}  # by journal: index and step of the last record of the row
         self.steps: dict[str, _Step] = {}
 
     def add(self, attempt: int, index: int, record: Intent | Completion | Withdrawn, *, late: bool) -> None:
@@ -210,7 +214,7 @@ class _Row:
         if step is None:
             step = self.steps[record.step] = _Step()
         if step.final:
-            # Sent again for its sensitive captures, by a row that is somewhere behind this step.
+            # The step was sent again for its sensitive captures, by a row that is at a later step.
             self.last.setdefault(attempt, (-1, ""))
         else:
             self.last[attempt] = (index, record.step)
@@ -237,8 +241,8 @@ class _Row:
     def _doubtful(
         self, steps: Mapping[str, StepHistory], order: Mapping[str, int], whole_from: Mapping[int, int]
     ) -> frozenset[str]:
-        # Steps run strictly one after the other. So a record behind the last gap shows where the row was: only steps
-        # before that one can have lost records. Without such a record the row may have got anywhere.
+        # Steps run strictly one after another, so that a record after the last gap shows where the row was: only steps
+        # before that one can have lost records. Without such a record, the row may have reached any step.
         reached = 0
         for journal, start in whole_from.items():
             index, step = self.last.get(journal, (-1, ""))
@@ -249,7 +253,7 @@ class _Row:
 
 
 class _Step:
-    """Gathers the records of one step of one row, in order."""
+    """Collects the records of one step of one row, in order."""
 
     __slots__ = ("completions", "final", "open", "repeating", "repeats", "resend_count")
 
@@ -268,7 +272,7 @@ class _Step:
             self.repeating.add(journal)
 
     def withdraw(self, journal: int, withdrawn: Withdrawn) -> None:
-        # Only the journal's own intent: an earlier attempt may really have sent the same request.
+        # Only an intent of the same journal: an earlier attempt may really have sent the same request.
         for place in range(len(self.open) - 1, -1, -1):
             owner, intent = self.open[place]
             if owner == journal and intent.attempt == withdrawn.attempt:
@@ -281,7 +285,7 @@ class _Step:
             return
         self.open = [entry for entry in self.open if entry[1].attempt > completion.attempt]
         if self.final and not completion.final:
-            return  # a finished step stays finished, also if it was sent again while nobody knew that it was
+            return  # a finished step stays finished, even if it was sent again before that was known
         if completion.final:
             self.final = True
             self.completions = {number: old for number, old in self.completions.items() if number < completion.attempt}

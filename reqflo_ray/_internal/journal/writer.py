@@ -1,8 +1,8 @@
 """Appends records to the journal of one attempt, and makes them durable in groups.
 
-There is no timer: what is appended in one turn of the event loop is one write, and the next sync starts when the last
-one ended and covers all that was appended before it. So a lone row waits for one of each, and many rows share them. It
-must not know files (a `LogFile` is given) nor what rows do.
+There is no timer: the records of one turn of the event loop are one write, and the next sync starts when the last one
+ends and covers everything appended before it. A single row waits for one write and one sync, and many rows share them.
+It must not know files (it receives a `LogFile`) or what rows do.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from reqflo_ray._internal.storage.protocol import LogFile
 
 
 class JournalWriter:
-    """The journal of one attempt, used by many tasks of the event loop that it is made in.
+    """The journal of one attempt, for many tasks of the event loop in which it is created.
 
-    After the first append or sync that fails, nothing is written any more (a torn record must stay the last one, and
-    what a failed sync has lost is unknown): whoever waits and whoever comes later gets a `StoreError`.
+    After an append or sync fails, nothing more is written, because a torn record must stay the last one, and what a
+    failed sync has lost is unknown. All waiting and later calls raise a `StoreError`.
 
     Args:
-        name: what the journal is called: whoever expects another one will not take its records for that one's.
+        name: the name of the journal, so that its records are not mistaken for those of another one.
     """
 
     def __init__(self, log: LogFile, *, durability: Durability, name: bytes = NO_NAME) -> None:
@@ -35,7 +35,7 @@ class JournalWriter:
         self._name = name
         self._seed = seed_of(name)
         self._outlives_process = log.outlives_process
-        # Where an append alone outlives nothing, also the death of a process can only be survived by a sync.
+        # If an append alone does not outlive the process, only a sync survives a crash of the process.
         self._syncs = durability is Durability.HOST or not log.outlives_process
         self._unsynced = False
         self._begun = False
@@ -48,23 +48,26 @@ class JournalWriter:
         self._failure: StoreError | None = None
 
     async def begin(self) -> None:
-        """Make the journal itself as durable as the run asks for, before its first record: a journal that is missing or
-        empty afterwards is known to be lost. Raises as `append`."""
+        """Make the journal itself as durable as the run requires, before its first record.
+
+        A journal that is missing or empty afterward is then known to be lost. Raises as `append`.
+        """
         self._write(b"")
         await (self._durable() if self._syncs else self._written())
 
     def append(self, record: JournalRecord) -> None:
-        """Hand `record` to the log within this turn of the event loop: from then on it survives the death of this
-        process if appends of the log do, but no power cut.
+        """Append `record` to the log within this turn of the event loop.
+
+        It then survives a crash of this process if appends of the log do, but not a power cut.
 
         Raises:
-            StoreError: the journal cannot be written any more.
-            UnrecordableError: `record` cannot be written down; the journal is unharmed.
+            StoreError: the journal can no longer be written.
+            UnrecordableError: `record` cannot be written; the journal is intact.
         """
         if self._failure is not None:
             self._refuse()
         frame = encode(self._sequence, record, self._seed)
-        # Counted first: whatever interrupts the write, this number is never used for another record.
+        # Counted first, so that the number is never used for another record, even if the write is interrupted.
         self._sequence += 1
         self._write(frame)
 
@@ -74,7 +77,7 @@ class JournalWriter:
         self._pending.append(data)
 
     def _flush(self) -> None:
-        """Write what is pending, and tell those who wait for it."""
+        """Write the pending records, and wake the tasks that wait for it."""
         if not self._pending or self._failure is not None:
             return
         pending, self._pending = self._pending, []
@@ -86,34 +89,37 @@ class JournalWriter:
         except BaseException as problem:
             self._fail(problem)
             if isinstance(problem, (StoreError, OSError)):
-                return  # told to all who wait
+                return  # raised in all waiting tasks
             raise
         self._wake(self._writing)
         self._writing = []
 
     async def intend(self, record: Intent, *, synced: bool = False) -> None:
-        """Append `record` and return when it is written, before its request is sent. With `synced` it is as durable as
-        a completion: for a request that must not be sent again when its outcome is unknown. Raises as `append`."""
+        """Append `record` before its request is sent, and return when it is written.
+
+        With `synced` it is as durable as a completion, for a request that must not be sent again if its outcome is
+        unknown. Raises as `append`.
+        """
         self.append(record)
         await (self._durable() if synced and self._syncs else self._written())
 
     async def complete(self, record: Completion) -> None:
-        """Append `record` and return when it is as durable as the run asks for. Raises as `append`."""
+        """Append `record` and return when it is as durable as the run requires. Raises as `append`."""
         self.append(record)
         await (self._durable() if self._syncs else self._written())
 
     async def note(self, record: JournalRecord) -> None:
-        """Append `record` and return when it survives the death of this process. Raises as `append`."""
+        """Append `record` and return when it survives a crash of this process. Raises as `append`."""
         self.append(record)
         await (self._written() if self._outlives_process else self._durable())
 
     async def close(self) -> None:
-        """Close the file when the last sync has ended. Later calls of other methods raise `StoreError`."""
+        """Close the file after the last sync. Later calls of other methods raise `StoreError`."""
         self._flush()
         while self._syncing is not None:
             await asyncio.wait([self._syncing])
         if self._failure is None and self._unsynced and not self._outlives_process:
-            # What nobody waits for, such as what was withdrawn, would be gone: keep it if that is possible.
+            # Records that no task waits for, such as withdrawn intents, would be lost: keep them if possible.
             with suppress(StoreError):
                 await self._loop.run_in_executor(self._executor, self._log.sync)
         if self._failure is None:
@@ -123,7 +129,7 @@ class JournalWriter:
         self._log.close()
 
     def _written(self) -> asyncio.Future[None]:
-        # One future a record: a row that is cancelled while it waits must not cancel the others' wait.
+        # One future per record: a row that is canceled while it waits must not cancel the others.
         waiter = self._loop.create_future()
         self._writing.append(waiter)
         return waiter
@@ -138,7 +144,7 @@ class JournalWriter:
     async def _sync_while_needed(self) -> None:
         try:
             while self._waiting:
-                # Rows whose answers came in this turn of the loop append first, and share the sync.
+                # Rows whose responses arrived in this turn of the loop append first, and share the sync.
                 await asyncio.sleep(0)
                 self._flush()
                 covered, self._waiting = self._waiting, []
@@ -149,7 +155,7 @@ class JournalWriter:
                     self._waiting = covered + self._waiting
                     self._fail(problem)
                     if isinstance(problem, Exception):
-                        return  # told to all who wait; nobody awaits this task
+                        return  # raised in all waiting tasks; no task awaits this one
                     raise
                 self._wake(covered)
         finally:
@@ -177,7 +183,7 @@ class JournalWriter:
                 waiter.set_result(None)
 
     def _failed(self) -> StoreError:
-        # A fresh one for each caller: a shared exception would collect the tracebacks of all of them.
+        # A new one for each caller: a shared exception would collect the tracebacks of all callers.
         failure = self._failure
         assert failure is not None
         return StoreError(failure.message, code=failure.code, cause=failure.cause, hint=failure.hint)
