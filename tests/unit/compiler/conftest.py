@@ -26,7 +26,7 @@ Refused = Callable[..., tuple[Problem, ...]]
 
 @pytest.fixture
 def make_workspace(tmp_path: Path) -> WorkspaceMaker:
-    """Writes files (with `reqflo.yaml` and an environment unless given) and loads them as a workspace."""
+    """Write files, with a default `reqflo.yaml` and environment, and load them as a workspace."""
 
     def make(files: Mapping[str, str]) -> Workspace:
         defaults = {"reqflo.yaml": "workspace: {name: test}", "environments.yaml": ENVIRONMENT}
@@ -41,7 +41,7 @@ def make_workspace(tmp_path: Path) -> WorkspaceMaker:
 
 @pytest.fixture
 def compiled(make_workspace: WorkspaceMaker) -> Compiler:
-    """Compiles the journey `j` of `j.yaml`, with further files. What compiles is valid by the JSON Schema too."""
+    """Compile the journey `j` of `j.yaml`, with further files. Whatever compiles is valid by the JSON Schema too."""
 
     def compile_text(text: str, overlays: Sequence[str] = (), **files: str) -> Compilation:
         others = {f"{name}.yaml": content for name, content in files.items()}
@@ -56,7 +56,7 @@ def compiled(make_workspace: WorkspaceMaker) -> Compiler:
 
 @pytest.fixture
 def refused(compiled: Compiler) -> Refused:
-    """The problems for which `j` is refused."""
+    """Return the problems for which `j` is refused."""
 
     def compile_text(text: str, overlays: Sequence[str] = (), **files: str) -> tuple[Problem, ...]:
         with pytest.raises(DefinitionError) as caught:
@@ -68,7 +68,7 @@ def refused(compiled: Compiler) -> Refused:
 
 @pytest.fixture
 def only_problem(refused: Refused) -> Callable[..., Problem]:
-    """The one problem for which `j` is refused."""
+    """Return the only problem for which `j` is refused."""
 
     def compile_text(text: str, overlays: Sequence[str] = (), **files: str) -> Problem:
         found = refused(text, overlays, **files)

@@ -86,7 +86,7 @@ def test_an_assertion_is_compiled_to_its_full_form(compiled: Compiler, written: 
 
 
 @pytest.mark.parametrize("written", ["max: 1.5s", "max: 1500ms", "max: 1500", "max_ms: 1500", "expected: 1500"])
-def test_a_response_time_is_a_number_of_milliseconds(compiled: Compiler, written: str) -> None:
+def test_a_response_time_is_compiled_to_milliseconds(compiled: Compiler, written: str) -> None:
     (assertion,) = step_of(compiled(journey(f"assertions: [{{type: response_time, {written}}}]"))).assertions
     assert (assertion.expected, assertion.operator) == (Literal(1500), Operator.LESS_THAN_OR_EQUAL)
 
@@ -146,12 +146,12 @@ def test_an_assertion_that_cannot_be_judged_is_refused_at_its_place(
     assert (problem.code, problem.position and problem.position.column) == (code, column)
 
 
-def test_a_misspelt_operator_gets_a_suggestion(only_problem: OnlyProblem) -> None:
+def test_a_misspelled_operator_gets_a_suggestion(only_problem: OnlyProblem) -> None:
     text = "assertions: [{type: json_path, path: $.a, operator: greater_then, expected: 1}]"
     assert only_problem(journey(text)).hint == "did you mean `greater_than`?"
 
 
-def test_two_assertions_of_one_id_are_refused(only_problem: OnlyProblem) -> None:
+def test_two_assertions_with_the_same_id_are_refused(only_problem: OnlyProblem) -> None:
     one = "{type: header, name: a, id: x}"
     assert only_problem(journey(f"assertions: [{one}, {one}]")).code == "duplicate_key"
 
@@ -187,7 +187,7 @@ def test_template_assertions_may_use_template_values(compiled: Compiler) -> None
         ("$.response.status", CaptureRoot.STATUS, ""),
     ],
 )
-def test_all_dialects_of_output_paths_have_one_normal_form(
+def test_all_forms_of_an_output_path_are_normalized(
     compiled: Compiler, path: str, root: CaptureRoot, normal: str
 ) -> None:
     expected = (Output(name="o", root=root, path=normal),)
@@ -221,10 +221,10 @@ def test_a_path_that_leads_nowhere_is_refused(only_problem: OnlyProblem, path: s
 
 
 @pytest.mark.parametrize("path", ["$.Content-Type", "$.a.Content-Type.b", "$..Content-Type"])
-def test_a_name_that_has_to_be_quoted_is_shown_quoted(only_problem: OnlyProblem, path: str) -> None:
+def test_a_hint_quotes_a_name_that_must_be_quoted(only_problem: OnlyProblem, path: str) -> None:
     found = only_problem(journey(f"assertions: [{{type: json_path, path: {path}, operator: exists}}]"))
     assert (found.code, found.hint.rpartition(" ")[2]) == ("invalid_path", "`['Content-Type']`")
 
 
-def test_two_outputs_of_one_name_are_refused(only_problem: OnlyProblem) -> None:
+def test_two_outputs_with_the_same_name_are_refused(only_problem: OnlyProblem) -> None:
     assert only_problem(journey("outputs: [{name: o, path: body}, {name: o, path: status}]")).code == "duplicate_key"

@@ -1,4 +1,4 @@
-"""Every mistake in the shape of a journey is reported at its exact place, all at once."""
+"""Every mistake in the structure of a journey is reported at its exact place, all of them together."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_mistake_in_a_step_is_reported_at_its_place(
     assert all(problem.position and problem.position.text for problem in problems)
 
 
-def test_a_url_may_be_as_long_as_servers_take_it(compiled: Callable[..., Any], refused: Refused) -> None:
+def test_a_url_may_have_8000_characters(compiled: Callable[..., Any], refused: Refused) -> None:
     long = f"{{id: a, request: {{url: '/{'a' * 7_999}'}}}}"
     assert compiled(journey(long)).artifact.steps
     [problem] = refused(journey(long.replace("'/", "'//")))
@@ -71,7 +71,7 @@ def test_a_url_may_be_as_long_as_servers_take_it(compiled: Callable[..., Any], r
     assert problem.message == "`url` is too long: 8,001 characters, at most 8,000 are allowed"
 
 
-def test_what_names_a_template_or_a_path_may_be_as_long_as_these(compiled: Callable[..., Any]) -> None:
+def test_template_names_and_paths_have_limits_of_their_own(compiled: Callable[..., Any]) -> None:
     url = f"/{'a' * 500}"
     step = f"{{id: a, template: 'GET {url}', outputs: {{o: 'body.{'a' * 500}'}}}}"
     assert compiled(journey(step), t=f"template: {{key: t, url: '{url}'}}").artifact.steps
@@ -87,11 +87,11 @@ def test_what_names_a_template_or_a_path_may_be_as_long_as_these(compiled: Calla
         ),
     ],
 )
-def test_a_limit_of_length_is_told_in_our_words(refused: Refused, step: str, message: str) -> None:
+def test_a_value_that_is_too_long_is_reported_with_both_lengths(refused: Refused, step: str, message: str) -> None:
     assert [problem.message for problem in refused(journey(step))] == [message]
 
 
-def test_all_mistakes_are_reported_at_once(refused: Refused) -> None:
+def test_all_mistakes_are_reported_together(refused: Refused) -> None:
     problems = refused(
         """
         journey:
@@ -106,7 +106,7 @@ def test_all_mistakes_are_reported_at_once(refused: Refused) -> None:
     assert sorted(problem.code for problem in problems) == ["missing_key", "unknown_key", "wrong_type", "wrong_type"]
 
 
-def test_mistakes_of_shape_and_of_meaning_in_different_steps_come_together(refused: Refused) -> None:
+def test_mistakes_of_structure_and_of_meaning_are_reported_together(refused: Refused) -> None:
     problems = refused(
         """
         journey:
@@ -130,7 +130,7 @@ def test_a_journey_needs_a_name_and_steps(refused: Refused) -> None:
     assert [problem.code for problem in refused("journey: {name: j}")] == ["missing_key"]
 
 
-def test_metadata_of_access_is_accepted_and_changes_nothing(compiled: Callable[..., Any]) -> None:
+def test_access_metadata_is_accepted_and_ignored(compiled: Callable[..., Any]) -> None:
     plain_digest = compiled("journey: {name: j, steps: [{id: a, request: {url: /a}}]}").digest
     access = "owners: [a], editors: [b], viewers: [c], private: true"
     assert compiled(f"journey: {{name: j, {access}, steps: [{{id: a, request: {{url: /a}}}}]}}").digest == plain_digest
@@ -210,7 +210,7 @@ def _with_floats(value: Any) -> Any:
     return json.loads(json.dumps(value, default=lambda item: float(item) if isinstance(item, Decimal) else item))
 
 
-def test_a_mistake_in_one_place_hides_none_in_another(refused: Refused) -> None:
+def test_a_mistake_does_not_hide_another_one_elsewhere(refused: Refused) -> None:
     found = refused(
         """
         journey:
@@ -245,7 +245,7 @@ def test_a_mistake_in_one_place_hides_none_in_another(refused: Refused) -> None:
         "journey: {name: j, inputs: 5, steps: [{id: a, request: {url: /a}}]}",
     ],
 )
-def test_what_cannot_be_looked_into_is_told_once(text: str, refused: Refused) -> None:
+def test_a_part_that_cannot_be_examined_is_reported_once(text: str, refused: Refused) -> None:
     found = refused(text)
     assert len({problem.position for problem in found}) == len(found)
     assert {problem.code for problem in found} <= {"wrong_type", "missing_key", "unknown_key"}

@@ -1,4 +1,4 @@
-"""What of an answer becomes a credential of a later request is sensitive, and the compiler says so."""
+"""A value of a response that a later request sends as a credential is sensitive, and the compiler warns of it."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def test_an_output_that_is_sent_as_a_credential_is_sensitive(compiled: Compiler,
         sends("X-Status-Key", "{{ steps.one.status }}"),
     ],
 )
-def test_what_is_sent_elsewhere_is_not(compiled: Compiler, second: str) -> None:
+def test_an_output_that_is_not_sent_as_a_credential_is_not_sensitive(compiled: Compiler, second: str) -> None:
     found = compiled(journey(second))
     assert (sensitive(found), codes(found)) == ([], [])
 
 
 @pytest.mark.parametrize(("written", "taken"), [("true", ["t"]), ("false", [])])
-def test_the_author_has_the_last_word(compiled: Compiler, written: str, taken: list[str]) -> None:
+def test_sensitive_on_an_output_overrides_the_detection(compiled: Compiler, written: str, taken: list[str]) -> None:
     found = compiled(journey(sends("X-Api-Key", T), f"{{t: {{path: body.token, sensitive: {written}}}}}"))
     assert (sensitive(found), codes(found)) == (taken, [])
 
@@ -104,7 +104,9 @@ def test_the_author_has_the_last_word(compiled: Compiler, written: str, taken: l
         ("steps.one.outputs.all.token", "$.tokens['token']"),
     ],
 )
-def test_what_is_read_past_outputs_becomes_one_of_its_own(compiled: Compiler, reference: str, path: str) -> None:
+def test_a_credential_read_without_an_output_gets_an_output_of_its_own(
+    compiled: Compiler, reference: str, path: str
+) -> None:
     written = reference.replace("'", "''")
     found = compiled(journey(sends("Authorization", f"Bearer {{{{ {written} }}}}"), "{all: body.tokens}"))
     (hidden,) = [output for output in outputs_of(found) if output.sensitive]
@@ -114,7 +116,7 @@ def test_what_is_read_past_outputs_becomes_one_of_its_own(compiled: Compiler, re
     assert isinstance(step, HttpStep) and [capture.sensitive for capture in step.captures] == [True]
 
 
-def test_what_is_part_of_a_sensitive_output_is_sensitive_already(compiled: Compiler) -> None:
+def test_part_of_a_sensitive_output_causes_no_warning(compiled: Compiler) -> None:
     outputs = "{all: {path: body.tokens, sensitive: true}}"
     found = compiled(journey(sends("Authorization", "Bearer {{ steps.one.body.tokens.access }}"), outputs))
     assert ([output.name for output in outputs_of(found)], codes(found)) == (["all"], [])
@@ -133,7 +135,7 @@ def test_a_credential_is_followed_through_variables(compiled: Compiler, above: s
     assert (sensitive(found), codes(found)) == (["t"], ["taken_as_sensitive"])
 
 
-def test_it_is_followed_through_templates(compiled: Compiler) -> None:
+def test_a_credential_is_followed_through_templates(compiled: Compiler) -> None:
     template = (
         "template: {key: get, url: /b, headers: {Authorization: 'Bearer {{ values.token }}'}, values: [{name: token}]}"
     )
@@ -142,13 +144,13 @@ def test_it_is_followed_through_templates(compiled: Compiler) -> None:
     assert [str(problem.position) for problem in found.problems] == ["j.yaml:7:49"]
 
 
-def test_a_header_that_a_template_makes_of_a_value_counts_too(compiled: Compiler) -> None:
+def test_a_header_that_a_template_value_becomes_counts_too(compiled: Compiler) -> None:
     template = "template: {key: get, url: /b, values: [{name: X-Api-Key, in: header}]}"
     found = compiled(journey(f"{{id: two, template: get, values: {{X-Api-Key: '{T}'}}}}"), t=template)
     assert sensitive(found) == ["t"]
 
 
-def test_it_is_followed_into_sub_journeys_and_out_of_them(compiled: Compiler) -> None:
+def test_a_credential_is_followed_into_and_out_of_sub_journeys(compiled: Compiler) -> None:
     login = "journey: {name: login, steps: [{id: get, request: {url: /l}, outputs: {t: body.t}}]}"
     use = (
         "journey: {name: use, inputs: [{name: token}], steps: "
@@ -168,12 +170,12 @@ journey:
     )
 
 
-def test_a_token_that_many_steps_send_is_told_once(compiled: Compiler) -> None:
+def test_a_token_that_many_steps_send_is_reported_once(compiled: Compiler) -> None:
     steps = "\n    - ".join(sends("Authorization", f"Bearer {T}").replace("two", f"s{number}") for number in range(5))
     assert codes(compiled(journey(steps))) == ["taken_as_sensitive"]
 
 
-def test_an_output_that_is_not_there_is_one_error_and_no_warning(
+def test_a_missing_output_is_one_error_and_no_warning(
     refused: Callable[..., tuple[object, ...]],
 ) -> None:
     assert len(refused(journey(sends("Authorization", "Bearer {{ steps.one.outputs.nothing }}")))) == 1

@@ -1,4 +1,4 @@
-"""Who may read what: order, captures, requirements, cycles."""
+"""Which step may read what: order, captures, requirements, cycles."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_by_second(compilation: Compilation) -> object:
         ("steps.one.status", Capture(key="status", root=CaptureRoot.STATUS)),
     ],
 )
-def test_a_step_keeps_what_is_read_of_it_under_one_normal_key(
+def test_a_step_keeps_what_others_read_under_one_normalized_key(
     compiled: Compiler, reference: str, capture: Capture
 ) -> None:
     compilation = compiled(journey(reference))
@@ -67,7 +67,7 @@ def test_a_step_keeps_what_is_read_of_it_under_one_normal_key(
     assert read_by_second(compilation) == StepReference("one", capture.key)
 
 
-def test_a_step_can_be_named_by_its_name_with_a_warning(compiled: Compiler) -> None:
+def test_a_reference_to_a_step_by_its_name_causes_a_warning(compiled: Compiler) -> None:
     compilation = compiled(journey('steps["The first"].outputs.o'))
     assert [(problem.code, problem.severity) for problem in compilation.problems] == [
         ("step_by_name", Severity.WARNING)
@@ -138,9 +138,7 @@ def test_requirements_are_sorted_and_follow_declarations(compiled: Compiler) -> 
     assert (unused.secrets, unused.me_keys) == ((), ("user",))
 
 
-def test_what_a_declaration_reads_of_a_step_counts_for_its_reader(
-    compiled: Compiler, only_problem: OnlyProblem
-) -> None:
+def test_a_step_reads_what_its_declarations_read(compiled: Compiler, only_problem: OnlyProblem) -> None:
     above = 'variables: [{name: v, default: "{{ steps.one.outputs.o }}"}]'
     assert [capture.key for capture in first_step(compiled(journey("variables.v", above))).captures] == ["outputs.o"]
     later = 'variables: [{name: v, default: "{{ steps.three.outputs.p }}"}]'
@@ -155,7 +153,9 @@ def test_what_a_declaration_reads_of_a_step_counts_for_its_reader(
         'variables: [{name: v, default: "{{ variables.w }}"}, {name: w, default: "{{ variables.v }}"}]',
     ],
 )
-def test_a_declaration_that_defines_itself_is_refused(refused: Callable[..., tuple[Problem, ...]], above: str) -> None:
+def test_a_declaration_that_depends_on_itself_is_refused(
+    refused: Callable[..., tuple[Problem, ...]], above: str
+) -> None:
     assert {problem.code for problem in refused(journey("inputs.x", above))} == {"reference_cycle"}
 
 
@@ -176,7 +176,7 @@ def test_a_declaration_that_defines_itself_is_refused(refused: Callable[..., tup
         ("steps.one.outputs.s", "{path: body.a.b}", False),
     ],
 )
-def test_a_sensitive_value_stays_so_by_whatever_way_it_is_read(
+def test_a_sensitive_value_stays_sensitive_however_it_is_read(
     compiled: Compiler, reference: str, output: str, sensitive: bool
 ) -> None:
     text = journey(reference).replace("{o: body.o,", f"{{o: body.o, s: {output},")
@@ -209,6 +209,6 @@ def test_an_expression_has_its_own_place_in_a_line_and_in_a_block(refused: Calla
     ]
 
 
-def test_a_step_that_sends_nothing_has_nothing_to_read(only_problem: OnlyProblem) -> None:
+def test_a_step_that_sends_nothing_cannot_be_read(only_problem: OnlyProblem) -> None:
     text = "journey: {name: j, steps: [{id: n, type: note, text: x}, {id: a, request: {url: '/{{ steps.n.status }}'}}]}"
     assert only_problem(text).code == "unresolved_step_output"

@@ -28,7 +28,7 @@ def test_a_path_has_names_indexes_and_quoted_keys() -> None:
     assert found.segments == ("steps", "a-b", "body", "items", 0, "odd key", "}}", "x_1")
 
 
-def test_expressions_stand_inside_of_text_with_their_offsets() -> None:
+def test_expressions_inside_text_have_their_offsets() -> None:
     parts = parse_text("a {{ x.y }} b ${{ z.w }}")
     assert [part if isinstance(part, str) else part.written for part in parts] == [
         "a ",
@@ -60,7 +60,7 @@ def test_expressions_stand_inside_of_text_with_their_offsets() -> None:
         ("{% if x %}{{ a b }}", 15),
     ],
 )
-def test_anything_but_a_path_is_refused_at_its_place(text: str, offset: int) -> None:
+def test_an_expression_other_than_a_path_is_refused_at_its_place(text: str, offset: int) -> None:
     with pytest.raises(ExpressionError) as caught:
         parse_text(text)
     assert caught.value.offset == offset
@@ -76,14 +76,14 @@ segments = st.lists(
 
 
 @given(st.from_regex(r"[a-z]{1,8}", fullmatch=True), segments)
-def test_the_normal_form_of_a_path_reads_back_as_that_path(root: str, rest: list[str | int]) -> None:
+def test_the_normal_form_of_a_path_is_parsed_to_the_same_path(root: str, rest: list[str | int]) -> None:
     (found,) = parse_text("{{ " + path_text((root, *rest)) + " }}")
     assert isinstance(found, Expression)
     assert found.segments == (root, *rest)
 
 
 @given(st.text(max_size=60))
-def test_the_parts_of_any_text_put_together_are_the_text(text: str) -> None:
+def test_the_parts_of_any_text_joined_are_the_text(text: str) -> None:
     try:
         parts = parse_text(text)
     except ExpressionError:

@@ -31,7 +31,7 @@ def calls(name: str, times: int = 1) -> list[str]:
 
 
 def chain(length: int, first: str = "j") -> str:
-    """Journeys `first`, `c1`, `c2` … that run one another, `length` of them."""
+    """Return `length` journeys `first`, `c1`, `c2` …, each of which runs the next."""
     names = [first, *(f"c{number}" for number in range(1, length))]
     inner = [journey(one, *calls(other)) for one, other in pairwise(names)]
     return "".join([*inner, journey(names[-1], REQUEST)])
@@ -51,13 +51,13 @@ def test_sub_journeys_that_multiply_are_refused_where_they_exceed_the_limit(only
     assert time.process_time() - started < 2
 
 
-def test_sub_journeys_that_would_be_ten_to_the_thirty_steps_are_not_expanded_either(only_problem: OnlyProblem) -> None:
+def test_sub_journeys_with_ten_to_the_thirty_steps_are_not_expanded(only_problem: OnlyProblem) -> None:
     started = time.process_time()
     assert only_problem(tree(30, 10)).code == "journey_limit"
     assert time.process_time() - started < 5
 
 
-def test_as_many_steps_as_are_allowed_are_compiled(compiled: Compiler) -> None:
+def test_a_journey_of_the_largest_allowed_size_is_compiled(compiled: Compiler) -> None:
     inner = journey("k", *([REQUEST.replace("id: a", f"id: a{number}") for number in range(99)]))
     assert len(compiled(journey("j", *calls("k", 5)) + inner).artifact.steps) == 495
 
@@ -70,7 +70,7 @@ def test_one_step_too_many_is_refused(only_problem: OnlyProblem) -> None:
     assert (problem.code, str(problem.position)) == ("journey_limit", "j.yaml:105:7")
 
 
-def test_journeys_may_run_one_another_as_deep_as_the_limit(compiled: Compiler) -> None:
+def test_journeys_may_be_nested_as_deeply_as_the_limit(compiled: Compiler) -> None:
     assert len(compiled(chain(MAX_NESTING)).artifact.steps) == 1
 
 
@@ -88,13 +88,13 @@ def test_a_long_chain_that_an_overlay_calls_is_refused(refused: Refused) -> None
     assert [problem.code for problem in refused(text, overlays=("o",), o=overlay)] == ["journey_limit"]
 
 
-def test_what_an_overlay_skips_does_not_count(compiled: Compiler) -> None:
+def test_a_step_that_an_overlay_skips_does_not_count(compiled: Compiler) -> None:
     overlay = "overlay: {name: o, journey: j, steps: {s0: {skip: true}}}"
     text = chain(40)
     assert len(compiled(text, overlays=("o",), o=overlay).artifact.steps) == 1
 
 
-def test_journeys_that_all_run_each_other_are_refused_at_once(only_problem: OnlyProblem) -> None:
+def test_journeys_that_all_run_each_other_are_refused_quickly(only_problem: OnlyProblem) -> None:
     names = ["j", *(f"k{number}" for number in range(30))]
     text = "".join(
         journey(one, *(f"{{id: to-{other}, type: sub_journey, journey: {other}}}" for other in names if other != one))
@@ -137,7 +137,7 @@ def test_steps_that_each_read_all_declarations_are_refused(refused: Refused) -> 
 
 
 @pytest.mark.parametrize("size", [1, 2, 500])
-def test_declarations_in_a_circle_are_told_and_those_that_lead_there_are_not(refused: Refused, size: int) -> None:
+def test_only_declarations_that_are_part_of_a_cycle_are_reported(refused: Refused, size: int) -> None:
     ring = {f"v{number}": f"'{{{{ variables.v{(number + 1) % size} }}}}'" for number in range(size)}
     head = declared(ring | {"to": "'{{ variables.v0 }}'", "plain": "x"})
     text = journey("j", "{id: n, type: note, text: '{{ variables.to }}'}").replace("  steps:\n", f"{head}  steps:\n")
@@ -157,7 +157,7 @@ LONG = {
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_a_path_pattern_or_expression_that_nobody_writes_is_refused(only_problem: OnlyProblem, name: str) -> None:
+def test_an_excessively_long_path_pattern_or_expression_is_refused(only_problem: OnlyProblem, name: str) -> None:
     step = f"{{id: a, request: {{url: /x}}, assertions: [{LONG[name]}]}}"
     problem = only_problem(journey("j", step))
     assert problem.code == "journey_limit"
@@ -175,7 +175,7 @@ def test_tens_of_thousands_of_expressions_in_one_text_keep_their_places(compiled
 
 @pytest.mark.parametrize("ranges", ["[\\u0100-\\uffff]" * 600, "[Ā-\ufffd]" * 1500, "[\\U00000000-\\U0010ffff]" * 3])
 @pytest.mark.parametrize("flag", ["", "(?i)"])
-def test_a_pattern_of_ranges_that_take_for_ever_to_compile_is_refused(
+def test_a_pattern_with_ranges_that_compile_too_slowly_is_refused(
     only_problem: OnlyProblem, ranges: str, flag: str
 ) -> None:
     assertion = f"{{type: json_path, path: $.a, operator: matches, expected: '{flag}{ranges}'}}"
@@ -186,7 +186,7 @@ def test_a_pattern_of_ranges_that_take_for_ever_to_compile_is_refused(
 
 
 @pytest.mark.parametrize("pattern", ["[a-z]" * 1000, "[\\u4e00-\\u9fff]" * 50, "a-z-0-9", "[\\0-\\x7f]"])
-def test_patterns_of_the_ranges_that_people_write_are_taken(compiled: Compiler, pattern: str) -> None:
+def test_patterns_with_ordinary_ranges_are_accepted(compiled: Compiler, pattern: str) -> None:
     assertion = f"{{type: json_path, path: $.a, operator: matches, expected: '{pattern}'}}"
     assert compiled(journey("j", f"{{id: a, request: {{url: /x}}, assertions: [{assertion}]}}")).digest
 
@@ -219,20 +219,20 @@ def test_a_json_schema_that_multiplies_itself_is_refused(only_problem: OnlyProbl
         multiplying(3, "allOf"),
     ],
 )
-def test_a_json_schema_of_a_tree_or_of_modest_size_is_taken(compiled: Compiler, text: str) -> None:
+def test_a_recursive_or_ordinary_json_schema_is_accepted(compiled: Compiler, text: str) -> None:
     assert compiled(schema(text)).digest
 
 
 def test_a_chain_of_thousands_of_references_is_counted_without_recursion() -> None:
     definitions: dict[str, object] = {f"a{number}": {"$ref": f"#/$defs/a{number + 1}"} for number in range(5000)}
-    # What is there at the end of the chain, and each of its references.
+    # The end of the chain, and each reference that leads to it.
     assert subschemas({"$ref": "#/$defs/a0", "$defs": {**definitions, "a5000": True}}) == 5002
     assert subschemas({"$ref": "#/$defs/a~1b/0", "$defs": {"a/b": [{"not": {}}]}}) == 3
     assert subschemas({"$ref": "#/nowhere/1/2"}) == 1
     assert subschemas(True) == 0
 
 
-def test_more_errors_than_anyone_reads_end_the_search_and_say_so(refused: Refused) -> None:
+def test_too_many_errors_end_the_search_and_are_reported(refused: Refused) -> None:
     steps = [f"{{id: n{number}, type: note, text: '{{{{ steps.m{number}.status }}}}'}}" for number in range(400)]
     started = time.process_time()
     problems = refused(journey("j", *steps))
@@ -243,7 +243,7 @@ def test_more_errors_than_anyone_reads_end_the_search_and_say_so(refused: Refuse
     assert time.process_time() - started < 10
 
 
-def test_thousands_of_unknown_keys_are_told_as_far_as_anyone_reads(refused: Refused) -> None:
+def test_of_thousands_of_unknown_keys_only_the_first_are_reported(refused: Refused) -> None:
     keys = ", ".join(f"k{number}: 1" for number in range(1000))
     started = time.process_time()
     problems = refused(journey("j", f"{{id: a, request: {{url: /x}}, {keys}}}"))
@@ -264,7 +264,7 @@ def test_warnings_and_repeated_findings_do_not_end_the_search() -> None:
     assert [problem.code for problem in caught.value.problems][:4] == ["e", "e", "e", "too_many_errors"]
 
 
-def test_a_suggestion_is_not_looked_for_among_more_names_than_can_be_compared() -> None:
+def test_no_suggestion_is_searched_among_too_many_names() -> None:
     names = [f"name{number}" for number in range(20_000)]
     started = time.process_time()
     for _ in range(20):
@@ -288,7 +288,7 @@ def test_a_suggestion_is_not_looked_for_among_more_names_than_can_be_compared() 
         ("a/b", "a", False),
     ],
 )
-def test_a_pattern_of_files_takes_no_time_that_multiplies(pattern: str, path: str, taken: bool) -> None:
+def test_matching_a_file_pattern_takes_no_exponential_time(pattern: str, path: str, taken: bool) -> None:
     started = time.process_time()
     assert Selection(include=(pattern,)).takes(path.split("/")) == taken
     assert time.process_time() - started < 1

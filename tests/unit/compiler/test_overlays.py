@@ -104,7 +104,7 @@ def test_own_assertions_change_and_template_assertions_stay(changed: Changed, ch
     assert expected(changed(f"{{assertions: {change}}}")) == left
 
 
-def test_several_overlays_apply_in_the_order_given(changed: Changed) -> None:
+def test_several_overlays_apply_in_order(changed: Changed) -> None:
     step = changed("{values: {p: 5, q: 5}, assertions: {remove: [0]}}", "{values: {q: 6}, assertions: {remove: [0]}}")
     assert dict(step.request.query) == {"p": Literal(5), "q": Literal(6)}
     assert expected(step) == [200, "z"]
@@ -146,7 +146,7 @@ def test_reading_a_skipped_step_is_an_error(only_problem: OnlyProblem) -> None:
         ("{name: o, journey: j, steps: {}}", "wrong_value", "o.yaml:1:39"),
     ],
 )
-def test_a_wrong_overlay_is_refused_at_its_own_place(
+def test_an_invalid_overlay_is_refused_at_its_own_place(
     only_problem: OnlyProblem, overlay: str, code: str, place: str
 ) -> None:
     problem = only_problem(JOURNEY, ["o"], t=TEMPLATE, o=f"overlay: {overlay}")
@@ -169,7 +169,7 @@ def test_overlays_of_different_journeys_may_share_a_name(compiled: Compiler) -> 
 NAMED = "journey: {name: j, overlays: [fits], steps: [{id: a, request: {url: /a}}]}"
 
 
-def test_overlays_that_a_journey_names_are_there_and_fit(compiled: Compiler) -> None:
+def test_overlays_that_a_journey_names_exist_and_fit_it(compiled: Compiler) -> None:
     overlay = "overlay: {name: fits, journey: j, steps: {a: {skip: true}}}"
     found = compiled(NAMED, o=overlay)
     assert (found.problems, found.artifact.journey.overlays) == ((), ())
@@ -182,11 +182,13 @@ def test_overlays_that_a_journey_names_are_there_and_fit(compiled: Compiler) -> 
         ("overlay: {name: fits, journey: k, steps: {a: {skip: true}}}", "use it with the journey `k`"),
     ],
 )
-def test_one_that_is_not_there_is_an_error_at_its_name(only_problem: OnlyProblem, overlay: str, hint: str) -> None:
+def test_a_named_overlay_that_does_not_exist_is_an_error_at_its_name(
+    only_problem: OnlyProblem, overlay: str, hint: str
+) -> None:
     problem = only_problem(NAMED, o=overlay)
     assert (problem.code, str(problem.position), problem.hint) == ("unknown_overlay", "j.yaml:1:31", hint)
 
 
-def test_one_that_does_not_fit_is_warned_of(compiled: Compiler) -> None:
+def test_a_named_overlay_that_does_not_fit_causes_a_warning(compiled: Compiler) -> None:
     found = compiled(NAMED, o="overlay: {name: fits, journey: j, steps: {b: {skip: true}}}")
     assert [(problem.code, problem.severity.value) for problem in found.problems] == [("unknown_step", "warning")]

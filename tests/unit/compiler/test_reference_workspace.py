@@ -1,4 +1,4 @@
-"""The example `orders` is the format's reference: it compiles as it is, to the same bytes anywhere."""
+"""The example `orders` is the reference of the format: it compiles unchanged, to the same bytes anywhere."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def compiled(*overlays: str) -> Compilation:
     return compile_journey(load_workspace(ORDERS), "place-order", overlays)
 
 
-def test_it_compiles_without_any_problem() -> None:
+def test_the_example_compiles_without_findings() -> None:
     assert compiled().problems == ()
     assert compiled("no-token").problems == ()
 
 
-def test_templates_are_put_in_and_values_find_their_places() -> None:
+def test_templates_are_inlined_with_their_values() -> None:
     _, create, read = compiled().artifact.steps
     assert isinstance(create, HttpStep)
     assert isinstance(read, HttpStep)
@@ -46,7 +46,7 @@ def test_templates_are_put_in_and_values_find_their_places() -> None:
     assert read.request.headers[1] == ("Accept", Literal("application/json"))
 
 
-def test_template_assertions_come_first() -> None:
+def test_template_assertions_precede_those_of_the_step() -> None:
     read = compiled().artifact.steps[2]
     assert isinstance(read, HttpStep)
     assert [assertion.origin for assertion in read.assertions] == ["template", "step", "step", "step"]
@@ -54,7 +54,7 @@ def test_template_assertions_come_first() -> None:
     assert read.assertions[3].soft
 
 
-def test_steps_keep_what_later_steps_read() -> None:
+def test_steps_keep_the_values_that_later_steps_read() -> None:
     token, create, read = compiled().artifact.steps
     assert isinstance(token, HttpStep)
     assert isinstance(create, HttpStep)
@@ -66,7 +66,7 @@ def test_steps_keep_what_later_steps_read() -> None:
     assert read.captures == ()
 
 
-def test_defaults_of_interruption_follow_method_and_key() -> None:
+def test_the_default_of_on_interrupt_follows_method_and_key() -> None:
     steps = [step for step in compiled().artifact.steps if isinstance(step, HttpStep)]
     assert [step.on_interrupt for step in steps] == [OnInterrupt.RESEND] * 3
     without_key = compiled("no-token").artifact.steps[1]
@@ -74,7 +74,7 @@ def test_defaults_of_interruption_follow_method_and_key() -> None:
     assert without_key.on_interrupt is OnInterrupt.FAIL
 
 
-def test_it_requires_its_service_and_secret() -> None:
+def test_the_example_requires_its_service_and_its_secret() -> None:
     requires = compiled().artifact.requires
     assert (requires.services, requires.secrets) == (("shop-api",), ("SHOP_CLIENT_SECRET",))
 
@@ -96,7 +96,7 @@ def test_the_overlay_skips_replaces_and_needs_no_secret() -> None:
     assert artifact.journey.overlays == ("no-token",)
 
 
-def test_every_step_says_where_it_is_written() -> None:
+def test_every_step_has_the_place_where_it_is_written() -> None:
     assert compiled().sources == {
         "token": "journeys/place-order.yaml:20",
         "create": "journeys/place-order.yaml:30",
@@ -104,7 +104,7 @@ def test_every_step_says_where_it_is_written() -> None:
     }
 
 
-def test_the_same_source_is_the_same_bytes_in_any_folder(tmp_path: Path) -> None:
+def test_the_same_source_compiles_to_the_same_bytes_in_any_folder(tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere" / "deep"
     shutil.copytree(ORDERS, copy)
     other = compile_journey(load_workspace(copy), "place-order")
@@ -113,12 +113,12 @@ def test_the_same_source_is_the_same_bytes_in_any_folder(tmp_path: Path) -> None
     assert str(tmp_path).encode() not in canonical_bytes(other.artifact)
 
 
-def test_the_artifact_reads_back_as_itself() -> None:
+def test_an_artifact_is_read_back_unchanged() -> None:
     artifact = compiled().artifact
     assert decode(canonical_bytes(artifact)) == artifact
 
 
-def test_comments_and_order_of_keys_do_not_change_the_artifact(tmp_path: Path) -> None:
+def test_comments_and_the_order_of_keys_do_not_change_the_artifact(tmp_path: Path) -> None:
     shutil.copytree(ORDERS, tmp_path / "copy")
     file = tmp_path / "copy" / "journeys" / "place-order.yaml"
     text = file.read_text().replace("  name: place-order\n", "", 1).replace("journey:\n", "journey:\n  # a remark\n", 1)
@@ -126,13 +126,13 @@ def test_comments_and_order_of_keys_do_not_change_the_artifact(tmp_path: Path) -
     assert compile_journey(load_workspace(tmp_path / "copy"), "place-order").digest == compiled().digest
 
 
-def test_an_input_is_referred_to_by_name() -> None:
+def test_an_input_is_referenced_by_name() -> None:
     create = compiled().artifact.steps[1]
     assert isinstance(create, HttpStep)
     assert create.assertions[2].expected == Reference(Namespace.INPUTS, "customer_id")
 
 
-def test_an_unknown_overlay_names_the_known_ones() -> None:
+def test_an_unknown_overlay_is_refused_with_the_known_names() -> None:
     with pytest.raises(DefinitionError) as caught:
         compiled("no-tokn")
     assert (caught.value.code, caught.value.hint) == ("unknown_overlay", "did you mean `no-token`?")

@@ -86,7 +86,7 @@ def test_a_body_that_cannot_be_sent_is_refused(only_problem: OnlyProblem, writte
     assert only_problem(journey(written)).code == code
 
 
-def test_files_are_carried_by_the_artifact_under_their_path(make_workspace: Maker) -> None:
+def test_files_are_in_the_artifact_under_their_paths(make_workspace: Maker) -> None:
     workspace = make_workspace(
         {"j.yaml": journey("{multipart: {f: {file: data/../data/a.bin, filename: b}}}"), "data/a.bin": "bytes"}
     )
@@ -114,7 +114,7 @@ def test_a_file_that_is_too_large_is_refused(make_workspace: Maker) -> None:
     assert caught.value.code == "file_too_large"
 
 
-def test_the_contents_of_a_file_are_part_of_the_identity(make_workspace: Maker) -> None:
+def test_the_contents_of_a_file_change_the_digest(make_workspace: Maker) -> None:
     first = compile_journey(make_workspace({"j.yaml": journey("{file: a.bin}"), "a.bin": "1"}), "j").digest
     second = compile_journey(make_workspace({"j.yaml": journey("{file: a.bin}"), "a.bin": "2"}), "j").digest
     assert first != second
@@ -134,18 +134,18 @@ def test_the_contents_of_a_file_are_part_of_the_identity(make_workspace: Maker) 
         ("tags: []", Body(kind=BodyKind.JSON, value=Literal({"v": 2}))),
     ],
 )
-def test_a_value_in_the_body_becomes_a_field_of_it(compiled: Compiler, body: str, expected: Body) -> None:
+def test_a_body_value_becomes_a_field_of_the_body(compiled: Compiler, body: str, expected: Body) -> None:
     template = f"template: {{key: t, method: POST, url: /a, {body}, values: [{{name: v, in: body}}]}}"
     text = "journey: {name: j, steps: [{id: a, template: t, values: {v: 2}}]}"
     assert body_of(compiled(text, t=template)) == expected
 
 
-def test_a_value_cannot_be_put_into_a_text_body(only_problem: OnlyProblem) -> None:
+def test_a_value_cannot_be_inserted_into_a_text_body(only_problem: OnlyProblem) -> None:
     template = "template: {key: t, method: POST, url: /a, body: {text: x}, values: [{name: v, in: body}]}"
     problem = only_problem("journey: {name: j, steps: [{id: a, template: t, values: {v: 2}}]}", t=template)
     assert problem.code == "invalid_template"
 
 
-def test_body_values_that_are_all_optional_and_not_given_make_no_body(compiled: Compiler) -> None:
+def test_optional_body_values_that_are_not_set_make_no_body(compiled: Compiler) -> None:
     template = "template: {key: t, method: POST, url: /a, values: [{name: v, in: body}]}"
     assert body_of(compiled("journey: {name: j, steps: [{id: a, template: t}]}", t=template)) is None

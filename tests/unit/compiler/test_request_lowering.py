@@ -53,7 +53,7 @@ def inline(url: str) -> str:
         ("/a?", ("/a?",)),
     ],
 )
-def test_a_path_is_text_as_written_and_values(request_of: RequestOf, url: str, path: object) -> None:
+def test_a_path_is_compiled_to_text_as_written_and_values(request_of: RequestOf, url: str, path: object) -> None:
     request = request_of(inline(url))
     assert (request.service, request.path, request.query, request.url) == ("shop", path, (), None)
 
@@ -69,7 +69,7 @@ def test_a_path_is_text_as_written_and_values(request_of: RequestOf, url: str, p
         ("{{ inputs.x }}:80/a:b?c=/:d", []),
     ],
 )
-def test_what_looks_like_a_parameter_where_there_are_none_is_warned_of(
+def test_text_like_a_parameter_in_an_inline_request_causes_a_warning(
     compiled: Compiler, url: str, warned: list[str]
 ) -> None:
     found = compiled(
@@ -89,7 +89,7 @@ def test_what_looks_like_a_parameter_where_there_are_none_is_warned_of(
         ('/a/%7Bid%7D?q={\\"a\\":1}', []),
     ],
 )
-def test_one_pair_of_braces_is_warned_of_where_it_stands(
+def test_single_braces_cause_a_warning_at_their_place(
     compiled: Compiler, url: str, warned: list[tuple[str, str]]
 ) -> None:
     found = compiled(journey(inline(url))).problems
@@ -97,7 +97,7 @@ def test_one_pair_of_braces_is_warned_of_where_it_stands(
     assert [(problem.message.split("`")[1], str(problem.position)) for problem in found] == warned
 
 
-def test_a_warning_of_braces_says_how_a_value_is_written(compiled: Compiler) -> None:
+def test_a_warning_of_braces_shows_how_to_insert_a_value(compiled: Compiler) -> None:
     [problem] = compiled(journey(inline("/a/{order_id}"))).problems
     assert problem.message == "`{order_id}` is sent as written: an expression is written in two braces"
     assert problem.hint == "write `{{ inputs.order_id }}` to insert a value"
@@ -106,7 +106,7 @@ def test_a_warning_of_braces_says_how_a_value_is_written(compiled: Compiler) -> 
     assert "`{{ values.p }}`" in problem.hint
 
 
-def test_a_fragment_that_would_not_be_sent_is_warned_of(compiled: Compiler) -> None:
+def test_a_fragment_that_is_not_sent_causes_a_warning(compiled: Compiler) -> None:
     [problem] = compiled(journey('{id: a, request: {url: "http://x/tags/c#&limit=1"}}')).problems
     assert (problem.code, str(problem.position)) == ("literal_parameter", "j.yaml:6:46")
     assert "%23" in problem.hint
@@ -135,7 +135,7 @@ def test_a_url_that_begins_with_a_value_may_need_its_service(
     assert compiled(journey(inline(url))).artifact.requires.services == ()
 
 
-def test_a_template_value_opens_a_url_as_if_it_were_written_there(request_of: RequestOf) -> None:
+def test_a_template_value_at_the_start_of_a_url_is_inlined(request_of: RequestOf) -> None:
     template = 'template: {key: t, url: "{{ values.base }}/a", values: [{name: base, required: true}]}'
     given = "{id: a, template: t, values: {base: %s}}"
     assert request_of(given % "http://x/", t=template).path == ("http://x/a",)
@@ -155,7 +155,7 @@ OPTIONAL = "values: [{name: p, in: query}, {name: q, in: query}]"
         ("/a?%70=1", "{p: 2}", ("/a",)),
     ],
 )
-def test_parameters_of_a_url_give_way_to_values_of_the_template(
+def test_template_values_replace_parameters_of_the_url(
     request_of: RequestOf, url: str, given: str, path: object
 ) -> None:
     template = f'template: {{key: t, url: "{url}", {OPTIONAL}}}'
@@ -166,16 +166,14 @@ def test_parameters_of_a_url_give_way_to_values_of_the_template(
     ("url", "place"),
     [("/a/{{ values.p }}", "t.yaml:1:29"), ("/a?x=b{{ values.p }}", "t.yaml:1:32"), ("{{ values.p }}", "t.yaml:1:26")],
 )
-def test_a_value_that_is_not_given_is_missed_in_a_path_and_inside_text(
-    only_problem: OnlyProblem, url: str, place: str
-) -> None:
+def test_an_unset_value_in_a_path_or_inside_text_is_an_error(only_problem: OnlyProblem, url: str, place: str) -> None:
     template = f'template: {{key: t, url: "{url}", values: [{{name: p}}]}}'
     problem = only_problem(journey("{id: a, template: t}"), t=template)
     assert (problem.code, str(problem.position)) == ("missing_required_value", place)
 
 
 @pytest.mark.parametrize("url", ["ftp://x/a", "/a#b"])
-def test_an_url_that_cannot_be_requested_is_refused(only_problem: OnlyProblem, url: str) -> None:
+def test_a_url_that_cannot_be_requested_is_refused(only_problem: OnlyProblem, url: str) -> None:
     assert only_problem(journey(inline(url))).code == "wrong_value"
 
 
@@ -189,22 +187,22 @@ def test_a_method_in_a_url_is_refused_with_a_hint(only_problem: OnlyProblem, url
 @pytest.mark.parametrize(
     "host", ["localhost:8480", "localhost", "127.0.0.1:80", "api.shop.example", "shop.example:443"]
 )
-def test_a_host_without_a_scheme_is_warned_of(compiled: Compiler, host: str) -> None:
+def test_a_host_without_a_scheme_causes_a_warning(compiled: Compiler, host: str) -> None:
     [problem] = compiled(journey(inline(f"{host}/a"))).problems
     assert (problem.severity.value, problem.code) == ("warning", "wrong_value")
     assert f"`http://{host}`" in problem.hint
 
 
 @pytest.mark.parametrize("url", ["orders", "orders/a.b/c", "v1.0/orders", "getters/a", "/localhost/a", "1.2.3/a"])
-def test_a_path_without_a_slash_is_no_host(compiled: Compiler, url: str) -> None:
+def test_a_path_without_a_slash_is_not_taken_for_a_host(compiled: Compiler, url: str) -> None:
     assert compiled(journey(inline(url))).problems == ()
 
 
-def test_a_path_without_service_uses_the_only_one_there_is(request_of: RequestOf) -> None:
+def test_a_path_without_a_service_uses_the_only_one(request_of: RequestOf) -> None:
     assert request_of("{id: a, request: {url: /a}}").service == "shop"
 
 
-def test_a_path_without_service_is_refused_where_there_are_several(only_problem: OnlyProblem) -> None:
+def test_a_path_without_a_service_is_refused_if_there_are_several(only_problem: OnlyProblem) -> None:
     more = "environment: {name: more, services: {other: {base_url: http://x}}}"
     problem = only_problem(journey("{id: a, request: {url: /a}}"), more=more)
     assert (problem.code, str(problem.position)) == ("invalid_template", "j.yaml:6:30")
@@ -232,7 +230,7 @@ template:
 GIVEN = '{id: a, template: t, values: {p: 1, q: "{{ inputs.x }}", h: "{{ inputs.x }}-{{ variables.v }}"%s}}'
 
 
-def test_values_stand_where_their_placeholders_are(request_of: RequestOf) -> None:
+def test_values_replace_their_placeholders(request_of: RequestOf) -> None:
     request = request_of(GIVEN % ', w: "{{ inputs.x }}"', t=TEMPLATE)
     assert request.path == ("/a/", Literal(1), "/", X)
     assert dict(request.headers) == {
@@ -246,7 +244,7 @@ def test_values_stand_where_their_placeholders_are(request_of: RequestOf) -> Non
     assert request.body.value.fields[0] == ("fixed", ObjectNode((("deep", X),)))
 
 
-def test_values_without_placeholder_go_where_in_says(request_of: RequestOf) -> None:
+def test_values_without_a_placeholder_go_where_in_says(request_of: RequestOf) -> None:
     request = request_of(GIVEN % ", token: abc, page: 2, sku: null", t=TEMPLATE)
     assert dict(request.headers)["token"] == Literal("abc")
     assert dict(request.query)["page"] == Literal(2)
@@ -255,13 +253,13 @@ def test_values_without_placeholder_go_where_in_says(request_of: RequestOf) -> N
     assert request.body.value == Literal({"fixed": {}, "kept": 1.5, "sku": None})
 
 
-def test_an_optional_value_not_given_leaves_its_field_out(request_of: RequestOf) -> None:
+def test_the_field_of_an_optional_value_that_is_not_set_is_left_out(request_of: RequestOf) -> None:
     request = request_of(GIVEN % "", t=TEMPLATE)
     assert [name for name, _ in request.headers] == ["Fixed", "X-Text"]
     assert dict(request.query)["listed"] == Literal([1])
 
 
-def test_a_placed_header_takes_the_place_of_a_fixed_one_whatever_its_case(request_of: RequestOf) -> None:
+def test_a_header_value_replaces_a_fixed_header_whatever_its_case(request_of: RequestOf) -> None:
     template = "template: {key: t, url: /a, headers: {Accept: x}, values: [{name: accept, in: header}]}"
     assert request_of("{id: a, template: t, values: {accept: y}}", t=template).headers == (("accept", Literal("y")),)
 
@@ -275,12 +273,12 @@ def test_a_placed_header_takes_the_place_of_a_fixed_one_whatever_its_case(reques
         ("{p: 1, q: 2, h: [1]}", "wrong_type", "t.yaml:7:36"),
     ],
 )
-def test_wrong_values_are_refused(only_problem: OnlyProblem, values: str, code: str, place: str) -> None:
+def test_invalid_template_values_are_refused(only_problem: OnlyProblem, values: str, code: str, place: str) -> None:
     problem = only_problem(journey(f"{{id: a, template: t, values: {values}}}"), t=TEMPLATE)
     assert (problem.code, str(problem.position)) == (code, place)
 
 
-def test_a_misspelt_value_gets_a_suggestion(only_problem: OnlyProblem) -> None:
+def test_a_misspelled_value_gets_a_suggestion(only_problem: OnlyProblem) -> None:
     problem = only_problem(journey("{id: a, template: t, values: {p: 1, q: 2, h: 3, toke: 4}}"), t=TEMPLATE)
     assert problem.hint == "did you mean `token`?"
 
@@ -294,7 +292,7 @@ def test_a_missing_value_without_any_values_is_reported_at_the_step(only_problem
     assert "variable" in problem.hint
 
 
-def test_an_optional_value_inside_of_text_that_is_not_given_is_refused(only_problem: OnlyProblem) -> None:
+def test_an_optional_value_that_is_not_set_is_refused_inside_text(only_problem: OnlyProblem) -> None:
     template = 'template: {key: t, url: /a, headers: {A: "b {{ values.h }}"}, values: [{name: h}]}'
     problem = only_problem(journey("{id: a, template: t}"), t=template)
     assert (problem.code, str(problem.position)) == ("missing_required_value", "t.yaml:1:45")
@@ -321,7 +319,7 @@ def test_an_optional_value_inside_of_text_that_is_not_given_is_refused(only_prob
         ('{key: t, url: /a, query: {"{{ inputs.x }}": c}}', "", ""),
     ],
 )
-def test_a_template_that_makes_no_request_is_refused_at_its_place(
+def test_a_template_without_a_valid_request_is_refused_at_its_place(
     refused: Refused, compiled: Compiler, template: str, code: str, place: str
 ) -> None:
     text, files = journey("{id: a, template: t}"), {"t": f"template: {template}"}
@@ -340,7 +338,7 @@ def test_a_template_that_makes_no_request_is_refused_at_its_place(
         ("{key: t, url: /a, values: [{name: h, in: header}]}", "{{ inputs.x }}\\n"),
     ],
 )
-def test_a_value_of_a_step_that_no_header_can_carry_is_refused(refused: Refused, template: str, value: str) -> None:
+def test_a_value_that_cannot_be_sent_in_a_header_is_refused(refused: Refused, template: str, value: str) -> None:
     step = f'{{id: a, template: t, values: {{h: "{value}"}}}}'
     (problem,) = refused(journey(step), t=f"template: {template}")
     assert problem.code == "wrong_value"
@@ -358,20 +356,20 @@ def test_a_value_of_a_step_that_no_header_can_carry_is_refused(refused: Refused,
         ('headers: {Content-Type: "text/plain; charset=iso-8859-1"}', ""),
     ],
 )
-def test_a_charset_in_which_a_body_is_not_sent_is_told(compiled: Compiler, request_text: str, told: str) -> None:
+def test_a_charset_other_than_utf_8_causes_a_warning(compiled: Compiler, request_text: str, told: str) -> None:
     step = f'{{id: a, request: {{url: "http://h/", method: POST, {request_text}}}}}'
     problems = [(problem.code, problem.severity, problem.message) for problem in compiled(journey(step)).problems]
     message = f"the body is sent as UTF-8, but its content type says `{told}`"
     assert problems == ([("wrong_charset", Severity.WARNING, message)] if told else [])
 
 
-def test_blanks_around_the_value_of_a_header_are_told(compiled: Compiler) -> None:
+def test_blanks_around_a_header_value_cause_a_warning(compiled: Compiler) -> None:
     step = '{id: a, request: {url: "http://h/", headers: {A: " b", B: "c "}}}'
     told = [(problem.code, problem.severity) for problem in compiled(journey(step)).problems]
     assert told == [("blanks_lost", Severity.WARNING)] * 2
 
 
-def test_templates_are_found_by_key_name_and_line(compiled: Compiler) -> None:
+def test_templates_are_found_by_key_name_and_method_with_path(compiled: Compiler) -> None:
     templates = "templates: [{key: k, name: A name, method: POST, url: '/a/:b', values: [{name: b, in: path}]}]"
     digests = {
         compiled(journey(f'{{id: a, {field}: "{name}", values: {{b: 1}}}}'), t=templates).digest
@@ -390,7 +388,7 @@ def test_an_ambiguous_template_names_the_candidates(only_problem: OnlyProblem) -
     assert "`k1` (s1) at t.yaml:1:13; `k2` (s2) at t.yaml:1:59" in problem.cause
 
 
-def test_a_service_and_a_key_tell_templates_apart(request_of: RequestOf) -> None:
+def test_service_and_key_distinguish_templates(request_of: RequestOf) -> None:
     assert request_of('{id: a, template: {service: s2, key: "GET /a"}}', t=TWO).template == "k2"
 
 
@@ -413,17 +411,17 @@ def test_an_invalid_template_is_reported_where_it_is_used(refused: Refused) -> N
         ('{id: a, request: {url: "/{{ values.x }}"}}', "invalid_reference"),
     ],
 )
-def test_a_step_has_one_request(only_problem: OnlyProblem, step: str, code: str) -> None:
+def test_a_step_has_exactly_one_request(only_problem: OnlyProblem, step: str, code: str) -> None:
     assert only_problem(journey(step)).code == code
 
 
-def test_a_template_may_use_the_environment_and_secrets_itself(compiled: Compiler) -> None:
+def test_a_template_may_use_the_environment_and_secrets(compiled: Compiler) -> None:
     template = 'template: {key: t, url: /a, headers: {A: "{{ secrets.T }}", B: "{{ env.region }}"}}'
     requires = compiled(journey("{id: a, template: t}"), t=template).artifact.requires
     assert (requires.secrets, requires.environment_keys) == (("T",), ("region",))
 
 
-def test_zeros_that_a_request_loses_are_told_wherever_they_stand(compiled: Compiler) -> None:
+def test_leading_zeros_that_a_request_loses_cause_a_warning(compiled: Compiler) -> None:
     step = (
         "{id: a, request: {method: POST, url: 'http://h/x', headers: {X-Zip: 01}, query: {zip: 02},"
         " body: {json: {zip: [03, '04', 5]}}}}"

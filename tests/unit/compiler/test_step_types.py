@@ -38,7 +38,7 @@ def http_step(compilation: Compilation) -> HttpStep:
     return step
 
 
-def test_the_steps_that_send_nothing(compiled: Compiler) -> None:
+def test_steps_that_send_nothing_are_compiled(compiled: Compiler) -> None:
     steps = compiled(
         """
         journey:
@@ -83,14 +83,14 @@ def test_a_poll_repeats_a_request_until_assertions_hold(compiled: Compiler) -> N
         ("GET", ", on_interrupt: fail", OnInterrupt.FAIL),
     ],
 )
-def test_a_request_is_sent_again_by_default_only_where_that_is_safe(
+def test_a_request_is_re_sent_by_default_only_if_that_is_safe(
     compiled: Compiler, method: str, fields: str, on_interrupt: OnInterrupt
 ) -> None:
     step = http_step(compiled(f"{HEAD}{{id: a, request: {{method: {method}, url: /a}}{fields}}}"))
     assert step.on_interrupt is on_interrupt
 
 
-def test_all_options_of_a_request_step(compiled: Compiler) -> None:
+def test_all_options_of_a_request_step_are_compiled(compiled: Compiler) -> None:
     step = http_step(
         compiled(
             HEAD + "{id: a, request: {url: /a}, flaky: true, on_failure: halt, idempotency: {header: X-Key}, "
@@ -112,12 +112,12 @@ def test_a_duration_alone_is_the_total_timeout(compiled: Compiler) -> None:
     assert step.timeouts == Timeouts(total_ms=120_000)
 
 
-def test_the_journey_says_what_steps_do_not(compiled: Compiler) -> None:
+def test_on_failure_of_the_journey_is_the_default_of_its_steps(compiled: Compiler) -> None:
     step = http_step(compiled("journey: {name: j, on_failure: halt, cookies: true, steps: [{request: {url: /a}}]}"))
     assert step.on_failure is OnFailure.HALT
 
 
-def test_ids_are_made_of_names_or_numbers(compiled: Compiler) -> None:
+def test_step_ids_are_made_from_names_or_numbers(compiled: Compiler) -> None:
     text = "journey: {name: j, steps: [{name: Get a Token!, request: {url: /a}}, {request: {url: /b}}]}"
     assert [step.id for step in compiled(text).artifact.steps] == ["get-a-token", "step-2"]
 
@@ -190,7 +190,7 @@ def test_declarations_are_compiled(compiled: Compiler) -> None:
     )
 
 
-def test_a_secret_is_no_source_of_a_variable(only_problem: OnlyProblem) -> None:
+def test_a_secret_is_not_a_source_of_a_variable(only_problem: OnlyProblem) -> None:
     text = "journey: {name: j, variables: [{name: a, source: secret}], steps: [{request: {url: /a}}]}"
     assert only_problem(text).code == "wrong_value"
 
@@ -230,7 +230,7 @@ def test_a_sub_journey_is_inlined_under_the_id_of_its_step(compiled: Compiler) -
     ]
 
 
-def test_inputs_of_a_sub_journey_become_variables_that_the_step_fills(compiled: Compiler) -> None:
+def test_inputs_of_a_sub_journey_become_variables(compiled: Compiler) -> None:
     artifact = compiled(OUTER, login=LOGIN).artifact
     user = Reference(Namespace.VARIABLES, "in.user")
     by_name = {variable.name: variable for variable in artifact.variables}
@@ -260,7 +260,7 @@ def test_a_sub_journey_can_run_twice(compiled: Compiler) -> None:
         ("steps.in.outputs.access", "variables.secret", "invalid_reference"),
     ],
 )
-def test_a_wrong_use_of_a_sub_journey_is_refused(only_problem: OnlyProblem, old: str, new: str, code: str) -> None:
+def test_an_invalid_use_of_a_sub_journey_is_refused(only_problem: OnlyProblem, old: str, new: str, code: str) -> None:
     assert only_problem(OUTER.replace(old, new), login=LOGIN).code == code
 
 
@@ -270,7 +270,7 @@ def test_journeys_that_run_each_other_are_refused(only_problem: OnlyProblem) -> 
     assert (problem.code, problem.cause) == ("journey_cycle", "j → k → j")
 
 
-def test_a_journey_that_halts_halts_in_its_sub_journeys_too(compiled: Compiler) -> None:
+def test_halting_on_failure_applies_to_sub_journeys_too(compiled: Compiler) -> None:
     text = (
         "journey: {name: j, on_failure: halt, steps: [{id: in, type: sub_journey, journey: login, inputs: {user: a}}]}"
     )
@@ -278,7 +278,7 @@ def test_a_journey_that_halts_halts_in_its_sub_journeys_too(compiled: Compiler) 
     assert [step.on_failure for step in steps if isinstance(step, HttpStep)] == [OnFailure.HALT] * 2
 
 
-def test_an_output_that_several_inner_steps_have_must_be_named_by_step(only_problem: OnlyProblem) -> None:
+def test_an_output_of_several_inner_steps_must_be_read_from_one_step(only_problem: OnlyProblem) -> None:
     login = LOGIN.replace("{state: body.state}", "{access: body.state}")
     outer = OUTER.replace("steps.in.check.outputs.state", "steps.first.status")
     problem = only_problem(outer, login=login)

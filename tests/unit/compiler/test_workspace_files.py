@@ -1,4 +1,4 @@
-"""Which files of a folder are a workspace's, and that nothing else which lies there stops a journey."""
+"""Which files of a folder belong to a workspace; all others never block a journey."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def codes(workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def load_with(make_workspace: Maker, **files: bytes) -> Workspace:
-    """A workspace with the journey `a` and these files as well, `_` for a dot in their names."""
+    """Return a workspace with the journey `a` and these files, with `_` for a dot in their names."""
     root = make_workspace({"a.yaml": JOURNEY}).root
     for name, data in files.items():
         (root / name.replace("_", ".")).write_bytes(data)
@@ -57,18 +57,18 @@ def is_whole(workspace: Workspace) -> bool:
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_file_of_another_tool_is_passed_over(make_workspace: Maker, name: str) -> None:
+def test_a_file_of_another_tool_is_skipped(make_workspace: Maker, name: str) -> None:
     workspace = make_workspace({"a.yaml": JOURNEY, name: FOREIGN[name]})
     assert codes(workspace) == []
     assert is_whole(workspace)
 
 
-def test_all_files_of_other_tools_together_are_passed_over_without_a_word(make_workspace: Maker) -> None:
+def test_files_of_other_tools_are_skipped_without_a_finding(make_workspace: Maker) -> None:
     assert codes(make_workspace({"a.yaml": JOURNEY, **FOREIGN})) == []
 
 
 @pytest.mark.parametrize("data", [b"x\x80\x81case: x", os.urandom(5000), b"\0" * 5000, b"a: \xff\nb: {case: 1}", b""])
-def test_bytes_that_are_no_text_are_passed_over(make_workspace: Maker, data: bytes) -> None:
+def test_bytes_that_are_not_text_are_skipped(make_workspace: Maker, data: bytes) -> None:
     workspace = load_with(make_workspace, x_yaml=data)
     assert codes(workspace) == []
     assert is_whole(workspace)
@@ -91,7 +91,7 @@ def test_bytes_that_are_no_text_are_passed_over(make_workspace: Maker, data: byt
         "journey:\n  deep: " + "[" * 100,
     ],
 )
-def test_a_file_of_ours_that_cannot_be_read_is_still_an_error_with_its_place(make_workspace: Maker, text: str) -> None:
+def test_a_workspace_file_that_cannot_be_parsed_is_an_error(make_workspace: Maker, text: str) -> None:
     workspace = make_workspace({"a.yaml": JOURNEY, "sub/b.yaml": text})
     (problem,) = workspace.problems
     assert problem.severity == "error"
@@ -100,7 +100,7 @@ def test_a_file_of_ours_that_cannot_be_read_is_still_an_error_with_its_place(mak
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
-def test_a_file_of_ours_in_another_encoding_is_still_an_error(make_workspace: Maker, encoding: str) -> None:
+def test_a_workspace_file_in_another_encoding_is_an_error(make_workspace: Maker, encoding: str) -> None:
     workspace = load_with(make_workspace, b_yaml="journey: {name: größer}".encode(encoding))
     assert codes(workspace) == [("error", "yaml_encoding")]
 
@@ -116,7 +116,7 @@ def test_a_file_of_ours_in_another_encoding_is_still_an_error(make_workspace: Ma
         ("environment: production\nimage: x\n", "remove the key, or move it to another file."),
     ],
 )
-def test_a_document_that_is_nearly_ours_is_passed_over_with_a_warning(
+def test_a_document_with_a_similar_root_key_is_skipped_with_a_warning(
     make_workspace: Maker, text: str, hint: str
 ) -> None:
     workspace = make_workspace({"a.yaml": JOURNEY, "x.yaml": text})
@@ -132,11 +132,11 @@ def test_a_document_that_is_nearly_ours_is_passed_over_with_a_warning(
     "text",
     ["journey: {name: b}\nsteps: []\n", "environment: {name: e}\nurl: x\n", "templates: [{key: t, url: /t}]\nx: 1\n"],
 )
-def test_what_stands_beside_a_definition_of_ours_is_an_error(make_workspace: Maker, text: str) -> None:
+def test_an_unknown_key_beside_a_definition_is_an_error(make_workspace: Maker, text: str) -> None:
     assert ("error", "unknown_key") in codes(make_workspace({"x.yaml": text}))
 
 
-def test_a_journey_that_is_not_found_may_be_in_a_file_that_was_passed_over(make_workspace: Maker) -> None:
+def test_a_journey_that_is_not_found_may_be_in_a_skipped_file(make_workspace: Maker) -> None:
     workspace = load_with(make_workspace, b_yaml=b"  journey:\n    name: [b\n", c_yaml=b"{{ template: x }")
     with pytest.raises(DefinitionError) as caught:
         compile_journey(workspace, "b")
@@ -145,7 +145,7 @@ def test_a_journey_that_is_not_found_may_be_in_a_file_that_was_passed_over(make_
     assert "passed_over" not in [problem.code for problem in compile_journey(workspace, "a").problems]
 
 
-# What is no file
+# Names of something other than a regular file
 
 
 def make_fifo(place: Path) -> None:
@@ -155,7 +155,7 @@ def make_fifo(place: Path) -> None:
 def make_socket(place: Path) -> None:
     folder = os.open(place.parent, os.O_RDONLY)
     with socket.socket(socket.AF_UNIX) as made:
-        made.bind(f"/proc/self/fd/{folder}/{place.name}")  # a path of its own may be too long
+        made.bind(f"/proc/self/fd/{folder}/{place.name}")  # its own path may be too long
     os.close(folder)
 
 
@@ -169,7 +169,7 @@ STRANGE: Mapping[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_what_is_no_file_is_passed_over_with_its_name(make_workspace: Maker, kind: str) -> None:
+def test_what_is_not_a_regular_file_is_skipped_with_its_name(make_workspace: Maker, kind: str) -> None:
     make, why = STRANGE[kind]
     root = make_workspace({"a.yaml": JOURNEY, "sub/b.yaml": ""}).root
     make(root / "gone.yaml")
@@ -182,7 +182,7 @@ def test_what_is_no_file_is_passed_over_with_its_name(make_workspace: Maker, kin
     assert is_whole(workspace)
 
 
-def test_devices_and_links_to_folders_are_passed_over(make_workspace: Maker) -> None:
+def test_devices_and_links_to_folders_are_skipped(make_workspace: Maker) -> None:
     root = make_workspace({"a.yaml": JOURNEY, "sub/b.yaml": JOURNEY.replace("name: a", "name: b")}).root
     (root / "zero.yaml").symlink_to("/dev/zero")
     (root / "again.yaml").symlink_to("sub")
@@ -194,7 +194,7 @@ def test_devices_and_links_to_folders_are_passed_over(make_workspace: Maker) -> 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_what_may_not_be_read_is_passed_over_with_its_name(make_workspace: Maker) -> None:
+def test_a_file_that_may_not_be_read_is_skipped_with_its_name(make_workspace: Maker) -> None:
     root = make_workspace({"a.yaml": JOURNEY, "b.yaml": "x: 1", "sub/c.yaml": ""}).root
     (root / "b.yaml").chmod(0)
     (root / "sub").chmod(0)
@@ -206,7 +206,7 @@ def test_what_may_not_be_read_is_passed_over_with_its_name(make_workspace: Maker
     assert is_whole(workspace)
 
 
-def test_a_folder_deeper_than_the_stack_is_looked_through(make_workspace: Maker) -> None:
+def test_a_folder_deeper_than_the_stack_is_searched(make_workspace: Maker) -> None:
     root = make_workspace({"a.yaml": JOURNEY}).root
     here = os.open(root, os.O_RDONLY)
     try:
@@ -224,10 +224,10 @@ def test_a_folder_deeper_than_the_stack_is_looked_through(make_workspace: Maker)
         assert is_whole(workspace)
     finally:
         os.close(here)
-        subprocess.run(["rm", "-r", root / "d"], check=True)  # what Python removes trees with calls itself too
+        subprocess.run(["rm", "-r", root / "d"], check=True)  # Python's shutil.rmtree recurses too
 
 
-def test_names_that_are_no_text_are_shown_as_text(make_workspace: Maker) -> None:
+def test_names_that_are_not_text_are_shown_escaped(make_workspace: Maker) -> None:
     root = make_workspace({"a.yaml": JOURNEY}).root
     folder = os.path.join(os.fsencode(root), b"caf\xe9")
     os.mkdir(folder)
@@ -244,7 +244,7 @@ def test_names_that_are_no_text_are_shown_as_text(make_workspace: Maker) -> None
     assert compilation.sources == {"a": "caf\\xe9/\\xff.yaml:1"}
 
 
-def test_a_workspace_in_a_folder_whose_name_is_no_text_has_a_name(tmp_path: Path) -> None:
+def test_a_workspace_in_a_folder_whose_name_is_not_text_has_a_name(tmp_path: Path) -> None:
     root = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), b"caf\xe9")))
     root.mkdir()
     (root / "reqflo.yaml").write_text("workspace: {}")
@@ -252,7 +252,7 @@ def test_a_workspace_in_a_folder_whose_name_is_no_text_has_a_name(tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_a_marker_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
+def test_a_marker_that_is_not_a_file_is_named(tmp_path: Path, kind: str) -> None:
     STRANGE[kind][0](tmp_path / "reqflo.yaml")
     with pytest.raises(UsageError) as caught:
         load_workspace(tmp_path)
@@ -261,7 +261,7 @@ def test_a_marker_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["loop", "loop/x", "nowhere/x", "a\0b"])
-def test_a_path_that_leads_nowhere_is_no_workspace(tmp_path: Path, path: str) -> None:
+def test_a_path_that_does_not_exist_is_not_a_workspace(tmp_path: Path, path: str) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(UsageError) as caught:
         load_workspace(tmp_path / path)
@@ -269,7 +269,7 @@ def test_a_path_that_leads_nowhere_is_no_workspace(tmp_path: Path, path: str) ->
 
 
 @pytest.mark.parametrize("kind", [kind for kind in STRANGE if kind != "a link below a file"])
-def test_a_body_that_is_no_file_is_an_error_with_its_place(make_workspace: Maker, kind: str) -> None:
+def test_a_body_file_that_is_not_a_regular_file_is_an_error(make_workspace: Maker, kind: str) -> None:
     root = make_workspace({"j.yaml": "journey: {name: j, steps: [{id: a, request: {url: /a, body: {file: x}}}]}"}).root
     STRANGE[kind][0](root / "x")
     with pytest.raises(DefinitionError) as caught:
@@ -280,7 +280,7 @@ def test_a_body_that_is_no_file_is_an_error_with_its_place(make_workspace: Maker
     assert problem.position.file == "j.yaml"
 
 
-def test_a_body_may_be_a_link_to_a_file_whose_name_is_no_text(make_workspace: Maker) -> None:
+def test_a_body_may_be_a_link_to_a_file_whose_name_is_not_text(make_workspace: Maker) -> None:
     root = make_workspace({"j.yaml": "journey: {name: j, steps: [{id: a, request: {url: /a, body: {file: x}}}]}"}).root
     with open(os.path.join(os.fsencode(root), b"\xff.bin"), "wb") as file:
         file.write(b"data")
@@ -288,7 +288,7 @@ def test_a_body_may_be_a_link_to_a_file_whose_name_is_no_text(make_workspace: Ma
     assert compile_journey(load_workspace(root), "j").artifact.files == {"\\xff.bin": b"data"}
 
 
-def test_a_body_whose_name_no_file_can_have_is_an_error_with_its_place(make_workspace: Maker) -> None:
+def test_an_invalid_name_of_a_body_file_is_an_error_at_its_place(make_workspace: Maker) -> None:
     written = 'journey: {name: j, steps: [{id: a, request: {url: /a, body: {file: "a\\0b"}}}]}'
     with pytest.raises(DefinitionError) as caught:
         compile_journey(make_workspace({"j.yaml": written}), "j")
@@ -322,7 +322,7 @@ TREE = ("a.yaml", "journeys/b.yaml", "journeys/old/c.yaml", "charts/d.yaml", "x/
         ("{exclude: [reqflo.yaml]}", "abcdef"),
     ],
 )
-def test_reqflo_yaml_says_which_files_are_looked_at(make_workspace: Maker, settings: str, names: str) -> None:
+def test_reqflo_yaml_selects_the_files_that_are_read(make_workspace: Maker, settings: str, names: str) -> None:
     files = {name: JOURNEY.replace("name: a", f"name: {Path(name).stem}") for name in TREE}
     workspace = make_workspace({"reqflo.yaml": f"workspace: {settings}", "environments.yaml": "", **files})
     assert codes(workspace) == []
@@ -331,17 +331,17 @@ def test_reqflo_yaml_says_which_files_are_looked_at(make_workspace: Maker, setti
 
 @pytest.mark.parametrize("pattern", ["", "/abs", "../up", "a/../b", "a\\\\b", ".", "./"])
 @pytest.mark.parametrize("key", ["include", "exclude"])
-def test_a_pattern_that_leads_out_is_refused_at_its_place(make_workspace: Maker, key: str, pattern: str) -> None:
+def test_a_pattern_that_leads_out_of_the_workspace_is_refused(make_workspace: Maker, key: str, pattern: str) -> None:
     (problem,) = make_workspace({"reqflo.yaml": f'workspace: {{{key}: ["{pattern}"]}}'}).problems
     assert (problem.code, str(problem.position)) == ("wrong_value", "reqflo.yaml:1:23")
 
 
-def test_what_is_excluded_may_be_broken(make_workspace: Maker) -> None:
+def test_an_excluded_file_may_be_invalid(make_workspace: Maker) -> None:
     files = {"reqflo.yaml": "workspace: {exclude: [old]}", "old/a.yaml": "journey: [", "a.yaml": JOURNEY}
     assert codes(make_workspace(files)) == []
 
 
-def test_a_folder_that_nothing_can_be_taken_from_is_not_entered() -> None:
+def test_a_folder_without_selected_files_is_not_entered() -> None:
     selection = Selection(include=("journeys/*/x.yaml", "**/deep"), exclude=("journeys/old",))
     assert Selection(include=("journeys",)).enters(("journeys", "a", "b"))
     assert not Selection(include=("journeys",)).enters(("node_modules",))
@@ -349,7 +349,7 @@ def test_a_folder_that_nothing_can_be_taken_from_is_not_entered() -> None:
     assert not selection.enters(("journeys", "old", "x"))
 
 
-# The look at the text never decides against what the parser would have found
+# The search of the text never skips what the parser would have found
 
 KEYS = st.sampled_from(["journey", "template", "templates", "environment", "case", "preset", "overlay", "workspace"])
 FORMS = st.sampled_from(
@@ -363,18 +363,18 @@ def test_text_with_a_root_key_is_always_parsed(key: str, form: str, begin: str) 
 
 
 @pytest.mark.parametrize("form", ["# c\r{}:\r  name: q\r  steps: [\r", "? {}\n: {{name: x, steps: [\n", '"{}" : [\r\n'])
-def test_a_root_key_means_us_however_lines_end_and_keys_are_written(form: str) -> None:
+def test_a_root_key_is_recognized_however_it_is_written(form: str) -> None:
     assert was_meant(form.format("journey").encode())
     assert not was_meant(form.format("journal").encode())
 
 
 @given(key=KEYS, rest=st.text(max_size=40))
-def test_a_line_that_begins_with_a_root_key_means_us_whatever_follows(key: str, rest: str) -> None:
+def test_a_line_that_begins_with_a_root_key_is_never_skipped(key: str, rest: str) -> None:
     assert was_meant(f"{key}: {rest}".encode("utf-8", "surrogatepass"))
     assert not was_meant(f"  {key}: x\nx{key}: y\n{key}s_: z\n".encode())
 
 
-def test_a_folder_that_is_not_there_does_not_stand_for_the_workspace_around_it(tmp_path: Path) -> None:
+def test_a_missing_folder_does_not_mean_the_workspace_around_it(tmp_path: Path) -> None:
     (tmp_path / "reqflo.yaml").write_text("workspace: {name: around}")
     (tmp_path / "below").mkdir()
     assert load_workspace(tmp_path / "below").name == "around"

@@ -1,4 +1,4 @@
-"""Which files make a workspace, and what is wrong with them."""
+"""Which files form a workspace, and which errors in them are reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def codes(workspace: Workspace) -> list[str]:
     return [problem.code for problem in workspace.problems]
 
 
-def test_a_folder_without_the_marker_is_no_workspace(tmp_path: Path) -> None:
+def test_a_folder_without_the_marker_is_not_a_workspace(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load_workspace(tmp_path)
     assert caught.value.code == "no_workspace"
@@ -31,7 +31,7 @@ def test_a_folder_or_file_below_belongs_to_the_workspace(make_workspace: Maker) 
     assert load_workspace(workspace.root / "journeys" / "a.yaml").root == workspace.root
 
 
-def test_all_kinds_are_found_in_any_file_and_folder(make_workspace: Maker) -> None:
+def test_all_kinds_of_definitions_are_found_in_any_file_and_folder(make_workspace: Maker) -> None:
     workspace = make_workspace(
         {
             "x/y/all.yml": f"journey: {{name: a, {STEP}}}\n---\ntemplate: {{key: t, url: /t}}\n---\n"
@@ -43,7 +43,7 @@ def test_all_kinds_are_found_in_any_file_and_folder(make_workspace: Maker) -> No
     assert [definition.name for definition in workspace.definitions()] == ["a", "t", "u", "v", "local", "c", "p", "o"]
 
 
-def test_hidden_folders_and_workspaces_inside_are_left_alone(make_workspace: Maker) -> None:
+def test_hidden_folders_and_nested_workspaces_are_skipped(make_workspace: Maker) -> None:
     workspace = make_workspace(
         {
             ".reqflo/x.yaml": "journey: [",
@@ -56,13 +56,13 @@ def test_hidden_folders_and_workspaces_inside_are_left_alone(make_workspace: Mak
     assert workspace.journeys == []
 
 
-def test_a_misspelt_kind_beside_one_of_ours_is_an_error_with_a_suggestion(make_workspace: Maker) -> None:
+def test_a_misspelled_root_key_beside_a_valid_one_is_an_error(make_workspace: Maker) -> None:
     (problem,) = make_workspace({"a.yaml": "preset: {name: p}\njurney: {name: a}"}).problems
     assert (problem.code, problem.hint) == ("unknown_key", "did you mean `journey`?")
     assert str(problem.position) == "a.yaml:2:1"
 
 
-def test_a_portable_bundle_is_refused_by_name(make_workspace: Maker) -> None:
+def test_a_portable_bundle_is_refused_with_its_own_code(make_workspace: Maker) -> None:
     assert codes(make_workspace({"a.yaml": "apiVersion: reqflo.dev/v1\nkind: Journey\n"})) == ["bundle_not_supported"]
 
 
@@ -78,12 +78,12 @@ def test_a_link_out_of_the_workspace_is_refused(
     assert again.presets == []
 
 
-def test_problems_of_all_files_are_reported_at_once(make_workspace: Maker) -> None:
+def test_errors_in_all_files_are_reported_together(make_workspace: Maker) -> None:
     workspace = make_workspace({"a.yaml": "journey: [", "b.yaml": "case: 1\ncase: 2", "reqflo.yaml": "- 1"})
     assert sorted(codes(workspace)) == ["duplicate_key", "wrong_type", "yaml_syntax"]
 
 
-def test_settings_elsewhere_than_in_the_marker_are_refused(make_workspace: Maker) -> None:
+def test_settings_outside_the_marker_are_refused(make_workspace: Maker) -> None:
     assert codes(make_workspace({"a.yaml": "workspace: {name: b}"})) == ["wrong_value"]
 
 
@@ -126,7 +126,7 @@ def test_settings_have_defaults_and_short_forms(make_workspace: Maker) -> None:
         ("{secrets: {source: vault}}", "wrong_value", "reqflo.yaml:1:31"),
     ],
 )
-def test_wrong_settings_are_reported_at_their_place(
+def test_invalid_settings_are_reported_at_their_place(
     make_workspace: Maker, settings: str, code: str, place: str
 ) -> None:
     (problem,) = make_workspace({"reqflo.yaml": f"workspace: {settings}"}).problems
@@ -164,12 +164,12 @@ def test_a_proxy_is_a_url_or_a_mapping(make_workspace: Maker, written: str, read
 
 
 @pytest.mark.parametrize(("text", "workers"), [("3", 3), ("auto", "auto"), ("2:8", "2:8")])
-def test_workers_are_a_number_a_range_or_auto(make_workspace: Maker, text: str, workers: int | str) -> None:
+def test_workers_must_be_a_number_a_range_or_auto(make_workspace: Maker, text: str, workers: int | str) -> None:
     settings = make_workspace({"reqflo.yaml": f"workspace: {{runner: {{workers: {text}}}}}"}).settings
     assert settings.runner.workers == workers
 
 
-def test_an_unknown_key_gets_a_suggestion_of_the_place_it_is_in(make_workspace: Maker) -> None:
+def test_an_unknown_key_gets_a_suggestion_from_the_keys_of_its_place(make_workspace: Maker) -> None:
     (problem,) = make_workspace({"reqflo.yaml": "workspace: {http: {red_timeout: 3s}}"}).problems
     assert problem.hint == "did you mean `read_timeout`?"
 
@@ -181,7 +181,7 @@ def test_a_base_url_must_be_an_absolute_url_without_credentials(make_workspace: 
     assert [problem.code for problem in found.problems] == ["wrong_value"]
 
 
-def test_a_mistake_elsewhere_is_a_warning_and_does_not_stop_a_journey(make_workspace: Maker) -> None:
+def test_a_mistake_in_another_definition_is_only_a_warning(make_workspace: Maker) -> None:
     workspace = make_workspace(
         {"a.yaml": f"journey: {{name: a, {STEP}}}", "b.yaml": f"journey: {{name: b, stepz: 1, {STEP}}}"}
     )
@@ -192,7 +192,7 @@ def test_a_mistake_elsewhere_is_a_warning_and_does_not_stop_a_journey(make_works
     assert [problem.code for problem in caught.value.problems] == ["unknown_key"]
 
 
-def test_a_file_that_cannot_be_parsed_stops_every_journey(make_workspace: Maker) -> None:
+def test_a_workspace_file_that_cannot_be_parsed_blocks_every_journey(make_workspace: Maker) -> None:
     workspace = make_workspace({"a.yaml": f"journey: {{name: a, {STEP}}}", "b.yaml": "journey: ["})
     with pytest.raises(DefinitionError) as caught:
         compile_journey(workspace, "a")
@@ -217,7 +217,7 @@ def test_a_journey_is_found_by_name_or_file(make_workspace: Maker, monkeypatch: 
         ("nowhere.yaml", "unknown_journey", "known: `place-order`, `twice`"),
     ],
 )
-def test_a_journey_that_cannot_be_told_is_refused_with_the_known_names(
+def test_an_unknown_or_ambiguous_journey_is_refused_with_the_known_names(
     make_workspace: Maker, name: str, code: str, hint: str
 ) -> None:
     workspace = make_workspace(

@@ -1,4 +1,4 @@
-"""Hostile YAML is refused early, with its place, within two seconds and little memory."""
+"""Hostile YAML is refused at its place, within two seconds and with little memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MERGE_BOMB = (
     )
 )
 
-HARMLESS = "".join(f"k{n}: 1\n" for n in range(MAX_WRITTEN // 40))  # a key and its value are two
+HARMLESS = "".join(f"k{n}: 1\n" for n in range(MAX_WRITTEN // 40))  # a key and its value count as two
 
 HOSTILE = {
     "too large": "a: 1\n" * (MIB // 4),
@@ -54,13 +54,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused_in_time_with_its_place(name: str) -> None:
+def test_a_hostile_file_is_refused_quickly_at_its_place(name: str) -> None:
     started = time.process_time()
     read_documents(HARMLESS.encode(), "x.yaml")
     harmless = time.process_time() - started
     with pytest.raises(DefinitionError) as caught:
         read_documents(HOSTILE[name].encode(), "x.yaml")
-    # As a ratio, since machines differ: all that is allowed is twenty times as much, and takes about twenty times.
+    # A ratio, because machines differ: the largest allowed file is 20 times as large, and takes about 20 times as long.
     assert time.process_time() - started - harmless < 60 * harmless
     assert caught.value.code in ("yaml_limit", "yaml_syntax")
     assert caught.value.position is not None
@@ -92,7 +92,7 @@ except DefinitionError as refusal:
     assert int(mebibytes) < 256
 
 
-def test_what_is_just_within_the_limits_is_read() -> None:
+def test_a_file_that_is_just_within_the_limits_is_read() -> None:
     deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert read_documents(deep.encode(), "x.yaml")
     assert read_documents(("a: &a 1\nb: [" + "*a, " * MAX_ALIASES + "]").encode(), "x.yaml")
@@ -100,6 +100,6 @@ def test_what_is_just_within_the_limits_is_read() -> None:
     assert read_documents(("# " + "x" * (MAX_FILE_BYTES - 10) + "\na: 1").encode(), "x.yaml")
 
 
-def test_one_level_more_than_the_limit_is_refused() -> None:
+def test_one_level_of_nesting_too_many_is_refused() -> None:
     with pytest.raises(DefinitionError, match="nested more than 64 levels"):
         read_documents(("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1)).encode(), "x.yaml")

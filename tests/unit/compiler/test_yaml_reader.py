@@ -1,4 +1,4 @@
-"""YAML text to trees: types, places, and what is refused."""
+"""YAML text becomes trees: types, places, and what is refused."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_scalar_has_its_yaml_1_2_type_with_every_digit(written: str, value: ob
     assert type(found) is type(value)
 
 
-def test_a_file_holds_several_documents_and_empty_ones_do_not_count() -> None:
+def test_a_file_may_have_several_documents_and_empty_ones_are_ignored() -> None:
     assert data_of("a: 1\n---\n---\nb: 2\n...\n") == [{"a": 1}, {"b": 2}]
     assert data_of("") == []
     assert data_of("# nothing\n") == []
@@ -76,7 +76,7 @@ def test_keys_that_look_like_numbers_are_text_as_written() -> None:
     assert data_of("{404: a, 1.50: b, true: c, null: d}") == [{"404": "a", "1.50": "b", "true": "c", "null": "d"}]
 
 
-def test_every_key_and_value_knows_its_place() -> None:
+def test_every_key_and_value_has_its_place() -> None:
     (document,) = read_documents(b"a:\n  - b: one\n    c: two\n", "x.yaml")
     assert isinstance(document, YamlMapping)
     listed = document.entries["a"]
@@ -95,13 +95,13 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_move_places() -> None:
     assert document.entries["b"].position.text == "b: 2"
 
 
-def test_unusual_line_ends_do_not_part_a_place_from_its_line() -> None:
+def test_unusual_line_ends_do_not_separate_a_place_from_its_line() -> None:
     (document,) = read_documents("a: 'x\u2028y'\nb: 2\n".encode(), "x.yaml")
     assert isinstance(document, YamlMapping)
     assert document.entries["b"].position.text == "b: 2"
 
 
-def test_a_snippet_is_found_inside_of_a_block_scalar() -> None:
+def test_a_snippet_is_found_inside_a_block_scalar() -> None:
     (document,) = read_documents(b"a: |\n  one\n  two {{ x }}\n", "x.yaml")
     assert isinstance(document, YamlMapping)
     scalar = document.entries["a"]
@@ -110,7 +110,7 @@ def test_a_snippet_is_found_inside_of_a_block_scalar() -> None:
     assert scalar.position_of("not there") == scalar.position
 
 
-def test_aliases_and_merge_keys_bring_in_what_they_name() -> None:
+def test_aliases_and_merge_keys_insert_what_they_refer_to() -> None:
     text = "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: [*a, *b], x: 0}\nd: *b\n"
     assert data_of(text)[0]["c"] == {"x": 0, "y": 2, "z": 4}
     assert data_of(text)[0]["d"] == {"y": 3, "z": 4}
@@ -142,7 +142,7 @@ def test_aliases_and_merge_keys_bring_in_what_they_name() -> None:
         (r'a: "\ud800"', "wrong_type", "x.yaml:1:4"),
     ],
 )
-def test_what_is_no_plain_data_is_refused_with_its_place(text: str | bytes, code: str, place: str) -> None:
+def test_yaml_other_than_plain_data_is_refused_at_its_place(text: str | bytes, code: str, place: str) -> None:
     refusal = refusal_of(text)
     assert (refusal.code, str(refusal.position)) == (code, place)
 
@@ -161,7 +161,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_json_reads_as_the_same_data(value: Any) -> None:
+def test_json_is_read_as_the_same_data(value: Any) -> None:
     import json
 
     wrapped = {"v": value}
@@ -169,7 +169,7 @@ def test_json_reads_as_the_same_data(value: Any) -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_read_or_refused_by_our_own_error(text: str) -> None:
+def test_any_text_is_read_or_refused_with_a_definition_error(text: str) -> None:
     try:
         read_documents(text.encode("utf-8", "surrogatepass"), "x.yaml")
     except DefinitionError as refusal:
@@ -177,5 +177,5 @@ def test_any_text_is_read_or_refused_by_our_own_error(text: str) -> None:
         assert refusal.position is not None
 
 
-def test_a_tab_is_not_to_be_put_in_quotes() -> None:
+def test_the_hint_for_a_tab_is_not_to_quote_it() -> None:
     assert refusal_of("a:\n\tb: 1\n").hint.startswith("indent with spaces")
