@@ -36,7 +36,7 @@ def test_a_run_with_few_descriptors_takes_fewer_rows_at_once_and_says_so_once(or
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["counts"]["passed"] == 100
     assert ended.stderr.count("fewer_rows_at_once") == 1
-    assert "rows at once instead of 80" in ended.stderr and "ulimit -n" in ended.stderr
+    assert "rows at a time instead of 80" in ended.stderr and "ulimit -n" in ended.stderr
 
 
 @pytest.mark.parametrize("limit", [6, 12])

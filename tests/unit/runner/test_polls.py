@@ -27,8 +27,8 @@ def test_a_round_in_which_a_poll_waits_is_no_failure_and_no_retry(tmp_path: Path
     assert [len(record.assertions) for record in outcome.records] == [0, 0, 2]
     assert [record.error_code + record.error_message for record in outcome.records] == ["", "", ""]
     assert [event.text for record in outcome.records for event in record.events if event.kind == "poll"] == [
-        'json_path `$.state`: expected "new" to equal "done"; asked again in 1000 ms',
-        "the connection was refused; asked again in 1000 ms",
+        'json_path `$.state`: expected "new" to equal "done"; next round in 1000 ms',
+        "the connection was refused; next round in 1000 ms",
     ]
     assert (outcome.result.requests, outcome.result.retries) == (3, 0)
 
@@ -52,7 +52,7 @@ def test_a_poll_for_which_the_row_has_no_time_says_so(tmp_path: Path) -> None:
     outcome, api = Journey(tmp_path, one_step(POLL), row_timeout_ms=900).run(ok({"state": "new"}))
     assert len(api.seen) == 1 and outcome.result.error_code == "poll_timeout"
     assert outcome.result.error_message == (
-        "the condition did not hold before the row's time was over (1 request): "
+        "the condition did not hold within the time limit of the row (1 request): "
         'json_path `$.state`: expected "new" to equal "done"'
     )
 

@@ -168,7 +168,9 @@ def test_a_poll_does_not_wait_beyond_its_time(tmp_path: Path, asked: str) -> Non
     assert (outcome.result.status, outcome.result.error_code) == (Status.FAILED, "poll_timeout")
     assert len(api.seen) == 1
     assert "Retry-After asks for a wait of" in outcome.records[0].events[-1].text
-    assert re.search(r"and Retry-After asks for \d+ ms, more than is left of 10000 ms", outcome.result.error_message)
+    assert re.search(
+        r"and Retry-After asks for \d+ ms, which exceeds the rest of 10000 ms", outcome.result.error_message
+    )
 
 
 def test_a_request_of_a_poll_has_no_more_time_than_the_poll(tmp_path: Path) -> None:

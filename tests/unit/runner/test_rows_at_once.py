@@ -24,7 +24,7 @@ def test_fewer_rows_come_with_a_warning_that_says_how_many_and_what_to_do(monkey
     monkeypatch.setattr(module, "free_descriptors", lambda: 100)
     rows, problem = rows_at_once(64)
     assert rows == 52 and problem is not None
-    assert problem.message == "a worker takes 52 rows at once instead of 64"
+    assert problem.message == "a worker executes 52 rows at a time instead of 64"
     assert "100 file descriptors" in problem.cause and "ulimit -n" in problem.hint
 
 

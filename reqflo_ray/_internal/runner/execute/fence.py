@@ -1,8 +1,8 @@
-"""Looks whether an attempt may go on, as often as rows ask and no more often than the store can answer.
+"""Checks whether an attempt may still send requests, as often as rows need it and no faster than the store answers.
 
-A look that began before a row's intent was written must not count for that row. So callers share one that they all
-came before; where it takes no time, all callers of one turn of the event loop share the first one's, since what is
-written after it wakes nobody before the next turn.
+A check that started before the intent of a row was written must not count for that row. Callers therefore share a check
+that starts after all of them have called. Where a check takes no time, all callers in one turn of the event loop share
+the first one, because no writer wakes a caller before the next turn.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from reqflo_ray._internal.errors import ReqfloError
 
 
 class Fence:
-    """Asked by many tasks of the event loop that it is made in. Once it was found closed it stays closed.
+    """The fence of an attempt, shared by many tasks of the event loop that creates it. Once closed, it stays closed.
 
     Args:
-        look: whether it is open now; raises `StoreError`.
-        is_near: a look takes microseconds, and needs no thread.
+        look: returns whether it is open now; raises `StoreError`.
+        is_near: whether a check takes only microseconds and needs no thread.
     """
 
     def __init__(self, look: Callable[[], bool], *, is_near: bool) -> None:
@@ -32,14 +32,14 @@ class Fence:
         self._looking: asyncio.Task[None] | None = None
 
     async def is_open(self) -> bool:
-        """What a look finds that began after the last turn of the loop. Raises `StoreError`."""
+        """Return the result of a check that started after the last turn of the loop. Raises `StoreError`."""
         if self._closed:
             return False
         if self._is_near:
             if not self._looked:
                 self._closed = not self._look()
                 self._looked = True
-                # Before anybody whom a later write wakes: the loop calls in the order of asking.
+                # This runs before any task that a later write wakes, because the loop calls in order.
                 self._loop.call_soon(self._forget)
             return not self._closed
         waiter: asyncio.Future[bool] = self._loop.create_future()
@@ -75,5 +75,5 @@ class Fence:
     def _refuse(asked: list[asyncio.Future[bool]], problem: ReqfloError) -> None:
         for waiter in asked:
             if not waiter.done():
-                # A copy for each: a shared exception would collect the tracebacks of all of them.
+                # A copy for each waiter, because a shared exception would collect all their tracebacks.
                 waiter.set_exception(copy.copy(problem))

@@ -1,6 +1,6 @@
-"""The shards in flight in one worker process, and how they end when the run is stopped.
+"""Runs the shards in flight in one worker process, and ends them when the run is stopped.
 
-Both backends use it: the actor keeps one for its life, the local backend one for the run.
+Both backends use it: a Ray actor has one for its lifetime, the local backend one for the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from reqflo_ray._internal.runner.execute.shard import run_shard, suspended
 from reqflo_ray._internal.runner.execute.worker.worker import Worker
 from reqflo_ray._internal.runs.folder import layout
 
-# How long requests in flight may take to end after a stop; what takes longer stays journaled as "outcome unknown".
+# The time that requests in flight have to end after a stop; the journal keeps later ones as "outcome unknown".
 GRACE_SECONDS: Final = 10.0
 _LOOK_EVERY_SECONDS: Final = 0.2
 _LOOK_FAR_EVERY_SECONDS: Final = 1.0
@@ -35,10 +35,10 @@ class ShardHost:
         self._watch: asyncio.Task[None] | None = None
 
     async def run(self, plan: ShardPlan) -> ShardReport:
-        """Run one shard. After a stop it returns within the grace time, suspended."""
+        """Run one shard. After a stop, the shard is suspended and the method returns within the grace time."""
         if self._worker.rows.count == self._worker.run.options.concurrency:
             return await self._run(plan)
-        # There are few descriptors, and each shard holds files open of its own.
+        # Descriptors are scarce, and each shard has open files of its own.
         async with self._one_at_a_time:
             return await self._run(plan)
 
@@ -56,14 +56,14 @@ class ShardHost:
             self._running.discard(task)
 
     def progress(self) -> list[ShardProgress]:
-        """How far the shards are that run."""
+        """Return the progress of the running shards."""
         progress = [counter.progress() for counter in self._worker.counters.values()]
         if progress and self._worker.warnings:
             progress[0] = msgspec.structs.replace(progress[0], warnings=tuple(self._worker.warnings))
         return progress
 
     async def close(self) -> None:
-        """End the watch and whatever still runs."""
+        """End the watch and the shards that are still running."""
         tasks = [*self._running, *([self._watch] if self._watch else [])]
         for task in tasks:
             task.cancel()
@@ -74,7 +74,7 @@ class ShardHost:
         is_near = folder.storage.is_near
         newer = folder.path(layout.epoch(self._epoch + 1))
         ours = Fence(lambda: not (folder.is_stopped(self._epoch) or folder.storage.exists(newer)), is_near=is_near)
-        # A stop is a file that another process writes: there is nothing to be woken by.
+        # A stop is a file that another process writes, so it can only be polled for.
         while not self._worker.stopping.is_set():
             if not await self._may_go_on(ours):
                 break
@@ -89,4 +89,4 @@ class ShardHost:
         try:
             return await ours.is_open()
         except StoreError:
-            return True  # a store that gives no answer ends the rows that need one; the next look may have it
+            return True  # rows that need the store end with its error; the next check may succeed

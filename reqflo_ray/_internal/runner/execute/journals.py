@@ -1,6 +1,6 @@
-"""Reads the journals that the attempts of a shard left, each by the name that it must have.
+"""Reads the journals that the attempts of a shard left, each under the name that it must have.
 
-It must not know what their records mean: that is `journal.replay`'s.
+It must not know what their records mean, which `journal.replay` decides.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ def read_journals(
     before: int,
     synced: bool,
 ) -> dict[int, JournalContents]:
-    """The journals of all attempts with a number below `before`. One that was begun and is not there is read as lost.
+    """Return the journals of all attempts below the number `before`. A journal that was begun but is missing is read as
+    lost.
 
     Args:
-        nonce: the one of the run record.
-        attempts: what `RunFolder.attempts` gives for the shard.
+        nonce: that of the run record.
+        attempts: the result of `RunFolder.attempts` for the shard.
         synced: as for `RunFolder.older_journals`.
     """
     begun = {number for number, claim in attempts if number < before and claim.has_journal}

@@ -1,7 +1,7 @@
-"""Runs one shard: claim ▸ replay ▸ rows ▸ result files ▸ commit. The same coroutine in every backend.
+"""Runs a shard: claim ▸ replay ▸ rows ▸ result files ▸ commit. Every backend uses the same coroutine.
 
-It is safe to call again, by anybody, at any time: a committed shard is returned, an unfinished one is taken over. It
-never raises for what can go wrong with a run; the report says how it ended.
+Any process may call it again at any time: a committed shard is returned, and an unfinished one is taken over. It does
+not raise when something goes wrong in a run; the report says how the shard ended.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.results.writer import Origin
 from reqflo_ray._internal.runs.staging.rows import read_rows
 
-# A shard whose workers die this often without finishing anything, and without a row to blame, is given up.
+# A shard is abandoned after this many deaths of workers without progress and without a row that causes them.
 _DEATHS_WITHOUT_PROGRESS: Final = 6
-# For so long the rows under suspicion of one shard keep all others of their worker waiting.
+# The time for which suspected rows of a shard may keep all other rows of their worker waiting.
 _ALONE_SECONDS: Final = 1.0
 
 
 async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
-    """Run what is left of a shard and commit it.
+    """Run the remaining rows of a shard and commit it.
 
     Args:
-        epoch: the driver's claim under which this happens; a later claim stops it.
+        epoch: the claim of the driver; a later claim stops the shard.
     """
     try:
         report = await _run_shard(worker, plan, epoch)
@@ -82,7 +82,7 @@ async def run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport:
 
 
 def suspended(worker: Worker, shard: int) -> ShardReport:
-    """The report of a shard that is not finished: somebody else goes on with it, now or after a resume."""
+    """Return the report of an unfinished shard, which another attempt continues, now or after a resume."""
     return _with_progress(worker, ShardReport(shard=shard, outcome=ShardOutcome.SUSPENDED))
 
 
@@ -92,14 +92,14 @@ def _with_progress(worker: Worker, report: ShardReport) -> ShardReport:
 
 
 def internal_fault(shard: int, error: BaseException) -> ShardReport:
-    """The report of a shard that met an error which nobody foresaw: its kind and place only, since its text may quote
-    what must not leave the worker."""
+    """Return the report of a shard with an unexpected error. It names only its type and place, because the text may
+    quote what must not leave the worker."""
     return ShardReport(
         shard=shard,
         outcome=ShardOutcome.ERROR,
         error_code=INTERNAL_ERROR,
         message=f"the worker failed with {place_of(error)}",
-        hint="this is a fault of reqflo-ray; the run can be resumed",
+        hint="report this defect of reqflo-ray; the run can be resumed",
     )
 
 
@@ -111,7 +111,7 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
     number = await asyncio.to_thread(folder.claim_attempt, plan.shard, epoch)
     if isinstance(number, Commit):
         return ShardReport(shard=plan.shard, outcome=ShardOutcome.COMMITTED, summary=number.summary)
-    # Only after the claim: what an older attempt appends from now on, it will not send.
+    # Only after the claim: from now on, an older attempt does not send what it appends.
     history, earlier = await asyncio.to_thread(_read_history, worker, plan, number, epoch)
     rows = await asyncio.to_thread(_read_staged, worker, plan)
     ended = _EndedRows(ShardCounter(plan.shard, quarantined=history.quarantined), history, earlier)
@@ -131,7 +131,7 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
             cautious=history.blame.deaths_without_progress > 0 and not log.outlives_process,
         )
         if number > 1:
-            # First of all: what this attempt knows of the older ones, lest its successors are told otherwise.
+            # The first record: what this attempt has read of the older ones, so that its successors use the same.
             journal.append(history.takeover)
         await _run_rows(worker, attempt, rows, ended)
     finally:
@@ -145,7 +145,7 @@ async def _run_shard(worker: Worker, plan: ShardPlan, epoch: int) -> ShardReport
 
 @dataclass(frozen=True, slots=True)
 class _EndedRows:
-    """The rows of an attempt that have ended, counted. `earlier`: the attempts that earlier drivers had made."""
+    """The ended rows of an attempt, with their counts. `earlier` holds the attempts under earlier drivers."""
 
     counter: ShardCounter
     history: ShardHistory
@@ -163,7 +163,7 @@ class _EndedRows:
 
 
 def _read_history(worker: Worker, plan: ShardPlan, number: int, epoch: int) -> tuple[ShardHistory, frozenset[int]]:
-    """What older attempts left behind, and which of them were made under earlier drivers."""
+    """Return what older attempts have journaled, and the numbers of those under earlier drivers."""
     synced = worker.run.options.durability is Durability.HOST
     claims = worker.folder.attempts(plan.shard) if number > 1 else []
     contents = read_journals(worker.folder, worker.run.nonce, plan.shard, claims, before=number, synced=synced)
@@ -176,7 +176,7 @@ def _read_history(worker: Worker, plan: ShardPlan, number: int, epoch: int) -> t
 
 
 def _own_records(contents: JournalContents, plan: ShardPlan) -> JournalContents:
-    """A journal without a name that speaks of another shard's rows has taken the place of ours, which is lost."""
+    """Return the journal, or one that counts as lost if it has no name and holds rows of another shard."""
     rows = range(plan.first_row, plan.first_row + plan.rows)
     if all(isinstance(record, Takeover) or record.row in rows for record in contents.records):
         return contents
@@ -189,14 +189,14 @@ def _read_staged(worker: Worker, plan: ShardPlan) -> Sequence[Row]:
 
 
 async def _run_rows(worker: Worker, attempt: ShardAttempt, rows: Sequence[Row], ended: _EndedRows) -> None:
-    """All rows of the shard; those under suspicion of killing their worker first, and one at a time."""
+    """Run all rows of the shard; first, and one at a time, those that are suspected of killing their worker."""
     history = ended.history
     blame = history.blame
     if blame.deaths_without_progress >= _DEATHS_WITHOUT_PROGRESS:
         raise ClusterError(
             f"{blame.deaths_without_progress} workers died on this shard without finishing a single step",
             code="workers_keep_dying",
-            hint="look at the workers' logs and memory; the run can be resumed",
+            hint="check the logs and the memory of the workers, then resume the run",
         )
     finished = history.rows.keys() - history.under_way
     alone = set(blame.suspects) | ({row.index for row in rows} - finished if blame.all_alone else set())
@@ -205,7 +205,7 @@ async def _run_rows(worker: Worker, attempt: ShardAttempt, rows: Sequence[Row], 
     under_way = deque(row for row in rows if row.index in history.under_way - alone)
     waiting = deque(row for row in rows if row.index not in alone | history.under_way)
     while suspects:
-        # To be alone, all rows in flight have to end: so several make use of it, and then others have their turn.
+        # All rows in flight must end first, so several suspects use the quiet time before the others continue.
         async with worker.alone():
             ends = worker.clock.monotonic() + _ALONE_SECONDS
             while suspects and worker.clock.monotonic() < ends:
@@ -214,7 +214,7 @@ async def _run_rows(worker: Worker, attempt: ShardAttempt, rows: Sequence[Row], 
     async def take_rows(waiting: deque[Row], *, first: bool) -> None:
         while waiting and await worker.rows.take(waiting, first=first):
             try:
-                # Held from row to row: a shard that has begun goes on, and its rows share the writes of one journal.
+                # The place is kept from row to row, so that a started shard continues and its rows share writes.
                 while waiting and (first or not worker.rows.is_wanted_first):
                     ended.add(await _run_row(worker, attempt, waiting.popleft(), history))
             finally:
@@ -227,7 +227,7 @@ async def _run_rows(worker: Worker, attempt: ShardAttempt, rows: Sequence[Row], 
 
 
 async def _run_alone(worker: Worker, attempt: ShardAttempt, row: Row, history: ShardHistory) -> RowOutcome:
-    """Run a row between two records that say so: if the worker dies in between, the row did it."""
+    """Run a row alone, between two records: if the worker dies between them, the row is the cause."""
     await attempt.journal.note(Solo(row=row.index))
     outcome = await _run_row(worker, attempt, row, history)
     await attempt.journal.note(Solo(row=row.index, over=True))
@@ -245,7 +245,7 @@ async def _run_row(worker: Worker, attempt: ShardAttempt, row: Row, history: Sha
         else:
             outcome = await RowRunner(worker, attempt, row, history.row(row.index)).run()
     except BaseException as fault:
-        # What a row cannot contain itself: nothing is known but that it is this row's.
+        # An error that the row could not handle itself; only the row that it belongs to is known.
         outcome = broken_row(row, history.row(row.index), *told(fault), worker.clock.now_us())
     finally:
         metrics.rows_in_flight -= 1
@@ -255,7 +255,7 @@ async def _run_row(worker: Worker, attempt: ShardAttempt, row: Row, history: Sha
 
 def _poisoned(worker: Worker, attempt: ShardAttempt, row: Row) -> RowOutcome:
     attempt.journal.append(Poisoned(row=row.index))
-    code, message = "poison_row", "the worker died each time when this row ran, also when it ran alone"
+    code, message = "poison_row", "the worker died each time this row ran, even when it ran alone"
     return RowOutcome(
         result=RowResult(
             row_index=row.index,
@@ -273,9 +273,9 @@ def _poisoned(worker: Worker, attempt: ShardAttempt, row: Row) -> RowOutcome:
 
 
 async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for all tasks. When one fails the others are told to end, and are waited for: no row outlives its shard.
+    """Wait for all tasks, so that no row outlives its shard, then raise the first error.
 
-    A row that is suspended does not cut the others short: each of them stops at its own next step.
+    A suspended row does not interrupt the others: each of them stops at its own next step.
     """
     try:
         done, _ = await asyncio.wait(tasks) if tasks else (set(), None)
@@ -295,7 +295,7 @@ async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
 def _write_files(worker: Worker, plan: ShardPlan, epoch: int, number: int, ended: _EndedRows) -> Commit:
     folder = worker.folder
     outcomes = sorted(ended.outcomes, key=lambda outcome: outcome.result.row_index)
-    # Libraries that write tables open files of their own when they are first used.
+    # Libraries that write tables open files of their own when they are used for the first time.
     origin = Origin(
         run_id=worker.run.run_id,
         journey=worker.run.journey,

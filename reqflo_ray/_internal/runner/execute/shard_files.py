@@ -1,5 +1,5 @@
-"""Turns the rows of a shard into the bytes of its two files. A record that cannot be written costs its own row the
-verdict and itself its evidence, never the rows beside it. It must not know how files are named or committed.
+"""Encodes the rows of a shard as its two files. A record that cannot be written loses its evidence and makes its own
+row an error, but never affects other rows. It must not know how files are named or committed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reqflo_ray._internal.runs.results.writer import Origin, results_file, steps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardFiles:
-    """The bytes of both files, the rows that are in them, and their counts."""
+    """The bytes of both files, the rows in them, and their counts."""
 
     outcomes: tuple[RowOutcome, ...]
     counts: Counts
@@ -29,15 +29,15 @@ class ShardFiles:
 
     @property
     def records(self) -> list[StepRecord]:
-        """All attempts of all rows, in the order of rows."""
+        """The records of all attempts of all rows, in the order of the rows."""
         return [record for outcome in self.outcomes for record in outcome.records]
 
 
 def encode_files(outcomes: Sequence[RowOutcome], counts: Counts, origin: Origin) -> ShardFiles:
-    """The files of `outcomes`, which `counts` counts.
+    """Encode the files of `outcomes`, whose counts are `counts`.
 
     Raises:
-        Exception: even the bare results cannot be written.
+        Exception: not even the bare results can be written.
     """
     try:
         results, steps = _encode(outcomes, origin)
@@ -52,7 +52,7 @@ def encode_files(outcomes: Sequence[RowOutcome], counts: Counts, origin: Origin)
 
 
 def count_steps(outcome: RowOutcome) -> int:
-    """How many steps of a row something is known of."""
+    """Return the number of steps of a row that have a record."""
     return len({record.step_id for record in outcome.records})
 
 
@@ -62,7 +62,8 @@ def _encode(outcomes: Sequence[RowOutcome], origin: Origin) -> tuple[bytes, byte
 
 
 def _broken(outcomes: Sequence[RowOutcome], places: range, origin: Origin) -> list[tuple[int, str, str]]:
-    """Which of the rows at `places` cannot be written, with code and message. By halves: it is one of many."""
+    """Return the rows at `places` that cannot be written, with code and message. Searches by halves, because usually
+    only one of many is broken."""
     try:
         _encode([outcomes[at] for at in places], origin)
     except BaseException as fault:
@@ -75,7 +76,8 @@ def _broken(outcomes: Sequence[RowOutcome], places: range, origin: Origin) -> li
 
 
 def _mended(outcome: RowOutcome, origin: Origin, code: str, message: str) -> RowOutcome:
-    """The row as it can be written: an error, with as many of its records as possible, and a note instead of others."""
+    """Return the row in a form that can be written: an error, with as many of its records as possible and notes instead
+    of the others."""
     status = outcome.result.status if outcome.result.status is Status.INCONCLUSIVE else Status.ERROR
     result = msgspec.structs.replace(
         outcome.result,

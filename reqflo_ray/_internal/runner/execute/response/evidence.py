@@ -1,7 +1,7 @@
-"""Turns one attempt of a step into the record that people will read, with every secret and sensitive value masked.
+"""Turns an attempt of a step into the record that people read, with every secret and sensitive value masked.
 
-This is the one place where what was sent and received becomes evidence: nothing reaches a journal, a result file or a
-log but through here. It decides nothing about the outcome.
+Only here does what was sent and received become evidence: nothing reaches a journal, a result file, or a log any other
+way. It must not decide anything about the outcome.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from reqflo_ray._internal.model.results import AssertionResult, LogEvent, Resend
 from reqflo_ray._internal.secrets.escapes import count_signs
 from reqflo_ray._internal.secrets.redactor import Redactor, body_still_json, mask_credentials, still_json, text_of
 
-# Never part of a header, a URL or JSON text as we write it, so that one pass of the redactor serves many texts.
+# Never part of a header, a URL, or JSON text as we write it, so one pass of the redactor serves many texts.
 _SEPARATOR: Final = "\x1e"
 
-# What is longer, or has more escapes, takes more than some milliseconds to mask, and is a matter of `masking`.
+# Longer data, or data with more escapes, takes more than a few milliseconds to mask and is left to `masking`.
 _MOST_BYTES_HERE: Final = 2**17
 _MOST_ESCAPES_HERE: Final = 2000
-# After so many escapes the digest of a long body is given up: they take about a second and a half.
+# After this many escapes, about 1.5 s of work, the digest of a long body is not computed.
 _MOST_ESCAPES: Final = 1_000_000
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one attempt once it is over. Nothing in it is masked yet; `outputs` is JSON text. Times:
-    `started_at_us` since the epoch, `duration_ms` by the monotonic clock."""
+    """What is known about an attempt when it has ended. Nothing in it is masked yet; `outputs` is JSON text.
+    `started_at_us` is in microseconds since the epoch; `duration_ms` is measured by the monotonic clock."""
 
     row_index: int
     row_key: str
@@ -55,8 +55,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptBody(NamedTuple):
-    """A masked body as evidence holds it: `size` bytes before it was masked; `sha256` of all of what was masked, where
-    it is `truncated`."""
+    """A masked body in the form of evidence. `size` is the number of bytes before masking; `sha256` is that of the
+    whole masked body if `kept` is `truncated`."""
 
     kept: bytes | None
     size: int
@@ -65,8 +65,8 @@ class KeptBody(NamedTuple):
 
 
 class MaskedAside(NamedTuple):
-    """Parts of an attempt that were masked before all else: bodies, and the text of its outputs. None for all that was
-    not."""
+    """Parts of an attempt that were masked before the rest: bodies, and the text of outputs. None for each part that
+    was not."""
 
     request: KeptBody | None = None
     response: KeptBody | None = None
@@ -81,8 +81,9 @@ class EvidenceBuilder:
     """Builds `StepRecord`s for one run.
 
     Args:
-        evidence: how much is kept; `failures` keeps all here, since the row's verdict is not known yet.
-        body_bytes: how many bytes of each (redacted) body are kept.
+        evidence: how much is kept; with `failures`, everything is kept here, because the status of the row is not
+            known yet.
+        body_bytes: the number of bytes of each masked body to keep.
     """
 
     def __init__(self, evidence: Evidence, body_bytes: int) -> None:
@@ -90,8 +91,8 @@ class EvidenceBuilder:
         self._body_bytes = body_bytes
 
     def record(self, attempt: Attempt, redactor: Redactor, aside: MaskedAside = NOTHING_ASIDE) -> StepRecord:
-        """The masked record of `attempt`. `redactor` knows all values that the row has used; `aside` is what of it was
-        heavy and was masked before."""
+        """Return the masked record of `attempt`. `redactor` must know all values that the row has used; `aside` holds
+        the heavy parts, which were masked before."""
         request, exchange = attempt.request, attempt.exchange
         method = request.method if request else ""
         url = exchange.url if exchange else request.url if request else ""
@@ -107,7 +108,7 @@ class EvidenceBuilder:
         error_message, assertions, events = attempt.error_message, attempt.assertions, attempt.events
         response = exchange.response if exchange else None
         reason = response.reason if response else ""
-        # In two parts, since most often only what was exchanged holds something to mask.
+        # In two parts, because usually only what was exchanged contains values to mask.
         exchanged = [url, reason, *chain.from_iterable(sent_headers), *chain.from_iterable(received)]
         told = [error_message, outputs]
         for result in assertions:
@@ -119,7 +120,7 @@ class EvidenceBuilder:
             request_body, response_body = _only_size(request_content), _only_size(response_content)
             exchanged_masked, told_masked, _, _ = mask_all(exchanged, told, None, None, redactor)
         else:
-            # The whole bodies are redacted before they are cut: a secret across the cut must not survive in part.
+            # Whole bodies are masked before they are cut, so that no part of a secret survives at the cut.
             exchanged_masked, told_masked, request_masked, response_masked = mask_all(
                 exchanged,
                 told,
@@ -180,7 +181,7 @@ class EvidenceBuilder:
     def heavy_bodies(
         self, request: TransportRequest | None, exchange: Exchange | None
     ) -> tuple[bytes | None, bytes | None]:
-        """The bodies, of request and response, that have to be masked before `record`; None for all others."""
+        """Return the bodies of request and response that must be masked before `record`, and None for the others."""
         if not self._with_exchange:
             return None, None
         response = exchange.response if exchange else None
@@ -197,20 +198,20 @@ class EvidenceBuilder:
 
 
 def is_heavy(data: bytes) -> bool:
-    """Whether masking `data` would hold up other rows."""
+    """Whether masking `data` on the event loop would delay other rows."""
     if len(data) <= 2 * _MOST_ESCAPES_HERE:
         return False
     return len(data) > _MOST_BYTES_HERE or count_signs(data) > _MOST_ESCAPES_HERE
 
 
 def if_heavy(data: bytes | None) -> bytes | None:
-    """`data` if it has to be masked aside, else None."""
+    """Return `data` if it must be masked in the side process, otherwise None."""
     return data if data is not None and is_heavy(data) else None
 
 
 def keep_heavy(body: bytes, redactor: Redactor, most: int) -> KeptBody:
-    """What is kept of a heavy body, `most` bytes of it: the same as of another one, but with little memory, and with
-    work that no answer can make boundless. Of a body with very many escapes behind what is kept, there is no digest."""
+    """Return at most `most` masked bytes of a heavy body. The result is the same as for any other body, but needs
+    little memory and bounded work: a body with very many escapes after the kept part has no digest."""
     kept, size, escapes, digest = bytearray(), 0, 0, hashlib.sha256()
     for piece, looked_through in redactor.windows(body):
         kept += piece[: max(0, most - size)]
@@ -225,7 +226,7 @@ def keep_heavy(body: bytes, redactor: Redactor, most: int) -> KeptBody:
 
 
 def without_exchange(record: StepRecord) -> StepRecord:
-    """The record without headers and bodies: what `--evidence failures` keeps of a row that passed."""
+    """Return the record without headers and bodies, as `--evidence failures` keeps it for a row that passed."""
     return msgspec.structs.replace(
         record, request_headers=(), request_body=None, response_headers=(), response_body=None
     )
@@ -238,7 +239,8 @@ def _only_size(body: bytes | None) -> KeptBody:
 def mask_all(
     exchanged: list[str], told: list[str], request_body: bytes | None, response_body: bytes | None, redactor: Redactor
 ) -> tuple[list[str], list[str], bytes, bytes]:
-    """All texts and both bodies, masked by one search; the same list of texts if there is nothing to mask in them."""
+    """Return all texts and both bodies, masked in one search; a list of texts is returned itself if nothing in it is
+    masked."""
     first, second = _joined(exchanged), _joined(told)
     parts = (first, second, request_body or b"", response_body or b"")
     first_masked, second_masked, request_masked, response_masked = redactor.each(parts)
@@ -255,7 +257,7 @@ def _joined(texts: list[str]) -> bytes:
 
 def _parted(masked: bytes, texts: list[str], redactor: Redactor) -> list[str]:
     parts = text_of(masked).split(_SEPARATOR)
-    # A text that held the separator itself would shift all others: mask one by one instead.
+    # A text that contains the separator would shift all others, so each text is then masked alone.
     return parts if len(parts) == len(texts) else [redactor.text(text) for text in texts]
 
 

@@ -1,8 +1,8 @@
-"""Decides where an answer is judged: on the event loop if that takes next to nothing, else in a side process: the quick
-one if that takes a moment, else the patient one.
+"""Decides where a response is judged: on the event loop if that takes almost no time, otherwise in the quick side
+process, and if that takes too long, in the patient one.
 
-What is judged is the same in all places, and the verdict never depends on where: what was too much for one of them is
-judged again from the beginning, and the last of them has the whole budget.
+The result never depends on the place: a response that is too much for one of them is judged again from the beginning,
+and the last one has the whole budget.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reqflo_ray._internal.runner.execute.response.side_jobs import Judged, Judge
 from reqflo_ray._internal.runner.execute.response.side_main import MOST_MEMORY
 from reqflo_ray._internal.runner.execute.response.side_process import SideProcess, SideProcessDied, SideProcesses
 
-# Some milliseconds: an answer of about 80 kB of JSON that is read once, or of a few thousand nodes that are compared.
+# A few milliseconds: a response of about 80 kB of JSON that is read once, or a few thousand nodes that are compared.
 STEPS_HERE: Final = 10_000
 _PATTERN_SECONDS_HERE: Final = 0.005
 
@@ -35,13 +35,13 @@ _PATTERN_SECONDS_HERE: Final = 0.005
 _QUICK_STEPS: Final = 1_000_000
 _QUICK_PATTERN_SECONDS: Final = 0.2
 
-# What more steps, or more time, may yet decide.
+# The limits that more steps or more time may overcome.
 _LIMITS: Final = frozenset({"work_limit", "pattern_timeout"})
 _TIMEOUT: Final = "judging_timeout"
 
 
 class Judging:
-    """Judges the answers to the steps of the run that `sides` were told of."""
+    """Judges the responses to steps of the run that `sides` have loaded."""
 
     def __init__(self, sides: SideProcesses) -> None:
         self._sides = sides
@@ -50,7 +50,8 @@ class Judging:
         """See `engine.judge`.
 
         Raises:
-            Unjudged: also if no side process could do it: `judging_timeout`, `judging_killed`, `internal_error`.
+            Unjudged: a limit is exceeded, or the side process failed: `judging_timeout`, `judging_memory`,
+                `judging_killed`, `internal_error`.
         """
         try:
             return judge(step, exchange, scope, Work(STEPS_HERE, pattern_seconds=_PATTERN_SECONDS_HERE, alone=False))
@@ -96,7 +97,7 @@ class Judging:
 
 
 def _expected(step: PreparedStep, scope: Scope) -> dict[str, Resolved | RowFault]:
-    """What the assertions of `step` refer to."""
+    """Return the values that the assertions of `step` refer to."""
     found: dict[str, Resolved | RowFault] = {}
     if isinstance(step.step, HttpStep):
         for assertion in (*(step.step.poll.until if step.step.poll else ()), *step.step.assertions):
@@ -111,9 +112,9 @@ def _expected(step: PreparedStep, scope: Scope) -> dict[str, Resolved | RowFault
 
 def _death(death: SideProcessDied, seconds: float) -> Unjudged:
     if death.by_limit:
-        return Unjudged(_TIMEOUT, f"it takes more than {seconds:g} s of processor time to judge this answer")
-    if death.signal == signal.SIGABRT:  # how a library in Rust ends that is given no more memory
-        text = f"it takes more than {MOST_MEMORY // 2**30} GiB of memory to judge this answer"
+        return Unjudged(_TIMEOUT, f"judging this response takes more than {seconds:g} s of processor time")
+    if death.signal == signal.SIGABRT:  # a library in Rust aborts when it gets no more memory
+        text = f"judging this response takes more than {MOST_MEMORY // 2**30} GiB of memory"
         return Unjudged("judging_memory", text)
     how = f" by signal {death.signal}" if death.signal else ""
-    return Unjudged("judging_killed", f"the process that was to judge this answer was killed{how}")
+    return Unjudged("judging_killed", f"the process that judged this response was killed{how}")

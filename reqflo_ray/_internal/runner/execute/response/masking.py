@@ -1,4 +1,4 @@
-"""Masks what is heavy in the side process: on the event loop, all other rows would wait for it."""
+"""Masks heavy data in the side process, because on the event loop all other rows would wait for it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from reqflo_ray._internal.runner.execute.response.side_jobs import Masked, MaskJ
 from reqflo_ray._internal.runner.execute.response.side_process import SideProcessDied, SideProcesses
 from reqflo_ray._internal.secrets.redactor import WITHHELD, Redactor, text_of
 
-# What is kept of what the side process could not mask.
+# Replaces what the side process could not mask.
 NOT_MASKED: Final = b"[withheld: it could not be masked]"
 
 _QUICK_BYTES: Final = 2**20
 
 
 class Masking:
-    """Masks for one worker; `most` is how many bytes of a body are kept."""
+    """Masks the heavy data of one worker; `most` is the number of bytes of a body to keep."""
 
     def __init__(self, sides: SideProcesses, most: int) -> None:
         self._sides = sides
@@ -26,7 +26,8 @@ class Masking:
     async def aside(
         self, request: bytes | None, response: bytes | None, outputs: bytes | None, redactor: Redactor
     ) -> MaskedAside:
-        """What is kept of two bodies, as `evidence.keep_heavy`, and the JSON text of outputs, which is kept whole."""
+        """Return what is kept of two bodies, as `evidence.keep_heavy` does, and of the JSON text of outputs, which is
+        kept whole."""
         return MaskedAside(
             await self._kept(request, self._most, redactor) if request is not None else None,
             await self._kept(response, self._most, redactor) if response is not None else None,
@@ -36,7 +37,7 @@ class Masking:
     async def _outputs(self, outputs: bytes, redactor: Redactor) -> str:
         kept = await self._kept(outputs, len(outputs) * len(WITHHELD), redactor)
         text = text_of(kept.kept or b"")
-        # Only what stands for text that is withheld is cut, and no JSON: the side process sees to all else.
+        # A truncated result is the placeholder of withheld text, which is not JSON; all other results are valid JSON.
         return json_text.encode_text(text) if kept.truncated else text
 
     async def _kept(self, body: bytes, most: int, redactor: Redactor) -> KeptBody:

@@ -1,7 +1,7 @@
-"""What a worker and its side process say to each other, and how the side process carries a job out.
+"""Defines the messages between a worker and its side process, and executes the jobs of the side process.
 
-A message is two lengths (8 bytes each), a head in JSON and a body as it is. The first one holds the run record and the
-artifact, each later one a job, and so does a reply. It must not know how the process is started, nor who waits.
+A message consists of two lengths (8 bytes each), a head in JSON, and a raw body. The first message holds the run record
+and the artifact; each later one holds a job or a reply. It must not know how the process is started, or who waits.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ LENGTHS: Final = struct.Struct(">QQ")
 
 
 class HandedValue(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reference stands for in the row. `there`: it has a value; `fault`: the code and message why it cannot be
-    had."""
+    """The value of a reference in the row. `there` says whether it has a value; `fault` is the code and message of the
+    reason why it cannot be obtained."""
 
     label: str
     there: bool = False
@@ -40,8 +40,8 @@ class HandedValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgeJob(msgspec.Struct, frozen=True, kw_only=True, tag="judge"):
-    """Judge an answer to a step, given by its index, within `steps` and so many seconds for each pattern. The body of
-    the response is that of the message."""
+    """Judge the response to a step, named by its index, within `steps` and `pattern_seconds` per pattern. The body of
+    the message is that of the response."""
 
     step: int
     steps: int
@@ -52,8 +52,8 @@ class JudgeJob(msgspec.Struct, frozen=True, kw_only=True, tag="judge"):
 
 
 class MaskJob(msgspec.Struct, frozen=True, kw_only=True, tag="mask"):
-    """Mask a body, that of the message, and keep `most` bytes of it. `known` and `codecs` are what the redactor knows,
-    as `Redactor` tells it."""
+    """Mask the body of the message, and keep `most` bytes of it. `known` and `codecs` hold what the redactor knows, in
+    the form of `Redactor`."""
 
     most: int
     known: tuple[dict[str, str], ...] = ()
@@ -61,14 +61,14 @@ class MaskJob(msgspec.Struct, frozen=True, kw_only=True, tag="mask"):
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged"):
-    """`sensitive` are the values that must not be shown, after their labels."""
+    """The reply to a `JudgeJob`. `sensitive` holds the labels and values that must not be shown."""
 
     judgement: Judgement
     sensitive: tuple[tuple[str, JsonValue], ...] = ()
 
 
 class NotJudged(msgspec.Struct, frozen=True, kw_only=True, tag="not_judged"):
-    """Why the answer could not be judged, as in `Unjudged`; `fault`: something of ours went wrong, at that place."""
+    """The reason why a response could not be judged, as in `Unjudged`; `fault` is the place of an internal error."""
 
     code: str = ""
     message: str = ""
@@ -76,7 +76,7 @@ class NotJudged(msgspec.Struct, frozen=True, kw_only=True, tag="not_judged"):
 
 
 class Masked(msgspec.Struct, frozen=True, kw_only=True, tag="masked"):
-    """What is kept of a body is that of the message; `sha256` and `truncated` as in `evidence.KeptBody`."""
+    """The reply to a `MaskJob`, whose body is what is kept; `sha256` and `truncated` are as in `evidence.KeptBody`."""
 
     sha256: str
     truncated: bool
@@ -91,27 +91,31 @@ _read_record = json_text.reader(RunRecord)
 
 
 def message(head: bytes, body: bytes = b"") -> bytes:
-    """The two lengths and the head; the body follows."""
+    """Return the two lengths and the head; the body follows them."""
     return LENGTHS.pack(len(head), len(body)) + head
 
 
 def first_message(artifact: Artifact, run: RunRecord) -> tuple[bytes, bytes]:
-    """Head and body of the message that comes before all jobs."""
+    """Return the head and body of the message that comes before all jobs."""
     return json_text.encode_exactly(run), canonical_bytes(artifact)
 
 
 def read_program(head: bytes, body: bytes) -> Program:
-    """The journey of `first_message`, prepared."""
+    """Prepare the journey of `first_message`."""
     return prepare(decode(body), _read_record(head))
 
 
 def handed(values: Mapping[str, Resolved | RowFault]) -> tuple[HandedValue, ...]:
-    """Values of a row, by the text of their reference, as they go into a job."""
+    """Return values of a row in the form of a job.
+
+    Args:
+        values: by the text of the reference.
+    """
     return tuple(_handed(label, found) for label, found in values.items())
 
 
 def carry_out(program: Program, head: bytes, body: bytes) -> tuple[bytes, bytes]:
-    """Head and body of the reply to a job. It raises for nothing that an answer may hold."""
+    """Execute a job; return the head and body of the reply. No contents of a response make it raise."""
     job = read_job(head)
     if isinstance(job, MaskJob):
         kept = keep_heavy(body, knowing(job.known, job.codecs), job.most)
@@ -125,7 +129,7 @@ def _judged(program: Program, job: JudgeJob, body: bytes) -> bytes:
     exchange = Exchange(request_headers=(), url="", timings=job.timings, response=response)
     try:
         judgement = judge(program.steps[job.step], exchange, row, Work(job.steps, pattern_seconds=job.pattern_seconds))
-        # An empty mapping of it may be a proxy, which cannot be written.
+        # An empty mapping may be a mapping proxy, which cannot be encoded.
         plain = msgspec.structs.replace(judgement, outputs=dict(judgement.outputs), captures=dict(judgement.captures))
         return json_text.encode_exactly(Judged(judgement=plain, sensitive=tuple(row.sensitive)))
     except Unjudged as limit:
@@ -141,7 +145,7 @@ def _handed(label: str, found: Resolved | RowFault) -> HandedValue:
 
 
 class _HandedRow:
-    """The values of a row as far as they were handed over."""
+    """The values of a row that came with a job."""
 
     def __init__(self, values: tuple[HandedValue, ...]) -> None:
         self.resolved: dict[str, Resolved] = {}

@@ -1,6 +1,6 @@
-"""The main program of a worker's side process: it reads jobs from a socket, carries them out, and ends with its worker.
+"""The main program of a worker's side process: reads jobs from a socket, executes them, and ends with its worker.
 
-What it may take is bounded by the kernel, since nobody inside could stop it. It prints nothing and keeps nothing.
+The kernel limits its time and memory, because nothing inside could stop it. It prints nothing and stores nothing.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MOST_MEMORY: Final = 3 * 2**30
 
 
 def main(descriptor: int, seconds: float) -> None:
-    """Serve the worker at the other end of the socket `descriptor` until it closes it or dies. A job may take so many
-    `seconds` of the processor's time, which do not depend on the load."""
+    """Serve the worker at the other end of the socket `descriptor` until the worker closes it or dies. A job may take
+    `seconds` of processor time, which does not depend on the load."""
     connection = socket.socket(fileno=descriptor)
     _prepare()
     threading.Thread(target=_end_with_worker, args=(descriptor,), daemon=True).start()
-    gc.disable()  # looking for cycles in a document of millions of nodes takes longer than reading it
+    gc.disable()  # a search for cycles in a document of millions of nodes takes longer than reading it
     with suppress(EOFError, OSError), no_core_dumps():
         program = read_program(*_receive(connection))
         while True:
@@ -40,9 +40,9 @@ def main(descriptor: int, seconds: float) -> None:
             try:
                 reply, kept = carry_out(program, head, body)
             except MemoryError:
-                text = f"it takes more than {MOST_MEMORY // 2**30} GiB of memory to judge this answer"
+                text = f"judging this response takes more than {MOST_MEMORY // 2**30} GiB of memory"
                 reply = json_text.encode_exactly(NotJudged(code="judging_memory", message=text))
-            except BaseException as fault:  # a library in Rust raises its own kind for a defect
+            except BaseException as fault:  # a library in Rust reports a defect with an exception of its own kind
                 reply = json_text.encode_exactly(NotJudged(fault=place_of(fault)))
             finally:
                 signal.setitimer(signal.ITIMER_PROF, 0)
@@ -58,13 +58,13 @@ def _prepare() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or hard > MOST_MEMORY:
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, hard))
-    # Where memory runs out all the same, this process is the one to go.
+    # If the machine runs out of memory anyway, the kernel is to kill this process first.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _end_with_worker(descriptor: int) -> None:
-    """The other end was closed, also by the death of the worker: nobody waits for what is being done here."""
+    """End the process when the other end is closed, or the worker dies: nobody waits for its reply then."""
     closed = select.poll()
     closed.register(descriptor, select.POLLHUP)
     closed.poll()

@@ -1,8 +1,8 @@
-"""A worker's side process, as the worker sees it: started when there is a first job, asked one job at a time, replaced
-when it has died.
+"""Manages a worker's side process: starts it for the first job, sends it one job at a time, and replaces it when it has
+died.
 
-Heavy work is done there because a thread would fight with the event loop for one interpreter. It must not know what
-the jobs are.
+Heavy work is done there because a thread would compete with the event loop for the interpreter. This module must not
+know what the jobs are.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from reqflo_ray._internal.runner.execute.response.side_jobs import LENGTHS, mess
 
 _PIECE: Final = 256 * 1024
 _QUICK_SECONDS: Final = 2.0
-# The last resort, far above what the budget of steps takes.
+# The last resort, far above the time that the budget of steps takes.
 _PATIENT_SECONDS: Final = 300.0
-# Started like this, and not by `multiprocessing`, it imports nothing of the user's program. It gives way before it
-# imports anything: the rows that wait for nothing go first.
+# Started like this, and not with `multiprocessing`, the process imports nothing of the user's program. It lowers its
+# priority before it imports anything, because rows that do not wait for it go first.
 _PROGRAM: Final = (
     "import json, os, sys; os.nice(15); sys.path[:] = json.loads(sys.argv[1]); "
     "from reqflo_ray._internal.runner.execute.response.side_main import main; "
@@ -32,8 +32,8 @@ _PROGRAM: Final = (
 
 
 class SideProcessDied(Exception):
-    """It died while it was at the job. `by_limit`: since that took too long; else `signal` is what killed it, 0 if
-    that is not known."""
+    """The side process died during a job. `by_limit` says whether the job took too long; otherwise `signal` is the
+    number of the signal that killed the process, or 0 if it is unknown."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -42,11 +42,11 @@ class SideProcessDied(Exception):
 
 
 class SideProcess:
-    """Jobs are served in the order in which they came. Everything is to be called on one event loop.
+    """Executes jobs in the order of the calls. All methods must be called on one event loop.
 
     Args:
-        first: the head and body of the message that a new process is given first.
-        seconds: how much of the processor's time a job may take.
+        first: returns the head and body of the first message to a new process.
+        seconds: the processor time that a job may take.
     """
 
     def __init__(self, first: Callable[[], tuple[bytes, bytes]], seconds: float) -> None:
@@ -56,11 +56,10 @@ class SideProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def ask(self, head: bytes, body: bytes) -> tuple[bytes, bytes]:
-        """Head and body of the reply to a job. A job that is given up, as its task is cancelled, takes the process
-        along.
+        """Send a job; return the head and body of the reply. If the calling task is canceled, the process is killed.
 
         Raises:
-            SideProcessDied: there is none.
+            SideProcessDied: there is no reply.
         """
         async with self._turn:
             new = self._process is None or self._process.poll() is not None
@@ -80,7 +79,7 @@ class SideProcess:
                 raise
 
     async def close(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process, even during a job."""
         await self._end()
 
     async def _start(self) -> None:
@@ -89,14 +88,14 @@ class SideProcess:
             self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
             arguments = [json.dumps(sys.path), str(theirs.fileno()), str(self.seconds)]
             try:
-                # It returns as soon as the program is loaded.
+                # This returns as soon as the program is loaded.
                 self._process = subprocess.Popen(  # noqa: ASYNC220
                     [sys.executable, "-c", _PROGRAM, *arguments],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    start_new_session=True,  # what a terminal sends to the group is for the worker to answer
+                    start_new_session=True,  # signals that a terminal sends to the group are for the worker only
                 )
             except BaseException:
                 self._writer.close()
@@ -109,28 +108,28 @@ class SideProcess:
             await self._writer.drain()
 
     async def _end(self, *, died: bool = False) -> int:
-        """Let the process be no more, and its end be known to the kernel; if it has `died` by itself, the number of the
-        signal that ended it."""
+        """End the process and wait for it. If it has `died` by itself, return the number of the signal that killed it,
+        or 0."""
         process, self._process = self._process, None
         if process is None:
             return 0
         self._writer.close()
         if not died:
             process.kill()
-        # It is gone at once: nothing holds up a process that ends, unless it has much memory to give back.
+        # This takes almost no time, unless the process has much memory to release.
         code = await asyncio.get_running_loop().run_in_executor(None, process.wait)
         return max(0, -code)
 
 
 class SideProcesses:
-    """The two of a worker: `quick` for jobs that end soon, `patient` for those that have shown that they do not. Only
-    what is heavy waits for what is heavy."""
+    """The two side processes of a worker: `quick` for jobs that should end soon, `patient` for those that did not. So
+    only heavy jobs wait for heavy jobs."""
 
     def __init__(self, first: Callable[[], tuple[bytes, bytes]]) -> None:
         self.quick = SideProcess(first, _QUICK_SECONDS)
         self.patient = SideProcess(first, _PATIENT_SECONDS)
 
     async def close(self) -> None:
-        """End both, whatever they are at."""
+        """End both processes, even during a job."""
         await self.quick.close()
         await self.patient.close()

@@ -1,6 +1,6 @@
-"""Sends the request of one step until the step is over: intent ▸ fence ▸ send ▸ completion, then retry or poll.
+"""Sends the request of a step until the step has ended: intent ▸ fence ▸ send ▸ completion, then retry or poll.
 
-Every attempt is journaled before and after. What a response means is the engine's to say.
+Every attempt is journaled before and after. It must not know what a response means, which the engine decides.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from reqflo_ray._internal.runner.execute.row.polling import Polling
 async def send_until_settled(
     context: RowContext, prepared: PreparedStep, step: HttpStep, number: int, resend: Resend
 ) -> Outcome:
-    """Carry out a step, from attempt `number` on; the outcome of its last attempt.
+    """Execute a step, starting with attempt `number`; return the outcome of its last attempt.
 
     Args:
         resend: why the first of these requests may have been sent before.
 
     Raises:
-        Suspended: the step is not over, and this shard attempt must not go on with it.
+        Suspended: the step has not ended, and this attempt of the shard must not continue it.
         StoreError: the journal cannot be written.
     """
     polling = Polling(step.poll, context) if step.poll else None
@@ -59,7 +59,7 @@ async def send_until_settled(
         if not await context.worker.pause(wait_ms / 1000):
             raise Suspended
         number += 1
-        # The answer to an unknown request is known by now; a step that is finished is still being repeated.
+        # The outcome of an unknown request is known by now, but a finished step is still being repeated.
         resend = replace(resend, fingerprint="") if resend.reason is ResendReason.SENSITIVE else FIRST_SEND
 
 
@@ -82,7 +82,7 @@ async def _attempt(
         if resend.fingerprint and resend.fingerprint != fingerprint:
             raise RowFault(
                 "replay_mismatch",
-                "the request is not the one that was recorded before the interruption "
+                "the request differs from the one that was recorded before the interruption "
                 f"(recorded {resend.fingerprint[:12]}…, now {fingerprint[:12]}…)",
             )
         intent = Intent(
@@ -94,7 +94,7 @@ async def _attempt(
             resend_reason=resend.reason,
             resend_count=resend.count,
         )
-        # What waits here is not under way yet: no intent says that it may have been sent.
+        # A request that waits here has no intent yet, so it does not count as possibly sent.
         async with worker.hosts.room(_bounded(context, outcome.rendered.request, poll_ends)) as request:
             await worker.pacer.turn()
             await _intend(context, step, intent)
@@ -119,7 +119,7 @@ async def _attempt(
         verdict = outcome.judgement = await worker.judging.judge(prepared, outcome.exchange, context.scope)
         outcome.status, outcome.code, outcome.message = verdict.status, verdict.error_code, verdict.error_message
         failure = outcome.exchange.failure
-        # Of an answer that cannot be read, it is not known what in it is sensitive.
+        # In a response that cannot be read, the sensitive values are unknown.
         if failure is not None and failure.shown and not brings_hidden(step):
             outcome.message += f': "{context.shown(failure.shown)}"'
         outcome.captures = verdict.captures
@@ -143,15 +143,15 @@ async def _attempt(
 
 
 async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
-    """Journal the intent, *then* look at the fence: a successor sees the one, or we see the other."""
+    """Journal the intent, *then* check the fence: either a successor sees the intent, or we see its claim."""
     journal = context.shard.journal
     if context.worker.stopping.is_set():
         raise Suspended
-    # Unsynced, a power cut could turn "unknown" into "never sent", and a step that must not be repeated would be. For
-    # the others that is no matter: both are sent, with the same key.
+    # Without a sync, a power cut could turn "unknown" into "never sent", and a step that must not be repeated would be.
+    # Other steps are sent in both cases, with the same key.
     await journal.intend(intent, synced=step.on_interrupt is OnInterrupt.FAIL or context.shard.cautious)
     if not await context.shard.may_send():
-        # Say that nothing was sent, so that the next attempt need not take the outcome for unknown.
+        # Record that nothing was sent, so that the next attempt does not treat the outcome as unknown.
         journal.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
         raise Suspended
     if intent.resend_reason is not ResendReason.NONE:
@@ -161,24 +161,25 @@ async def _intend(context: RowContext, step: HttpStep, intent: Intent) -> None:
         context.log(RESEND, "sent again: the outcome of the request before the interruption is unknown")
     elif intent.resend_reason is ResendReason.SENSITIVE:
         context.counts.resent_sensitive += 1
-        context.log(RESEND, "sent again: a sensitive value of its response is needed and cannot be opened")
+        context.log(RESEND, "sent again: a sensitive value of its response is needed and cannot be decrypted")
 
 
 def _need_this_machine(context: RowContext, intent: Intent, failure: TransportFailure | None) -> None:
-    """A request that this machine could not send, for all of its time, is no result: the shard is given back."""
+    """End the attempt of the shard if this machine could not send the request within its time: that is not a result of
+    the row."""
     if failure is None or not failure.kind.is_of_this_machine:
         return
     if not failure.sent:
         context.shard.journal.append(Withdrawn(row=intent.row, step=intent.step, attempt=intent.attempt))
     raise ReqfloError(
-        f"{failure.message}, for as long as a request may take",
+        f"{failure.message}, during the whole time limit of the request",
         code=failure.kind.value,
         hint=MORE_DESCRIPTORS,
     )
 
 
 def _bounded(context: RowContext, request: TransportRequest, poll_ends: float) -> TransportRequest:
-    """The request, bounded by what is left of the row's time, and of the poll's."""
+    """Return the request, limited to the time that the row and the poll have left."""
     remaining_ms = int(context.remaining_ms)
     if remaining_ms <= 0:
         raise RowFault("row_timeout", f"the row took longer than {context.worker.run.options.row_timeout_ms} ms")
@@ -192,7 +193,7 @@ def _bounded(context: RowContext, request: TransportRequest, poll_ends: float) -
 def _wait_before_next(
     context: RowContext, step: HttpStep, number: int, outcome: Outcome, polling: Polling | None
 ) -> float | None:
-    """Milliseconds until the next attempt, or None if this one was the last. Says why in the row's log."""
+    """Return the milliseconds until the next attempt, or None if this one was the last; log the reason."""
     if outcome.judgement is None or outcome.exchange is None:
         return None
     if polling is not None:
@@ -200,7 +201,7 @@ def _wait_before_next(
         return polling.wait_after(number, outcome, outcome.exchange) if goes_on else None
     decision = decide_retry(step, number, outcome.judgement, outcome.exchange, context.worker.clock.now_us())
     if decision.wait_ms is not None and decision.wait_ms >= context.remaining_ms:
-        context.log("retry", "not tried again: the row's time would be over")
+        context.log("retry", "not retried: the wait would exceed the time limit of the row")
         return None
     if decision.reason:
         context.log("retry", decision.reason)
@@ -208,5 +209,5 @@ def _wait_before_next(
 
 
 def status_of(fault: RowFault) -> Status:
-    """A step whose needs were not met is skipped; any other fault is an error."""
+    """Return the status for a fault: `skipped` if a value from an earlier step is missing, otherwise `error`."""
     return Status.SKIPPED if fault.code == "unresolved_dependency" else Status.ERROR

@@ -1,5 +1,5 @@
-"""What is told of a row when its steps have ended: its status, what did not pass first, what a row that passed leaves
-to be known. It must not know how a step was carried out.
+"""Concludes a row when its steps have ended: its status, the first step that did not pass, and what is notable about a
+row that passed. It must not know how a step was executed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WORST_FIRST: Final = (Status.INCONCLUSIVE, Status.ERROR, Status.FAILED)
 
 
 class StepEnd(NamedTuple):
-    """How a step ended that may be what a row did not pass for."""
+    """The end of a step, which may be the reason why a row did not pass."""
 
     step: str
     status: Status
@@ -25,7 +25,7 @@ class StepEnd(NamedTuple):
 
 
 class Conclusion(NamedTuple):
-    """What `RowResult` tells of the outcome, in its words. `message` is not masked."""
+    """The outcome of a row, in the terms of `RowResult`. `message` is not masked."""
 
     status: Status
     step: str = ""
@@ -38,7 +38,7 @@ class Conclusion(NamedTuple):
 
 
 def conclude(program: Program, ended: Sequence[StepEnd], records: Sequence[StepRecord], *, retries: int) -> Conclusion:
-    """What follows from how the steps of a row `ended`, in their order, with the `records` of all its attempts."""
+    """Return the outcome of a row from the ends of its steps, in order, and the records of all their attempts."""
     soft = _soft_failures(program, records)
     failed = [end for end in ended if end.status in _WORST_FIRST]
     if not failed:
@@ -46,7 +46,7 @@ def conclude(program: Program, ended: Sequence[StepEnd], records: Sequence[StepR
         known = not program.flaky_steps.isdisjoint(tried_again)
         return Conclusion(Status.PASSED, soft_failures=soft, flaky=retries > 0, known_flaky=known)
     status = min((end.status for end in failed), key=_WORST_FIRST.index)
-    # An error of ours is no answer of the API, and is told wherever it came up.
+    # An internal error does not come from the API, so it is reported wherever it occurred.
     first = next((end for end in failed if end.code == INTERNAL_ERROR), failed[0])
     return Conclusion(
         status=status,
@@ -60,7 +60,7 @@ def conclude(program: Program, ended: Sequence[StepEnd], records: Sequence[StepR
 
 
 def fingerprint_of_error(status: Status, code: str, message: str) -> str:
-    """The fingerprint of a row of which no step can be named."""
+    """Return the fingerprint of a row whose error belongs to no step."""
     return fingerprint(status, "", code, "", masked(message))
 
 
@@ -74,12 +74,12 @@ def _soft_failures(program: Program, records: Sequence[StepRecord]) -> int:
 
 
 def _fingerprint(status: Status, end: StepEnd, records: Sequence[StepRecord]) -> str:
-    """Of what is kept of the step, since that has been masked."""
+    """Return the fingerprint of a failed step, from its record, which is masked."""
     record = next((record for record in reversed(records) if record.step_id == end.step), None)
     if record is None:
         return fingerprint(status, end.step, end.code, "", "")
     failed = (result for result in record.assertions if result.status is Status.FAILED and not result.soft)
-    # Whether the last round of a poll had an answer, and so judged assertions, is chance.
+    # It is chance whether the last round of a poll had a response, and therefore judged assertions.
     if end.code == "poll_timeout" or (result := next(failed, None)) is None:
         return fingerprint(status, end.step, end.code, "", masked(record.error_message))
     return fingerprint(status, end.step, f"{result.type} {result.operator}", result.target, masked(result.message))

@@ -1,6 +1,6 @@
-"""Keeps an error of ours in the row that met it: says what happened without a word of data, and keeps what can be kept.
+"""Confines an internal error to its row: reports it without quoting any data, and keeps as much evidence as possible.
 
-It decides which errors are a row's own and which end more than a row. It must not know what the row was doing.
+It decides which errors end a row and which end more than a row. It must not know what the row was doing.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from reqflo_ray._internal.model.journal import Completion
 from reqflo_ray._internal.model.results import INTERNAL_ERROR, ResendReason, Status, StepRecord
 from reqflo_ray._internal.runner.execute.row.context import FIRST_SEND, Outcome, Resend, RowContext, Suspended
 
-# What the machine has run out of, or cannot do, is nothing that a row has done: the run can be resumed elsewhere.
+# Limits and faults of the machine, which no row has caused: the run can be resumed elsewhere.
 _OF_THE_MACHINE: Final = NONE_FREE.union(
     (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.ENOMEM)
 )
 
 
 def told(fault: BaseException) -> tuple[str, str]:
-    """The code and the message with which a row ends that has met `fault`: its kind and place only, since the text of
-    an error that nobody foresaw may quote what must not be shown.
+    """Return the code and message for a row that `fault` ends. They name only its type and place, because the text of
+    an unexpected error may quote what must not be shown.
 
     Raises:
         BaseException: `fault` itself, if it ends more than a row: a stop, a store that cannot be written, a full disk.
@@ -45,20 +45,19 @@ def told(fault: BaseException) -> tuple[str, str]:
             raise fault
         case Exception():
             return INTERNAL_ERROR, f"reqflo-ray failed with {place_of(fault)}"
-        case _ if type(fault).__name__ == "PanicException":  # how a library in Rust says that it has a defect
+        case _ if type(fault).__name__ == "PanicException":  # a defect in a library in Rust
             return INTERNAL_ERROR, f"reqflo-ray failed with {place_of(fault)}"
         case _:
             raise fault
 
 
 def without_unmasked(step: HttpStep, exchange: Exchange | None) -> Exchange | None:
-    """`exchange` as far as it may be kept of a response that could not be judged: what in it is sensitive is not known
-    then."""
+    """Return `exchange`, or None if the unjudged response may contain sensitive values, which are unknown."""
     return None if brings_hidden(step) else exchange
 
 
 def bare_record(context: RowContext, prepared: PreparedStep, number: int, outcome: Outcome) -> StepRecord:
-    """The record of an attempt without anything that would have to be masked."""
+    """Return the record of an attempt without anything that must be masked."""
     return StepRecord(
         row_index=context.row.index,
         row_key=context.row.key,
@@ -84,13 +83,13 @@ async def end_in_fault(
     message: str,
     resend: Resend = FIRST_SEND,
 ) -> None:
-    """End an attempt in an error, journal it and keep its record, with as much evidence as can be had.
+    """End an attempt with an error, journal it, and keep its record with as much evidence as possible.
 
-    Once it is journaled, nobody carries the step out again. If even a bare record cannot be journaled, it is kept for
-    the results, and a later attempt of the shard takes the request, if there was one, for unknown.
+    Once it is journaled, the step is not executed again. If even a bare record cannot be journaled, it is kept for the
+    results, and a later attempt of the shard treats the outcome of a request as unknown.
 
     Raises:
-        Suspended, StoreError, ...: what ends more than a row.
+        BaseException: an error that ends more than a row, such as `Suspended` or `StoreError`.
     """
     timings = outcome.exchange.timings if outcome.exchange is not None else None
     response = outcome.exchange.response if outcome.exchange is not None else None

@@ -1,6 +1,6 @@
-"""The state of one row while it runs: its values, what it must not show, what has been journaled, what was counted.
+"""Holds the state of a row while it runs: its values, what must be masked, what was journaled, and its counts.
 
-It is dropped with the row. Nothing in it is shared with another row but the worker's adapters.
+The state ends with the row, and shares nothing with other rows except the adapters of the worker.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from reqflo_ray._internal.visible_text import one_line
 
 
 class Suspended(Exception):
-    """This attempt may not send any more: the run is stopped, or somebody else has taken the shard over."""
+    """This attempt may not send any more: the run is stopped, or another attempt has taken over the shard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardAttempt:
-    """What a row needs of the attempt that it runs in. `may_send` is the fence, asked between intent and send.
+    """What a row needs from the attempt of its shard. `may_send` checks the fence, between intent and send.
 
-    `cautious`: an earlier worker died, and only intents that are durable can tell which row does that.
+    `cautious` says that an earlier worker died, and that only durable intents can show which row causes that.
     """
 
     journal: JournalWriter
@@ -56,7 +56,7 @@ class ShardAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resend:
-    """Why a request goes out again. `fingerprint` is what the first one's was ("" = not known)."""
+    """Why a request is sent again. `fingerprint` is that of the first request, or "" if it is unknown."""
 
     reason: ResendReason = ResendReason.NONE
     count: int = 0
@@ -68,13 +68,13 @@ _QUOTED_CHARACTERS: Final = 120
 
 
 def cookies_of(step: str) -> str:
-    """The name of the cookies of `step` where a completion says what it withholds: any later request may need them."""
+    """Return the name of the cookies of `step` in the list of withheld values: any later request may need them."""
     return f"steps.{step}.cookies"
 
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """One attempt of a step as it ended, before it is turned into evidence."""
+    """The outcome of an attempt of a step, before it is turned into evidence."""
 
     status: Status
     code: str = ""
@@ -92,7 +92,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class RowCounts:
-    """What was sent for the row, over all its attempts."""
+    """The requests that were sent for the row in all its attempts."""
 
     requests: int = 0
     retries: int = 0
@@ -101,7 +101,7 @@ class RowCounts:
 
 
 class RowContext:
-    """See the module. Made new for every row."""
+    """The state of one row, created anew for every row."""
 
     def __init__(self, worker: Worker, shard: ShardAttempt, row: Row) -> None:
         self.worker = worker
@@ -119,38 +119,38 @@ class RowContext:
 
     @property
     def remaining_ms(self) -> float:
-        """What is left of the row's time."""
+        """The milliseconds that the row has left."""
         return (self._deadline - self.worker.clock.monotonic()) * 1000
 
     def log(self, kind: str, text: str) -> None:
-        """Add a line to the log of the attempt that is under way."""
+        """Add a line to the log of the current attempt."""
         self._events.append(LogEvent(self.worker.clock.now_us(), kind, text))
 
     def log_unset(self) -> None:
-        """Warn of optional values that were read and that nothing supplies, each once."""
+        """Warn of optional values that were read but have no source, each once."""
         for label in sorted(self.scope.unset - self._told_unset):
             self.log("warning", f"`{label}` has no value")
         self._told_unset = set(self.scope.unset)
 
     def shown(self, received: bytes) -> str:
-        """Bytes of an answer as a message may quote them: masked, then made visible and cut."""
+        """Return bytes of a response as a message may quote them: masked, then made visible and shortened."""
         return one_line(self.redactor.bytes(received).decode("utf-8", "backslashreplace"), _QUOTED_CHARACTERS)
 
     def register_sensitive(self) -> list[tuple[str, str]]:
-        """Tell the redactor the sensitive values read since the last call, and return them, each after its label.
-        Before anything is built with them."""
+        """Register the sensitive values read since the last call with the redactor, before anything is built from them;
+        return their labels and texts."""
         met = self.scope.take_sensitive()
         for label, text in met:
-            # Should this fail, the value is one that nobody can mask any more.
+            # If this fails, the value can no longer be masked.
             self.knows_all_sensitive = False
             self.redactor.register(f"sensitive:{label}", text)
             self.knows_all_sensitive = True
         return met
 
     async def know_what_was_used(self, secrets: Iterable[str]) -> None:
-        """Tell the redactor what steps have used that are taken from the journal, `secrets` among it: answers to later
+        """Register what steps from the journal have used, including `secrets`, with the redactor: responses to later
         steps may repeat it."""
-        with suppress(SecretError):  # a step that needs it says so
+        with suppress(SecretError):  # a step that needs the secret reports the error
             await self.worker.secrets.load(secrets)
         self.scope.meet_sensitive(self.worker.secrets.values)
         self.register_sensitive()
@@ -158,7 +158,7 @@ class RowContext:
     async def complete(
         self, prepared: PreparedStep, number: int, outcome: Outcome, resend: Resend = FIRST_SEND, *, final: bool = True
     ) -> None:
-        """Journal the end of an attempt, wait until that is durable, and keep its record."""
+        """Journal the end of an attempt, wait until it is durable, and keep its record."""
         met = self.register_sensitive()
         verdict = outcome.judgement
         shown = json_text.describe(verdict.outputs) if verdict and verdict.outputs else ""
@@ -167,7 +167,7 @@ class RowContext:
         captures, hidden_captures = self._divided(outcome.captures, prepared.hidden_captures)
         variables, hidden_variables = self._divided(outcome.variables, frozenset())
         own = f"steps.{step}.outputs."
-        # Inputs and the like can be had again, and secrets in them stay out of the journal altogether.
+        # Inputs can be read again, so secrets in them need not be in the journal at all.
         outputs = tuple([(label, text) for label, text in met if label.startswith(own)]) if met else ()
         withheld, sealed = tuple[str, ...](), b""
         if hidden_captures or hidden_variables or outcome.cookies or outputs:
@@ -191,12 +191,13 @@ class RowContext:
             )
         )
         self.records.append(record)
-        # A step that is sent again for a value that was not stored has ended before.
+        # A step that is sent again for a value that was not stored has been counted before.
         ends_step = final and resend.reason is not ResendReason.SENSITIVE
         self.worker.metrics.attempt_ended(outcome.status, ends_step=ends_step)
 
     def opened(self, done: Completion) -> Completion:
-        """`done` with what lies sealed in it, the redactor told; as it is, if that cannot be opened."""
+        """Return `done` with its sealed values opened, and register them with the redactor; return it unchanged if they
+        cannot be opened."""
         sealer = self.worker.sealer
         if not done.sealed or sealer is None:
             return done
@@ -231,10 +232,10 @@ class RowContext:
         outputs: str = "",
         aside: MaskedAside = NOTHING_ASIDE,
     ) -> StepRecord:
-        """The masked evidence of an attempt, with the log lines since the last one."""
+        """Return the masked evidence of an attempt, with the log lines since the last one."""
         events = tuple(self._events)
         self._events.clear()
-        # The transport may have sent a request again that may be repeated, within the same attempt.
+        # Within an attempt, the transport may have sent a repeatable request again.
         exchange, resends = outcome.exchange, 0
         if exchange is not None and exchange.events:
             began, resends = outcome.started_at_us, exchange.resends
@@ -268,25 +269,27 @@ class RowContext:
         )
 
     def _sealed(self, hidden: SealedValues, step: str, number: int) -> bytes:
-        """`hidden`, sealed; b"" if there is no key."""
+        """Return `hidden`, sealed; b"" if there is no key."""
         if self.worker.sealer is None:
             return b""
         try:
             return self.worker.sealer.seal_step(hidden, self.row.index, step, number)
         except ValueError as problem:
             raise UnrecordableError(
-                "a value of this step cannot be journaled", cause=str(problem), hint="do not capture such a value"
+                "a value of this step cannot be written to the journal",
+                cause=str(problem),
+                hint="remove the output that takes this value",
             ) from None
 
     def _divided(
         self, values: Mapping[str, JsonValue], hidden: frozenset[str]
     ) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-        """Divide values into those that everybody may read and those that nobody may: `hidden`, and all in which the
-        redactor would mask something."""
+        """Divide values into readable ones and ones to seal: those named in `hidden`, and all in which the redactor
+        would mask something."""
         if not values:
             return {}, {}
         shown = {key: value for key, value in values.items() if key not in hidden}
-        # Most often there is nothing to hide, and one look at all of them shows it.
+        # Usually there is nothing to hide, and one search of all values shows it.
         if shown and self._would_be_masked(list(shown.values())):
             shown = {key: value for key, value in shown.items() if not self._would_be_masked(value)}
         if len(shown) == len(values):
@@ -297,12 +300,12 @@ class RowContext:
         if self.redactor.knows_nothing:
             return False
         data = json_text.encode_exactly(value)
-        # What it would take long to look at is hidden unseen.
+        # A value that would take long to search is hidden without a search.
         return is_heavy(data) or self.redactor.bytes(data) is not data
 
 
 def _names(hidden: SealedValues, step: str) -> tuple[str, ...]:
-    """The full names of what nobody may read of a completion of `step`."""
+    """Return the full names of the sealed values in a completion of `step`."""
     return (
         *(f"steps.{step}.{key}" for key in hidden.captures),
         *(f"variables.{name}" for name in hidden.variables),

@@ -1,5 +1,5 @@
-"""The cookies of one row while it runs: each hop takes and gives its own; what changed is for the journal, and what was
-not kept for the log. What a cookie means is the engine's to say."""
+"""Holds the cookies of a row while it runs: every hop reads and stores them, changes go to the journal, and ignored
+cookies to the log. It must not know what a cookie means, which the engine decides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reqflo_ray._internal.model.journal import Cookie
 
 
 class RowCookies:
-    """A `CookieStore` over the jar of a row. `now_us` is the worker's clock; `log` takes kind and text of a line."""
+    """A `CookieStore` for the jar of a row. `now_us` is the worker's clock; `log` takes the kind and text of a line."""
 
     def __init__(self, now_us: Callable[[], int], log: Callable[[str, str], None]) -> None:
         self._jar = CookieJar()
@@ -30,14 +30,14 @@ class RowCookies:
         self._changes += changes
         for name, reason in refused:
             cookie = f"the cookie `{name}`" if name else "a cookie"
-            self._log("cookie", f"{cookie} of {sender_of(url).host} is not kept: {reason}")
+            self._log("cookie", f"{cookie} from {sender_of(url).host} is ignored: {reason}")
 
     def take_changes(self) -> tuple[Cookie, ...]:
-        """What has changed since the last call, in order."""
+        """Return the changes since the last call, in order."""
         changes = tuple(self._changes)
         self._changes.clear()
         return changes
 
     def restore(self, cookies: Iterable[Cookie]) -> None:
-        """Apply changes that were journaled."""
+        """Apply changes from the journal."""
         self._jar.restore(cookies)

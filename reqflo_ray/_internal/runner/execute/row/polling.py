@@ -1,6 +1,7 @@
-"""The rounds of a poll: whether and when the next one comes, and what they saw. It must not know how they are sent.
+"""Decides whether and when the next round of a poll is sent, and reports what the rounds saw. It must not know how they
+are sent.
 
-A round in which a poll waits is no failure: it ends as `waiting`, and what it saw is told in the row's log.
+A round after which the poll waits is not a failure: it ends as `waiting`, and the row's log says what it saw.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _KIND: Final = "poll"
 
 
 class Polling:
-    """The rounds of one poll; its time begins when this is made."""
+    """The rounds of one poll. Its time starts when the object is created."""
 
     def __init__(self, poll: Poll, context: RowContext) -> None:
         self._poll = poll
@@ -28,8 +29,8 @@ class Polling:
         self.ends = context.worker.clock.monotonic() + poll.timeout_ms / 1000
 
     def wait_after(self, number: int, outcome: Outcome, exchange: Exchange) -> int | None:
-        """Milliseconds until the round after `number`, whose `outcome` is that the condition does not hold; None if
-        there is no time for one, and the poll has failed. `outcome` is told so."""
+        """Return the milliseconds until the round after `number`, in which the condition did not hold; None if there is
+        no time for another one, so the poll has failed. `outcome` is changed accordingly."""
         saw = outcome.message
         if exchange.response is not None:
             self._seen = saw
@@ -39,22 +40,22 @@ class Polling:
         outcome.captures = {}
         has_time = self._context.worker.clock.monotonic() + wait_ms / 1000 < self.ends
         if has_time and wait_ms < self._context.remaining_ms:
-            self._context.log(_KIND, f"{outcome.message}; asked again in {wait_ms} ms")
+            self._context.log(_KIND, f"{outcome.message}; next round in {wait_ms} ms")
             outcome.status, outcome.code, outcome.message = Status.WAITING, "", ""
             return wait_ms
         outcome.status, outcome.code = Status.FAILED, "poll_timeout"
         requests = f"{number} request{'' if number == 1 else 's'}"
-        limit = "before the row's time was over" if has_time else self._bound(wait_ms)
+        limit = "within the time limit of the row" if has_time else self._bound(wait_ms)
         outcome.message = f"the condition did not hold {limit} ({requests}): {saw}"
         return None
 
     def _bound(self, wait_ms: int) -> str:
         if wait_ms == self._poll.interval_ms:
             return f"within {self._poll.timeout_ms} ms"
-        return f"and Retry-After asks for {wait_ms} ms, more than is left of {self._poll.timeout_ms} ms"
+        return f"and Retry-After asks for {wait_ms} ms, which exceeds the rest of {self._poll.timeout_ms} ms"
 
     def _wait_ms(self, exchange: Exchange) -> int:
-        """Milliseconds from an answer to the next request: the interval, or more if the answer asks for more."""
+        """Return the milliseconds until the next request: the interval, or more if the response asks for more."""
         asked_ms = retry_after_ms(exchange, self._context.worker.clock.now_us())
         if asked_ms is None or asked_ms <= self._poll.interval_ms:
             return self._poll.interval_ms
@@ -63,7 +64,8 @@ class Polling:
 
 
 def as_waiting(record: StepRecord) -> StepRecord:
-    """A round after which a poll went on. Version 0.1.0 journaled it with the status of its assertions."""
+    """Return the record of a round after which a poll continued. Version 0.1.0 journaled it with the status of its
+    assertions."""
     if record.status is Status.WAITING:
         return record
     saw = record.error_message or record.error_code

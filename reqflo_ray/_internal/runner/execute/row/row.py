@@ -1,6 +1,6 @@
-"""Carries one row through the journey, durably: what is completed is taken from the journal, the rest is executed.
+"""Executes a row durably: reads completed steps from the journal, and executes the rest, strictly one after another.
 
-Steps of a row are strictly sequential. This module knows neither the shard's files nor who schedules.
+It must not know the files of the shard, or who schedules rows.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from reqflo_ray._internal.secrets.redactor import still_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowOutcome:
-    """A finished row: its verdict and the records of all its attempts, in order. `replayed`: the row had ended before,
-    and nothing was carried out for it now."""
+    """A finished row: its result and the records of all its attempts, in order. `replayed` says that the row had ended
+    before, and nothing was executed for it now."""
 
     result: RowResult
     records: tuple[StepRecord, ...]
@@ -50,7 +50,7 @@ class RowRunner:
     """Runs one row once.
 
     Args:
-        history: what earlier attempts of the shard have journaled of this row.
+        history: what earlier attempts of the shard have journaled about this row.
     """
 
     def __init__(self, worker: Worker, shard: ShardAttempt, row: Row, history: RowHistory) -> None:
@@ -66,10 +66,10 @@ class RowRunner:
         self._goes_on = False
 
     async def run(self) -> RowOutcome:
-        """Execute what is left of the row.
+        """Execute the remaining steps of the row.
 
         Raises:
-            Suspended: the row is not finished, and this attempt must not go on with it.
+            Suspended: the row is not finished, and this attempt must not continue it.
             StoreError: the journal cannot be written.
         """
         clock = self._worker.clock
@@ -91,15 +91,15 @@ class RowRunner:
             self._restore(prepared, past, past.final)
         else:
             outcome = await self._execute(prepared, past)
-            # That an outcome is unknown is found anew by every attempt.
+            # Every attempt finds an unknown outcome anew.
             self._goes_on |= outcome.status is not Status.INCONCLUSIVE
             self._conclude(prepared, outcome)
 
     async def _fail(self, prepared: PreparedStep, past: StepHistory, code: str, message: str) -> None:
-        """End the row at a step in which something of ours went wrong. Of a step that is in the journal already, this
-        is not journaled: what is told there stays true."""
+        """End the row at a step with an internal error. For a step that is in the journal already, the error is not
+        journaled: what the journal says remains true."""
         step, now_us = prepared.step.id, self._worker.clock.now_us()
-        if self._halted_by:  # it is skipped all the same
+        if self._halted_by:  # the step is skipped anyway
             outcome = Outcome(status=Status.SKIPPED, code="row_halted", message=message, started_at_us=now_us)
             self._context.records.append(bare_record(self._context, prepared, 1, outcome))
             return
@@ -108,7 +108,7 @@ class RowRunner:
         self._halted_by = step
         if past.final is None:
             self._goes_on = True
-            # A number of its own: that attempt may have ended well, and this came after it.
+            # The error gets an attempt number of its own, because the last attempt may have passed before it.
             used = [record.attempt for record in self._context.records if record.step_id == step]
             number = max([past.attempts_used, *used]) + 1
             await end_in_fault(self._context, prepared, number, outcome, code, message)
@@ -134,7 +134,7 @@ class RowRunner:
                 return await self._compute(prepared)
 
     async def _compute(self, prepared: PreparedStep) -> Outcome:
-        """A step that sends nothing. A fault ends it as it would end a request."""
+        """Execute a step that sends nothing. A fault ends it like a request."""
         variables: dict[str, JsonValue] = {}
         try:
             match prepared.step:
@@ -154,7 +154,7 @@ class RowRunner:
         return variables
 
     async def _send(self, prepared: PreparedStep, step: HttpStep, past: StepHistory) -> Outcome:
-        """Send the step's request; after an interruption only as far as the step allows it."""
+        """Send the request of the step; after an interruption, only if the step allows it."""
         earlier = self._take_over(prepared, past.completions)
         number, resend, doubt = past.attempts_used + 1, FIRST_SEND, past.in_doubt
         if doubt is not None:
@@ -188,7 +188,7 @@ class RowRunner:
         variables: dict[str, JsonValue] | None = None,
         duration_ms: float = 0.0,
     ) -> Outcome:
-        """Journal the end of a step that sent nothing."""
+        """Journal the end of a step that has sent nothing."""
         outcome = Outcome(
             status=status,
             code=code,
@@ -201,14 +201,14 @@ class RowRunner:
         return outcome
 
     def _skip(self, prepared: PreparedStep, code: str, message: str) -> None:
-        # Not journaled: that a step is skipped follows from the artifact and the steps before it.
+        # Not journaled, because the artifact and the earlier steps decide that a step is skipped.
         outcome = Outcome(status=Status.SKIPPED, code=code, message=message, started_at_us=self._worker.clock.now_us())
         self._context.records.append(self._context.record(prepared, 1, outcome))
         self._context.scope.conclude(prepared.step.id, Status.SKIPPED, {})
         self._worker.metrics.attempt_ended(Status.SKIPPED, ends_step=True)
 
     def _conclude(self, prepared: PreparedStep, outcome: Outcome) -> None:
-        """Let the rest of the row see how the step ended."""
+        """Record the end of the step for the rest of the row."""
         step = prepared.step
         self._context.scope.conclude(step.id, outcome.status, outcome.captures)
         self._end(step.id, outcome)
@@ -240,8 +240,8 @@ class RowRunner:
         self._conclude(prepared, outcome)
 
     def _take_over(self, prepared: PreparedStep, completions: tuple[Completion, ...]) -> list[Completion]:
-        """Take over what earlier processes have got: evidence, counts and cookies of the attempts that they made.
-        Returns these with what was sealed in them, as far as it can be opened."""
+        """Take over the evidence, counts, and cookies of attempts of earlier processes. Return these attempts, with
+        their sealed values as far as they can be opened."""
         if not completions:
             return []
         context, polls = self._context, isinstance(prepared.step, HttpStep) and prepared.step.poll is not None
@@ -265,10 +265,10 @@ class RowRunner:
         return opened
 
     async def _regain(self, prepared: PreparedStep) -> None:
-        """Get back what `prepared` needs and the journal does not give: its key is gone, or it was never sealed.
+        """Obtain what `prepared` needs but the journal cannot supply: the key is missing, or the value was not stored.
 
-        The one exception to never sending a completed step again; only for steps that are safe to send again. Raises
-        `RowFault` if a value cannot be had back.
+        This is the only case in which a completed step is sent again, and only a step that is safe to send again.
+        Raises `RowFault` if a value cannot be obtained.
         """
         needs = list(prepared.needs)
         if isinstance(prepared.step, HttpStep):
@@ -294,7 +294,8 @@ class RowRunner:
         outcome = await send_until_settled(self._context, producer, step, past.attempts_used, resend)
         if outcome.status is not Status.PASSED:
             why = outcome.message or outcome.code
-            raise RowFault("sensitive_value_lost", f"{lost}, and step `{step.id}` did not pass again: {why}")
+            message = f"{lost}, and step `{step.id}` did not pass when it was sent again: {why}"
+            raise RowFault("sensitive_value_lost", message)
         self._context.scope.conclude(step.id, outcome.status, outcome.captures)
 
     def _finish(self, started_at_us: int, duration_ms: float) -> RowOutcome:
@@ -347,7 +348,7 @@ def broken_row(
     started_at_us: int,
     records: tuple[StepRecord, ...] = (),
 ) -> RowOutcome:
-    """A row of which nothing better can be told than that something of ours went wrong with it."""
+    """Return the outcome of a row of which only an internal error is known."""
     return RowOutcome(
         result=RowResult(
             row_index=row.index,
@@ -365,15 +366,16 @@ def broken_row(
 
 
 def _lost(need: str, done: Completion) -> str:
-    why = "lies sealed, and there is no `sealing.key` that opens it" if done.sealed else "was not stored"
+    why = "cannot be decrypted without the right `sealing.key`" if done.sealed else "was not stored"
     return f"`{need}` is sensitive and {why}"
 
 
 _NO_PAST: Final = StepHistory()
 _OUTCOME_UNKNOWN: Final = (
-    "a worker died while this request was in flight, and it must not be repeated (`on_interrupt: fail`): whether the "
-    "API has carried it out is unknown"
+    "a worker died while this request was in flight, and it must not be repeated (`on_interrupt: fail`): it is unknown "
+    "whether the API has processed it"
 )
 _JOURNAL_DAMAGED: Final = (
-    "the journal of this row is damaged: whether this request was sent before is unknown, and it must not be repeated"
+    "the journal of this row is damaged: it is unknown whether this request was sent before, and it must not be "
+    "repeated (`on_interrupt: fail`)"
 )

@@ -1,7 +1,7 @@
-"""How a run keeps to its request rate: a schedule gives out instants, one for each request, in batches.
+"""Keeps a run to its request rate: a schedule grants instants, one per request, in batches.
 
-One schedule serves all workers of a run, so the rate holds however many there are, whoever dies, and whoever has the
-work. It must not know how a worker reaches it.
+One schedule serves all workers of a run, so the rate holds however many there are, whichever of them die, and however
+the work is distributed. It must not know how a worker reaches the schedule.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from reqflo_ray._internal.model.clock import Clock
 
-# A batch is at most this much of the whole run's time: so much is lost when its worker dies, and so long others wait.
+# The longest batch, in time of the whole run: this much is lost when its worker dies, and others wait this long.
 _BATCH_SECONDS: Final = 0.25
-# While requests wait for their instants, more than who asks needs just now may go unused: so much of it is risked.
+# While requests wait for their instants, more than the immediate need may go unused: at most this much is granted.
 _RISKED_SECONDS: Final = 0.08
-# An instant that nobody needed may be used so much later; then it is lost, lest what was saved up goes out at once.
+# An unused instant can be used this much later; then it expires, so that saved instants do not make a burst.
 _KEPT_SECONDS: Final = 0.1
-# Asking takes a moment: the next batch is asked for so long before the last instant of this one.
+# The next batch is requested this long before the last instant of the current one, because a request takes time.
 _ASK_AHEAD_SECONDS: Final = 0.05
-# The shortest way from a schedule to a worker is looked for in so many answers; clocks drift apart in the long run.
+# The fastest of the last grants tells how far the clocks differ; older ones are dropped because clocks drift.
 _REMEMBERED_ANSWERS: Final = 32
 
 
@@ -29,12 +29,13 @@ class Pacer(Protocol):
     """Spaces the requests of one worker."""
 
     async def turn(self) -> None:
-        """Wait until it is this request's turn."""
+        """Wait until the request may be sent."""
         ...
 
 
 class Grant(NamedTuple):
-    """So many `instants`, `interval` apart, from `first` on: seconds of the schedule's clock, where it is `now`."""
+    """A number of `instants`, `interval` apart, starting at `first`. All times are in seconds of the schedule's clock,
+    which shows `now`."""
 
     now: float
     first: float
@@ -43,7 +44,7 @@ class Grant(NamedTuple):
 
 
 class Schedule:
-    """Gives out the instants of `rate` requests a second, each of them once."""
+    """Grants the instants of `rate` requests per second, each of them once."""
 
     def __init__(self, rate: float) -> None:
         self._interval = 1.0 / rate
@@ -52,7 +53,7 @@ class Schedule:
         self._next = 0.0
 
     def grant(self, needed: int, welcome: int, now: float) -> Grant:
-        """The next instants: at least one, at most what is `needed` or, if that is more, what is `welcome`."""
+        """Return the next instants: at least one, and at most as many as `needed` or `welcome`, whichever is more."""
         behind = self._next > now
         wanted = max(needed, min(welcome, self._risked) if behind else welcome)
         count = max(1, min(wanted, self._most))
@@ -65,14 +66,14 @@ AskForTurns: TypeAlias = Callable[[int, int], Awaitable[Grant]]
 
 
 class Unpaced:
-    """Without a rate it is always everybody's turn."""
+    """The pacer of a run without a rate."""
 
     async def turn(self) -> None:
-        """Return at once."""
+        """Return immediately."""
 
 
 class LocalPacer:
-    """The pacer of a process that has the rate for itself."""
+    """The pacer of a process that is the only worker of a run."""
 
     def __init__(self, rate: float, clock: Clock) -> None:
         self._schedule = Schedule(rate)
@@ -87,11 +88,11 @@ class LocalPacer:
 
 
 class SharedPacer:
-    """The pacer of a worker that shares the rate with others: it asks for a batch of instants when it has none left.
+    """The pacer of a worker that shares the rate with others. It requests a batch of instants when it has none left.
 
     Args:
-        ask: brings the `Grant` for so many requests that are needed, and so many that are welcome, from the schedule of
-            the run. It may take a while, and must not fail.
+        ask: obtains a `Grant` from the schedule of the run, for the numbers of instants that are needed and welcome. It
+            may take time, and must not fail.
     """
 
     def __init__(self, ask: AskForTurns, clock: Clock) -> None:
@@ -104,7 +105,7 @@ class SharedPacer:
         self._asking: asyncio.Task[None] | None = None
 
     async def turn(self) -> None:
-        """See `Pacer.turn`. Turns come in the order of asking."""
+        """See `Pacer.turn`. Requests get their turns in the order of the calls."""
         now = self._clock.monotonic()
         self._forget(now)
         if self._instants and not self._waiting:
@@ -123,7 +124,7 @@ class SharedPacer:
         return await waiter
 
     async def _serve(self) -> None:
-        """Ask until nobody waits; never far ahead, so that little is lost if this worker dies."""
+        """Request batches until no request waits; never far ahead, so that little is lost if this worker dies."""
         try:
             while self._waiting:
                 last = self._share_out(await self._ask(len(self._waiting), self._sent_lately()))
@@ -136,13 +137,13 @@ class SharedPacer:
             self._asking = None
 
     def _sent_lately(self) -> int:
-        """So many requests are likely to come again soon, so that few of them do not mean a question for each. One that
-        still waits for its instant will not: what was asked for on its behalf would be lost."""
+        """Return the number of requests sent lately, as an estimate of those to come, so that a few of them do not need
+        a batch each. Requests that still wait for their instants are not counted: instants for them would expire."""
         now = self._clock.monotonic()
         return sum(instant <= now for instant in self._taken)
 
     def _share_out(self, grant: Grant) -> float:
-        """Give the instants of a grant to who waits, and keep the others; the last of them, on our clock."""
+        """Assign the instants of a grant to waiting requests, and keep the rest; return the last one, on our clock."""
         now = self._clock.monotonic()
         self._leads.append(grant.now - now)
         first = grant.first - max(self._leads)
@@ -155,21 +156,22 @@ class SharedPacer:
         return first + (grant.instants - 1) * grant.interval
 
     def _forget(self, now: float) -> None:
-        """Drop instants that nobody needed in time, and what was taken long ago."""
+        """Drop expired instants, and those that were taken long ago."""
         for kept in (self._instants, self._taken):
             while kept and kept[0] < now - _KEPT_SECONDS:
                 kept.popleft()
 
 
 def choose_pacer(rate: float | None, ask: AskForTurns | None, clock: Clock) -> Pacer:
-    """The pacer of a worker: `rate` is the whole run's, None for none; `ask` None means that nobody shares it."""
+    """Return the pacer of a worker. `rate` is that of the whole run, None for none; `ask` is None if the worker does
+    not share it."""
     if rate is None:
         return Unpaced()
     return LocalPacer(rate, clock) if ask is None else SharedPacer(ask, clock)
 
 
 def _answer(waiter: asyncio.Future[float], answer: float | Exception) -> bool:
-    """False if nobody waits for it any more."""
+    """Answer a waiter; return False if it no longer waits."""
     if waiter.done():
         return False
     if isinstance(answer, Exception):

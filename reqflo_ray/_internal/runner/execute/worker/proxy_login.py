@@ -1,4 +1,4 @@
-"""What the proxy of a run is told: user name and password, put together from the values of secrets."""
+"""Builds the user name and password for the proxy of a run from the values of secrets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from reqflo_ray._internal.secrets.value import SecretValue
 
 
 def proxy_login(http: HttpSettings, secrets: Mapping[str, SecretValue]) -> tuple[str, str]:
-    """User name and password; "" where none is given. All `secrets` that they refer to are loaded by now: a step that
-    sends something needs them."""
+    """Return the user name and password, each "" if it is not set. All `secrets` that they refer to must be loaded, as
+    they are for every step that sends a request."""
     return _text(http.proxy_username, secrets), _text(http.proxy_password, secrets)
 
 

@@ -1,7 +1,8 @@
-"""The places for rows in flight in one worker, shared by its shards. It must not know what rows or shards are.
+"""Limits the rows in flight in a worker to a number of places, shared by its shards. It must not know what rows or
+shards are.
 
-Rows that were under way when an earlier worker died come first: they have waited for a new worker already. So whoever
-keeps a place from row to row looks after each row whether somebody is waiting who comes first.
+Rows that were in flight when an earlier worker died come first, because they have already waited for a new worker. A
+task that keeps its place from row to row therefore checks after each row whether such a row is waiting.
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ _Waiting = deque[tuple[asyncio.Future[bool], Sized]]
 
 
 class RowPlaces:
-    """So many places, used by tasks of one event loop; served in the order of asking, those who come first before."""
+    """A number of places, used by tasks of one event loop. Tasks get places in the order of their calls, those with
+    `first` before all others."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._free = count
-        self._surplus = 0  # places that are taken, and gone when they are given back
+        self._surplus = 0  # places in use that are removed when they are given back
         self._first: _Waiting = deque()
         self._others: _Waiting = deque()
 
     @property
     def is_wanted_first(self) -> bool:
-        """Whether somebody who comes first is waiting for a place."""
+        """Whether a task with `first` is waiting for a place."""
         return any(not place.done() for place, _ in self._first)
 
     async def take(self, waiting: Sized = _SOMETHING, *, first: bool = False) -> bool:
-        """Wait for a place, to be given back. False, without one, as soon as nothing is `waiting` for it any more."""
+        """Wait for a place, which must be given back. Return False, without a place, once `waiting` is empty."""
         if self._free and not self._first and (first or not self._others):
             self._free -= 1
             return True
@@ -42,11 +44,11 @@ class RowPlaces:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.result():
-                self.give_back()  # it came at the same moment
+                self.give_back()  # the place was assigned at the same moment
             raise
 
     def lower(self, count: int) -> bool:
-        """Have no more than `count` places, at least one, from now on. False if there were no more before."""
+        """Lower the number of places to `count`, but at least one. Return False if there were no more before."""
         fewer = self.count - max(1, count)
         if fewer <= 0:
             return False
@@ -57,7 +59,7 @@ class RowPlaces:
         return True
 
     def give_back(self) -> None:
-        """Give a place to who is next."""
+        """Give back a place, and assign it to the next task."""
         if self._surplus:
             self._surplus -= 1
         else:

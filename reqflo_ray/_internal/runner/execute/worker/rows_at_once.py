@@ -1,4 +1,5 @@
-"""How many rows a worker takes at once: as many as were asked for, unless the machine has no descriptors for them."""
+"""Decides how many rows a worker executes at a time: as many as requested, unless the machine has too few
+descriptors."""
 
 from __future__ import annotations
 
@@ -7,15 +8,15 @@ from typing import Final
 from reqflo_ray._internal.descriptors import TOO_MANY_OPEN_FILES, free_descriptors, raise_descriptor_limit
 from reqflo_ray._internal.errors import Problem, ReqfloError, Severity
 
-# Journals, result files and name look-ups of the rows in flight, and what libraries open.
+# For journals, result files, and name lookups of the rows in flight, and for files that libraries open.
 _RESERVE: Final = 48
-# The event loop, a journal, a connection, a look at a file: with less nothing can be done.
+# For the event loop, a journal, a connection, and one file: nothing works with fewer.
 _FEWEST: Final = 16
-_HINT: Final = "raise the limit (`ulimit -n`), or ask for less with --concurrency"
+_HINT: Final = "raise the limit with `ulimit -n`, or lower `--concurrency`"
 
 
 def need_descriptors() -> None:
-    """See that there are descriptors for one row at a time, before an event loop is made.
+    """Make sure, before an event loop is created, that there are descriptors for one row at a time.
 
     Raises:
         ReqfloError: `too_many_open_files`.
@@ -24,16 +25,16 @@ def need_descriptors() -> None:
     free = free_descriptors()
     if free < _FEWEST:
         raise ReqfloError(
-            f"this process may open only {free} more files, and needs {_FEWEST}",
+            f"this process can open only {free} more files, but needs {_FEWEST}",
             code=TOO_MANY_OPEN_FILES,
-            hint="raise the limit (`ulimit -n`), then resume the run",
+            hint="raise the limit with `ulimit -n`, then resume the run",
         )
 
 
 def rows_at_once(wanted: int) -> tuple[int, Problem | None]:
-    """So many of the `wanted` rows have room, at least one; with what is to be said if that is not all of them.
+    """Return how many of the `wanted` rows can run at a time, at least one, with a warning if that is not all of them.
 
-    A row has a connection, and a second one for the moment in which two addresses are tried.
+    A row needs a connection, and briefly a second one while two addresses are tried.
     """
     raise_descriptor_limit(2 * wanted + _RESERVE)
     free = free_descriptors()
@@ -45,10 +46,10 @@ def rows_at_once(wanted: int) -> tuple[int, Problem | None]:
 
 
 def fewer_rows(rows: int, wanted: int, cause: str) -> Problem:
-    """The warning of a worker that takes fewer rows at once than it was asked to."""
+    """Return the warning of a worker that executes fewer rows at a time than requested."""
     return Problem(
         code="fewer_rows_at_once",
-        message=f"a worker takes {rows} {'row' if rows == 1 else 'rows'} at once instead of {wanted}",
+        message=f"a worker executes {rows:,} {'row' if rows == 1 else 'rows'} at a time instead of {wanted:,}",
         cause=cause,
         hint=_HINT,
         severity=Severity.WARNING,

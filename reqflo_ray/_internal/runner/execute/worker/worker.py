@@ -1,6 +1,6 @@
-"""What one worker process holds for one run: the prepared journey, the adapters, the limits that its rows share.
+"""Holds what a worker process needs for a run: the prepared journey, the adapters, and the limits that its rows share.
 
-It must not know who schedules it, nor anything of workspaces: a worker reads the artifact and the run record only.
+It must not know who schedules it, or anything about workspaces: a worker reads only the artifact and the run record.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ from reqflo_ray._internal.secrets.store import SecretStore
 if TYPE_CHECKING:
     from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
 
-# How many objects more than at the last look there are when the garbage collector looks at the young ones.
+# The number of new objects after which the garbage collector examines the young ones.
 _YOUNG_OBJECTS: Final = 100_000
 
 
 def unknown_node(owner: Owner) -> bool:
-    """What is known of other nodes where there is no cluster."""
+    """Return False: without a cluster, no other node is known to be alive."""
     return False
 
 
 class Judges(Protocol):
-    """Judges the answers to the steps of the run."""
+    """Judges the responses to the steps of the run."""
 
     async def judge(self, step: PreparedStep, exchange: Exchange, scope: Scope) -> Judgement:
         """See `Judging.judge`."""
@@ -61,7 +61,7 @@ class Judges(Protocol):
 
 
 class Masks(Protocol):
-    """Masks what is heavy."""
+    """Masks heavy data."""
 
     async def aside(
         self, request: bytes | None, response: bytes | None, outputs: bytes | None, redactor: Redactor
@@ -72,10 +72,9 @@ class Masks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """The adapters and limits of a worker process. `rows` bounds the rows in flight over all its shards; `stopping`
-    is set when no new request may be sent. `counters` tell how far the shards in flight are, by their number. `sealer`
-    opens the sensitive values of staged rows, if there are any. `warnings` is what a person should know of this
-    worker."""
+    """The adapters and limits of a worker process. `rows` limits the rows in flight in all its shards; `stopping` is
+    set when no new request may be sent. `counters` holds the progress of shards in flight, by number. `sealer` opens
+    the sensitive values of staged rows, if there are any. `warnings` is what the user should know about this worker."""
 
     folder: RunFolder
     run: RunRecord
@@ -100,9 +99,9 @@ class Worker:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Hold the whole worker: while the block runs, no row of any shard is in flight but the caller's."""
+        """Reserve the whole worker: while the block runs, only the caller's row is in flight."""
         held = 0
-        async with self._alone:  # two that each held a part would wait for ever
+        async with self._alone:  # two callers that each held some of the places would wait forever
             try:
                 while held < self.rows.count:
                     await self.rows.take(first=True)
@@ -113,7 +112,7 @@ class Worker:
                     self.rows.give_back()
 
     async def pause(self, seconds: float) -> bool:
-        """Let `seconds` pass, or less if the run is being stopped. True if the whole time passed."""
+        """Wait `seconds`, or less if the run is stopped. Return True if the whole time has passed."""
         if seconds <= 0:
             return not self.stopping.is_set()
         stopped = asyncio.ensure_future(self.stopping.wait())
@@ -128,8 +127,8 @@ class Worker:
 
 @contextmanager
 def _seldom_collected() -> Iterator[None]:
-    """Let the garbage collector look for cycles less often: rows make many objects and hardly a cycle, and looking for
-    them every 700 objects takes a tenth of the processor. Where it is switched off (0) it stays off."""
+    """Let the garbage collector search for cycles less often: rows make many objects and hardly any cycles, and a
+    search every 700 objects takes a tenth of the processor time. If the collector is off (0), it stays off."""
     young, *older = gc.get_threshold()
     gc.set_threshold(max(young, _YOUNG_OBJECTS) if young else 0, *older)
     try:
@@ -147,12 +146,13 @@ async def open_worker(
     clock: Clock | None = None,
     api: InProcessApi | None = None,
 ) -> AsyncIterator[Worker]:
-    """Load the run of `folder` and hold its adapters until the block ends.
+    """Load the run in `folder`, and hold its adapters until the block ends.
 
     Args:
-        ask: asks the schedule that all workers of the run share, if it has a rate; None: this worker is the only one.
-        node_lives: whether the node of a worker that lost its shard is alive, so that it was not the node which died.
-        api: answers all requests in this process, in place of the network.
+        ask: obtains instants from the schedule that all workers of a run with a rate share; None if this worker is the
+            only one.
+        node_lives: returns whether the node of a worker that lost its shard is alive, so that the node did not die.
+        api: answers all requests in this process, instead of the network.
 
     Raises:
         StoreError: the run record or the artifact cannot be read.
