@@ -37,7 +37,7 @@ def complete(folder: RunFolder, judge: Judge, shards: int) -> Verdict:
             code="uncommitted_shards",
             hint=f"run `reqflo-ray resume {folder.run_id}`",
         )
-    # What is not there before the manifest is complete, the verdict, is made while it is being written.
+    # The last entry of the manifest is the verdict, which is created while the manifest is being written.
     folder.storage.create_from(
         folder.path(layout.MANIFEST),
         manifest_parts(folder.path(layout.MANIFEST), folder.run_id, _files(folder, judge, shards)),
@@ -59,7 +59,7 @@ def clean_up(folder: RunFolder) -> None:
     for part in (layout.ROWS, layout.RESULTS, layout.STEPS):
         names = [name for name in folder.storage.list(folder.path(part)) if layout.is_shard_file(name)]
         if len(names) == shards:
-            continue  # listed in the manifest
+            continue  # exactly the files that the manifest lists
         manifest = manifest or folder.read_manifest()
         kept = manifest.names(part) if manifest is not None else set(names)
         for name in names:

@@ -1,7 +1,8 @@
-"""Who drives a run or runs a shard, and whether that process is certainly gone. Reads /proc; knows no store.
+"""Identifies the process that drives a run or executes a shard, and says whether it is certainly gone. It reads /proc,
+and must not know stores.
 
-A process counts as gone only when this machine can know it: the same boot, the same space of process ids, and no such
-process. Everything else is unknown, never guessed.
+A process counts as gone only if this machine can prove it: the same boot, the same PID namespace, and no such process.
+Everything else is unknown, and never guessed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import msgspec
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A process, named so that a pid that is used again is not mistaken for it.
+    """A process, identified so that a reused PID is not mistaken for it.
 
-    `boot_id` is new for every start of the machine, `pid_namespace` tells containers of one machine apart,
-    `process_started` is in clock ticks since boot. Each is "" or 0 where the system does not tell.
+    `boot_id` is new for every boot of the machine, `pid_namespace` distinguishes containers on one machine,
+    `process_started` is in clock ticks since boot. Each is "" or 0 if the system does not provide it.
     """
 
     host: str = ""
@@ -33,7 +34,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Liveness(StrEnum):
-    """What this machine knows about a process."""
+    """Whether a process is alive, as far as this machine can prove it."""
 
     ALIVE = "alive"
     GONE = "gone"
@@ -41,7 +42,7 @@ class Liveness(StrEnum):
 
 
 def this_process(ray_job: str = "") -> Owner:
-    """The calling process."""
+    """Return the calling process."""
     pid = os.getpid()
     return Owner(
         host=socket.gethostname(),
@@ -54,7 +55,7 @@ def this_process(ray_job: str = "") -> Owner:
 
 
 def liveness(owner: Owner) -> Liveness:
-    """Whether `owner` is alive, as far as this machine can know."""
+    """Return whether `owner` is alive, as far as this machine can prove it."""
     same_place = owner.boot_id and owner.boot_id == _boot_id() and owner.pid_namespace == _pid_namespace()
     if not same_place or owner.pid <= 0:
         return Liveness.UNKNOWN
@@ -63,17 +64,17 @@ def liveness(owner: Owner) -> Liveness:
     except ProcessLookupError:
         return Liveness.GONE
     except PermissionError:
-        pass  # it exists, as another user's
+        pass  # it exists, and belongs to another user
     process = _process(owner.pid)
     if process is None or not owner.process_started:
         return Liveness.UNKNOWN
     state, started = process
-    # A zombie has ended; only its parent has not looked yet.
+    # A zombie has ended, and its parent has not collected it yet.
     return Liveness.ALIVE if started == owner.process_started and state not in "ZX" else Liveness.GONE
 
 
 def _process(pid: int) -> tuple[str, int] | None:
-    """State and start time of a process, None if the system does not tell."""
+    """Return state and start time of a process, None if the system does not provide them."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()

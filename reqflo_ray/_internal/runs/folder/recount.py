@@ -1,4 +1,4 @@
-"""Counts anew what a results file says of its rows, so that no summary has to be believed. Knows tables, not files."""
+"""Recounts the rows of a results file, so that no summary has to be trusted. It knows tables, not files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from reqflo_ray._internal.model.results import INTERNAL_ERROR, ROW_STATUSES, Counts
 
 _SUMS: Final = ("requests", "retries", "resumed", "resent", "resent_sensitive", "soft_failures", "flaky")
-_SINCE_2: Final = ("soft_failures", "flaky")  # version 1 of the tables lacks them, and nothing was counted of these
+_SINCE_2: Final = ("soft_failures", "flaky")  # version 1 of the tables does not have them, and did not count them
 _COLUMNS: Final = ("row_index", "status", "error_code", *_SUMS)
 _COUNTED: Final = ("rows", *(status.value for status in ROW_STATUSES), "poisoned", "internal", *_SUMS)
 
@@ -24,7 +24,7 @@ class Recount:
 
 
 def difference(told: Counts, counted: Counts) -> str:
-    """Where `told` says something else than results do, "" if it does not. What these do not tell (steps) is not
+    """Return how `told` differs from the counted results, "" if it does not. Steps, which results do not show, are not
     compared."""
     for name in _COUNTED:
         claimed, found = getattr(told, name), getattr(counted, name)
@@ -34,11 +34,11 @@ def difference(told: Counts, counted: Counts) -> str:
 
 
 def read_columns(data: bytes, names: Sequence[str]) -> Any:
-    """The Arrow table of some columns of a Parquet file, of those that it has; all their pages are read."""
+    """Return the named columns that a Parquet file has, as an Arrow table; all of their pages are read."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    # No threads of Arrow's: one that lets go of `data` while the process ends would end it with an abort.
+    # No Arrow threads: one that releases `data` while the process exits would abort the process.
     return parquet.ParquetFile(pa.BufferReader(data)).read(columns=list(names), use_threads=False)
 
 
@@ -46,7 +46,7 @@ def recount(data: bytes) -> Recount:
     """Count the rows of a results file.
 
     Raises:
-        ValueError, OSError: the bytes are no results file.
+        ValueError, OSError: the bytes are not a results file.
     """
     table = read_columns(data, _COLUMNS)
     columns = {name: table[name].to_pylist() for name in _COLUMNS if name in table.column_names or name not in _SINCE_2}

@@ -1,6 +1,7 @@
-"""The files of one run by name: bytes, and JSON documents that are believed only if their checksum holds.
+"""Reads and writes the files of one run by name: bytes, and JSON documents, which are trusted only with a valid
+checksum.
 
-It must not know what the documents are for, nor who may write them when: that is the run folder's.
+It must not know what the documents mean, nor who may write them when, which is up to the run folder.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from reqflo_ray._internal.storage.protocol import Storage
 
 _T = TypeVar("_T")
 
-# msgspec learns each type once, and ends the process (SIGSEGV) when two threads are the first to ask for the same one.
-# So one thread asks for all of them, while this is imported.
+# msgspec prepares each type once, and crashes (SIGSEGV) if two threads are the first to use the same type. Therefore
+# one thread prepares all of them, during the import.
 _DECODERS: Final[Mapping[type, Callable[[bytes], Any]]] = {
     RunRecord: plan.decode_run,
     **{
@@ -47,7 +48,7 @@ _READABLE_FORMATS: Final[Mapping[type, tuple[int, ...]]] = {
 
 
 class RunFiles:
-    """The files of run `run_id` in `storage`, named within the run (`layout`). It holds no state.
+    """The files of run `run_id` in `storage`, named within the run (`layout`). It has no state.
 
     All methods raise `StoreError` if the store does not answer.
     """
@@ -57,24 +58,24 @@ class RunFiles:
         self.run_id = layout.check_run_id(run_id)
 
     def path(self, name: str) -> str:
-        """The path within the store of a file that is named within the run."""
+        """Return the path within the store of a file that is named within the run."""
         return f"{layout.run(self.run_id)}/{name}"
 
     def read_file(self, name: str) -> bytes:
-        """All bytes of a file that must be there. Raises `IntegrityError` if it is missing."""
+        """Return all bytes of a file that must exist. Raises `IntegrityError` if it is missing."""
         try:
             return self.storage.read(self.path(name))
         except FileNotFoundError:
             raise damaged(self.run_id, name, "it is missing") from None
 
     def write_file(self, name: str, data: bytes) -> None:
-        """Store a file durably, all of it or nothing."""
+        """Write a file durably, completely or not at all."""
         self.storage.write(self.path(name), data)
 
     def encode(self, name: str, document: msgspec.Struct) -> bytes:
-        """The bytes of a JSON document that is to be stored under this name, and no other."""
+        """Return the bytes of a JSON document, which are valid only under this name."""
         data = plan.encode_run(document) if isinstance(document, RunRecord) else json_text.encode_exactly(document)
-        if isinstance(document, Verdict):  # people read it
+        if isinstance(document, Verdict):  # it is indented for people
             data = json_text.indented(data)
         return with_checksum(data, self.path(name))
 
@@ -83,7 +84,7 @@ class RunFiles:
 
         Raises:
             IntegrityError: `damaged_file`.
-            StoreError: `unsupported_run`, if a newer version wrote it.
+            StoreError: `unsupported_run` if a newer version wrote it.
         """
         try:
             document: _T = read_document(data, self.path(name), _DECODERS[kind])
@@ -99,7 +100,8 @@ class RunFiles:
         return document
 
     def numbers(self, folder: str, *endings: str) -> list[int]:
-        """The numbers that files of a folder of the run are named after, in order; of all, or those with an ending."""
+        """Return the numbers in the names of files in a folder of the run, in order; of all files, or those with
+        `endings`."""
         names = self.storage.list(self.path(folder))
         chosen = (name for name in names if not endings or name.endswith(endings))
         return sorted({number for name in chosen if (number := layout.number_of(name)) is not None})
@@ -114,7 +116,7 @@ class RunFiles:
 
 
 def damaged(run_id: str, name: str, cause: str) -> IntegrityError:
-    """The error for a file of a run that is not what was written."""
+    """Return the error for a file of a run that is not what was written."""
     return IntegrityError(
         f"`{name}` of run `{run_id}` is damaged or missing",
         code="damaged_file",

@@ -1,7 +1,7 @@
-"""One run on disk: its record, who drives it, the attempts of its shards, and the commits that make results count.
+"""One stored run: its record, who drives it, the attempts of its shards, and the commits that make results final.
 
-It keeps the rules of claiming and fencing. It must not know how rows are run, nor what is in the tables and journals
-whose files it names. How a run is finished is `completion`.
+It owns the rules of claiming and fencing. It must not know how rows are executed, nor what is in the tables and
+journals whose files it names. `completion` completes a run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reqflo_ray._internal.storage.protocol import LogFile
 
 
 class FenceState(StrEnum):
-    """Whether an attempt may go on, or why not."""
+    """Whether an attempt may continue, or why not."""
 
     OPEN = "open"
     SUPERSEDED = "superseded"  # a higher attempt of the shard exists
@@ -39,39 +39,40 @@ class FenceState(StrEnum):
 
 
 class RunFolder(RunFiles):
-    """See the module. It holds no state: any number may exist for one run, anywhere."""
+    """One stored run. It has no state: any number of these may exist for one run, anywhere."""
 
     # What the run does
 
     def create_run(self, record: RunRecord) -> bool:
-        """Record what the run will do. False if the run exists already, perhaps with another record."""
+        """Create the run with its record. Return False if the run already exists, perhaps with another record."""
         if record.run_id != self.run_id:
             raise ValueError(f"the record of run {record.run_id!r} does not belong in the folder of {self.run_id!r}")
         if self.exists():
             return False
-        # Before the record: a run without a number would be older than all others.
+        # Before the record, because a run without a number counts as older than all others.
         note_next(self.storage, self.run_id)
         return self.storage.create(self.path(layout.RECORD), self.encode(layout.RECORD, record))
 
     def discard(self) -> None:
-        """Remove the run, of which nothing was sent, with everything in it."""
+        """Remove a run that has sent nothing, with all its files."""
         delete_run(self.storage, self.run_id)
 
     def exists(self) -> bool:
-        """Whether the run was dispatched."""
+        """Return whether the run was dispatched."""
         return self.storage.exists(self.path(layout.RECORD))
 
     def load_run(self) -> RunRecord:
-        """The run record. Raises `UsageError` (`unknown_run`) if there is none, `IntegrityError` if it is damaged."""
+        """Return the run record. Raises `UsageError` (`unknown_run`) if there is none, `IntegrityError` if it is
+        damaged."""
         return self.decode(layout.RECORD, self._read_record(), RunRecord)
 
     def load_proven_run(self) -> RunRecord:
-        """The run record, for whoever sends what it says: the very one that the first driver found, or that the
-        manifest lists.
+        """Return the run record for sending requests: exactly the one that the first driver found, or that the manifest
+        lists.
 
         Raises:
             UsageError: `unknown_run`.
-            IntegrityError: it is damaged, or another one lies in its place.
+            IntegrityError: it is damaged, or another one is in its place.
         """
         data = self._read_record()
         record = self.decode(layout.RECORD, data, RunRecord)
@@ -85,7 +86,7 @@ class RunFolder(RunFiles):
         return record
 
     def record_sha256(self) -> str:
-        """The digest of the run record's bytes. Raises as `load_run`."""
+        """Return the SHA-256 of the bytes of the run record. Raises as `load_run`."""
         return hashlib.sha256(self._read_record()).hexdigest()
 
     def _read_record(self) -> bytes:
@@ -101,22 +102,22 @@ class RunFolder(RunFiles):
             ) from None
 
     def load_artifact(self, digest: str) -> Artifact:
-        """The artifact of that digest, as `artifacts.load_artifact`."""
+        """Return the artifact with this digest. Raises as `artifacts.load_artifact`."""
         return artifacts.load_artifact(self.storage, digest)
 
     # Drivers
 
     def latest_epoch(self) -> EpochClaim | None:
-        """The driver that owns the run now, None if there was never one. Of a claim that is damaged, lost, or another
-        run's the owner is unknown, and can still be outwaited."""
+        """Return the driver that owns the run now, None if there was none. If the claim is damaged, lost, or of another
+        run, the owner is unknown and can still be outwaited."""
         try:
             return self.read_latest_epoch()
         except IntegrityError:
             return EpochClaim(epoch=self._latest_epoch(), owner=Owner())
 
     def read_latest_epoch(self) -> EpochClaim | None:
-        """As `latest_epoch`, for who tells others of the owner. Raises `IntegrityError` if the claim is damaged, or
-        another run's."""
+        """As `latest_epoch`, for reporting the owner. Raises `IntegrityError` if the claim is damaged, or of another
+        run."""
         number = self._latest_epoch()
         if not number:
             return None
@@ -126,7 +127,7 @@ class RunFolder(RunFiles):
         return claim
 
     def _latest_epoch(self) -> int:
-        # Also by its sign of life: a claim that was lost must not make an earlier driver the latest.
+        # Also by heartbeats: a lost claim must not make an earlier driver the latest.
         return max(self.numbers(layout.EPOCHS, ".json", ".beat"), default=0)
 
     def _epoch_claim(self, number: int) -> EpochClaim:
@@ -146,13 +147,13 @@ class RunFolder(RunFiles):
             raise damaged(self.run_id, name, "its checksum cannot be read") from None
 
     def claim_epoch(self, owner: Owner, *, after: int, record_sha256: str = "") -> int | None:
-        """Own the run from now on, as the successor of epoch `after` (0: of none).
+        """Claim the run as the successor of epoch `after` (0: of none); return the new epoch.
 
-        None if another driver was quicker: the caller judged an owner that is not the latest any more, and must look
-        again.
+        Return None if another driver was faster: the owner that the caller judged is no longer the latest, and the
+        caller must judge again.
 
         Args:
-            record_sha256: the digest of the run record that `owner` goes by.
+            record_sha256: the digest of the run record that `owner` follows.
         """
         number = after + 1
         claim = EpochClaim(epoch=number, owner=owner, record_sha256=record_sha256)
@@ -160,12 +161,12 @@ class RunFolder(RunFiles):
         return number if self.storage.create(self.path(name), self.encode(name, claim)) else None
 
     def write_beat(self, epoch: int, beat: Beat) -> None:
-        """Show that the driver of `epoch` lives."""
+        """Write the heartbeat of the driver of `epoch`."""
         name = layout.beat(epoch)
         self.write_file(name, self.encode(name, beat))
 
     def read_beat(self, epoch: int) -> Beat:
-        """The latest sign of life of the driver of `epoch`; count 0 if it never gave one."""
+        """Return the latest heartbeat of the driver of `epoch`; count 0 if there is none."""
         name = layout.beat(epoch)
         try:
             return self.decode(name, self.storage.read(self.path(name)), Beat)
@@ -177,18 +178,18 @@ class RunFolder(RunFiles):
         self.storage.create(self.path(layout.stop(epoch)), b"")
 
     def is_stopped(self, epoch: int) -> bool:
-        """Whether the workers of `epoch` were asked to stop."""
+        """Return whether the workers of `epoch` were asked to stop."""
         return self.storage.exists(self.path(layout.stop(epoch)))
 
     # Attempts
 
     def claim_attempt(self, shard: int, epoch: int, owner: Owner | None = None) -> int | Commit:
-        """Begin the next attempt of `shard`: its number, or the commit if an attempt has closed the shard.
+        """Start the next attempt of `shard`; return its number, or the commit if an attempt has closed the shard.
 
         From then on, all earlier attempts find their fence closed.
 
         Args:
-            owner: the process that makes it; the calling one, unless given.
+            owner: the process of the attempt; None for the calling one.
         """
         claim = AttemptClaim(epoch=epoch, owner=owner or this_process())
         number = max(self.numbers(layout.attempts(shard)), default=0)
@@ -197,12 +198,12 @@ class RunFolder(RunFiles):
             closing = self._attempt_claim(shard, number)
             if closing is not None and closing.commit is not None:
                 return self._publish(closing.commit)
-            number += 1  # without gaps: a fence looks for the very next number only
+            number += 1  # without gaps, because a fence looks only for the next number
             name = layout.attempt(shard, number)
-            # Where there is a journal its claim was lost: the place is filled, and the next one taken.
+            # If there is a journal, its claim was lost: this fills the place, and the next number is taken.
             if self.storage.create(self.path(name), self.encode(name, claim)) and number not in begun:
                 break
-        # A worker that slept until the run was complete finds no claims any more, and would be the first again.
+        # A worker that slept until the run was complete finds no claims, and would become the first attempt again.
         commit = self.read_commit(shard)
         if commit is not None:
             self.storage.remove(self.path(layout.attempt(shard, number)))
@@ -210,7 +211,7 @@ class RunFolder(RunFiles):
         return number
 
     def _attempt_claim(self, shard: int, number: int) -> AttemptClaim | None:
-        """The claim of that number; None if there is none."""
+        """Return the claim with this number; None if there is none."""
         try:
             return self._read_attempt(shard, number)
         except FileNotFoundError:
@@ -223,22 +224,22 @@ class RunFolder(RunFiles):
         return self.decode(name, self.storage.read(self.path(name)), AttemptClaim)
 
     def _publish(self, commit: Commit) -> Commit:
-        """Make the commit of a closed shard known, and return the one that counts."""
+        """Publish the commit of a closed shard, and return the one that counts."""
         name = layout.commit(commit.shard)
         self.storage.create(self.path(name), self.encode(name, commit))
         return self.read_commit(commit.shard) or commit
 
     def is_begun(self) -> bool:
-        """Whether any shard was begun."""
+        """Return whether any shard was started."""
         return bool(self.storage.list(self.path(layout.ATTEMPTS)) or self.committed())
 
     def damaged_epochs(self) -> Iterator[tuple[str, StoreError]]:
-        """The claims of drivers that cannot be read: the name of the file, and why."""
+        """Yield the claims of drivers that cannot be read: the name of the file, and why."""
         numbers = self.numbers(layout.EPOCHS, ".json")
         return self._damaged([(layout.epoch(number), partial(self._read_epoch, number)) for number in numbers])
 
     def damaged_claims(self) -> Iterator[tuple[str, StoreError]]:
-        """As `damaged_epochs`, and those of attempts."""
+        """As `damaged_epochs`, including claims of attempts."""
         yield from self.damaged_epochs()
         shards = self.numbers(layout.ATTEMPTS)
         attempts = self.storage.each(lambda shard: (shard, self.numbers(layout.attempts(shard))), shards)
@@ -252,12 +253,12 @@ class RunFolder(RunFiles):
 
     def _damaged(self, checks: list[tuple[str, Callable[[], object]]]) -> Iterator[tuple[str, StoreError]]:
         for name, problem in self.storage.each(_problem_of, checks):
-            # What is gone by now is no damage: the run was completed meanwhile.
+            # A missing claim is not damage: the run was completed meanwhile.
             if problem is not None and self.storage.exists(self.path(name)):
                 yield name, problem
 
     def attempts(self, shard: int) -> list[tuple[int, AttemptClaim]]:
-        """All attempts of `shard`, in order, with who made them."""
+        """Return all attempts of `shard` in order, with their claims."""
         found = ((number, self._attempt_claim(shard, number)) for number in self.numbers(layout.attempts(shard)))
         # None: the run was completed meanwhile.
         return [(number, claim) for number, claim in found if claim is not None and claim.commit is None]
@@ -268,11 +269,13 @@ class RunFolder(RunFiles):
         attempt: int,
         node_lives: Callable[[Owner], bool] = lambda _: False,
     ) -> set[int]:
-        """The attempts before `attempt` that ended since their worker process died, and nothing else: of those that
-        `attempts` gave for the shard.
+        """Return those of `attempts` before `attempt` that ended only because their worker process died.
 
-        Not those whose driver was replaced or asked to stop, and not those whose whole node may have died: of a
-        process on another node, only `node_lives` can tell that (its node lives, the process does not).
+        It excludes attempts whose driver was replaced or asked to stop, and those whose whole node may have died. For
+        a process on another node, only `node_lives` can exclude that (the node lives, and the process does not).
+
+        Args:
+            attempts: the result of the method `attempts` for the shard.
         """
         claims = dict(attempts)
         deaths = set()
@@ -287,11 +290,11 @@ class RunFolder(RunFiles):
         return deaths
 
     def fence_state(self, epoch: int, shard: int, attempt: int) -> FenceState:
-        """Whether this attempt may still send and commit: looked at after every intent, before its send."""
+        """Return whether this attempt may still send and commit: to be checked after every intent, before its send."""
         exists, path = self.storage.exists, self.path
         places = (layout.attempt(shard, attempt + 1), layout.epoch(epoch + 1), layout.stop(epoch))
         superseded, newer, stopped = self.storage.each(exists, [path(place) for place in places])
-        # Looked at after the claim: when a finished run's claims are removed, its commits are there and stay.
+        # Checked after the claim: when the claims of a complete run are removed, its commits exist and stay.
         if exists(path(layout.commit(shard))):
             return FenceState.COMMITTED
         if superseded:
@@ -301,26 +304,27 @@ class RunFolder(RunFiles):
         return FenceState.STOPPED if stopped else FenceState.OPEN
 
     def fence_open(self, epoch: int, shard: int, attempt: int) -> bool:
-        """Whether `fence_state` says that the attempt may go on."""
+        """Return whether `fence_state` lets the attempt continue."""
         return self.fence_state(epoch, shard, attempt) is FenceState.OPEN
 
     def open_journal(self, shard: int, attempt: int) -> LogFile:
-        """A new journal for an attempt that the caller has claimed."""
+        """Create the journal of an attempt that the caller has claimed."""
         return self.storage.open_log(self.path(layout.journal(shard, attempt)))
 
     def note_journal(self, shard: int, attempt: int) -> None:
-        """Say in the claim of an attempt that its journal was begun."""
+        """Record in the claim of an attempt that its journal was started."""
         name = layout.attempt(shard, attempt)
         claim = self._attempt_claim(shard, attempt)
-        if claim is not None:  # else the run was completed meanwhile
+        if claim is not None:  # otherwise the run was completed meanwhile
             self.write_file(name, self.encode(name, msgspec.structs.replace(claim, has_journal=True)))
 
     def older_journals(self, shard: int, attempt: int, *, synced: bool) -> list[tuple[int, bytes]]:
-        """The journals of all attempts before `attempt`, in order, as they are now. Claim the attempt first.
+        """Return the current journals of all attempts before `attempt`, in order. The caller must claim the attempt
+        first.
 
         Args:
-            synced: what is returned also survives a power cut from now on. An attempt that died may have left records
-                that are readable and not yet on the disk; what is built on them must not outlive them.
+            synced: make what is returned survive a power cut. An attempt that died may have left records that are
+                readable and not yet on disk; what is built on them must not outlive them.
         """
         journals = []
         for number in self.numbers(layout.journals(shard), ".log"):
@@ -335,10 +339,11 @@ class RunFolder(RunFiles):
     # Results
 
     def commit(self, commit: Commit) -> bool:
-        """Make the shard's results count. False if another attempt goes on with the shard, or has finished it.
+        """Make the results of the shard final. Return False if another attempt continues the shard, or has committed
+        it.
 
-        The commit first takes the place of the next attempt's claim: an attempt that has a successor cannot commit,
-        and one that has committed gets none. Else it could leave out what its successor has already acknowledged.
+        The commit first takes the place of the next attempt's claim: an attempt with a successor cannot commit, and one
+        that has committed gets no successor. Otherwise it could omit what its successor has already acknowledged.
         """
         name = layout.attempt(commit.shard, commit.attempt + 1)
         claim = AttemptClaim(epoch=commit.epoch, owner=this_process(), commit=commit)
@@ -355,14 +360,14 @@ class RunFolder(RunFiles):
             self.storage.remove(self.path(file.path))
 
     def read_commit(self, shard: int) -> Commit | None:
-        """The commit of `shard`, None if it has none. Raises `IntegrityError` if it is damaged."""
+        """Return the commit of `shard`, None if it has none. Raises `IntegrityError` if it is damaged."""
         try:
             return self.decode_commit(shard, self.storage.read(self.path(layout.commit(shard))))
         except FileNotFoundError:
             return None
 
     def decode_commit(self, shard: int, data: bytes) -> Commit:
-        """The commit of `shard` from its bytes. Raises `IntegrityError` if it is damaged, or another shard's."""
+        """Decode the commit of `shard`. Raises `IntegrityError` if it is damaged, or of another shard."""
         name = layout.commit(shard)
         commit = self.decode(name, data, Commit)
         if {commit.shard, commit.summary.shard} != {shard}:
@@ -370,86 +375,86 @@ class RunFolder(RunFiles):
         return commit
 
     def copy_of_commit(self, shard: int, attempt: int | None = None) -> Commit | None:
-        """The commit of `shard` as the claim has it that closed the shard; None if no claim does. Claims are there
-        while the run is unfinished.
+        """Return the copy of the commit of `shard` in the claim that closed the shard; None if there is none. Claims
+        exist while the run is unfinished.
 
         Args:
-            attempt: the one that committed; looked for if it is not known.
+            attempt: the attempt that committed; None to search for it.
         """
         numbers = [attempt + 1] if attempt is not None else reversed(self.numbers(layout.attempts(shard)))
         claims = (self._attempt_claim(shard, number) for number in numbers)
         return next((claim.commit for claim in claims if claim is not None and claim.commit is not None), None)
 
     def restore_commit(self, commit: Commit) -> None:
-        """Put the copy of a commit in the place of the one that is damaged."""
+        """Replace a damaged commit with its copy."""
         name = layout.commit(commit.shard)
         self.write_file(name, self.encode(name, commit))
 
     def commits(self) -> Iterator[Commit]:
-        """All commits, in the order of shards, each read when it is asked for: a run may have a hundred thousand."""
+        """Yield all commits in the order of shards; each is read on demand, because a run may have 100,000."""
         found = self.storage.each(self.read_closing, self.begun())
         return (commit for commit in found if commit is not None)
 
     def begun(self) -> list[int]:
-        """The shards that have a claim or a commit, in order; `read_closing` tells which of them are closed."""
+        """Return the shards that have a claim or a commit, in order; `read_closing` shows which of them are closed."""
         return sorted({*self.committed(), *self.numbers(layout.ATTEMPTS)})
 
     def read_closing(self, shard: int) -> Commit | None:
-        """The commit of a shard, or its copy where it is not published yet, or lost; None if no attempt has closed the
-        shard. Raises `IntegrityError` if the commit is damaged."""
+        """Return the commit of a shard, or its copy if it is lost or not published yet; None if no attempt has closed
+        the shard. Raises `IntegrityError` if the commit is damaged."""
         return self.read_commit(shard) or self.copy_of_commit(shard)
 
     def contradiction(self, commit: Commit) -> str:
-        """How a commit is not what the claim says that closed its shard, "" if it is."""
+        """Return how a commit contradicts the claim that closed its shard, "" if it does not."""
         if self.copy_of_commit(commit.shard, commit.attempt) in (None, commit):
             return ""
         return f"it differs from its copy in `{layout.attempt(commit.shard, commit.attempt + 1)}`"
 
     def committed(self) -> list[int]:
-        """The shards that have a commit, in order; the commits are not read."""
+        """Return the shards that have a commit, in order, without reading the commits."""
         return self.numbers(layout.COMMITS, ".json")
 
     # Completion
 
     def is_complete(self) -> bool:
-        """Whether the run has its manifest: it is finished, and never changes again.
+        """Return whether the run has its manifest: it is complete, and never changes again.
 
         Raises:
-            IntegrityError: it was finished, and its manifest is lost.
+            IntegrityError: it was complete, and its manifest is lost.
         """
         if self.storage.exists(self.path(layout.MANIFEST)):
             return True
-        # Drivers leave their claims until there is a manifest: a verdict without either is what is left of one.
+        # Claims of drivers stay until the manifest exists: a verdict without either means that the manifest is lost.
         if self.storage.exists(self.path(layout.VERDICT)) and not self.storage.list(self.path(layout.EPOCHS)):
-            # Looked at last, since what was complete meanwhile has lost its claims as well.
+            # Checked last, because a run that was completed meanwhile has also lost its claims.
             if not self.storage.exists(self.path(layout.MANIFEST)):
                 raise damaged(self.run_id, layout.MANIFEST, "it is missing")
             return True
         return False
 
     def read_verdict(self, record: RunRecord) -> Verdict | None:
-        """The verdict of a finished run, None while it is unfinished. Raises `IntegrityError` if it is damaged, or not
-        of the run of `record`."""
+        """Return the verdict of a complete run, None while it is unfinished. Raises `IntegrityError` if it is damaged,
+        or not of the run of `record`."""
         if not self.is_complete():
             return None
         data = self.read_file(layout.VERDICT)
         verdict = self.decode(layout.VERDICT, data, Verdict)
         if (verdict.artifact, verdict.started_at) != (record.artifact, record.created_at):
             raise damaged(self.run_id, layout.VERDICT, f"it belongs to another run than `{layout.RECORD}`")
-        if not has_checksum(data):  # as 0.1.0 wrote it: only the manifest proves it
+        if not has_checksum(data):  # written by 0.1.0: only the manifest proves it
             manifest = self.read_manifest()
             if manifest is not None and manifest.digest_of(layout.VERDICT) != hashlib.sha256(data).hexdigest():
                 raise damaged(self.run_id, layout.VERDICT, "it is not the verdict that the manifest lists")
         return verdict
 
     def read_manifest(self) -> Manifest | None:
-        """The manifest, None while the run is unfinished. Raises `IntegrityError` if it is damaged."""
+        """Return the manifest, None while the run is unfinished. Raises `IntegrityError` if it is damaged."""
         try:
             data = self.storage.read(self.path(layout.MANIFEST))
         except FileNotFoundError:
             return None
         manifest = Manifest(self.decode(layout.MANIFEST, data, ManifestHead), data)
-        # One that 0.1.0 wrote has no checksum, but must prove itself: its bytes follow from its content.
+        # A manifest of 0.1.0 has no checksum, but proves itself: its bytes follow from its content.
         proven = has_checksum(data) or manifest.proves_itself()
         if manifest.head.run_id != self.run_id or not proven:
             raise damaged(self.run_id, layout.MANIFEST, "its bytes differ from those that were written")

@@ -1,4 +1,4 @@
-"""Whether two dispatches mean the same run: compares run records. Knows no files."""
+"""Compares run records, to decide whether two dispatches mean the same run. It must not know files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from reqflo_ray._internal.datasets.contents import changed_files
 from reqflo_ray._internal.errors import RunConflictError
 from reqflo_ray._internal.model.plan import RunRecord
 
-# What may differ between two dispatches of one run: who, when and where, and how many hands. It changes no request.
+# Fields that may differ between two dispatches of one run: who, when, where, and how many workers. They change no
+# request.
 _CIRCUMSTANCES = frozenset(
     ("format", "run_id", "nonce", "created_at", "workspace", "me", "backend", "user", "host", "versions", "sources")
 )
@@ -21,9 +22,9 @@ _FILES = "dataset.files"
 
 
 def record_differences(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
-    """What decides the requests and differs between two records, by dotted names; last, changed files of the dataset.
+    """Return what differs between two records and affects requests, by dotted names; changed files of the dataset last.
 
-    A secret's pinned version does not count: the run goes on with the one that it has pinned.
+    The pinned version of a secret does not count, because the run keeps the version that it has pinned.
     """
     before, after = deciding_facts(old), deciding_facts(new)
     names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
@@ -46,7 +47,7 @@ def _file_names(record: RunRecord) -> Set[str]:
 
 
 def run_conflict(run_id: str, differences: tuple[str, ...]) -> RunConflictError:
-    """The error for a run that exists with different inputs."""
+    """Return the error for a run that exists with different inputs."""
     return RunConflictError(
         f"run `{run_id}` already exists with other inputs: {', '.join(differences)}",
         code="run_differs",

@@ -1,8 +1,8 @@
-"""Keeps sensitive values unreadable at rest: in staged rows, the run record and journals they lie sealed under a key of
-the run's own. The key goes when the run is complete, and the values with it. It must not know how values are used.
+"""Keeps sensitive values unreadable at rest: staged rows, the run record, and journals hold them sealed under the run's
+own key. The key is removed when the run is complete, and with it the values. It must not know how values are used.
 
-AES-SIV (RFC 5297, AES-256) is deterministic: two drivers that stage the same rows of one run write the same bytes. What
-is sealed is bound to its place, so equal values do not look equal.
+AES-SIV (RFC 5297, AES-256) is deterministic: two drivers that stage the same rows of one run write the same bytes.
+Sealed data is bound to its place, so equal values do not look equal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reqflo_ray._internal.model.values import JsonValue, Literal, Node
 from reqflo_ray._internal.runs.folder import layout
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 
-_KEY_BYTES: Final = 64  # AES-SIV with AES-256 takes two keys
+_KEY_BYTES: Final = 64  # AES-SIV with AES-256 needs two keys
 _RECORD: Final = b"run.json"
 
 _T = TypeVar("_T")
@@ -36,7 +36,7 @@ _step_values = json_text.reader(SealedValues)
 
 
 class Sealer:
-    """Seals and opens under one run's key. `names` are the inputs and variables whose values are to be sealed."""
+    """Seals and opens values with the key of one run. `names` are the inputs and variables whose values are sealed."""
 
     __slots__ = ("_cipher", "names")
 
@@ -47,7 +47,7 @@ class Sealer:
         self.names = names
 
     def seal_row(self, index: int, values: Mapping[str, JsonValue]) -> tuple[Mapping[str, JsonValue], bytes]:
-        """What of a row's values may be read, and the rest of them sealed (b"" if there is none)."""
+        """Return the values of a row that may be read, and the rest of them sealed (b"" if there are none)."""
         hidden = {name: value for name, value in values.items() if name in self.names}
         if not hidden:
             return values, b""
@@ -55,23 +55,23 @@ class Sealer:
         return shown, self.seal(_encode(hidden), _row(index))
 
     def open_row(self, index: int, sealed: bytes) -> dict[str, JsonValue]:
-        """The values that `seal_row` sealed. Raises `IntegrityError`."""
+        """Return the values that `seal_row` sealed. Raises `IntegrityError`."""
         return _decode(self.open(sealed, _row(index)), _row_values)
 
     def seal_step(self, values: SealedValues, row: int, step: str, attempt: int) -> bytes:
-        """What an attempt of a step brought and nobody may read. Raises `ValueError` if it cannot be written down."""
+        """Seal the unreadable values of a step's attempt. Raises `ValueError` if they cannot be encoded."""
         return self.seal(_encode(values), _attempt(row, step, attempt))
 
     def open_step(self, sealed: bytes, row: int, step: str, attempt: int) -> SealedValues:
-        """The values that `seal_step` sealed for the same attempt. Raises `IntegrityError`."""
+        """Return the values that `seal_step` sealed for the same attempt. Raises `IntegrityError`."""
         return _decode(self.open(sealed, _attempt(row, step, attempt)), _step_values)
 
     def seal(self, data: bytes, place: bytes) -> bytes:
-        """`data`, readable only with the key and at the same place."""
+        """Encrypt `data`, so that it can be read only with the key and for the same place."""
         return self._cipher.encrypt(data, [place])
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
-        """The data that was sealed for `place`. Raises `IntegrityError` (`sealed_values_damaged`)."""
+        """Return the data that was sealed for `place`. Raises `IntegrityError` (`sealed_values_damaged`)."""
         from cryptography.exceptions import InvalidTag
 
         try:
@@ -84,15 +84,15 @@ class Sealer:
 
 
 def needs_key(artifact: Artifact, run: RunRecord) -> bool:
-    """Whether the run may meet values that nobody may read: whatever is sensitive, cookies, and secrets, since an API
-    may repeat one in what later steps read."""
+    """Return whether the run may have values that must be sealed: sensitive values, cookies, and secrets, because an
+    API may repeat a secret in what later steps read."""
     if artifact.cookies or run.secrets or artifact.sensitive_names:
         return True
     return any(brings_hidden(step) for step in artifact.steps if isinstance(step, HttpStep))
 
 
 def make_sealer(folder: RunFolder, artifact: Artifact, run: RunRecord) -> Sealer | None:
-    """The sealer of an unfinished run, its key made if there is none yet. None if it needs none.
+    """Return the sealer of an unfinished run, with a new key if it has none yet. None if the run needs no key.
 
     Raises:
         IntegrityError: the key is damaged.
@@ -105,7 +105,8 @@ def make_sealer(folder: RunFolder, artifact: Artifact, run: RunRecord) -> Sealer
 
 
 def find_sealer(folder: RunFolder) -> Sealer | None:
-    """The sealer of a run that has a key, for opening. Raises `IntegrityError` if the key is damaged."""
+    """Return the sealer for opening values, None if the run has no key. Raises `IntegrityError` if the key is
+    damaged."""
     try:
         data = folder.storage.read(folder.path(layout.SEALING_KEY))
     except FileNotFoundError:
@@ -114,11 +115,11 @@ def find_sealer(folder: RunFolder) -> Sealer | None:
 
 
 def keep_sealing(folder: RunFolder, artifact: Artifact, run: RunRecord) -> None:
-    """Before an unfinished run goes on: see to it that workers can seal. A run that was begun by a version which sealed
-    less has no key, and gets one; so does one whose key is lost, if nothing needs that from the start.
+    """Prepare an unfinished run for a resume, so that workers can seal. A run of a version that sealed less has no key
+    and gets one; so does a run whose key is lost, if it does not need the lost key from the start.
 
     Raises:
-        IntegrityError: the key is damaged, or it is gone and the run cannot go on without (`sealed_values_gone`).
+        IntegrityError: the key is damaged, or lost and the run cannot continue without it (`sealed_values_gone`).
     """
     if not artifact.sensitive_names:
         make_sealer(folder, artifact, run)
@@ -131,7 +132,7 @@ def _checksum(folder: RunFolder, key: bytes) -> bytes:
 
 
 def _read_key(folder: RunFolder, data: bytes) -> bytes:
-    """The key in the file `data`, which version 0.1.0 wrote without a checksum."""
+    """Return the key in the file contents `data`, which 0.1.0 wrote without a checksum."""
     key, checksum = data[:_KEY_BYTES], data[_KEY_BYTES:]
     if len(key) < _KEY_BYTES or (checksum and checksum != _checksum(folder, key)):
         raise IntegrityError(
@@ -145,7 +146,7 @@ def _read_key(folder: RunFolder, data: bytes) -> bytes:
 
 
 def gone() -> IntegrityError:
-    """The error for sealed values whose key does not exist any more."""
+    """Return the error for sealed values whose key no longer exists."""
     return IntegrityError(
         f"the sensitive values of the run are lost: they are sealed, and `{layout.SEALING_KEY}` was removed",
         code="sealed_values_gone",
@@ -162,7 +163,7 @@ def _damaged() -> IntegrityError:
 
 
 def seal_record(record: RunRecord, artifact: Artifact, sealer: Sealer | None) -> RunRecord:
-    """`record` with masks in the place of sensitive values, and these sealed; without a sealer they are left out."""
+    """Return `record` with sensitive values masked, and stored sealed; without a sealer they are left out."""
     record = seal_digests(record, artifact, sealer)
     places = _sensitive_places(artifact)
     hidden = {place: node for place, node in _nodes(record) if place in places}
@@ -174,8 +175,9 @@ def seal_record(record: RunRecord, artifact: Artifact, sealer: Sealer | None) ->
 
 
 def seal_digests(record: RunRecord, artifact: Artifact, sealer: Sealer | None) -> RunRecord:
-    """`record` without clear digests of its data files, if a row may have sensitive values: who knows the rest of such
-    a file could try out the few values that a short one may have. Sealed ones can be compared while there is a key."""
+    """Return `record` with the digests of its data files sealed, if rows may have sensitive values. A reader who knows
+    the rest of a file could otherwise guess a short value by trying. Sealed digests can be compared while the key
+    exists."""
     source = record.dataset
     if source is None or not artifact.sensitive_names:
         return record
@@ -189,7 +191,7 @@ def seal_digests(record: RunRecord, artifact: Artifact, sealer: Sealer | None) -
 
 
 def open_record(record: RunRecord, sealer: Sealer | None) -> RunRecord:
-    """`record` as it was before `seal_record`.
+    """Return `record` as it was before `seal_record`.
 
     Raises:
         IntegrityError: `sealed_values_gone`, `sealed_values_damaged`.
@@ -207,7 +209,7 @@ def open_record(record: RunRecord, sealer: Sealer | None) -> RunRecord:
 
 
 def _sensitive_places(artifact: Artifact) -> frozenset[str]:
-    """Where in a run record the values of sensitive declarations come from, as `_nodes` names the places."""
+    """Return the places in a run record that supply sensitive declarations, as `_nodes` names them."""
     places = set()
     for entry in artifact.declarations:
         if not entry.sensitive:
@@ -224,7 +226,7 @@ def _sensitive_places(artifact: Artifact) -> frozenset[str]:
 
 
 def _nodes(record: RunRecord) -> Iterator[tuple[str, Node]]:
-    """Every value of the record by its place: `given.NAME`, `env.KEY`, `env.SERVICE.KEY`, `me.KEY`."""
+    """Yield every value of the record with its place: `given.NAME`, `env.KEY`, `env.SERVICE.KEY`, `me.KEY`."""
     yield from ((f"given.{name}", given.node) for name, given in record.inputs.items())
     yield from ((f"env.{key}", node) for key, node in record.environment.values.items())
     for name, service in record.environment.services.items():
@@ -233,7 +235,7 @@ def _nodes(record: RunRecord) -> Iterator[tuple[str, Node]]:
 
 
 def _with_nodes(record: RunRecord, nodes: Mapping[str, Node]) -> RunRecord:
-    """`record` with other values at some places."""
+    """Return `record` with other values at some places."""
     replace, environment = msgspec.structs.replace, record.environment
     return replace(
         record,
@@ -272,7 +274,7 @@ def _attempt(row: int, step: str, attempt: int) -> bytes:
 
 
 def _decode(data: bytes, read: Callable[[bytes], _T]) -> _T:
-    """What `_encode` wrote. Raises `IntegrityError`."""
+    """Decode what `_encode` wrote. Raises `IntegrityError`."""
     try:
         return read(data)
     except (ValueError, ArithmeticError, RecursionError):

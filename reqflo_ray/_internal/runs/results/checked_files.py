@@ -1,8 +1,8 @@
-"""Whether files of a run are what was promised when they were written: each is read once as a whole, before anything in
-it is believed. It must not know what asks, nor what is in the files.
+"""Checks that files of a run match the digests of when they were written: each is read once as a whole before its
+content is trusted. It must not know its callers, nor what is in the files.
 
-What was found whole is remembered in `checked.json` of the run, so that the next question need not read it again. That
-file promises nothing: it lies outside the manifest, may be lost or damaged at any time, and `verify` never looks at it.
+Intact files are recorded in `checked.json` of the run, so that the next query need not read them again. That file
+guarantees nothing: it is not in the manifest, may be lost or damaged at any time, and `verify` never reads it.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from reqflo_ray._internal.runs.folder.document import read_document, with_checks
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.storage.file_stat import FileStat
 
-# A file that changed so lately may change again within the same tick of its clock, unnoticed: it is not remembered.
+# A file that changed this recently may change again, unnoticed, within the same tick of its clock: it is not recorded.
 SETTLED_AFTER_SECONDS: Final = 2.0
-# What is read in less than a millisecond is not worth a file.
+# Files that are read in less than 1 ms are not worth recording.
 WORTH_REMEMBERING: Final = 256 * 1024
 _LISTED: Final = 20
-# Trouble with one file. Any other trouble is the store's, and no file is damaged for it.
+# Errors of one file. Every other error is about the store, and does not mean that a file is damaged.
 _UNREADABLE: Final = ("store_error", "store_not_permitted")
 
 
 class _Whole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`checked.json`: files by their path within the run, each with a text that tells whether that still holds."""
+    """`checked.json`: files by their path within the run, each with a mark that shows whether the check is still
+    valid."""
 
     files: dict[str, str]
 
 
-# Made while this is imported: two threads must not be the first to let msgspec learn a type.
+# Created during the import, because two threads must not be the first to use a type of msgspec.
 _decode: Final = msgspec.json.Decoder(_Whole).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedFile:
-    """A file that was looked at: of run `run_id`, and what was promised of it. `fault` says what is wrong, "" if it is
+    """A checked file of run `run_id`, with its promised size and digest. `fault` says what is wrong, "" if the file is
     what was written."""
 
     run_id: str
@@ -56,10 +57,10 @@ class CheckedFile:
 
 
 def check_files(folder: RunFolder, promised: Iterable[FileDigest], now: datetime) -> Iterator[CheckedFile]:
-    """Look at each of the `promised` files of a run, in their order; many at a time where answers take long.
+    """Check each of the `promised` files of a run, in their order; in parallel where responses take long.
 
     Args:
-        now: the present instant, by which files that changed just now are known.
+        now: the current instant, to recognize files that have changed just now.
 
     Raises:
         StoreError: the store does not answer.
@@ -77,7 +78,7 @@ def check_files(folder: RunFolder, promised: Iterable[FileDigest], now: datetime
 
 
 def fault_of(folder: RunFolder, promised: FileDigest) -> str:
-    """What is wrong with a file as it is now, "" if it is what was written; nothing remembered counts.
+    """Return what is wrong with a file now, "" if it is what was written; earlier checks do not count.
 
     Raises:
         StoreError: the store does not answer.
@@ -86,7 +87,7 @@ def fault_of(folder: RunFolder, promised: FileDigest) -> str:
 
 
 def read_checked(folder: RunFolder, promised: FileDigest) -> bytes:
-    """All bytes of a file of the run, if they are what was promised. Raises `IntegrityError` (`damaged_file`)."""
+    """Return all bytes of a file of the run, if they match the promise. Raises `IntegrityError` (`damaged_file`)."""
     data = folder.read_file(promised.path)
     if fault := _difference(promised, len(data), hashlib.sha256(data).hexdigest()):
         raise damaged_files([CheckedFile(run_id=folder.run_id, promised=promised, fault=fault)])
@@ -94,7 +95,7 @@ def read_checked(folder: RunFolder, promised: FileDigest) -> bytes:
 
 
 def damaged_files(damaged: list[CheckedFile], *, hint: str = "") -> IntegrityError:
-    """The error for files, one at least, that are not what was written."""
+    """Return the error for one or more files that are not what was written."""
     runs = list(dict.fromkeys(file.run_id for file in damaged))
     named = ", ".join(f"`{run}`" for run in runs[:_LISTED]) + (" and others" if len(runs) > _LISTED else "")
     message = (
@@ -114,7 +115,7 @@ def damaged_files(damaged: list[CheckedFile], *, hint: str = "") -> IntegrityErr
 
 
 class _Look(NamedTuple):
-    """A file, what is wrong with it, its mark if it may be remembered as whole, and whether it had to be read."""
+    """A file, what is wrong with it, its mark if it may be recorded as intact, and whether it had to be read."""
 
     file: FileDigest
     fault: str
@@ -130,13 +131,13 @@ def _check(folder: RunFolder, known: Mapping[str, str], now: datetime, promised:
     settled = before is not None and now.timestamp() - before.changed_at >= SETTLED_AFTER_SECONDS
     if fault or before is None or not settled:
         return _Look(promised, fault, "", was_read=True)
-    # Nothing is remembered of a file that changed while it was read.
+    # A file that changed while it was read is not recorded.
     mark = _mark(promised, before)
     return _Look(promised, "", mark if mark == _mark_now(folder, promised) else "", was_read=True)
 
 
 def _fault(folder: RunFolder, promised: FileDigest) -> tuple[str, FileStat | None]:
-    """What is wrong with a file, and how it was before it was read."""
+    """Return what is wrong with a file, and its state before it was read."""
     path = folder.path(promised.path)
     try:
         stat = folder.storage.stat(path)
@@ -161,7 +162,7 @@ def _difference(promised: FileDigest, size: int, sha256: str) -> str:
 
 
 def _mark(promised: FileDigest, stat: FileStat) -> str:
-    """What is remembered of a whole file: it holds only as long as nothing else is promised, and nobody changes it."""
+    """Return the mark of an intact file: it is valid while the promise stays the same and the file does not change."""
     return f"{promised.sha256} {stat.identity}"
 
 
@@ -183,8 +184,8 @@ def _recall(folder: RunFolder) -> dict[str, str]:
 def _remember(folder: RunFolder, whole: dict[str, str]) -> None:
     place = folder.path(layout.CHECKED)
     try:
-        # What `prune` has deleted meanwhile is not made again.
+        # A run that `prune` has deleted meanwhile is not created again.
         if folder.exists():
             folder.storage.write(place, with_checksum(msgspec.json.encode(_Whole(files=whole)), place))
     except StoreError:
-        return  # a store that may only be read, or a full disk: then it is read again the next time
+        return  # a read-only store, or a full disk: the files are read again next time

@@ -1,7 +1,8 @@
-"""The Parquet tables of a run: their columns, types and encodings. The schema is versioned, and columns are only added.
+"""Declares the Parquet tables of a run: their columns, types, and encodings. The schema is versioned, and columns are
+only added.
 
-Names follow OpenTelemetry for HTTP; durations end in `_ms`, sizes in `_bytes`, instants in `_at` (UTC). What there is
-not is null. Version 1 had durations as decimals, and lacks the columns `SINCE_2`; the SQL views show both alike.
+Names follow OpenTelemetry for HTTP; durations end in `_ms`, sizes in `_bytes`, instants in `_at` (UTC). Missing values
+are null. Version 1 has durations as decimals, and does not have the columns `SINCE_2`; the SQL views show both alike.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ import pyarrow as pa
 
 from reqflo_ray._internal.model.results import TABLE_VERSION
 
-# What every file says of itself.
+# The metadata of every file.
 METADATA: Final = {"reqflo_schema_version": str(TABLE_VERSION)}
 
 
 class Encoding(Enum):
-    """How the values of a column are written; chosen by measuring a shard of a thousand rows."""
+    """How the values of a column are written; chosen by measuring a shard of 1,000 rows."""
 
     PLAIN = auto()
     DICTIONARY = auto()  # few distinct values
-    DELTA = auto()  # numbers near their neighbours, and texts that begin like them
-    SPLIT = auto()  # numbers of which few bytes differ
+    DELTA = auto()  # numbers close to their neighbors, and texts with the same beginning as their neighbors
+    SPLIT = auto()  # numbers in which few bytes differ
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `statistics` is for those that queries select by. `leaves` are the encodings within a nested type."""
+    """A column. `statistics` is for columns that queries filter by. `leaves` are the encodings within a nested type."""
 
     name: str
     type: pa.DataType
@@ -38,8 +39,8 @@ class Column:
     leaves: tuple[tuple[str, Encoding], ...] = ()
 
 
-# In parts of 1/1024: so near to thousandths that rounding gives these back, and with so few bits set that they take no
-# more room than whole numbers of thousandths would.
+# In units of 1/1024: so close to thousandths that rounding restores these, and with so few bits set that they take no
+# more space than whole numbers of thousandths would.
 MILLISECONDS: Final = pa.float64()
 MILLISECOND_PARTS: Final = 1024
 INSTANT: Final = pa.timestamp("us", tz="UTC")
@@ -65,7 +66,7 @@ _HEADER_LEAVES = (("key_value.key", _DICTIONARY), ("key_value.value", _DICTIONAR
 _ASSERTION_LEAVES = tuple((f"list.element.{field.name}", _DICTIONARY) for field in ASSERTION if field.name != "soft")
 _EVENT_LEAVES = (("list.element.logged_at", _DELTA), ("list.element.kind", _DICTIONARY))
 
-# What every line says of where it comes from, so that a file can be used alone.
+# Where each line comes from, so that a file can be used alone.
 _ORIGIN: Final = (
     Column("run_id", pa.string(), _DICTIONARY, statistics=True),
     Column("journey", pa.string(), _DICTIONARY),
@@ -139,7 +140,7 @@ STEPS: Final = (
     Column("resumed", pa.bool_()),
     Column("last_attempt", pa.bool_()),
     Column("known_flaky", pa.bool_()),
-    # Kept free for what comes; null until then.
+    # Reserved for later; null until then.
     Column("url_template", pa.string(), _DICTIONARY),
     Column("trace_id", pa.string(), _DICTIONARY),
 )
@@ -153,5 +154,5 @@ SINCE_2: Final = frozenset(
 
 
 def schema(columns: tuple[Column, ...]) -> pa.Schema:
-    """The Arrow schema of `columns`."""
+    """Return the Arrow schema of `columns`."""
     return pa.schema([pa.field(column.name, column.type) for column in columns])

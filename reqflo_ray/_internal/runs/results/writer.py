@@ -1,7 +1,7 @@
-"""Results and steps as the bytes of Parquet files. Pure: no file is written here.
+"""Encodes results and steps as the bytes of Parquet files. Pure: it writes no file.
 
-This is on the path of every step, so columns are built flat: one list of values a column, and offsets where a cell
-holds several. How columns are encoded is said in `tables`.
+Every step passes through here, so columns are built flat: one list of values per column, and offsets where a cell holds
+several. `tables` says how columns are encoded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DELTA_OF_NUMBERS: Final = "DELTA_BINARY_PACKED"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where the lines of a file come from. `flaky_steps` are those that are labelled `flaky: true`."""
+    """Where the lines of a file come from. `flaky_steps` are the steps that are labeled `flaky: true`."""
 
     run_id: str
     journey: str
@@ -41,7 +41,7 @@ class Origin:
 
 
 def results_file(results: Iterable[RowResult], origin: Origin) -> bytes:
-    """The `results` file of a shard, sorted by row."""
+    """Return the `results` file of a shard, sorted by row."""
     rows = sorted(results, key=attrgetter("row_index"))
     columns = {
         **_origin(origin, len(rows)),
@@ -69,9 +69,9 @@ def results_file(results: Iterable[RowResult], origin: Origin) -> bytes:
 
 
 def steps_file(records: Iterable[StepRecord], origin: Origin) -> bytes:
-    """The `steps` file of a shard: a line per attempt of a step, sorted by row, step and attempt.
+    """Return the `steps` file of a shard: a line per attempt of a step, sorted by row, step, and attempt.
 
-    A body that is UTF-8 is kept as text, any other as bytes in the column beside it.
+    A body in UTF-8 is stored as text, any other as bytes in the column next to it.
     """
     steps = sorted(records, key=_STEP_ORDER)
     columns: dict[str, Any] = {
@@ -107,7 +107,7 @@ def _origin(origin: Origin, lines: int) -> dict[str, Any]:
 
 
 def _last_attempts(steps: Sequence[StepRecord]) -> list[bool]:
-    """Whether a line is the last one of its step in its row; `steps` are sorted."""
+    """Return for each line whether it is the last one of its step in its row; `steps` are sorted."""
     places = [(step.row_index, step.step_index) for step in steps]
     return [place != following for place, following in zip(places, [*places[1:], None], strict=True)] if steps else []
 
@@ -162,7 +162,8 @@ def _time_columns(steps: Sequence[StepRecord]) -> dict[str, Any]:
 
 
 def _headers(cells: Sequence[Headers]) -> Array:
-    """Names in lower case, for they mean the same in any; the values of a repeated name are joined, as HTTP says."""
+    """Return headers with names in lower case, because they are case-insensitive; repeated ones are joined as in
+    HTTP."""
     names: list[str] = []
     values: list[str] = []
     sizes: list[int] = []
@@ -180,10 +181,10 @@ def _headers(cells: Sequence[Headers]) -> Array:
     return pa.MapArray.from_arrays(_offsets(sizes), _texts(names), _texts(values))
 
 
-# An API's answers, and the requests of a journey, have the same few sets of headers.
+# The responses of an API, and the requests of a journey, have the same few sets of headers.
 @lru_cache(maxsize=1024)
 def _lowered(names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """None if two of them are the same."""
+    """Return the names in lower case; None if two of them are the same."""
     lowered = tuple([name.lower() for name in names])
     return lowered if len(set(lowered)) == len(lowered) else None
 
@@ -192,7 +193,7 @@ def _unique(headers: Headers) -> Headers:
     joined: dict[str, str] = {}
     for name, value in headers:
         name = name.lower()
-        # The one header that a comma cannot join: a comma is part of its dates.
+        # The only header that a comma cannot join, because its dates contain commas.
         glue = "\n" if name == "set-cookie" else ", "
         joined[name] = f"{joined[name]}{glue}{value}" if name in joined else value
     return tuple(joined.items())
@@ -205,12 +206,12 @@ def _bodies(bodies: Sequence[tuple[bytes | None, bool]]) -> tuple[Array, Array]:
         text = None if body is None else _as_text(body, truncated)
         texts.append(text)
         binaries.append(body if text is None else None)
-    # Checked above, so the bytes need no second look.
+    # Checked above, so the bytes need no second check.
     return pa.array(texts, pa.binary()).view(pa.string()), pa.array(binaries, pa.binary())
 
 
 def _as_text(body: bytes, truncated: bool) -> bytes | None:
-    """`body` if it is UTF-8, without a character that the truncation cut through; None if it is something else."""
+    """Return `body` if it is UTF-8, without a character that truncation cut; None if it is anything else."""
     try:
         body.decode()
     except UnicodeDecodeError as problem:
@@ -257,7 +258,7 @@ def _texts(values: Sequence[str | None]) -> Array:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
-        # Half of a surrogate pair, which JSON can hold and UTF-8 cannot.
+        # Half a surrogate pair, which JSON can hold and UTF-8 cannot.
         encoded = [value if value is None else value.encode("utf-8", "backslashreplace") for value in values]
         return pa.array(encoded, pa.string())
 
@@ -287,7 +288,7 @@ def _parquet(columns: tuple[Column, ...], values: dict[str, Any]) -> bytes:
             if how in (Encoding.DELTA, Encoding.SPLIT)
         },
         "write_statistics": [column.name for column in columns if column.statistics],
-        # The Arrow schema would repeat what Parquet says, in two kilobytes a file.
+        # The Arrow schema would repeat the Parquet schema, in 2 kB per file.
         "store_schema": False,
     }
     sink = pa.BufferOutputStream()

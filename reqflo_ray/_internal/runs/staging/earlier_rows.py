@@ -1,6 +1,6 @@
-"""Rows of a finished run that are chosen by how they ended: how many each of its shards has, and the rows themselves.
+"""Selects rows of a complete run by their status: counts them per shard, and reads them.
 
-It must not know what becomes of them.
+It must not know what happens to them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reqflo_ray._internal.runs.staging.rows import need_plan, read_rows
 
 
 def count_chosen(earlier: RunFolder, statuses: Collection[Status] | None) -> array[int]:
-    """How many rows of each shard ended with one of `statuses`; None chooses all rows.
+    """Return how many rows of each shard ended with one of `statuses`; None selects all rows.
 
     Raises:
         IntegrityError: the plan or a commit is damaged.
@@ -35,10 +35,10 @@ def count_chosen(earlier: RunFolder, statuses: Collection[Status] | None) -> arr
 
 
 def read_chosen(earlier: RunFolder, statuses: Collection[Status] | None, *, first_shard: int = 0) -> Iterator[Row]:
-    """The chosen rows from a shard on, in order, a shard in memory at a time.
+    """Yield the selected rows from a shard on, in order, with one shard in memory at a time.
 
     Raises:
-        IntegrityError: staged rows or results are damaged, or had sensitive values, which are gone.
+        IntegrityError: staged rows or results are damaged, or had sensitive values, which are lost.
     """
     plan = need_plan(earlier.storage, earlier.run_id)
     for line in (plan[shard] for shard in range(first_shard, len(plan))):
@@ -50,7 +50,7 @@ def read_chosen(earlier: RunFolder, statuses: Collection[Status] | None, *, firs
 
 
 def _listed_commits(earlier: RunFolder) -> Iterator[FileDigest]:
-    """The commits as the manifest lists them: one that was changed could hide rows."""
+    """Return the commits as the manifest lists them, because a changed commit could hide rows."""
     manifest = earlier.read_manifest()
     files = manifest.files if manifest is not None else ()
     return (file for file in files if file.path.startswith(f"{layout.COMMITS}/"))
@@ -62,7 +62,7 @@ def _read_commit(earlier: RunFolder, promised: FileDigest) -> Commit:
 
 def _ended_with(earlier: RunFolder, shard: int, statuses: Collection[Status]) -> set[int]:
     commit = earlier.read_commit(shard)
-    # What is counted need not be looked for: most shards of most runs have no such row.
+    # Counts make a search unnecessary: most shards of most runs have no such row.
     if commit is None or not _counted(commit, statuses):
         return set()
     name = layout.results(shard, commit.attempt)

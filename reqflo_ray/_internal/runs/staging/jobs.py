@@ -1,8 +1,8 @@
-"""The parts of staging that may run anywhere, in any order, and again: each reads pieces of the dataset, writes files
-of the run, and says little. No row, key or line of the dataset is in a report.
+"""Carries out the parts of staging that may run anywhere, in any order, and repeatedly: each reads pieces of the
+dataset, writes files of the run, and returns a small report. No row, key, or line of the dataset is in a report.
 
-Where shards begin follows from `sizes` and the rows of the whole dataset, whoever stages it. A job writes the shards
-that begin in its pieces; for the end of its last one it reads on in the pieces that follow.
+Where shards begin depends only on `sizes` and the rows of the whole dataset. A job writes the shards that begin in its
+pieces; for the end of its last shard, it continues reading in the pieces that follow.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class CountJob(msgspec.Struct, frozen=True, kw_only=True, tag="count"):
 
 class RowsJob(msgspec.Struct, frozen=True, kw_only=True, tag="rows"):
     """Check the rows of `pieces`, which begin with row `first_row` of the dataset, and write the shards that begin
-    there; `following` are pieces that hold the end of the last one. Keys are kept in `key_parts` files, if there is a
-    key column."""
+    there; `following` are pieces with the end of the last one. If there is a key column, keys are stored in
+    `key_parts` files."""
 
     number: int
     pieces: tuple[Piece, ...]
@@ -55,20 +55,21 @@ class RowsJob(msgspec.Struct, frozen=True, kw_only=True, tag="rows"):
 
     @property
     def rows(self) -> int:
-        """How many rows the pieces have."""
+        """The number of rows in the pieces."""
         return sum(piece.rows or 0 for piece in self.pieces)
 
 
 class KeysJob(msgspec.Struct, frozen=True, kw_only=True, tag="keys"):
-    """Look for repeated keys in one part of what the `writers` jobs before have kept."""
+    """Find repeated keys in one part of the keys that the first `writers` jobs have stored."""
 
     number: int
     writers: int
 
 
 class AgainJob(msgspec.Struct, frozen=True, kw_only=True, tag="again"):
-    """Write shards with `rows` rows of run `earlier` that ended with one of `statuses` (None: of all), from row
-    `first_row` of those on. That one is the chosen row after `skipped` others from shard `shard` of `earlier` on."""
+    """Write shards with `rows` rows of run `earlier` that ended with one of `statuses` (None: with any), from the
+    selected row `first_row` on. That row is the one after `skipped` selected rows, from shard `shard` of `earlier`
+    on."""
 
     number: int
     earlier: str
@@ -84,7 +85,7 @@ Job = CountJob | RowsJob | KeysJob | AgainJob
 
 
 class Refusal(NamedTuple):
-    """What the store said."""
+    """An error of the store, in a form that can be sent."""
 
     message: str
     code: str
@@ -93,17 +94,17 @@ class Refusal(NamedTuple):
 
     @classmethod
     def of(cls, error: StoreError) -> Refusal:
-        """The same without what cannot travel."""
+        """Return the parts of an error that can be sent."""
         return cls(error.message, error.code, error.cause, error.hint)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How job `number` ended.
 
-    Of `CountJob`: the rows of each piece. Of jobs that write: the SHA-256 of each shard, 32 bytes each, how many
-    findings there are, which lie in a file, and the rows that were passed over. Of `KeysJob`: how many rows repeat a
-    key, and the first of them (file and line, and those of the first row with that key). `unseen` names a file that
-    this process does not find, `refused` is what the store said.
+    For `CountJob`: the rows of each piece. For jobs that write: the SHA-256 of each shard, 32 bytes each, the number of
+    findings, which are in a file, and the rows that were skipped. For `KeysJob`: the number of rows that repeat a key,
+    and the first of them (file and line, and those of the first row with that key). `unseen` names a file that this
+    process does not find, `refused` is the error of the store.
     """
 
     number: int
@@ -118,7 +119,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_job(folder: RunFolder, job: Job) -> Report:
-    """Carry out one job of the run of `folder`; nothing that belongs to the dataset or the store is raised."""
+    """Carry out one job of the run of `folder`. Errors of the dataset and of the store are reported, and not raised."""
     try:
         if not folder.exists():
             return Report(number=job.number, unseen=folder.storage.uri)

@@ -1,8 +1,8 @@
-"""Stages a dataset with the help of others: cuts the work into jobs, numbers rows and shards, and joins the reports. It
-must not know who carries the jobs out.
+"""Stages a dataset in parallel: splits the work into jobs, numbers rows and shards, and joins the reports. It must not
+know who carries out the jobs.
 
-The shards are those that `staging.stage` writes, to the byte, whoever does which job: a shard follows from its rows and
-their numbers alone. Memory here grows with files and row groups, and by 56 bytes a shard; not with rows.
+The shards have the same bytes as those that `rows.stage` writes, whoever carries out which job, because a shard depends
+only on its rows and their numbers. Memory grows with files and row groups, and by 56 bytes per shard; not with rows.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.staging.jobs import AgainJob, CountJob, Job, KeysJob, Report, RowsJob, run_job
 from reqflo_ray._internal.runs.staging.sizes import ShardSizes
 
-# Keys of so many rows are compared at once, in about a hundred megabytes.
+# Keys of this many rows are compared together, in about 100 MB.
 ROWS_PER_KEY_PART: Final = 2_000_000
-# A driver waits for all jobs, and holds a report of each.
+# A driver waits for all jobs, and keeps a report of each.
 _MOST_JOBS: Final = 4_000
 _DIGEST_BYTES: Final = 32
-# About what a row takes in a dataset, for rows that are in none.
+# The approximate size of a row in a dataset, for rows that are in no dataset.
 BYTES_OF_ROW: Final = 256
 
 
 class StagingExecutor(Protocol):
-    """Carries out staging jobs elsewhere. Entering it starts or joins what it needs, leaving it ends only that.
+    """Carries out staging jobs elsewhere. Entering it starts or joins what it needs, and leaving it ends only that.
 
-    `least_bytes`: a smaller dataset is staged sooner without it. `job_bytes`: about how much one job should read.
+    `least_bytes`: a smaller dataset is staged faster without it. `job_bytes`: about how many bytes one job should read.
     """
 
     least_bytes: int
@@ -52,16 +52,17 @@ class StagingExecutor(Protocol):
     ) -> None: ...
 
     def carry_out(self, folder: RunFolder, jobs: Sequence[Job]) -> Iterable[Report]:
-        """`run_job` each of `jobs`, in any order, perhaps more than once; one report of each, in any order.
+        """Call `run_job` for each of `jobs`, in any order, perhaps more than once; yield one report of each, in any
+        order.
 
         Raises:
-            ClusterError: it could not carry on.
+            ClusterError: it could not continue.
         """
         ...
 
 
 class LocalStagingExecutor:
-    """An executor that carries out the jobs here, one after another, in as few as there can be."""
+    """An executor that carries out the jobs in this process, one after another, and as few as possible."""
 
     least_bytes = 0
     job_bytes = sys.maxsize
@@ -78,7 +79,7 @@ class LocalStagingExecutor:
 
 
 class OutOfSight(Exception):
-    """Whoever carries out the jobs does not find `place`: a file of the dataset, or the store."""
+    """The executor does not find `place`: a file of the dataset, or the store."""
 
     def __init__(self, place: str) -> None:
         super().__init__(place)
@@ -98,20 +99,20 @@ def stage_with(
     """Stage all of `dataset`, which is `source` in pieces, into `folder`. The plan is not written.
 
     Args:
-        choose: the sizes of the shards for so many rows.
+        choose: returns the sizes of the shards for a number of rows.
         show_text: findings may quote the dataset.
-        notice: takes what is to be said and blocks nothing.
+        notice: takes warnings, which block nothing.
 
     Raises:
-        DatasetError: rows that cannot be used, as `staging.stage` says it; nothing stays stored.
+        DatasetError: rows that cannot be used, as in `rows.stage`; nothing stays stored.
         OutOfSight: the executor does not find the dataset or the store; nothing stays stored.
-        StoreError, ClusterError: it could not be carried out.
+        StoreError, ClusterError: staging could not be carried out.
     """
     folder.storage.remove_tree(folder.path(layout.STAGING))
     faults = Faults(show_text=show_text)
     faults.take(dataset.findings)
     try:
-        # Whoever still does a job when this is left does it no longer when its files are removed.
+        # Leaving the executor ends jobs that still run, before their files are removed.
         with executor:
             pieces = _counted(executor, folder, dataset.pieces)
             sizes = choose(sum(piece.rows or 0 for piece in pieces))
@@ -139,15 +140,15 @@ def stage_again(
     *,
     sizes: ShardSizes,
 ) -> Plan:
-    """Stage the rows of `earlier` that ended with one of `statuses` into `folder`, numbered anew. The plan is not
+    """Stage the rows of `earlier` that ended with one of `statuses` into `folder`, with new numbers. The plan is not
     written.
 
     Args:
-        counts: how many rows of each shard those are, as `count_chosen` says.
+        counts: how many rows of each shard these are, from `count_chosen`.
 
     Raises:
         OutOfSight: the executor does not find the store; nothing stays stored.
-        StoreError, ClusterError: it could not be carried out.
+        StoreError, ClusterError: staging could not be carried out.
     """
     chosen = None if statuses is None else tuple(sorted(statuses))
     jobs = list(_again_jobs(executor, earlier, chosen, counts, sizes))
@@ -169,7 +170,7 @@ def _again_jobs(
     rows = sum(counts)
     shards = sizes.first_shard(rows)
     of_a_job = max(1, executor.job_bytes // (BYTES_OF_ROW * sizes.of(0)), -(-shards // _MOST_JOBS))
-    shard = before = 0  # chosen rows before that shard
+    shard = before = 0  # selected rows before that shard
     for number, first in enumerate(range(0, shards, of_a_job)):
         first_row, end = sizes.first_row(first), min(rows, sizes.first_row(first + of_a_job))
         while before + counts[shard] <= first_row:
@@ -188,7 +189,7 @@ def _again_jobs(
 
 
 def _counted(executor: StagingExecutor, folder: RunFolder, pieces: Sequence[Piece]) -> list[Piece]:
-    """`pieces` with the rows of each."""
+    """Return `pieces` with the number of rows of each."""
     unknown = [piece for piece in pieces if piece.rows is None]
     jobs = [CountJob(number=number, pieces=part) for number, part in enumerate(_grouped(executor, unknown))]
     found = {report.number: report.rows for report in _reports(executor, folder, jobs)}
@@ -197,7 +198,7 @@ def _counted(executor: StagingExecutor, folder: RunFolder, pieces: Sequence[Piec
 
 
 def _grouped(executor: StagingExecutor, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, ...]]:
-    """Pieces that follow each other, as many as one job takes."""
+    """Yield groups of consecutive pieces, each as large as one job reads."""
     most = max(executor.job_bytes, sum(piece.size for piece in pieces) // _MOST_JOBS)
     group: list[Piece] = []
     size = 0
@@ -220,7 +221,7 @@ def _rows_jobs(
     end = 0
     for number, group in enumerate(_grouped(executor, pieces)):
         begin, end = end, end + len(group)
-        # The last shard that begins in this job ends before this row, if there are so many.
+        # The last shard that begins in this job ends before this row, if there are that many rows.
         shard_end = sizes.first_row(sizes.first_shard(starts[end]))
         last = end
         while last < len(pieces) and starts[last] < shard_end:
@@ -246,7 +247,7 @@ def _write(
     sizes: ShardSizes,
     faults: Faults,
 ) -> tuple[Plan, PassedOver]:
-    """The shards that the jobs have written, and the rows that they have passed over."""
+    """Carry out the jobs; return the plan of the shards that they wrote, and the rows that they skipped."""
     rows = sum(job.rows for job in jobs)
     shards = sizes.first_shard(rows)
     digests = bytearray(shards * _DIGEST_BYTES)

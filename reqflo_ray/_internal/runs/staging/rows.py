@@ -1,9 +1,9 @@
-"""Freezes the rows of a run: numbered, in shard files that are never changed, with a plan that is written last. What
-ran can be seen and run again. It must not know how rows are executed, nor how a dataset is written.
+"""Freezes the rows of a run: numbered, in shard files that never change, with a plan that is written last, so that what
+ran can be seen and run again. It must not know how rows are executed, nor the formats of datasets.
 
-`rows/shard-NNNNN.parquet` has the columns `row_index` (int64), `row_key`, `values` (a JSON object as text, every digit
-kept), `location`, and `sealed` (binary) if a row has sensitive values; `plan.parquet` has a line a shard, with the
-SHA-256 of its rows file, and in its metadata a checksum of all lines.
+`rows/shard-NNNNN.parquet` has the columns `row_index` (int64), `row_key`, `values` (a JSON object as text, with every
+digit), `location`, and `sealed` (binary) if a row has sensitive values. `plan.parquet` has a line per shard, with the
+SHA-256 of its rows file, and a checksum of all lines in its metadata.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _decode = json_text.reader(dict[str, Any])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedDataset:
-    """What was staged: how many rows, the columns as found in the files, the shards. `warnings` are of rows in which a
-    value that assertions expect is missing."""
+    """What was staged: the number of rows, the columns in the files, the shards. `warnings` are about rows without a
+    value that assertions expect."""
 
     rows: int
     columns: tuple[str, ...]
@@ -56,14 +56,14 @@ class StagedDataset:
 
 
 class Sink(Protocol):
-    """Takes the rows of one shard after another."""
+    """A target for the rows of one shard after another."""
 
     def add(self, rows: Sequence[Row]) -> ShardPlan:
         """Store the next shard: at least one row, in order."""
         ...
 
     def discard(self) -> None:
-        """Remove what was stored."""
+        """Remove what was stored so far."""
         ...
 
 
@@ -76,9 +76,9 @@ def stage(
     required: frozenset[str] = frozenset(),
     expects: RowExpectations = RowExpectations(),
 ) -> StagedDataset:
-    """Read the dataset once and hand its rows to `sink`, a shard at a time; without a dataset, one row without values.
+    """Read the dataset once and pass its rows to `sink`, a shard at a time; without a dataset, one row without values.
 
-    Memory grows by 56 bytes a shard, and by 24 bytes a row where a key column is named. A dataset without a row gives
+    Memory grows by 56 bytes per shard, and by 24 bytes per row if there is a key column. A dataset without rows gives
     no shard.
 
     Args:
@@ -106,7 +106,7 @@ def stage(
 
 
 class RowSink:
-    """Writes shard files of one run, numbered from `first`. `sealer` is needed where values are sensitive."""
+    """Writes shard files of one run, numbered from `first`. Sensitive values need a `sealer`."""
 
     def __init__(self, storage: Storage, run_id: str, sealer: Sealer | None = None, *, first: int = 0) -> None:
         self._storage = storage
@@ -131,18 +131,18 @@ class RowSink:
 
 
 class NoSink:
-    """Keeps nothing: for looking at a dataset alone."""
+    """Stores nothing: for checking a dataset without staging it."""
 
     def add(self, rows: Sequence[Row]) -> ShardPlan:
         """Count the rows."""
         return ShardPlan(shard=0, first_row=rows[0].index, rows=len(rows), sha256=_NO_FILE)
 
     def discard(self) -> None:
-        """Nothing is stored."""
+        """Do nothing, because nothing is stored."""
 
 
 def encode_rows(rows: Sequence[Row], sealer: Sealer | None = None) -> bytes:
-    """The bytes of a rows file; the same rows give the same bytes."""
+    """Return the bytes of a rows file; the same rows give the same bytes."""
     sealed: list[bytes] = []
     if sealer is not None:
         parts = [sealer.seal_row(row.index, row.values) for row in rows]
@@ -159,11 +159,11 @@ def encode_rows(rows: Sequence[Row], sealer: Sealer | None = None) -> bytes:
 
 
 def read_rows(storage: Storage, path: str, *, sha256: str, sealer: Sealer | None = None) -> list[Row]:
-    """The rows of one shard, as they were staged.
+    """Return the rows of one shard, as they were staged.
 
     Raises:
-        IntegrityError: the file is missing, or is not the one that the plan means; `sealed_values_gone` if rows have
-            sensitive values and there is no sealer.
+        IntegrityError: the file is missing, or is not the one in the plan; `sealed_values_gone` if rows have sensitive
+            values and there is no sealer.
         StoreError: it cannot be read.
     """
     try:
@@ -192,9 +192,9 @@ def _open(row: Row, sealed: bytes, sealer: Sealer | None) -> Row:
 
 
 def write_plan(storage: Storage, run_id: str, plan: Plan) -> Plan:
-    """Fix what the run consists of, after all rows files; returns the plan that holds.
+    """Write the plan of a run, after all rows files; return the plan that counts.
 
-    Of two drivers that stage the same run one wins, and the plan of the winner is returned to both.
+    If two drivers stage the same run, one wins, and both get the plan of the winner.
 
     Raises:
         StoreError: the plan cannot be written.
@@ -211,7 +211,7 @@ def write_plan(storage: Storage, run_id: str, plan: Plan) -> Plan:
 
 
 def read_plan(storage: Storage, run_id: str) -> Plan | None:
-    """The plan of a run; None if it is not staged yet. Its shards are numbered from 0 without gaps, as are their rows.
+    """Return the plan of a run; None if it is not staged yet. Shards and rows are numbered from 0 without gaps.
 
     Raises:
         IntegrityError: the file is damaged.
@@ -232,16 +232,16 @@ def read_plan(storage: Storage, run_id: str) -> Plan | None:
                     raise ValueError(f"{found} in the place of shard {len(plan)} from row {rows}")
                 plan.append(line)
                 rows += line.rows
-    except (ValueError, OverflowError) as problem:  # also what msgspec raises
+    except (ValueError, OverflowError) as problem:  # also raised by msgspec
         raise _damaged(path, f"is damaged: {problem}") from None
-    checksum = metadata.get(_CHECKSUM.encode())  # there is none in a plan that 0.1.0 wrote
+    checksum = metadata.get(_CHECKSUM.encode())  # a plan of 0.1.0 has none
     if checksum is not None and checksum != _plan_checksum(plan, path).encode():
         raise _damaged(path, "is damaged: its checksum is wrong")
     return plan
 
 
 def need_plan(storage: Storage, run_id: str) -> Plan:
-    """The plan of a run that is known to be staged.
+    """Return the plan of a run that is known to be staged.
 
     Raises:
         IntegrityError: the file is missing or damaged.
@@ -254,23 +254,23 @@ def need_plan(storage: Storage, run_id: str) -> Plan:
 
 
 def planned(folder: RunFolder) -> Plan | None:
-    """The plan of a run, None if its rows are not staged yet. Raises as `need_plan`."""
+    """Return the plan of a run, None if its rows are not staged yet. Raises as `need_plan`."""
     plan = read_plan(folder.storage, folder.run_id)
     if plan is None and folder.is_begun():
-        # Where a shard was begun there was a plan; looked for again, since it may have been written meanwhile.
+        # If a shard was started, there was a plan; it is read again, because it may have been written meanwhile.
         return need_plan(folder.storage, folder.run_id)
     return plan
 
 
 def _plan_checksum(plan: Plan, place: str) -> str:
-    """What proves the lines of a plan, in the place where it lies."""
+    """Return the checksum of the lines of a plan at its place in the store."""
     digest = started_digest(place)
     for line in plan:
         digest.update(b"%d %d %d %b\n" % (line.shard, line.first_row, line.rows, line.sha256.encode()))
     return digest.hexdigest()
 
 
-# Arrays are made from buffers: `pyarrow.array` would import pandas, which takes a second.
+# Arrays are created from buffers, because `pyarrow.array` would import pandas, which takes a second.
 def _integers(values: Iterable[int]) -> Any:
     import pyarrow as pa
 
@@ -315,7 +315,7 @@ def _to_parquet(columns: dict[str, Any], encodings: dict[str, str], metadata: di
 
 
 def _from_parquet(data: bytes, path: str) -> tuple[Any, dict[bytes, bytes]]:
-    """The table, and the metadata of the file."""
+    """Return the table and the metadata of the file."""
     import pyarrow as pa
     from pyarrow import parquet
 

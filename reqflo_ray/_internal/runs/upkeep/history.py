@@ -1,6 +1,6 @@
-"""The runs of a store: which there are, in which order and state, and which one is meant by a word.
+"""Lists the runs of a store with their order and state, and finds the run that a word names.
 
-One that cannot be read is listed as damaged and hides no other. What is deleted is `pruning`'s to know.
+A run that cannot be read is listed as damaged and hides no other run. `pruning` decides what is deleted.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from reqflo_ray._internal.runs.folder.run_folder import RunFolder
 from reqflo_ray._internal.runs.folder.run_order import places
 from reqflo_ray._internal.storage.protocol import Storage
 
-# A driver raises its counter every few seconds; after this long without, it is taken for dead where nothing else tells.
+# A driver raises its counter every few seconds; after this long, it is presumed dead if nothing else shows its state.
 SILENT_AFTER_S: Final = 60.0
 _CANDIDATES: Final = 5
 
 
 class RunState(StrEnum):
-    """Where a run is in its life."""
+    """The state of a run."""
 
     RUNNING = "running"
     INTERRUPTED = "interrupted"  # it can be resumed
@@ -41,8 +41,8 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A run at a glance. `counts` are of what is committed so far. `verdict` is there when the run is finished;
-    `insecure`: no TLS certificate is verified. Of a damaged run, `problem` says what is wrong and the rest may be
+    """A summary of a run. `counts` cover what is committed so far. `verdict` is set when the run is complete;
+    `insecure`: TLS certificates are not verified. For a damaged run, `problem` says what is wrong, and the rest may be
     empty."""
 
     run_id: str
@@ -59,25 +59,25 @@ class RunSummary:
 
 
 def run_ids(storage: Storage) -> list[str]:
-    """The ids of all runs, in alphabetical order: also of those whose record is missing. What else lies in the folder
-    of runs is passed over."""
+    """Return the IDs of all runs in alphabetical order, including those whose record is missing. Anything else in the
+    folder of runs is ignored."""
     names = storage.list(layout.RUNS)
     found = storage.each(lambda name: is_run(storage, name), names)
     return [name for name, is_one in zip(names, found, strict=True) if is_one]
 
 
 def list_runs(storage: Storage, now: datetime) -> list[RunSummary]:
-    """All runs, those that were made last first: by the numbers that the store has given them, since clocks are wrong
-    at times. Runs of 0.1.0 have none: they are older, in the order of their instants."""
+    """Return all runs, newest first, by their numbers in the store, because clocks are sometimes wrong. Runs of 0.1.0
+    have no number: they are older, in the order of their instants."""
     numbers = places(storage)
     found = storage.each(lambda run_id: summarize(RunFolder(storage, run_id), now), run_ids(storage))
-    # What was deleted while it was looked at is no damaged run.
+    # A run that was deleted meanwhile is not a damaged run.
     runs = [run for run in found if run.state is not RunState.DAMAGED or is_run(storage, run.run_id)]
     return sorted(runs, key=lambda run: _place(numbers, run.run_id, run.created_at), reverse=True)
 
 
 def summarize(folder: RunFolder, now: datetime) -> RunSummary:
-    """One run at a glance; it does not fail for a damaged one."""
+    """Return a summary of a run, also of a damaged one."""
     record = RunRecord(run_id=folder.run_id, nonce="", created_at="", artifact="", journey="")
     verdict, counts = None, Counts()
     try:
@@ -88,7 +88,7 @@ def summarize(folder: RunFolder, now: datetime) -> RunSummary:
     except ReqfloError as error:
         state, problem = RunState.DAMAGED, error.in_one_line
     except Exception as error:
-        # Whatever is wrong with its files, or with us: this run must not hide the others.
+        # Whatever is wrong with its files or with this code, the run must not hide the others.
         state, problem = RunState.DAMAGED, f"its files cannot be read ({type(error).__name__})"
     return RunSummary(
         run_id=folder.run_id,
@@ -106,7 +106,7 @@ def summarize(folder: RunFolder, now: datetime) -> RunSummary:
 
 
 def run_state(folder: RunFolder, record: RunRecord, now: datetime, patience_s: float = SILENT_AFTER_S) -> RunState:
-    """Finished if it has its manifest; else running as long as its driver lives, as far as that can be told."""
+    """Return the state of a run: finished if it has its manifest, otherwise running while its driver seems to live."""
     if folder.is_complete():
         return RunState.FINISHED
     claim = folder.read_latest_epoch()
@@ -117,12 +117,12 @@ def run_state(folder: RunFolder, record: RunRecord, now: datetime, patience_s: f
     if known is not Liveness.UNKNOWN:
         return RunState.RUNNING if known is Liveness.ALIVE else RunState.INTERRUPTED
     silent_s = now.timestamp() - max(beat.at_us / 1e6, read_or_long_ago(record.created_at).timestamp())
-    # A sign of life from the future is that of a clock which was wrong, and would be one for ever.
+    # A heartbeat from the future comes from a wrong clock, and would otherwise count as recent for a long time.
     return RunState.RUNNING if abs(silent_s) < patience_s else RunState.INTERRUPTED
 
 
 def resolve_run(storage: Storage, name: str) -> RunFolder:
-    """The run that `name` means: an id, the beginning of just one id, or `latest`.
+    """Return the run that `name` means: an ID, the beginning of exactly one ID, or `latest`.
 
     Raises:
         UsageError: `unknown_run` or `ambiguous_run`, with the candidates.
@@ -147,7 +147,7 @@ def resolve_run(storage: Storage, name: str) -> RunFolder:
 
 
 def _latest(storage: Storage) -> str:
-    """The run that was made last, read or not: which one it is must not depend on whether it is damaged."""
+    """Return the ID of the newest run, which must not depend on whether it is damaged."""
     numbers = places(storage)
     for run_id in sorted(numbers, key=lambda run_id: (numbers[run_id], run_id), reverse=True):
         if is_run(storage, run_id):

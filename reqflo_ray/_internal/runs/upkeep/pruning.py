@@ -1,6 +1,6 @@
-"""Which runs of a store may be deleted, and why the others stay.
+"""Decides which runs of a store may be deleted, and why the others stay.
 
-It knows runs by their summaries. How one is deleted is `deletion`.
+It knows runs by their summaries. `deletion` deletes one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from reqflo_ray._internal.runs.folder.run_order import forget
 from reqflo_ray._internal.runs.upkeep.history import RunState, RunSummary, list_runs, run_state
 from reqflo_ray._internal.storage.protocol import Storage
 
-# Deleting asks for more patience than telling: clocks of two machines may differ.
+# Deleting needs more patience than reporting, because the clocks of two machines may differ.
 _PATIENCE_S: Final = 3600.0
-# Nothing was made before this project: a clock that says so was not set.
+# No run is older than this project: a clock with an earlier time was not set.
 _EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 RESUMABLE: Final = "it is unfinished and can be resumed"
@@ -33,8 +33,8 @@ RUNNING: Final = "it may be running"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A run that was to be deleted and is still there. `failed`: it should have gone, and could not be deleted.
-    `spared`: it goes if unfinished runs are to go too."""
+    """A run that was selected for deletion and still exists. `failed`: it could not be deleted. `spared`: it would be
+    deleted together with unfinished runs."""
 
     run_id: str
     reason: str
@@ -44,8 +44,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What `prune` removed: runs, and artifacts that no other run names; and which runs it kept although they were old
-    enough."""
+    """What `prune` removed: runs, and artifacts that no other run names; and the runs that it kept although they were
+    selected."""
 
     runs: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
@@ -61,12 +61,12 @@ def prune(
     unfinished: bool = False,
     dry_run: bool = False,
 ) -> Pruned:
-    """Delete old runs: all but the `keep` newest, or those made more than `older_than_s` seconds ago (both: those
-    that are both). A run that may be running is never deleted. An artifact stays as long as a run names it, or a run
-    is there whose record cannot be read.
+    """Delete old runs: all but the `keep` newest, or those created more than `older_than_s` seconds ago; if both are
+    set, a run must satisfy both. A run that may be running is never deleted. An artifact stays while a run names it, or
+    while the record of any run cannot be read.
 
     Args:
-        unfinished: also runs that could be resumed, and damaged ones.
+        unfinished: delete also runs that could be resumed, and damaged ones.
 
     Raises:
         UsageError: `nothing_to_prune_by` if neither is given, `invalid_prune` if one is negative.
@@ -95,10 +95,10 @@ def prune(
         kept += [*refused, *_finish_earlier_deletions(storage, still_there)]
         forget(storage, [run.run_id for run in doomed])
     gone = {run.run_id for run in doomed}
-    # Read again: a run may have begun meanwhile.
+    # Read again, because a run may have started meanwhile.
     left = [run for run in list_runs(storage, now) if run.run_id not in gone]
     named = {run.artifact for run in left}
-    # What a run names whose record cannot be read, nobody knows.
+    # If a record cannot be read, the artifact of its run is unknown.
     artifacts = [] if "" in named else sorted({run.artifact for run in doomed if run.artifact} - named)
     if not dry_run:
         for digest in artifacts:
@@ -107,10 +107,11 @@ def prune(
 
 
 def made_at(runs: Sequence[RunSummary], now: datetime) -> dict[str, datetime]:
-    """When each of `runs`, the newest first, was made at the latest, as far as clocks can be believed.
+    """Return for each of `runs`, newest first, the latest instant at which it was created, as far as clocks can be
+    trusted.
 
-    A run is not older than one that was made before it. An instant that has not come yet, or lies before there was
-    this project, says nothing: such a run is as old as the one that was made after it.
+    A run is not older than one that was created before it. An instant in the future, or before this project existed, is
+    ignored: such a run is as old as the one that was created after it.
     """
     made: dict[str, datetime] = {}
     after = now
@@ -126,7 +127,7 @@ def made_at(runs: Sequence[RunSummary], now: datetime) -> dict[str, datetime]:
 
 
 def _why_kept(storage: Storage, run: RunSummary, now: datetime, *, unfinished: bool) -> str:
-    """Why an old run must stay; "" if it may go."""
+    """Return why an old run must stay; "" if it may be deleted."""
     if run.state is RunState.FINISHED:
         return ""
     if run.state is RunState.DAMAGED and not unfinished:
@@ -145,12 +146,12 @@ def _may_run(folder: RunFolder, run: RunSummary, now: datetime) -> bool:
 
 
 def _delete(storage: Storage, run: RunSummary) -> Kept | None:
-    """Delete a run; why it is still there if it could not be deleted. That one cannot go keeps no other."""
+    """Delete a run; if that fails, return why it still exists, so that others can still be deleted."""
     folder = RunFolder(storage, run.run_id)
     try:
         if not folder.is_complete():
             claim = folder.latest_epoch()
-            # Taken over first: a driver that came meanwhile keeps it, and one that comes now finds it owned.
+            # Claimed first: a driver that came meanwhile keeps the run, and one that comes now finds it owned.
             if folder.claim_epoch(this_process(), after=claim.epoch if claim else 0) is None:
                 return Kept(run_id=run.run_id, reason=RUNNING)
         delete_run(storage, run.run_id)
@@ -160,8 +161,8 @@ def _delete(storage: Storage, run: RunSummary) -> Kept | None:
 
 
 def _finish_earlier_deletions(storage: Storage, refused: Set[str]) -> Iterator[Kept]:
-    """Remove what a process that was killed while it deleted has left; which of it could not be removed. What was
-    `refused` just now is not tried again."""
+    """Finish deletions that a killed process has left; yield what could not be removed. Runs that were `refused` just
+    now are not tried again."""
     for name in storage.list(layout.RUNS):
         if name in refused or presence(storage, name) is not Presence.DELETED:
             continue

@@ -1,6 +1,7 @@
-"""Whether a run is what was written: every file against the manifest, every row against the plan. Changes nothing.
+"""Verifies that a run is what was written: every file against the manifest, every row against the plan. It changes
+nothing.
 
-Parquet itself notices few flipped bits, so nothing but the digests proves a file.
+Parquet itself detects few flipped bits, so only the digests prove a file.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _FOLDERS = (layout.ROWS, layout.RESULTS, layout.STEPS, layout.COMMITS)
 
 
 class FindingKind(StrEnum):
-    """What is wrong with a file. The value is shown as the code of the finding."""
+    """The kind of damage of a file. The value is shown as the code of the finding."""
 
     MISSING = "missing"
     DAMAGED = "damaged"
@@ -40,7 +41,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFinding:
-    """Something wrong with a run. `path` is within the run's folder."""
+    """One fault of a run. `path` is within the folder of the run."""
 
     path: str
     kind: FindingKind
@@ -49,8 +50,8 @@ class FileFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What was looked at and what was found. `complete`: the run has its manifest; else only what is committed was
-    checked. `rows` is how many rows have their verdict in an intact file, `rows_lost` how many do not."""
+    """What was checked and what was found. `complete`: the run has its manifest; otherwise only what is committed was
+    checked. `rows` is the number of rows with a result in an intact file, `rows_lost` the number of the others."""
 
     run_id: str
     complete: bool
@@ -62,17 +63,17 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no findings."""
         return not self.findings
 
     @property
     def lost_manifest(self) -> bool:
-        """Whether the run was finished, and its manifest is damaged or missing."""
+        """Whether the run was complete, and its manifest is damaged or missing."""
         return any(finding.path == layout.MANIFEST for finding in self.findings)
 
 
 def verify_run(folder: RunFolder) -> VerifyReport:
-    """Check every file of a run. Raises `UsageError` (`unknown_run`) if there is none, or none any more."""
+    """Check every file of a run. Raises `UsageError` (`unknown_run`) if it does not exist, or is deleted meanwhile."""
     report = _Verification(folder).run()
     if report.findings and not is_run(folder.storage, folder.run_id):
         raise UsageError(f"run `{folder.run_id}` was deleted while it was checked", code="unknown_run")
@@ -80,19 +81,19 @@ def verify_run(folder: RunFolder) -> VerifyReport:
 
 
 class RowNumbers:
-    """Which rows have been seen. Those of an intact shard follow each other and take the memory of one range."""
+    """The rows that were found. Those of an intact shard are consecutive and take the memory of one range."""
 
     def __init__(self) -> None:
         self._ranges: list[range] = []
 
     def add(self, rows: list[int]) -> None:
-        """Rows of a file have been seen."""
+        """Add the rows of a file."""
         whole = range(rows[0], rows[0] + len(rows)) if rows else range(0)
         self._ranges += [whole] if rows == list(whole) else (range(row, row + 1) for row in rows)
 
     def judged(self, expected: int) -> tuple[int, range, range]:
-        """How many different rows there are; and two ranges that begin with the first row concerned and are as long as
-        rows are many: what was seen again, and what is missing of the rows from 0 to before `expected`."""
+        """Return the number of different rows, and two ranges, each from the first row concerned and as long as the
+        number of rows: those that occur again, and those that are missing from 0 to before `expected`."""
         seen = end = again_end = 0
         again, missing = list[range](), list[range]()
         for rows in (*sorted(self._ranges, key=lambda rows: rows.start), range(expected, 0)):
@@ -120,7 +121,7 @@ class _Verification:
         self._promised_rows = 0
         self._rows = RowNumbers()
         self._counts = Counts()
-        # What the commits of an unfinished run tell of their files: the commit's name, and how its rows ended.
+        # What the commits of an unfinished run say about their files: the name of the commit, and how its rows ended.
         self._told: dict[str, tuple[str, Counts]] = {}
 
     def run(self) -> VerifyReport:
@@ -156,7 +157,7 @@ class _Verification:
             return None
 
     def _committed(self) -> Iterator[FileDigest]:
-        """The files that the commits of an unfinished run promise; of damaged commits only that they are damaged."""
+        """Yield the files that the commits of an unfinished run promise; damaged commits become findings."""
         for name, commit, why in self._folder.storage.each(self._closing, self._folder.begun()):
             if why:
                 self._find(name, FindingKind.DAMAGED, why)
@@ -165,7 +166,7 @@ class _Verification:
                 yield from commit.files
 
     def _closing(self, shard: int) -> tuple[str, Commit | None, str]:
-        """The name of a commit, the commit if it can be read, and what is wrong with it."""
+        """Return the name of a commit, the commit if it can be read, and what is wrong with it."""
         name = layout.commit(shard)
         try:
             commit = self._folder.read_closing(shard)
@@ -233,7 +234,7 @@ class _Verification:
 
     def _check_artifact(self) -> None:
         digest = ""
-        # A damaged manifest proves nothing, against the record either.
+        # A damaged manifest proves nothing, and so nothing against the record.
         is_proof_lost = any(finding.path == layout.MANIFEST for finding in self._findings)
         try:
             record = self._folder.load_run() if is_proof_lost else self._folder.load_proven_run()
@@ -260,7 +261,7 @@ class _Verification:
             self._find(name, FindingKind.DAMAGED, problem.cause or problem.message)
 
     def _check_plan(self) -> None:
-        """Of an unfinished run: the plan, and the staged rows that it promises."""
+        """Check the plan of an unfinished run, and the staged rows that it promises."""
         try:
             plan = planned(self._folder) or Plan()
         except ReqfloError as error:
@@ -270,7 +271,7 @@ class _Verification:
             self._findings[finding] = None
 
     def _staged(self, line: ShardPlan) -> FileFinding | None:
-        """What is wrong with a file of staged rows."""
+        """Return what is wrong with a file of staged rows."""
         name = layout.rows(line.shard)
         try:
             found = hashlib.sha256(self._folder.read_file(name)).hexdigest()
@@ -293,7 +294,7 @@ class _Verification:
             promised = manifest.names(folder)
             for name in self._folder.storage.list(self._folder.path(folder)):
                 if name not in promised and not layout.is_system_file(name):
-                    # A name need not be text.
+                    # A file name may have bytes that are not UTF-8.
                     self._find(
                         f"{folder}/{well_formed(name)}", FindingKind.EXTRA, "the manifest does not list this file"
                     )
