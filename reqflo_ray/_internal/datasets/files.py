@@ -125,7 +125,7 @@ def seekable(file: DataFile, stream: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def is_packed(file: DataFile) -> bool:
-    """Whether `file` is gzip."""
+    """Return whether `file` is gzip."""
     with open_raw(file.name) as raw:
         return raw.read(2) == _GZIP_MAGIC
 

@@ -188,7 +188,7 @@ class JsonArrayReader:
                 return ""
 
     def _element(self) -> str | None:
-        """The text of the element that begins here, or None after a finding that ends the file."""
+        """Return the text of the element that begins here, or None after a finding that ends the file."""
         self._next()
         while True:
             try:

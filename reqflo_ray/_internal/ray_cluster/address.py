@@ -75,7 +75,7 @@ def find_cluster(
         raise UsageError(
             f"`{cluster.url}` is another machine, reached without TLS and without a token",
             code="unauthenticated_cluster",
-            cause="whoever reaches a dashboard without authentication can run commands with the rights of the cluster",
+            cause="anyone who reaches a dashboard without authentication can run commands with the cluster's rights",
             hint=f"start the cluster with `RAY_AUTH_MODE=token` and {_TOKEN_HINT};"
             " or pass `--allow-unauthenticated-cluster`",
         )

@@ -73,7 +73,7 @@ def _authentication() -> Finding:
     return Finding(
         subject="authentication",
         level=FindingLevel.FAIL,
-        message="whoever reaches the cluster can run any command on it",
+        message="anyone who reaches the cluster can run any command on it",
         hint="start it with `RAY_AUTH_MODE=token` (KubeRay: `authOptions.mode: token`)",
     )
 

@@ -52,7 +52,7 @@ _LONGEST_ESCAPE: Final = 8  # bytes per escaped byte, approximately, over all le
 class Redactor:
     """Masks each registered value as `[label]`.
 
-    A redactor lives as long as its worker; `child()` makes a layer for one row, which is dropped with the row.
+    A redactor lasts until its worker ends; `child()` makes a layer for one row, which is dropped with the row.
     """
 
     __slots__ = ("_needles", "_parent", "_registered", "_withholds", "codecs")
@@ -237,7 +237,7 @@ class Redactor:
         return "<Redactor>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a redactor knows secret values and cannot be pickled or copied")
+        raise TypeError("a redactor holds secret values and cannot be pickled or copied")
 
 
 def knowing(layers: Iterable[Mapping[str, str]], codecs: Iterable[str] = ()) -> Redactor:

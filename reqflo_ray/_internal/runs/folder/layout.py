@@ -57,12 +57,12 @@ _TAIL: Final = 6
 
 
 def artifact(digest: str) -> str:
-    """The file of an artifact, within the store."""
+    """Return the path of an artifact within the store."""
     return f"{ARTIFACTS}/{digest}.json"
 
 
 def run(run_id: str) -> str:
-    """The folder of a run, within the store."""
+    """Return the path of the folder of a run within the store."""
     return f"{RUNS}/{run_id}"
 
 
@@ -83,67 +83,67 @@ def run_of(path: str) -> str:
 
 
 def epoch(number: int) -> str:
-    """The claim of a driver."""
+    """Return the path of the claim of a driver."""
     return f"{EPOCHS}/{number:04d}.json"
 
 
 def beat(number: int) -> str:
-    """The heartbeat of the driver that owns an epoch."""
+    """Return the path of the heartbeat of the driver that owns an epoch."""
     return f"{EPOCHS}/{number:04d}.beat"
 
 
 def stop(number: int) -> str:
-    """The stop marker of an epoch."""
+    """Return the path of the stop marker of an epoch."""
     return f"{STOPS}/{number:04d}"
 
 
 def rows(shard: int) -> str:
-    """The staged input of a shard."""
+    """Return the path of the staged rows of a shard."""
     return f"{ROWS}/shard-{shard:05d}.parquet"
 
 
 def staged_keys(job: int, part: int) -> str:
-    """One part of the keys that a staging job has found; kept until all rows are staged."""
+    """Return the path of one part of the keys that a staging job has found; kept until all rows are staged."""
     return f"{STAGING}/keys-{part:03d}-{job:05d}"
 
 
 def staging_findings(job: int) -> str:
-    """The findings of a staging job; kept until all rows are staged."""
+    """Return the path of the findings of a staging job; kept until all rows are staged."""
     return f"{STAGING}/findings-{job:05d}.json"
 
 
 def attempts(shard: int) -> str:
-    """The folder of a shard's attempt claims."""
+    """Return the path of the folder of a shard's attempt claims."""
     return f"{ATTEMPTS}/{shard:05d}"
 
 
 def attempt(shard: int, number: int) -> str:
-    """The claim of one attempt."""
+    """Return the path of the claim of one attempt."""
     return f"{ATTEMPTS}/{shard:05d}/{number:04d}"
 
 
 def journals(shard: int) -> str:
-    """The folder of a shard's journals."""
+    """Return the path of the folder of a shard's journals."""
     return f"{JOURNALS}/{shard:05d}"
 
 
 def journal(shard: int, number: int) -> str:
-    """The journal of one attempt."""
+    """Return the path of the journal of one attempt."""
     return f"{JOURNALS}/{shard:05d}/{number:04d}.log"
 
 
 def results(shard: int, number: int) -> str:
-    """The results of the rows, as one attempt wrote them."""
+    """Return the path of the results of the rows, as one attempt wrote them."""
     return f"{RESULTS}/shard-{shard:05d}.a{number:04d}.parquet"
 
 
 def steps(shard: int, number: int) -> str:
-    """The steps with their evidence, as one attempt wrote them."""
+    """Return the path of the steps with their evidence, as one attempt wrote them."""
     return f"{STEPS}/shard-{shard:05d}.a{number:04d}.parquet"
 
 
 def commit(shard: int) -> str:
-    """The commit point of a shard."""
+    """Return the path of the commit of a shard."""
     return f"{COMMITS}/{shard:05d}.json"
 
 
