@@ -55,7 +55,7 @@ def parse_address(uri: str) -> ObjectAddress:
         )
     key = parts.path.strip("/")
     if not _BUCKET.fullmatch(parts.netloc):
-        raise _invalid(uri, f"{parts.netloc!r} is not a valid name of a bucket")
+        raise _invalid(uri, f"{parts.netloc!r} is not a valid bucket name")
     for segment in key.split("/") if key else ():
         if not _SEGMENT.fullmatch(segment) or segment in (".", ".."):
             raise _invalid(uri, f"{segment!r} is not a valid part of a prefix")
@@ -65,7 +65,7 @@ def parse_address(uri: str) -> ObjectAddress:
 def _invalid(uri: str, cause: str) -> UsageError:
     scheme = uri.partition(":")[0]
     return UsageError(
-        f"`{uri}` is not a valid address of a store",
+        f"`{uri}` is not a valid store address",
         code="invalid_store",
         cause=cause,
         hint=f"write `{scheme}://BUCKET/PREFIX`",

@@ -46,8 +46,8 @@ _GS_CREDENTIALS: Final = (
     "GOOGLE_SKIP_SIGNATURE",
 )
 _CREDENTIAL_HINTS: Final = {
-    "s3": "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (profiles are not read), or a role for machine or pod",
-    "gs": "set `GOOGLE_APPLICATION_CREDENTIALS`, or a service account for machine or pod",
+    "s3": "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (not a profile), or assign a role to the machine or pod",
+    "gs": "set `GOOGLE_APPLICATION_CREDENTIALS`, or assign a service account to the machine or pod",
 }
 _RIGHTS: Final = {
     "s3": "grant `s3:ListBucket` on the bucket, and `s3:GetObject`, `s3:PutObject`, and `s3:DeleteObject` in it",

@@ -305,7 +305,7 @@ def _refuse(problem: OSError, path: str, doing: str, size: int | None = None) ->
         code, hint = TOO_MANY_OPEN_FILES, MORE_DESCRIPTORS
     elif problem.errno in _NO_RIGHT:
         code = "store_not_permitted"
-        hint = "share the store with a group (`chmod -R g+rwX`, folders `chmod g+s`), or choose another `--store`"
+        hint = "share the store with a group (`chmod -R g+rwX`, `chmod g+s` on folders), or choose another `--store`"
     elif problem.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
         code = "not_a_folder"
         hint = "move the file that is in the place of a folder, or choose another `--store`"

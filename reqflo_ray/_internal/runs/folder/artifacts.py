@@ -43,7 +43,7 @@ def load_artifact(storage: Storage, digest: str) -> Artifact:
         raise IntegrityError(
             f"`{path}` is damaged",
             code="damaged_artifact",
-            cause="its SHA-256 is not the one in its name",
+            cause="its SHA-256 differs from that in its name",
             hint="restore the file from a copy; or remove it and run the same journey, which writes it again",
         )
     return model.decode(data, file=path)

@@ -83,7 +83,7 @@ def make_room(storage: Storage, run_id: str) -> None:
         delete_run(storage, run_id)
     elif found is Presence.BARE:
         raise UsageError(
-            f"`{layout.RECORD}` of run `{run_id}` is missing, and other files of the run exist",
+            f"`{layout.RECORD}` of run `{run_id}` is missing, but other files of the run exist",
             code="run_without_record",
             hint="choose another --run-id, or restore the file; `reqflo-ray prune --unfinished` deletes the rest",
         )

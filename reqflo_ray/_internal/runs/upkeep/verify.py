@@ -196,9 +196,7 @@ class _Verification:
         if len(data) != promised.size:
             self._find(promised.path, FindingKind.DAMAGED, f"the file has {len(data)} bytes instead of {promised.size}")
         elif hashlib.sha256(data).hexdigest() != promised.sha256:
-            self._find(
-                promised.path, FindingKind.DAMAGED, "the SHA-256 of the file is not the one that it was written with"
-            )
+            self._find(promised.path, FindingKind.DAMAGED, "the SHA-256 of the file differs from when it was written")
         elif promised.path.startswith((f"{layout.RESULTS}/", f"{layout.STEPS}/")):
             self._check_table(promised, data)
 
@@ -254,7 +252,7 @@ class _Verification:
         try:
             self._folder.is_complete()
         except IntegrityError:
-            self._find(layout.MANIFEST, FindingKind.MISSING, "the run is complete, and its manifest is missing")
+            self._find(layout.MANIFEST, FindingKind.MISSING, "the run is complete, but its manifest is missing")
 
     def _check_claims(self) -> None:
         for name, problem in self._folder.damaged_claims():
@@ -280,7 +278,7 @@ class _Verification:
             return FileFinding(path=name, kind=kind, message=error.cause or error.message)
         if found == line.sha256:
             return None
-        told = f"the SHA-256 of the file is not the one in `{layout.PLAN}`"
+        told = f"the SHA-256 of the file differs from that in `{layout.PLAN}`"
         return FileFinding(path=name, kind=FindingKind.DAMAGED, message=told)
 
     def _check_key(self) -> None:
