@@ -82,8 +82,7 @@ class RayBackend:
 
     Args:
         address: None starts an embedded cluster that ends with the run; `auto` or `HOST:PORT` joins a cluster and
-        leaves
-            it running.
+            leaves it running.
         workers: the number of actors in the pool.
         store_is_relative: the store was given as a relative path, which other nodes may not find.
     """
@@ -166,7 +165,7 @@ class RayBackend:
         given_up_at = math.inf
         while time.monotonic() < given_up_at:
             if work.is_stopping() and given_up_at == math.inf:
-                # What is in flight ends within the grace period; thousands of shards that will not start need no
+                # What is in flight ends within the grace period; thousands of shards that do not start need no
                 # report.
                 given_up_at = time.monotonic() + GRACE_SECONDS + 1.0
             observer.progress(taker.take())

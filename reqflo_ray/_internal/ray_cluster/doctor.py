@@ -37,8 +37,7 @@ def examine_cluster(address: str, store: str, references: Iterable[SecretReferen
         ClusterError: it cannot be joined.
     """
     with _joined(address) as dashboard:
-        # Log forwarding is not examined: it is not a setting of the cluster but of its client, and every run turns it
-        # off.
+        # Log forwarding is not examined: it is a setting of the client, and every run turns it off.
         findings = [_dashboard(dashboard)]
         marker = ""
         try:

@@ -39,7 +39,7 @@ def _histogram(name: str, description: str, read: Callable[[WorkerMetrics], Dist
     return (
         Metric(f"{name}_bucket", description, "le", lambda metrics: read(metrics).cumulative()),
         Metric(f"{name}_sum", f"{description}: the sum", "", _single(lambda metrics: read(metrics).sum_ms)),
-        Metric(f"{name}_count", f"{description}: their number", "", _single(lambda metrics: read(metrics).count)),
+        Metric(f"{name}_count", f"{description}: the count", "", _single(lambda metrics: read(metrics).count)),
     )
 
 

@@ -67,8 +67,7 @@ class SecretStore:
 
         Raises:
             SecretError: at least one cannot be read; `problems` has one entry for each. The others are available.
-            Errors
-                that are permanent (all but `secret_unavailable`) are remembered, and the value is not read again.
+                Permanent errors (all but `secret_unavailable`) are remembered, and the value is not read again.
         """
         wanted = sorted(set(names) - self._values.keys())
         if not wanted:
