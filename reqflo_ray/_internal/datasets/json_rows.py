@@ -73,7 +73,7 @@ def _object(
         value = json_text.decode_strictly(text)
     except json_text.RepeatedMember as problem:
         at = problem.offset or 0
-        code, message = "repeated_member", "the member is in its object twice"
+        code, message = "repeated_member", "the object has this member twice"
         hint = "remove one of the two"
     except json_text.NotJson as problem:
         code, message = "invalid_json", "this is not valid JSON"

@@ -46,8 +46,8 @@ def room_for(workers: WorkerRange, fitting: tuple[int, int]) -> int:
 
 def shards_at_once(shards: int, workers: int) -> int:
     """Return how many shards each worker has at the same time. If there are few shards, it is only its share, because
-    the first worker that is ready would otherwise get the work of all. If the share is four or more, one shard of it
-    is left to the worker that is free first."""
+    the first worker that is ready would otherwise get the work of all. Of a share of four, the last shard is left to
+    the worker that is free first."""
     share = max(1, -(-shards // workers))
     return min(SHARDS_IN_FLIGHT, share if share < SHARDS_IN_FLIGHT else share - 1)
 

@@ -89,7 +89,7 @@ class SecretStore:
         reference = self._references.get(name)
         if reference is None:
             return SecretError(
-                f"secret `{name}` has no reference in this run",
+                f"secret `{name}` is not declared in this run",
                 code="secret_not_found",
                 hint="add it to `workspace.secrets`",
             )
