@@ -43,7 +43,7 @@ def test_a_run_writes_every_report_and_ends_as_it_would_without(orders: Path, co
     assert (root[0].get("tests"), root[0].get("failures")) == ("100", "100")
     assert re.search(r"^at .*\.yaml:\d+$", root.findtext(".//failure") or "", re.MULTILINE)
     page = (orders / "first.html").read_text()
-    assert "failed: status_code: expected 201 to equal 418" in page
+    assert "failed: status is 201, expected 418" in page
     assert "Content-Security-Policy" in page
     assert json.loads((orders / "first.ctrf").read_text())["results"]["summary"]["failed"] == 100
     assert "100 rows did not pass" in (orders / "first.markdown").read_text()

@@ -271,6 +271,6 @@ def test_the_plugin_of_the_examples_runs_journeys_as_tests(plugin_output: str) -
 
 
 def test_the_plugin_tells_which_row_failed_and_where_files_are_wrong(plugin_output: str) -> None:
-    assert "1 of 2 rows passed\nrow 1, step ask: status_code: expected 503 to equal 200" in plugin_output
+    assert "1 of 2 rows passed\nrow 1, step ask: status is 503, expected 200" in plugin_output
     assert "wrong.journey.csv:2" in plugin_output and "typo.journey.yaml:6" in plugin_output
     assert "Traceback" not in plugin_output

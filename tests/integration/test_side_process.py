@@ -173,7 +173,7 @@ def test_the_values_of_the_row_are_known_there_too() -> None:
     right, wrong, missing = with_judging(program, use)
     assert [right.status, wrong.status, missing.status] == [Status.PASSED, Status.FAILED, Status.FAILED]
     assert right.assertions[0].expected == wrong.assertions[0].expected == '"[sensitive:inputs.n]"'
-    assert "the expected value cannot be had: `inputs.n` has no value" in missing.error_message
+    assert "the expected value is not available: `inputs.n` has no value" in missing.error_message
 
 
 def test_what_takes_too_many_steps_is_an_error_there_and_the_process_goes_on() -> None:

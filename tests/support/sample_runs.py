@@ -117,7 +117,7 @@ def sample_steps(row: int, key: str, chance: random.Random, *, failed: bool = Fa
                 False,
                 AssertionOrigin.STEP,
                 "",
-                f"expected 200, got {actual}" if failed else "",
+                f"status is {actual}, expected 200" if failed else "",
             ),
             AssertionResult(
                 AssertionType.JSON_PATH,

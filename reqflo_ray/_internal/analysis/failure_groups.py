@@ -161,17 +161,11 @@ def _group(
         step=line["step"] or "",
         error=line["error_code"] or "",
         assertion=named(assertion) if assertion else "",
-        message=_without_subject(message or "", assertion) if assertion else message or "",
+        message=message or "",
         row_index=int(line["row_index"]),
         row_key=row.result.get("row_key") or "",
         known_flaky=line["known_flaky"],
     )
-
-
-def _without_subject(message: str, assertion: Mapping[str, Any]) -> str:
-    """What an assertion says, without what it looked at, which its name says already."""
-    path = f" `{assertion['path']}`" if assertion["path"] else ""
-    return message.removeprefix(f"{assertion['type']}{path}: ")
 
 
 def _failed(steps: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -17,11 +17,11 @@ _MASK: Final = "*"
 _AND_MORE: Final = re.compile(r" \(and \d+ more\)|, and perhaps more|; then there was no answer: .*", re.DOTALL)
 _VARYING: Final = re.compile(
     r"(?P<name>`[^`]*`)"
-    r"|(?P<seen>\b(?:answered|status_code: expected) [1-5]\d\d\b)"
+    r"|(?P<seen>\b(?:answered|status is) [1-5]\d\d\b)"
     r'|"(?:[^"\\]|\\.)*"'
     r"|(?<!\w)'[^']*'(?!\w)"
     r"|(?P<host>\bhttps?://[^/\s\"'`]+)\S*"
-    r"|\ba long value\b"
+    r"|\ba long (?:value|list)\b"
     r"|[\w.:+-]*\d[\w.:+-]*"
 )
 _INDEX: Final = re.compile(r"\[\d+\]")

@@ -153,7 +153,7 @@ def step_error(step: Line) -> str:
 
 
 def assertion_line(assertion: Line) -> str:
-    """One assertion on one line: `passed: json_path $.id exists`, `failed: status_code: expected 500 to equal 201`."""
+    """One assertion on one line: `passed: json_path $.id exists`, `failed: status is 500, expected 201`."""
     words = [one_line(assertion[name]) for name in ("type", "path", "operator", "expected") if assertion[name]]
     soft = " (soft)" if assertion["soft"] else ""
     return f"{assertion['status']}{soft}: {one_line(assertion['message']) or ' '.join(words)}"

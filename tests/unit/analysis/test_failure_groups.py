@@ -61,7 +61,7 @@ def _asserted(message: str, *, soft: bool) -> AssertionResult:
 
 @pytest.mark.parametrize("soft", [True, False])
 def test_what_failed_beside_the_verdict_is_grouped_by_what_it_says(runs: RunMaker, soft: bool) -> None:
-    said = ["status_code: expected 404 to equal 200", "status_code: expected 409 to equal 200"]
+    said = ["status is 404, expected 200", "status is 409, expected 200"]
     told = [said[0], said[1], said[0], "gave up after 17 ms", "gave up after 18 ms", said[0]]
     folder = runs.begin("beside")
     runs.stage(folder, 1)
@@ -89,7 +89,7 @@ def test_what_failed_beside_the_verdict_is_grouped_by_what_it_says(runs: RunMake
     groups = found.soft if soft else found.retried
     assert [(group.rows, group.row_index) for group in groups] == [(3, 0), (2, 3), (1, 1)]
     assert [group.assertion for group in groups] == ["status_code equals"] * 3
-    assert groups[2].message == "expected 409 to equal 200"
+    assert groups[2].message == "status is 409, expected 200"
 
 
 def test_groups_are_bounded_and_the_largest_come_first(runs: RunMaker) -> None:

@@ -105,7 +105,7 @@ def test_assertions_are_unnested(ask: Ask) -> None:
     assert ask(
         """SELECT type, operator, expected, actual, status, soft, message, position FROM assertions
            WHERE run_id = 'bad' AND status = 'failed' AND row_index = 5"""
-    ) == [("status_code", "equals", "200", "500", "failed", False, "expected 200, got 500", 1)]
+    ) == [("status_code", "equals", "200", "500", "failed", False, "status is 500, expected 200", 1)]
     assert ask("SELECT path, soft, origin, id FROM assertions WHERE path IS NOT NULL LIMIT 1") == [
         ("$.order.total", True, "template", "total")
     ]

@@ -30,7 +30,7 @@ def progress(
 
 def failure(**facts: Any) -> Failure:
     common = {"row_index": 17, "row_key": "ref-0017", "status": Status.FAILED, "step": "create"}
-    return Failure(**{**common, "code": "assertion_failed", "message": "status_code: expected 201, got 500", **facts})
+    return Failure(**{**common, "code": "assertion_failed", "message": "status is 500, expected 201", **facts})
 
 
 def test_journal_records_that_could_not_be_read_are_explained(outcome: MakeOutcome) -> None:
@@ -132,7 +132,7 @@ def test_a_failing_row_is_told_with_its_key_step_and_reason() -> None:
     terminal = Screen()
     RunReporter(terminal).failure(failure())
     assert terminal.shown_err == (
-        "failed row 17 (ref-0017) at step create: assertion_failed: status_code: expected 201, got 500\n"
+        "failed row 17 (ref-0017) at step create: assertion_failed: status is 500, expected 201\n"
     )
 
 

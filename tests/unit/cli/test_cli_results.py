@@ -79,7 +79,7 @@ GROUP = FailureGroup(
     step="create",
     error="assertion_failed",
     assertion="json_path $.id\x1b equals",
-    message='expected "a" to equal "b"\n::error::x',
+    message='status is "a", expected "b"\n::error::x',
     row_index=7,
     row_key="k7",
     known_flaky=True,
@@ -92,7 +92,7 @@ def test_show_groups_what_failed_by_what_it_was(command_line: CommandLine, api: 
     api.store.groups = FailureGroups(failures=(GROUP, other), soft=(GROUP,), retried=(GROUP,), more_failures=3)
     line = (
         "  2 rows  failed at step create (known flaky): json_path $.id\\x1b equals:"
-        ' expected "a" to equal "b"\\n::error::x  (row 7)'
+        ' status is "a", expected "b"\\n::error::x  (row 7)'
     )
     assert command_line("show", "r1").out.splitlines()[8:] == [
         *("did not pass:", line, "   1 row  failed: timeout  (row 7)", "  … and 3 more groups"),

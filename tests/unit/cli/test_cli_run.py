@@ -124,7 +124,7 @@ FAILED = {
     "http_request_headers": [("Authorization", "[secret:TOKEN]")],
     "http_response_status_code": 500,
     "http_response_body": "no\n::error::x",
-    "assertions": [{**WRONG, "message": "expected 500 to equal 200"}],
+    "assertions": [{**WRONG, "message": "status is 500, expected 200"}],
 }
 
 
@@ -148,7 +148,7 @@ def test_a_run_of_one_row_tells_its_steps_and_of_a_failure_the_exchange(
         "    failed  status_code equals 200",
         "      actual:   500",
         "      expected: 200",
-        "      message:  expected 500 to equal 200",
+        "      message:  status is 500, expected 200",
         "step pay: skipped  never reached",
     ]
 

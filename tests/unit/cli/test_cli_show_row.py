@@ -17,7 +17,7 @@ RESULT: dict[str, Any] = {
     "row_key": "ref-0017",
     "status": "failed",
     "error_code": "assertion_failed",
-    "error_message": "status_code: expected 201, got 500",
+    "error_message": "status is 500, expected 201",
     "failed_step": "create",
     "inputs": '{"customer_id":"cus-1","total":12.50}',
     "duration_ms": Decimal("32.125"),
@@ -78,7 +78,7 @@ def lines(result: dict[str, Any], steps: list[dict[str, Any]], terminal: Any, **
 def test_a_row_reads_from_its_verdict_down_to_its_events() -> None:
     assert lines(RESULT, [STEP], Screen()) == [
         "row 17 (ref-0017): failed  32.1 ms",
-        "  assertion_failed at step create: status_code: expected 201, got 500",
+        "  assertion_failed at step create: status is 500, expected 201",
         '  inputs: {"customer_id":"cus-1","total":12.50}',
         "",
         "step create: failed  12.3 ms  attempt 2  resumed",

@@ -110,21 +110,62 @@ def test_a_json_path_assertion_that_holds(assess: Assess, path: str, operator: O
 @pytest.mark.parametrize(
     ("path", "operator", "expected", "message"),
     [
-        ("$.order.none", Op.EXISTS, None, "json_path `$.order.none`: found nothing"),
-        ("$.order.id", Op.NOT_EXISTS, None, "json_path `$.order.id`: is there, and was expected not to be"),
-        ("$.order.none", Op.EQUALS, 1, "json_path `$.order.none`: found nothing"),
-        ("$.order.none", Op.NOT_EQUALS, 1, "json_path `$.order.none`: found nothing"),
-        ("$.order.total", Op.EQUALS, "287", 'json_path `$.order.total`: expected 287 to equal "287"'),
-        ("$.order.id", Op.GREATER_THAN, 5, "json_path `$.order.id`: only numbers have an order, not text"),
-        ("$.items[*].n", Op.EQUALS, 1, "json_path `$.items[*].n`: expected [1,2] to equal 1"),
-        ("$..n", Op.LESS_THAN, 0, "json_path `$..n`: found 2 values, and `less_than` is about one"),
-        ("$.items[*].n", Op.LENGTH, 3, "json_path `$.items[*].n`: expected [1,2] to have length 3"),
+        ("$.order.none", Op.EXISTS, None, "`$.order.none` is missing"),
+        ("$.order.id", Op.NOT_EXISTS, None, '`$.order.id` is "ord-1", expected no value'),
+        ("$.order.none", Op.EQUALS, 1, "`$.order.none` is missing, expected 1"),
+        ("$.order.none", Op.NOT_EQUALS, 1, "`$.order.none` is missing, expected a value other than 1"),
+        ("$.order.total", Op.EQUALS, "287", '`$.order.total` is 287, expected "287"'),
+        ("$.order.id", Op.GREATER_THAN, 5, "`$.order.id`: only numbers have an order, not text"),
+        ("$.items[*].n", Op.EQUALS, 1, "`$.items[*].n` is [1,2], expected 1"),
+        ("$..n", Op.LESS_THAN, 0, "`$..n`: found 2 values, but `less_than` needs exactly one"),
+        ("$.items[*].n", Op.LENGTH, 3, "`$.items[*].n` has length 2, expected length 3"),
     ],
 )  # fmt: skip
 def test_a_json_path_assertion_that_fails_says_why(
     assess: Assess, path: str, operator: Operator, expected: Any, message: str
 ) -> None:
     assert assess(Kind.JSON_PATH, expected, operator, path, body=BODY).message == message
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "operator", "expected", "message"),
+    [
+        (Kind.STATUS_CODE, "", Op.EQUALS, 201, "status is 200, expected 201"),
+        (Kind.STATUS_CODE, "", Op.EQUALS, "4xx", "status is 200, expected 4xx"),
+        (Kind.STATUS_CODE, "", Op.EQUALS, [201, "4xx"], 'status is 200, expected one of [201,"4xx"]'),
+        (Kind.STATUS_CODE, "", Op.NOT_EQUALS, "2xx", "status is 200, expected a value other than 2xx"),
+        (Kind.STATUS_CODE, "", Op.NOT_IN, [200, 201], "status is 200, expected none of [200,201]"),
+        (Kind.STATUS_CODE, "", Op.GREATER_THAN, 400, "status is 200, expected more than 400"),
+        (Kind.HEADER, "X-None", Op.EXISTS, None, "header `X-None` is missing"),
+        (Kind.HEADER, "X-None", Op.EQUALS, "b", 'header `X-None` is missing, expected "b"'),
+        (Kind.HEADER, "X-One", Op.NOT_EXISTS, None, 'header `X-One` is "abc", expected no value'),
+        (Kind.HEADER, "X-One", Op.CONTAINS, "d", 'header `X-One` is "abc", expected to contain "d"'),
+        (Kind.HEADER, "X-One", Op.NOT_CONTAINS, "b", 'header `X-One` is "abc", expected not to contain "b"'),
+        (Kind.HEADER, "X-One", Op.MATCHES, "^b", 'header `X-One` is "abc", expected to match "^b"'),
+        (Kind.HEADER, "X-One", Op.STARTS_WITH, "b", 'header `X-One` is "abc", expected to start with "b"'),
+        (Kind.HEADER, "X-One", Op.ENDS_WITH, "b", 'header `X-One` is "abc", expected to end with "b"'),
+        (Kind.HEADER, "X-One", Op.IN, ["x", "y"], 'header `X-One` is "abc", expected one of ["x","y"]'),
+        (Kind.HEADER, "X-One", Op.IN, ["x" * 60], 'header `X-One` is "abc", expected one of a long list'),
+        (Kind.HEADER, "X-One", Op.NOT_IN, ["abc"], 'header `X-One` is "abc", expected none of ["abc"]'),
+        (Kind.HEADER, "X-One", Op.LENGTH, 2, "header `X-One` has length 3, expected length 2"),
+        (Kind.HEADER, "X-Two", Op.LENGTH, 2, 'header `X-Two` is ["a","b"], expected length 2'),
+        (Kind.JSON_PATH, "$.n", Op.EQUALS, 7, "`$.n` is 5, expected 7"),
+        (Kind.JSON_PATH, "$.n", Op.GREATER_THAN, 5, "`$.n` is 5, expected more than 5"),
+        (Kind.JSON_PATH, "$.n", Op.GREATER_THAN_OR_EQUAL, 6, "`$.n` is 5, expected at least 6"),
+        (Kind.JSON_PATH, "$.n", Op.LESS_THAN, 5, "`$.n` is 5, expected less than 5"),
+        (Kind.JSON_PATH, "$.n", Op.LESS_THAN_OR_EQUAL, 4, "`$.n` is 5, expected at most 4"),
+        (Kind.JSON_PATH, "$.n", Op.TYPE, "string", "`$.n` is 5, expected a value of type string"),
+        (Kind.BODY_CONTAINS, "", Op.CONTAINS, "red", 'body does not contain "red"'),
+        (Kind.BODY_CONTAINS, "", Op.NOT_CONTAINS, "n", 'body contains "n", expected not to contain it'),
+        (Kind.BODY_EQUALS, "", Op.EQUALS, "", 'body is "{\\"n\\":5}", expected ""'),
+        (Kind.JSON_SCHEMA, "", Op.MATCHES, {"type": "array"}, "body does not match the schema: `$` breaks `type`"),
+    ],
+)
+def test_what_was_found_is_told_before_what_was_expected(
+    assess: Assess, kind: AssertionType, target: str, operator: Operator, expected: Any, message: str
+) -> None:
+    headers = (("x-one", "abc"), ("x-two", "a"), ("x-two", "b"))
+    assert assess(kind, expected, operator, target, body='{"n":5}', headers=headers).message == message
 
 
 @pytest.mark.parametrize("operator", [Op.EXISTS, Op.NOT_EXISTS, Op.EQUALS, Op.NOT_EQUALS])
@@ -188,7 +229,7 @@ def test_text_is_looked_for_in_the_charset_of_the_response(assess: Assess) -> No
     assert passed(assess(Kind.BODY_CONTAINS, 1.5, body="1.50"))
     assert passed(assess(Kind.BODY_CONTAINS, "x", body="x", headers=(("content-type", "a; charset=klingon"),)))
     result = assess(Kind.BODY_CONTAINS, "red", body="blue")
-    assert result.message == 'body_contains: expected the body to contain "red"'
+    assert result.message == 'body does not contain "red"'
 
 
 def test_a_body_equals_text_exactly_and_json_by_value(assess: Assess) -> None:
@@ -209,7 +250,7 @@ def test_a_body_that_matches_a_schema(assess: Assess) -> None:
 
 def test_a_body_that_does_not_match_a_schema_is_told_by_place_and_rule(assess: Assess) -> None:
     result = assess(Kind.JSON_SCHEMA, SCHEMA, body='{"id": ["s3cr3t"]}')
-    assert result.message == "json_schema: body does not match the schema: `$.id` breaks `properties/id/type`"
+    assert result.message == "body does not match the schema: `$.id` breaks `properties/id/type`"
     assert not passed(assess(Kind.JSON_SCHEMA, SCHEMA, body="no"))
 
 
@@ -235,7 +276,22 @@ def test_a_response_time_is_at_most_what_is_expected(assess: Assess) -> None:
     assert passed(assess(Kind.RESPONSE_TIME, 12.5, total_ms=12.5))
     assert passed(assess(Kind.RESPONSE_TIME, 10, Op.GREATER_THAN, total_ms=12.5))
     result = assess(Kind.RESPONSE_TIME, 10, total_ms=12.5)
-    assert result.message == "response_time: expected 12.5 to be at most 10"
+    assert result.message == "response time is 12.5 ms, expected at most 10 ms"
+
+
+@pytest.mark.parametrize(
+    ("operator", "max_ms", "total_ms", "message"),
+    [
+        (Op.LESS_THAN_OR_EQUAL, 500, 1203.4829999, "response time is 1203.5 ms, expected at most 500 ms"),
+        (Op.LESS_THAN_OR_EQUAL, 1000, 1203.4829999, "response time is 1.203 s, expected at most 1 s"),
+        (Op.LESS_THAN, 1500, 1500.0001, "response time is 1.5000001 s, expected less than 1.5 s"),
+        (Op.GREATER_THAN, Decimal("1e9999999"), 3.25, "response time is 3.25 ms, expected more than 1E+9999999 ms"),
+    ],
+)
+def test_a_response_time_is_told_in_the_unit_of_its_limit(
+    assess: Assess, operator: Operator, max_ms: Any, total_ms: float, message: str
+) -> None:
+    assert assess(Kind.RESPONSE_TIME, max_ms, operator, total_ms=total_ms).message == message
 
 
 @pytest.mark.parametrize(
@@ -271,7 +327,7 @@ def test_nothing_holds_of_what_is_expected_and_unset(
     scope = make_scope(make_step(assertions=(asserted,)), inputs=(Input(name="a"),))
     verdict = judge(scope.program.steps[0], answer(body=body), scope, Work())
     assert verdict.status is Status.FAILED
-    assert verdict.error_message.endswith("the expected value cannot be had: `inputs.a` has no value")
+    assert verdict.error_message.endswith("the expected value is not available: `inputs.a` has no value")
 
 
 def test_of_alternatives_one_must_be_set(make_scope: MakeScope, make_step: MakeStep, answer: Answer, ref: Ref) -> None:
@@ -301,8 +357,8 @@ def test_nothing_holds_of_a_list_or_object_with_a_part_that_is_unset(
         return judge(scope.program.steps[0], answer(body='{"a": {"d": {"c": 1}}}'), scope, Work())
 
     assert judged().status is Status.FAILED
-    assert judged().error_message.endswith("the expected value cannot be had: `inputs.a` has no value")
-    assert "cannot be had" not in judged(a="x").error_message
+    assert judged().error_message.endswith("the expected value is not available: `inputs.a` has no value")
+    assert "not available" not in judged(a="x").error_message
 
 
 def test_an_explicit_null_is_compared_as_null(
@@ -324,4 +380,4 @@ def test_a_secret_that_is_expected_is_never_shown(
     bad = judge(scope.program.steps[0], answer(body='{"a": "other"}'), scope, Work())
     assert good.status is Status.PASSED
     assert good.assertions[0].expected == '"x-{{ secrets.S }}"'
-    assert bad.error_message == 'json_path `$.a`: expected "other" to equal "x-{{ secrets.S }}"'
+    assert bad.error_message == '`$.a` is "other", expected "x-{{ secrets.S }}"'

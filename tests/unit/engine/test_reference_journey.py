@@ -100,7 +100,7 @@ def test_an_order_of_somebody_else_fails_and_says_so(
     verdict = judge(program.steps[1], answer(201, CREATED.replace("cus-331", "cus-9")), with_token(scope), Work())
     assert verdict.status is Status.FAILED
     assert verdict.error_code == "assertion_failed"
-    assert verdict.error_message == 'json_path `$.order.customer_id`: expected "cus-9" to equal "cus-331"'
+    assert verdict.error_message == '`$.order.customer_id` is "cus-9", expected "cus-331"'
     assert verdict.captures == {}
 
 

@@ -12,14 +12,15 @@ from reqflo_ray._internal.model.fingerprint import fingerprint, masked
 @pytest.mark.parametrize(
     ("message", "left"),
     [
-        ('json_path `$.id`: expected "cus-7" to equal "cus-1"', "json_path `$.id`: expected * to equal *"),
-        ('expected "say \\"7\\"" to equal "x"', "expected * to equal *"),
-        ("expected 12.5 to be at most 10", "expected * to be at most *"),
-        ("expected -1e-7 to be at least 0", "expected * to be at least *"),
-        ("expected null to equal true", "expected null to equal true"),
-        ("expected a long value to equal 5", "expected * to equal *"),
-        ('expected [1,{"a":[2]},"x"] to contain {"b": null}', "expected * to contain *"),
-        ("expected [] to have length 2", "expected * to have length *"),
+        ('`$.id` is "cus-7", expected "cus-1"', "`$.id` is *, expected *"),
+        ('body is "say \\"7\\"", expected "x"', "body is *, expected *"),
+        ("response time is 12.5 ms, expected at most 10 ms", "response time is * ms, expected at most * ms"),
+        ("`$.n` is -1e-7, expected at least 0", "`$.n` is *, expected at least *"),
+        ("`$.n` is null, expected true", "`$.n` is null, expected true"),
+        ("`$.n` is a long value, expected 5", "`$.n` is *, expected *"),
+        ("`$.n` is 5, expected one of a long list", "`$.n` is *, expected one of *"),
+        ('`$.n` is [1,{"a":[2]},"x"], expected to contain {"b": null}', "`$.n` is *, expected to contain *"),
+        ("`$.n[*]` has length 0, expected length 2", "`$.n[*]` has length *, expected length *"),
         ("the time 2026-11-29T02:20:10.123Z is over", "the time * is over"),
         ("order 0f8fad5b-d9cb-469f-a165-70867728950e is gone", "order * is gone"),
         ("order ord-00000123 of cus_9 is gone", "order * of * is gone"),
@@ -44,9 +45,9 @@ def test_what_varies_in_a_message_is_masked(message: str, left: str) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        "status_code: expected {} to equal 200",
+        "status is {}, expected 200",
         "the server answered {}, and no assertion expects a status",
-        "the condition did not hold within 300 ms (5 requests): status_code: expected {} to equal 200",
+        "the condition did not hold within 300 ms (5 requests): status is {}, expected 200",
     ],
 )
 def test_the_status_that_a_server_answered_with_is_a_cause(message: str) -> None:

@@ -11,9 +11,11 @@ import msgspec
 import pytest
 from sample_runs import RunMaker
 
-from reqflo_ray._internal.model.artifact import AssertionOrigin, AssertionType, Operator
+from reqflo_ray._internal.engine.responses.assertion_messages import message_of
+from reqflo_ray._internal.model.artifact import Assertion, AssertionOrigin, AssertionType, Operator
 from reqflo_ray._internal.model.plan import DatasetSource, Environment, Plan, ShardPlan
 from reqflo_ray._internal.model.results import AssertionResult, LogEvent, RowResult, Status, StepRecord
+from reqflo_ray._internal.model.values import UNSET
 from reqflo_ray._internal.reports.formats import Report, write_reports
 from reqflo_ray._internal.runs.folder.completion import complete
 from reqflo_ray._internal.runs.folder.run_folder import RunFolder
@@ -89,7 +91,7 @@ def telling(runs: RunMaker, one_step: Callable[..., StepRecord]) -> RunFolder:
         dataset=DatasetSource(files=("data/orders.csv",), key_column="order_ref"),
     )
     runs.stage(folder, 1)
-    slow = judged(AssertionType.RESPONSE_TIME, "", Operator.LESS_THAN, "500", "900", soft=True)
+    slow = judged(AssertionType.RESPONSE_TIME, "", Operator.LESS_THAN, "500", "900.5", soft=True)
     wrong = judged(AssertionType.JSON_PATH, "$.total", Operator.EQUALS, "1", "2")
     refused = judged(AssertionType.STATUS_CODE, "", Operator.EQUALS, "200", "503")
 
@@ -138,9 +140,8 @@ def judged(
     type_: AssertionType, path: str, operator: Operator, expected: str, actual: str, *, soft: bool = False
 ) -> AssertionResult:
     """An assertion that does not hold."""
-    words = {Operator.EQUALS: "to equal", Operator.LESS_THAN: "to be less than"}[operator]
-    subject = f"{type_.value} `{path}`" if path else type_.value
-    message = f"{subject}: expected {actual} {words} {expected}"
+    source = Assertion(type=type_, target=path, operator=operator)
+    message = message_of(source, expected, actual, UNSET, "")
     return AssertionResult(
         type_, path, operator, expected, actual, Status.FAILED, soft, AssertionOrigin.STEP, "", message
     )

@@ -106,7 +106,7 @@ def test_failures_have_their_steps_and_evidence(runs: RunMaker, written: Written
     for shown in (
         "place-order: failed",
         "assertion_failed at step read",
-        "failed: expected 200, got 500",
+        "failed: status is 500, expected 200",
         "read: failed  500",
         '"customer_id"',
         "authorization: [secret:TOKEN]",
@@ -134,12 +134,12 @@ def test_it_begins_with_what_ran_and_groups_rows_by_what_failed(telling: RunFold
     head = "place-order 1.2 case Gift order environment staging by ada on worker-7 started 2026-11-22 10:45:00 UTC"
     assert text.index(head) < text.index("Rows that did not pass") < text.index("Steps step passed")
     for shown in (
-        "2 failed create json_path $.total equals expected 2 to equal 1 2",
-        "1 failed create status_code equals expected 503 to equal 200 4",
+        "2 failed create json_path $.total equals `$.total` is 2, expected 1 2",
+        "1 failed create status_code equals status is 503, expected 200 4",
         "Soft assertions that failed",
-        "2 failed create response_time less_than expected 900 to be less than 500 0",
+        "2 failed create response_time less_than response time is 900.5 ms, expected less than 500 ms 0",
         "Rows that passed only after a retry",
-        "1 failed read (known flaky) status_code equals expected 503 to equal 200 1",
+        "1 failed read (known flaky) status_code equals status is 503, expected 200 1",
         "pay: skipped never reached",
     ):
         assert shown in text, shown
@@ -161,7 +161,7 @@ def test_the_page_of_a_run_of_one_row_shows_it(fail_every: int, runs: RunMaker, 
         "reqflo-ray show one --row ref-000000",
     ):
         assert shown in text, shown
-    assert ("failed: expected 200, got 500" in text) is bool(fail_every)
+    assert ("failed: status is 500, expected 200" in text) is bool(fail_every)
 
 
 def test_rows_that_passed_are_not_shown_in_the_page_of_a_larger_run(runs: RunMaker, written: Written) -> None:

@@ -126,7 +126,7 @@ def test_rows_that_passed_and_failed_are_told(runs: RunMaker, written: Written) 
     assert failure.get("type") == "assertion_failed"
     assert failure.text and "reqflo-ray show done --row ref-000000" in failure.text
     assert "read: failed  500" in failure.text
-    assert "failed: expected 200, got 500" in failure.text
+    assert "failed: status is 500, expected 200" in failure.text
     properties = {found.get("name"): found.get("value") for found in root.iter("property")}
     assert (properties["run_id"], properties["failed"]) == ("done", "2")
 
@@ -157,7 +157,7 @@ def test_a_row_that_passed_only_after_a_retry_has_a_flaky_failure(telling: RunFo
     [attempt] = flaky["place-order [ref-1]"]
     assert (attempt.get("type"), attempt.get("message")) == (
         "assertion_failed",
-        "status_code: expected 503 to equal 200",
+        "status is 503, expected 200",
     )
     [trace] = attempt
     assert trace.tag == "stackTrace" and (trace.text or "").startswith("read: failed  known flaky  503")
@@ -168,7 +168,7 @@ def test_failed_soft_assertions_stand_in_the_output_of_the_suite(telling: RunFol
     root = junit_rules.read(written("junit", telling.run_id))
     assert (
         "soft assertion failed in 2 rows: failed at step create: response_time less_than:"
-        " expected 900 to be less than 500 (first: row 0)"
+        " response time is 900.5 ms, expected less than 500 ms (first: row 0)"
     ) in _output(root)
     properties = {found.get("name"): found.get("value") for found in root.iter("property")}
     assert (properties["soft_failures"], properties["flaky"]) == ("2", "1")

@@ -107,8 +107,8 @@ def test_it_begins_with_what_ran_where_by_whom_and_when(telling: RunFolder, writ
 
 def test_rows_are_grouped_by_what_failed_in_them(telling: RunFolder, written: Written) -> None:
     rows = Rendered(written("markdown", telling.run_id).decode()).rows
-    soft = "expected 900 to be less than 500"
-    wrong, refused = "expected 2 to equal 1", "expected 503 to equal 200"
+    soft = "response time is 900.5 ms, expected less than 500 ms"
+    wrong, refused = "`$.total` is 2, expected 1", "status is 503, expected 200"
     assert [row for row in rows if len(row) == 6 and row[0].isdecimal()] == [
         ["2", "failed", "create", "json_path $.total equals", wrong, "2"],
         ["1", "failed", "create", "status_code equals", refused, "4"],
@@ -137,7 +137,7 @@ def test_a_run_of_one_row_is_told_step_by_step(runs: RunMaker, written: Written)
     assert [line.partition(":")[0] for line in lines if line.startswith("- ")] == [
         f"- <code>{step}" for step in ("token", "create", "read", "refund")
     ]
-    assert "  - <code>failed: expected 200, got 500</code>" in lines
+    assert "  - <code>failed: status is 500, expected 200</code>" in lines
     assert lines[-1] == "- <code>refund: skipped  never reached</code>"
 
 

@@ -24,7 +24,7 @@ def test_the_failed_step_is_the_first_that_did_not_pass_whatever_came_later(tmp_
     outcome, _ = Journey(tmp_path, one_step(EXPECTS_201) + ANOTHER).run(ok(), refused())
     result = outcome.result
     assert (result.status, result.failed_step, result.error_code) == (Status.ERROR, "get", "assertion_failed")
-    assert result.error_message == "status_code: expected 200 to equal 201"
+    assert result.error_message == "status is 200, expected 201"
 
 
 def test_an_outcome_that_is_unknown_makes_a_row_inconclusive_also_after_a_failure(tmp_path: Path) -> None:

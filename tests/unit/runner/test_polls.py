@@ -27,7 +27,7 @@ def test_a_round_in_which_a_poll_waits_is_no_failure_and_no_retry(tmp_path: Path
     assert [len(record.assertions) for record in outcome.records] == [0, 0, 2]
     assert [record.error_code + record.error_message for record in outcome.records] == ["", "", ""]
     assert [event.text for record in outcome.records for event in record.events if event.kind == "poll"] == [
-        'json_path `$.state`: expected "new" to equal "done"; next round in 1000 ms',
+        '`$.state` is "new", expected "done"; next round in 1000 ms',
         "the connection was refused; next round in 1000 ms",
     ]
     assert (outcome.result.requests, outcome.result.retries) == (3, 0)
@@ -41,10 +41,7 @@ def test_a_poll_that_failed_says_what_it_waited_for_and_what_it_saw_last(tmp_pat
     assert (
         outcome.result.error_message
         == last.error_message
-        == (
-            f"the condition did not hold within 3000 ms ({len(api.seen)} requests): "
-            'json_path `$.state`: expected "x" to equal "done"'
-        )
+        == (f'the condition did not hold within 3000 ms ({len(api.seen)} requests): `$.state` is "x", expected "done"')
     )
 
 
@@ -53,14 +50,14 @@ def test_a_poll_for_which_the_row_has_no_time_says_so(tmp_path: Path) -> None:
     assert len(api.seen) == 1 and outcome.result.error_code == "poll_timeout"
     assert outcome.result.error_message == (
         "the condition did not hold within the time limit of the row (1 request): "
-        'json_path `$.state`: expected "new" to equal "done"'
+        '`$.state` is "new", expected "done"'
     )
 
 
 def test_a_poll_whose_last_request_was_not_answered_tells_what_was_seen_before(tmp_path: Path) -> None:
     outcome, _ = Journey(tmp_path, one_step(POLL.replace("10s", "3s"))).run(ok({"state": "new"}), refused())
     assert outcome.result.error_message.endswith(
-        ': json_path `$.state`: expected "new" to equal "done"; then there was no answer: the connection was refused'
+        ': `$.state` is "new", expected "done"; then there was no answer: the connection was refused'
     )
 
 
@@ -120,7 +117,7 @@ def test_a_poll_that_was_interrupted_goes_on_and_its_rounds_stay_rounds(
     assert len(api.seen) == 1
     first, second = outcome.records
     assert (first.status, first.error_code, first.error_message, first.assertions) == (Status.WAITING, "", "", ())
-    assert first.events[-1].text.startswith("it is new" if of_earlier_version else "json_path `$.state`: expected")
+    assert first.events[-1].text.startswith("it is new" if of_earlier_version else '`$.state` is "new", expected')
     assert (second.attempt, second.status) == (2, Status.PASSED)
     assert (outcome.result.status, outcome.result.requests, outcome.result.retries) == (Status.PASSED, 2, 0)
 

@@ -5,12 +5,13 @@ Texts of results hold values whole or not at all, never cut: a part of a secret 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from reqflo_ray._internal.engine.responses.assertion_messages import message_of, subject_of
 from reqflo_ray._internal.engine.responses.response import ResponseView
 from reqflo_ray._internal.engine.responses.schemas import SchemaError, Validate, compile_schema
 from reqflo_ray._internal.engine.values.compare import NEGATED, ORDERINGS, Incomparable, equal, holds, is_number
@@ -30,30 +31,11 @@ from reqflo_ray._internal.model.results import AssertionResult, Status
 from reqflo_ray._internal.model.values import UNSET, ArrayNode, JsonValue, Literal, Reference, StepReference, ValueType
 
 _LONGEST_SHOWN: Final = 4096
-_LONGEST_QUOTED: Final = 60
 _STEPS_TO_COMPILE_A_RULE: Final = 100
 _CONTAINERS: Final = frozenset({dict, list})
 
 # With these, a path that may give many values stands for the list of them.
 _ABOUT_LISTS: Final = frozenset({Operator.CONTAINS, Operator.NOT_CONTAINS, Operator.LENGTH})
-
-_WORDS: Final[Mapping[Operator, str]] = {
-    Operator.EQUALS: "to equal",
-    Operator.NOT_EQUALS: "not to equal",
-    Operator.CONTAINS: "to contain",
-    Operator.NOT_CONTAINS: "not to contain",
-    Operator.GREATER_THAN: "to be greater than",
-    Operator.GREATER_THAN_OR_EQUAL: "to be at least",
-    Operator.LESS_THAN: "to be less than",
-    Operator.LESS_THAN_OR_EQUAL: "to be at most",
-    Operator.MATCHES: "to match",
-    Operator.STARTS_WITH: "to start with",
-    Operator.ENDS_WITH: "to end with",
-    Operator.IN: "to be one of",
-    Operator.NOT_IN: "to be none of",
-    Operator.TYPE: "to be of type",
-    Operator.LENGTH: "to have length",
-}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,13 +117,13 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
         if type(finding.actual) in _CONTAINERS:
             view.work.weigh(finding.actual)  # it is to be shown, and paths may find the same parts again and again
     except Unjudged as limit:
-        raise limit.of(_subject(source)) from None
+        raise limit.of(subject_of(source)) from None
     except NotJson as problem:
         if isinstance(problem, TooDeep) and not source.soft:  # a soft one ends no step
             raise Unjudged("work_limit", "the body is JSON that is nested too deeply to be read") from None
         finding = Finding(holds=False, reason=f"body is not JSON: {problem}")
     except RowFault as fault:
-        finding = Finding(holds=False, reason=f"the expected value cannot be had: {fault.message}")
+        finding = Finding(holds=False, reason=f"the expected value is not available: {fault.message}")
     except (Incomparable, PathError, PatternError, SchemaError) as problem:
         finding = Finding(holds=False, reason=str(problem))
     except (RecursionError, ArithmeticError, ValueError):
@@ -151,7 +133,8 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
     actual = "" if finding.actual is UNSET else _shown(finding.actual)
     if finding.holds:
         return _result(source, shown, actual)
-    return _result(source, shown, actual, Status.FAILED, _message(source, shown, actual, finding.reason))
+    message = message_of(source, shown, actual, finding.actual, finding.reason)
+    return _result(source, shown, actual, Status.FAILED, message)
 
 
 def _result(
@@ -208,7 +191,7 @@ def _value(operator: Operator, actual: JsonValue, expected: JsonValue, work: Wor
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
         return Finding(holds=(actual is not UNSET) is (operator is Operator.EXISTS), actual=actual)
     if actual is UNSET:
-        return Finding(holds=False, reason="found nothing")
+        return Finding(holds=False)
     try:
         return Finding(holds=holds(operator, actual, expected, work, pattern), actual=actual)
     except (Incomparable, PatternError) as problem:
@@ -227,7 +210,9 @@ def _matches_of(
         same = equal(found, expected, work) or (len(found) == 1 and equal(found[0], expected, work))
         return Finding(holds=same is (operator is Operator.EQUALS), actual=found)
     if len(found) != 1:
-        return Finding(holds=False, actual=found, reason=f"found {len(found)} values, and `{operator}` is about one")
+        return Finding(
+            holds=False, actual=found, reason=f"found {len(found)} values, but `{operator}` needs exactly one"
+        )
     return _value(operator, found[0], expected, work, pattern)
 
 
@@ -262,7 +247,7 @@ def _header(operator: Operator, found: list[str], expected: JsonValue, work: Wor
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
         return Finding(holds=bool(found) is (operator is Operator.EXISTS), actual=actual)
     if not found:
-        return Finding(holds=False, reason="the header is missing")
+        return Finding(holds=False)
     positive = NEGATED.get(operator, operator)
     wanted = expected if operator in ORDERINGS or operator is Operator.LENGTH else _texts(expected)
     any_holds = any(holds(positive, _as_number(value, operator), wanted, work, pattern) for value in found)
@@ -322,29 +307,3 @@ def _shown(value: JsonValue) -> str:
     if len(text) <= _LONGEST_SHOWN:
         return text
     return json_text.describe(f"<{kind_of(value).split()[-1]}, {len(text)} characters of JSON>")
-
-
-def _message(source: Assertion, expected: str, actual: str, reason: str) -> str:
-    subject = _subject(source)
-    if reason:
-        return f"{subject}: {reason}"
-    if source.operator is Operator.EXISTS:
-        return f"{subject}: found nothing"
-    if source.operator is Operator.NOT_EXISTS:
-        return f"{subject}: is there, and was expected not to be"
-    if source.type is AssertionType.BODY_CONTAINS:
-        return f"{subject}: expected the body {_WORDS[_containing(source.operator)]} {_quoted(expected)}"
-    words = "to be at most" if source.type is AssertionType.RESPONSE_TIME else _WORDS[source.operator]
-    return f"{subject}: expected {_quoted(actual)} {words} {_quoted(expected)}"
-
-
-def _subject(source: Assertion) -> str:
-    return source.type if not source.target else f"{source.type} `{source.target}`"
-
-
-def _containing(operator: Operator) -> Operator:
-    return Operator.NOT_CONTAINS if operator in NEGATED else Operator.CONTAINS
-
-
-def _quoted(text: str) -> str:
-    return text if len(text) <= _LONGEST_QUOTED else "a long value"
