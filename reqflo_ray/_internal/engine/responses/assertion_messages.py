@@ -78,9 +78,8 @@ def message_of(source: Assertion, expected: str, actual: str, value: JsonValue, 
         return f"{subject} {found}"
     if operator is Operator.NOT_EXISTS:
         expected = ""
-    measured = (
-        str if source.type is AssertionType.HEADER else str | list | dict
-    )  # a repeated header has several lengths
+    # A repeated header has several lengths.
+    measured = str if source.type is AssertionType.HEADER else str | list | dict
     if operator is Operator.LENGTH and isinstance(value, measured):
         found = f"has length {len(value)}"
     wanted = f"{_EXPECTED[operator]} {_quoted(expected)}".strip()

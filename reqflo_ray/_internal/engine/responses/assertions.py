@@ -210,9 +210,8 @@ def _matches_of(
         same = equal(found, expected, work) or (len(found) == 1 and equal(found[0], expected, work))
         return Finding(holds=same is (operator is Operator.EQUALS), actual=found)
     if len(found) != 1:
-        return Finding(
-            holds=False, actual=found, reason=f"found {len(found)} values, but `{operator}` needs exactly one"
-        )
+        reason = f"found {len(found)} values, but `{operator}` needs exactly one"
+        return Finding(holds=False, actual=found, reason=reason)
     return _value(operator, found[0], expected, work, pattern)
 
 
