@@ -80,7 +80,7 @@ def test_a_body_that_is_cut_short_is_told(get: Get) -> None:
          b"content-length: 2\r\ntransfer-encoding: chunked"),
         ("head/chunk", "has a chunk that does not begin with its size in hexadecimal", b"{}"),
         ("length/two", "has more than one Content-Length header", b"content-length: 2\r\ncontent-length: 16"),
-        ("length/bad", "has a Content-Length that is no number of bytes", b"content-length: -5"),
+        ("length/bad", "has a Content-Length that is not a number of bytes", b"content-length: -5"),
         ("huge-header", "has a head of more than 65536 bytes", b""),
         ("many-headers", "has a head of more than 65536 bytes", b""),
     ],
@@ -97,7 +97,7 @@ def test_an_answer_that_is_no_http_says_what_is_wrong_and_shows_it(
 def test_a_head_that_is_cut_short_says_what_came(get: Get) -> None:
     failure = get("/hostile/head/cut").failure
     assert failure is not None and failure.kind is FailureKind.CLOSED
-    assert failure.message.endswith("closed the connection in the head of its answer, after 14 bytes")
+    assert failure.message.endswith("closed the connection in the middle of the response head, after 14 bytes")
     assert failure.shown == b"HTTP/1.1 200 O"
 
 

@@ -1,6 +1,6 @@
 """Derives the names of things in a run: the idempotency key of a step, the name of a journal.
 
-It must not know when or how often a step runs, or where a journal lies.
+It must not know when or how often a step runs, nor where a journal is stored.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from functools import lru_cache
 
 
 def idempotency_key(nonce_hex: str, artifact_digest: str, row_index: int, step_id: str) -> str:
-    """The key that every attempt of this step of this row sends: 52 characters of base32, without padding.
+    """Return the key that every attempt of this step of this row sends: 52 characters of base32, without padding.
 
-    The same over retries, worker attempts and resumes; new for every run, since the nonce is.
+    It is the same for retries, worker attempts, and resumes, and new for every run, because the nonce is new.
 
     Raises:
         ValueError: `nonce_hex` is not hexadecimal.
     """
-    # A digest is hexadecimal and an index is digits, so only the last part may hold the separator: no two triples
-    # give the same message.
+    # A digest is hexadecimal and an index is digits, so only the last part may contain the separator: no two triples
+    # make the same message.
     mac = _begun(nonce_hex, artifact_digest).copy()
     mac.update(f"{row_index}\0{step_id}".encode())
     return base64.b32encode(mac.digest()).decode().rstrip("=")
 
 
 def journal_name(nonce_hex: str, shard: int, attempt: int) -> bytes:
-    """What the journal of an attempt is called: 16 bytes that no other journal has, of whatever run.
+    """Return the name of the journal of an attempt: 16 bytes that no other journal of any run has.
 
     Raises:
         ValueError: `nonce_hex` is not hexadecimal.

@@ -1,6 +1,6 @@
-"""Judges what came back for a step: its status, the results of its assertions, its outputs and captures.
+"""Judges the response to a step: status, results of assertions, outputs, and captures.
 
-It must not know time, retries or evidence: the same step, exchange, values and work give the same judgement everywhere.
+It must not know time, retries, or evidence: the same step, exchange, values, and work give the same result everywhere.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from reqflo_ray._internal.model.json_text import NotJson
 from reqflo_ray._internal.model.results import AssertionResult, Status
 from reqflo_ray._internal.model.values import UNSET, JsonValue
 
-# As JSON, in bytes. Values are held, masked, journaled and sent again; an answer may be 32 times as large.
+# As JSON, in bytes. Values are kept, masked, journaled, and sent again; an answer may be 32 times as large.
 LARGEST_VALUE: Final = 2**20
 
 _NONE: Final[Mapping[str, JsonValue]] = MappingProxyType({})
 
 
 class RowValues(Values, Protocol):
-    """The values of a row, and where it is noted which of them are sensitive."""
+    """The values of a row, and the note of which of them are sensitive."""
 
     def keep_secret(self, label: str, value: JsonValue) -> None:
         """Note that `value` must not be shown anywhere."""
@@ -44,9 +44,9 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended.
 
     `outputs` are for people, sensitive ones masked; `captures` are the real values that later steps read, by capture
-    key. Both are empty unless the status is passed. Where what a poll waits for has not come, the status is waiting,
-    the message says why, and `assertions` are the conditions alone. `warnings` are sentences for the row's log. Texts
-    may quote what the API answered and are masked by the caller.
+    key. Both are empty unless the status is `passed`. If a condition of a poll does not hold yet, the status is
+    `waiting`, the message says why, and `assertions` are the conditions alone. `warnings` are sentences for the row's
+    log. Texts may quote what the API answered; the caller masks them.
     """
 
     status: Status
@@ -59,11 +59,11 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(step: PreparedStep, exchange: Exchange, scope: RowValues, work: Work) -> Judgement:
-    """Judge `exchange` as an attempt of `step`. Sensitive outputs are noted in `scope`, whatever the status is.
+    """Judge `exchange` as an attempt of `step`, and note sensitive outputs in `scope` whatever the status is.
 
     Raises:
-        Unjudged: it takes more than `work`, or a value is too large to be kept. What is sensitive in the answer is not
-            known then.
+        Unjudged: it takes more than `work`, or a value is too large to be kept. What is sensitive in the answer is then
+            unknown.
     """
     if exchange.response is None:
         return _of_failure(exchange.failure)
@@ -71,7 +71,7 @@ def judge(step: PreparedStep, exchange: Exchange, scope: RowValues, work: Work) 
     conditions = tuple([assess(prepared, view, scope) for prepared in step.until])
     unmet = [condition for condition in conditions if condition.status is Status.FAILED]
     if unmet:
-        _take_outputs(step, view, scope)  # what is sensitive among them has to be known
+        _take_outputs(step, view, scope)  # to know which of them are sensitive
         message = _first_of([condition.message for condition in unmet])
         warnings = tuple(view.warnings)
         return Judgement(status=Status.WAITING, error_message=message, assertions=conditions, warnings=warnings)
@@ -144,8 +144,8 @@ def _of_success(
 def _take_outputs(
     step: PreparedStep, view: ResponseView, scope: RowValues
 ) -> tuple[dict[str, JsonValue], tuple[str, str] | None]:
-    """The outputs that are there, and the code and text of the first problem. A sensitive value has to be known for
-    masking even when the step has failed, since the response that holds it becomes evidence."""
+    """Return the outputs that exist, and the code and text of the first problem. A sensitive value must be known for
+    masking even when the step has failed, because the response that contains it becomes evidence."""
     outputs: dict[str, JsonValue] = {}
     first_problem: tuple[str, str] | None = None
     for output, value, problem in _each_output(step, view):
@@ -174,7 +174,7 @@ def _each_output(step: PreparedStep, view: ResponseView) -> Iterator[tuple[Prepa
 
 
 def _kept(value: JsonValue, work: Work) -> JsonValue:
-    """`value`, if it is not too large to be kept."""
+    """Return `value`, unless it is too large to be kept."""
     if isinstance(value, str):
         size = len(value)
     elif isinstance(value, dict | list):
@@ -183,5 +183,7 @@ def _kept(value: JsonValue, work: Work) -> JsonValue:
     else:
         size = len(str(value)) if isinstance(value, Decimal) else 0
     if size > LARGEST_VALUE:
-        raise Unjudged("value_too_large", f"the value is larger than {LARGEST_VALUE:,} bytes, too large to be kept")
+        raise Unjudged(
+            "value_too_large", f"the value is larger than {LARGEST_VALUE:,} bytes, the limit for kept values"
+        )
     return value

@@ -1,6 +1,6 @@
-"""The artifact and the run record, compiled once per worker: renderers, paths, patterns, schemas, and who needs what.
+"""The artifact and the run record, compiled once per worker: renderers, paths, patterns, schemas, and dependencies.
 
-It must not know any row. What is in here is the same for all rows and is never changed.
+It must not know any row. A program is the same for all rows and never changes.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from reqflo_ray._internal.model.values import (
     references,
 )
 
-# Response headers whose value is a URL, relative to the one that was asked.
+# Response headers whose value is a URL, relative to the one that was requested.
 _LOCATIONS: Final = frozenset(("location", "content-location"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One place that may supply a value. `tainted`: something secret or sensitive may be in it."""
+    """One place that may supply a value. `tainted`: it may contain something secret or sensitive."""
 
     real: Renderer
     masked: Renderer
@@ -63,8 +63,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """An input or variable with all its sources below the data row, highest precedence first. `label` is how it is
-    referred to: `inputs.x` or `variables.x`."""
+    """An input or variable with all its sources below the data row, highest precedence first. `label` is how
+    expressions name it: `inputs.x` or `variables.x`."""
 
     namespace: Namespace
     name: str
@@ -77,9 +77,9 @@ class Declared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRequest:
-    """How a step's request is drafted. `masked` is None if nothing secret or sensitive can be in it, and with
-    `plain_body` it can be in the URL and the headers only; `with_secrets` are its references that may hold a secret,
-    and their texts; of these, `perhaps` are in it only if its URL turns out to be a path."""
+    """How a step's request is drafted. `masked` is None if it cannot contain anything secret or sensitive; with
+    `plain_body` only the URL and the headers can. `with_secrets` are its references that may contain a secret, and
+    their texts; `perhaps` are those of them that it contains only if its URL turns out to be a path."""
 
     real: RequestRenderer
     masked: RequestRenderer | None
@@ -96,10 +96,10 @@ class PreparedRequest:
 class PreparedStep:
     """A step, compiled.
 
-    `secrets` are the names of all secrets that it may need; `needs` the values of earlier steps that it may read, as
-    `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to values of
-    earlier steps outside of the request, and their texts. `hidden_captures` are keys of captures that nobody may read
-    where they are kept. `until` is what a poll waits for; it is judged before `assertions`.
+    `secrets` are the names of all secrets that it may need; `needs` are the values of earlier steps that it may read,
+    as `steps.<id>.<capture>` or `variables.<name>` (assigned by a step); `dependencies` are its references to values of
+    earlier steps outside the request, and their texts. `hidden_captures` are the keys of captures that must not be
+    readable where they are stored. `until` is what a poll waits for; it is judged before `assertions`.
     """
 
     step: Step
@@ -118,12 +118,13 @@ class PreparedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """All that a worker needs to execute rows of one run.
+    """Everything that a worker needs to execute rows of one run.
 
-    `inputs` are references to the declared inputs, and their texts. `environment` is keyed by what follows `env.`
-    (`<key>` or `<service>.<key>`). `tainted` holds `variables.x` for every variable that a step may assign something
-    secret or sensitive to, `assigned_secrets` the secrets in it. `sensitive_captures` are `steps.<id>.<capture>`.
-    `flaky_steps` are the ids of those that are labelled `flaky: true`, `soft_steps` of those with a soft assertion.
+    `inputs` are references to the declared inputs, and their texts. The keys of `environment` are what follows `env.`
+    (`<key>` or `<service>.<key>`). `tainted` contains `variables.x` for every variable to which a step may assign
+    something secret or sensitive, and `assigned_secrets` the secrets in it. `sensitive_captures` are
+    `steps.<id>.<capture>`. `flaky_steps` are the IDs of steps with `flaky: true`, `soft_steps` those of steps with a
+    soft assertion.
     """
 
     artifact: Artifact
@@ -248,8 +249,8 @@ def _base_url(step: HttpStep, run: RunRecord) -> Node | None:
 
 
 def _located_by(step: HttpStep, artifact: Artifact) -> HttpStep | None:
-    """The step whose `Location` is where the URL of `step` begins: it is relative to the URL that this one asked (RFC
-    9110, 10.2.2)."""
+    """Return the step whose `Location` begins the URL of `step`: it is relative to the URL of that step's request
+    (RFC 9110, 10.2.2)."""
     first = step.request.path[0] if step.request.path else None
     if not isinstance(first, StepReference):
         return None

@@ -1,6 +1,6 @@
-"""Renders the request of a step for one row, and the fingerprint by which a re-sent request is known to be the same.
+"""Renders the request of a step for one row, and the fingerprint that shows whether a re-sent request is the same.
 
-It must not send anything. Secret values are in the request it returns and nowhere else.
+It must not send anything. Secret values are in the request that it returns and nowhere else.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class RenderedRequest(msgspec.Struct, frozen=True, kw_only=True):
 def render_request(
     step: PreparedStep, scope: Scope, secrets: Mapping[str, Hidden], *, idempotency_key: str = ""
 ) -> RenderedRequest:
-    """The request of `step` for this row. `secrets` are the values loaded so far, by name.
+    """Return the request of `step` for this row. `secrets` are the values loaded so far, by name.
 
-    Sensitive values that go into it are noted in `scope`.
+    Sensitive values in the request are noted in `scope`.
 
     Raises:
         RowFault: `missing_value`, `unresolved_dependency`, `secret_unavailable`, `secret_host_refused`,
-            `invalid_request`, …: nothing may be sent.
+            `invalid_request`, or another code: nothing may be sent.
     """
     prepared = step.request
     assert prepared is not None and isinstance(step.step, HttpStep), "only a request can be rendered"
     scope.secrets = secrets
     for reference, label in step.dependencies:
-        # An assertion that needs what an earlier step failed to give could never be judged.
+        # An assertion that needs a value of a failed step could never be judged.
         scope.resolve(reference, label)
     draft = _with_key(prepared.real(scope), step.step, idempotency_key)
     uses: tuple[str, ...] = ()
@@ -77,10 +77,10 @@ def render_request(
 
 
 def render_value(node: Node, scope: Scope, secrets: Mapping[str, Hidden]) -> JsonValue:
-    """The value of `node` in this row, null if it is unset.
+    """Return the value of `node` in this row, None if it is unset.
 
     Raises:
-        RowFault: it cannot be had.
+        RowFault: it is not available.
     """
     scope.secrets = secrets
     value = compile_node(node)(scope)
@@ -97,10 +97,10 @@ def _with_key(draft: Draft, step: HttpStep, key: str) -> Draft:
 
 
 def _private_headers(sent: Headers, shown: Headers) -> frozenset[str]:
-    """The headers, by name in lower case, in which something stands that is not shown."""
+    """Return the names, in lower case, of the headers that contain something masked."""
     if sent == shown:
         return frozenset()
-    # A list as a value makes several headers; whatever is not the same in both is private.
+    # A list as a value makes several headers; those that differ between the two are private.
     return frozenset([name.lower() for name, value in sent if (name, value) not in shown])
 
 
@@ -116,7 +116,7 @@ def _content(draft: Draft) -> bytes | None:
 
 
 def _allowed_hosts(scope: Scope, secrets: tuple[str, ...], url: str, shown_url: str) -> tuple[str, ...] | None:
-    """Where the request may go, also when it is redirected: where every secret in it may go."""
+    """Return the hosts that the request may reach, even when redirected: those allowed for every secret in it."""
     host = host_of(url)
     allowed: tuple[str, ...] | None = None
     for name in secrets:

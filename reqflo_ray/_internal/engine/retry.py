@@ -1,4 +1,4 @@
-"""Decides whether an attempt is followed by another, and when. It must not wait, and knows the time only as given."""
+"""Decides whether another attempt follows, and when. It must not wait, nor read a clock: the time is an argument."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from reqflo_ray._internal.model.artifact import Backoff, HttpStep, Retry, RetryC
 from reqflo_ray._internal.model.http.exchange import Exchange, FailureKind
 from reqflo_ray._internal.model.results import Status
 
-# The same request would be refused again before it is sent.
+# The same request would be refused again before it was sent.
 _NEVER_SENT: Final = frozenset({FailureKind.INVALID_REQUEST, FailureKind.BLOCKED, FailureKind.UNEXPECTED})
 _MOST_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDecision:
-    """`wait_ms` until the next attempt, None for no other one. `reason` is a sentence for the row's log, "" where
-    there is nothing to say."""
+    """`wait_ms` is the time until the next attempt, None for no attempt. `reason` is a sentence for the row's log, ""
+    if there is nothing to report."""
 
     wait_ms: int | None
     reason: str = ""
 
 
 def decide_retry(step: HttpStep, attempt: int, judgement: Judgement, exchange: Exchange, now_us: int) -> RetryDecision:
-    """What follows attempt number `attempt` (from 1) of `step`.
+    """Decide what follows attempt number `attempt` (from 1) of `step`.
 
     `now_us`, microseconds since the epoch, is only compared with a Retry-After that is a date.
     """
@@ -37,9 +37,9 @@ def decide_retry(step: HttpStep, attempt: int, judgement: Judgement, exchange: E
         return RetryDecision(wait_ms=None)
     why = judgement.error_code or cause.value
     if exchange.failure is not None and exchange.failure.kind in _NEVER_SENT:
-        return RetryDecision(wait_ms=None, reason=f"no retry: {why} would come again")
+        return RetryDecision(wait_ms=None, reason=f"no retry: {why} would happen again")
     if attempt > policy.count:
-        return RetryDecision(wait_ms=None, reason=f"no retry: all {policy.count} were used ({why})")
+        return RetryDecision(wait_ms=None, reason=f"no retry: all {policy.count} retries were used ({why})")
     wait_ms = _delay_ms(policy, attempt)
     asked_ms = retry_after_ms(exchange, now_us)
     if asked_ms is not None and asked_ms > policy.max_delay_ms:
@@ -75,16 +75,16 @@ def _delay_ms(policy: Retry, attempt: int) -> int:
 
 
 def retry_after_ms(exchange: Exchange, now_us: int) -> int | None:
-    """How long the answer asks to wait before the request comes again (RFC 9110, 10.2.3), whatever its status is.
+    """Return how long the answer asks to wait before the next request (RFC 9110, 10.2.3), whatever its status is.
 
-    None if it asks for nothing that can be understood. Never negative.
+    None if it has no valid Retry-After. Never negative.
     """
     response = exchange.response
     if response is None:
         return None
     text = next((value.strip() for name, value in response.headers if name.lower() == "retry-after"), "")
     if text.isascii() and text.isdigit():
-        digits = text.lstrip("0")[:_MOST_DIGITS]  # as good as for ever
+        digits = text.lstrip("0")[:_MOST_DIGITS]  # longer than any limit
         return int(digits or "0") * 1000
     try:
         moment = parsedate_to_datetime(text)

@@ -1,6 +1,6 @@
-"""One row's values: what a reference stands for in this row at this moment, and what must not be shown of it.
+"""One row's values: what a reference stands for in this row at this moment, and which part must not be shown.
 
-It must not know requests or responses. A scope belongs to one row and is dropped with it, sensitive values included.
+It must not know requests or responses. A scope belongs to one row and is dropped with it, including sensitive values.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Hidden", "RowFault", "Scope", "mask"]
 
 
 class Hidden(Protocol):
-    """A secret value, which is seen by whoever asks for it in so many words."""
+    """A secret value, which only an explicit call returns."""
 
     def reveal(self) -> str:
         """The text itself."""
@@ -43,7 +43,7 @@ _NOTHING: Final = Resolved(UNSET, UNSET)
 
 
 class Scope:
-    """The values of one row. References are resolved when they are first needed, and then kept.
+    """The values of one row. A reference is resolved when it is first needed, and then kept.
 
     `secrets` are the values of secrets by name, as far as they have been loaded. `unset` names every optional input or
     variable that was read and has no value.
@@ -62,10 +62,11 @@ class Scope:
         self._sensitive: list[tuple[str, str]] = []
 
     def resolve(self, reference: AnyReference, label: str = "") -> Resolved:
-        """What `reference` stands for; the value is `UNSET` if that is nothing. `label` is its text, if that is known.
+        """Return what `reference` stands for; its value is `UNSET` if there is none. `label` is its text, if known.
 
         Raises:
-            RowFault: `missing_value` (required), `unresolved_dependency`, `secret_unavailable`, `invalid_value`, …
+            RowFault: `missing_value` (required), `unresolved_dependency`, `secret_unavailable`, `invalid_value`,
+                `reference_cycle`.
         """
         label = label or str(reference)
         found = self.resolved.get(label)
@@ -81,7 +82,7 @@ class Scope:
         return found
 
     def conclude(self, step_id: str, status: Status, captures: Mapping[str, JsonValue]) -> None:
-        """Let later steps see how a step ended. `captures` are its values by capture key; one left out is unset."""
+        """Record how a step ended, for later steps. `captures` are its values by capture key; one left out is unset."""
         prefix = f"steps.{step_id}."
         if step_id in self._statuses:
             self.resolved = {label: found for label, found in self.resolved.items() if not label.startswith(prefix)}
@@ -92,7 +93,7 @@ class Scope:
                 self.keep_secret(prefix + key, value)
 
     def assign(self, variables: Mapping[str, JsonValue]) -> None:
-        """Give variables new values for the rest of the row.
+        """Assign new values to variables for the rest of the row.
 
         Raises:
             RowFault: `invalid_value`, if a value is not of the declared type.
@@ -103,38 +104,38 @@ class Scope:
             hidden = f"variables.{name}" in self.program.tainted
             assigned[name] = _converted(value, declared.type, name, hidden) if declared and declared.type else value
         self._assigned |= assigned
-        # Other variables may be defined by these.
+        # Other variables may depend on these.
         self.resolved = {label: found for label, found in self.resolved.items() if label.startswith("steps.")}
 
     def meet_sensitive(self, secrets: Mapping[str, Hidden]) -> None:
         """Note all sensitive inputs and variables that have a value now, as if they had been read. `secrets` are the
-        values loaded so far."""
+        values of secrets loaded so far."""
         self.secrets = secrets
         unset = set(self.unset)
         for declared in self.program.declared.values():
             if declared.sensitive:
                 with suppress(RowFault):
                     self.resolve(Reference(declared.namespace, declared.name), declared.label)
-        # That something has no value is told when it is really read.
+        # A missing value is reported when it is really read.
         for label in self.unset - unset:
             self.resolved.pop(label, None)
         self.unset = unset
 
     def inputs(self) -> dict[str, JsonValue]:
-        """The declared inputs with the values that they have in this row, secret and sensitive ones masked."""
+        """Return the declared inputs with their values in this row, secret and sensitive ones masked."""
         shown = {}
         for reference, label in self.program.inputs:
             try:
                 value = self.resolve(reference, label).masked
             except RowFault:
-                continue  # the step that needs it says so
+                continue  # the step that needs it reports it
             if value is not UNSET:
                 shown[reference.name] = value
         return shown
 
     def keep_secret(self, label: str, value: JsonValue) -> None:
-        """Note `value` as one that must never be shown, and every text and number inside of it."""
-        # Without recursion: an answer decides how deep it is, and none of it may go unknown.
+        """Note that `value`, and every text and number inside it, must never be shown."""
+        # Without recursion, because an answer may be nested to any depth, and none of it may be missed.
         pending = [(label, value)]
         while pending:
             label, value = pending.pop()
@@ -151,23 +152,23 @@ class Scope:
                     self._sensitive.append((label, to_text(value)))
 
     def take_sensitive(self) -> list[tuple[str, str]]:
-        """The sensitive values that were met since the last call, as (label, text): to be registered for masking
-        before anything is built that may hold them."""
+        """Return the sensitive values met since the last call, as (label, text), to be registered for masking before
+        anything that may contain them is built."""
         if not self._sensitive:
             return []
         taken, self._sensitive = self._sensitive, []
         return taken
 
     def _named(self, reference: Reference) -> Resolved:
-        """What the reference stands for before its path is followed."""
+        """Return what the reference stands for before its path is followed."""
         name = reference.name
         match reference.namespace:
             case Namespace.INPUTS | Namespace.VARIABLES:
                 return self._of_declaration(name)
             case Namespace.SECRETS:
                 if name not in self.secrets:
-                    raise RowFault("secret_unavailable", f"the value of `secrets.{name}` could not be had")
-                # From here on it is a part of the row's values: this is what puts it into a request.
+                    raise RowFault("secret_unavailable", f"the value of `secrets.{name}` is not available")
+                # From here on it is one of the row's values: this is how it gets into a request.
                 return Resolved(self.secrets[name].reveal(), f"{{{{ secrets.{name} }}}}", (name,))
             case Namespace.ENV:
                 return self._of_environment(reference)
@@ -195,8 +196,8 @@ class Scope:
     def _of_step(self, reference: StepReference, label: str) -> Resolved:
         status = self._statuses.get(reference.step)
         if status is not Status.PASSED:
-            how = f"it ended {status}" if status else "it has not run"
-            raise RowFault("unresolved_dependency", f"`{label}` has no value: step `{reference.step}`: {how}")
+            how = f"ended {status}" if status else "has not run"
+            raise RowFault("unresolved_dependency", f"`{label}` has no value, because step `{reference.step}` {how}")
         value = self._captures[reference.step].get(reference.capture, UNSET)
         if value is UNSET or label not in self.program.sensitive_captures:
             return _plain(value)
@@ -211,7 +212,7 @@ class Scope:
         if base is not None:
             return base
         if label in self._resolving:
-            raise RowFault("reference_cycle", f"`{label}` is defined by itself")
+            raise RowFault("reference_cycle", f"`{label}` depends on itself")
         self._resolving.add(label)
         try:
             base = self._sensitive_or_plain(label, declared, self._first_supplied(name, label, declared))
@@ -221,7 +222,7 @@ class Scope:
         return base
 
     def _first_supplied(self, name: str, label: str, declared: Declared | None) -> Resolved:
-        """The precedence chain: assigned in this row, the data row, then the sources in their order."""
+        """Follow the precedence chain: assigned in this row, the data row, then the sources in their order."""
         if name in self._assigned:
             value = self._assigned[name]
             if label not in self.program.tainted:
@@ -234,7 +235,7 @@ class Scope:
             if found.value is not UNSET:
                 return found
         if declared is None or declared.required:
-            raise RowFault("missing_value", f"`{label}` has no value: no source supplies one")
+            raise RowFault("missing_value", f"`{label}` has no value, because no source supplies one")
         self.unset.add(label)
         return _NOTHING
 
@@ -267,7 +268,7 @@ class Scope:
             return _NOTHING
         label = f"env.{key}"
         if label in self._resolving:
-            raise RowFault("reference_cycle", f"`{label}` is defined by itself")
+            raise RowFault("reference_cycle", f"`{label}` depends on itself")
         self._resolving.add(label)
         try:
             found = self._from_source(source, label)
@@ -277,7 +278,7 @@ class Scope:
         return found
 
     def _keep_hidden(self, label: str, value: JsonValue, masked: JsonValue) -> None:
-        """Note what of `value` is not shown in `masked`."""
+        """Note the parts of `value` that are not shown in `masked`."""
         if value is masked:
             return
         if isinstance(value, dict) and isinstance(masked, dict):
@@ -291,7 +292,7 @@ class Scope:
 
 
 def mask(label: str) -> str:
-    """What stands in the place of a sensitive value."""
+    """Return the placeholder of a sensitive value."""
     return f"[sensitive:{label}]"
 
 

@@ -45,11 +45,11 @@ def create_transport(
 def engine_fault(settings: HttpSettings) -> DefinitionError | None:
     """Why the engine of `settings` cannot be used in this process; None if it can."""
     if settings.engine not in ENGINE_SCHEMES:
-        hint = f"set http.engine to one of: {', '.join(ENGINE_SCHEMES)}"
-        return DefinitionError(f"unknown HTTP engine: {settings.engine}", code="unknown_http_engine", hint=hint)
+        hint = f"set `http.engine` to one of: {', '.join(ENGINE_SCHEMES)}"
+        return DefinitionError(f"the HTTP engine `{settings.engine}` is unknown", code="unknown_http_engine", hint=hint)
     if importlib.util.find_spec(settings.engine) is None:
-        message = f"the HTTP engine {settings.engine} is not installed"
-        hint = f"install the package `{settings.engine}` wherever rows run, or leave http.engine out"
+        message = f"the HTTP engine `{settings.engine}` is not installed"
+        hint = f"install the package `{settings.engine}` on every machine that executes rows, or remove `http.engine`"
         return DefinitionError(message, code="unknown_http_engine", hint=hint)
     return None
 

@@ -81,8 +81,8 @@ class HostLimits:
                 return left_ms
             host.slots.release()
         raise NoRoomError(
-            f"{self._limit} requests to {place} were under way for all of the {total_ms} ms"
-            " (http.max_in_flight_per_host)"
+            f"{self._limit} requests to {place} were in flight for all of the {total_ms} ms"
+            " (`http.max_in_flight_per_host`)"
         )
 
 

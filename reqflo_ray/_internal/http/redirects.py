@@ -41,7 +41,7 @@ def next_hop(previous: Outgoing, response: TransportResponse, request: Transport
     here = previous.target
     locations = _locations(response)
     if len(locations) > 1:
-        raise ExchangeError(FailureKind.PROTOCOL, f"the redirect of {here.place} names more than one location")
+        raise ExchangeError(FailureKind.PROTOCOL, f"the redirect from {here.place} names more than one location")
     location = received_location(locations[0])
     try:
         url = urljoin(here.url, location)
@@ -61,9 +61,9 @@ def next_hop(previous: Outgoing, response: TransportResponse, request: Transport
         if body is not None and request.private_body:
             raise ExchangeError(
                 FailureKind.BLOCKED,
-                f"{here.place} redirects to another origin, {there.scheme}://{there.place}, and the body, in which"
-                " there is a secret or sensitive value, is not sent there: name that place in the URL of the request if"
-                " it may have the value",
+                f"{here.place} redirects to another origin, {there.scheme}://{there.place}, and the body is not sent"
+                " there because it contains a secret or sensitive value; use that origin in the URL of the request if"
+                " it may receive the value",
             )
         behind = _CREDENTIALS | request.private_headers | {"host"}
         headers = tuple(pair for pair in headers if pair[0].lower() not in behind)
@@ -76,4 +76,4 @@ def _locations(response: TransportResponse) -> list[str]:
 
 
 def _unreadable(place: str) -> ExchangeError:
-    return ExchangeError(FailureKind.PROTOCOL, f"the redirect of {place} names a location that is not a valid URL")
+    return ExchangeError(FailureKind.PROTOCOL, f"the redirect from {place} names a location that is not a valid URL")

@@ -147,7 +147,7 @@ class EngineTransport:
             if not stale:
                 raise
             if watch.writing and not _is_repeatable(outgoing, request):
-                text = f"{error.message}; it had been kept alive, and what may have arrived is not sent again"
+                text = f"{error.message}; it had been kept alive, and a request that may have arrived is not sent again"
                 raise ExchangeError(error.kind, text) from None
         if watch.writing:
             exchange.note(
@@ -158,7 +158,7 @@ class EngineTransport:
 
     def _check_target(self, target: Target, request: TransportRequest) -> None:
         if not host_allowed(request.allowed_hosts, target.host):
-            raise ExchangeError(FailureKind.BLOCKED, f"{target.host} is not a host that this request may be sent to")
+            raise ExchangeError(FailureKind.BLOCKED, f"this request may not be sent to {target.host}")
         if not self._allow_link_local and _is_blocked_host(target.host):
             raise blocked_failure(target.host)
 

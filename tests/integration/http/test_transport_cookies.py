@@ -98,7 +98,7 @@ def test_a_cookie_that_is_not_kept_is_told_without_its_value(laboratory: LABORAT
         to = quote(bench.server.url("/plain"))
         cookie = quote("sid=s3cr3t; Domain=other.example")
         answered(await bench.send(f"/redirect?to={to}&cookie={cookie}", cookies=row.cookies))
-        why = "its Domain, `other.example`, is not 127.0.0.1 and not above it"
+        why = "its Domain `other.example` is neither 127.0.0.1 nor above it"
         assert row.log == [f"cookie: the cookie `sid` from 127.0.0.1 is ignored: {why}"]
         assert row.cookies.take_changes() == ()
 

@@ -23,7 +23,7 @@ TO_NTLM = b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nX-A: basic\r\n\r\n"
 
 REFUSALS: dict[str, tuple[tuple[bytes | float | None, ...], str]] = {
     "asks for credentials": ((TO_BASIC,), "asks for credentials (407)"),
-    "asks for others": ((TO_NTLM,), "asks for credentials of another kind than Basic (407)"),
+    "asks for others": ((TO_NTLM,), "asks for credentials other than Basic (407)"),
     "forbidden": ((b"HTTP/1.1 403 Forbidden\r\n\r\n",), "answered 403"),
     "bad gateway": ((b"HTTP/1.0 502 Bad Gateway\r\nContent-Length: 2\r\n\r\nno",), "answered 502"),
     "without a reason": ((b"HTTP/1.1 504\r\n\r\n",), "answered 504"),
@@ -42,9 +42,9 @@ REFUSALS: dict[str, tuple[tuple[bytes | float | None, ...], str]] = {
     "a head that is too large": ((b"HTTP/1.1 200 OK\r\n", *(b"X-A: " + b"a" * 5000,) * 20), "answered with a head of"),
     "a line without end": ((b"HTTP/1.1 200 " + b"a" * 100_000,), "answered with a head of"),
     "interim answers without end": ((b"HTTP/1.1 103 Early Hints\r\n\r\n" * 4000,), "answered with a head of"),
-    "an answer of the API's": ((OPEN + FORGED,), "said more than its answer"),
-    "a body": ((b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",), "said more than its answer"),
-    "a line end": ((OPEN + b"\r\n",), "said more than its answer"),
+    "an answer of the API's": ((OPEN + FORGED,), "sent more than its answer"),
+    "a body": ((b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",), "sent more than its answer"),
+    "a line end": ((OPEN + b"\r\n",), "sent more than its answer"),
 }
 
 
@@ -173,7 +173,7 @@ def test_a_proxy_at_a_blocked_address_is_not_connected_to(laboratory: LABORATORY
 
 def test_a_forwarded_request_that_lacks_credentials_has_no_answer(laboratory: LABORATORY, failed: TAKE) -> None:
     proxy = ProxyServer()
-    basic, other = "asks for credentials (407)", "asks for credentials of another kind than Basic (407)"
+    basic, other = "asks for credentials (407)", "asks for credentials other than Basic (407)"
 
     async def scenario(send: Any, server: HostileServer) -> None:
         for head, reason in ((TO_BASIC, basic), (TO_NTLM, other)):

@@ -149,7 +149,7 @@ def test_a_certificate_of_the_given_authority_is_accepted_and_the_handshake_time
         ("other host", "its certificate is for another"),
         ("self-signed", "its certificate is self-signed"),
         ("unknown authority", "unknown authority"),
-        ("old version", "it speaks no TLS version that is accepted here"),
+        ("old version", "it offers no TLS version that is accepted here"),
         ("client certificate missing", "it requires a client certificate"),
         ("client certificate refused", "client certificate"),
     ],

@@ -115,7 +115,7 @@ def test_a_json_path_assertion_that_holds(assess: Assess, path: str, operator: O
         ("$.order.none", Op.EQUALS, 1, "`$.order.none` is missing, expected 1"),
         ("$.order.none", Op.NOT_EQUALS, 1, "`$.order.none` is missing, expected a value other than 1"),
         ("$.order.total", Op.EQUALS, "287", '`$.order.total` is 287, expected "287"'),
-        ("$.order.id", Op.GREATER_THAN, 5, "`$.order.id`: only numbers have an order, not text"),
+        ("$.order.id", Op.GREATER_THAN, 5, "`$.order.id`: only numbers can be ordered, not text"),
         ("$.items[*].n", Op.EQUALS, 1, "`$.items[*].n` is [1,2], expected 1"),
         ("$..n", Op.LESS_THAN, 0, "`$..n`: found 2 values, but `less_than` needs exactly one"),
         ("$.items[*].n", Op.LENGTH, 3, "`$.items[*].n` has length 2, expected length 3"),
@@ -210,7 +210,7 @@ def test_a_header_is_compared_as_a_number_where_an_order_is_asked(assess: Assess
     headers = (("X-Left", "42"), ("X-Word", "many"))
     assert passed(assess(Kind.HEADER, 41.5, Op.GREATER_THAN, "x-left", headers=headers))
     assert passed(assess(Kind.HEADER, 42, Op.EQUALS, "x-left", headers=headers))
-    assert "is no number" in assess(Kind.HEADER, 1, Op.GREATER_THAN, "x-word", headers=headers).message
+    assert "is not a number" in assess(Kind.HEADER, 1, Op.GREATER_THAN, "x-word", headers=headers).message
 
 
 @pytest.mark.parametrize("operator", [Op.EXISTS, Op.EQUALS, Op.NOT_EQUALS, Op.CONTAINS])

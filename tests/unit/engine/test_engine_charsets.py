@@ -76,7 +76,7 @@ def test_latin_1_is_what_it_says() -> None:
 def test_a_body_that_may_be_utf_8_is_read_as_it_says_with_a_warning() -> None:
     view = view_of('{"city":"Köln"}'.encode(), "application/json; charset=iso-8859-1")
     assert view.json() == {"city": "KÃ¶ln"}
-    assert list(view.warnings) == ["the body may be UTF-8; it was read in iso8859-1, the charset of the answer"]
+    assert list(view.warnings) == ["the body may be UTF-8; it was read as iso8859-1, the charset of the response"]
 
 
 @pytest.mark.parametrize("name", ["klingon-8", "utf-7", "cp037", "hex", "punycode", "unicode-escape", "hz", "utf8mb4"])
@@ -84,21 +84,21 @@ def test_an_unknown_charset_is_told_and_taken_for_utf_8(name: str) -> None:
     view = view_of(TEXT.encode(), f"application/json; charset={name}")
     assert view.json() == {"city": "Köln", "price": "5 €"}
     assert view.text() == TEXT
-    assert list(view.warnings) == [f"the charset of the answer, `{name}`, is not known: read as UTF-8"]
+    assert list(view.warnings) == [f"the charset of the response, `{name}`, is unknown; the body was read as UTF-8"]
     assert not view_of(b"{}", f"application/json; charset={name}").warnings
 
 
 def test_what_is_in_an_unknown_charset_is_no_json() -> None:
-    with pytest.raises(NotJson, match="its charset, `klingon-8`, is not known, and it is no UTF-8"):
+    with pytest.raises(NotJson, match="its charset, `klingon-8`, is unknown, and it is not UTF-8"):
         view_of(b'{"a":"\xe4"}', "application/json; charset=klingon-8").json()
-    with pytest.raises(NotJson, match="its charset, of a long name, is not known"):
+    with pytest.raises(NotJson, match="its charset, of a long name, is unknown"):
         view_of(b'{"a":"\xe4"}', "application/json; charset=" + "x" * 5000).json()
 
 
 @pytest.mark.parametrize(
     ("body", "charset", "why"),
-    [(b'{"a":"\xe4"}', "utf-8", "not text in UTF-8"), (b'{"a":"\x81"}', "windows-1252", "not text in cp1252"),
-     (b'{"a":"\xff"}', "euc-jp", "not text in euc_jp"), (b'{"a":1}\xff\xff', "utf-16", "not text in utf-16-le")],
+    [(b'{"a":"\xe4"}', "utf-8", "not text in UTF-8"), (b'{"a":"\x81"}', "windows-1252", "cannot be decoded as cp1252"),
+     (b'{"a":"\xff"}', "euc-jp", "cannot be decoded as euc_jp"), (b'{"a":1}\xff\xff', "utf-16", "not text in utf-16-le")],
 )  # fmt: skip
 def test_what_is_not_in_its_charset_is_no_json(body: bytes, charset: str, why: str) -> None:
     with pytest.raises(NotJson, match=why):
@@ -109,7 +109,7 @@ def test_what_is_not_in_its_charset_is_no_json(body: bytes, charset: str, why: s
 def test_a_body_that_is_utf_8_and_not_in_its_charset_is_read_with_a_warning(charset: str, codec: str) -> None:
     view = view_of('{"a":"Á"}'.encode(), f"application/json; charset={charset}")
     assert (view.json(), view.text()) == ({"a": "Á"}, '{"a":"Á"}')
-    assert list(view.warnings) == [f"the body is UTF-8, and not in {codec}, the charset of the answer"]
+    assert list(view.warnings) == [f"the body is UTF-8, not {codec}, the charset of the response"]
 
 
 def test_text_that_cannot_be_read_is_replaced_where_it_cannot() -> None:
@@ -121,7 +121,7 @@ def test_halves_of_pairs_in_utf_16_are_kept() -> None:
     data = '{"a":"x\ud83d"}'.encode("utf-16-le", "surrogatepass")
     view = view_of(data, "application/json; charset=utf-16")
     assert view.json() == {"a": "x\ud83d"}
-    assert list(view.warnings) == ["the body is JSON only in a wider sense (NaN, a lone surrogate, UTF-16)"]
+    assert list(view.warnings) == ["the body is not strict JSON (NaN, a lone surrogate, or UTF-16)"]
 
 
 def test_every_codec_of_python_under_any_name_is_harmless() -> None:

@@ -46,18 +46,18 @@ def test_a_cookie_that_is_kept_and_sent_back(line: str, sent: str) -> None:
     [
         ("", "", "no name"), ("a", "", "no name"), ("=1", "", "no name"), (";a=1", "", "no name"),
         ("a=1; Domain=example", "a", "whole top-level domain"),
-        ("a=1; Domain=other.example", "a", "`other.example`, is not api.shop.example and not above it"),
-        ("a=1; Domain=api.shop.example.evil", "a", "not above it"),
-        ("a=1; Domain=b.api.shop.example", "a", "not above it"),
-        ("a=1; Domain=op.example", "a", "not above it"),
-        ("a=1; Domain=" + "x" * 200, "a", "its Domain is not"),
+        ("a=1; Domain=other.example", "a", "`other.example` is neither api.shop.example nor above it"),
+        ("a=1; Domain=api.shop.example.evil", "a", "nor above it"),
+        ("a=1; Domain=b.api.shop.example", "a", "nor above it"),
+        ("a=1; Domain=op.example", "a", "nor above it"),
+        ("a=1; Domain=" + "x" * 200, "a", "its Domain is neither"),
         ("a=\x01", "", "control character"), ("a=1\r\nX: y", "", "control character"), ("a=\x7f", "", "control"),
         ("a=" + "x" * 4096, "a", "more than 4096 bytes"), ("a=" + "ü" * 2048, "a", "more than 4096 bytes"),
         ("x" * 200 + "=1; Domain=example", "", "top-level"),
-        ("__Secure-a=1", "__Secure-a", "needs Secure"), ("__SECURE-a=1; Path=/", "__SECURE-a", "needs Secure"),
-        ("__Host-a=1; Path=/", "__Host-a", "needs Secure, Path=/ and no Domain"),
-        ("__Host-a=1; Secure", "__Host-a", "needs"), ("__Host-a=1; Secure; Path=/v1", "__Host-a", "needs"),
-        ("__Host-a=1; Secure; Path=/; Domain=api.shop.example", "__Host-a", "needs"),
+        ("__Secure-a=1", "__Secure-a", "requires Secure"), ("__SECURE-a=1; Path=/", "__SECURE-a", "requires Secure"),
+        ("__Host-a=1; Path=/", "__Host-a", "requires Secure, Path=/, and no Domain"),
+        ("__Host-a=1; Secure", "__Host-a", "requires"), ("__Host-a=1; Secure; Path=/v1", "__Host-a", "requires"),
+        ("__Host-a=1; Secure; Path=/; Domain=api.shop.example", "__Host-a", "requires"),
     ],
 )  # fmt: skip
 def test_a_cookie_that_is_not_kept_says_why(line: str, name: str, reason: str) -> None:
@@ -151,7 +151,7 @@ def test_a_secure_cookie_is_taken_and_sent_where_nobody_can_listen(origin: str) 
 def test_a_secure_cookie_cannot_be_set_over_plain_http(host: str) -> None:
     jar = CookieJar()
     (refused,) = received(jar, "a=1; Secure", url=f"http://{host}/").refused
-    assert refused == ("a", "it is Secure, and came over plain HTTP")
+    assert refused == ("a", "it is Secure, but came over plain HTTP")
     assert jar.header(f"https://{host}/", NOW) == ""
 
 
@@ -190,6 +190,6 @@ def test_what_has_changed_can_be_restored_in_another_jar() -> None:
 def test_a_jar_is_bounded() -> None:
     jar = CookieJar()
     refused = received(jar, *(f"n{number}=x" for number in range(1000))).refused
-    assert refused == tuple((f"n{number}", "the row has 300 newer ones") for number in range(700))
+    assert refused == tuple((f"n{number}", "the row has 300 newer cookies") for number in range(700))
     assert jar.header(URL, NOW).count("=") == 300
     assert jar.header(URL, NOW).endswith("n999=x")

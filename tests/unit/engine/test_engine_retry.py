@@ -45,7 +45,7 @@ def test_delays_grow_as_the_backoff_says_up_to_the_cap(decide: Decide, backoff: 
 def test_the_count_is_of_additional_attempts(decide: Decide) -> None:
     assert [decide(attempt, count=2).wait_ms for attempt in (1, 2, 3)] == [200, 200, None]
     assert decide(1, count=0) == RetryDecision(wait_ms=None)
-    assert "all 2 were used" in decide(3, count=2).reason
+    assert "all 2 retries were used" in decide(3, count=2).reason
 
 
 @pytest.mark.parametrize("status", [Status.PASSED, Status.SKIPPED, Status.INCONCLUSIVE, Status.CANCELLED])

@@ -111,5 +111,5 @@ def test_no_header_can_start_a_line_of_its_own(headers: list[tuple[str, str]]) -
 def test_a_refusal_never_quotes_the_value(secret: str) -> None:
     with pytest.raises(ExchangeError) as caught:
         prepared(headers=(("Authorization", secret + "\n"),))
-    words = caught.value.message.removeprefix("a header value holds ")
+    words = caught.value.message.removeprefix("a header value contains ")
     assert words in ("a line end", "a NUL", "a control character")

@@ -117,7 +117,7 @@ def test_a_body_with_a_secret_is_not_sent_to_another_origin(status: int, method:
         follow(status, location, method=method, body=b"s3cr3t", private_body=True)
     assert caught.value.kind is FailureKind.BLOCKED
     assert "redirects to another origin" in caught.value.message
-    assert "name that place in the URL" in caught.value.message
+    assert "use that origin in the URL" in caught.value.message
     assert "s3cr3t" not in caught.value.message
 
 

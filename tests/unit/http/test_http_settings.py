@@ -80,7 +80,7 @@ def test_an_unusable_tls_file_is_refused(tmp_path: Path, setting: str, content: 
         create_context(settings)
     assert caught.value.code == "invalid_tls_settings"
     assert f"http.{setting}" in caught.value.message
-    assert ("no such file" in caught.value.cause) is (content is None)
+    assert ("does not exist" in caught.value.cause) is (content is None)
 
 
 def test_a_client_key_alone_is_refused() -> None:
@@ -153,4 +153,4 @@ def test_a_fifo_in_the_place_of_a_certificate_is_refused_and_not_waited_for(tmp_
     settings: dict[str, Any] = {"client_certificate": str(tmp_path / "pem")} if setting == "client_key" else {}
     with pytest.raises(DefinitionError) as caught:
         create_context(HttpSettings(**{**settings, setting: str(tmp_path / "fifo")}))
-    assert (caught.value.code, caught.value.cause) == ("invalid_tls_settings", "it is no regular file")
+    assert (caught.value.code, caught.value.cause) == ("invalid_tls_settings", "it is not a regular file")

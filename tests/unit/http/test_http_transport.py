@@ -168,7 +168,7 @@ def test_other_methods_are_not_sent_again_once_they_may_have_arrived(method: str
     assert failure_of(exchange) is FailureKind.CLOSED
     assert exchange.failure is not None
     assert exchange.failure.sent
-    assert "what may have arrived is not sent again" in exchange.failure.message
+    assert "a request that may have arrived is not sent again" in exchange.failure.message
     assert len(script.hops) == 1
 
 

@@ -83,7 +83,7 @@ def test_every_setting_that_a_transport_would_refuse_is_told(tmp_path: Path, htt
 
 def test_a_key_of_another_certificate_is_told(tmp_path: Path, pair: Path) -> None:
     found = checked(tmp_path, f"{{client_certificate: {pair}/one.pem, client_key: {pair}/two.key}}").problems
-    assert [problem.cause for problem in found] == ["the key is not that of the certificate"]
+    assert [problem.cause for problem in found] == ["the key does not belong to the certificate"]
 
 
 def test_what_is_found_is_what_a_transport_says(tmp_path: Path) -> None:
@@ -106,4 +106,4 @@ def test_an_engine_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     (problem,) = checked(tmp_path, "{engine: httpx}").problems
     assert (problem.code, str(problem.position)) == ("unknown_http_engine", "reqflo.yaml:2:18")
-    assert problem.message == "the HTTP engine httpx is not installed"
+    assert problem.message == "the HTTP engine `httpx` is not installed"

@@ -47,7 +47,7 @@ def environment(base: str = "http://s/v1") -> dict[str, str]:
         ("http://\u2603.example/x", "j.yaml:4:34", "not a valid name"),
         ("http://2130706433/x", "j.yaml:4:34", "four decimal numbers"),
         ("http://h:0/x", "j.yaml:4:34", "between 1 and 65535"),
-        ("{{ env.fragment }}/x", "e.yaml:11:15", "`env.fragment` has a fragment"),
+        ("{{ env.fragment }}/x", "e.yaml:11:15", "`env.fragment` contains a fragment"),
         ("{{ env.host }}://h/x", "j.yaml:4:34", "scheme other than http"),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_cookie_that_is_not_kept_is_in_the_log_of_its_step(tmp_path: Path) -> 
     outcome, _ = Journey(tmp_path, TEXT.replace("WAIT", "1s")).run(ok(headers=KEPT), ok())
     (line,) = [event for event in outcome.records[0].events if event.kind == "cookie"]
     assert line.text == (
-        "the cookie `no` from api.example is ignored: its Domain, `other.example`, is not api.example and not above it"
+        "the cookie `no` from api.example is ignored: its Domain `other.example` is neither api.example nor above it"
     )
     assert all(event.kind != "cookie" for record in outcome.records[1:] for event in record.events)
 

@@ -1,4 +1,4 @@
-"""Encodes request bodies. It must not know headers, beyond the content type that a body has by itself."""
+"""Encodes request bodies. It must not know headers, except the default content type of a body."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from reqflo_ray._internal.model.values import UNSET, JsonValue, Literal, Node
 
 
 class EncodedBody(NamedTuple):
-    """A body as it is sent, and the content type that it has unless a header says otherwise."""
+    """A body as it is sent, and its content type unless a header sets another."""
 
     content: bytes
     content_type: str
 
 
-# None if there is no body, since its value is unset.
+# None if there is no body, because its value is unset.
 BodyRenderer: TypeAlias = Callable[[Values], EncodedBody | None]
 
 _CONTENT_TYPES: Final = {
@@ -35,10 +35,10 @@ _CONTENT_TYPES: Final = {
 
 
 def compile_body(body: Body, files: Mapping[str, bytes], *, masked: bool) -> BodyRenderer:
-    """The function that encodes `body`.
+    """Return the function that encodes `body`.
 
     Raises:
-        DefinitionError: it names a file that the artifact does not hold.
+        DefinitionError: it names a file that is not in the artifact.
     """
     content_type = body.content_type or _CONTENT_TYPES[body.kind]
     match body.kind:
@@ -102,7 +102,7 @@ def _multipart(
 
 
 def _boundary(contents: list[bytes]) -> bytes:
-    """A text that is in none of `contents`: not a random one, so that the same request is the same bytes each time."""
+    """Return a text that is in none of `contents`. It is not random, so that the same request has the same bytes."""
     for number in count():
         boundary = b"reqflo-ray-boundary-%d" % number
         if not any(boundary in content for content in contents):
@@ -129,7 +129,7 @@ def _part_head(part: MultipartPart) -> bytes:
     if filename:
         head += f'; filename="{_quoted(filename)}"'
     type = part.content_type or ("application/octet-stream" if part.file else "")
-    # A file's name may be bytes that are no UTF-8: they are sent as they are.
+    # The name of a file may contain bytes that are not UTF-8: they are sent as they are.
     return (head + (f"\r\nContent-Type: {type}" if type else "") + "\r\n").encode("utf-8", "surrogateescape")
 
 

@@ -21,7 +21,7 @@ _MOST_COOKIES: Final = 300
 
 
 class Received(NamedTuple):
-    """What a response did to a jar: changes, in which a cookie without a value is a deletion, and what was not kept."""
+    """The effect of a response on a jar: changes (a cookie without a value is a deletion) and cookies not kept."""
 
     changes: tuple[Cookie, ...]
     refused: tuple[Refused, ...]
@@ -34,9 +34,9 @@ class CookieJar:
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
 
     def store(self, url: str, headers: Headers, now_us: int) -> Received:
-        """Take the cookies of a response to `url` that came at `now_us`.
+        """Keep the cookies of a response to `url` that arrived at `now_us`.
 
-        An expiry counts by the response's own `Date`, if it has one, so that clocks need not agree.
+        An expiry refers to the response's own `Date`, if it has one, so that clocks need not agree.
         """
         lines = [value for name, value in headers if name.lower() == "set-cookie"]
         if not lines:
@@ -48,18 +48,18 @@ class CookieJar:
         for line in lines:
             read = read_set_cookie(line, sender, now_us, date_us)
             if isinstance(read, Cookie) and self._would_hide_a_secure_one(read, sender):
-                read = Refused(read.name, "it would hide a Secure cookie, and came over plain HTTP")
+                read = Refused(read.name, "it would hide a Secure cookie, but came over plain HTTP")
             if isinstance(read, Refused):
                 refused.append(read)
             else:
                 changes.append(read)
                 refused += [
-                    Refused(gone.name, f"the row has {_MOST_COOKIES} newer ones") for gone in self.restore((read,))
+                    Refused(gone.name, f"the row has {_MOST_COOKIES} newer cookies") for gone in self.restore((read,))
                 ]
         return Received(tuple(changes), tuple(refused))
 
     def restore(self, cookies: Iterable[Cookie]) -> list[Cookie]:
-        """Apply what `store` has returned before; gives the cookies for which there was no room any more."""
+        """Apply changes that `store` has returned, and return the cookies that had to be dropped for lack of room."""
         gone: list[Cookie] = []
         for cookie in cookies:
             key = (cookie.domain, cookie.path, cookie.name)
@@ -72,9 +72,9 @@ class CookieJar:
         return gone
 
     def header(self, url: str, now_us: int, own: str = "") -> str:
-        """The value of the one Cookie header of a request to `url`, "" for none; longer paths come first.
+        """Return the value of the one Cookie header of a request to `url`, "" for none; longer paths come first.
 
-        `own` is what the request says itself: it comes first, and its names are not sent a second time.
+        `own` is the request's own header: it comes first, and its names are not sent a second time.
         """
         if not self._cookies:
             return own
@@ -94,7 +94,7 @@ class CookieJar:
         return "; ".join((own, *pairs) if own else pairs)
 
     def _would_hide_a_secure_one(self, cookie: Cookie, sender: Sender) -> bool:
-        """Whether plain HTTP would plant a cookie in the place of one that came over https (as browsers see it)."""
+        """Return whether plain HTTP would replace or hide a cookie that came over https (by the rule of browsers)."""
         return not sender.trusted and any(
             kept.secure
             and kept.name == cookie.name

@@ -1,6 +1,5 @@
-"""Which values go into headers as they are, so that what no header can carry is found before anything is sent.
-
-It looks at definitions only and never at a row.
+"""Finds the values that go into headers as they are, so that what no header can contain is found before anything is
+sent. It looks at definitions only and must not know a row.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ class HeaderRead(NamedTuple):
 
 
 def read_in_headers(artifact: Artifact) -> Iterator[HeaderRead]:
-    """Every value that a header reads, answers left out. What is put into an object is JSON there, which has an escape
-    for everything."""
+    """Yield every value that a header reads, except those of answers. An object in a header is JSON, which can escape
+    everything, so its values are left out."""
     for step in artifact.steps:
         if not isinstance(step, HttpStep) or step.skip:
             continue
@@ -37,7 +36,7 @@ def read_in_headers(artifact: Artifact) -> Iterator[HeaderRead]:
 
 
 def columns_in_headers(artifact: Artifact, key_column: str) -> dict[str, str]:
-    """The columns of a dataset whose texts go into a header, each with the words for it."""
+    """Return the columns of a dataset whose texts go into a header, each with that header in words."""
     assigned = assigned_names(artifact)
     found: dict[str, str] = {}
     for read in read_in_headers(artifact):
@@ -51,6 +50,6 @@ def columns_in_headers(artifact: Artifact, key_column: str) -> dict[str, str]:
 
 
 def assigned_names(artifact: Artifact) -> frozenset[str]:
-    """The variables that steps assign, whose first value may never be read."""
+    """Return the variables that steps assign, whose first value may never be read."""
     steps = [step for step in artifact.steps if isinstance(step, SetVariableStep)]
     return frozenset(name for step in steps for name, _ in step.values)

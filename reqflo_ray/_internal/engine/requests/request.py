@@ -1,7 +1,7 @@
 """Compiles a request template into a function that drafts the request from a row's values.
 
-It must not know steps, idempotency or where secrets may be sent. A masked draft is for fingerprints only: names stand
-in it for secret and sensitive values, so it is never checked and never sent.
+It must not know steps, idempotency, or where secrets may be sent. A masked draft is for fingerprints only: it has names
+in the places of secret and sensitive values, so it is never checked and never sent.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Draft(NamedTuple):
 
 
 class RequestRenderer:
-    """Drafts the request of one template. `base` is the base URL of its service (None: it has none); `located` gives
-    the URL that an earlier answer's `Location` is relative to, if the template's URL begins with that.
+    """Drafts the request of one template. `base` is the base URL of its service, None if it has none; `located`
+    returns the URL to which an earlier answer's `Location` is relative, if the template's URL begins with that.
 
     Raises:
-        DefinitionError: the template's body names a file that the artifact does not hold.
+        DefinitionError: the template's body names a file that is not in the artifact.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RequestRenderer:
     ) -> None:
         self._masked = masked
         self._service = template.service
-        # Only artifacts of 0.1.0 have it: there a URL of its own is one text, in which nothing is encoded.
+        # Only artifacts of 0.1.0 have it: in them a full URL is one text, in which nothing is encoded.
         self._whole = compile_node(template.url, masked=masked) if template.url is not None else None
         self._base = compile_node(base, masked=masked) if base is not None else None
         self._located = located
@@ -62,7 +62,7 @@ class RequestRenderer:
         )
 
     def __call__(self, values: Values) -> Draft:
-        """The request for these values.
+        """Return the request for these values.
 
         Raises:
             RowFault: a value is missing or cannot be sent.
@@ -72,11 +72,11 @@ class RequestRenderer:
         return Draft(url, self._header_lines(values, body), body)
 
     def with_body(self, values: Values, body: EncodedBody | None) -> Draft:
-        """The request for these values, with a body that is known already. Raises as a call."""
+        """Return the request for these values, with a body that is already encoded. Raises as a call."""
         return Draft(self.url(values), self._header_lines(values, body), body)
 
     def url(self, values: Values) -> str:
-        """The URL for these values. Raises as a call."""
+        """Return the URL for these values. Raises as a call."""
         url = self._url(values) if self._whole is None else self._exact(self._whole(values), url_of_0_1_0)
         if self._query:
             pairs = [pair for name, render in self._query for pair in query_pairs(name, render(values))]
@@ -85,8 +85,8 @@ class RequestRenderer:
         return url
 
     def is_path(self, values: Values, url: str) -> bool:
-        """Whether `url`, which is the one for these values, begins where the service is, or where the answer came from
-        whose `Location` it is."""
+        """Return whether `url`, the one for these values, begins with the base URL of the service, or with the origin
+        of the answer whose `Location` it is."""
         if self._located is not None:
             return url.startswith(origin_of(self._located(values)))
         return self._base is not None and url.startswith(self._base_url(values))
@@ -103,7 +103,7 @@ class RequestRenderer:
 
     def _header_lines(self, values: Values, body: EncodedBody | None) -> Headers:
         if self._wrong_name is not None:
-            raise RowFault("invalid_request", f"`{self._wrong_name}` is not a header name")
+            raise RowFault("invalid_request", f"`{self._wrong_name}` is not a valid header name")
         lines: list[tuple[str, str]] = []
         typed = False
         for name, render in self._headers:
@@ -113,7 +113,7 @@ class RequestRenderer:
             for item in value if isinstance(value, list) else (value,):
                 text = "" if item is None else to_text(item)
                 if not self._masked and (wrong := unsendable_in_header(text)):
-                    raise RowFault("invalid_request", f"the value of header `{name}` holds {wrong}")
+                    raise RowFault("invalid_request", f"the value of header `{name}` contains {wrong}")
                 if name.lower() == "content-type":
                     typed = True
                     text = _with_boundary(text, body)
@@ -124,12 +124,12 @@ class RequestRenderer:
 
 
 def encode_query_name(name: str) -> str:
-    """The name of a query parameter, encoded."""
+    """Return the name of a query parameter, encoded."""
     return query_pairs("", name)[0][1:]
 
 
 def _checked_if_fixed(base: Node | None) -> str | None:
-    """The base URL if it is the same for all rows and is one; a wrong one is reported by the rows that need it."""
+    """Return the base URL if it is fixed and valid; the rows that need an invalid one report it."""
     if isinstance(base, Literal) and isinstance(base.value, str):
         try:
             return base_url(base.value)
@@ -139,7 +139,7 @@ def _checked_if_fixed(base: Node | None) -> str | None:
 
 
 def _with_boundary(content_type: str, body: EncodedBody | None) -> str:
-    """A multipart content type that somebody wrote himself lacks the boundary, which only the encoder knows."""
+    """Add the boundary to a multipart content type that the author wrote, because only the encoder has chosen it."""
     if body is None or "; boundary=" not in body.content_type or "boundary=" in content_type:
         return content_type
     return f"{content_type};{body.content_type.rpartition(';')[2]}"

@@ -1,6 +1,6 @@
 """Reads one `Set-Cookie` line as browsers do: RFC 6265, 5.1 and 5.2, with the name prefixes of its revision.
 
-It must not know what other cookies there are.
+It must not know other cookies.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from reqflo_ray._internal.model.journal import Cookie
 _LONGEST_COOKIE: Final = 4096  # bytes of name and value
 _LONGEST_ATTRIBUTE: Final = 1024
 _LONGEST_SHOWN: Final = 100
-# What lives longer outlives every row.
+# A longer life makes no difference to a row.
 _LONGEST_LIFE_SECONDS: Final = 400 * 24 * 3600
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _AGE: Final = re.compile(r"-?[0-9]+")
-# A cookie's date (5.1.1): tokens in any order, of which the first that fits is the time, the day, the month, the year.
+# A cookie's date (5.1.1): tokens in any order; the first match each is the time, the day, the month, and the year.
 _DELIMITERS: Final = re.compile(r"[\t\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
 _TIME: Final = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?![0-9])")
 _DAY: Final = re.compile(r"[0-9]{1,2}(?![0-9])")
@@ -32,7 +32,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sender(NamedTuple):
-    """Who is asked by a URL. `path` is as it is sent; `trusted`: nobody else can listen, as on https and loopback."""
+    """The server of a URL. `path` is as sent; `trusted`: nobody else can listen, as with https and on loopback."""
 
     host: str
     path: str
@@ -40,31 +40,31 @@ class Sender(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A cookie that is not kept: its name ("" if it has none that can be shown) and why, without its value."""
+    """A cookie that is not kept: its name ("" if it has none that can be shown) and the reason, without its value."""
 
     name: str
     reason: str
 
 
 def sender_of(url: str) -> Sender:
-    """Whom a request to `url` asks."""
+    """Return the server that a request to `url` reaches."""
     target = urlsplit(url)
     host = (target.hostname or "").rstrip(".")
     return Sender(host, target.path or "/", target.scheme == "https" or _is_loopback(host))
 
 
 def read_set_cookie(line: str, sender: Sender, now_us: int, date_us: int | None) -> Cookie | Refused:
-    """The cookie of one Set-Cookie line, without a value if it deletes one.
+    """Return the cookie of one Set-Cookie line, without a value if it deletes one.
 
     Args:
-        now_us: when it came, in microseconds since the epoch.
-        date_us: the same instant by the clock of who sent it, by which an `Expires` counts; None: not known.
+        now_us: when the line arrived, in microseconds since the epoch.
+        date_us: the same instant by the clock of the server, to which `Expires` refers; None if unknown.
     """
     pair, *rest = line.split(";")
     name, equals, value = (part.strip(" \t") for part in pair.partition("="))
     shown = name if equals and len(name) <= _LONGEST_SHOWN else ""
     if _CONTROL.search(line):
-        return Refused("", "it holds a control character")
+        return Refused("", "it contains a control character")
     if not equals or not name:
         return Refused("", "it has no name")
     if len((name + value).encode("utf-8", "surrogateescape")) > _LONGEST_COOKIE:
@@ -79,7 +79,7 @@ def read_set_cookie(line: str, sender: Sender, now_us: int, date_us: int | None)
         name=name,
         value=value if life is None or life > 0 else None,
         domain=domain or sender.host,
-        # A host that names itself means its subdomains too, unless it has none.
+        # A Domain equal to the host includes its subdomains, unless the host cannot have any.
         host_only=not domain or "." not in domain or _is_address(domain),
         path=attributes.path or default_path(sender.path),
         secure=attributes.secure,
@@ -88,22 +88,22 @@ def read_set_cookie(line: str, sender: Sender, now_us: int, date_us: int | None)
 
 
 def domain_matches(host: str, domain: str) -> bool:
-    """RFC 6265, 5.1.3: whether `host` is `domain` or a name below it."""
+    """Return whether `host` is `domain` or a name below it (RFC 6265, 5.1.3)."""
     return host == domain or (host.endswith(f".{domain}") and not _is_address(host))
 
 
 def path_matches(path: str, prefix: str) -> bool:
-    """RFC 6265, 5.1.4: whether `path` is `prefix` or lies below it."""
+    """Return whether `path` is `prefix` or is below it (RFC 6265, 5.1.4)."""
     return path == prefix or (path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix)] == "/"))
 
 
 def default_path(path: str) -> str:
-    """RFC 6265, 5.1.4: the path of a cookie that names none."""
+    """Return the path of a cookie that names none (RFC 6265, 5.1.4)."""
     return path[: path.rfind("/")] or "/" if path.startswith("/") else "/"
 
 
 def cookie_date_us(text: str) -> int | None:
-    """The instant that a cookie's date names (RFC 6265, 5.1.1), in microseconds since the epoch; None if it is none."""
+    """Return the instant of a cookie's date (RFC 6265, 5.1.1), in microseconds since the epoch; None if invalid."""
     time: re.Match[str] | None = None
     day = month = year = -1
     for token in _DELIMITERS.split(text):
@@ -127,7 +127,7 @@ def cookie_date_us(text: str) -> int | None:
 
 
 class _Attributes(NamedTuple):
-    """What a line says of its cookie. `life_seconds` None: it lives as long as the row."""
+    """The attributes of a cookie. `life_seconds` is None if it lives as long as the row."""
 
     domain: str = ""
     path: str = ""
@@ -136,7 +136,7 @@ class _Attributes(NamedTuple):
 
 
 def _attributes(written: list[str], now_us: int) -> _Attributes:
-    """Of an attribute that is repeated the last one counts, and one that cannot be read counts for none."""
+    """Read the attributes. The last one of a repeated attribute counts, and an unreadable one is ignored."""
     read = _Attributes()
     age: float | None = None
     for attribute in written:
@@ -158,21 +158,21 @@ def _attributes(written: list[str], now_us: int) -> _Attributes:
 
 
 def _problem(name: str, attributes: _Attributes, sender: Sender) -> str:
-    """Why a cookie must not be kept, "" if it may be."""
+    """Return why a cookie must not be kept, "" if it may be."""
     domain, secure = attributes.domain, attributes.secure
     if domain and domain != sender.host:
-        shown = f", `{domain}`," if len(domain) <= _LONGEST_SHOWN else ""
+        shown = f" `{domain}`" if len(domain) <= _LONGEST_SHOWN else ""
         if not domain_matches(sender.host, domain):
-            return f"its Domain{shown} is not {sender.host} and not above it"
+            return f"its Domain{shown} is neither {sender.host} nor above it"
         if "." not in domain:
             return f"its Domain{shown} is a whole top-level domain"
     if secure and not sender.trusted:
-        return "it is Secure, and came over plain HTTP"
+        return "it is Secure, but came over plain HTTP"
     prefix = name[:9].lower()
     if prefix == "__secure-" and not secure:
-        return "a name with `__Secure-` needs Secure"
+        return "a name that begins with `__Secure-` requires Secure"
     if prefix.startswith("__host-") and not (secure and not domain and attributes.path == "/"):
-        return "a name with `__Host-` needs Secure, Path=/ and no Domain"
+        return "a name that begins with `__Host-` requires Secure, Path=/, and no Domain"
     return ""
 
 
@@ -186,7 +186,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether `host` is this machine by its looks, as browsers see it (Secure Contexts, 3.1)."""
+    """Return whether the text of `host` names this machine, as in browsers (Secure Contexts, 3.1)."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     return _is_address(host) and ipaddress.ip_address(host).is_loopback

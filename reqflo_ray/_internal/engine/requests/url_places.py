@@ -1,4 +1,4 @@
-"""Renders the path and the query of a URL, as lists of text and functions of a row's values: each value is encoded for
+"""Renders the path and the query of a URL as lists of text and functions of a row's values: each value is encoded for
 its place. It must not know where the URL leads."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Item: TypeAlias = str | Render
 
 
 def path_items(pieces: Sequence[Piece], masked: bool) -> list[Item]:
-    """The items of a path, segment by segment: what a value makes of its segment must not lead to another."""
+    """Return the items of a path, segment by segment: a value must not turn its segment into a step to another one."""
     items: list[Item] = []
     segment: list[Piece] = []
     for piece in pieces:
@@ -59,7 +59,7 @@ def _path_value(node: Node, masked: bool) -> Render:
 
 
 def query_items(pieces: Sequence[Piece] | None, masked: bool) -> list[Item]:
-    """The items of a query, `?` included where there is one."""
+    """Return the items of a query, including its `?` if there is one."""
     if pieces is None:
         return []
     if all(isinstance(piece, str) for piece in pieces):
@@ -74,7 +74,7 @@ def query_items(pieces: Sequence[Piece] | None, masked: bool) -> list[Item]:
 
 
 def parameter_items(pieces: Sequence[Piece], masked: bool) -> list[Item]:
-    """The items of a query without its `?`, or of the rest of one."""
+    """Return the items of a query without its `?`, or of the rest of one."""
     if all(isinstance(piece, str) for piece in pieces):
         return [encode_query(piece) for piece in pieces if isinstance(piece, str)]
     render = _pairs(pieces, masked)
@@ -82,7 +82,7 @@ def parameter_items(pieces: Sequence[Piece], masked: bool) -> list[Item]:
 
 
 def _pairs(pieces: Sequence[Piece], masked: bool) -> Callable[[Values], list[str]]:
-    """The parameters of a query, those left out that have no value."""
+    """Return the function for the parameters of a query, without those that have no value."""
     if len(pieces) == 1 and not isinstance(pieces[0], str):
         return _whole_query(pieces[0], masked)
     rendered = [_pair(parameter, masked) for parameter in parameters(pieces)]
@@ -107,7 +107,7 @@ def _value_in_query(node: Node, masked: bool) -> Render:
     def text(values: Values) -> str:
         value = render(values)
         if value is UNSET:
-            raise RowFault("missing_value", f"{name} has no value, and is needed inside of text")
+            raise RowFault("missing_value", f"{name} has no value, but is part of a text")
         return encode_value(value)
 
     return text
@@ -125,7 +125,7 @@ def _whole_query(node: Node, masked: bool) -> Callable[[Values], list[str]]:
 
 
 def concatenated(items: Sequence[Item]) -> Render:
-    """The texts of `items`, one after another."""
+    """Return the function that joins the texts of `items`."""
     merged: list[Item] = []
     for item in items:
         if isinstance(item, str) and merged and isinstance(last := merged[-1], str):
@@ -145,5 +145,5 @@ def concatenated(items: Sequence[Item]) -> Render:
 
 
 def names_of(node: Node) -> str:
-    """What a value reads, for messages."""
+    """Return what a value reads, for messages."""
     return ", ".join(f"`{reference}`" for reference in references(node))

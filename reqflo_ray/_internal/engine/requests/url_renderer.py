@@ -1,8 +1,8 @@
-"""Compiles the URL of a request template into a function of a row's values. One rule for the URL of a service and for a
-URL of its own: a value is encoded for the place in which it stands, and what its author wrote is sent as written.
+"""Compiles the URL of a request template into a function of a row's values. One rule holds for the URL of a service and
+for a full URL: a value is encoded for its place, and what its author wrote is sent as written.
 
-An expression that is the whole URL, path or query is one, with all that it holds. It must not know what the URL is for.
-In a masked URL, which is never sent, names stand for values: it is not checked.
+An expression that is the whole URL, path, or query is used as such, with everything in it. This module must not know
+what the URL is for. A masked URL, which has names in the places of values, is never sent and is not checked.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _SCHEMES: Final = ("http", "https")
 
 
 def compile_url(pieces: Sequence[Piece], base: Item, located: Render | None, *, masked: bool) -> Render:
-    """The URL that `pieces` make, without what `query:` adds.
+    """Return the function for the URL that `pieces` make, without what `query:` adds.
 
     Args:
-        base: the base URL of the request's service, without a slash at its end; it raises if there is none.
-        located: if the first piece is the `Location` of an earlier answer, the URL that this answered.
+        base: the base URL of the request's service, without a slash at its end; it raises if the service has none.
+        located: if the first piece is the `Location` of an earlier answer, the URL that this answer came from.
     """
     first = pieces[0] if pieces else ""
     if not isinstance(first, str):
@@ -54,7 +54,7 @@ def compile_url(pieces: Sequence[Piece], base: Item, located: Render | None, *, 
 
 
 def _absolute(scheme: str, pieces: Sequence[Piece], masked: bool) -> Render:
-    """The URL of its own of which `pieces` are what follows `scheme`, its slashes included."""
+    """Return the function for a full URL: `pieces` follow `scheme`, which includes its slashes."""
     places = divide(pieces, Place.AUTHORITY)
     if not all(isinstance(piece, str) for piece in places.authority):
         behind = _Authority(places, masked)
@@ -68,7 +68,7 @@ def _absolute(scheme: str, pieces: Sequence[Piece], masked: bool) -> Render:
 
 
 def _with_any_scheme(first: Node, pieces: Sequence[Piece], masked: bool) -> Render:
-    """The URL whose scheme is an expression."""
+    """Return the function for a URL whose scheme is an expression."""
     value = compile_node(first, masked=masked)
     by_scheme = {scheme: _absolute(f"{scheme}://", pieces, masked) for scheme in _SCHEMES}
 
@@ -83,8 +83,8 @@ def _with_any_scheme(first: Node, pieces: Sequence[Piece], masked: bool) -> Rend
 
 
 class _Open:
-    """A URL that begins with an expression, so that only the row says whether it is absolute or a path. A second one
-    directly behind it is the path: `{{ env.base }}{{ inputs.path }}`."""
+    """A URL that begins with an expression, so that it depends on the row whether it is absolute or a path. A second
+    expression directly after it is the path: `{{ env.base }}{{ inputs.path }}`."""
 
     def __init__(self, first: Node, others: Sequence[Piece], base: Item, located: Render | None, masked: bool) -> None:
         self._masked = masked
@@ -103,7 +103,7 @@ class _Open:
             self._follows = "path"
         places = divide(others, Place.AUTHORITY)
         self._behind_host = _Authority(places, masked) if places.authority else None
-        # A base URL is the same for all rows, as a rule.
+        # A base URL is usually the same for all rows.
         self._exact = lru_cache(maxsize=64)(absolute_url)
         path = divide(others, Place.PATH)
         self._behind_path = concatenated([*path_items(path.path, masked), *query_items(path.query, masked)])
@@ -142,12 +142,12 @@ class _Open:
         return received_location(text) if self._located is not None else text
 
     def _of_service(self, text: str, values: Values) -> str:
-        """A path as an absolute URL."""
+        """Return a path as an absolute URL."""
         if self._located is not None:
             try:
                 return urljoin(self._located(values), text)
             except ValueError:
-                raise RowFault("invalid_request", f"{self._name} is no valid URL") from None
+                raise RowFault("invalid_request", f"{self._name} is not a valid URL") from None
         if not text:
             raise RowFault("invalid_request", f"the URL is empty: {self._name}")
         if _OTHER_SCHEME.match(text):
@@ -157,7 +157,7 @@ class _Open:
 
 
 class _Authority:
-    """Host and port with values in them, and what follows. The last of these values may bring the path."""
+    """Host and port with values in them, and what follows. The last of these values may contain the path."""
 
     def __init__(self, places: Places, masked: bool) -> None:
         self._masked = masked
@@ -169,11 +169,11 @@ class _Authority:
         self._behind = concatenated([*path_items(places.path, masked), *query_items(places.query, masked)])
 
     def __call__(self, begun: str, values: Values) -> str:
-        """Host, port, path and query, of which `begun` is known."""
+        """Return host, port, path, and query; `begun` is their known beginning."""
         texts, path, name = [begun], "", ""
         for part in self._parts:
             if path:
-                raise RowFault("invalid_request", f"{name} brings a path, behind which more of the host follows")
+                raise RowFault("invalid_request", f"{name} contains a path, but more of the host follows it")
             if isinstance(part, str):
                 texts.append(part)
                 continue
@@ -198,11 +198,11 @@ class _Authority:
 
 
 def _need_room(text: str, name: str, follows: str) -> None:
-    """What follows a value that brings a part of the URL must come to stand where its author sees it."""
+    """Refuse a value after which the rest of the URL would not be where its author wrote it."""
     if "#" in text:
-        raise RowFault("invalid_request", f"{name} has a fragment, behind which more of the URL follows")
+        raise RowFault("invalid_request", f"{name} contains a fragment (`#`), but more of the URL follows it")
     if "?" in text and follows:
-        raise RowFault("invalid_request", f"{name} has a query, behind which a {follows} follows")
+        raise RowFault("invalid_request", f"{name} contains a query (`?`), but a {follows} follows it")
 
 
 def _host_text(value: JsonValue, name: str) -> str:
@@ -215,8 +215,8 @@ def _host_text(value: JsonValue, name: str) -> str:
 
 
 def _whole_path(node: Node, follows: str | None, masked: bool) -> Render:
-    """A path, perhaps with a query, that an expression brings behind a base URL. `follows`: what comes behind it, None
-    if nothing does."""
+    """Return the function for a path, perhaps with a query, that an expression adds to a base URL. `follows` is what
+    comes after it, None if nothing does."""
     value, name = compile_node(node, masked=masked), names_of(node)
 
     def render(values: Values) -> str:
@@ -227,7 +227,7 @@ def _whole_path(node: Node, follows: str | None, masked: bool) -> Render:
         if masked:
             return text
         if not text.startswith(("/", "?")):
-            raise RowFault("invalid_request", f"{name} is no path that begins with `/`")
+            raise RowFault("invalid_request", f"{name} is not a path that begins with `/`")
         if follows is None:
             return text.partition("#")[0]
         _need_room(text, name, follows)

@@ -17,19 +17,19 @@ _URL: Final = re.compile(
 )
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\%\s]+)(?::(?P<port>[0-9]{1,5})?)?")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
-# A percent sign that begins no escape, and whatever RFC 3986 has no place for.
+# A percent sign that does not begin an escape, and whatever RFC 3986 does not allow.
 _NOT_IN_PATH: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]")
-# What cannot stand in a request line. RFC 3986 has no place for brackets and braces in a query either, but browsers and
-# curl send them as they are: whoever wants them encoded writes them so.
+# What cannot be in a request line. RFC 3986 does not allow brackets and braces in a query either, but browsers and curl
+# send them as they are; an author who wants them encoded writes them so.
 _NOT_IN_QUERY: Final = re.compile(r"[^\x21-\x7e]")
 _NOT_IN_QUERY_OF_0_1_0: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]")
 
 
 def absolute_url(text: str) -> str:
-    """`text` as an exact URL, without fragment. What is encoded already stays as it is.
+    """Return `text` as an exact URL, without fragment. What is already encoded stays as it is.
 
     Raises:
-        RowFault: `invalid_request`, if it is no absolute http(s) URL, or names a user.
+        RowFault: `invalid_request`, if it is not an absolute http or https URL, or names a user.
     """
     found = _URL.match(text.strip())
     if found is None:
@@ -42,8 +42,8 @@ def absolute_url(text: str) -> str:
 
 
 def url_of_0_1_0(text: str) -> str:
-    """As `absolute_url`, but what RFC 3986 has no place for is encoded in the query too: an unfinished run of 0.1.0
-    must find its request to be the same.
+    """Return `text` as `absolute_url` does, but also encode what RFC 3986 does not allow in a query: a request of an
+    unfinished run of 0.1.0 must stay the same.
 
     Raises:
         RowFault: `invalid_request`, as `absolute_url`.
@@ -53,7 +53,7 @@ def url_of_0_1_0(text: str) -> str:
 
 
 def base_url(text: str) -> str:
-    """`text` as an exact URL that a path can be joined to by a slash.
+    """Return `text` as an exact URL to which a path can be joined with a slash.
 
     Raises:
         RowFault: `invalid_request`, as `absolute_url`, or if it has a query.
@@ -65,21 +65,21 @@ def base_url(text: str) -> str:
 
 
 def encode_path(text: str) -> str:
-    """A literal part of a path: spaces and the like are encoded, what is encoded already is kept."""
+    """Return a literal part of a path: spaces and the like are encoded, what is already encoded is kept."""
     return _escape(_NOT_IN_PATH, text)
 
 
 def encode_query(text: str) -> str:
-    """A literal query: as it is, but for what cannot stand in a request line."""
+    """Return a literal query as it is, except that what cannot be in a request line is encoded."""
     return _escape(_NOT_IN_QUERY, text)
 
 
 def encode_parameter(value: JsonValue, name: str) -> str:
-    """A value in a path: everything that is not unreserved is encoded, `/` included. `name` is for messages.
+    """Return a value for a path: everything that is not unreserved is encoded, including `/`. `name` is for messages.
 
     Raises:
         RowFault: `missing_value` without a value; `invalid_request` for an empty one, which would address something
-            else, and for text that has no UTF-8 form.
+            else, and for text that cannot be encoded as UTF-8.
     """
     if value is UNSET or value is None:
         raise RowFault("missing_value", f"a part of the path has no value: {name}")
@@ -90,27 +90,27 @@ def encode_parameter(value: JsonValue, name: str) -> str:
 
 
 def no_step(segment: str) -> str:
-    """`segment` of a path, so that it is no step to another one: the dots of `.` and `..` are encoded."""
-    # Hardly any segment begins so: the rest costs nothing.
+    """Return `segment` so that it is not a step to another segment: the dots of `.` and `..` are encoded."""
+    # Hardly any segment begins like this, so the others cost nothing.
     if segment[:1] in (".", "%") and segment.lower().replace("%2e", ".") in (".", ".."):
         return segment.replace(".", "%2E")
     return segment
 
 
 def encode_value(value: JsonValue) -> str:
-    """A value inside of text in a query: everything that is not unreserved is encoded.
+    """Return a value for a text in a query: everything that is not unreserved is encoded.
 
     Raises:
-        RowFault: `invalid_request` for text that has no UTF-8 form.
+        RowFault: `invalid_request` for text that cannot be encoded as UTF-8.
     """
     return _quoted(to_text(value))
 
 
 def query_pairs(name: str, value: JsonValue) -> list[str]:
-    """`name=value` for the query, encoded; one for each item of a list, none for `UNSET`. Null is sent as empty.
+    """Return `name=value` for the query, encoded: one per item of a list, none for `UNSET`. Null is sent as empty.
 
     Raises:
-        RowFault: `invalid_request` for text that has no UTF-8 form.
+        RowFault: `invalid_request` for text that cannot be encoded as UTF-8.
     """
     if value is UNSET:
         return []
@@ -120,7 +120,7 @@ def query_pairs(name: str, value: JsonValue) -> list[str]:
 
 
 def form_pairs(name: str, value: JsonValue) -> list[str]:
-    """As `query_pairs`, as forms are encoded (a space is `+`). `name` is not encoded yet."""
+    """Return what `query_pairs` does, in the encoding of forms (a space is `+`). `name` is not yet encoded."""
     items = value if isinstance(value, list | tuple) else [] if value is UNSET else [value]
     try:
         key = quote_plus(name)
@@ -130,26 +130,26 @@ def form_pairs(name: str, value: JsonValue) -> list[str]:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL that `absolute_url` made."""
+    """Return scheme, host, and port of a URL that `absolute_url` returned."""
     scheme, _, behind = url.partition("://")
     return f"{scheme}://{behind.split('/', 1)[0].split('?', 1)[0]}"
 
 
 def host_of(url: str) -> str:
-    """The host of a URL that `absolute_url` made, without port or brackets."""
+    """Return the host of a URL that `absolute_url` returned, without port or brackets."""
     authority = origin_of(url).partition("://")[2]
     host = authority.split("]", 1)[0] if authority.startswith("[") else authority.split(":", 1)[0]
     return host.strip("[]")
 
 
 def exact_authority(text: str) -> str:
-    """Host and port of a URL, the host in ASCII.
+    """Return host and port of a URL, the host in ASCII.
 
     Raises:
-        RowFault: `invalid_request`, if these are none, or name a user.
+        RowFault: `invalid_request`, if they are not valid, or name a user.
     """
     if "@" in text:
-        raise RowFault("invalid_request", "the URL names a user: send credentials in an Authorization header instead")
+        raise RowFault("invalid_request", "the URL names a user; send credentials in an Authorization header instead")
     found = _AUTHORITY.fullmatch(text)
     if found is None or int(found["port"] or 0) > 65535:
         raise RowFault("invalid_request", "the URL has no valid host and port")

@@ -1,6 +1,6 @@
 """Prepares assertions and evaluates them against a response. It must not know what a step makes of the results.
 
-Texts of results hold values whole or not at all, never cut: a part of a secret could not be recognised and masked.
+Texts of results hold values whole or not at all, never cut: a part of a secret could not be recognized and masked.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _LONGEST_SHOWN: Final = 4096
 _STEPS_TO_COMPILE_A_RULE: Final = 100
 _CONTAINERS: Final = frozenset({dict, list})
 
-# With these, a path that may give many values stands for the list of them.
+# With these operators, a path that may find several values stands for the list of them.
 _ABOUT_LISTS: Final = frozenset({Operator.CONTAINS, Operator.NOT_CONTAINS, Operator.LENGTH})
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What an assertion found: whether it holds, the value it looked at (`UNSET`: none), and why it does not hold
-    where that cannot be told from the values."""
+    """What an assertion found: whether it holds, the value it looked at (`UNSET`: none), and the reason why it does not
+    hold where the values do not show it."""
 
     holds: bool
     actual: JsonValue = UNSET
@@ -49,9 +49,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedAssertion:
-    """An assertion, compiled. `masked` is None if nothing secret or sensitive can be in what is expected; `shown` is
-    the JSON text of a literal. `parts` are the values within a list or object that must be there. `at_status` is the
-    result of what most steps ask, one status, when that has come."""
+    """An assertion, compiled. `masked` is None if the expected value cannot contain anything secret or sensitive;
+    `shown` is the JSON text of a literal. `parts` are the values within a list or object that must exist. `at_status`
+    is the expected status and the result for it, prepared because most steps assert nothing else."""
 
     source: Assertion
     evaluate: Callable[[ResponseView, JsonValue], Finding]
@@ -96,7 +96,7 @@ def _at_status(assertion: Assertion, literal: JsonValue, shown: str | None) -> t
 
 
 def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> AssertionResult:
-    """Judge one assertion. What goes wrong with it makes it fail.
+    """Judge one assertion. An assertion that cannot be evaluated fails.
 
     Raises:
         Unjudged: it takes more work than `view` allows.
@@ -115,7 +115,7 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
                 shown = _shown(expected if hidden is None else hidden(values))
         finding = prepared.evaluate(view, expected)
         if type(finding.actual) in _CONTAINERS:
-            view.work.weigh(finding.actual)  # it is to be shown, and paths may find the same parts again and again
+            view.work.weigh(finding.actual)  # it is shown, and a path may find the same parts repeatedly
     except Unjudged as limit:
         raise limit.of(subject_of(source)) from None
     except NotJson as problem:
@@ -127,8 +127,8 @@ def assess(prepared: PreparedAssertion, view: ResponseView, values: Values) -> A
     except (Incomparable, PathError, PatternError, SchemaError) as problem:
         finding = Finding(holds=False, reason=str(problem))
     except (RecursionError, ArithmeticError, ValueError):
-        # Others' texts may quote values.
-        finding = Finding(holds=False, reason="the value is nested too deeply, or out of all range, to be judged")
+        # The texts of these errors may quote values.
+        finding = Finding(holds=False, reason="the value is nested too deeply or is too large to be compared")
     shown = shown or ""
     actual = "" if finding.actual is UNSET else _shown(finding.actual)
     if finding.holds:
@@ -201,7 +201,7 @@ def _value(operator: Operator, actual: JsonValue, expected: JsonValue, work: Wor
 def _matches_of(
     operator: Operator, found: list[JsonValue], expected: JsonValue, work: Work, pattern: Pattern | None
 ) -> Finding:
-    """A path that may give many values: about their list where the operator is about lists, else about the only one."""
+    """Judge a path that may find several values: their list if the operator applies to lists, else the only one."""
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
         return Finding(holds=bool(found) is (operator is Operator.EXISTS), actual=found if found else UNSET)
     if operator in _ABOUT_LISTS:
@@ -236,11 +236,11 @@ def _is_status(status: int, expected: JsonValue, work: Work) -> bool:
             return status == int(expected)
         case _ if is_number(expected):
             return equal(status, expected, work)
-    raise Incomparable('a status is expected as an integer, "2xx", "200-299", or a list of these')
+    raise Incomparable('the expected status must be an integer, "2xx", "200-299", or a list of these')
 
 
 def _header(operator: Operator, found: list[str], expected: JsonValue, work: Work, pattern: Pattern | None) -> Finding:
-    """It holds if any value of a repeated header does; a negated operator if its opposite holds for none."""
+    """Judge a header: one value of a repeated header is enough, but a negated operator must hold for all."""
     found = [readable(value) for value in found]
     actual: JsonValue = UNSET if not found else found[0] if len(found) == 1 else found
     if operator is Operator.EXISTS or operator is Operator.NOT_EXISTS:
@@ -254,7 +254,7 @@ def _header(operator: Operator, found: list[str], expected: JsonValue, work: Wor
 
 
 def _texts(expected: JsonValue) -> JsonValue:
-    """Headers are text, whatever is expected of them."""
+    """Return the expected value as text, because headers are text."""
     return [readable(to_text(item)) for item in expected] if isinstance(expected, list) else readable(to_text(expected))
 
 
@@ -264,7 +264,7 @@ def _as_number(value: str, operator: Operator) -> JsonValue:
     try:
         return convert(value.strip(), ValueType.NUMBER)
     except ConversionError:
-        raise Incomparable("the header's value is no number") from None
+        raise Incomparable("the value is not a number") from None
 
 
 def _body_equals(operator: Operator, view: ResponseView, expected: JsonValue) -> Finding:
@@ -277,7 +277,7 @@ def _body_equals(operator: Operator, view: ResponseView, expected: JsonValue) ->
 
 
 def _schema_met(schema: JsonValue, work: Work) -> Validate:
-    """A schema that comes from data."""
+    """Compile a schema that comes from data."""
     work.spend_uncounted(work.weigh(schema) * _STEPS_TO_COMPILE_A_RULE)
     return compile_schema(schema)
 
@@ -288,10 +288,10 @@ def _schema(validate: Validate, view: ResponseView) -> Finding:
 
 
 def _need_value(expected: JsonValue, prepared: PreparedAssertion, values: Values) -> None:
-    """Nothing equals what is not there, and everything would differ from it: so neither holds."""
+    """Raise `RowFault` if a part of the expected value is unset: neither `equals` nor `not_equals` may hold then."""
     node = prepared.source.expected
     if expected is UNSET or (expected == [] and isinstance(node, ArrayNode) and node.items):
-        what = f"`{node}`" if isinstance(node, Reference | StepReference) else "all of it"
+        what = f"`{node}`" if isinstance(node, Reference | StepReference) else "the whole list"
         raise RowFault("missing_value", f"{what} has no value")
     for reference, part in prepared.parts:
         if part(values) is UNSET:
@@ -299,7 +299,7 @@ def _need_value(expected: JsonValue, prepared: PreparedAssertion, values: Values
 
 
 def _shown(value: JsonValue) -> str:
-    """The JSON text of `value`; of a long one, a JSON text that says what it is."""
+    """Return the JSON text of `value`; for a long one, a JSON text that describes it."""
     if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
         return json_text.describe(f"<text of {len(value)} characters>")
     text = json_text.describe(value)

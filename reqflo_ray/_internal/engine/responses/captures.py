@@ -1,4 +1,4 @@
-"""Takes values out of responses: the outputs that a step declares, and the captures that later steps read."""
+"""Reads values from responses: the outputs that a step declares, and the captures that later steps read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reqflo_ray._internal.model.values import UNSET, JsonValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedOutput:
-    """An output, compiled. `take` gives its value or `UNSET`; it raises `NotJson` and `PathError`."""
+    """An output, compiled. `take` returns its value or `UNSET`; it raises `NotJson` and `PathError`."""
 
     source: Output
     label: str
@@ -26,15 +26,15 @@ class PreparedOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedCapture:
-    """A capture, compiled. `take` gives its value, of a response and the step's outputs, or `UNSET`."""
+    """A capture, compiled. `take` returns its value from a response and the step's outputs, or `UNSET`."""
 
     source: Capture
     take: Callable[[ResponseView, Mapping[str, JsonValue]], JsonValue]
 
 
 def prepare_output(output: Output, step_id: str, *, exact: bool = False) -> PreparedOutput:
-    """Compile `output` of step `step_id`. `exact`: a header that is no UTF-8 keeps its bytes, since it goes into
-    another one; else it is text as people read it.
+    """Compile `output` of step `step_id`. `exact`: a header that is not UTF-8 keeps its bytes, because
+    another header will contain it; otherwise it is readable text.
 
     Raises:
         DefinitionError: its path cannot be used.
@@ -45,7 +45,7 @@ def prepare_output(output: Output, step_id: str, *, exact: bool = False) -> Prep
 
 
 def prepare_capture(capture: Capture, *, exact: bool = False) -> PreparedCapture:
-    """Compile `capture`; `exact` as for outputs."""
+    """Compile `capture`; `exact` is that of `prepare_output`."""
     path = capture.path
     match capture.root:
         case CaptureRoot.STATUS:
@@ -80,7 +80,7 @@ def _output_taker(output: Output, step_id: str, exact: bool) -> Callable[[Respon
             return lambda view: path.find(view.json(), view.work) or UNSET
         case CaptureRoot.OUTPUTS:
             raise DefinitionError(
-                f"output `{output.name}` of step `{step_id}` must come from body, headers or status",
+                f"output `{output.name}` of step `{step_id}` must come from `body`, `headers`, or `status`",
                 code="invalid_output",
             )
 
@@ -92,7 +92,7 @@ def _first(values: list[str], exact: bool) -> JsonValue:
 
 
 def _whole_body(view: ResponseView) -> JsonValue:
-    """The document, or the text of a body that is no JSON."""
+    """Return the document, or the text of a body that is not JSON."""
     try:
         return view.json()
     except NotJson:

@@ -1,6 +1,6 @@
-"""In which encoding a body is text: by its BOM, else by the charset that its answer names, else UTF-8 (RFC 8259, 8.1).
+"""Finds the encoding of a body: by its BOM, else the charset that the response names, else UTF-8 (RFC 8259, 8.1).
 
-It must not know what the text means. The bytes stay as they are: evidence holds what was received.
+It must not know what the text means, nor change the bytes: evidence contains what was received.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ UTF_8: Final = "utf-8"
 _TYPE: Final = "content-type"
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:+-]+)""", re.IGNORECASE)
 _LONGEST_SHOWN: Final = 40
-# The longer ones first: one begins like another.
+# Longer ones first, because some begin like a shorter one.
 _BOMS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -26,9 +26,9 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FIRST_OF_BOMS: Final = frozenset(bom[0] for bom, _ in _BOMS)
-# Which end comes first in text without a BOM shows in its first character, which is seldom beyond U+00FF.
+# The first character shows the byte order of text without a BOM, because it is seldom beyond U+00FF.
 _WITHOUT_ORDER: Final = {"utf-16": ("utf-16-le", "utf-16-be"), "utf-32": ("utf-32-le", "utf-32-be")}
-# Names of the Encoding standard that Python has not, and what is sent under names that mean less.
+# Names of the Encoding standard that Python lacks, and what servers really send under some narrower names.
 _MEANT: Final = {
     "unicode": "utf-16",
     "ucs-2": "utf-16",
@@ -44,8 +44,8 @@ _MEANT: Final = {
     "iso-8859-8-i": "iso8859-8",
     "mac-cyrillic": "mac_cyrillic",
 }
-# Codecs of Python that are no charset: one of them takes hours for a megabyte, others make characters of escapes. And
-# two that nobody sends but to hide something.
+# Codecs of Python that are not charsets: one of them takes hours for a megabyte, others decode escapes. The last two
+# are charsets, but are sent only to hide something.
 _NO_CHARSETS: Final = frozenset(
     {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7", "hz"}
 )
@@ -53,8 +53,8 @@ _PLAIN: Final = 'azAZ09 {}[]":,'
 
 
 class Encoding(NamedTuple):
-    """How a body is read. `skip` bytes at its beginning are its BOM; `unknown` is the charset that the answer names and
-    that nobody knows ("" if there is none), where the body is taken for UTF-8."""
+    """How a body is read. The first `skip` bytes are its BOM; `unknown` is an unknown charset that the response names
+    ("" if none), in which case the body is read as UTF-8."""
 
     codec: str = UTF_8
     skip: int = 0
@@ -65,7 +65,7 @@ _UTF_8: Final = Encoding()
 
 
 def encoding_of(response: TransportResponse) -> Encoding:
-    """The encoding of a body. A BOM is believed before any name, as browsers do."""
+    """Return the encoding of a body. A BOM takes precedence over any name, as in browsers."""
     body = response.body
     if body and body[0] in _FIRST_OF_BOMS:
         for bom, codec in _BOMS:
@@ -83,7 +83,7 @@ def encoding_of(response: TransportResponse) -> Encoding:
 
 
 def older_charset(response: TransportResponse) -> str:
-    """The codec of a body that is neither in UTF-8 nor in UTF-16 and may differ from both, "" for all others."""
+    """Return the codec of a body that is in neither UTF-8 nor UTF-16 and may differ from both, "" for all others."""
     body = response.body
     if body.isascii() and b"\0" not in body:
         return ""
@@ -104,8 +104,8 @@ def _named(content_type: str) -> Encoding:
 
 
 def _codec(name: str) -> str:
-    """The codec for the charset `name`, "" if there is none. One that writes plain ASCII in another way, such as
-    EBCDIC, is none: values could not be masked in it."""
+    """Return the codec for the charset `name`, "" if there is none. One that encodes plain ASCII differently, such as
+    EBCDIC, is rejected, because values could not be masked in it."""
     for label in (name, name.removeprefix("x-")):
         try:
             found = codecs.lookup(_MEANT.get(label, label)).name

@@ -1,6 +1,6 @@
-"""A response as assertions and outputs look at it: JSON decoded once, text, headers by name; each look is paid for.
+"""A response as assertions and outputs read it: JSON decoded once, text, headers by name. Each reading costs work.
 
-It judges nothing.
+It must not judge anything.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _UNDECODED: Final = object()
 
 
 class ResponseView:
-    """One response, and what may be spent on judging it. Nothing is decoded before it is asked for, and no JSON twice.
+    """One response, and the work that judging it may cost. Nothing is decoded before it is needed, and no JSON twice.
 
-    `json`, `text` and `contains` raise `Unjudged` if `work` has not enough left for the size of the body. `warnings`
-    are sentences on how the body had to be read, each once.
+    `json`, `text`, and `contains` raise `Unjudged` if `work` has not enough left for the size of the body. `warnings`
+    are sentences on how the body was read, each once.
     """
 
     __slots__ = ("_document", "_encoding", "_problem", "response", "timings", "warnings", "work")
@@ -35,10 +35,10 @@ class ResponseView:
         self._problem: json_text.NotJson | None = None
 
     def json(self) -> JsonValue:
-        """The body as JSON.
+        """Return the body as JSON.
 
         Raises:
-            NotJson: it is none; `TooDeep` if it is nested more deeply than can be read.
+            NotJson: it is not JSON; `TooDeep` if it is nested too deeply to be read.
         """
         if self._problem is not None:
             raise self._problem
@@ -50,11 +50,11 @@ class ResponseView:
                 self._problem = problem
                 raise
             if not standard:
-                self.warnings["the body is JSON only in a wider sense (NaN, a lone surrogate, UTF-16)"] = None
+                self.warnings["the body is not strict JSON (NaN, a lone surrogate, or UTF-16)"] = None
         return self._document
 
     def text(self) -> str:
-        """The body as text, without its BOM; what cannot be read in its encoding is replaced."""
+        """Return the body as text, without its BOM; bytes that cannot be decoded are replaced."""
         codec, skip, _ = self._read_as()
         body = self.response.body
         self.work.spend_on_text(len(body))
@@ -62,7 +62,7 @@ class ResponseView:
         return body[skip:].decode(codec, "replace") if text is None else text
 
     def contains(self, text: str) -> bool:
-        """Whether `text` is somewhere in the body."""
+        """Return whether the body contains `text`."""
         codec, skip, _ = self._read_as()
         if codec == UTF_8:
             self.work.spend_on_text(len(self.response.body))
@@ -70,26 +70,26 @@ class ResponseView:
         return text in self.text()
 
     def header(self, name: str) -> list[str]:
-        """All values of the header whose lower-case name is `name`, in order."""
+        """Return all values of the header whose lower-case name is `name`, in order."""
         return [value for key, value in self.response.headers if key.lower() == name]
 
     def _json_text(self) -> bytes | str:
-        """The body as JSON is read from it."""
+        """Return the body in the form that the JSON decoder reads."""
         codec, skip, unknown = self._read_as()
         body = self.response.body
         if codec == UTF_8:
             if unknown and not body.isascii() and not _is_utf_8(body):
-                raise json_text.NotJson(f"its charset, {unknown}, is not known, and it is no UTF-8")
+                raise json_text.NotJson(f"its charset, {unknown}, is unknown, and it is not UTF-8")
             return body[skip:] if skip else body
         self.work.spend_on_text(len(body))
         text = self._in_charset(codec, skip)
         if text is None:
-            raise json_text.NotJson(f"it is not text in {codec}, the charset of the answer")
+            raise json_text.NotJson(f"it cannot be decoded as {codec}, the charset of the response")
         return text
 
     def _in_charset(self, codec: str, skip: int) -> str | None:
-        """The body as text of a charset other than UTF-8; as UTF-8 if it is that and no text in its charset, None if it
-        is neither."""
+        """Return the body as text of a charset other than UTF-8; as UTF-8 if it is valid in that alone, None if it is
+        valid in neither."""
         body = self.response.body
         wide = codec.startswith("utf-")
         may_be_utf_8 = not (wide and b"\0" in body) and _is_utf_8(body)
@@ -98,19 +98,18 @@ class ResponseView:
         except UnicodeDecodeError:
             text = None
         if may_be_utf_8 and (wide or text is None):
-            self.warnings[f"the body is UTF-8, and not in {codec}, the charset of the answer"] = None
+            self.warnings[f"the body is UTF-8, not {codec}, the charset of the response"] = None
             return body.decode()
         if may_be_utf_8 and not body.isascii():
-            self.warnings[f"the body may be UTF-8; it was read in {codec}, the charset of the answer"] = None
+            self.warnings[f"the body may be UTF-8; it was read as {codec}, the charset of the response"] = None
         return text
 
     def _read_as(self) -> Encoding:
         if self._encoding is None:
             self._encoding = encoding_of(self.response)
             if self._encoding.unknown and not self.response.body.isascii():
-                self.warnings[f"the charset of the answer, {self._encoding.unknown}, is not known: read as UTF-8"] = (
-                    None
-                )
+                charset = f"the charset of the response, {self._encoding.unknown}, is unknown"
+                self.warnings[f"{charset}; the body was read as UTF-8"] = None
         return self._encoding
 
 

@@ -1,6 +1,6 @@
-"""JSON Schema validation that reads nothing but the schema it is given: no file, no network.
+"""JSON Schema validation that reads only the schema that it is passed: no file, no network.
 
-A validator tells nobody what it does and cannot be stopped, so what it may take is bounded before it begins.
+A validator does not report its work and cannot be stopped, so the work is bounded before it begins.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reqflo_ray._internal.model.values import JsonValue, WrittenNumber
 
 Validate: TypeAlias = Callable[[Any, Work], str]
 
-# All that is wrong with a document of more nodes is not listed: each problem holds a copy of the place where it is.
+# Problems of a document with more nodes are not all listed, because each holds a copy of its place.
 _LISTED_NODES: Final = 10_000
 _RULES_A_STEP: Final = 4
 _UNDER_WAY: Final = -1
@@ -29,16 +29,16 @@ class SchemaError(ValueError):
 
 
 def compile_schema(schema: JsonValue) -> Validate:
-    """A function that validates a document and says what is wrong with it, "" if nothing.
+    """Return a function that validates a document and returns what is wrong with it, "" if nothing is.
 
-    What it says names places and keywords of the schema, no values of the document. It raises `SchemaError` for a
+    Its text names places and keywords of the schema, but no values of the document. It raises `SchemaError` for a
     document that the validator cannot read, and `Unjudged`.
 
     Raises:
-        SchemaError: `schema` is no JSON Schema, or refers to something outside of itself.
+        SchemaError: `schema` is not a JSON Schema, or refers to something outside itself.
     """
     if not isinstance(schema, dict | bool):
-        raise SchemaError("a JSON Schema is an object or a boolean")
+        raise SchemaError("a JSON Schema must be an object or a boolean")
     validator, backtracks = _validator(schema)
     rules = MOST_STEPS if backtracks else _rules(schema)
 
@@ -69,7 +69,7 @@ def compile_schema(schema: JsonValue) -> Validate:
 
 
 def _validator(schema: JsonValue) -> tuple[Any, bool]:
-    """The validator, and whether its patterns go back in a text: look around or refer to groups."""
+    """Return the validator, and whether its patterns backtrack: they look around or refer to groups."""
     try:
         try:
             return _compiled(schema, jsonschema_rs.RegexOptions()), False
@@ -80,7 +80,7 @@ def _validator(schema: JsonValue) -> tuple[Any, bool]:
 
 
 def _in_usual_spelling(value: Any) -> Any:
-    """`value` with numbers as the library knows them: it reads no subclass of `Decimal`."""
+    """Return `value` with numbers that the library can read: it rejects subclasses of `Decimal`."""
     match value:
         case WrittenNumber():
             return Decimal(value)
@@ -111,8 +111,8 @@ def _check_judged(error: jsonschema_rs.ValidationError) -> None:
 
 
 def _rules(schema: JsonValue) -> int:
-    """How many rules of `schema` a node of a document may be held against, at most: `MOST_STEPS` where that depends on
-    the document, since the schema refers to itself, or to what is not simply a part of it."""
+    """Return how many rules of `schema` apply to one node at most: `MOST_STEPS` if that depends on the document,
+    because the schema refers to itself, or to something that is not plainly a part of it."""
     try:
         return _count(schema, schema, {})
     except (_Endless, RecursionError):
@@ -139,7 +139,7 @@ def _count(node: JsonValue, root: JsonValue, counted: dict[int, int]) -> int:
     elif isinstance(node, list):
         rules += sum(_count(child, root, counted) for child in node)
     else:
-        del counted[id(node)]  # one object may stand for the same text or number in many places
+        del counted[id(node)]  # one object may be the same text or number in many places
         return 1
     counted[id(node)] = min(rules, MOST_STEPS)
     return counted[id(node)]
@@ -167,4 +167,4 @@ def _describe(error: jsonschema_rs.ValidationError) -> str:
 
 
 def _refuse(uri: str) -> NoReturn:
-    raise ValueError(f"`{uri}` is outside of the schema, and nothing is fetched")
+    raise ValueError(f"`{uri}` is outside the schema, and nothing is fetched")

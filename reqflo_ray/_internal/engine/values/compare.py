@@ -22,7 +22,7 @@ class Incomparable(ValueError):
     """An operator does not apply to these values. The message says why and quotes none of them."""
 
 
-# An operator that negates another one.
+# Each negated operator, with the one that it negates.
 NEGATED: Final[Mapping[Operator, Operator]] = {
     Operator.NOT_EXISTS: Operator.EXISTS,
     Operator.NOT_EQUALS: Operator.EQUALS,
@@ -34,7 +34,7 @@ ORDERINGS: Final = frozenset(
     {Operator.GREATER_THAN, Operator.GREATER_THAN_OR_EQUAL, Operator.LESS_THAN, Operator.LESS_THAN_OR_EQUAL}
 )
 
-# The comparison of shorter texts costs no more than counting it.
+# Comparing shorter texts costs no more than counting the work.
 _SHORT: Final = 64
 
 _TYPE_NAMES: Final = ("null", "boolean", "number", "integer", "string", "array", "object")
@@ -43,11 +43,11 @@ _TYPE_NAMES: Final = ("null", "boolean", "number", "integer", "string", "array",
 def holds(
     operator: Operator, actual: JsonValue, expected: JsonValue, work: Work, pattern: Pattern | None = None
 ) -> bool:
-    """Whether `actual <operator> expected`. `pattern` is `expected` compiled, where that was done before.
+    """Return whether `actual <operator> expected` holds. `pattern` is `expected`, if it has been compiled already.
 
     Raises:
-        Incomparable: the operator does not apply to such values.
-        PatternError: `expected` is no pattern.
+        Incomparable: the operator does not apply to these values.
+        PatternError: `expected` is not a pattern.
         Unjudged: it takes more than `work` has left.
     """
     positive = NEGATED.get(operator)
@@ -59,7 +59,7 @@ def holds(
 
 
 def equal(left: JsonValue, right: JsonValue, work: Work) -> bool:
-    """Whether two JSON values are the same: numbers by value (`287.00` is `287`), booleans are no numbers.
+    """Return whether two JSON values are equal: numbers by value (`287.00` is `287`), and booleans are not numbers.
 
     Raises:
         Unjudged: it takes more than `work` has left.
@@ -89,24 +89,24 @@ def equal(left: JsonValue, right: JsonValue, work: Work) -> bool:
 
 
 def less(left: JsonValue, right: JsonValue) -> bool:
-    """Whether the number `left` is less than the number `right`.
+    """Return whether the number `left` is less than the number `right`.
 
     Raises:
-        Incomparable: one of them is no number.
+        Incomparable: one of them is not a number.
     """
     if not (is_number(left) and is_number(right)):
-        raise Incomparable(f"only numbers have an order, not {kind_of(right if is_number(left) else left)}")
+        raise Incomparable(f"only numbers can be ordered, not {kind_of(right if is_number(left) else left)}")
     one, other = alike(left, right)
     return bool(one < other)
 
 
 def is_number(value: JsonValue) -> bool:
-    """Whether `value` is a JSON number."""
+    """Return whether `value` is a JSON number."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def alike(left: Number, right: Number) -> tuple[Number, Number]:
-    """Two numbers in a form in which Python compares them by the digits they are written with.
+    """Return two numbers in a form in which Python compares them by the digits as written.
 
     A float stands for its shortest decimal text; a Decimal beside it (`0.10`, beside the float `0.1`) does not equal
     its binary value.
@@ -128,7 +128,7 @@ def _contains(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
         case dict():
             return _text(expected, "contains") in actual
         case _:
-            raise Incomparable(f"`contains` looks into text, an array or an object, not into {kind_of(actual)}")
+            raise Incomparable(f"`contains` needs text, an array, or an object, not {kind_of(actual)}")
 
 
 def _is_in(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
@@ -171,7 +171,7 @@ def _has_length(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
     if not is_number(expected):
         raise Incomparable(f"`length` expects a number, not {kind_of(expected)}")
     if not isinstance(actual, str | list | tuple | dict):
-        raise Incomparable(f"`length` is that of text, an array or an object, not of {kind_of(actual)}")
+        raise Incomparable(f"`length` applies to text, an array, or an object, not to {kind_of(actual)}")
     return equal(len(actual), expected, work)
 
 
@@ -189,7 +189,7 @@ def _ends_with(actual: JsonValue, expected: JsonValue, work: Work) -> bool:
 
 def _text(value: JsonValue, operator: str) -> str:
     if not isinstance(value, str):
-        raise Incomparable(f"`{operator}` needs text here, not {kind_of(value)}")
+        raise Incomparable(f"`{operator}` needs text, not {kind_of(value)}")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Turns a text into the declared type of an input or variable, and checks values that have a type already.
+"""Converts text to the declared type of an input or variable, and checks values that already have a type.
 
-The grammar is JSON's, exactly, but for `TRUE` and `True`, as spreadsheets and pandas write them. It must not know which
-value it converts, or where that came from.
+The grammar is exactly that of JSON, except for `TRUE` and `True`, which spreadsheets and pandas write. It must not know
+which value it converts, or where that came from.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 _BOOLEANS: Final = {"true": True, "TRUE": True, "True": True, "false": False, "FALSE": False, "False": False}
 _LONGEST_QUOTE: Final = 60
-# What people type for a number, and what is to be done about it.
+# What people type instead of a number, and the hint for it.
 _ALMOST_NUMBERS: Final = (
     (
         re.compile(r"[-+]?[0-9]+,[0-9]+|[-+]?[0-9]{1,3}([.'’\u00a0\u202f ][0-9]{3})+,[0-9]+"),
-        "a number has a decimal point",
+        "write the number with a decimal point",
     ),
     (
         re.compile(r"[-+]?[0-9]{1,3}([,.'’\u00a0\u202f ][0-9]{3})+(\.[0-9]+)?"),
-        "a number has nothing between thousands",
+        "remove the separators between thousands",
     ),
-    (re.compile(r"-?0[0-9]+(\.[0-9]+)?"), "a number has no leading zeros; declare `type: string` if they matter"),
-    (re.compile(r"\+[0-9]+(\.[0-9]+)?"), "a number has no plus sign; declare `type: string` if it matters"),
+    (re.compile(r"-?0[0-9]+(\.[0-9]+)?"), "remove the leading zeros, or declare `type: string` if they matter"),
+    (re.compile(r"\+[0-9]+(\.[0-9]+)?"), "remove the plus sign, or declare `type: string` if it matters"),
     (re.compile(r"\s+.*|.*\s+", re.DOTALL), "remove the blanks around it"),
 )
 
@@ -42,8 +42,8 @@ _EXPECTED: Final = {
 
 
 class ConversionError(ValueError):
-    """A value is not of its declared type. `reason` is the text without the value, for values that must stay hidden;
-    `hint` says what may help, also without it."""
+    """A value is not of its declared type. `reason` is the message without the value, for values that must stay
+    hidden; `hint` says what to do, and does not quote the value either."""
 
     def __init__(self, shown: str, reason: str, hint: str = "") -> None:
         super().__init__(f"{shown} {reason}")
@@ -52,10 +52,10 @@ class ConversionError(ValueError):
 
 
 def convert(value: JsonValue, type: ValueType) -> JsonValue:
-    """`value` as the declared `type` has it.
+    """Return `value` in the declared `type`.
 
-    Text is read by JSON's grammar (`json` parses it whole). A value that is no text is checked and never changed.
-    Null is of every type.
+    Text is read by the grammar of JSON (`json` parses all of it). Any other value is checked and never changed. Null
+    belongs to every type.
 
     Raises:
         ConversionError: it is not of that type; one sentence that quotes at most 60 characters of the value.
@@ -70,7 +70,7 @@ def convert(value: JsonValue, type: ValueType) -> JsonValue:
 
 
 def kind_of(value: JsonValue) -> str:
-    """What `value` is, as a word with its article: "an object", "null" …"""
+    """Return what `value` is, in words: "an object", "text", "null"."""
     match value:
         case None:
             return "null"
@@ -100,7 +100,7 @@ def _from_text(text: str, type: ValueType) -> JsonValue:
             try:
                 return exact_number(text)
             except InvalidOperation:
-                raise ConversionError(_shown(text), "is a number that is out of all range") from None
+                raise ConversionError(_shown(text), "is a number that is out of range") from None
         case ValueType.JSON:
             try:
                 return json_text.decode_strictly(text)
@@ -131,6 +131,6 @@ def _is_of(value: JsonValue, type: ValueType) -> bool:
 
 def _shown(value: JsonValue) -> str:
     text = (value if isinstance(value, str) else str(value))[:_LONGEST_QUOTE]
-    # One line, and nothing that a terminal would act on.
+    # One line, without anything that a terminal would interpret.
     text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     return f"`{text}`" if len(text) <= _LONGEST_QUOTE - 2 else f"`{text[: _LONGEST_QUOTE - 3]}…`"

@@ -11,8 +11,8 @@ from reqflo_ray._internal.model.values import Literal, Namespace, Node, Referenc
 
 
 def sources(entry: Input | Variable, inputs: Mapping[str, InputValue]) -> list[tuple[Node, ValueType | None]]:
-    """Where the value of `entry` is looked for, highest precedence first, with the type that what is found there still
-    has to be converted to: given for the run (`inputs`), the declaration's own source, its default, the environment."""
+    """Return the sources of the value of `entry`, highest precedence first, each with the type to which its value still
+    has to be converted: set for the run (`inputs`), the declaration's own source, its default, the environment."""
     found: list[tuple[Node, ValueType | None]] = []
     given = inputs.get(entry.name)
     if given is not None:
@@ -31,7 +31,7 @@ def sources(entry: Input | Variable, inputs: Mapping[str, InputValue]) -> list[t
 
 
 def environment_node(environment: Environment, key: str) -> Node | None:
-    """What `env.<key>` stands for: a value, or the configuration of a service; None if there is none."""
+    """Return what `env.<key>` stands for, a value or a setting of a service; None if it does not exist."""
     if key in environment.values:
         return environment.values[key]
     name, _, rest = key.partition(".")

@@ -1,5 +1,5 @@
-"""What assertions expect of data: which values must be statuses, and which must be there. It looks at definitions, and
-judges single values; where these come from, it does not know."""
+"""Finds what assertions expect of data: which values must be statuses, and which must exist. It looks at definitions
+and judges single values; it must not know where these come from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HIGHEST: Final = 599
 
 @dataclass(frozen=True, slots=True)
 class NeededValue:
-    """A value that an assertion of `step` expects, by its reference; it is there if a row supplies one of `names`."""
+    """A value that an assertion of `step` expects, by its reference; it exists if a row supplies one of `names`."""
 
     step: str
     label: str
@@ -38,14 +38,14 @@ class NeededValue:
 @dataclass(frozen=True, slots=True)
 class RowExpectations:
     """What assertions expect of each row: `statuses` are inputs and variables whose values are compared with statuses,
-    `needed` what no row should lack."""
+    `needed` are values that every row should supply."""
 
     statuses: tuple[str, ...] = ()
     needed: tuple[NeededValue, ...] = ()
 
 
 def row_expectations(artifact: Artifact, supply: Supply) -> RowExpectations:
-    """What the assertions of `artifact` expect of the rows of a run."""
+    """Return what the assertions of `artifact` expect of the rows of a run."""
     statuses: dict[str, None] = {}
     needed: dict[frozenset[str], NeededValue] = {}
     for step, assertion in assertions_of(artifact):
@@ -60,7 +60,7 @@ def row_expectations(artifact: Artifact, supply: Supply) -> RowExpectations:
 
 
 def assertions_of(artifact: Artifact) -> Iterator[tuple[HttpStep, Assertion]]:
-    """Every assertion that is judged, what a poll waits for among them, with its step."""
+    """Yield every assertion that is judged, including the conditions of polls, with its step."""
     for step in artifact.steps:
         if isinstance(step, HttpStep):
             for assertion in (*step.assertions, *(step.poll.until if step.poll is not None else ())):
@@ -68,7 +68,7 @@ def assertions_of(artifact: Artifact) -> Iterator[tuple[HttpStep, Assertion]]:
 
 
 def expected_whole(assertion: Assertion) -> Iterator[Reference]:
-    """The inputs, variables and values of the environment whose whole value is expected, by itself or in a list."""
+    """Yield the inputs, variables, and environment values whose whole value is expected, alone or in a list."""
     node = assertion.expected
     for part in node.items if isinstance(node, ArrayNode) else (node,):
         if isinstance(part, Reference) and (part.namespace is Namespace.ENV or (is_declared(part) and not part.path)):
@@ -76,13 +76,13 @@ def expected_whole(assertion: Assertion) -> Iterator[Reference]:
 
 
 def expected_to_be_there(assertion: Assertion) -> Iterator[Reference]:
-    """The inputs and variables without which an assertion cannot hold."""
+    """Yield the inputs and variables without which an assertion cannot hold."""
     node = assertion.expected
     if node is None:
         return
     parts = _parts(assertion)
     if isinstance(node, ArrayNode) and len(parts) < len(node.items):
-        # Of alternatives one is enough.
+        # One of the alternatives is enough.
         parts = parts or node.items
     for found in (found for part in parts for found in references(part)):
         if isinstance(found, Reference) and is_declared(found):
@@ -90,14 +90,14 @@ def expected_to_be_there(assertion: Assertion) -> Iterator[Reference]:
 
 
 def parts_needed(assertion: Assertion) -> Iterator[Reference | StepReference]:
-    """The values within an expected list or object that must be there; text tells by itself that a value is missing."""
+    """Yield the values within an expected list or object that must exist; text raises by itself if one is missing."""
     if isinstance(assertion.expected, ArrayNode | ObjectNode):
         for part in _parts(assertion):
             yield from _whole_in(part)
 
 
 def _parts(assertion: Assertion) -> tuple[Node, ...]:
-    """What all of must be there: of a list of alternatives, no value that may be left out."""
+    """Return the parts that must all exist; of a list of alternatives, a reference may be unset."""
     node = assertion.expected
     if not isinstance(node, ArrayNode):
         return () if node is None else (node,)
@@ -107,7 +107,7 @@ def _parts(assertion: Assertion) -> tuple[Node, ...]:
 
 
 def sources_of(reference: Reference, supply: Supply) -> Iterator[Reference]:
-    """What `reference` takes its whole value from, itself first; nothing of what steps assign."""
+    """Yield what `reference` takes its whole value from, itself first, without what steps assign."""
     seen: set[Reference] = set()
     waiting: list[Node] = [reference]
     while waiting:
@@ -122,7 +122,7 @@ def sources_of(reference: Reference, supply: Supply) -> Iterator[Reference]:
 
 
 def is_status(value: JsonValue) -> bool:
-    """Whether `value` says which statuses are meant, as a row may: numbers may be text."""
+    """Return whether `value` names statuses; a row may write numbers as text."""
     match value:
         case list():
             return bool(value) and all(map(is_status, value))

@@ -1,7 +1,7 @@
-"""Compiles the nodes of values that people write into functions of a row's values.
+"""Compiles the nodes of written values into functions of a row's values.
 
-Every node is compiled twice where it matters: as the real value, and *masked*, with the names of secret and sensitive
-values in their places. It must not know where values come from.
+Where it matters, a node is compiled twice: as the real value, and *masked*, with names in the places of secret and
+sensitive values. It must not know where values come from.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ class Resolved:
 
 
 class Values(Protocol):
-    """What a compiled node is evaluated against. `resolved` caches, by the text of a reference."""
+    """The values that a compiled node is evaluated against. `resolved` is a cache by the text of a reference."""
 
     @property
     def resolved(self) -> Mapping[str, Resolved]: ...
 
     def resolve(self, reference: AnyReference, label: str = "") -> Resolved:
-        """What `reference` stands for; its value is `UNSET` if nothing. `label` is its text, if that is known.
+        """Return what `reference` stands for; its value is `UNSET` if there is none. `label` is its text, if known.
 
         Raises:
-            RowFault: it cannot be had.
+            RowFault: it is not available.
         """
         ...
 
@@ -63,7 +63,7 @@ Renderer: TypeAlias = Callable[[Values], JsonValue]
 
 
 def compile_node(node: Node, *, masked: bool = False) -> Renderer:
-    """The function that evaluates `node`. It gives `UNSET` for a whole reference to nothing, and raises `RowFault`."""
+    """Return the function that evaluates `node`. A reference without a value is `UNSET`; raises `RowFault`."""
     match node:
         case Literal(value=value):
             return lambda _: value
@@ -78,10 +78,10 @@ def compile_node(node: Node, *, masked: bool = False) -> Renderer:
 
 
 def to_text(value: JsonValue) -> str:
-    """`value` inside of text: text as it is, all else as JSON writes it, numbers exactly.
+    """Return `value` as a part of a text: text as it is, everything else as JSON, numbers exactly.
 
     Raises:
-        RowFault: `invalid_value`, if it is nested too deeply, or holds NaN inside.
+        RowFault: `invalid_value`, if it is nested too deeply, or contains NaN.
     """
     if isinstance(value, str):
         return value
@@ -133,7 +133,7 @@ def _text_part(reference: AnyReference, masked: bool) -> Callable[[Values], str]
     def text(values: Values) -> str:
         value = evaluate(values)
         if value is UNSET:
-            raise RowFault("missing_value", f"`{reference}` has no value, and is needed inside of text")
+            raise RowFault("missing_value", f"`{reference}` has no value, but is part of a text")
         return to_text(value)
 
     return text

@@ -1,13 +1,13 @@
-"""The exceptions by which the engine says that a step ends here. It knows nothing of steps or requests."""
+"""The exceptions with which the engine ends a step. It must not know steps or requests."""
 
 from __future__ import annotations
 
 
 class Fault(Exception):
-    """Why a step ends in an error that is not the tool's own.
+    """The reason why a step ends in an error that is not a defect of reqflo-ray.
 
-    `code` is snake_case and becomes the step's `error_code`; `message` is one sentence. Neither ever holds the value
-    of a secret or of something sensitive.
+    `code` is snake_case and becomes the step's `error_code`; `message` is one sentence. Neither ever contains a
+    secret or sensitive value.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -20,4 +20,4 @@ class Fault(Exception):
 
 
 class RowFault(Fault):
-    """An error of the row: the step at hand cannot be carried out."""
+    """An error of the row: the current step cannot be carried out."""

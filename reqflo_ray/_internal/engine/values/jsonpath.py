@@ -1,4 +1,4 @@
-"""JSONPath (RFC 9535) over decoded JSON: paths are read by a library and evaluated by ourselves.
+"""JSONPath (RFC 9535) over decoded JSON: a library parses paths, and `jsonpath_query` evaluates them.
 
 It must not know what a path is used for. All numbers of a document compare by value, Decimals included.
 """
@@ -15,11 +15,11 @@ from reqflo_ray._internal.model.values import UNSET, JsonValue
 
 
 class PathError(ValueError):
-    """A text is no JSONPath, or a path cannot be evaluated on a document."""
+    """A text is not a JSONPath, or a path cannot be evaluated on a document."""
 
 
 class Path:
-    """A compiled JSONPath. `singular`: it can give one value at most (names and indexes only)."""
+    """A compiled JSONPath. `singular`: it finds at most one value (names and indexes only)."""
 
     __slots__ = ("_find", "_steps", "singular", "text")
 
@@ -30,7 +30,7 @@ class Path:
         self._find = compile_query(query)
 
     def find(self, document: JsonValue, work: Work) -> list[JsonValue]:
-        """All values that the path selects, in the document's order.
+        """Return all values that the path selects, in document order.
 
         Raises:
             PathError: it cannot be evaluated on this document.
@@ -44,7 +44,7 @@ class Path:
             raise PathError(f"`{self.text}` cannot be evaluated: {type(problem).__name__}") from None
 
     def first(self, document: JsonValue, work: Work) -> JsonValue:
-        """The first value that the path selects, or `UNSET`. Raises as `find`."""
+        """Return the first value that the path selects, or `UNSET`. Raises as `find`."""
         if self.singular:
             return walk(document, self._steps)
         found = self.find(document, work)
@@ -55,7 +55,7 @@ def compile_path(text: str) -> Path:
     """Compile a JSONPath.
 
     Raises:
-        PathError: `text` is none; says why and at which column.
+        PathError: `text` is not a JSONPath; says why, and at which column.
     """
     try:
         return Path(text, _ENVIRONMENT.compile(text))

@@ -1,7 +1,7 @@
-"""Evaluates JSONPath queries that a library has read, filters included, and counts every node that it looks at.
+"""Evaluates parsed JSONPath queries, including filters, and counts every node that it looks at.
 
-It must not know the text of a path, nor what becomes of the values that are found. It uses no recursion on documents,
-so that their depth is no matter.
+It must not know the text of a path, nor the use of the values that are found. It does not recurse into documents, so
+that their depth does not matter.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _Value: TypeAlias = Callable[[JsonValue, Search], JsonValue]
 
 
 def compile_query(query: JSONPathQuery) -> Query:
-    """The function that gives all values which `query` selects, from a value on, in the document's order.
+    """Return the function that finds all values that `query` selects, starting at a value, in document order.
 
     It raises `Unjudged`.
     """
@@ -81,7 +81,7 @@ def compile_query(query: JSONPathQuery) -> Query:
 
 
 def singular_steps(query: JSONPathQuery) -> tuple[str | int, ...]:
-    """The names and indexes that a singular query consists of."""
+    """Return the names and indexes of a singular query."""
     steps: list[str | int] = []
     for segment in query.segments:
         match segment.selectors[0]:
@@ -93,7 +93,7 @@ def singular_steps(query: JSONPathQuery) -> tuple[str | int, ...]:
 
 
 def walk(document: JsonValue, steps: tuple[str | int, ...]) -> JsonValue:
-    """The value that names and indexes (negative ones count from the end) lead to, or `UNSET`."""
+    """Return the value at the end of names and indexes (negative ones count from the end), or `UNSET`."""
     value = document
     for step in steps:
         if isinstance(value, dict):
@@ -108,7 +108,7 @@ def walk(document: JsonValue, steps: tuple[str | int, ...]) -> JsonValue:
 
 
 def _descendants(node: JsonValue, work: Work) -> Iterator[JsonValue]:
-    """`node` and all arrays and objects in it, each before what it holds: other values have nothing to select from."""
+    """Yield `node` and all arrays and objects in it, parents first; other values have nothing to select from."""
     pending = [node]
     while pending:
         place = pending.pop()
@@ -167,7 +167,7 @@ def _take_where(node: JsonValue, test: _Test, found: list[JsonValue], search: Se
 
 
 def _test(expression: Expression) -> _Test:
-    """The function that says whether a filter holds for a value."""
+    """Return the function that tests a filter on a value."""
     match expression:
         case FilterExpression(expression=inner):
             return _test(inner)
@@ -186,12 +186,12 @@ def _test(expression: Expression) -> _Test:
             return lambda value, search: bool(nodes(value, search))
         case FunctionExtension(name="match" | "search"):
             return _matching(expression)
-    raise TypeError(f"{type(expression).__name__} is no test")
+    raise TypeError(f"{type(expression).__name__} is not a test")
 
 
 def _nodes(expression: Expression) -> Query:
     if not isinstance(expression, FilterQuery):
-        raise TypeError(f"{type(expression).__name__} is no query")
+        raise TypeError(f"{type(expression).__name__} is not a query")
     query = expression.query
     if query.singular_query():
         one = _value(expression)
@@ -208,13 +208,13 @@ def _nodes(expression: Expression) -> Query:
 
 
 def _value(expression: Expression) -> _Value:
-    """The function that gives the value of an operand, `UNSET` for none."""
+    """Return the function that evaluates an operand, to `UNSET` if it has no value."""
     match expression:
         case StringLiteral() | BooleanLiteral() | NullLiteral():
             literal: JsonValue = expression.value
             return lambda value, search: literal
         case FloatLiteral() | IntegerLiteral():
-            # The library reads a literal as a binary float, an integer with an exponent too.
+            # The library reads a literal as a binary float, even an integer with an exponent.
             text = expression.token.value
             number = exact_number(text) if set(text) & set(".eE") else int(text)
             return lambda value, search: number
@@ -229,7 +229,7 @@ def _value(expression: Expression) -> _Value:
         case FunctionExtension(name="value", args=[argument]):
             nodes = _nodes(argument)
             return lambda value, search: _only(nodes(value, search))
-    raise TypeError(f"{type(expression).__name__} is no value")
+    raise TypeError(f"{type(expression).__name__} is not a value")
 
 
 def _singular(query: JSONPathQuery, *, relative: bool) -> _Value:
@@ -279,7 +279,7 @@ _COMPARISONS: Final[dict[str, Callable[[JsonValue, JsonValue, Work], bool]]] = {
 
 
 def _matching(expression: FunctionExtension) -> _Test:
-    """`match()` and `search()`. Most patterns stand in the path; one from the response is compiled where it is met."""
+    """Compile `match()` or `search()`. A pattern in the path is compiled once, one from a response when it is met."""
     whole = expression.name == "match"
     text_of, pattern_of = (_value(argument) for argument in expression.args)
     literal = expression.args[1]

@@ -1,7 +1,7 @@
-"""Regular expressions that cannot hang a worker. It must not know whose pattern or text it is.
+"""Regular expressions that cannot block a worker. It must not know where a pattern or text comes from.
 
-The language is Python's `re`. Matching is done by `regex`, which can be stopped: what an API answers decides how long
-a careless pattern takes, and one such pattern would otherwise stand still all rows of a worker.
+The language is that of Python's `re`. `regex` does the matching because it can be stopped: how long a careless pattern
+takes depends on what an API answers, and one such pattern would otherwise block all rows of a worker.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from iregexp_check import check as is_iregexp
 from reqflo_ray._internal.engine.values.work import Unjudged, Work
 
 MAX_CHARACTERS: Final = 2**20
-# A pattern that comes from data. Compiling one cannot be stopped.
+# For a pattern that comes from data, because compiling cannot be stopped.
 _LONGEST_MET: Final = 1000
 _MOST_STEPS_TO_COMPILE: Final = 1_000_000
 _CHARACTERS_A_STEP: Final = 8
 
-# What `re` takes literally and `regex` does not: braces that are no quantifier (`regex` has fuzzy matching), and
-# brackets and doubled `&`, `|`, `~` inside of a character class (sets).
+# What `re` takes literally and `regex` does not: braces that are not a quantifier (`regex` has fuzzy matching), and
+# brackets and doubled `&`, `|`, `~` inside a character class (sets).
 _PIECE: Final = re.compile(
     r"""(?P<kept>\\N\{[^}]*\} | \\. | \{(?:[0-9]+(?:,[0-9]*)?|,[0-9]*)\})
       | (?P<brace>\{)
@@ -31,13 +31,13 @@ _PIECE: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _UNESCAPED: Final = re.compile(r"\\.|[\[&|~]", re.DOTALL)
-# A dot of an I-Regexp outside of escapes and classes, and what RFC 9485 means by it: any character that ends no line.
+# A dot of an I-Regexp outside escapes and classes, and its meaning in RFC 9485: any character that does not end a line.
 _DOT: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(?P<dot>\.)", re.DOTALL)
 _NO_LINE_END: Final = r"(?:(?![\r\n])\P{Cs}|\p{Cs}\p{Cs})"
 
 
 class PatternError(ValueError):
-    """A pattern is none."""
+    """A text is not a regular expression."""
 
 
 class Pattern:
@@ -60,27 +60,27 @@ class Pattern:
 
     @classmethod
     def met(cls, text: str, work: Work) -> Pattern:
-        """One that comes from data: of the row, or of an earlier answer.
+        """Compile a pattern that comes from data: from the row, or from an earlier answer.
 
         Raises:
             PatternError: `text` is not a regular expression.
-            Unjudged: it is too long, or `work` does not allow to compile it.
+            Unjudged: it is too long, or `work` has not enough left to compile it.
         """
         _pay_for_compiling(text, work)
         return cls(text)
 
     def found_in(self, text: str, work: Work) -> bool:
-        """Whether the pattern matches anywhere in `text`.
+        """Return whether the pattern matches anywhere in `text`.
 
         Raises:
-            Unjudged: the text is longer than 1 Mi characters, or matching takes longer than `work` allows.
+            Unjudged: the text is longer than 1,048,576 characters, or matching takes longer than `work` allows.
         """
         return _bounded(self._compiled.search, text, work)
 
 
 class IRegexp:
-    """An I-Regexp (RFC 9485), which matches all of a text (`whole`) or somewhere in it. What is no pattern matches
-    nothing."""
+    """An I-Regexp (RFC 9485) that matches all of a text (`whole`) or a part of it. A text that is not an I-Regexp
+    matches nothing."""
 
     __slots__ = ("_match",)
 
@@ -94,16 +94,16 @@ class IRegexp:
 
     @classmethod
     def met(cls, pattern: str, work: Work, *, whole: bool) -> IRegexp:
-        """One that an answer brought along.
+        """Compile a pattern that comes from an answer.
 
         Raises:
-            Unjudged: it is too long, or `work` does not allow to compile it.
+            Unjudged: it is too long, or `work` has not enough left to compile it.
         """
         _pay_for_compiling(pattern, work)
         return cls(pattern, whole=whole)
 
     def found_in(self, text: str, work: Work) -> bool:
-        """Whether `text` fits. Raises as `Pattern.found_in`."""
+        """Return whether `text` matches. Raises as `Pattern.found_in`."""
         return self._match is not None and _bounded(self._match, text, work)
 
 
@@ -125,7 +125,7 @@ def _bounded(match: Callable[..., object], text: str, work: Work) -> bool:
 
 
 def _spelled_out(piece: re.Match[str]) -> str:
-    """The same piece of a pattern, in a spelling that both engines read alike."""
+    """Return a piece of a pattern in a spelling that both engines read alike."""
     if piece["brace"]:
         return r"\{"
     if piece["open"]:

@@ -1,5 +1,5 @@
-"""Follows references through declarations, the environment and assignments: which secrets, sensitive values and values
-of earlier steps something may depend on. It looks at definitions only and never at a row, so it says *may*.
+"""Follows references through declarations, the environment, and assignments, to the secrets, sensitive values, and
+values of earlier steps that something may depend on. It must not know a row, so it only says what *may* be.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from reqflo_ray._internal.model.values import AnyReference, Namespace, Node, Ref
 class Reach:
     """The references of one artifact in one run.
 
-    `environment` is the environment's nodes by what follows `env.`; `sensitive_captures` are labels
+    `environment` maps what follows `env.` to nodes; `sensitive_captures` are labels
     (`steps.<id>.<capture>`).
     """
 
@@ -55,11 +55,11 @@ class Reach:
         self._in_headers = frozenset(str(reference) for reference in used)
 
     def is_tainted(self, used: Iterable[AnyReference]) -> bool:
-        """Whether something secret or sensitive may be in what these references stand for."""
+        """Return whether the values of these references may contain something secret or sensitive."""
         return any(self._is_hidden(reference) for reference in self._closure(used))
 
     def secrets(self, used: Iterable[AnyReference]) -> tuple[str, ...]:
-        """The names of all secrets that these references may need, sorted."""
+        """Return the names of all secrets that these references may need, sorted."""
         return tuple(
             sorted(
                 {
@@ -71,7 +71,8 @@ class Reach:
         )
 
     def needs(self, used: Iterable[AnyReference]) -> tuple[str, ...]:
-        """What of earlier steps these references may read: `steps.<id>.<capture>`, `variables.<name>`; sorted."""
+        """Return the values of earlier steps that these references may read, sorted: `steps.<id>.<capture>` and
+        `variables.<name>`."""
         return tuple(
             sorted(
                 {
@@ -83,11 +84,11 @@ class Reach:
         )
 
     def goes_into_header(self, label: str) -> bool:
-        """Whether what `label` names, such as `steps.<id>.<capture>`, may stand in a header of any step."""
+        """Return whether the value named `label`, such as `steps.<id>.<capture>`, may be in a header of any step."""
         return label in self._in_headers
 
     def of_request(self, request: RequestTemplate, base: Node | None) -> tuple[AnyReference, ...]:
-        """All references of a request and of its base URL, each once."""
+        """Return all references of a request and of its base URL, each once."""
         nodes: list[Node] = [node for node in request.path if not isinstance(node, str)]
         nodes += [node for node in (request.url if request.url is not None else base,) if node is not None]
         nodes += [node for _, node in (*request.headers, *request.query)]
@@ -95,7 +96,7 @@ class Reach:
         return tuple(dict.fromkeys(reference for node in nodes for reference in references(node)))
 
     def of_body(self, body: Body | None) -> tuple[AnyReference, ...]:
-        """All references of a body."""
+        """Return all references of a body."""
         return tuple(reference for node in _body_nodes(body) for reference in references(node))
 
     def _closure(self, used: Iterable[AnyReference], *, through_assignments: bool = True) -> Iterator[AnyReference]:
@@ -133,7 +134,7 @@ class Reach:
 
 
 def hidden_captures(step: HttpStep) -> frozenset[str]:
-    """The keys of captures that nobody may read: the sensitive ones, and headers that are masked whatever they hold."""
+    """Return the keys of captures that must not be readable: sensitive ones, and headers that are always masked."""
     credentials = [
         capture.key
         for capture in step.captures
@@ -143,7 +144,7 @@ def hidden_captures(step: HttpStep) -> frozenset[str]:
 
 
 def brings_hidden(step: HttpStep) -> bool:
-    """Whether a step may bring what nobody may read."""
+    """Return whether a step may yield values that must not be readable."""
     return bool(hidden_captures(step)) or any(output.sensitive for output in step.outputs)
 
 

@@ -1,5 +1,5 @@
-"""What may supply each input and variable of a run, and what it may stand for then. It looks at definitions only, never
-at a row: whether a row has a value, it cannot say."""
+"""Finds what may supply each input and variable of a run, and what each may stand for. It looks at definitions only and
+must not know a row, so it cannot say whether a row has a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reqflo_ray._internal.model.values import AnyReference, Namespace, Node, Ref
 
 
 class Supply:
-    """The declarations of an artifact and the sources of one run. `assigned` is what steps give to variables."""
+    """The declarations of an artifact and the sources of one run. `assigned` is what steps assign to variables."""
 
     def __init__(
         self,
@@ -34,12 +34,12 @@ class Supply:
         self._me = me
 
     def has_source(self, entry: Input | Variable) -> bool:
-        """Whether anything but a data row or a step supplies a value."""
+        """Return whether anything except a data row or a step supplies a value."""
         return entry.name in self._given or entry.default is not None or self._is_outside(entry)
 
     def only_rows(self, reference: AnyReference) -> frozenset[str]:
-        """The inputs and variables of which a row must supply one, or else `reference` stands for nothing; none if
-        something else supplies it."""
+        """Return the inputs and variables of which a row must supply one, because nothing else supplies `reference`;
+        empty if something else does."""
         names: set[str] = set()
         while is_declared(reference) and (entry := self.declared.get(reference.name)) is not None:
             if entry.name in names or entry.name in self.assigned or self._is_outside(entry):
@@ -54,7 +54,7 @@ class Supply:
         return frozenset()
 
     def definitions(self, reference: Reference) -> Iterator[Node]:
-        """What a reference may stand for, data rows apart."""
+        """Yield what a reference may stand for, apart from data rows."""
         if reference.namespace is Namespace.ENV:
             node = environment_node(self._environment, str(reference).partition(".")[2])
             if node is not None:
@@ -73,7 +73,7 @@ class Supply:
         yield from self.assigned.get(entry.name, ())
 
     def reached(self, used: Iterable[AnyReference]) -> Iterator[AnyReference]:
-        """The references in `used`, and all that they may stand for."""
+        """Yield the references in `used`, and all references that they may stand for."""
         waiting, seen = list(used), set[str]()
         while waiting:
             reference = waiting.pop()
@@ -85,7 +85,7 @@ class Supply:
                 waiting.extend(found for node in self.definitions(reference) for found in references(node))
 
     def _is_outside(self, entry: Input | Variable) -> bool:
-        """Whether the environment or the identity of who runs has it."""
+        """Return whether the environment, or the identity of the user, supplies it."""
         if isinstance(entry, Variable):
             key = entry.key or entry.name
             if entry.source is VariableSource.ENVIRONMENT and environment_node(self._environment, key) is not None:
@@ -96,5 +96,5 @@ class Supply:
 
 
 def is_declared(reference: AnyReference) -> TypeGuard[Reference]:
-    """Whether it is an input or a variable."""
+    """Return whether it is an input or a variable."""
     return isinstance(reference, Reference) and reference.namespace in (Namespace.INPUTS, Namespace.VARIABLES)

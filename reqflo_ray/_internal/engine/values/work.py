@@ -1,4 +1,4 @@
-"""Counts the work that judging one answer takes, in steps that are the same on every machine and under every load.
+"""Counts the work of judging one answer, in steps that are the same on every machine and under every load.
 
 It must not know a clock, nor what is judged.
 """
@@ -10,10 +10,10 @@ from typing import Final
 from reqflo_ray._internal.engine.values.faults import Fault
 from reqflo_ray._internal.model.values import JsonValue
 
-# For one answer: all its assertions, outputs and captures together. A step is a node of the document that is looked
-# at, and takes a fraction of a microsecond.
+# For one answer: all its assertions, outputs, and captures together. A step looks at one node of the document and
+# takes a fraction of a microsecond.
 MOST_STEPS: Final = 50_000_000
-# A pattern has no steps that could be counted: what it may take of the processor's time, where it holds up nobody else.
+# The steps of a pattern cannot be counted, so its processor time is limited instead, where it delays nothing else.
 PATTERN_SECONDS: Final = 10.0
 
 _JSON_BYTES_A_STEP: Final = 8
@@ -21,21 +21,21 @@ _TEXT_BYTES_A_STEP: Final = 64
 
 
 class Unjudged(Fault):
-    """An answer cannot be judged within the limits. That says nothing about the answer: it is an error of the step,
-    and never a failed assertion."""
+    """An answer cannot be judged within the limits. This says nothing about the answer, so it is an error of the
+    step, never a failed assertion."""
 
     def of(self, subject: str) -> Unjudged:
-        """The same of `subject`, which is what was to be judged."""
+        """Return the same error, with `subject` (what was being judged) in front of its message."""
         return Unjudged(self.code, f"{subject}: {self.message}")
 
 
 class Work:
-    """What may still be spent on one answer.
+    """The budget of work for one answer.
 
     Args:
-        steps: how many there are.
+        steps: the size of the budget.
         pattern_seconds: how long one pattern may take.
-        alone: nobody else is held up, so what can neither be counted nor interrupted may be done here.
+        alone: no other row is delayed, so work that can be neither counted nor interrupted is allowed.
     """
 
     __slots__ = ("_alone", "_left", "_steps", "pattern_seconds")
@@ -50,14 +50,14 @@ class Work:
 
     @property
     def spent(self) -> int:
-        """The steps that were paid for so far."""
+        """The steps that have been paid for so far."""
         return self._steps - self._left
 
     def spend(self, steps: int) -> None:
         """Pay for `steps`, before or while they are done.
 
         Raises:
-            Unjudged: `work_limit`, if there are not so many left.
+            Unjudged: `work_limit`, if fewer are left.
         """
         self._left -= steps
         if self._left < 0:
@@ -72,13 +72,13 @@ class Work:
         self.spend(size // _TEXT_BYTES_A_STEP)
 
     def spend_uncounted(self, at_most: int) -> None:
-        """Pay for something that can take up to `at_most` steps and tells nobody how many it took. That bound is far
-        above what is taken in most cases, so it counts only where others would be held up. Raises as `spend`."""
+        """Pay for something that takes up to `at_most` steps without reporting how many it took. The bound is far above
+        the usual cost, so it counts only where other rows would be delayed. Raises as `spend`."""
         if not self._alone:
             self.spend(at_most)
 
     def weigh(self, value: JsonValue) -> int:
-        """Pay for going through all of `value` once; the number of its nodes. Raises as `spend`."""
+        """Pay for going through all of `value` once, and return the number of its nodes. Raises as `spend`."""
         nodes = 0
         pending = [value]
         while pending:

@@ -68,7 +68,7 @@ def parse_target(url: str) -> Target:
     are percent-encoded (they cannot stand in a request line), a non-ASCII host name becomes its ASCII form.
     """
     if _CONTROL.search(url):
-        raise _invalid("the URL holds a control character")
+        raise _invalid("the URL contains a control character")
     parts = _PARTS.match(url)
     if parts is None:
         raise _not_absolute()
@@ -135,7 +135,7 @@ def _percent_encoded(text: str) -> str:
     try:
         return _TO_ENCODE.sub(encode, text)
     except UnicodeEncodeError:
-        raise _invalid("the URL holds a lone surrogate") from None
+        raise _invalid("the URL contains a lone surrogate") from None
 
 
 def _basic(user: str) -> str:
@@ -143,7 +143,7 @@ def _basic(user: str) -> str:
     try:
         pair = unquote_to_bytes(name) + b":" + unquote_to_bytes(password)
     except UnicodeEncodeError:
-        raise _invalid("the URL holds a lone surrogate") from None
+        raise _invalid("the URL contains a lone surrogate") from None
     return "Basic " + b64encode(pair).decode("ascii")
 
 

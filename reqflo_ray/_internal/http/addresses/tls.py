@@ -82,30 +82,30 @@ def _refuse_lone_key() -> None:
     raise DefinitionError(
         "a client key is set without a client certificate",
         code="invalid_tls_settings",
-        hint="set http.client_certificate to the PEM file of the certificate",
+        hint="set `http.client_certificate` to the PEM file of the certificate",
     )
 
 
 def _need_file(setting: str, path: str) -> None:
     if not os.path.exists(path):
-        raise _unusable(setting, path, "there is no such file")
+        raise _unusable(setting, path, "the file does not exist")
     # OpenSSL would wait for a writer of a FIFO.
     if not os.path.isfile(path):
-        raise _unusable(setting, path, "it is no regular file")
+        raise _unusable(setting, path, "it is not a regular file")
 
 
 def _reason(problem: OSError | ValueError) -> str:
     if isinstance(problem, ssl.SSLError) and problem.reason == "KEY_VALUES_MISMATCH":
-        return "the key is not that of the certificate"
+        return "the key does not belong to the certificate"
     if isinstance(problem, OSError) and problem.errno and not isinstance(problem, ssl.SSLError):
         return f"it cannot be read: {problem.strerror}"
-    return "it is not a readable PEM file, or lacks its key, or the key has a passphrase"
+    return "it is not a readable PEM file, it lacks its key, or the key has a passphrase"
 
 
 def _unusable(setting: str, path: str, cause: str) -> DefinitionError:
     return DefinitionError(
-        f"http.{setting} cannot be used: {path}",
+        f"`http.{setting}` cannot be used: {path}",
         code="invalid_tls_settings",
         cause=cause,
-        hint="give the path of a PEM file that exists on every worker",
+        hint="set it to the path of a PEM file that exists on every worker",
     )

@@ -429,4 +429,4 @@ class Connection(asyncio.Protocol):
         self._fail(ExchangeError(FailureKind.TOO_LARGE, text))
 
     def _corrupt(self) -> None:
-        self._fail(protocol_failure(self._place, "has a body that its Content-Encoding does not fit"))
+        self._fail(protocol_failure(self._place, "has a body that does not match its Content-Encoding"))

@@ -131,7 +131,7 @@ class Connector:
         self, transport: asyncio.Transport, opening: _TunnelProtocol, target: Target
     ) -> asyncio.Transport:
         if opening.is_over:
-            raise proxy_failure(target.place, "said more than its answer")
+            raise proxy_failure(target.place, "sent more than its answer")
         loop, name = asyncio.get_running_loop(), target.host.removesuffix(".")
         try:
             secured = await loop.start_tls(transport, opening, self._context, server_hostname=name)

@@ -120,7 +120,7 @@ class HttpxEngine:
             limit = self._max_body_bytes
             raise ExchangeError(FailureKind.TOO_LARGE, f"the body of {place} is larger than {limit} bytes") from None
         except CorruptBodyError:
-            raise protocol_failure(place, "has a body that its Content-Encoding does not fit") from None
+            raise protocol_failure(place, "has a body that does not match its Content-Encoding") from None
         watch.ended = perf_counter()
         extensions = response.extensions
         return TransportResponse(

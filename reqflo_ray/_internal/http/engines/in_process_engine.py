@@ -95,7 +95,7 @@ class InProcessEngine:
             text = f"the body of {place} is larger than {self._max_body_bytes} bytes"
             raise ExchangeError(FailureKind.TOO_LARGE, text) from None
         except CorruptBodyError:
-            raise protocol_failure(place, "has a body that its Content-Encoding does not fit") from None
+            raise protocol_failure(place, "has a body that does not match its Content-Encoding") from None
 
 
 def _reason(status: int) -> str:

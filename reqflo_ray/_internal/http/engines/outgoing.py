@@ -38,7 +38,7 @@ def complete(method: str, target: Target, headers: Headers, body: bytes | None, 
     """Check `headers` and add those that are missing: Host, User-Agent, Accept, Accept-Encoding, Content-Length, and
     Authorization for a user in the URL. Raises `ExchangeError` with `invalid_request`."""
     if not _is_token(method) or method == "CONNECT":
-        raise _invalid("the method is not one that can be sent")
+        raise _invalid("the method cannot be sent")
     _check_values(headers)
     body = body or None
     names = _lowered(tuple([name for name, _ in headers]))
@@ -91,10 +91,10 @@ def _framed(headers: list[tuple[str, str]], body: bytes | None, host: str) -> tu
         lowered = name.lower()
         if lowered == "host":
             if "host" in seen:
-                raise _invalid("there is more than one Host header")
+                raise _invalid("the request has more than one Host header")
             host = value
         elif lowered == "transfer-encoding":
-            raise _invalid("a Transfer-Encoding header cannot be given: bodies are sent with a Content-Length")
+            raise _invalid("a Transfer-Encoding header cannot be set, because bodies are sent with a Content-Length")
         else:
             if lowered == "content-length":
                 _check_length(value, body, repeated=lowered in seen)
@@ -115,7 +115,7 @@ def _with_one_cookie_line(headers: list[tuple[str, str]]) -> list[tuple[str, str
 def _check_values(headers: Headers) -> None:
     wrong = unsendable_in_header("\t".join([value for _, value in headers]))
     if wrong:
-        raise _invalid(f"a header value holds {wrong}")
+        raise _invalid(f"a header value contains {wrong}")
 
 
 def _check_length(value: str, body: bytes | None, *, repeated: bool) -> None:
@@ -127,7 +127,7 @@ def _check_length(value: str, body: bytes | None, *, repeated: bool) -> None:
 @lru_cache(maxsize=4096)
 def _lowered(names: tuple[str, ...]) -> frozenset[str]:
     if not all(map(_is_token, names)):
-        raise _invalid("a header name holds a character that is not allowed there")
+        raise _invalid("a header name contains a character that is not allowed")
     return frozenset([name.lower() for name in names])
 
 

@@ -41,7 +41,10 @@ class Proxy:
         except ValueError as wrong:
             # The text may hold a password, so it is not quoted.
             raise DefinitionError(
-                "the proxy cannot be used", code="invalid_proxy", cause=str(wrong), hint="http://HOST:PORT"
+                "the proxy cannot be used",
+                code="invalid_proxy",
+                cause=str(wrong),
+                hint="set `http.proxy` to a URL such as `http://HOST:PORT`",
             ) from None
         self._credentials = credentials
         self.user_agent = settings.user_agent
@@ -96,7 +99,7 @@ class Proxy:
             return proxy_failure(place, f"answered {status}")
         kinds = {kind.lower() for kind in _CHALLENGE.findall(head)}
         if kinds and b"basic" not in kinds:
-            return proxy_failure(place, "asks for credentials of another kind than Basic (407)")
+            return proxy_failure(place, "asks for credentials other than Basic (407)")
         known = bool(self.authorization)
         return proxy_failure(place, f"{'does not accept the' if known else 'asks for'} credentials (407)")
 
@@ -141,7 +144,7 @@ class Tunnel:
                 raise self._proxy.refusal(self._place, status, head)
             # Nobody behind the tunnel speaks before we do.
             if self._head:
-                raise proxy_failure(self._place, "said more than its answer")
+                raise proxy_failure(self._place, "sent more than its answer")
             return True
         if b"\n" in self._head or not b"HTTP/1.".startswith(self._head[:7]):
             raise proxy_failure(self._place, "did not answer with HTTP", head_so_far(self._head))

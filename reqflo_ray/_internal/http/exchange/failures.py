@@ -45,11 +45,11 @@ _CERTIFICATE_REASONS: Final = {
 }
 _HANDSHAKE_REASONS: Final = (
     ("CERTIFICATE_REQUIRED", "it requires a client certificate"),
-    ("PROTOCOL_VERSION", "it speaks no TLS version that is accepted here"),
-    ("UNSUPPORTED_PROTOCOL", "it speaks no TLS version that is accepted here"),
+    ("PROTOCOL_VERSION", "it offers no TLS version that is accepted here"),
+    ("UNSUPPORTED_PROTOCOL", "it offers no TLS version that is accepted here"),
     ("WRONG_VERSION_NUMBER", "it does not speak TLS on this port (is it http?)"),
     ("RECORD_LAYER_FAILURE", "it does not speak TLS on this port (is it http?)"),
-    ("UNKNOWN_CA", "it does not know the authority of the client certificate"),
+    ("UNKNOWN_CA", "it does not trust the issuer of the client certificate"),
     ("BAD_CERTIFICATE", "it does not accept the client certificate"),
     ("HANDSHAKE_FAILURE", "it refused the handshake (no common cipher, or a client certificate is missing)"),
     ("UNRECOGNIZED_NAME", "it does not serve this host name"),
@@ -122,7 +122,8 @@ def dns_failure(host: str) -> ExchangeError:
 
 def blocked_failure(host: str) -> ExchangeError:
     """The target is link-local or a metadata service."""
-    return ExchangeError(FailureKind.BLOCKED, f"{host} is a link-local or metadata address, which is not reachable")
+    text = f"{host} is a link-local or metadata address, which requests may not reach"
+    return ExchangeError(FailureKind.BLOCKED, text)
 
 
 def closed_failure(authority: str, beginning: bytes = b"") -> ExchangeError:
@@ -133,14 +134,14 @@ def closed_failure(authority: str, beginning: bytes = b"") -> ExchangeError:
     line = head_so_far(beginning)
     if not line:
         return ExchangeError(FailureKind.CLOSED, f"{text}, after an interim answer")
-    text = f"{authority} closed the connection in the head of its answer, after {len(beginning)} bytes"
+    text = f"{authority} closed the connection in the middle of the response head, after {len(beginning)} bytes"
     return ExchangeError(FailureKind.CLOSED, text, line)
 
 
 def short_body_failure(authority: str, received: int, headers: Headers) -> ExchangeError:
     """The connection ended inside the body, of which so many bytes had come after a head with these headers."""
     announced = next((value for name, value in headers if name.lower() == "content-length"), "")
-    of = f"{received} of {announced} bytes of the body" if announced else f"{received} bytes of a body that goes on"
+    of = f"{received} of {announced} bytes of the body" if announced else f"{received} bytes of an unfinished body"
     return ExchangeError(FailureKind.SHORT_BODY, f"{authority} closed the connection after {of}")
 
 

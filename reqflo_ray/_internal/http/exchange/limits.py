@@ -29,7 +29,7 @@ def check_head(status: int, headers: Headers, place: str) -> None:
     """
     text = "".join([part for pair in headers for part in pair])
     if len(headers) > MAX_HEADER_LINES:
-        raise protocol_failure(place, f"has {len(headers)} header lines, and {MAX_HEADER_LINES} are the most")
+        raise protocol_failure(place, f"has {len(headers)} header lines, and at most {MAX_HEADER_LINES} are allowed")
     if len(text) + _BETWEEN * len(headers) > MAX_HEAD_BYTES:
         raise head_too_large(place)
     if _FORBIDDEN.search(text):

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from reqflo_ray._internal.model.http.exchange import CREDENTIAL_HEADERS
 
 BOTH_LENGTHS: Final = "has both a Content-Length and a Transfer-Encoding header"
-SWITCHES: Final = "switches to another protocol unasked"
+SWITCHES: Final = "switches to another protocol without being asked"
 OTHER_CODING: Final = "has a transfer coding other than chunked"
 
 
@@ -193,7 +193,7 @@ def _of_header_line(line: bytes) -> str:
     if name != name.rstrip(b" \t"):
         return "has a blank before the colon of a header"
     if _TOKEN.fullmatch(name) is None:
-        return "has a header with a character in its name that is not allowed there"
+        return "has a header whose name contains a character that is not allowed"
     if b"\0" in value:
         return "has a header with a null byte in its value"
     if b"\r" in value:
@@ -205,7 +205,7 @@ def _of_header_line(line: bytes) -> str:
 
 def _of_length(value: bytes) -> str:
     if not value.isdigit():
-        return "has a Content-Length that is no number of bytes"
+        return "has a Content-Length that is not a number of bytes"
     return "has a Content-Length that is too large" if len(value.lstrip(b"0")) > _MOST_DIGITS else ""
 
 
