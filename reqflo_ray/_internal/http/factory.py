@@ -1,4 +1,4 @@
-"""Makes the transport that a run's HTTP settings ask for. Imports an HTTP library only when it is chosen."""
+"""Makes the transport for the HTTP settings of a run. It must not import an HTTP library that is not chosen."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def create_transport(
     credentials: Credentials = lambda: ("", ""),
     api: InProcessApi | None = None,
 ) -> Transport:
-    """A transport with at most `limit` connections at a time; requests beyond it wait for one. `short` is called with
-    the number of requests that this machine can carry at once, whenever that turns out to be less than there are.
-    `credentials` gives those of the proxy, when it is first needed. `api` answers in place of the network.
+    """Return a transport with at most `limit` connections at a time; further requests wait for one. `short` is called
+    with the number of requests that this machine can have in flight, whenever that is less than there are.
+    `credentials` returns those of the proxy when they are first needed. `api` answers in place of the network.
 
-    Needs no running event loop, but serves only the loop of its first request. Raises `DefinitionError` for an unknown
-    engine, a proxy that the engine cannot use, or unusable TLS files.
+    It needs no running event loop, but then serves only the loop of its first request. Raises `DefinitionError` for an
+    unknown engine, a proxy that the engine cannot use, or TLS files that cannot be used.
     """
     if (fault := engine_fault(settings)) is not None:
         raise fault
@@ -43,7 +43,7 @@ def create_transport(
 
 
 def engine_fault(settings: HttpSettings) -> DefinitionError | None:
-    """Why the engine of `settings` cannot be used in this process; None if it can."""
+    """Return why the engine of `settings` cannot be used in this process, None if it can."""
     if settings.engine not in ENGINE_SCHEMES:
         hint = f"set `http.engine` to one of: {', '.join(ENGINE_SCHEMES)}"
         return DefinitionError(f"the HTTP engine `{settings.engine}` is unknown", code="unknown_http_engine", hint=hint)

@@ -1,7 +1,7 @@
-"""How many requests of one worker may be under way to one host: the others wait, in the order in which they came.
+"""Limits the requests of one worker that are in flight to one host: the others wait in order of arrival.
 
-What waits has not been sent. Redirects are not counted anew: two that each held room and wanted the other's would wait
-for ever.
+A waiting request has not been sent. Redirects are not counted again, because two that each held room and wanted that of
+the other would wait forever. It must not know how a request is sent.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from reqflo_ray._internal.model.http.exchange import TransportRequest
 
 
 class NoRoomError(Exception):
-    """The request's time was over before there was room; nothing was sent."""
+    """The time of the request was over before there was room; nothing was sent."""
 
 
 class HostLimits:
-    """At most `limit` requests at a time to each `host:port`; 0 is no limit. Serves one event loop."""
+    """At most `limit` requests at a time to each `host:port`; 0 means no limit. Serves one event loop."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -29,15 +29,15 @@ class HostLimits:
 
     @property
     def hosts(self) -> int:
-        """How many hosts have requests under way or waiting; of the others nothing is kept."""
+        """The number of hosts with requests in flight or waiting; nothing is kept about others."""
         return len(self._hosts)
 
     def room(self, request: TransportRequest) -> _Room:
-        """Hold room at the host of `request` while an `async with` block runs; gives the request with what is left of
+        """Hold room at the host of `request` during an `async with` block, which receives the request with the rest of
         its time.
 
         Raises:
-            NoRoomError: from the block's start, if its `total_ms` passed first.
+            NoRoomError: when the block begins, if `total_ms` passed first.
         """
         return _Room(self, request)
 
@@ -68,7 +68,7 @@ class HostLimits:
         try:
             return parse_target(request.url).place
         except ExchangeError:
-            return None  # nobody will be asked: the transport says what is wrong with it
+            return None  # it is not sent: the transport reports what is wrong with it
 
     async def _enter(self, host: _Host, total_ms: int, place: str) -> int:
         loop = asyncio.get_running_loop()
@@ -87,7 +87,7 @@ class HostLimits:
 
 
 class _Room:
-    """What `HostLimits.room` gives; a class, since a generator would cost every request more than all the rest here."""
+    """The context manager of `HostLimits.room`; a generator would cost more than the rest of this module."""
 
     __slots__ = ("_limits", "_place", "_request")
 
@@ -108,7 +108,7 @@ class _Room:
 
 
 class _Host:
-    """Slots, and how many requests hold or want one."""
+    """Slots, and the number of requests that hold or wait for one."""
 
     __slots__ = ("slots", "users")
 

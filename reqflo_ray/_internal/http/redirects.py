@@ -1,6 +1,6 @@
-"""What the next hop of a redirected request is: method, body and headers by RFC 9110 and the fetch standard.
+"""Makes the next hop of a redirected request: method, body, and headers by RFC 9110 and the Fetch standard.
 
-Pure: where a hop may go is checked by who sends it.
+It must not decide where a hop may go: the transport checks that.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _OF_THE_BODY: Final = frozenset(
 
 
 def is_redirect(response: TransportResponse) -> bool:
-    """Whether the response names another place to ask. A redirect without a Location is an ordinary answer."""
+    """Return whether the response names another location. A redirect without a Location is an ordinary answer."""
     return response.status in _STATUSES and bool(_locations(response))
 
 
 def next_hop(previous: Outgoing, response: TransportResponse, request: TransportRequest, user_agent: str) -> Outgoing:
-    """The request that follows `previous` after its answer `response`, which must be a redirect; `request` is what the
-    first hop was made of.
+    """Return the hop that follows `previous` after its answer `response`, which must be a redirect; the first hop was
+    made from `request`.
 
     303, and 301 or 302 after POST, become GET without a body. Across origins (https to http is such a change) Host is
-    made anew, and Authorization, Cookie, other headers that hold credentials by their name, and those with a secret or
-    sensitive value in them stay behind. Raises `ExchangeError`: `protocol_error` for a Location that cannot be read,
-    `target_blocked` for one that is neither http nor https, and for another origin to which the body would have to be
-    sent if something secret or sensitive is in it.
+    made anew; Authorization, Cookie, other headers whose name stands for credentials, and headers with a secret or
+    sensitive value are dropped. Raises `ExchangeError`: `protocol_error` for a Location that cannot be read,
+    `target_blocked` for one that is neither http nor https, or for another origin if the body, which would have to be
+    sent there, contains something secret or sensitive.
     """
     here = previous.target
     locations = _locations(response)
@@ -67,7 +67,7 @@ def next_hop(previous: Outgoing, response: TransportResponse, request: Transport
             )
         behind = _CREDENTIALS | request.private_headers | {"host"}
         headers = tuple(pair for pair in headers if pair[0].lower() not in behind)
-    # A user in a Location is the server's idea, not the caller's.
+    # A user in a Location comes from the server, not from the caller.
     return complete(method, there._replace(authorization=""), headers, body, user_agent)
 
 

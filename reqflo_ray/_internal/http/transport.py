@@ -1,5 +1,5 @@
-"""Sends a request: deadline, allowed hosts, redirects, one re-send on a stale connection. What is the same for every
-engine is here; an engine carries out single hops and knows its HTTP library."""
+"""Sends a request: deadline, allowed hosts, redirects, one re-send after a stale connection. It owns what is the same
+for every engine, and must not know an HTTP library: engines carry out single hops."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Engine(Protocol):
     """One HTTP library."""
 
     async def exchange(self, outgoing: Outgoing, request: TransportRequest, watch: Watch) -> TransportResponse:
-        """Send one hop and read its whole answer; `watch` is filled on the way. Redirects are not followed and
-        nothing is sent twice. Raises `ExchangeError`, and no error of the library."""
+        """Send one hop and read its whole answer, and record the progress on `watch`. Redirects are not followed, and
+        nothing is sent twice. Raises `ExchangeError`, never an error of the library."""
         ...
 
     def close_idle(self) -> None:
-        """Close the connections that are kept alive and carry nothing."""
+        """Close the kept-alive connections that carry nothing."""
         ...
 
     async def close(self) -> None:
@@ -52,8 +52,9 @@ class Engine(Protocol):
 class EngineTransport:
     """The `Transport` over an engine. Safe to use from many tasks of one event loop.
 
-    When this machine cannot open a connection (no descriptor, port or memory is left), nothing is known of the target:
-    the request waits, and tries again until its time is over. `short` hears how many requests are possible at once.
+    If this machine cannot open a connection (no descriptor, port, or memory is left), nothing is known about the
+    target: the request waits and tries again until its time is over. `short` is called with the number of requests that
+    can be in flight.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class EngineTransport:
                 response = await self._hop_when_possible(sent, request, exchange)
             finally:
                 if cookies is not None:
-                    # Of every head that came, whatever becomes of the body.
+                    # From every head that arrived, whatever happens to the body.
                     cookies.receive(sent.target.url, exchange.watch.headers)
             if not self._max_redirects or not is_redirect(response):
                 return response
@@ -141,8 +142,9 @@ class EngineTransport:
         try:
             return await self._engine.exchange(outgoing, request, watch)
         except ExchangeError as error:
-            # A server may close a kept-alive connection just when it is used again. If it cannot have acted on the
-            # request, or acting twice is harmless, that is no failure; at most once, and never after a byte came back.
+            # A server may close a kept-alive connection just when it is used again. If it cannot have processed the
+            # request, or processing it twice is harmless, that is not a failure: the request is sent again, at most
+            # once, and never after a byte came back.
             stale = error.kind is FailureKind.CLOSED and watch.reused and not watch.received
             if not stale:
                 raise
@@ -164,7 +166,7 @@ class EngineTransport:
 
 
 def _is_repeatable(outgoing: Outgoing, request: TransportRequest) -> bool:
-    # RFC 9110, 9.2.2: by its method, or because the client knows that it is harmless. A key is the same in both.
+    # RFC 9110, 9.2.2: by its method, or because it is known to be harmless. Both requests have the same key.
     return (
         outgoing.method in IDEMPOTENT_METHODS
         or request.repeatable
@@ -173,7 +175,7 @@ def _is_repeatable(outgoing: Outgoing, request: TransportRequest) -> bool:
 
 
 def _lack(error: ExchangeError, watch: Watch) -> ExchangeError | None:
-    """What this machine lacked, if that is why there is no connection."""
+    """Return what this machine lacked, if that is why there is no connection."""
     if watch.writing:
         return None
     if error.kind.is_of_this_machine:
@@ -197,17 +199,17 @@ def _is_blocked_host(host: str) -> bool:
 
 _FIRST_WAIT_SECONDS: Final = 0.02
 _LONGEST_WAIT_SECONDS: Final = 0.5
-# Libraries that cannot open a file say that a name has no address, or that nobody has signed a certificate.
+# If a library cannot open a file, it reports that a name has no address, or that a certificate is not trusted.
 _SAID_FOR_WANT_OF_DESCRIPTORS: Final = frozenset({FailureKind.DNS, FailureKind.TLS, FailureKind.UNREACHABLE})
 
 _IDEMPOTENCY_KEYS: Final = frozenset({"idempotency-key", "x-idempotency-key"})
 
-# Where nothing has happened yet.
+# Before the first hop.
 _NO_HOP: Final = Watch((), 0.0)
 
 
 class _Exchange:
-    """What is known of one exchange so far."""
+    """The state of one exchange."""
 
     __slots__ = ("began", "events", "lacking", "outgoing", "request", "sent", "watch")
 
@@ -218,7 +220,7 @@ class _Exchange:
         self.watch = _NO_HOP
         self.events: tuple[TransportEvent, ...] = ()
         self.sent = False
-        self.lacking: ExchangeError | None = None  # what this machine could not give, since the last hop that it could
+        self.lacking: ExchangeError | None = None  # what this machine lacks; None after a hop
 
     def start_hop(self, outgoing: Outgoing, *, fresh: bool = False) -> None:
         self.sent = self.sent or self.watch.writing

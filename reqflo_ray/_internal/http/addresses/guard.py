@@ -1,5 +1,5 @@
-"""Resolves names for the engines and holds back addresses that must not be reached. The check is on the address that is
-really connected to, so a name that changes its answer gains nothing. Knows no HTTP library."""
+"""Resolves names for the engines and refuses addresses that must not be reached. It checks the address of the actual
+connection, so a name that changes its addresses gains nothing. It must not know an HTTP library."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH
 
 
 class AddressGuard:
-    """`allow_link_local` turns it off."""
+    """The rule for addresses; `allow_link_local` turns it off."""
 
     def __init__(self, *, allow_link_local: bool) -> None:
         self._open = allow_link_local
 
     def permits(self, address: str) -> bool:
-        """Whether a connection to this IP address may be opened."""
+        """Return whether a connection to this IP address may be opened."""
         return self._open or not is_blocked(address)
 
     async def resolve(self, host: str, port: int) -> list[tuple[int, str]]:
-        """The reachable addresses of `host` as (family, address), in the system's order.
+        """Return the permitted addresses of `host` as (family, address), in the order of the system.
 
         Raises `ExchangeError`: `dns_failure`, or `target_blocked` if it has only blocked addresses.
         """
@@ -43,8 +43,8 @@ class AddressGuard:
         return permitted
 
     async def check_behind_proxy(self, host: str, port: int) -> None:
-        """Refuse a target that a proxy would reach for us; to be asked for every request, as the proxy resolves every
-        time. A name that only the proxy can resolve passes: then its address cannot be known here.
+        """Refuse a blocked target that a proxy would reach. It is called for every request, because the proxy resolves
+        the name every time. A name that only the proxy can resolve passes, because its address is not known here.
 
         Raises `ExchangeError`: `target_blocked`, or `dns_failure` if the name service hangs.
         """
@@ -60,6 +60,6 @@ class AddressGuard:
             raise dns_failure(host) from None
         except (OSError, UnicodeError):
             return
-        # One blocked address is enough: we do not choose which of them the proxy takes.
+        # One blocked address is enough, because the proxy chooses among them.
         if any(is_blocked(str(sockaddr[0])) for _, _, _, _, sockaddr in found):
             raise blocked_failure(host)

@@ -1,7 +1,7 @@
-"""Which addresses no request may reach: link-local ones and the metadata services of clouds, which give credentials.
+"""The addresses that no request may reach: link-local ones, and metadata services of clouds, which serve credentials.
 
-Pure rules over text; the engines apply them when they connect, after name resolution. Private and loopback addresses
-stay reachable: testing internal APIs is normal.
+Pure rules about text, which must not know connections: the engines apply them after name resolution. Private and
+loopback addresses stay reachable, because testing internal APIs is normal.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _V6_BLOCKED: Final = (ipaddress.IPv6Network("fe80::/10"), ipaddress.IPv6Network(
 _NAT64: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 _V4_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 
-# A proxy may resolve names that we cannot: those of metadata services are refused as names too.
+# A proxy may resolve names that do not resolve here, so the names of metadata services are refused as well.
 _BLOCKED_NAMES: Final = frozenset(
     {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
 )
 
 
 def is_blocked(address: str) -> bool:
-    """Whether `address` (an IPv4 or IPv6 address as text, a zone is ignored) is link-local or a metadata service.
+    """Return whether `address` (IPv4 or IPv6 as text; a zone is ignored) is link-local or a metadata service.
 
-    IPv6 forms that carry an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64) are judged by that address too.
-    Raises ValueError if it is no address.
+    IPv6 forms that contain an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64) are judged by that address too.
+    Raises `ValueError` if it is not an address.
     """
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv4Address):
@@ -36,14 +36,14 @@ def is_blocked(address: str) -> bool:
 
 
 def is_blocked_name(host: str) -> bool:
-    """Whether `host` is a name under which clouds serve metadata."""
+    """Return whether `host` is a name under which clouds serve metadata."""
     return host.lower().removesuffix(".") in _BLOCKED_NAMES
 
 
 def odd_ipv4(host: str) -> str | None:
-    """The dotted form of `host` if it is an IPv4 address in a notation other than four decimal numbers, else None.
+    """Return the dotted form of `host` if it is an IPv4 address not written as four decimal numbers, else None.
 
-    Operating systems read `2852039166`, `0xA9FEA9FE`, `0251.0376.0251.0376` and `169.254.43518` all as 169.254.169.254.
+    Operating systems read `2852039166`, `0xA9FEA9FE`, `0251.0376.0251.0376`, and `169.254.43518` as 169.254.169.254.
     """
     if not host or not (host[0].isdigit() and host.isascii()):
         return None

@@ -1,5 +1,5 @@
-"""Reads a URL into what a connection needs and what stands in the request line, without normalising it: a test must be
-able to send `/a%2fb/../c`. Knows nothing of connections."""
+"""Splits a URL into what a connection needs and what the request line contains, without normalizing it: a test must be
+able to send `/a%2fb/../c`. It must not know connections."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_\-]{1,63}(?:\.[A-Za-z0-9_\-]{1,63})*\.?")
 _ADDRESS_V6: Final = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~\-]+)?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-# Neither can stand in a request line; all else of a URL goes out as it was written.
+# What cannot be in a request line; everything else in a URL is sent as written.
 _TO_ENCODE: Final = re.compile(r"[^\x21-\x7e]")
 
 
 class Target(NamedTuple):
     """Where a request goes. `host` is lower-case ASCII (an IPv6 address without brackets), `path` the request target
-    in origin form, `authority` what the Host header says, `authorization` the header value for a user in the URL."""
+    in origin form, `authority` the value of the Host header, `authorization` the header value for a user in the URL."""
 
     scheme: str
     host: str
@@ -41,12 +41,12 @@ class Target(NamedTuple):
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What decides whether credentials may travel on."""
+        """The origin: credentials do not follow a redirect to another one."""
         return self.scheme, self.host, self.port
 
     @property
     def url(self) -> str:
-        """The URL as sent: without user, password and fragment."""
+        """The URL as sent: without user, password, and fragment."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
     @property
@@ -56,7 +56,7 @@ class Target(NamedTuple):
 
 
 def place_of(host: str, port: int) -> str:
-    """`host:port`, with brackets around an IPv6 address."""
+    """Return `host:port`, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -64,8 +64,8 @@ def parse_target(url: str) -> Target:
     """Read an absolute http or https URL.
 
     Raises `ExchangeError`: `target_blocked` for an odd notation of a blocked address (`http://2852039166/`), else
-    `invalid_request`. Non-ASCII characters and spaces of path and query
-    are percent-encoded (they cannot stand in a request line), a non-ASCII host name becomes its ASCII form.
+    `invalid_request`. Non-ASCII characters and spaces in path and query, which cannot be in a request line, are
+    percent-encoded; a non-ASCII host name becomes its ASCII form.
     """
     if _CONTROL.search(url):
         raise _invalid("the URL contains a control character")
@@ -77,13 +77,13 @@ def parse_target(url: str) -> Target:
         request_target = f"/{request_target}"
     if not request_target.isascii() or " " in request_target:
         request_target = _percent_encoded(request_target)
-    # A user's password is kept for no longer than it is needed.
+    # A cache would keep the password of a user longer than necessary.
     scheme, host, port, authority, authorization = (_read_origin if "@" in origin else _origin)(origin)
     return Target(scheme, host, port, request_target, authority, authorization)
 
 
 def _read_origin(text: str) -> tuple[str, str, int, str, str]:
-    """Scheme, host, port, authority and authorization."""
+    """Return scheme, host, port, authority, and authorization."""
     match = _ORIGIN.fullmatch(text)
     if match is None:
         raise _not_absolute()
@@ -121,7 +121,7 @@ def _host(text: str) -> str:
         raise _invalid("the URL has no valid host name")
     dotted = odd_ipv4(host)
     if dotted is not None:
-        # Never connected to: some resolvers read these notations as an address, others as a name.
+        # Refused, because some resolvers read these notations as an address, others as a name.
         if is_blocked(dotted):
             raise blocked_failure(dotted)
         raise _invalid("the URL's host is an IPv4 address that is not written as four decimal numbers")

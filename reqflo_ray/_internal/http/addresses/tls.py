@@ -1,4 +1,4 @@
-"""Builds the TLS settings of a run from its HTTP settings. Knows nothing of requests."""
+"""Builds the TLS context of a run from its HTTP settings. It must not know requests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from reqflo_ray._internal.model.plan import HttpSettings
 
 
 class TimedContext(ssl.SSLContext):
-    """Notes when a handshake begins: event loops ask the context for a TLS object at that moment, and tell the time of
-    connection and handshake only together."""
+    """Records when a handshake begins: event loops create a TLS object at that moment, and report only the total time
+    of connection and handshake."""
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         watch = CURRENT_WATCH.get(None)
@@ -25,9 +25,9 @@ class TimedContext(ssl.SSLContext):
 
 
 def create_context(settings: HttpSettings) -> ssl.SSLContext:
-    """A client context: `ca_file` replaces the system's authorities; `verify` off accepts any certificate.
+    """Return a client context. `ca_file` replaces the system's authorities; without `verify` any certificate passes.
 
-    Raises `DefinitionError` if a named file cannot be read or is no certificate or key.
+    Raises `DefinitionError` if a named file cannot be read, or is not a certificate or key.
     """
     context = TimedContext(ssl.PROTOCOL_TLS_CLIENT)
     if not settings.verify:
@@ -41,7 +41,7 @@ def create_context(settings: HttpSettings) -> ssl.SSLContext:
 
 
 def tls_faults(settings: HttpSettings) -> Iterator[tuple[str, DefinitionError]]:
-    """Everything for which `create_context` would refuse `settings`, each with the name of the setting."""
+    """Yield every reason why `create_context` would refuse `settings`, each with the name of the setting."""
     for setting, load in _files_to_load(settings, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)):
         try:
             load()
@@ -50,7 +50,7 @@ def tls_faults(settings: HttpSettings) -> Iterator[tuple[str, DefinitionError]]:
 
 
 def _files_to_load(settings: HttpSettings, context: ssl.SSLContext) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The settings that name files, each with what puts its file into `context` or refuses it."""
+    """Yield the settings that name files, each with the function that loads its file into `context` or refuses it."""
     if settings.verify and settings.ca_file:
         yield "ca_file", lambda: _load_authorities(context, settings.ca_file)
     if settings.client_certificate:
@@ -72,7 +72,7 @@ def _load_certificate(context: ssl.SSLContext, settings: HttpSettings) -> None:
     if settings.client_key:
         _need_file("client_key", settings.client_key)
     try:
-        # An empty password keeps OpenSSL from asking for one on the terminal.
+        # With an empty password, OpenSSL does not ask for one on the terminal.
         context.load_cert_chain(settings.client_certificate, settings.client_key or None, password="")
     except (OSError, ValueError) as problem:
         raise _unusable("client_certificate", settings.client_certificate, _reason(problem)) from None
@@ -89,7 +89,7 @@ def _refuse_lone_key() -> None:
 def _need_file(setting: str, path: str) -> None:
     if not os.path.exists(path):
         raise _unusable(setting, path, "the file does not exist")
-    # OpenSSL would wait for a writer of a FIFO.
+    # OpenSSL would wait for a writer if it is a FIFO.
     if not os.path.isfile(path):
         raise _unusable(setting, path, "it is not a regular file")
 

@@ -1,6 +1,6 @@
-"""One connection of the default engine: writes a request, reads its answer, and knows whether another may follow.
+"""One connection of the default engine: writes a request, reads its answer, and decides whether another may follow.
 
-HTTP/1.1 messages are read by httptools (Node's parser, strict). Knows nothing of other connections.
+httptools (the strict parser of Node) reads HTTP/1.1 messages. This module must not know other connections.
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.model.http.exchange import FailureKind, TransportResponse
 from reqflo_ray._internal.model.http.headers import header_text
 
-# A larger body is not copied to follow the head in one piece.
+# A larger body is not copied to be sent in one piece with the head.
 _ONE_WRITE: Final = 64 * 1024
-# What is looked at for an explanation only is not worth copying a large piece.
+# Larger pieces are not copied only to explain a refusal.
 _SHORT: Final = 4096
 _CONTINUE_SECONDS: Final = 1.0
 _LINE_END: Final = b"\r\n"
 
-# llhttp reads these protocols too: RTSP and ICE.
+# The first bytes of other protocols that llhttp reads: RTSP and ICE.
 _OTHER_PROTOCOLS: Final = b"RI"
 
-# How folded lines of a head are dealt with, which the parser refuses.
+# The handling of folded lines in a head, which the parser refuses.
 _NO_FOLD: Final = 0
 _FOLDED: Final = 1  # until the head is whole
 _UNFOLDED: Final = 2
 
-# What is being read. Between IDLE and IDLE lies one exchange.
+# What is being read. One exchange is from IDLE to IDLE.
 _IDLE: Final = 0
 _HEAD: Final = 1
 _BODY: Final = 2
-_DECODING: Final = 3  # all of the body is there
+_DECODING: Final = 3  # all of the body has arrived
 _DONE: Final = 4
 
 
 class Connection(asyncio.Protocol):
     """A protocol for `loop.create_connection`. `lost` is called once, when the connection has ended. `proxy` is at the
-    other end, and forwards what it is sent.
+    other end, and forwards what it receives.
 
-    The callbacks `on_…` are httptools'; they never raise, as it would replace what they raise.
+    httptools calls the callbacks `on_…`; they never raise, because httptools would replace their errors.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._usable = True
         self._paused = False
-        # Made once for many exchanges: most end long before it, and making one costs more than moving its end.
+        # One timer serves many exchanges: most end long before it, and a new timer costs more than a later end.
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ends = 0.0
         self.peer = ""
@@ -89,17 +89,17 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether a next exchange may be carried out here."""
+        """Whether another exchange may use this connection."""
         return self._usable and self._state == _IDLE and not self._paused and not self._transport.is_closing()
 
     def close(self) -> None:
-        """Close the connection; whatever is under way on it fails."""
+        """Close the connection; an exchange in progress fails."""
         self._usable = False
         self._transport.abort()
 
     async def exchange(self, outgoing: Outgoing, read_seconds: float, watch: Watch) -> TransportResponse:
         """Send one hop and read its whole answer. Raises `ExchangeError`. A connection that was left in the middle
-        is closed."""
+        of an exchange is closed."""
         self._begin(outgoing, read_seconds, watch)
         try:
             await self._answered
@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
         watch.peer = self.peer
         head, body = wire_head(outgoing) if proxy is None else proxy.wire_head(outgoing), outgoing.body
         self._held = b""
-        # The end may have come, or bytes that nobody asked for, and wait for the loop's next turn.
+        # The end, or unrequested bytes, may have arrived and wait for the loop's next turn.
         if watch.reused and self._arrived.poll(0):
             self._fail(closed_failure(self._place))
             return
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
         if body is None:
             self._transport.write(head)
         elif b"100-continue" in head.lower() and expects_continue(outgoing):
-            # RFC 9110, 10.1.1: a client does not wait for 100 (Continue) for ever.
+            # RFC 9110, 10.1.1: a client does not wait forever for 100 (Continue).
             self._held = body
             self._later = self._loop.call_later(_CONTINUE_SECONDS, self._send_held)
             self._transport.write(head)
@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
-        # Both kinds of loop try to send at once. What fails then has sent nothing.
+        # Both kinds of event loop try to send immediately. If that fails, nothing has been sent.
         if watch.reused and self._transport.is_closing():
             watch.writing = False
         elif not self._paused:
@@ -155,9 +155,9 @@ class Connection(asyncio.Protocol):
         if self._later is not None:
             self._later.cancel()
         if self._held:
-            self.close()  # the server waits for a body that nobody sends
+            self.close()  # the server waits for a body that will not be sent
         if self._bodiless:
-            self._parser = HttpResponseParser(self)  # the other one still waits for a body
+            self._parser = HttpResponseParser(self)  # the old one still waits for a body
         self._state = _IDLE
 
     def _send_held(self) -> None:
@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol):
     def _check_silence(self) -> None:
         self._timer = None
         if self._state not in (_HEAD, _BODY) or not self._watch.sent:
-            return  # nobody waits for an answer
+            return  # no answer is awaited
         left = self._read_seconds - (perf_counter() - self._heard)
         if left > 0.001:
             self._set_timer(left)
@@ -204,8 +204,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
         self._transport = cast("asyncio.Transport", transport)
-        # So that `pause_writing` tells of what is kept back. Not 0: over TLS asyncio takes nothing at all for as much,
-        # and tells of it every other time.
+        # With this limit, `pause_writing` reports unsent bytes. It is not 0, because over TLS asyncio would then report
+        # an empty buffer too, every other time.
         self._transport.set_write_buffer_limits(1)
         self._arrived = select.poll()
         self._arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
@@ -218,7 +218,7 @@ class Connection(asyncio.Protocol):
         self._usable = False
         self._cancel_timer()
         if self._state == _BODY:
-            # A body without a length ends with the connection; only a clean end is one.
+            # A body without a length ends with the connection, but only if that ends cleanly.
             if exc is None and ends_with_connection(self._watch.headers):
                 self.on_message_complete()
             else:
@@ -242,7 +242,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         if self._state not in (_HEAD, _BODY):
-            # A server that says something unasked would be taken to answer the next request with it.
+            # Unrequested bytes would be taken for the answer to the next request.
             self.close()
             return
         watch = self._watch
@@ -269,7 +269,7 @@ class Connection(asyncio.Protocol):
             and ends_in_more_lines(data, self._last_piece, watch.headers)
         ):
             self._usable = False
-        # What is neither head nor body: interim answers, sizes of chunks, trailers.
+        # Bytes of neither head nor body: interim answers, sizes of chunks, trailers.
         if self._state in (_HEAD, _BODY) and watch.received - self._head_end > MAX_HEAD_BYTES:
             self._too_much_head()
 
@@ -290,7 +290,7 @@ class Connection(asyncio.Protocol):
             self._fail(protocol_failure(self._place, *refusal_of_chunk(self._watch.beginning, reason)))
 
     def _unfold(self) -> None:
-        """Read the head anew without its folds (RFC 9112, 5.2), as soon as all of it is there."""
+        """Read the head again without its folds (RFC 9112, 5.2), as soon as it is complete."""
         whole = unfolded(self._watch.beginning)
         self._folding = _FOLDED if whole is None else _UNFOLDED
         if whole is not None:
@@ -317,12 +317,12 @@ class Connection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which is not kept."""
+        """A header, or a trailer, which is dropped."""
         if self._state == _HEAD:
             self._headers.append((name.decode("latin-1"), header_text(value).rstrip(" \t")))
 
     def on_headers_complete(self) -> None:
-        """The head is there, or that of an interim answer."""
+        """The head is complete, or that of an interim answer is."""
         if self._state != _HEAD:
             return
         watch, status = self._watch, self._parser.get_status_code()
@@ -363,7 +363,7 @@ class Connection(asyncio.Protocol):
         except CorruptBodyError:
             self._corrupt()
         else:
-            # A small piece may hold megabytes. Nothing more is read until they are decoded, and others come in between.
+            # A small piece may contain megabytes. Nothing more is read until they are decoded, in turns.
             self._decoding = True
             self._transport.pause_reading()
             self._loop.call_soon(self._decode_on)
@@ -371,7 +371,7 @@ class Connection(asyncio.Protocol):
     def _decode_on(self) -> None:
         if self._state not in (_BODY, _DECODING):
             return
-        self._heard = perf_counter()  # it is not the server that is slow
+        self._heard = perf_counter()  # the server is not the slow part
         try:
             if self._reader.decode():
                 self._decoded()

@@ -1,5 +1,5 @@
-"""Opens the connections of the default engine: to permitted addresses only, directly or through a proxy, with TLS to
-the target where it is asked for. Knows nothing of exchanges, nor which connections there are already."""
+"""Opens the connections of the default engine: to permitted addresses only, directly or through a proxy, with TLS for
+https. It must not know exchanges, nor other connections."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from reqflo_ray._internal.http.exchange.failures import (
 from reqflo_ray._internal.http.exchange.watch import CURRENT_WATCH, Watch
 from reqflo_ray._internal.model.http.exchange import TransportRequest
 
-# RFC 8305: how long an address is waited for before the next one is tried as well.
+# RFC 8305: how long to wait for an address before the next one is tried as well.
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 
 Protocol = TypeVar("Protocol", bound=asyncio.BaseProtocol)
 
 
 class Connector:
-    """`make` makes the protocol of a connection, and is given the proxy that forwards what goes over it, if one does.
-    One `context` is for all TLS, to targets and to a proxy."""
+    """`make` makes the protocol of a connection; its argument is the proxy that forwards the requests, if any. One
+    `context` serves all TLS, to targets and to a proxy."""
 
     def __init__(
         self, guard: AddressGuard, context: ssl.SSLContext, make: Callable[[Proxy | None], Connection]
@@ -44,9 +44,9 @@ class Connector:
         self._make = make
 
     async def open(self, target: Target, proxy: Proxy | None, request: TransportRequest, watch: Watch) -> Connection:
-        """A new connection for requests to `target`, through `proxy` if there is one.
+        """Open a connection for requests to `target`, through `proxy` if there is one.
 
-        Raises `ExchangeError`. One bound of time is over name resolution, all addresses, the proxy and all handshakes.
+        Raises `ExchangeError`. One time limit covers name resolution, all addresses, the proxy, and all handshakes.
         """
         watch.connecting = perf_counter()
         token = CURRENT_WATCH.set(watch)
@@ -100,8 +100,8 @@ class Connector:
     async def _connect(
         self, host: str, port: int, place: str, tls_name: str, make: Callable[[], Protocol]
     ) -> tuple[asyncio.Transport, Protocol]:
-        """Connect to the first permitted address of `host` that answers; with `tls_name`, over TLS to who proves to
-        be called so. `place` is what it is called in errors."""
+        """Connect to the first permitted address of `host` that answers; with `tls_name`, over TLS to a server whose
+        certificate has that name. `place` is its name in errors."""
         loop = asyncio.get_running_loop()
         addresses = [
             (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))
@@ -143,7 +143,7 @@ class Connector:
 
 
 def _named(error: BaseException, place: str) -> BaseException:
-    """An error of the connection to `place`, after it was open, in our own words; all else as it is."""
+    """Return an error of the open connection to `place` in the words of this project; other errors as they are."""
     if isinstance(error, TimeoutError) or not isinstance(error, OSError):
         return error
     tls = tls_error(error)
@@ -153,14 +153,14 @@ def _named(error: BaseException, place: str) -> BaseException:
 
 
 class _TunnelProtocol(asyncio.Protocol):
-    """Asks a proxy for a tunnel. `opened` is done when it is open, or fails with `ExchangeError`. `is_over`: something
-    was said before it was our turn, or the connection has ended."""
+    """Asks a proxy for a tunnel. `opened` is done when it is open, or fails with `ExchangeError`. `is_over`: the proxy
+    sent something too early, or the connection has ended."""
 
     def __init__(self, tunnel: Tunnel) -> None:
         self._tunnel = tunnel
         self.is_over = False
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Whoever waited for it may have been cancelled before it fails.
+        # The task that awaited it may have been canceled before it fails.
         self.opened.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

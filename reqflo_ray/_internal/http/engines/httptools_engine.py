@@ -1,6 +1,7 @@
-"""The default engine: HTTP/1.1 on asyncio with httptools, for what every step does, and as little of it as can be.
+"""The default engine: HTTP/1.1 on asyncio with httptools, with as little work per request as possible.
 
-Connections are kept alive and shared, those through a proxy too. No HTTP/2 and no SOCKS: the other engine has them.
+Connections are kept alive and shared, including those through a proxy. It must not know HTTP/2 and SOCKS, which the
+other engine supports.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _Origin = tuple[str, str, int]
 
 
 class HttptoolsEngine:
-    """`limit` is the largest number of connections; requests beyond it wait, in the order in which they came.
+    """`limit` is the largest number of connections; further requests wait in order of arrival.
 
-    A connection serves one origin. With a proxy too: one that takes all requests of a connection for its first target
-    would hand a host what is meant for another.
+    A connection serves one origin, also with a proxy: one that sends all requests of a connection to its first target
+    would reveal to one host what is meant for another.
     """
 
     def __init__(self, settings: HttpSettings, *, limit: int, proxy: Proxy | None = None) -> None:
@@ -96,7 +97,7 @@ class HttptoolsEngine:
         return None
 
     async def _check_forwarded(self, target: Target, watch: Watch) -> None:
-        """Refuse a target that the proxy must not be asked for: it resolves the name for every request."""
+        """Refuse a target that the proxy must not reach; the proxy resolves the name for every request."""
         token = CURRENT_WATCH.set(watch)
         try:
             await self._guard.check_behind_proxy(target.host, target.port)
@@ -107,7 +108,7 @@ class HttptoolsEngine:
         return Connection(asyncio.get_running_loop(), self._max_body_bytes, self._connections.discard, proxy)
 
     def _make_room(self) -> None:
-        # Kept-alive connections of other origins count as well; those that were kept first go first.
+        # Kept-alive connections of other origins count as well; the oldest ones are closed first.
         while self._idle and len(self._connections) >= self._limit:
             origin = next(iter(self._idle))
             idle = self._idle[origin]

@@ -1,11 +1,10 @@
-"""The second engine: single hops over httpx, for HTTP/2 and SOCKS proxies. The only modules that know httpx are this
-one, its transport, and the pool, the network and the streams under that.
+"""The second engine: single hops over httpx, for HTTP/2 and SOCKS proxies. Only this module, its transport, and the
+pool, network, and streams below it may know httpx.
 
-The client is given every request finished, and takes every answer as it came: redirects, cookies and decoding are done
-here for both engines. Known deviations from the default engine: HTTP/2 is used when the server offers it over TLS (then
-header names are lower case and there is no reason phrase; a connection carries one request at a time all the same);
-equal repeated Content-Length headers are taken as one; a body does not wait for 100 (Continue). A request costs about
-seven times as much.
+The client receives finished requests and returns answers as they came: redirects, cookies, and decoding belong to both
+engines. Known differences from the default engine: HTTP/2 is used if the server offers it over TLS (then header names
+are lower case and there is no reason phrase; a connection still carries one request at a time); equal repeated
+Content-Length headers count as one; a body does not wait for 100 (Continue). A request costs about seven times as much.
 """
 
 from __future__ import annotations
@@ -43,16 +42,16 @@ from reqflo_ray._internal.model.http.exchange import FailureKind, TransportReque
 from reqflo_ray._internal.model.http.headers import header_bytes, header_text
 from reqflo_ray._internal.model.plan import HttpSettings
 
-# What httpx takes for the URL: its own class normalises paths and refuses hosts like `10-0-0-1`. The transport goes by
-# the extension `url`.
+# A placeholder for httpx, whose URL class normalizes paths and refuses hosts like `10-0-0-1`. The transport reads the
+# extension `url` instead.
 _NOWHERE: Final = httpx.URL("http://elsewhere.invalid/")
 
-# Their lines for debugging hold headers: credentials of requests, tokens of answers.
+# Their debug lines contain headers: credentials of requests, tokens of answers.
 _TALKATIVE: Final = ("httpx", "httpcore", "hpack")
 
 
 class HttpxEngine:
-    """`limit` is the largest number of connections; requests beyond it wait."""
+    """`limit` is the largest number of connections; further requests wait."""
 
     def __init__(self, settings: HttpSettings, *, limit: int, proxy: Proxy | None = None) -> None:
         for library in _TALKATIVE:
@@ -135,10 +134,10 @@ class HttpxEngine:
 
 
 class _NoCookies(CookieJar):
-    """Keeps none: what a step may know of another one is not decided here."""
+    """Keeps no cookies: the row's own jar decides which ones are sent."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        """Take nothing."""
+        """Ignore the cookies of a response."""
 
 
 def _library_request(outgoing: Outgoing, request: TransportRequest) -> httpx.Request:
@@ -149,7 +148,7 @@ def _library_request(outgoing: Outgoing, request: TransportRequest) -> httpx.Req
         port=target.port,
         target=target.path.encode("ascii"),
     )
-    # With a stream, unlike with content, httpx adds no header of its own.
+    # With a stream, unlike with content, httpx adds no headers.
     made = httpx.Request(
         outgoing.method,
         _NOWHERE,
@@ -167,7 +166,7 @@ def _library_request(outgoing: Outgoing, request: TransportRequest) -> httpx.Req
 def _failure(
     error: Exception, target: Target, request: TransportRequest, watch: Watch, proxy: Proxy | None
 ) -> ExchangeError:
-    # Who is called what: the other end of the connection, of TLS, and of the request.
+    # The names, in messages, of the other end of the connection, of TLS, and of the request.
     place = other = secured = target.place
     if proxy is not None:
         other = proxy_for(place)
@@ -199,7 +198,7 @@ def _failure(
     text = str(error)
     event = error.args[0] if error.args else None
     if isinstance(event, StreamReset):
-        watch.received = 1  # it is an answer of sorts: nothing is sent again
+        watch.received = 1  # it counts as an answer: nothing is sent again
         return ExchangeError(FailureKind.CLOSED, f"{place} reset the request (HTTP/2 error {event.error_code})")
     if isinstance(event, ConnectionTerminated) or text.startswith("Server disconnected"):
         return closed_failure(place, watch.beginning)
@@ -213,19 +212,19 @@ def _failure(
 
 
 def _was_not_taken(error: Exception) -> bool:
-    """Whether the server says that it has done nothing with the request (RFC 9113, 6.8 and 8.7)."""
+    """Return whether the server reports that it has not processed the request (RFC 9113, 6.8 and 8.7)."""
     event = error.args[0] if error.args else None
     is_refused = isinstance(event, StreamReset) and event.error_code is ErrorCodes.REFUSED_STREAM
     return is_refused or isinstance(error, httpcore.ConnectionNotAvailable)
 
 
 def _reason(text: str) -> str:
-    # What follows are bytes of the answer, which only `shown` may hold.
+    # The rest are bytes of the answer, which only `shown` may contain.
     return text.partition(":")[0]
 
 
 def _body_failure(error: Exception, place: str, watch: Watch) -> ExchangeError:
-    # h11 has one class for both; a cut body is the only one whose text says so.
+    # h11 has one class for both; only the text shows that the body was cut.
     cut = "peer closed connection" in str(error) or "incomplete" in str(error)
     if cut or isinstance(error, (httpcore.NetworkError, OSError)):
         return short_body_failure(place, watch.body_bytes, watch.headers)

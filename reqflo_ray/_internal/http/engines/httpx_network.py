@@ -1,7 +1,7 @@
 """Opens the connections of the httpx engine, to permitted addresses only, and observes them.
 
-What goes out and comes in is noted on the watch of the exchange that uses the connection. Knows httpcore's network
-interface, nothing of requests.
+It records what is sent and received on the watch of the exchange that uses the connection. It knows the network
+interface of httpcore, and must not know requests.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _PIECE: Final = 4096
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection; notes on the watch of the exchange that uses it what went out and came in."""
+    """A connection that records what is sent and received on the watch of the exchange that uses it."""
 
     def __init__(self, stream: SocketStream, *, http1: bool, http2: bool = False) -> None:
         self._stream = stream
-        # SOCKS has its own handshake, and over HTTP/2 frames come that belong to no answer.
+        # SOCKS has its own handshake, and HTTP/2 has frames that belong to no answer.
         self._http1 = http1
         self._http2 = http2
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = await self._stream.read(max_bytes, timeout)
         watch = CURRENT_WATCH.get()
-        # h11 waits for a whole head before it looks, and takes anything that ends early for a closed connection.
+        # h11 parses only a whole head, and takes anything that ends early for a closed connection.
         if self._http1 and not watch.received and not b"HTTP/".startswith(data[:5]):
             watch.beginning = data
             raise httpcore.RemoteProtocolError("not HTTP")
@@ -55,7 +55,7 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         watch = CURRENT_WATCH.get()
         if not watch.writing:
-            # No error of writing: after that, httpcore would take what nobody asked for as the answer.
+            # Not a write error: after one, httpcore would take unrequested bytes for the answer.
             if watch.reused and self._stream.get_extra_info("is_ended" if self._http2 else "is_readable"):
                 raise httpcore.ReadError("the connection ended while it was idle")
             watch.connected = perf_counter()
@@ -65,7 +65,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         except httpcore.WriteError:
             if not self._http2:
                 raise
-            # What the server said before it closed comes first: perhaps that it has not taken the request.
+            # What the server sent before it closed comes first: it may say that the request was not processed.
         watch.sent = perf_counter()
 
     async def aclose(self) -> None:
@@ -84,7 +84,7 @@ class _Stream(httpcore.AsyncNetworkStream):
                 await self._stream.aclose()
             raise
         watch.tls_end = perf_counter()
-        # What went over the connection so far was for a proxy.
+        # Everything so far was for a proxy.
         watch.writing, watch.received = False, 0
         chosen = stream.get_extra_info("ssl_object").selected_alpn_protocol()
         return _Stream(stream, http1=chosen != "h2", http2=chosen == "h2")
@@ -94,7 +94,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class WatchedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the first permitted address that answers. Over SOCKS (not `http1`) that is the proxy's."""
+    """Connects to the first permitted address that answers. With SOCKS (not `http1`) it is that of the proxy."""
 
     def __init__(self, guard: AddressGuard, *, http1: bool = True) -> None:
         self._guard = guard
@@ -137,7 +137,7 @@ class WatchedBackend(httpcore.AsyncNetworkBackend):
 
 
 class TunnelBackend(WatchedBackend):
-    """Connects to a target through `proxy`, which speaks HTTP. `context` is for TLS to the proxy itself, if it does."""
+    """Connects to a target through `proxy`, an HTTP proxy. `context` is for TLS to the proxy itself, if any."""
 
     def __init__(self, guard: AddressGuard, proxy: Proxy, context: ssl.SSLContext | None) -> None:
         super().__init__(guard)
@@ -180,7 +180,7 @@ async def _open_tunnel(stream: SocketStream, tunnel: Tunnel) -> None:
 
 
 def peer_of(stream: Any) -> str:
-    """`address:port` at the other end of a network stream; "" if it does not tell."""
+    """Return `address:port` of the other end of a network stream; "" if unknown."""
     address = stream.get_extra_info("server_addr")
     if not isinstance(address, tuple):
         return ""

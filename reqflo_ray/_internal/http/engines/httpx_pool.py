@@ -1,7 +1,8 @@
 """Keeps the connections of the httpx engine: each serves one request at a time and is reused only when it is idle.
 
-httpcore's own pool is not used: a request that is cancelled (and every deadline cancels) can leave a connection in it
-that is neither closed nor ever given out again, and its cost per request grows with the square of its connections.
+httpcore's own pool is not used: a canceled request (and every deadline cancels) can leave a connection in it that is
+neither closed nor ever used again, and its cost per request grows with the square of its connections. This module must
+not know requests.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ Connection = httpcore.AsyncConnectionInterface
 
 
 class ConnectionPool:
-    """At most `limit` connections, idle ones included; who finds none free waits in line. `create` makes a new one for
-    an origin, without connecting it."""
+    """At most `limit` connections, including idle ones; callers wait in line for a free one. `create` makes a new one
+    for an origin, without connecting it."""
 
     def __init__(self, create: Callable[[httpcore.Origin], Connection], limit: int) -> None:
         self._create = create
         self._limit = limit
         self._slots = asyncio.Semaphore(limit)
         self._busy = 0
-        self._idle: list[tuple[httpcore.Origin, Connection, float]] = []  # until when it may be used again
+        self._idle: list[tuple[httpcore.Origin, Connection, float]] = []  # the time until which it may be used again
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def closing(self) -> int:
-        """How many connections are being closed; they count for nothing."""
+        """The number of connections that are being closed; they do not count toward the limit."""
         return len(self._closing)
 
     async def acquire(self, origin: httpcore.Origin, *, fresh: bool) -> tuple[Connection, bool]:
-        """A connection to `origin` for the caller alone, and whether it was used before. `fresh` asks for a new one."""
+        """Return a connection to `origin` for the caller alone, and whether it was used before. `fresh`: a new one."""
         await self._slots.acquire()
-        # From here to the return nothing waits, so that a cancellation cannot lose the slot.
+        # Nothing waits from here to the return, so that a cancellation cannot lose the slot.
         self._busy += 1
         connection = None if fresh else self._take_idle(origin)
         if connection is not None:
@@ -46,8 +47,7 @@ class ConnectionPool:
         return self._create(origin), False
 
     def release(self, origin: httpcore.Origin, connection: Connection, idle_seconds: float) -> None:
-        """Give a connection back, in whatever state it is: only an idle one is kept, to be used again within so many
-        seconds."""
+        """Take a connection back in any state: only an idle one is kept, to be used again within `idle_seconds`."""
         self._busy -= 1
         if idle_seconds and connection.is_idle() and not connection.is_closed() and not _has_more(connection):
             self._idle.append((origin, connection, self._now() + idle_seconds))
@@ -68,7 +68,7 @@ class ConnectionPool:
             await asyncio.wait(self._closing)
 
     def _take_idle(self, origin: httpcore.Origin) -> Connection | None:
-        # The last one used is the least likely to have been closed by the server.
+        # The server is least likely to have closed the one used last.
         for index in range(len(self._idle) - 1, -1, -1):
             if self._idle[index][0] == origin:
                 _, connection, until = self._idle.pop(index)
@@ -81,16 +81,16 @@ class ConnectionPool:
         return asyncio.get_running_loop().time()
 
     def _discard(self, connection: Connection) -> None:
-        # In a task of its own: the caller may be cancelled, and closing must come to an end nevertheless.
+        # In a separate task, because closing must finish even if the caller is canceled.
         task = asyncio.ensure_future(_close(connection))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
 
 def _has_more(connection: Any) -> bool:
-    """Whether bytes were read that do not belong to the answer: they would be taken for the next one. Of HTTP/2, whose
-    frames say what they belong to, there are none."""
-    # httpcore keeps a connection inside of a connection, and tells nothing of what its parser has left over.
+    """Return whether bytes after the answer were read, which would be taken for the next one. With HTTP/2, whose frames
+    name their stream, there are none."""
+    # httpcore nests connections, and has no public access to the bytes that its parser has left over.
     while (inner := getattr(connection, "_connection", None)) is not None:
         connection = inner
     parser = getattr(connection, "_h11_state", None)
@@ -98,7 +98,7 @@ def _has_more(connection: Any) -> bool:
 
 
 async def _close(connection: Any) -> None:
-    # A server that does not answer the end of a TLS connection is not waited for; nothing is left to say to it.
+    # A server that does not answer the end of a TLS connection is not awaited, because nothing is left to send.
     with suppress(Exception):
         async with asyncio.timeout(1.0):
             await connection.aclose()

@@ -1,7 +1,8 @@
-"""A connection of the httpx engine: what httpcore asks of a network, on asyncio alone.
+"""A connection of the httpx engine: the network interface of httpcore, on asyncio alone.
 
-What comes in is read at once, asked for or not, so that nothing lies unseen in the layers below: an answer that comes
-while a body is still going out, and bytes that nobody asked for. Knows no HTTP but the beginning of an answer.
+Incoming bytes are read immediately, whether requested or not, so that nothing stays unseen in the layers below: an
+answer that arrives while a body is still being sent, and unrequested bytes. Of HTTP it must know only the beginning of
+an answer.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import Any, Final, cast
 
 import httpcore
 
-# More is not taken from the network before somebody reads it.
+# No more is received before it is read.
 _MOST_UNREAD: Final = 2**18
 _INTERIM: Final = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
 _MAY_BE_INTERIM: Final = re.compile(rb"HTTP/1\.[01] 1(?!01)|(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.|HTTP/1\.[01] ?)?\Z")
 
 
 async def connect(host: str, port: int) -> SocketStream:
-    """A stream to an address. Raises `httpcore.ConnectError`."""
+    """Open a stream to an address. Raises `httpcore.ConnectError`."""
     with _as(httpcore.ConnectError):
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(_Connection, host, port)
@@ -31,13 +32,13 @@ async def connect(host: str, port: int) -> SocketStream:
 
 
 class SocketStream(httpcore.AsyncNetworkStream):
-    """One connection, in clear or with TLS. Errors are httpcore's."""
+    """One connection, with or without TLS. Errors are those of httpcore."""
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Something of what came in; b"" at its end."""
+        """Return received bytes; b"" at the end."""
         try:
             with _as(httpcore.ReadError):
                 async with asyncio.timeout(timeout):
@@ -50,7 +51,7 @@ class SocketStream(httpcore.AsyncNetworkStream):
         await self.write_unless_answered(buffer, timeout, is_http1=False)
 
     async def write_unless_answered(self, buffer: bytes, timeout: float | None, *, is_http1: bool) -> None:
-        """Send all of `buffer`; an answer that comes meanwhile ends that with `httpcore.WriteError`, whereupon httpcore
+        """Send all of `buffer`. An answer that arrives meanwhile raises `httpcore.WriteError`, after which httpcore
         reads it."""
         try:
             with _as(httpcore.WriteError):
@@ -60,14 +61,14 @@ class SocketStream(httpcore.AsyncNetworkStream):
             raise httpcore.WriteTimeout from None
 
     async def aclose(self) -> None:
-        """Close the connection; what was not sent yet is not sent any more."""
+        """Close the connection; unsent bytes are dropped."""
         self._connection.transport.abort()
         await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> SocketStream:
-        """The same connection with TLS. On an error it is closed."""
+        """Return the same connection with TLS. An error closes it."""
         try:
             with _as(httpcore.ConnectError):
                 async with asyncio.timeout(timeout):
@@ -76,8 +77,8 @@ class SocketStream(httpcore.AsyncNetworkStream):
             raise httpcore.ConnectTimeout from None
 
     def get_extra_info(self, info: str) -> Any:
-        """`is_readable`: there are bytes that nobody has read, or the end; `is_ended`: the end. Else as httpcore has
-        it."""
+        """Return information: `is_readable`, whether there are unread bytes or the end; `is_ended`, whether there is
+        the end; other names as in httpcore."""
         if info == "is_readable":
             return self._connection.has_unread()
         if info == "is_ended":
@@ -138,7 +139,7 @@ class _Connection(asyncio.Protocol):
     def has_unread(self) -> bool:
         if self._unread or self.has_ended():
             return True
-        # What has arrived and waits for the next turn of the event loop.
+        # Bytes may have arrived that wait for the next turn of the event loop.
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(poll.poll(0))
@@ -158,7 +159,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        # So that `pause_writing` tells of what is kept back; see `httptools_connection` for why it is not 0.
+        # With this limit, `pause_writing` reports unsent bytes; `httptools_connection` says why it is not 0.
         self.transport.set_write_buffer_limits(1)
 
     def data_received(self, data: bytes) -> None:
@@ -187,7 +188,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _is_answer(data: bytearray) -> bool:
-    """Whether an answer has begun that is no interim one, such as 100 (Continue); what is no HTTP is one, too."""
+    """Return whether a final answer has begun; bytes that are not HTTP count as one."""
     begin = 0
     while (interim := _INTERIM.match(data, begin)) is not None:
         begin = interim.end()
@@ -196,7 +197,7 @@ def _is_answer(data: bytearray) -> bool:
 
 @contextmanager
 def _as(kind: type[Exception]) -> Iterator[None]:
-    """Errors of the system and of TLS as httpcore's."""
+    """Turn errors of the system and of TLS into `kind`."""
     try:
         yield
     except TimeoutError:

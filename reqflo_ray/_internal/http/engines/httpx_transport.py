@@ -1,7 +1,7 @@
-"""What httpx sends through: a transport that carries out one request on a connection of our own pool.
+"""The transport below httpx: carries out one request on a connection of `httpx_pool`.
 
-httpx decides nothing here: the request goes out as it is given, and the answer comes back untouched, its body unread.
-Direct connections and those through HTTP and SOCKS proxies are made by httpcore. Knows nothing of exchanges.
+httpx decides nothing here: the request is sent unchanged, and the answer comes back unchanged, with its body unread.
+httpcore makes the connections, direct or through HTTP and SOCKS proxies. This module must not know exchanges.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
-    """At most `limit` connections; requests beyond it wait. Errors are httpcore's own, which tell more than httpx's.
+    """At most `limit` connections; further requests wait. Errors are those of httpcore, which say more than httpx's.
 
-    A request says where it goes in its extension `url`, an `httpcore.URL`: exactly that is sent, and its own URL is not
-    looked at. The extension `timeout` holds seconds, as httpx has it.
+    The extension `url` of a request, an `httpcore.URL`, says where it goes: exactly that is sent, and its own URL is
+    ignored. The extension `timeout` is in seconds, as in httpx.
     """
 
     def __init__(self, settings: HttpSettings, guard: AddressGuard, proxy: Proxy | None, *, limit: int) -> None:
-        # httpcore asks for HTTP/2 by the context of the targets, so a proxy needs another one.
+        # httpcore sets HTTP/2 on the context of the targets, so a proxy needs another one.
         proxy_context = create_context(settings) if proxy is not None and proxy.is_secure else None
         makers = _Makers(create_context(settings), guard, proxy, proxy_context)
         self._pool = ConnectionPool(makers.create, limit)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request` and read the head of its answer. The connection is given back when the answer is closed."""
+        """Send `request` and read the head of its answer. Closing the answer returns the connection to the pool."""
         url: httpcore.URL = request.extensions["url"]
         outgoing = httpcore.Request(
             request.method.encode("ascii"),
@@ -57,7 +57,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
             self._pool.release(origin, connection, 0)
             raise
         headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers])
-        # What follows the answer to HEAD, if anything does, would be taken for the next answer.
+        # Bytes after the answer to HEAD would be taken for the next answer.
         idle = idle_seconds(headers) if request.method != "HEAD" else 0
         body = _Body(answer, lambda: self._pool.release(origin, connection, idle))
         return _Answer(answer.status, headers=answer.headers, stream=body, extensions=dict(answer.extensions))
@@ -72,16 +72,16 @@ class PoolTransport(httpx.AsyncBaseTransport):
 
 
 class _Answer(httpx.Response):
-    """A response that httpx takes as it is."""
+    """A response that httpx leaves as it is."""
 
     @property
     def has_redirect_location(self) -> bool:
-        """Never: httpx would read the Location of a redirect that it does not follow, and fail if it is not a URL."""
+        """Always False: httpx would parse the Location of a redirect even without following it, and fail on some."""
         return False
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer; whoever closes it gives the connection back."""
+    """The body of an answer; closing it returns the connection to the pool."""
 
     def __init__(self, answer: httpcore.Response, release: Callable[[], None]) -> None:
         self._answer = answer
@@ -98,7 +98,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 class _Makers:
-    """Makes connections, without connecting them, each of the kind that its target needs."""
+    """Makes unconnected connections, each of the kind that its target needs."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class _Makers:
 
     @cached_property
     def _behind_proxy(self) -> httpcore.AsyncConnectionPool:
-        """For requests that an HTTP proxy forwards, and for SOCKS. Made late, since it takes the credentials along."""
+        """For requests that an HTTP proxy forwards, and for SOCKS. Made late, because it needs the credentials."""
         proxy = self._proxy
         assert proxy is not None
         host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
@@ -144,7 +144,7 @@ class _Makers:
     def _maker(
         self, backend: httpcore.AsyncNetworkBackend, proxy: httpcore.Proxy | None = None
     ) -> httpcore.AsyncConnectionPool:
-        # It only makes connections; see the pool's own module.
+        # It only makes connections; see `httpx_pool`.
         return httpcore.AsyncConnectionPool(
             ssl_context=self._context,
             proxy=proxy,

@@ -1,6 +1,7 @@
-"""The engine without a network: an object of this process answers. It is for tests of journeys, and knows no script.
+"""The engine without a network: an object of this process answers. It is for tests of journeys, and must not know the
+scripted answers.
 
-All that is not an engine's own stays as it is: what a request looks like, where it may go, redirects, deadlines.
+Everything outside an engine stays the same: the form of a request, where it may go, redirects, deadlines.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from reqflo_ray._internal.http.exchange.failures import ExchangeError, protocol_
 from reqflo_ray._internal.http.exchange.watch import Watch
 from reqflo_ray._internal.model.http.exchange import FailureKind, Headers, TransportRequest, TransportResponse
 
-# With these, no byte of the request has reached anybody.
+# With these failures, no byte of the request has arrived anywhere.
 _NEVER_SENT: Final = frozenset(
     {
         *(FailureKind.REFUSED, FailureKind.UNREACHABLE, FailureKind.DNS, FailureKind.TLS, FailureKind.CONNECT_TIMEOUT),
@@ -27,7 +28,7 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 class InProcessAnswer(NamedTuple):
-    """What an API answers, as it would stand on the wire."""
+    """The answer of an API, as it would be sent."""
 
     status: int
     headers: Headers
@@ -38,16 +39,16 @@ class InProcessApi(Protocol):
     """Answers requests within this process."""
 
     def respond(self, method: str, url: str, headers: Headers, body: bytes) -> InProcessAnswer:
-        """The answer to a request as it would have been sent. Called on the event loop of the run.
+        """Return the answer to a request as it would have been sent. Called on the event loop of the run.
 
         Raises:
-            ExchangeError: it fails so; only what the network or the API can do wrong.
+            ExchangeError: the exchange fails in a way in which the network or the API can fail.
         """
         ...
 
 
 class InProcessEngine:
-    """Hands every request to `api`; an answer's body has at most `max_body_bytes` once it is decoded."""
+    """Passes every request to `api`. The decoded body of an answer has at most `max_body_bytes`."""
 
     def __init__(self, api: InProcessApi, *, max_body_bytes: int) -> None:
         self._api = api
@@ -56,7 +57,7 @@ class InProcessEngine:
     async def exchange(self, outgoing: Outgoing, request: TransportRequest, watch: Watch) -> TransportResponse:
         """See `Engine.exchange`."""
         watch.acquire = watch.connected = perf_counter()
-        await asyncio.sleep(0)  # others have their turn, as they would during any exchange
+        await asyncio.sleep(0)  # other tasks run, as they would during any exchange
         try:
             answer = self._api.respond(outgoing.method, outgoing.target.url, outgoing.headers, outgoing.body or b"")
         except ExchangeError as error:

@@ -1,5 +1,5 @@
-"""Turns a request into exactly what one hop puts on the wire, and refuses what would break the framing. The engines add
-nothing to it, so evidence shows what was sent. Knows nothing of connections."""
+"""Turns a request into exactly what one hop sends, and refuses what would break the framing. The engines add nothing,
+so evidence shows what was sent. It must not know connections."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from reqflo_ray._internal.model.http.headers import HEADER_NAME, header_bytes, u
 
 ACCEPT_ENCODING: Final = "gzip, deflate, br, zstd"
 
-# Headers that say where a message goes and where it ends.
+# Headers that say where a message goes, and where it ends.
 _FRAMING: Final = frozenset({"host", "content-length", "transfer-encoding"})
 _WITHOUT_LENGTH: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 
 class Outgoing(NamedTuple):
-    """One hop. `headers` are complete (Host first) and valid; `body` None means that none is sent."""
+    """One hop. `headers` are complete (Host first) and valid; `body` is None if none is sent."""
 
     method: str
     target: Target
@@ -30,7 +30,7 @@ class Outgoing(NamedTuple):
 
 
 def prepare(request: TransportRequest, user_agent: str) -> Outgoing:
-    """The first hop of `request`. Raises `ExchangeError` with `invalid_request`."""
+    """Return the first hop of `request`. Raises `ExchangeError` with `invalid_request`."""
     return complete(request.method, parse_target(request.url), request.headers, request.body, user_agent)
 
 
@@ -63,7 +63,7 @@ def complete(method: str, target: Target, headers: Headers, body: bytes | None, 
 
 
 def with_cookies(outgoing: Outgoing, cookies: CookieStore) -> Outgoing:
-    """The hop with the cookies that belong to its URL, in one line with those that it has."""
+    """Return the hop with the cookies for its URL, in one line with its own."""
     own = next((value for name, value in outgoing.headers if name.lower() == "cookie"), "")
     line = cookies.header(outgoing.target.url, own)
     if line == own:
@@ -73,18 +73,18 @@ def with_cookies(outgoing: Outgoing, cookies: CookieStore) -> Outgoing:
 
 
 def wire_head(outgoing: Outgoing, request_target: str = "") -> bytes:
-    """The head of a hop as HTTP/1.1 has it, for its path or another `request_target`."""
+    """Return the HTTP/1.1 head of a hop, for its path or another `request_target`."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in outgoing.headers])
     return header_bytes(f"{outgoing.method} {request_target or outgoing.target.path} HTTP/1.1\r\n{lines}\r\n")
 
 
 def expects_continue(outgoing: Outgoing) -> bool:
-    """Whether the server is to be waited for before the body is sent."""
+    """Return whether the body waits for the server's 100 (Continue)."""
     return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in outgoing.headers)
 
 
 def _framed(headers: list[tuple[str, str]], body: bytes | None, host: str) -> tuple[str, list[tuple[str, str]]]:
-    """What the Host header says, `host` if there is none, and the other headers."""
+    """Return the value of the Host header, `host` if there is none, and the other headers."""
     seen: set[str] = set()
     sent: list[tuple[str, str]] = []
     for name, value in headers:
@@ -104,7 +104,7 @@ def _framed(headers: list[tuple[str, str]], body: bytes | None, host: str) -> tu
 
 
 def _with_one_cookie_line(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """RFC 6265, 5.4: a request has one Cookie header at most. Several are one, in the place of the first."""
+    """Join several Cookie headers in the place of the first: a request has at most one (RFC 6265, 5.4)."""
     lines = [pair for pair in headers if pair[0].lower() == "cookie"]
     if len(lines) < 2:
         return headers
@@ -123,7 +123,7 @@ def _check_length(value: str, body: bytes | None, *, repeated: bool) -> None:
         raise _invalid("the Content-Length header is not the length of the body")
 
 
-# Names come from templates: the same few sets of them, for every row.
+# Names come from templates, so all rows have the same few sets of them.
 @lru_cache(maxsize=4096)
 def _lowered(names: tuple[str, ...]) -> frozenset[str]:
     if not all(map(_is_token, names)):

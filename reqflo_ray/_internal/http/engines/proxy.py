@@ -1,6 +1,6 @@
-"""The proxy of a run: which requests go through it, what it is told, and what its own answers mean.
+"""The proxy of a run: which requests go through it, what it is sent, and what its own answers mean.
 
-It opens no connection and knows no HTTP library: each engine sends what is written here, and shows it what came back.
+It must not open a connection, nor know an HTTP library: each engine sends these bytes, and passes on what came back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reqflo_ray._internal.model.http.proxy import SOCKS_SCHEMES, Bypass, parse_p
 from reqflo_ray._internal.model.plan import HttpSettings
 
 Credentials = Callable[[], tuple[str, str]]
-"""Gives user name and password; both are "" if the proxy wants none."""
+"""Returns user name and password; both are "" if the proxy needs none."""
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r\n")
 _CHALLENGE: Final = re.compile(rb"^proxy-authenticate:[ \t]*([a-z0-9-]+)", re.IGNORECASE | re.MULTILINE)
@@ -29,7 +29,7 @@ _ASKS_FOR_CREDENTIALS: Final = 407
 
 
 class Proxy:
-    """A proxy, by the settings of a run. `credentials` is asked when a connection first needs them, not before.
+    """A proxy, by the settings of a run. `credentials` is called when a connection first needs them, not before.
 
     Raises `DefinitionError`: `invalid_proxy`.
     """
@@ -39,7 +39,7 @@ class Proxy:
             self.scheme, self.host, self.port = parse_proxy_url(settings.proxy)
             self._bypass = Bypass(settings.proxy_bypass)
         except ValueError as wrong:
-            # The text may hold a password, so it is not quoted.
+            # The text may contain a password, so it is not quoted.
             raise DefinitionError(
                 "the proxy cannot be used",
                 code="invalid_proxy",
@@ -52,21 +52,21 @@ class Proxy:
 
     @property
     def is_secure(self) -> bool:
-        """Whether it is spoken to over TLS."""
+        """Whether the connection to it uses TLS."""
         return self.scheme == "https"
 
     @property
     def is_socks(self) -> bool:
-        """Whether it speaks SOCKS."""
+        """Whether it is a SOCKS proxy."""
         return self.scheme in SOCKS_SCHEMES
 
     def serves(self, host: str, port: int) -> bool:
-        """Whether requests to that host and port go through it."""
+        """Return whether requests to that host and port go through it."""
         return not self._bypass.covers(host, port)
 
     @property
     def credentials(self) -> tuple[bytes, bytes] | None:
-        """User name and password, None if it wants none."""
+        """User name and password, None if it needs none."""
         user, password = self._credentials()
         return (user.encode(), password.encode()) if user or password else None
 
@@ -79,13 +79,13 @@ class Proxy:
         return self._authorization
 
     def wire_head(self, outgoing: Outgoing) -> bytes:
-        """The head of a hop that it is to forward: with the whole URL, and with the credentials if the hop has none."""
+        """Return the head of a hop to be forwarded: with the whole URL, and the credentials if the hop has none."""
         if self.authorization and not any(name.lower() == "proxy-authorization" for name, _ in outgoing.headers):
             outgoing = outgoing._replace(headers=(*outgoing.headers, ("Proxy-Authorization", self.authorization)))
         return wire_head(outgoing, outgoing.target.url)
 
     def check_forwarded(self, place: str, response: TransportResponse) -> None:
-        """Refuse an answer to a forwarded request that is the proxy's own beyond doubt.
+        """Refuse an answer to a forwarded request that certainly comes from the proxy itself.
 
         Raises `ExchangeError`: `proxy_failure` for 407, which no origin may send (RFC 9110, 15.5.8).
         """
@@ -94,7 +94,7 @@ class Proxy:
             raise self.refusal(place, response.status, head)
 
     def refusal(self, place: str, status: int, head: bytes) -> ExchangeError:
-        """What `status` says of a request to `place`; `head` is the head that it stood in."""
+        """Return the error that `status` means for a request to `place`; `head` is the head of that answer."""
         if status != _ASKS_FOR_CREDENTIALS:
             return proxy_failure(place, f"answered {status}")
         kinds = {kind.lower() for kind in _CHALLENGE.findall(head)}
@@ -106,7 +106,7 @@ class Proxy:
 
 class Tunnel:
     """One CONNECT to `place` (`host:port`): the request, and the reading of its answer. A whole 2xx head opens the
-    tunnel; all else is an error."""
+    tunnel; everything else is an error."""
 
     def __init__(self, proxy: Proxy, place: str) -> None:
         self._proxy = proxy
@@ -116,7 +116,7 @@ class Tunnel:
 
     @property
     def request(self) -> bytes:
-        """What the proxy is sent. It holds the credentials."""
+        """The bytes for the proxy. They contain the credentials."""
         lines = [f"CONNECT {self._place} HTTP/1.1", f"Host: {self._place}"]
         if self._proxy.user_agent:
             lines.append(f"User-Agent: {self._proxy.user_agent}")
@@ -125,7 +125,7 @@ class Tunnel:
         return "\r\n".join([*lines, "", ""]).encode()
 
     def feed(self, data: bytes) -> bool:
-        """Take what came from the proxy; whether the tunnel is open. After that, what comes is the target's.
+        """Take bytes from the proxy, and return whether the tunnel is open. Later bytes come from the target.
 
         Raises `ExchangeError`: `proxy_failure`.
         """
@@ -142,7 +142,7 @@ class Tunnel:
                 continue  # an interim answer
             if not 200 <= status < 300:
                 raise self._proxy.refusal(self._place, status, head)
-            # Nobody behind the tunnel speaks before we do.
+            # The target sends nothing before it receives something.
             if self._head:
                 raise proxy_failure(self._place, "sent more than its answer")
             return True
@@ -151,21 +151,21 @@ class Tunnel:
         return False
 
     def cut(self) -> ExchangeError:
-        """The connection ended before the tunnel was open."""
+        """Return the error of a connection that ended before the tunnel was open."""
         return proxy_failure(self._place, "closed the connection")
 
 
 def proxy_failure(place: str, what: str, shown: bytes = b"") -> ExchangeError:
-    """The proxy itself refused or failed; `what` says how, in our own words, `shown` are the bytes that it is about.
-    The target was not asked."""
+    """Return the error of a proxy that refused or failed; `what` says how, `shown` are the bytes concerned. Nothing
+    reached the target."""
     return ExchangeError(FailureKind.PROXY, f"{place} was not reached: the proxy {what}", shown)
 
 
 def behind_proxy(place: str) -> str:
-    """Who answers a forwarded request, for messages: the proxy may say it, or the target."""
+    """Return who answers a forwarded request, for messages: it may be the proxy or the target."""
     return f"{place} behind the proxy"
 
 
 def proxy_for(place: str) -> str:
-    """The proxy that is to reach `place`, for messages."""
+    """Return the name of the proxy that connects to `place`, for messages."""
     return f"the proxy for {place}"

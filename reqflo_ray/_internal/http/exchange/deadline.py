@@ -1,5 +1,5 @@
-"""Bounds a block of code in time. What `asyncio.timeout` does, without its four looks for the running loop: each is a
-system call on Python 3.11, and every request has a deadline."""
+"""Limits the time of a block of code. It does what `asyncio.timeout` does, without its four searches for the running
+loop: each is a system call on Python 3.11, and every request has a deadline."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._handle.cancel()
-        # Whoever else has cancelled the task goes first.
+        # A cancellation from elsewhere takes precedence.
         if self._passed and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -1,7 +1,7 @@
-"""Collects a response body, undoing its content encoding piece by piece so that no small answer can fill the memory or
-hold up an event loop.
+"""Collects a response body and decodes its content encoding piece by piece, so that no small answer can fill the memory
+or block an event loop.
 
-Bounded by the decoded size, at every stage of a stacked encoding. Knows nothing of connections.
+The decoded size is bounded at every stage of a stacked encoding. It must not know connections.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_ENCODINGS: Final = 3
 _PIECE: Final = 64 * 1024
 # About a millisecond.
 _PIECES_A_TURN: Final = 4
-# RFC 9659: a zstd window of more than 8 MiB is not for the web.
+# RFC 9659: a zstd window on the web has at most 8 MiB.
 _ZSTD_WINDOW_LOG_MAX: Final = 23
 
 
@@ -27,7 +27,7 @@ class BodyTooLargeError(Exception):
 
 
 class CorruptBodyError(Exception):
-    """The bytes are not what the content encoding says, or end before it does."""
+    """The bytes do not match the content encoding, or end too early."""
 
 
 _NO_MORE: Final = object()
@@ -35,7 +35,7 @@ _NO_MORE: Final = object()
 
 class _Stage(Protocol):
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The decoded pieces of `data`, each of about 64 KiB at most."""
+        """Yield the decoded pieces of `data`, each of about 64 KiB at most."""
         ...
 
     def finish(self) -> None:
@@ -44,8 +44,8 @@ class _Stage(Protocol):
 
 
 class BodyReader:
-    """Feed it what came over the wire, and let it decode that in turns; `finish` gives the decoded body when there is
-    nothing left to decode. `wire_size` counts bytes before decoding, `size` those after it.
+    """Decodes in turns what is fed from the wire; `finish` returns the decoded body when nothing is left to decode.
+    `wire_size` counts bytes before decoding, `size` those after it.
 
     `encodings` are the values of the Content-Encoding headers in order; if one of them is unknown, the body stays as
     received. Raises `CorruptBodyError` if there are more than three, `BodyTooLargeError` beyond `limit` bytes.
@@ -56,7 +56,7 @@ class BodyReader:
         self._limit = limit
         self.size = 0
         self._stages = _stages(encodings) if encodings else []
-        # What is encoded still is hardly larger than what it holds, unless it is made to keep us busy.
+        # Encoded bytes are hardly larger than their content, unless they are made to waste processor time.
         self._encoded_limit = limit + limit // 100 + _PIECE
         self._encoded_sizes = [0] * len(self._stages)
         self._fed: deque[bytes] = deque()
@@ -65,7 +65,7 @@ class BodyReader:
         self._rest: io.BytesIO | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the wire."""
+        """Take the next bytes from the wire."""
         self.wire_size += len(chunk)
         if self._stages:
             self._fed.append(chunk)
@@ -73,7 +73,7 @@ class BodyReader:
             self._keep(chunk)
 
     def decode(self) -> bool:
-        """Decode for one turn, about a millisecond; whether all that was fed is decoded."""
+        """Decode for one turn, about a millisecond, and return whether everything fed is decoded."""
         if self._turns is None:
             if not self._fed:
                 return True
@@ -85,16 +85,16 @@ class BodyReader:
         return False
 
     async def decode_all(self) -> None:
-        """Decode all that was fed, and let others come in between the turns."""
+        """Decode everything fed; other tasks run between the turns."""
         while not self.decode():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     def finish(self) -> bytes:
-        """The whole decoded body."""
+        """Return the whole decoded body."""
         if self.wire_size:
             for stage in self._stages:
                 stage.finish()
-        # BytesIO hands its buffer out without a copy, which bounds the peak.
+        # BytesIO returns its buffer without a copy, which limits the peak of memory.
         return self._first if self._rest is None else self._rest.getvalue()
 
     def _decode_fed(self) -> Iterator[None]:
@@ -102,7 +102,7 @@ class BodyReader:
             yield from self._decode(self._fed.popleft(), 0)
 
     def _decode(self, data: bytes, depth: int) -> Iterator[None]:
-        """Decode `data` at that stage and all after it, with a stop after every piece."""
+        """Decode `data` at this stage and all later ones, and pause after every piece."""
         if depth == len(self._stages):
             self._keep(data)
             return
@@ -137,7 +137,7 @@ def _stages(encodings: tuple[str, ...]) -> list[_Stage]:
 
 
 class _Zlib:
-    """gzip (also of several members) and deflate, which servers send both with and without the zlib wrapper."""
+    """gzip, also with several members, and deflate, which servers send with or without the zlib wrapper."""
 
     def __init__(self, *, gzip: bool) -> None:
         self._gzip = gzip
@@ -155,7 +155,7 @@ class _Zlib:
         while True:
             if self._decoder.eof:
                 data = data.lstrip(b"\0")
-                # Padding or rubbish after the last member is ignored, as gzip itself does.
+                # Padding or garbage after the last member is ignored, as gzip itself does.
                 if not self._gzip or not data.startswith(b"\x1f"):
                     return
                 self._decoder = zlib.decompressobj(wbits=31)

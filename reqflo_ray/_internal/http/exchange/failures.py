@@ -1,5 +1,5 @@
-"""The words for what goes wrong in an exchange, the same for every engine. Knows the socket and TLS errors of Python,
-not those of an HTTP library; never quotes a header, a body, a path or a query, but sets apart what might be."""
+"""The messages for failed exchanges, the same for every engine. It knows the socket and TLS errors of Python, and must
+not know those of an HTTP library, nor quote a header, body, path, or query in a message: `shown` holds such bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from reqflo_ray._internal.model.http.exchange import FailureKind, Headers
 
 
 class ExchangeError(Exception):
-    """There is no complete response, for the reason `kind`. `message` is one sentence that a report may show, `shown`
-    the bytes of the answer that it is about, which are not masked."""
+    """There is no complete response, for the reason `kind`. `message` is one sentence that a report may show; `shown`
+    are the bytes of the answer that it refers to, which are not masked."""
 
     def __init__(self, kind: FailureKind, message: str, shown: bytes = b"") -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ _HANDSHAKE_REASONS: Final = (
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """`error`, what it was raised from, and so on."""
+    """Yield `error`, the error that it was raised from, and so on."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -69,19 +69,19 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def tls_error(error: BaseException) -> ssl.SSLError | None:
-    """The TLS error behind `error`, if there is one."""
-    # The innermost is OpenSSL's own; libraries derive theirs from the same classes and fill them otherwise.
+    """Return the TLS error that caused `error`, if there is one."""
+    # The innermost one is from OpenSSL; libraries derive theirs from the same classes and fill them differently.
     found = [cause for cause in causes(error) if isinstance(cause, ssl.SSLError)]
     return found[-1] if found else None
 
 
 def tls_failure(error: ssl.SSLError | None, authority: str) -> ExchangeError:
-    """A failed TLS handshake with `authority` (`host:port`), with its reason in plain words."""
+    """Return the error of a failed TLS handshake with `authority` (`host:port`), with its reason in plain words."""
     return ExchangeError(FailureKind.TLS, f"no TLS connection to {authority}: {_tls_reason(error)}")
 
 
 def connect_failure(error: BaseException, authority: str) -> ExchangeError:
-    """No TCP connection to `authority`, by the system's error number."""
+    """Return the error of a failed connection to `authority`, by the system's error number."""
     numbers = {cause.errno for cause in causes(error) if isinstance(cause, OSError)}
     if errno.ECONNREFUSED in numbers or any(isinstance(cause, ConnectionRefusedError) for cause in causes(error)):
         return ExchangeError(FailureKind.REFUSED, f"{authority} refused the connection")
@@ -101,12 +101,12 @@ def connect_failure(error: BaseException, authority: str) -> ExchangeError:
 
 
 def no_descriptor_failure() -> ExchangeError:
-    """This process may open no more files."""
+    """Return the error of a process that may not open more files."""
     return ExchangeError(FailureKind.NO_DESCRIPTOR, "this machine has no free file descriptor for a connection")
 
 
 def _no_port_is_free() -> bool:
-    # The same number tells of an address that cannot be used here, such as that of IPv6 where there is none.
+    # The same number means an address that cannot be used here, such as an IPv6 address without IPv6.
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind(("", 0))
@@ -116,18 +116,18 @@ def _no_port_is_free() -> bool:
 
 
 def dns_failure(host: str) -> ExchangeError:
-    """The name has no address, or the name service does not answer."""
+    """Return the error of a name that has no address, or for which the name service does not answer."""
     return ExchangeError(FailureKind.DNS, f"the host name {host} cannot be resolved")
 
 
 def blocked_failure(host: str) -> ExchangeError:
-    """The target is link-local or a metadata service."""
+    """Return the error of a target that is link-local or a metadata service."""
     text = f"{host} is a link-local or metadata address, which requests may not reach"
     return ExchangeError(FailureKind.BLOCKED, text)
 
 
 def closed_failure(authority: str, beginning: bytes = b"") -> ExchangeError:
-    """The connection ended before there was a whole response head; `beginning` is what had come."""
+    """Return the error of a connection that ended before a whole response head; `beginning` is what had arrived."""
     text = f"{authority} closed the connection before it answered"
     if not beginning:
         return ExchangeError(FailureKind.CLOSED, text)
@@ -139,14 +139,14 @@ def closed_failure(authority: str, beginning: bytes = b"") -> ExchangeError:
 
 
 def short_body_failure(authority: str, received: int, headers: Headers) -> ExchangeError:
-    """The connection ended inside the body, of which so many bytes had come after a head with these headers."""
+    """Return the error of a connection that ended within the body, after `received` bytes of it."""
     announced = next((value for name, value in headers if name.lower() == "content-length"), "")
     of = f"{received} of {announced} bytes of the body" if announced else f"{received} bytes of an unfinished body"
     return ExchangeError(FailureKind.SHORT_BODY, f"{authority} closed the connection after {of}")
 
 
 def protocol_failure(authority: str, what: str, shown: bytes = b"") -> ExchangeError:
-    """The answer is no valid HTTP; `what` says how, in our own words, and `shown` are the bytes that it is about."""
+    """Return the error of an answer that is not valid HTTP; `what` says why, and `shown` are the bytes concerned."""
     return ExchangeError(FailureKind.PROTOCOL, f"the answer of {authority} {what}", shown)
 
 

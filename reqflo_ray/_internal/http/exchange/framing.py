@@ -1,4 +1,4 @@
-"""Where an answer ends, by its head (RFC 9112, 6.3). Knows no connection."""
+"""Finds where an answer ends, by its head (RFC 9112, 6.3). It must not know a connection."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from reqflo_ray._internal.model.http.exchange import Headers
 
 
 def is_chunked(headers: Headers) -> bool:
-    """Whether a transfer coding is named; any but chunked is refused before."""
+    """Return whether a transfer coding is named; any other than chunked has been refused before."""
     return any(name.lower() == "transfer-encoding" for name, _ in headers)
 
 
 def ends_with_connection(headers: Headers) -> bool:
-    """Whether there is neither a length nor chunks, so that the end of the connection is that of the body."""
+    """Return whether there is neither a length nor chunks, so that the body ends with the connection."""
     for name, value in headers:
         lowered = name.lower()
         if lowered == "content-length" or (lowered == "transfer-encoding" and "chunked" in value.lower()):
@@ -20,8 +20,8 @@ def ends_with_connection(headers: Headers) -> bool:
 
 
 def ends_in_more_lines(data: bytes, last_piece: bytes, headers: Headers) -> bool:
-    """Whether line ends follow the answer that `data` completes, which parsers pass over; `last_piece` is what it
-    holds of the body."""
+    """Return whether line ends, which parsers skip, follow the answer that `data` completes; `last_piece` is its part
+    of the body."""
     trailing = len(data) - len(data.rstrip(b"\r\n"))
     if last_piece and not is_chunked(headers):
         of_body = len(last_piece) - len(last_piece.rstrip(b"\r\n"))

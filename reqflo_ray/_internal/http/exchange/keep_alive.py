@@ -1,7 +1,7 @@
-"""How long a connection may lie idle before its next request, by what the server said in its last answer.
+"""Finds how long a connection may be idle before its next request, by the last answer of the server.
 
-A server closes what has been idle for its time, and a request that crosses that close is lost with it. Knows nothing of
-connections.
+A server closes a connection that has been idle for its time, and a request that crosses that close is lost with it. It
+must not know connections.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from reqflo_ray._internal.model.http.exchange import Headers
 
-# Of servers that say nothing, those that close earlier are rare.
+# Few servers that say nothing close earlier.
 MOST_IDLE_SECONDS: Final = 15.0
 
 _PARAMETER: Final = re.compile(
@@ -20,10 +20,10 @@ _PARAMETER: Final = re.compile(
 
 
 def idle_seconds(headers: Headers) -> float:
-    """Seconds that a connection may have been idle when it is used again; 0 if it must not be used again.
+    """Return the seconds that a connection may be idle before it is used again; 0 if it must not be used again.
 
-    `Keep-Alive: timeout=5, max=100` (RFC 2068, 19.7.1.1): closed after 5 s without a request, or after 100 more. A
-    second is left for the way there, of short times one half.
+    `Keep-Alive: timeout=5, max=100` (RFC 2068, 19.7.1.1): closed after 5 s without a request, or after 100 more. One
+    second is subtracted for the way there, or one half of a short time.
     """
     seconds = MOST_IDLE_SECONDS
     for name, value in headers:

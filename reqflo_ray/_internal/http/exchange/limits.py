@@ -1,4 +1,4 @@
-"""Bounds on a response head, the same for every engine."""
+"""Limits of a response head, the same for every engine. It must not know a connection."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _FORBIDDEN: Final = re.compile(r"[\x00\r\n]")
 
 
 def head_too_large(place: str) -> ExchangeError:
-    """The head alone is larger than may be."""
+    """Return the error of a head that is too large."""
     return protocol_failure(place, f"has a head of more than {MAX_HEAD_BYTES} bytes")
 
 
 def check_head(status: int, headers: Headers, place: str) -> None:
-    """Refuse a head that is too large, that two readers could understand differently, that announces a coding which
-    nobody undoes, or that switches protocols.
+    """Refuse a head that is too large, that two readers could understand differently, that announces a coding that is
+    not supported, or that switches protocols.
 
-    Raises `ExchangeError` with `protocol_error`; `place` is who sent it.
+    Raises `ExchangeError` with `protocol_error`; `place` is the sender, for messages.
     """
     text = "".join([part for pair in headers for part in pair])
     if len(headers) > MAX_HEADER_LINES:
@@ -48,6 +48,6 @@ def _check_transfer_coding(headers: Headers, place: str) -> None:
     shown = "\r\n".join([f"{name}: {value}" for name, value in framing]).encode("latin-1")
     if codings and len(codings) < len(framing):
         raise protocol_failure(place, BOTH_LENGTHS, shown)
-    # RFC 9112, 6.1: chunked once, and last. `identity` was taken out of the standard, and means none.
+    # RFC 9112, 6.1: chunked once, and last. `identity` was removed from the standard, and means none.
     if codings and ",".join(codings).lower().strip() not in ("chunked", "identity"):
         raise protocol_failure(place, OTHER_CODING, shown)

@@ -1,6 +1,7 @@
-"""What is wrong with an answer that a parser refused, and the bytes that it is about: the same words for every engine.
+"""Explains what is wrong with an answer that a parser refused, in the same words for every engine.
 
-It looks only at what was refused, so it may be slow, and says nothing of what may be taken. Knows no HTTP library.
+It reads only refused answers, so it may be slow, and does not decide what is acceptable. It must not know an HTTP
+library.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ OTHER_CODING: Final = "has a transfer coding other than chunked"
 
 
 class Refusal(NamedTuple):
-    """`what` follows "the answer of HOST:PORT"; `shown` are the bytes that it is about, as they came, but for values of
-    headers that hold credentials."""
+    """`what` follows "the answer of HOST:PORT"; `shown` are the bytes concerned, as received, without the values of
+    headers that contain credentials."""
 
     what: str
     shown: bytes = b""
 
 
-# Longer lines are cut when they are shown anyway.
+# Longer lines would be cut when they are shown.
 _MOST_SHOWN: Final = 4096
 _MOST_DIGITS: Final = 19
 
@@ -43,8 +44,8 @@ _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00-\x08\x0a-
 
 
 def refusal_of_head(data: bytes, reason: str) -> Refusal:
-    """Why `data`, the beginning of an answer or all of it, has no valid head; `reason` is the parser's, for rules that
-    are not known here."""
+    """Return why `data`, the beginning of an answer or all of it, has no valid head. `reason` is that of the parser,
+    for rules that this module does not check."""
     for head in _interim_heads(data):
         if (refusal := _of_header_lines(head.partition(b"\n")[2])) is not None:
             return refusal
@@ -63,8 +64,8 @@ def refusal_of_head(data: bytes, reason: str) -> Refusal:
 
 
 def refusal_of_chunk(data: bytes, reason: str) -> Refusal:
-    """Why the chunks that follow the head in `data`, the beginning of an answer, are not valid; `reason` is that of the
-    parser, for what is not found in this beginning."""
+    """Return why the chunks after the head in `data`, the beginning of an answer, are not valid. `reason` is that of
+    the parser, for faults that are not in this beginning."""
     head = _without_interim(data)
     found = _HEAD_END.search(head)
     at = found.end() if found else len(head)
@@ -88,23 +89,23 @@ def refusal_of_chunk(data: bytes, reason: str) -> Refusal:
 
 
 def head_so_far(data: bytes) -> bytes:
-    """The first line of an answer's head that is not whole; b"" if there is none, perhaps after interim answers."""
+    """Return the first line of an unfinished head, after any interim answers; b"" if there is none."""
     return _without_interim(data).partition(b"\n")[0].removesuffix(b"\r")[:_MOST_SHOWN]
 
 
 def may_have_folds(data: bytes) -> bool:
-    """Whether a line of `data` may go on in the next one."""
+    """Return whether a line of `data` may continue in the next one."""
     return b"\n " in data or b"\n\t" in data
 
 
 def unfolded(data: bytes) -> bytes | None:
-    """`data`, the beginning of an answer, with a blank in the place of each fold in its head and those of interim
-    answers before it (RFC 9112, 5.2); None if there is more of the head to come."""
+    """Return `data`, the beginning of an answer, with a blank in place of each fold in its head and in those of interim
+    answers before it (RFC 9112, 5.2); None if the head is not complete."""
     done = b""
     while (end := _HEAD_END.search(data)) is not None:
         head, data = data[: end.end()], data[end.end() :]
         first = head.find(b"\n") + 1
-        # What begins the first line of headers goes on with nothing (RFC 9112, 2.2).
+        # A blank before the first header continues nothing (RFC 9112, 2.2).
         done += head if head[first : first + 1] in (b" ", b"\t") else head[:first] + _FOLD.sub(b" ", head[first:])
         if _INTERIM.match(head) is None:
             return done + data
@@ -155,7 +156,7 @@ def _of_status_line(line: bytes, *, is_whole: bool) -> Refusal | None:
 
 
 def _of_header_lines(text: bytes) -> Refusal | None:
-    """The first header line that breaks a rule; `text` begins with the first one, and ends anywhere."""
+    """Return the first header line that breaks a rule; `text` begins with the first header and may end anywhere."""
     lengths: list[bytes] = []
     codings: list[bytes] = []
     for number, ended in enumerate(text.split(b"\n")):

@@ -1,5 +1,5 @@
-"""What is observed while one hop is under way: when each phase began, what has gone out and come in. Written by the
-engines from wherever the library tells them; read for timings, failures and the decision to send again."""
+"""The observations of one hop: when each phase began, and what was sent and received. The engines write them; timings,
+failures, and the decision to send again read them. It must not know an HTTP library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reqflo_ray._internal.model.http.exchange import FailureKind, Headers, Timin
 
 
 class Watch:
-    """One hop. Instants are `perf_counter` seconds, 0.0 means that it did not happen (yet)."""
+    """One hop. Instants are `perf_counter` seconds; 0.0 means that the event has not happened."""
 
     __slots__ = (
         "acquire",
@@ -44,13 +44,13 @@ class Watch:
     def __init__(self, request_headers: Headers, connect_seconds: float, *, fresh: bool = False) -> None:
         self.request_headers = request_headers  # exactly these are sent
         self.connect_seconds = connect_seconds
-        self.fresh = fresh  # do not take a kept-alive connection
+        self.fresh = fresh  # do not use a kept-alive connection
         self.began = perf_counter()
         self.acquire = 0.0
         self.connecting = 0.0
         self.dns_start = 0.0
         self.dns_end = 0.0
-        self.tunnel_start = 0.0  # when a proxy was asked to connect
+        self.tunnel_start = 0.0  # when the proxy was asked to connect
         self.tunnel_end = 0.0
         self.tls_start = 0.0
         self.tls_end = 0.0
@@ -60,7 +60,7 @@ class Watch:
         self.head = 0.0
         self.ended = 0.0
         self.received = 0  # bytes of the answer
-        self.beginning = b""  # those of its head, and some that came next
+        self.beginning = b""  # those of its head, and some of the next ones
         self.body_bytes = 0
         self.reused = False
         self.broken = False
@@ -70,9 +70,9 @@ class Watch:
         self.headers: Headers = ()
 
     def phase(self) -> str:
-        """What was going on, for the message of an exceeded deadline."""
+        """Return the phase at this moment, for the message of an exceeded deadline."""
         if self.head:
-            return "while the body was coming in"
+            return "while receiving the body"
         if self.connected:
             return "while waiting for the answer"
         if self.tunnel_start and not self.tunnel_end:
@@ -86,11 +86,11 @@ class Watch:
         return "while waiting for a free connection"
 
     def connect_timeout_kind(self) -> FailureKind:
-        """What a connection that took too long is called: names that do not resolve are told apart."""
+        """Return the kind of a connection that took too long: a name that did not resolve has its own."""
         return FailureKind.DNS if self.dns_start and not self.dns_end else FailureKind.CONNECT_TIMEOUT
 
     def timings(self, began: float) -> Timings:
-        """The phases of this hop; the total counts from `began`, the start of the whole exchange."""
+        """Return the phases of this hop; the total counts from `began`, the start of the whole exchange."""
         end = self.ended or perf_counter()
         connecting, connected = self.connecting, self.connected
         blocked_until = connecting or connected or (end if self.acquire else 0.0)
