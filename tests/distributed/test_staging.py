@@ -149,6 +149,6 @@ def test_a_run_on_a_cluster_that_it_joins_lets_its_workers_stage_a_large_dataset
         ended = commands.run("run", "quiet", *arguments, "--json", folder=tmp_path)
     assert ended.code == 0, ended.err
     assert ended.json["counts"]["passed"] == 120
-    assert "run r1: staging, backend ray (the dataset has 288 MB in 4 pieces)" in ended.err.splitlines()
+    assert "run r1: reading the dataset, backend ray (the dataset has 288 MB in 4 pieces)" in ended.err.splitlines()
     plan = read_plan(LocalStorage(tmp_path / ".reqflo"), "r1")
     assert plan is not None and sum(shard.rows for shard in plan) == 120

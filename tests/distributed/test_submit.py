@@ -179,7 +179,7 @@ def test_a_submitted_run_comes_back_with_its_results_and_is_not_run_twice(outsid
     second = outside.call(*line)
     assert second.code == 0, second
     assert (outside.folder / "junit.xml").exists()
-    assert "run fine is finished: nothing is sent" in second.err
+    assert "run fine is finished, so nothing is sent" in second.err
     assert json.loads(second.out) == json.loads(first.out)
     assert json.loads((outside.folder / "result.json").read_text()) == document
     assert outside.shop.ledger()["total"] == sent
@@ -191,7 +191,7 @@ def test_a_submitted_run_comes_back_with_its_results_and_is_not_run_twice(outsid
     printed = outside.call("logs", "fine")
     assert printed.out.splitlines()[0].startswith("run fine: 20 rows, backend ray")
     assert "reqflo-ray:" not in printed.out
-    assert "has ended before: succeeded" in outside.call("stop", "fine").err
+    assert "had already ended: succeeded" in outside.call("stop", "fine").err
 
     other = outside.call(*outside.submission("fine", 19))
     assert other.code == 2
@@ -207,9 +207,9 @@ def test_rows_that_fail_a_store_in_a_bucket_and_a_secret_that_stays_on_the_clust
         )
     failed = outside.call(*outside.submission("red", 6, "--store", s3_bucket.uri), AWS_SECRET_ACCESS_KEY="")
     assert failed.code == 1, failed
-    assert "verdict: failed" in failed.err
+    assert "status: failed" in failed.err
     assert json.loads(outside.call("status", "red", "--json").out)["exit_code"] == 1
-    assert "verdict: failed" in outside.call("logs", "red").out
+    assert "status: failed" in outside.call("logs", "red").out
     # The results are nowhere but in the bucket, and are asked there.
     asked = outside.call(
         "sql", "select count(*) from steps where status = 'failed'", "--store", s3_bucket.uri, "--format", "csv"
@@ -231,7 +231,7 @@ def test_a_driver_that_was_killed_is_exit_3_and_the_same_command_goes_on(outside
     os.kill(claim.owner.pid, signal.SIGKILL)
     killed = ended(process)
     assert killed.code == 3, killed
-    assert "ended without a verdict" in killed.err
+    assert "ended without a result" in killed.err
     assert "--run-id killed" in killed.err
     again = outside.call(*line)
     assert again.code == 0, again
@@ -255,7 +255,7 @@ def test_a_run_that_is_stopped_says_so_to_everybody_who_follows_it(outside: Outs
 
     # It shows the log, so it follows: from then on a signal is a wish to stop.
     eventually(partial(shows, "run stopped: "), "the second follows", 60)
-    assert "is under way: following it" in read[0]
+    assert "is running: following it" in read[0]
     # The job's log, which is no terminal, says every ten seconds how far the run is.
     eventually(partial(shows, r"^\d+ s  rows \d+/1000  failed 0  \d+ steps/s"), "how far it is", 60)
     second.send_signal(signal.SIGINT)

@@ -38,7 +38,7 @@ def test_a_run_ends_as_ever_whichever_descriptors_are_closed(
     assert command("verify", "r").code == 0
     if 1 not in closed:
         assert json.loads(ended.stdout)["status"] == "passed"
-    assert ("verdict: passed" in ended.stderr) == (2 not in closed)
+    assert ("status: passed" in ended.stderr) == (2 not in closed)
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,10 @@ def test_the_module_is_the_program() -> None:
 
 def test_standard_output_holds_data_only(orders: Path, command: Callable[..., Any]) -> None:
     ended = command(*RUN_ORDERS)
-    assert ended.out == "" and "verdict: passed" in ended.err
+    assert ended.out == "" and "status: passed" in ended.err
     ended = command(*RUN_ORDERS, "--json", "--quiet")
     assert ended.json["counts"]["rows"] == 100
-    assert ended.err.startswith("verdict: passed")
+    assert ended.err.startswith("status: passed")
 
 
 def test_the_document_of_a_run_holds_every_row(orders: Path, command: Callable[..., Any]) -> None:
@@ -226,7 +226,7 @@ def test_an_exit_code_does_not_depend_on_who_listens(orders: Path, line: str, co
     ended = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False)
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr and "bug" not in ended.stderr
-    assert ("standard output cannot be written" in ended.stderr) == (code == 3)
+    assert ("cannot write to standard output" in ended.stderr) == (code == 3)
 
 
 def test_queries_come_from_standard_input_too(orders: Path, command: Callable[..., Any]) -> None:

@@ -247,7 +247,7 @@ def test_a_tour_of_an_api_that_we_did_not_write(bin_workspace: Path, command: Ca
     ended = command("run", "tour", "--run-id", "r1")
     assert ended.code == 0, command("sql", "select step_id, message from assertions where status = 'failed'").out
     picture = command("show", "r1", "--row", "0", "--step", "picture")
-    assert "bytes that are no UTF-8" in picture.out
+    assert "bytes that are not UTF-8" in picture.out
     redirects = command("sql", "select count(*) as n from logs where kind = 'redirect' and step_id = 'redirected'")
     assert redirects.out.split() == ["n", "2"]
 

@@ -1,6 +1,6 @@
-"""The command line: finds the command, runs it, and turns whatever happens into words and an exit code.
+"""The command line: finds the command, runs it, and turns its result or error into text and an exit code.
 
-A command's module is imported only when that command is called. What commands do is theirs to know.
+A command's module is imported only when that command is called. This module must not know what commands do.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ PROGRAM: Final = "reqflo-ray"
 EXIT_CODES: Final = """\
 Exit codes:
   0  all rows passed
-  1  a row failed, or errored against the API
-  2  usage, definition or run-check error; nothing was sent
-  3  the run could not be finished, a row is inconclusive, or evidence did not verify
+  1  a row failed or ended in an error
+  2  the command, the workspace, or the data has an error; nothing was sent
+  3  the run could not be finished, a row is inconclusive, stored data is damaged, or reqflo-ray has a bug
   5  there was nothing to run
   129, 130, 143  hung up, interrupted, terminated; the run can be resumed"""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A folder of commands, and its title in the help."""
+    """A folder of commands, and its heading in the help."""
 
     folder: str
     title: str
@@ -43,8 +43,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A command: its module, in the folder of its group, holds a function of the same name (`demo-api` → `demo_api`)
-    and `EXAMPLES`."""
+    """A command. Its module is in the folder of its group, and has a function of the same name (`demo-api` →
+    `demo_api`) and `EXAMPLES`."""
 
     name: str
     group: Group
@@ -52,60 +52,60 @@ class Entry:
 
     @property
     def function(self) -> str:
-        """The name of the function, and of the module that holds it."""
+        """The name of the function and of its module."""
         return self.name.replace("-", "_")
 
     @property
     def module(self) -> str:
-        """Where the function is."""
+        """The full name of the module."""
         return f"reqflo_ray._internal.cli.commands.{self.group.folder}.{self.function}"
 
 
 _RUN: Final = Group("journeys", "Run journeys")
 _CLUSTER: Final = Group("cluster", "Run on a remote cluster")
-_LOOK: Final = Group("results", "Look at what happened")
+_LOOK: Final = Group("results", "Look at results")
 _KEEP: Final = Group("workspaces", "Workspaces and stores")
 
 COMMANDS: Final = (
     Entry(name="run", group=_RUN, summary="Run a journey once for every row of a dataset."),
-    Entry(name="check", group=_RUN, summary="Find everything that is wrong before anything is sent."),
+    Entry(name="check", group=_RUN, summary="Find every problem before anything is sent."),
     Entry(name="compile", group=_RUN, summary="Compile a journey to the artifact that a run executes."),
     Entry(name="resume", group=_RUN, summary="Resume an unfinished run; finished steps are not sent again."),
     Entry(name="rerun", group=_RUN, summary="Start a new run with the rows of an earlier one."),
-    Entry(name="submit", group=_CLUSTER, summary="Run a journey as a job of a remote Ray cluster."),
+    Entry(name="submit", group=_CLUSTER, summary="Run a journey as a job on a remote Ray cluster."),
     Entry(name="status", group=_CLUSTER, summary="Show the state of a submitted run."),
     Entry(name="logs", group=_CLUSTER, summary="Show what a submitted run has printed."),
     Entry(name="stop", group=_CLUSTER, summary="Stop a submitted run; it can be resumed."),
-    Entry(name="run-submitted", group=_CLUSTER, summary="Carry out a submitted run: the job itself calls this."),
-    Entry(name="runs", group=_LOOK, summary="List the runs of a store."),
-    Entry(name="show", group=_LOOK, summary="Show a run, or all that happened to one of its rows."),
-    Entry(name="sql", group=_LOOK, summary="Ask the results of runs with SQL."),
+    Entry(name="run-submitted", group=_CLUSTER, summary="Carry out a submitted run (the job calls this)."),
+    Entry(name="runs", group=_LOOK, summary="List the runs in a store."),
+    Entry(name="show", group=_LOOK, summary="Show a run or one of its rows."),
+    Entry(name="sql", group=_LOOK, summary="Query the results of runs with SQL."),
     Entry(name="report", group=_LOOK, summary="Write reports of a run: JUnit, HTML, Markdown, JSON, CTRF."),
-    Entry(name="verify", group=_LOOK, summary="Check that the files of a run are what was written."),
+    Entry(name="verify", group=_LOOK, summary="Check that the files of a run are complete and undamaged."),
     Entry(name="prune", group=_KEEP, summary="Delete old runs from a store."),
-    Entry(name="doctor", group=_KEEP, summary="Examine the store, the secrets and a cluster before a run."),
-    Entry(name="init", group=_KEEP, summary="Make a small workspace that runs against the demo API."),
+    Entry(name="doctor", group=_KEEP, summary="Check this machine, the store, the secrets, and a cluster."),
+    Entry(name="init", group=_KEEP, summary="Create a small workspace that runs against the demo API."),
     Entry(name="schema", group=_KEEP, summary="Print the JSON Schema of workspace files, for editors."),
     Entry(name="demo-api", group=_KEEP, summary="Serve the small shop API that the examples use."),
 )
 
-# Asks for a document on standard output, whichever command has it.
+# With this option, every command that has it writes a JSON document to standard output.
 _JSON: Final = "--json"
 
-# What carries out a run, and may be asked for reports of it.
+# The commands that carry out a run and can write reports of it.
 _REPORTING: Final = ("run", "resume", "rerun", "submit")
 
 
 def main() -> int:
-    """Run the command line of this process; returns its exit code."""
+    """Run the command line of this process and return its exit code."""
     return run_command_line(sys.argv[1:], Terminal.of_process())
 
 
 def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
-    """Run one command line against `terminal`; returns its exit code and raises nothing but `SystemExit`."""
+    """Run one command line against `terminal` and return its exit code. Raises only `SystemExit`."""
     result: object = None
     try:
-        # Shell completion asks about every command, and its words arrive in the environment.
+        # Shell completion needs every command, and passes its words in the environment.
         completing = bool(terminal.environment.get("_REQFLO_RAY_COMPLETE"))
         named = {entry.name for entry in COMMANDS if completing or entry.name in arguments}
         program = typer.main.get_command(build_application(named))
@@ -113,7 +113,7 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
         terminal.flush()
     except OutputClosedError as closed:
         terminal.close_quietly()
-        # What was found out is not undone because nobody reads it.
+        # The exit code of the command stays, even if its output is not read.
         found = result if isinstance(result, int) else 0
         return (found or _explain_unwritten(closed.reason, terminal)) if closed.reason else found
     except ReqfloError as error:
@@ -132,10 +132,10 @@ def run_command_line(arguments: Sequence[str], terminal: Terminal) -> int:
 
 
 def build_application(named: Collection[str]) -> typer.Typer:
-    """The program with the modules of the `named` commands; the others are known by name and summary only."""
+    """Build the program. Only the modules of the `named` commands are loaded; the others have a name and a summary."""
     application = typer.Typer(
         cls=GroupedCommands,
-        help="Run API journeys over large datasets: durable steps, evidence in Parquet, answers in SQL.",
+        help="Run API journeys over large datasets: durable steps, evidence in Parquet, results in SQL.",
         epilog=EXIT_CODES,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -159,7 +159,7 @@ def build_application(named: Collection[str]) -> typer.Typer:
 
 
 def _not_loaded() -> None:
-    """Stand in for a command that this command line does not name."""
+    """Stand in for a command that is not on this command line."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -175,7 +175,7 @@ def _program_options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options of the program itself."""
+    """Declare the options of the program itself."""
 
 
 def _refuse(error: ReqfloError, arguments: Sequence[str], terminal: Terminal) -> int:
@@ -191,27 +191,27 @@ def _tell_interrupted(arguments: Sequence[str], terminal: Terminal) -> int:
 
 
 def _show_refusal(error: ReqfloError, arguments: Sequence[str], terminal: Terminal) -> None:
-    """Write a document to standard output for who asked for one and would get none."""
+    """Write the error as JSON to standard output if `--json` was passed and nothing has been written there."""
     if _JSON not in arguments or terminal.has_written:
         return
     try:
         refusal = {"ok": False, "exit_code": error.exit_code, "problems": error.all_problems()}
         terminal.data(readable_json(refusal))
         terminal.flush()
-    except OutputClosedError:  # the exit code must not be lost because nobody reads the document
+    except OutputClosedError:  # the exit code must not be lost if nobody reads the document
         terminal.close_quietly()
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", PROGRAM)
-    # pydantic, which checks the values of options, puts the kind of its error in front.
+    # pydantic, which checks the values of options, puts the kind of error before the message.
     message = error.format_message().replace(": Value error, ", ": ").rstrip(".")
-    return UsageError(message, hint=f"`{path} --help` lists what can be given")
+    return UsageError(message, hint=f"run `{path} --help` to list its arguments and options")
 
 
 def _explain_unwritten(reason: str, terminal: Terminal) -> int:
-    error = ReqfloError("standard output cannot be written", code="output_not_writable", cause=reason)
+    error = ReqfloError("cannot write to standard output", code="output_not_writable", cause=reason)
     terminal.note(render_error(error, terminal))
     return error.exit_code
 
@@ -223,8 +223,8 @@ def _internal_error(error: Exception, terminal: Terminal) -> ReqfloError:
         terminal.note(escape("".join(traceback.format_exception(error)), multiline=True).rstrip())
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {frames[-1].name} ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    # The text of an exception that we did not foresee may quote anything, a secret too: only its kind is shown.
+    # The text of an unexpected exception may quote anything, even a secret: only its type is shown.
     return ReqfloError(
         f"internal error: {type(error).__name__}{place}",
-        hint="this is a bug in reqflo-ray: set REQFLO_DEBUG=1 to see the traceback (it may quote your data)",
+        hint="report this bug in reqflo-ray; set REQFLO_DEBUG=1 to see the traceback, which may quote your data",
     )

@@ -129,7 +129,7 @@ def test_submit_without_wait_returns_when_the_job_is_there(command_line: Command
 
 @pytest.mark.parametrize(
     ("attached", "state", "said"),
-    [(True, JobState.RUNNING, "is under way"), (True, JobState.SUCCEEDED, "is finished: nothing is sent")],
+    [(True, JobState.RUNNING, "is running"), (True, JobState.SUCCEEDED, "is finished, so nothing is sent")],
 )
 def test_submit_says_that_the_run_is_there_already(
     command_line: CommandLine, cluster: FakeCluster, attached: bool, state: JobState, said: str
@@ -138,14 +138,14 @@ def test_submit_says_that_the_run_is_there_already(
     assert said in command_line("submit", "place-order", "--no-wait").err
 
 
-def test_a_job_that_ended_without_a_verdict_says_why_and_how_to_go_on(
+def test_a_job_that_ended_without_a_result_says_why_and_how_to_resume(
     command_line: CommandLine, cluster: FakeCluster
 ) -> None:
     cluster.followed = followed(None, 3, reason="runtime_env setup failed\x1b[2J")
     answer = command_line("submit", "place-order", "--json")
     assert answer.code == 3
     assert answer.out == ""
-    assert "without a verdict: runtime_env setup failed\\x1b[2J" in answer.err
+    assert "without a result: runtime_env setup failed\\x1b[2J" in answer.err
     assert "--run-id nightly" in answer.err
 
 
@@ -256,7 +256,7 @@ def test_stop_waits_until_the_job_has_ended(command_line: CommandLine, cluster: 
 
 def test_stop_leaves_a_job_alone_that_has_ended(command_line: CommandLine, cluster: FakeCluster) -> None:
     cluster.job = replace(JOB, state=JobState.SUCCEEDED)
-    assert "has ended before: succeeded" in command_line("stop", "nightly", "--no-wait").err
+    assert "had already ended: succeeded" in command_line("stop", "nightly", "--no-wait").err
     assert cluster.stopped == 0
 
 

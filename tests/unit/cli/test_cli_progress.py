@@ -40,7 +40,7 @@ def test_journal_records_that_could_not_be_read_are_explained(outcome: MakeOutco
 
 def test_the_last_lines_of_a_passed_run_are_stable(outcome: MakeOutcome) -> None:
     assert last_lines(outcome(rows=1000, passed=1000), Screen()) == [
-        "verdict: passed  rows 1000  passed 1000  failed 0  error 0  inconclusive 0  in 12.3 s",
+        "status: passed  rows 1000  passed 1000  failed 0  error 0  inconclusive 0  in 12.3 s",
         "results: .reqflo/runs/r1/results",
         'query: reqflo-ray sql "select row_key, status, failed_step, error_message from results'
         " where status <> 'passed'\" --run r1",
@@ -64,7 +64,7 @@ def test_rare_counts_are_named_after_those_that_are_always_there(outcome: MakeOu
         poisoned=6,
     )
     assert last_lines(ended, Screen())[0] == (
-        "verdict: cancelled  rows 10  passed 4  failed 1  error 0  inconclusive 0  cancelled 5  soft_failures 8"
+        "status: cancelled  rows 10  passed 4  failed 1  error 0  inconclusive 0  cancelled 5  soft_failures 8"
         "  flaky 9  resumed 2"
         "  resent 3  resent_sensitive 1  quarantined 7  poisoned 6  in 12.3 s"
     )
@@ -79,7 +79,7 @@ def test_an_error_of_ours_is_called_that_with_all_that_its_report_needs(outcome:
     at = next(place for place, line in enumerate(lines) if line.startswith("internal: 1 row ended in an error of"))
     assert lines[at + 1 : at + 3] == [
         f"  this message: {message}",
-        "  the row: reqflo-ray show r1 --row='it'\"'\"'s 17' --store s  (look it through first)",
+        "  the row: reqflo-ray show r1 --row='it'\"'\"'s 17' --store s  (remove private data from it)",
     ]
     assert lines[at + 3].startswith(f"  these versions: reqflo-ray {version('reqflo-ray')}, Python 3.")
 
@@ -154,7 +154,7 @@ def test_quiet_shows_warnings_and_the_last_lines_only(outcome: MakeOutcome) -> N
         reporter.finished(outcome(rows=10, passed=10))
     lines = terminal.shown_err.splitlines()
     assert "mind this" in lines[0]
-    assert [line.split(":")[0] for line in lines[1:]] == ["verdict", "results", "query"]
+    assert [line.split(":")[0] for line in lines[1:]] == ["status", "results", "query"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,8 @@ def test_a_run_that_is_not_finished_can_be_resumed(
 def test_rows_that_are_only_journaled_are_said_to_be_so(outcome: MakeOutcome) -> None:
     lines = last_lines(outcome(rows=9, complete=False, journaled=4), Screen())
     assert lines[-2:] == [
-        "journaled: 4 rows of these, in shards that are not committed: queries and reports tell them after a resume",
+        "journaled: 4 rows of these are in shards that are not committed yet:"
+        " resume the run to see them in queries and reports",
         "resume: reqflo-ray resume r1",
     ]
 
@@ -182,9 +183,9 @@ def test_rows_that_are_only_journaled_are_said_to_be_so(outcome: MakeOutcome) ->
     ("failed", "complete", "said"),
     [
         (1, True, ""),
-        (2, True, "and 1 more row did not pass: the query below tells all"),
-        (38, True, "and 37 more rows did not pass: the query below tells all"),
-        (38, False, "and 37 more rows did not pass: `resume` brings all to the results"),
+        (2, True, "and 1 more row did not pass: the query below lists them all"),
+        (38, True, "and 37 more rows did not pass: the query below lists them all"),
+        (38, False, "and 37 more rows did not pass: resume the run to query them all"),
     ],
 )
 def test_after_the_failures_that_are_told_the_others_are_counted(
@@ -195,7 +196,7 @@ def test_after_the_failures_that_are_told_the_others_are_counted(
     reporter.failure(failure())
     reporter.finished(outcome(rows=100, passed=100 - failed, failed=failed, complete=complete))
     line = terminal.shown_err.splitlines()[1]
-    assert line == said if said else line.startswith("verdict: ")
+    assert line == said if said else line.startswith("status: ")
 
 
 def test_a_terminal_gets_a_bar_that_leaves_only_the_lines_that_stay(outcome: MakeOutcome) -> None:

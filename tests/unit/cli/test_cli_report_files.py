@@ -52,7 +52,7 @@ def test_a_report_that_is_not_written_never_hides_how_the_run_ended(
     ("reports", "code", "said"),
     [
         (("junit",), "invalid_report", "FORMAT=PATH"),
-        (("=x.xml",), "invalid_report", "formats are junit, html,"),
+        (("=x.xml",), "invalid_report", "formats: junit,"),
         (("junit=",), "invalid_report", "FORMAT=PATH"),
         (("jnuit=j.xml",), "unknown_format", "did you mean `junit`?"),
         (("allure=a",), "unknown_format", "there are: junit, html, markdown, json, ctrf"),

@@ -15,16 +15,16 @@ from reqflo_ray._internal.model.results import Counts, Status
 from reqflo_ray._internal.runs.upkeep.history import RunState
 
 
-def test_runs_are_listed_with_state_and_verdict(command_line: CommandLine, api: FakeApi) -> None:
+def test_runs_are_listed_with_state_and_status(command_line: CommandLine, api: FakeApi) -> None:
     api.store.summaries = [
         summary("new", state=RunState.RUNNING, verdict=None, environment="", created_at="2026-01-03T00:00:00Z"),
         summary("old", created_at="2026-01-01T00:00:00Z"),
     ]
     answer = command_line("runs")
     assert answer.out.splitlines() == [
-        "run_id  journey      environment  state     verdict  rows  created_at",
-        "new     place-order               running              10  2026-01-03T00:00:00Z",
-        "old     place-order  local        finished  passed     10  2026-01-01T00:00:00Z",
+        "run_id  journey      environment  state     status  rows  created_at",
+        "new     place-order               running             10  2026-01-03T00:00:00Z",
+        "old     place-order  local        finished  passed    10  2026-01-01T00:00:00Z",
     ]
 
 
@@ -62,7 +62,7 @@ def test_show_tells_a_run_at_a_glance(command_line: CommandLine, api: FakeApi) -
         "journey      place-order",
         "environment  local",
         "state        finished",
-        "verdict      failed",
+        "status       failed",
         "rows         3",
         "created_at   2026-01-02T03:04:05Z",
         "counts       passed 2  failed 1  requests 9  resumed 2  resent 1  resent_sensitive 3  quarantined 4",
@@ -115,7 +115,7 @@ def test_show_of_a_row_lists_steps_that_it_never_reached(command_line: CommandLi
     api.store.rows = {"0": RowView(result=result, steps=(), not_reached=("pay\x1b",))}
     assert command_line("show", "r1", "--row", "0").out.splitlines()[1:] == [
         "",
-        "step pay\\x1b: skipped  never reached",
+        "step pay\\x1b: skipped  not reached",
     ]
     assert command_line("show", "r1", "--row", "0", "--json").json["not_reached"] == ["pay\x1b"]
 
@@ -131,7 +131,7 @@ def test_the_hint_of_show_can_be_pasted_into_a_shell(command_line: CommandLine, 
     columns = "row_index row_key status failed_step error_code error_message"
     api.store.answers = [("failed_step", table(columns, (2, "it's; rm", "failed", "a", "b", "c")))]
     answer = command_line("show", "r1", "--store", "/my runs")
-    assert answer.err == "all of one row: reqflo-ray show r1 --row 'it'\"'\"'s; rm' --store '/my runs'\n"
+    assert answer.err == "show one row: reqflo-ray show r1 --row 'it'\"'\"'s; rm' --store '/my runs'\n"
 
 
 def test_show_of_a_row_as_json_holds_result_and_steps(command_line: CommandLine, api: FakeApi) -> None:

@@ -109,7 +109,7 @@ def test_without_json_nothing_is_written_to_standard_output(
     api.answer = outcome(rows=1, passed=1)
     answer = command_line("run", "place-order")
     assert answer.out == ""
-    assert answer.err.startswith("verdict: passed  rows 1 ")
+    assert answer.err.startswith("status: passed  rows 1 ")
 
 
 STEP = {"step_id": "create", "status": "passed", "attempt": 1, "duration_ms": 1.0, "http_response_status_code": 201}
@@ -149,7 +149,7 @@ def test_a_run_of_one_row_tells_its_steps_and_of_a_failure_the_exchange(
         "      actual:   500",
         "      expected: 200",
         "      message:  status is 500, expected 200",
-        "step pay: skipped  never reached",
+        "step pay: skipped  not reached",
     ]
 
 
@@ -159,7 +159,7 @@ def test_quiet_and_json_tell_no_steps(
 ) -> None:
     api.answer = outcome(exit_code=1, status=Status.FAILED, rows=1, failed=1)
     api.store.rows["0"] = RowView(result={}, steps=(FAILED,))
-    assert command_line("run", "place-order", option).err.startswith("verdict: failed ")
+    assert command_line("run", "place-order", option).err.startswith("status: failed ")
     assert api.store.asked == []
 
 
@@ -206,7 +206,7 @@ def test_a_bucket_is_not_read_as_a_whole_to_tell_what_failed(
     ended = outcome(exit_code=1, status=Status.FAILED, rows=9, passed=6, failed=3)
     api.answer = replace(ended, store="s3://bucket/runs")
     answer = command_line("run", "place-order", "--store", "s3://bucket/runs")
-    assert answer.err.splitlines()[0] == ("what failed in how many rows: reqflo-ray show r1 --store s3://bucket/runs")
+    assert answer.err.splitlines()[0] == ("failures: reqflo-ray show r1 --store s3://bucket/runs")
     assert api.store.asked == []
 
 
@@ -222,7 +222,7 @@ def test_a_run_ends_as_it_did_if_what_happened_cannot_be_told(
         monkeypatch.setattr(api.store, "row", fails)
         answer = command_line("run", "place-order")
         assert answer.code == 0
-        assert answer.err.splitlines()[0] == f"what happened is in the store, but cannot be shown: {told}"
+        assert answer.err.splitlines()[0] == f"details are in the store, but cannot be shown: {told}"
 
 
 def test_json_puts_the_verdict_on_standard_output(

@@ -95,7 +95,7 @@ def test_a_row_reads_from_its_verdict_down_to_its_events() -> None:
         "  < {",
         '  <   "error": "no"',
         "  < }",
-        "  < … kept in part: the whole body has 70000 bytes",
+        "  < … truncated: the whole body has 70000 bytes",
         "  assertions",
         "    failed  status_code equals 201",
         "      actual:   500",
@@ -128,7 +128,7 @@ def test_a_request_without_an_answer_shows_only_what_was_sent() -> None:
 def test_a_long_body_is_cut_and_says_how_to_see_all() -> None:
     step = {**STEP, "http_response_body": "\n".join(map(str, range(100))), "http_response_body_truncated": False}
     shown = lines(RESULT, [step], Screen())
-    assert "  < … 60 more lines (add --full)" in shown
+    assert "  < … 60 more lines: add `--full`" in shown
     assert "  < 99" not in shown
     assert "  < 99" in lines(RESULT, [step], Screen(), full=True)
 
@@ -142,7 +142,7 @@ def test_a_long_line_is_cut_unless_all_is_asked_for() -> None:
 def test_a_body_that_is_no_text_is_not_poured_out() -> None:
     step = {**STEP, "http_response_body": None, "http_response_body_binary": b"\x00\xff\x1b"}
     shown = lines(RESULT, [step], Screen())
-    assert "  < (3 bytes that are no UTF-8: ask for http_response_body_binary with sql)" in shown
+    assert "  < (3 bytes that are not UTF-8: query http_response_body_binary with `reqflo-ray sql`)" in shown
 
 
 def test_outputs_that_are_no_object_are_shown_as_they_are() -> None:

@@ -37,7 +37,7 @@ def test_sql_prints_a_table_and_does_not_cut_it_when_piped(command_line: Command
 
 def test_sql_says_that_a_store_has_no_run(command_line: CommandLine, api: FakeApi) -> None:
     api.store.answers = [("select", replace(ODD, runs=()))]
-    assert command_line("sql", "select 1", "--format", "csv").err == "the store has no run: all tables are empty\n"
+    assert command_line("sql", "select 1", "--format", "csv").err == "the store has no runs: all views are empty\n"
 
 
 @pytest.mark.parametrize("kind", ["table", "csv", "json"])
@@ -45,7 +45,8 @@ def test_sql_says_which_run_it_asked_when_none_is_named(command_line: CommandLin
     asked = AskedRun("nightly-7", "place-\x1border", datetime(2026, 11, 29, 2, 20, 10, tzinfo=UTC))
     api.store.answers = [("select", replace(ODD, runs=(asked,)))]
     told = (
-        "from the latest run, nightly-7 of place-\\x1border, made 2026-11-29 02:20:10 UTC; for all runs: `--run all`\n"
+        "from the latest run, nightly-7 of place-\\x1border, created 2026-11-29 02:20:10 UTC;"
+        " for all runs, add `--run all`\n"
     )
     unnamed = command_line("sql", "select 1", "--format", kind)
     named = command_line("sql", "select 1", "--format", kind, "--run", "nightly-7")

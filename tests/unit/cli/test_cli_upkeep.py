@@ -1,4 +1,4 @@
-"""`verify` and `prune`: findings, what is deleted, and what is kept all the same."""
+"""`verify` and `prune`: findings, what is deleted, and what is kept nevertheless."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_prune_says_which_runs_it_kept_and_how_they_would_go(command_line: Comma
     assert answer.err.splitlines() == [
         "kept: r2: it is unfinished and can be resumed",
         "kept: r3: it may be running",
-        "deleted: 1 run, 0 artifacts; kept all the same: 2 runs",
-        "hint: `--unfinished` also deletes runs that could be resumed, and damaged ones",
+        "deleted: 1 run, 0 artifacts; kept nevertheless: 2 runs",
+        "hint: add `--unfinished` to delete damaged runs and runs that can be resumed as well",
     ]
     api.store.deleted = Pruned(runs=("r1",), kept=kept[1:])
     assert "hint" not in command_line("prune", "--keep", "0").err

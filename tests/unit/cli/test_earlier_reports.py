@@ -67,7 +67,7 @@ def test_a_refused_run_leaves_no_report_of_an_earlier_one(
     [kind] = errors_in(green)
     assert kind == (problem.code if isinstance(problem, ReqfloError) else kind)
     assert "hunter22" not in green.read_text()
-    assert f"written: {green}, which says that there is no result" in answer.err
+    assert f"written: {green}: it says that there is no result" in answer.err
 
 
 def test_what_terminates_a_command_is_told_in_the_report(command_line: CommandLine, api: FakeApi, green: Path) -> None:
@@ -158,7 +158,7 @@ def test_trouble_with_earlier_reports_hides_no_error(
     api.answer = UsageError("refused", code="refused")
     answer = command_line("run", "place-order", "--report", "junit=junit.xml")
     assert answer.code == 2
-    assert "error[refused]" in answer.err and "left as they are: RecursionError" in answer.err
+    assert "error[refused]" in answer.err and "unchanged, because of an internal error: RecursionError" in answer.err
     assert green.read_text() == GREEN
 
 

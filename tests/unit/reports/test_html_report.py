@@ -140,7 +140,7 @@ def test_it_begins_with_what_ran_and_groups_rows_by_what_failed(telling: RunFold
         "2 failed create response_time less_than response time is 900.5 ms, expected less than 500 ms 0",
         "Rows that passed only after a retry",
         "1 failed read (known flaky) status_code equals status is 503, expected 200 1",
-        "pay: skipped never reached",
+        "pay: skipped not reached",
     ):
         assert shown in text, shown
 
@@ -157,7 +157,7 @@ def test_the_page_of_a_run_of_one_row_shows_it(fail_every: int, runs: RunMaker, 
         '{"access_token": "[sensitive]"',
         "authorization: [secret:TOKEN]",
         "passed (soft): json_path $.order.total equals",
-        "refund: skipped  never reached",
+        "refund: skipped  not reached",
         "reqflo-ray show one --row ref-000000",
     ):
         assert shown in text, shown

@@ -177,7 +177,7 @@ def test_failed_soft_assertions_stand_in_the_output_of_the_suite(telling: RunFol
 def test_a_step_that_no_attempt_is_recorded_of_is_told_as_skipped(telling: RunFolder, written: Written) -> None:
     root = junit_rules.read(written("junit", telling.run_id))
     failures = {case.get("name"): case.findtext("failure") or case.findtext("error") for case in root.iter("testcase")}
-    assert "pay: skipped  never reached" in (failures["place-order [ref-5]"] or "")
+    assert "pay: skipped  not reached" in (failures["place-order [ref-5]"] or "")
 
 
 def test_a_run_without_host_is_told_as_of_localhost(runs: RunMaker, written: Written) -> None:

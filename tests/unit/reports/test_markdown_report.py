@@ -138,7 +138,7 @@ def test_a_run_of_one_row_is_told_step_by_step(runs: RunMaker, written: Written)
         f"- <code>{step}" for step in ("token", "create", "read", "refund")
     ]
     assert "  - <code>failed: status is 500, expected 200</code>" in lines
-    assert lines[-1] == "- <code>refund: skipped  never reached</code>"
+    assert lines[-1] == "- <code>refund: skipped  not reached</code>"
 
 
 def test_more_failures_than_are_shown_are_counted(runs: RunMaker, written: Written) -> None:

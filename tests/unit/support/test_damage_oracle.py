@@ -23,7 +23,7 @@ from damage_oracle import (
 from gated_shop import Arrival
 
 _NAME = "commits/00001.json"
-_UNDAMAGED = Answer(1, "16 rows", "16 rows\nverdict: failed")
+_UNDAMAGED = Answer(1, "16 rows", "16 rows\nstatus: failed")
 _REFUSAL = Answer(3, "", f"error[damaged_file]: `{_NAME}` of run `nightly-1` is damaged or missing")
 _CREATE, _PAY, _READ = (Arrival("ref-03", step, key) for step, key in (("create", "k3"), ("pay", ""), ("read", "")))
 

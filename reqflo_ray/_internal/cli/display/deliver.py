@@ -1,7 +1,8 @@
-"""What a command that runs something hands over besides its last lines: reports, and the verdict on standard output.
+"""What a command that carries out a run writes besides its last lines: reports, and JSON on standard output.
 
-A report that cannot be written afterwards never hides how the run ended: the exit code of the run stays, and only a run
-that passed ends with 3 for it, since CI would take it for reported. One of an earlier run does not stay in its place.
+A report that cannot be written never hides how the run ended: the exit code of the run stays, except that a run which
+passed exits with 3, because CI would otherwise assume that it is reported. A report of an earlier run does not stay in
+its place.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _NOT_REPORTED: Final = ReqfloError.default_exit_code
 
 
 def deliver(outcome: RunOutcome, terminal: Terminal, *, reports: Sequence[Report], as_json: bool) -> int:
-    """Hand over what was asked for; returns the exit code of the command."""
+    """Write what was asked for and return the exit code of the command."""
     code = outcome.exit_code
     if reports:
         earlier = reqflo_ray.EarlierReports(reports)
@@ -34,7 +35,7 @@ def deliver(outcome: RunOutcome, terminal: Terminal, *, reports: Sequence[Report
             tell_written(reports, terminal)
         except ReqfloError as error:
             code = tell_not_written(error, terminal, code)
-            # What could not be written keeps what it holds. What could not be made has told its reason.
+            # A file that cannot be written keeps its content. A report that cannot be made is replaced by its reason.
             tell_gave_way(earlier.give_way(error, outcome.run_id), terminal)
     if as_json:
         show_verdict(outcome.verdict, terminal)
@@ -42,19 +43,19 @@ def deliver(outcome: RunOutcome, terminal: Terminal, *, reports: Sequence[Report
 
 
 def tell_written(reports: Iterable[Report], terminal: Terminal) -> None:
-    """Say where reports are."""
+    """Report which files were written."""
     for _, path in reports:
         terminal.note(f"written: {escape(str(path))}")
 
 
 def tell_not_written(error: ReqfloError, terminal: Terminal, code: int) -> int:
-    """Say what could not be reported; returns the exit code of a command whose run ended with `code`."""
+    """Report what could not be written and return the exit code of a command whose run ended with `code`."""
     terminal.note(render_error(error, terminal))
     return code or _NOT_REPORTED
 
 
 def show_verdict(verdict: Verdict, terminal: Terminal) -> None:
-    """Write the verdict to standard output."""
-    # The run's exit code must not be lost because nobody reads its verdict.
+    """Write the verdict to standard output as JSON."""
+    # The exit code of the run must not be lost if nobody reads its verdict.
     with suppress(OutputClosedError):
         terminal.data(readable_json(verdict))

@@ -1,5 +1,5 @@
-"""Reads from a command line which reports were asked for, so that those of earlier runs give way when the command ends
-without a result. Which files give way, and how, the API knows."""
+"""Reads from a command line which reports it asks for, so that those of earlier runs are replaced if the command ends
+without a result. It must not know which files are replaced, and how: the API does."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class ReportingCommand(GroupedCommand):
-    """A command that carries out a run and may be asked for reports of it."""
+    """A command that carries out a run and can write reports of it."""
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
-        """Read the command line; of one that is wrong, as much as can be read tells which reports were asked for."""
+        """Read the command line. If it is wrong, the part that can be read says which reports it asks for."""
         given = list(args)
         try:
             return super().make_context(info_name, args, parent, **extra)
@@ -39,7 +39,7 @@ class ReportingCommand(GroupedCommand):
         """Carry out the command."""
         earlier, looked = None, False
         try:
-            # What this loads takes time, in which a signal may come.
+            # This loads modules, which takes time: a signal may arrive in the meantime.
             earlier, looked = _earlier(ctx.params), True
             return super().invoke(ctx)
         except (typer.Exit, OutputClosedError):
@@ -50,16 +50,16 @@ class ReportingCommand(GroupedCommand):
 
 
 def tell_gave_way(files: Iterable[tuple[Path, ReqfloError | None]], terminal: Terminal) -> None:
-    """Say which reports of earlier runs now say that there is no result, and which could not be made to."""
+    """Report which earlier reports were replaced by one that says there is no result, and which could not be."""
     for path, problem in files:
         if problem is not None:
-            terminal.note(f"still of an earlier run: {escape(str(path))} ({escape(problem.in_one_line)})")
+            terminal.note(f"not replaced, still of an earlier run: {escape(str(path))} ({escape(problem.in_one_line)})")
         else:
-            terminal.note(f"written: {escape(str(path))}, which says that there is no result")
+            terminal.note(f"written: {escape(str(path))}: it says that there is no result")
 
 
 def _earlier(given: Mapping[str, Any]) -> EarlierReports | None:
-    """What lies where reports are asked for, as far as the command line can be understood."""
+    """Return the files at the paths of the reports, as far as the command line can be read."""
     pairs = [text.partition("=") for text in given.get("report") or ()]
     asked = [(name, Path(path)) for name, _, path in pairs if path]
     if given.get("output"):
@@ -82,8 +82,8 @@ def _give_way(context: Any, earlier: EarlierReports | None, problem: BaseExcepti
             store=given.get("store"),
         )
         tell_gave_way(files, terminal)
-    except Exception as broken:  # what ended the command is what a person must hear of
-        terminal.note(f"reports of earlier runs are left as they are: {type(broken).__name__}")
+    except Exception as broken:  # the problem that ended the command is the one to show
+        terminal.note(f"reports of earlier runs are unchanged, because of an internal error: {type(broken).__name__}")
 
 
 def _journey(given: Mapping[str, Any]) -> reqflo_ray.Journey:
@@ -102,5 +102,5 @@ def _as_error(problem: BaseException) -> ReqfloError:
     if isinstance(problem, KeyboardInterrupt | typer.Abort | SystemExit) or is_unwinding():
         code = problem.code if isinstance(problem, SystemExit) and isinstance(problem.code, int) else 130
         return ReqfloError("the command was interrupted", code="interrupted", exit_code=code)
-    # Its text may quote anything, a secret too.
-    return ReqfloError(f"internal error: {type(problem).__name__}", hint="this is a bug in reqflo-ray")
+    # Its text may quote anything, even a secret.
+    return ReqfloError(f"internal error: {type(problem).__name__}", hint="report this bug in reqflo-ray")

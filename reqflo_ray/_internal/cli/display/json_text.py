@@ -1,6 +1,6 @@
 """The JSON that the command line shows and writes: plain data, structs, instants, bytes.
 
-Knows nothing of what is in it.
+It must not know what the data means.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from reqflo_ray._internal.model.json_text import indented
 
 
 def encode_json(value: Any) -> bytes:
-    """`value` (plain data, structs, instants, bytes) as one line of JSON. Instants are RFC 3339, UTC."""
+    """Return `value` (plain data, structs, instants, bytes) as one line of JSON. Instants are RFC 3339 in UTC."""
     return _encoder.encode(value)
 
 
 def readable_json(value: Any) -> str:
-    """`value` as indented JSON that is safe to show on a terminal, with a line feed at its end."""
+    """Return `value` as indented JSON that is safe to show on a terminal and ends with a line feed."""
     return escape_json(indented(encode_json(value)).decode()) + "\n"
 
 
 def as_json_value(value: Any) -> Any:
-    """A cell of a table as people expect it in JSON: bytes as base64, naive instants as UTC."""
+    """Return a cell of a table as people expect it in JSON: bytes as base64, naive instants as UTC."""
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.isoformat() + "Z"
     if isinstance(value, dict):

@@ -1,6 +1,6 @@
 """The progress bar of a terminal, drawn by rich. It redraws when the driver reports, so it needs no thread.
 
-Knows how a bar looks, not what a run is. Imported only where a bar is drawn: rich takes a while to load.
+It must not know what a run is. It is imported only where a bar is drawn, because rich takes a while to load.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_FRAMES: Final = 0.1
 
 
 class LiveBar:
-    """A bar with rows done, failed, steps/s and time left, below the lines that stay."""
+    """A bar with rows done, failed rows, steps per second, and time left, below the lines that stay."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._console = Console(
@@ -50,7 +50,7 @@ class LiveBar:
             self._bar.start()
 
     def update(self, progress: Progress) -> None:
-        """Redraw, at most ten times a second by the run's own clock."""
+        """Redraw the bar, at most ten times per second by the clock of the run."""
         if self._task is None or progress.elapsed_s < self._next_frame_s:
             return
         self._next_frame_s = progress.elapsed_s + _SECONDS_BETWEEN_FRAMES
@@ -58,11 +58,11 @@ class LiveBar:
             self._bar.update(self._task, completed=progress.counts.rows, description=describe(progress), refresh=True)
 
     def note(self, text: str) -> None:
-        """Write lines above the bar. They keep the colours that we gave them."""
+        """Write lines above the bar. They keep their colors."""
         with suppress(OSError):
             self._console.print(Text.from_ansi(neutralize_ci_commands(text)), soft_wrap=True)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         with suppress(OSError):
             self._bar.stop()

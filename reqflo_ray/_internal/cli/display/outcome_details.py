@@ -1,5 +1,7 @@
-"""What a person wants to know of a run that has ended besides its counts: of one row its steps, of more what failed in
-how many. Asked of the store; a run never ends otherwise because it cannot be told."""
+"""The details of a run that has ended: of a single row its steps, of more rows what failed in how many of them.
+
+They are read from the store. If that fails, the run ends as it would without them.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,14 @@ _LONGEST_PART: Final = 300
 
 
 def outcome_details(outcome: RunOutcome, terminal: Terminal, store_option: str) -> Iterator[str]:
-    """The lines, for standard error; none of a run of many rows that passed plainly."""
+    """Yield the lines for standard error; none for many rows that all passed without retries or soft failures."""
     counts = outcome.verdict.counts
     only_row = outcome.complete and counts.rows == 1
     if not only_row and counts.rows == counts.passed and not counts.soft_failures and not counts.flaky:
         return
     if not only_row and "://" in outcome.store:
-        # A bucket would be read as a whole for it.
-        yield f"what failed in how many rows: reqflo-ray show {outcome.run_id}{store_option}"
+        # This would read all results from the bucket.
+        yield f"failures: reqflo-ray show {outcome.run_id}{store_option}"
         return
     try:
         store = reqflo_ray.open_store(outcome.store)
@@ -37,13 +39,13 @@ def outcome_details(outcome: RunOutcome, terminal: Terminal, store_option: str) 
         else:
             yield from group_lines(store.failure_groups(outcome.run_id), terminal.paint)
     except ReqfloError as error:
-        yield f"what happened is in the store, but cannot be shown: {escape(error.in_one_line)}"
+        yield f"details are in the store, but cannot be shown: {escape(error.in_one_line)}"
     except Exception as error:  # its text may quote anything
-        yield f"what happened is in the store, but cannot be shown: {type(error).__name__}"
+        yield f"details are in the store, but cannot be shown: {type(error).__name__}"
 
 
 def group_lines(groups: FailureGroups, paint: Paint) -> Iterator[str]:
-    """What failed in how many rows, a line for each group below the title of its kind."""
+    """Yield what failed in how many rows, one line per group below the title of its kind."""
     yield from _section("did not pass", groups.failures, groups.more_failures, paint)
     yield from _section("soft assertions failed", groups.soft, 0, paint)
     yield from _section("passed only after a retry", groups.retried, 0, paint)

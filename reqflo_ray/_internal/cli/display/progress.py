@@ -1,6 +1,6 @@
-"""What a person is told while rows run, and the last lines of a run, which stay the same from version to version.
+"""What people see while rows run, and the last lines of a run, which stay the same from version to version.
 
-It listens to the driver and writes to standard error. How a live bar is drawn is `live_bar`'s to know.
+It listens to the driver and writes to standard error. It must not know how a live bar is drawn.
 """
 
 from __future__ import annotations
@@ -19,65 +19,65 @@ if TYPE_CHECKING:
     from reqflo_ray import Failure, Problem, Progress, RunOutcome
 
 SECONDS_BETWEEN_LINES: Final = 10.0
-# What hardly ever happens is named only when it did, after the counts that are always there.
+# Rare counts are shown only if they are not zero, after the counts that are always shown.
 _RARE: Final = (
     *("skipped", "cancelled", "soft_failures", "flaky", "resumed", "resent", "resent_sensitive"),
     *("quarantined", "poisoned", "internal"),
 )
-# The code of an error that is ours.
+# The code of an error of reqflo-ray itself.
 _INTERNAL: Final = ReqfloError.default_code
 _FAILING: Final = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
 
 
 class Display(Protocol):
-    """Shows how far a run is."""
+    """Shows the progress of a run."""
 
     def begin(self, rows: int) -> None:
-        """Show that a run of `rows` rows begins."""
+        """Show that a run of `rows` rows starts."""
         ...
 
     def update(self, progress: Progress) -> None:
-        """Show `progress`; called often."""
+        """Show `progress`. It is called often."""
         ...
 
     def note(self, text: str) -> None:
-        """Show lines that stay."""
+        """Write lines that stay."""
         ...
 
     def end(self) -> None:
-        """Leave nothing behind but what stays. May be called twice."""
+        """Remove everything except the lines that stay. It may be called twice."""
         ...
 
 
 class Silence:
-    """Shows nothing but the lines that stay: `--quiet`."""
+    """Shows only the lines that stay: `--quiet`."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
 
     def begin(self, rows: int) -> None:
-        """Show nothing."""
+        """Show no start."""
 
     def update(self, progress: Progress) -> None:
-        """Show nothing."""
+        """Show no progress."""
 
     def note(self, text: str) -> None:
-        """Show lines that stay."""
+        """Write lines that stay."""
         self._terminal.note(text)
 
     def end(self) -> None:
-        """Nothing is left behind."""
+        """Remove nothing: only lines that stay were written."""
 
 
 class Lines(Silence):
-    """One line every ten seconds, for logs."""
+    """Writes one line every ten seconds, for logs."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
         self._due_s = SECONDS_BETWEEN_LINES
 
     def update(self, progress: Progress) -> None:
-        """Write a line if the last one is ten seconds old by the run's own clock."""
+        """Write a line if the last one is ten seconds old by the clock of the run."""
         if progress.elapsed_s < self._due_s:
             return
         self._due_s = progress.elapsed_s + SECONDS_BETWEEN_LINES
@@ -85,11 +85,11 @@ class Lines(Silence):
 
 
 class RunReporter:
-    """The listener of a run: first line, warnings, progress, first failures, last lines; `detailed` also what became of
-    the steps of a single row, or what failed in how many.
+    """The listener of a run: shows its first line, warnings, progress, first failures, and last lines. With `detailed`,
+    it also shows the steps of a single row, or what failed in how many rows.
 
-    `store_option` is what later commands need to find the run (` --store URI`), "" if they find it without. Use it as a
-    context manager, so that a bar does not outlive an error.
+    `store_option` is what later commands need to find the run (` --store URI`), or "". Use it as a context manager, so
+    that the bar is removed after an error.
     """
 
     def __init__(
@@ -109,23 +109,25 @@ class RunReporter:
         self._display.end()
 
     def staging(self, run_id: str, backend: str, reason: str) -> None:
-        """Say who reads a large dataset."""
+        """Show where a large dataset is read."""
         if not self._quiet:
-            self._display.note(f"run {escape(run_id)}: staging, backend {escape(backend)} ({escape(reason)})")
+            self._display.note(
+                f"run {escape(run_id)}: reading the dataset, backend {escape(backend)} ({escape(reason)})"
+            )
 
     def started(self, run_id: str, backend: str, reason: str, rows: int) -> None:
-        """Say what runs where and why there."""
+        """Show what runs where, and why there."""
         if not self._quiet:
             why = f" ({escape(reason)})" if reason else ""
             self._display.note(f"run {escape(run_id)}: {counted(rows, 'row')}, backend {escape(backend)}{why}")
         self._display.begin(rows)
 
     def warning(self, problem: Problem) -> None:
-        """Show a warning, also when quiet."""
+        """Show a warning, even with `--quiet`."""
         self._display.note(render_problem(problem, self._terminal))
 
     def progress(self, progress: Progress) -> None:
-        """Pass on how far the run is."""
+        """Show the progress of the run."""
         self._display.update(progress)
 
     def failure(self, failure: Failure) -> None:
@@ -140,7 +142,7 @@ class RunReporter:
         store = self._store_option or workspace_store_option(outcome.store, self._terminal)
         more = outcome.verdict.counts.rows - outcome.verdict.counts.passed - self._failures
         if self._failures and more > 0:
-            where = "the query below tells all" if outcome.complete else "`resume` brings all to the results"
+            where = "the query below lists them all" if outcome.complete else "resume the run to query them all"
             self._terminal.note(f"and {counted(more, 'more row')} did not pass: {where}")
         if self._detailed:
             for line in outcome_details(outcome, self._terminal, store):
@@ -160,7 +162,7 @@ def _display(terminal: Terminal, quiet: bool) -> Display:
 
 
 def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "") -> list[str]:
-    """The stable end of a run: verdict and counts, where the results are, how to ask them, how to go on."""
+    """Return the last lines: status and counts, where the results are, how to query them, and how to resume the run."""
     verdict = outcome.verdict
     counts = verdict.counts
     shown = [("rows", counts.rows), ("passed", counts.passed), ("failed", counts.failed), ("error", counts.error)]
@@ -168,15 +170,15 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "
     shown += [(name, number) for name in _RARE if (number := getattr(counts, name))]
     status = terminal.paint(verdict.status, "bold green" if verdict.status == "passed" else "bold red")
     lines = [
-        f"verdict: {status}  {'  '.join(f'{name} {number}' for name, number in shown)}"
+        f"status: {status}  {'  '.join(f'{name} {number}' for name, number in shown)}"
         f"  in {verdict.duration_ms / 1000:.1f} s"
     ]
     if counts.internal:
         lines += _what_to_report(outcome, store_option)
     if counts.quarantined:
         lines.append(
-            f"quarantined: {counted(counts.quarantined, 'record')} of earlier journals could not be read: steps that"
-            " these may have completed were treated as `on_interrupt` says; check the disk that holds the store"
+            f"quarantined: {counted(counts.quarantined, 'record')} of earlier journals could not be read; steps that"
+            " may have been completed in them were handled as `on_interrupt` says: check the disk of the store"
         )
     lines += [f"threshold: {escape(threshold)}" for threshold in verdict.thresholds]
     lines += [
@@ -185,8 +187,8 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "
     ]
     if outcome.journaled:
         lines.append(
-            f"journaled: {counted(outcome.journaled, 'row')} of these, in shards that are not committed:"
-            " queries and reports tell them after a resume"
+            f"journaled: {counted(outcome.journaled, 'row')} of these are in shards that are not committed yet:"
+            " resume the run to see them in queries and reports"
         )
     if not outcome.complete:
         lines.append(f"resume: reqflo-ray resume {outcome.run_id}{store_option}")
@@ -194,22 +196,24 @@ def last_lines(outcome: RunOutcome, terminal: Terminal, *, store_option: str = "
 
 
 def _what_to_report(outcome: RunOutcome, store_option: str) -> list[str]:
-    """That rows met an error which is ours, and all that its report needs."""
+    """Return lines that say that rows ended in an error of reqflo-ray itself, and what its bug report needs."""
     from importlib.metadata import version
 
     counts = outcome.verdict.counts
     named = next((failure for failure in outcome.verdict.failures if failure.code == _INTERNAL), None)
     lines = [
-        f"internal: {counted(counts.internal, 'row')} ended in an error of reqflo-ray itself, not of the API: please "
-        "report it with"
+        f"internal: {counted(counts.internal, 'row')} ended in an error of reqflo-ray itself, not of the API: report "
+        "this bug with"
     ]
     if named is not None:
         row = escape(shlex.quote(named.row_key or str(named.row_index)))
         lines.append(f"  this message: {escape(named.message)}")
-        lines.append(f"  the row: reqflo-ray show {outcome.run_id} --row={row}{store_option}  (look it through first)")
+        lines.append(
+            f"  the row: reqflo-ray show {outcome.run_id} --row={row}{store_option}  (remove private data from it)"
+        )
     else:
         query = f"select row_key, error_message from results where error_code = '{_INTERNAL}'"
-        lines.append(f'  what this says: reqflo-ray sql "{query}" --run {outcome.run_id}{store_option}')
+        lines.append(f'  the output of: reqflo-ray sql "{query}" --run {outcome.run_id}{store_option}')
     versions = f"reqflo-ray {version('reqflo-ray')}, Python {platform.python_version()}, {platform.platform()}"
     lines.append(f"  these versions: {versions}")
     return lines

@@ -1,6 +1,6 @@
-"""How errors and warnings read: what, where with the source line and a caret, why, and what to do.
+"""Renders errors and warnings: what, where (with the source line and a caret), why, and what to do.
 
-The one renderer of problems. Knows no command, and shows nothing that it has not escaped.
+The only renderer of problems. It must not know any command, and it escapes everything that it shows.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from reqflo_ray._internal.errors import Position, Problem, ReqfloError, Severity
 
 _SEVERITY_STYLE: Final = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _TAB: Final = "    "
-_CHARACTERS_A_CELL: Final = 4  # looked at on each side, since some take no cell at all
+_CHARACTERS_A_CELL: Final = 4  # examined on each side, because some characters take no cell
 
 
 def render_error(error: ReqfloError, terminal: Terminal) -> str:
-    """All that `error` carries, errors before warnings, with their number at the end if there are several."""
+    """Return everything in `error`, errors before warnings, with their number at the end if there are several."""
     if not error.problems:
         return render_problem(_as_problem(error), terminal)
     blocks = [render_problems(error.problems, terminal)]
@@ -28,7 +28,7 @@ def render_error(error: ReqfloError, terminal: Terminal) -> str:
 
 
 def render_problems(problems: Sequence[Problem], terminal: Terminal) -> str:
-    """Each of `problems`, errors first, else as given; several end with a line such as `2 errors, 1 warning`."""
+    """Return `problems`, errors first, otherwise in their order. Several end with a line: `2 errors, 1 warning`."""
     ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
     blocks = [render_problem(problem, terminal) for problem in ordered]
     if len(blocks) > 1:
@@ -37,16 +37,16 @@ def render_problems(problems: Sequence[Problem], terminal: Terminal) -> str:
 
 
 def count_problems(problems: Iterable[Problem]) -> str:
-    """`2 errors, 1 warning`; what there is none of is left out."""
+    """Return `2 errors, 1 warning`, without a zero count."""
     severities = [problem.severity for problem in problems]
     counted = ((severity, severities.count(severity)) for severity in Severity)
     return ", ".join(f"{number} {severity}{'s' if number != 1 else ''}" for severity, number in counted if number)
 
 
 def render_problem(problem: Problem, terminal: Terminal) -> str:
-    """One finding, without a line feed at the end."""
+    """Return one problem, without a line feed at the end."""
     label = terminal.paint(f"{problem.severity}[{escape(problem.code)}]:", _SEVERITY_STYLE[problem.severity])
-    # A headline stays one line, so that a log can be searched for it: a name in it may hold a line of its own.
+    # The message stays on one line, so that a log can be searched for it: a name in it may contain a line feed.
     lines = [f"{label} {escape(problem.message.strip())}"]
     if problem.position is not None:
         lines += _place(problem.position, terminal)
@@ -62,7 +62,7 @@ def _as_problem(error: ReqfloError) -> Problem:
 
 
 def _repeats_a_problem(error: ReqfloError) -> bool:
-    # `ReqfloError.of` takes its own facts from the first problem and appends how many more there are.
+    # `ReqfloError.of` copies the first problem and appends the number of the others.
     return any(error.code == problem.code and error.message.startswith(problem.message) for problem in error.problems)
 
 
@@ -71,7 +71,7 @@ def _prose(label: str, text: str, style: str, terminal: Terminal) -> str:
     lines: list[str] = []
     for line in escape(text.rstrip(), multiline=True).split("\n"):
         room = terminal.wrap_width - len(label)
-        # A line that fits is left alone: it may be aligned with its neighbour, as a caret below a query is.
+        # A line that fits is unchanged: it may be aligned with another one, such as a caret below a query.
         fits = display_width(line) <= room
         lines += [line] if fits else textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)
     return terminal.paint(label.rstrip(), style) + " " + f"\n{margin}".join(lines)
@@ -96,10 +96,10 @@ def _place(position: Position, terminal: Terminal) -> list[str]:
 
 
 def _window(position: Position, width: int) -> tuple[str, int]:
-    """The part of the source line around the column that fits in `width` cells, and the caret's cell in it."""
+    """Return the part of the source line around the column that fits in `width` cells, and the caret's cell in it."""
     text = position.text.rstrip("\r\n")
     at = min(max(position.column - 1, 0), len(text))
-    # Only what is near is looked at: a line may have a megabyte, and many findings.
+    # Only the characters nearby are examined: a line may have a megabyte and many problems.
     start, end = max(0, at - _CHARACTERS_A_CELL * width), min(len(text), at + _CHARACTERS_A_CELL * width)
     while display_width(_shown(text, start, end)) > width and end > at + 1:
         end = max(at + 1, end - max(1, (end - at) // 8))

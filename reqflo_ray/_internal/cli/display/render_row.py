@@ -1,6 +1,6 @@
-"""How one row reads: its verdict, then every attempt of its steps with request, response, assertions and events.
+"""Renders one row: its status, then every attempt of its steps with request, response, assertions, and events.
 
-Works on plain columns of the `results` and `steps` views. All of it came from outside, so all of it is escaped.
+It works on columns of the views `results` and `steps`. All of them come from outside, so all of them are escaped.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from reqflo_ray._internal.cli.display.terminal import escape, shorten
 from reqflo_ray._internal.cli.display.wording import counted
 from reqflo_ray._internal.model import json_text
 
-# Puts a text in a style, where what it is written to shows styles.
+# Puts a text in a style, if the stream that it is written to shows styles.
 Paint: TypeAlias = Callable[[str, str], str]
 
 _SHOWN_BODY_LINES: Final = 40
 _SHOWN_ATTEMPTS: Final = 100
 _SHOWN_ASSERTIONS: Final = 50
 _LONGEST_LINE: Final = 500
-# Attempts that ended so are told briefly: a round in which a poll waits is no failure.
+# Attempts with these statuses are shown on one line: a poll round that waits is not a failure.
 _UNREMARKABLE: Final = ("passed", "skipped", "waiting")
 _STYLES: Final = {
     "passed": "green",
@@ -41,7 +41,7 @@ def render_row(
     not_reached: Iterable[str] = (),
     full: bool = False,
 ) -> Iterator[str]:
-    """The lines of a row. Without `full`, long lines and long bodies are cut, and say so."""
+    """Yield the lines of a row. Without `full`, long lines and long bodies are cut, and marked so."""
     yield from _verdict(result, paint)
     for step in steps:
         yield ""
@@ -52,7 +52,7 @@ def render_row(
 
 
 def render_steps(steps: Sequence[Mapping[str, Any]], paint: Paint, *, not_reached: Sequence[str] = ()) -> Iterator[str]:
-    """What became of each step, with what it asserts: a few lines of what passed, and of what did not the exchange."""
+    """Yield each step with its assertions: a step that passed on a few lines, another one with its exchange."""
     for step in steps[:_SHOWN_ATTEMPTS]:
         yield _title(step, paint) + _in_short(step)
         yield from _error(step, "  ")
@@ -101,7 +101,7 @@ def _title(step: Mapping[str, Any], paint: Paint, *, every_attempt: bool = False
 
 
 def _in_short(step: Mapping[str, Any]) -> str:
-    """The answer's status, and the request where it is not shown besides."""
+    """Return the status code of the response, and the request if it is not shown separately."""
     answer, method = step.get("http_response_status_code"), step.get("http_request_method")
     words = [] if answer is None else [str(answer)]
     if method and step["status"] in _UNREMARKABLE:
@@ -110,7 +110,7 @@ def _in_short(step: Mapping[str, Any]) -> str:
 
 
 def _never_reached(name: str, paint: Paint) -> str:
-    return f"{paint(f'step {escape(name)}', 'bold')}: {_status('skipped', paint)}  never reached"
+    return f"{paint(f'step {escape(name)}', 'bold')}: {_status('skipped', paint)}  not reached"
 
 
 def _request(step: Mapping[str, Any], *, full: bool) -> Iterator[str]:
@@ -140,7 +140,7 @@ def _headers(margin: str, headers: Any, *, full: bool) -> Iterator[str]:
 
 
 def _pairs(headers: Any) -> Iterator[tuple[str, str]]:
-    """A map column arrives as a mapping or as pairs, as the reader likes; only pairs keep a repeated header."""
+    """Yield headers from a mapping or from pairs: a map column arrives as either. Only pairs keep a repeated header."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     for name, value in pairs:
         yield str(name), str(value)
@@ -150,13 +150,13 @@ def _body(margin: str, step: Mapping[str, Any], column: str, *, full: bool) -> I
     binary = step.get(f"{column}_binary")
     if binary:
         yield margin.rstrip()
-        yield f"{margin}({len(binary)} bytes that are no UTF-8: ask for {column}_binary with sql)"
+        yield f"{margin}({len(binary)} bytes that are not UTF-8: query {column}_binary with `reqflo-ray sql`)"
     body = step.get(column)
     if body:
         yield margin.rstrip()
         yield from _text(margin, str(body), full=full)
     if step.get(f"{column}_truncated"):
-        yield f"{margin}… kept in part: the whole body has {step.get(f'{column}_bytes')} bytes"
+        yield f"{margin}… truncated: the whole body has {step.get(f'{column}_bytes')} bytes"
 
 
 def _text(margin: str, text: str, *, full: bool) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _text(margin: str, text: str, *, full: bool) -> Iterator[str]:
     for line in shown:
         yield f"{margin}{_line(line, full=full)}"
     if len(shown) < len(lines):
-        yield f"{margin}… {len(lines) - len(shown)} more lines (add --full)"
+        yield f"{margin}… {len(lines) - len(shown)} more lines: add `--full`"
 
 
 def _assertions(assertions: Sequence[Any], paint: Paint) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Tables for people: aligned columns, escaped cells, cut to the terminal's width only where a terminal shows them.
+"""Tables for people: aligned columns and escaped cells, cut to the width of the terminal only on a terminal.
 
-Knows no query and no run.
+It must not know any query or run.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from reqflo_ray._internal.model import intervals
 
 _GAP: Final = "  "
 _NARROWEST: Final = 6
-# A longer cell moves what follows on its own line: else one long answer would make every line of a table as long.
+# A longer cell moves the rest of its own line: otherwise one long cell would make every line of the table as long.
 _WIDEST_PADDING: Final = 500
 _NUMBERS: Final = (int, float, Decimal)
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], terminal: Terminal, *, whole: int = 0) -> None:
-    """Write a heading and a line for each of `rows` to standard output; when piped no cell is cut, and on a terminal
-    those of the first `whole` columns are not while there is room for them.
+    """Write a heading and a line for each of `rows` to standard output. When piped, no cell is cut. On a terminal,
+    cells of the first `whole` columns are not cut if there is room for them.
 
     Raises:
-        OutputClosedError: the reader has gone.
+        OutputClosedError: the reader has closed standard output.
     """
     cells = [[show_cell(value) for value in row] for row in rows]
     titles = [escape(column) for column in columns]
@@ -40,7 +40,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], terminal:
     else:
         widths = [min(width, _WIDEST_PADDING) for width in widths]
     right = [_is_number_column(rows, index) for index in range(len(columns))]
-    # Each cell is padded before it is painted: colour codes take no room on the screen.
+    # Each cell is padded before it is painted: color codes take no room on the screen.
     heading = _GAP.join(_cell(title, width, right=False) for title, width in zip(titles, widths, strict=True))
     terminal.text(terminal.paint_out(heading.rstrip(), "bold"))
     for line in _lines(cells, widths, right):
@@ -48,7 +48,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], terminal:
 
 
 def show_cell(value: Any) -> str:
-    """One value on one line, escaped; null is `NULL`, structured values are JSON."""
+    """Return a value on one line, escaped. Null is `NULL`; structured values are JSON."""
     match value:
         case None:
             return "NULL"
@@ -85,7 +85,7 @@ def _is_number_column(rows: Sequence[Sequence[Any]], index: int) -> bool:
 
 
 def _fitting(widths: list[int], columns: int, whole: int) -> list[int]:
-    """Take room from the widest columns until the line fits, or every column is at its narrowest."""
+    """Narrow the widest columns until the line fits or every column has its minimum width."""
     room = columns - len(_GAP) * (len(widths) - 1)
     kept, widths = widths[:whole], widths[whole:]
     if sum(kept) + _NARROWEST * len(widths) > room:

@@ -1,6 +1,6 @@
-"""The person's side of the process: two streams, how wide and colourful they are, and what may be shown on them.
+"""The terminal of the process: its two streams, their width and colors, and what may be shown on them.
 
-Text that came from data, responses or YAML is escaped before a person sees it. Knows nothing of runs or errors.
+Text from data, responses, or YAML is escaped before a person sees it. It must not know runs or errors.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ PIPED_WIDTH: Final = 80
 
 _UNSAFE_IN_JSON: Final = re.compile(f"[{UNSAFE}]")
 
-# A line that begins so, or holds one of these markers, is an order to the CI system that collects the log: GitHub's and
-# Forgejo's; Azure's, TeamCity's and GitHub's older ones; GitLab's. Nothing tells that there is one: a container that a
-# CI job starts has none of its variables.
+# A line that begins so, or contains one of these markers, is a command to the CI system that collects the log: GitHub
+# and Forgejo; Azure, TeamCity, and older versions of GitHub; GitLab. Nothing shows that there is such a system: a
+# container that a CI job starts has none of its variables.
 _CI_LINE_COMMAND: Final = re.compile(r"((?:^|\r)\s*):(?=:)", re.MULTILINE)
 _CI_MARKER: Final = re.compile(
     r"#(?=#(?:\[|vso\[|teamcity\[))|(?<=section_start):(?=\d)|(?<=section_end):(?=\d)", re.IGNORECASE
@@ -41,8 +41,8 @@ _STYLES: Final = {
 
 
 class OutputClosedError(Exception):
-    """Standard output takes nothing more: whoever read it has gone (`| head`), and nobody is left to be told; or, with
-    a `reason`, such as a full disk, what was written is not whole."""
+    """Standard output cannot be written any more: its reader has closed it (`| head`), which is not an error; or, with
+    a `reason` such as a full disk, the output is not complete."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -50,25 +50,25 @@ class OutputClosedError(Exception):
 
 
 def escape(text: str, *, multiline: bool = False) -> str:
-    """Show every character that could steer a terminal or hide text as `\\x1b`, `\\u202e` and so on.
+    """Return `text` with every character that could control a terminal or hide text as `\\x1b`, `\\u202e`, and so on.
 
-    Line feeds and tabs are shown as `\\n` and `\\t` too, unless `multiline`.
+    Line feeds and tabs become `\\n` and `\\t`, unless `multiline`.
     """
     return visible(text, multiline=multiline)
 
 
 def escape_json(text: str) -> str:
-    """Make JSON text safe to show without changing what it means: what is unsafe only occurs inside strings."""
+    """Make JSON text safe to show without changing its meaning: unsafe characters occur only inside strings."""
     return _CI_MARKER.sub(_json_escape, _UNSAFE_IN_JSON.sub(_json_escape, text))
 
 
 def neutralize_ci_commands(text: str) -> str:
-    """Break what a CI system would read as its own log command (`::error …`, `##vso[…]`), visibly."""
+    """Break, visibly, what a CI system would read as its own log command (`::error …`, `##vso[…]`)."""
     return _CI_MARKER.sub(lambda found: f"\\x{ord(found[0]):02x}", _CI_LINE_COMMAND.sub(r"\1\\x3a", text))
 
 
 def display_width(text: str) -> int:
-    """How many terminal cells `text` takes."""
+    """Return the number of terminal cells that `text` takes."""
     if text.isascii():
         return len(text)
     return sum(map(_cells, text))
@@ -103,8 +103,8 @@ def _cells(character: str) -> int:
 
 
 class Terminal:
-    """Where a command writes: data to `out`, everything else to `err`. `columns` is None where nobody looks.
-    `has_written`: something has been written to `out`."""
+    """Where a command writes: data to `out`, everything else to `err`. `columns` is None if neither is a terminal.
+    `has_written` is true once something has been written to `out`."""
 
     def __init__(self, *, out: TextIO, err: TextIO, environment: Mapping[str, str], columns: int | None = None) -> None:
         self._out = out
@@ -121,7 +121,7 @@ class Terminal:
 
     @classmethod
     def of_process(cls) -> Terminal:
-        """The terminal of this process. A character that a stream cannot encode is shown as an escape."""
+        """Return the terminal of this process. A character that a stream cannot encode is shown as an escape."""
         for stream in (sys.stdout, sys.stderr):
             reconfigure = getattr(stream, "reconfigure", None)
             if reconfigure is not None:
@@ -137,27 +137,27 @@ class Terminal:
 
     @property
     def error_stream(self) -> TextIO:
-        """`err` itself, for what draws on a terminal."""
+        """The stream `err` itself, for a progress bar."""
         return self._err
 
     @property
     def wrap_width(self) -> int:
-        """The width of running text: that of the terminal, 80 when piped, never more than a line is read with ease."""
+        """The width of running text in cells: that of the terminal up to 100, or 80 when piped."""
         return min(self.columns, 100) if self.err_is_terminal else PIPED_WIDTH
 
     def data(self, text: str) -> None:
         """Write machine-readable `text` to standard output, unchanged unless a terminal shows it.
 
         Raises:
-            OutputClosedError: the reader has gone.
+            OutputClosedError: the reader has closed standard output.
         """
         self._write_out(neutralize_ci_commands(escape(text, multiline=True)) if self.out_is_terminal else text)
 
     def text(self, text: str) -> None:
-        """Write one or more lines for people to standard output. The caller has escaped what is not ours.
+        """Write one or more lines for people to standard output. The caller has escaped text from outside.
 
         Raises:
-            OutputClosedError: the reader has gone.
+            OutputClosedError: the reader has closed standard output.
         """
         self._write_out(neutralize_ci_commands(text) + "\n")
 
@@ -165,7 +165,7 @@ class Terminal:
         """Write binary data to standard output.
 
         Raises:
-            OutputClosedError: the reader has gone.
+            OutputClosedError: the reader has closed standard output.
         """
         self.has_written = True
         with self._writing():
@@ -175,16 +175,16 @@ class Terminal:
             binary.flush()
 
     def note(self, text: str = "") -> None:
-        """Write lines for people to standard error. Never raises: that nobody listens must not stop a run."""
+        """Write lines for people to standard error. It never raises: a closed stream must not stop a run."""
         with suppress(OSError, ValueError):
             self._err.write(neutralize_ci_commands(text) + "\n")
             self._err.flush()
 
     def flush(self) -> None:
-        """Hand everything over to the system.
+        """Flush standard output.
 
         Raises:
-            OutputClosedError: the reader has gone, now or earlier.
+            OutputClosedError: the reader has closed standard output, now or earlier.
         """
         if self._lost is not None:
             raise self._lost
@@ -192,18 +192,18 @@ class Terminal:
             self._out.flush()
 
     def close_quietly(self) -> None:
-        """Point standard output nowhere, so that the interpreter's last flush finds no closed pipe."""
+        """Redirect standard output to nowhere, so that the interpreter's last flush does not meet a closed pipe."""
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._out.fileno())
             os.close(nowhere)
 
     def paint_out(self, text: str, style: str) -> str:
-        """`text` in `style` (words such as `bold red`) if standard output shows colours."""
+        """Return `text` in `style` (words such as `bold red`) if standard output shows colors."""
         return _paint(text, style) if self.colors_out else text
 
     def paint(self, text: str, style: str) -> str:
-        """`text` in `style` (words such as `bold red`) if standard error shows colours."""
+        """Return `text` in `style` (words such as `bold red`) if standard error shows colors."""
         return _paint(text, style) if self.colors_err else text
 
     def _write_out(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The options that say on which rows a journey runs, and the `Dataset` that they are."""
+"""The options that select the rows of a run, and the `Dataset` that they make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reqflo_ray._internal.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetOptions:
-    """On which rows."""
+    """The rows of a run."""
 
     data: Annotated[
         list[str] | None,
@@ -22,15 +22,15 @@ class DatasetOptions:
             "--data",
             metavar="FILE",
             rich_help_panel=WHAT,
-            help="Rows: CSV, JSON, JSON Lines or Parquet, a path, URI or glob, or - for standard input. Several are "
-            "read one after the other.",
+            help="The rows: a path, URI, or glob of CSV, JSON, JSON Lines, or Parquet files; `-` is standard input. "
+            "Repeatable. Default: one row without values.",
         ),
     ] = None
     key: Annotated[
         str, typer.Option("--key", metavar="COLUMN", rich_help_panel=WHAT, help="The column that names each row.")
     ] = ""
     encoding: Annotated[
-        str, typer.Option("--encoding", metavar="NAME", rich_help_panel=WHAT, help="Text encoding of CSV files.")
+        str, typer.Option("--encoding", metavar="NAME", rich_help_panel=WHAT, help="The text encoding of CSV files.")
     ] = "utf-8"
     delimiter: Annotated[
         str,
@@ -38,18 +38,23 @@ class DatasetOptions:
             "--delimiter",
             metavar="CHARACTER",
             rich_help_panel=WHAT,
-            help="What comes between the cells of CSV files, such as ';' or tab. Default: as each file shows.",
+            help="The character between the cells of CSV files, such as `;`, or `tab`. Default: detected per file.",
         ),
     ] = ""
     strict: Annotated[
-        bool, typer.Option("--strict", rich_help_panel=GATES, help="Refuse dataset columns that nothing declares.")
+        bool,
+        typer.Option(
+            "--strict", rich_help_panel=GATES, help="Refuse dataset columns that the journey does not declare."
+        ),
     ] = False
 
     def read(self) -> Dataset:
-        """The dataset that is asked for. Raises `UsageError` (`key_without_data`)."""
+        """Return the dataset. Raises `UsageError` (`key_without_data`)."""
         if self.key and not self.data:
             raise UsageError(
-                "`--key` needs `--data`", code="key_without_data", hint="`--key` names a column of the dataset"
+                "`--key` needs `--data`",
+                code="key_without_data",
+                hint="add `--data FILE`, or remove `--key`: it names a column of the dataset",
             )
         return Dataset(
             tuple(self.data) if self.data else None,

@@ -1,4 +1,4 @@
-"""The options that say how rows are executed, and the `Execution` that they are."""
+"""The options that say how rows are executed, and the `Execution` that they make."""
 
 from __future__ import annotations
 
@@ -18,25 +18,41 @@ class ExecutionOptions:
 
     concurrency: Annotated[
         int | None,
-        typer.Option("--concurrency", metavar="N", min=1, rich_help_panel=HOW, help="Rows in flight per worker."),
+        typer.Option(
+            "--concurrency", metavar="N", min=1, rich_help_panel=HOW, help="Rows in flight per worker. Default: 64."
+        ),
     ] = None
     rate: Annotated[
         float | None,
         typer.Option(
-            "--rate", metavar="N", rich_help_panel=HOW, help="At most N requests a second over the whole run."
+            "--rate",
+            metavar="N",
+            rich_help_panel=HOW,
+            help="At most N requests per second over the whole run. Default: no limit.",
         ),
     ] = None
     evidence: Annotated[
-        Evidence, typer.Option("--evidence", rich_help_panel=HOW, help="Keep requests and responses of which rows.")
+        Evidence,
+        typer.Option(
+            "--evidence",
+            rich_help_panel=HOW,
+            help="Keep the requests and responses of all rows, of rows that did not pass, or of none.",
+        ),
     ] = Evidence.FULL
     durability: Annotated[
         Durability,
-        typer.Option("--durability", rich_help_panel=HOW, help="What must survive: a power cut (host) or a crash."),
+        typer.Option(
+            "--durability",
+            rich_help_panel=HOW,
+            help="Finished steps survive a power cut (`host`), or only a crash of the process (`process`).",
+        ),
     ] = Durability.HOST
     fail_fast: Annotated[
         bool,
         typer.Option(
-            "--fail-fast", rich_help_panel=GATES, help="Stop after a row that did not pass: no more rows start."
+            "--fail-fast",
+            rich_help_panel=GATES,
+            help="Stop the run at the first row that did not pass: no more rows start.",
         ),
     ] = False
     max_failures: Annotated[
@@ -46,17 +62,17 @@ class ExecutionOptions:
             metavar="N",
             min=1,
             rich_help_panel=GATES,
-            help="Stop after N rows that did not pass: no more rows start.",
+            help="Stop the run after N rows that did not pass: no more rows start.",
         ),
     ] = None
 
     def read(self) -> Execution:
-        """The execution that is asked for. Raises `UsageError` (`two_limits`, `invalid_rate`)."""
+        """Return the execution. Raises `UsageError` (`two_limits`, `invalid_rate`)."""
         if self.fail_fast and self.max_failures is not None:
             raise UsageError(
-                "`--fail-fast` and `--max-failures` are both given",
+                "`--fail-fast` and `--max-failures` cannot be used together",
                 code="two_limits",
-                hint="`--fail-fast` is `--max-failures 1`: leave one of the two out",
+                hint="remove one of them: `--fail-fast` is short for `--max-failures 1`",
             )
         return Execution(
             concurrency=self.concurrency,

@@ -1,7 +1,7 @@
 """Lets a command take options in groups: a parameter whose type is a dataclass stands for its fields, each an option.
 
-So each option is declared once, in the group of its kind, and the group alone says what the API is asked with it. Which
-options there are, it must not know.
+Each option is declared once, in its group, and the group alone turns its options into arguments of the API. This module
+must not know any option.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from reqflo_ray._internal.cli.options import panels
 
 
 def flat(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`command` with the options of its groups as parameters of its own, as typer reads them; called with these, it
-    makes the groups. Options of a command with groups stand in the order of their headings."""
+    """Return `command` with the options of its groups as its own parameters, as typer reads them. When it is called, it
+    builds the groups. The options of a command with groups are in the order of their headings."""
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {
         name: each.annotation for name, each in signature.parameters.items() if is_dataclass(each.annotation)

@@ -1,6 +1,6 @@
-"""How `--help` reads: one sentence, options in groups, examples at the end. Plain text, so that it starts fast.
+"""The layout of `--help`: a sentence, options in groups, examples at the end. Plain text, so that it starts fast.
 
-Only the shape: the words are those of the commands.
+It must not know any command: the texts belong to the commands.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 
 class GroupedCommand(TyperCommand):
-    """A command whose options stand below the headings named by their `rich_help_panel`; `epilog` lists examples."""
+    """A command whose options are listed below the headings in their `rich_help_panel`; `epilog` lists examples."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """`[OPTIONS] RUN FORMAT=PATH...`: brackets only around what may be left out."""
+        """Return `[OPTIONS] RUN FORMAT=PATH...`, with brackets only around what is optional."""
         pieces = super().collect_usage_pieces(ctx)
         return [piece.replace("{", "").replace("}", "") for piece in pieces]
 
@@ -29,13 +29,13 @@ class GroupedCommand(TyperCommand):
             if record is not None:
                 heading = getattr(parameter, "rich_help_panel", None) or "Options"
                 sections.setdefault(heading, []).append(record)
-        # `--help` itself and what belongs to no group come last.
+        # `--help` and other options without a group come last.
         for heading in sorted(sections, key=lambda name: name == "Options"):
             with formatter.section(heading):
                 formatter.write_dl(sections[heading])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples, line by line as they are."""
+        """Write the examples line by line, without wrapping them."""
         if self.epilog:
             with formatter.section("Examples"):
                 for line in self.epilog.strip().splitlines():
@@ -43,17 +43,17 @@ class GroupedCommand(TyperCommand):
 
 
 class GroupedCommands(TyperGroup):
-    """The program itself: its commands stand below the headings named by their `rich_help_panel`."""
+    """The program itself: its commands are listed below the headings in their `rich_help_panel`."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the commands, then the few options of the program itself."""
+        """Write the commands, then the options of the program itself."""
         self.format_commands(ctx, formatter)
         options = [parameter.get_help_record(ctx) for parameter in self.get_params(ctx)]
         with formatter.section("Options"):
             formatter.write_dl([record for record in options if record is not None])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the epilog line by line as it is."""
+        """Write the epilog line by line, without wrapping it."""
         formatter.write(f"\n{self.epilog}\n")
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -1,4 +1,4 @@
-"""The options that say what a command hands over, and how."""
+"""The options that say what a command writes, and where."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from reqflo_ray import Damaged
 from reqflo_ray._internal.cli.options.panels import OUTPUT
 from reqflo_ray._internal.errors import UsageError
 
-# A format, and the file that the report goes to.
+# A format, and the file that the report is written to.
 Report: TypeAlias = tuple[str, Path]
 
 REPORT_FORMATS: Final = "junit, html, markdown, json, ctrf"
 
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on standard output.")]
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Write JSON to standard output.")
+]
 DamagedFiles: TypeAlias = Annotated[
     Damaged,
     typer.Option(
         "--damaged",
         rich_help_panel=OUTPUT,
-        help="Results that are not what was written: refuse (exit 3), or leave them out and say so.",
+        help="What to do if stored results are damaged: refuse (exit code 3), or leave them out and say so.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """What a command that carries out a run hands over."""
+    """What a command that carries out a run writes."""
 
     report: Annotated[
         list[str] | None,
@@ -40,7 +42,7 @@ class OutputOptions:
             "--report",
             metavar="FORMAT=PATH",
             rich_help_panel=OUTPUT,
-            help=f"Write a report when the run has ended: {REPORT_FORMATS}. May be repeated.",
+            help=f"Write a report when the run has ended. Formats: {REPORT_FORMATS}. Repeatable.",
         ),
     ] = None
     output: Annotated[
@@ -49,16 +51,16 @@ class OutputOptions:
             "--output",
             metavar="FILE.json",
             rich_help_panel=OUTPUT,
-            help="Write the verdict and every row's result there: `--report json=FILE.json`.",
+            help="Write the outcome and the result of every row; short for `--report json=FILE.json`.",
         ),
     ] = None
     as_json: AsJson = False
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, help="No progress: errors and the last lines only.")
+        bool, typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, help="Show only problems and the last lines.")
     ] = False
 
     def reports(self) -> list[Report]:
-        """The reports that are asked for, those of `--report` and that of `--output`. Raises as `read_reports`."""
+        """Return the reports of `--report` and `--output`. Raises as `read_reports` and `checked`."""
         asked = read_reports(self.report or ())
         if self.output is not None:
             asked.insert(0, ("json", self.output))
@@ -66,15 +68,16 @@ class OutputOptions:
 
 
 def read_reports(texts: Iterable[str]) -> list[Report]:
-    """Reports as they are written on the command line, `FORMAT=PATH` each. Raises `UsageError` (`invalid_report`)."""
+    """Read reports from the command line, each `FORMAT=PATH`. Raises `UsageError` (`invalid_report`,
+    `output_not_writable`)."""
     reports = list[Report]()
     for text in texts:
         name, _, path = text.partition("=")
         if not name or not path:
             raise UsageError(
-                f"`{text}` is no report",
+                f"`{text}` is not a report: it must be FORMAT=PATH",
                 code="invalid_report",
-                hint=f"write FORMAT=PATH, such as `junit=junit.xml`; formats are {REPORT_FORMATS}",
+                hint=f"write a format and a file, such as `junit=junit.xml`; formats: {REPORT_FORMATS}",
             )
         if path.endswith("/"):
             raise UsageError(
@@ -85,7 +88,7 @@ def read_reports(texts: Iterable[str]) -> list[Report]:
 
 
 def checked(reports: list[Report]) -> list[Report]:
-    """`reports`, if all can be written. Raises `UsageError`: see `check_reports` of the API."""
+    """Return `reports` if all of them can be written. Raises `UsageError` as `reqflo_ray.check_reports` does."""
     if reports:
         reqflo_ray.check_reports(reports)
     return reports

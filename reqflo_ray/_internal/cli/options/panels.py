@@ -1,4 +1,4 @@
-"""The headings below which `--help` lists options, in the order in which they stand there."""
+"""The headings below which `--help` lists options, and their order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ WHAT: Final = "What to run"
 VALUES: Final = "Values"
 WHERE: Final = "Where it runs"
 HOW: Final = "How it runs"
-GATES: Final = "When to stop and fail"
+GATES: Final = "When to stop or fail"
 STORE: Final = "Store"
 OUTPUT: Final = "Output"
 

@@ -1,4 +1,4 @@
-"""The options that name a run, or claim it."""
+"""The options that name a run or take it over."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import typer
 from reqflo_ray._internal.cli.options.panels import STORE, WHERE
 
 RunArgument: TypeAlias = Annotated[
-    str, typer.Argument(metavar="RUN", help="Run id, a unique beginning of one, or `latest`.")
+    str, typer.Argument(metavar="RUN", help="The run's ID, a unique beginning of it, or `latest`.")
 ]
 RunId: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--run-id", metavar="ID", rich_help_panel=STORE, help="Name the run; the same command again goes on with it."
+        "--run-id", metavar="ID", rich_help_panel=STORE, help="Name the run. The same command with this ID resumes it."
     ),
 ]
 TakeOver: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--take-over", rich_help_panel=WHERE, help="Take the run from another driver that still claims to be alive."
-    ),
+    typer.Option("--take-over", rich_help_panel=WHERE, help="Take over a run whose driver is gone but presumed alive."),
 ]

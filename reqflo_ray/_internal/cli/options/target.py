@@ -1,4 +1,4 @@
-"""The options that say where a run is carried out and kept, and the `Target` that they are."""
+"""The options that say where a run is carried out and kept, and the `Target` that they make."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ StoreOption: TypeAlias = Annotated[
         envvar="REQFLO_STORE",
         show_envvar=False,
         rich_help_panel=STORE,
-        help="Where runs live: a folder or a cloud URI (or set REQFLO_STORE; else ./.reqflo).",
+        help="Where runs are kept: a folder or a bucket URI. Default: $REQFLO_STORE, else ./.reqflo.",
     ),
 ]
 AddressOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--address", metavar="auto|HOST", rich_help_panel=WHERE, help="The Ray cluster to attach to."),
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT|auto",
+        rich_help_panel=WHERE,
+        help="The address of the Ray cluster; `auto` finds the cluster of this machine.",
+    ),
 ]
 DashboardOption: TypeAlias = Annotated[
     str | None,
@@ -33,7 +38,7 @@ DashboardOption: TypeAlias = Annotated[
         envvar="RAY_API_SERVER_ADDRESS",
         show_envvar=False,
         rich_help_panel=WHERE,
-        help="The cluster's dashboard, http://HEAD:8265 (or set RAY_API_SERVER_ADDRESS).",
+        help="The cluster's dashboard, such as http://HEAD:8265. Default: $RAY_API_SERVER_ADDRESS.",
     ),
 ]
 AllowUnauthenticated: TypeAlias = Annotated[
@@ -41,7 +46,7 @@ AllowUnauthenticated: TypeAlias = Annotated[
     typer.Option(
         "--allow-unauthenticated-cluster",
         rich_help_panel=WHERE,
-        help="Also talk to another machine without TLS and without a token.",
+        help="Allow a cluster on another machine that has neither TLS nor a token.",
     ),
 ]
 WorkersOption: TypeAlias = Annotated[
@@ -50,19 +55,21 @@ WorkersOption: TypeAlias = Annotated[
         "--workers",
         metavar="N|MIN:MAX|auto",
         rich_help_panel=WHERE,
-        help="Worker processes: a number, a range, or one for each core of the cluster (auto).",
+        help="Worker processes: a number, a range, or `auto` (the default): one per core of the cluster.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetOptions:
-    """Where a run is carried out that this process drives."""
+    """Where a run that this process drives is carried out."""
 
     backend: Annotated[
         Backend,
         typer.Option(
-            "--backend", rich_help_panel=WHERE, help="Ray, this process, or (auto) what suits the number of rows."
+            "--backend",
+            rich_help_panel=WHERE,
+            help="Ray, this process (`local`), or `auto`: Ray with `--address` or from 5,000 rows on, else local.",
         ),
     ] = Backend.AUTO
     address: AddressOption = None
@@ -70,18 +77,18 @@ class TargetOptions:
     store: StoreOption = None
 
     def read(self) -> Target:
-        """The target that is asked for. Raises `UsageError` (`invalid_workers`, `address_without_cluster`)."""
+        """Return the target. Raises `UsageError` (`invalid_workers`, `address_without_cluster`)."""
         return Target(store=self.store, backend=self.backend, address=self.address, workers=self.workers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """Where a run is carried out that a job of a remote cluster drives."""
+    """Where a run that a job on a remote cluster drives is carried out."""
 
     address: DashboardOption = None
     workers: WorkersOption = None
     store: StoreOption = None
 
     def read(self) -> Target:
-        """The target that is asked for. Raises `UsageError` (`invalid_workers`)."""
+        """Return the target. Raises `UsageError` (`invalid_workers`)."""
         return Target(store=self.store, address=self.address, workers=self.workers)

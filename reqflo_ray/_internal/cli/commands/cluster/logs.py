@@ -1,4 +1,4 @@
-"""`reqflo-ray logs`: what a submitted run has printed, without the lines that are for `submit`."""
+"""`reqflo-ray logs`: shows what a submitted run has printed, without the lines that are for `submit`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ reqflo-ray logs nightly-0412 --address http://head:8265
 reqflo-ray logs latest --follow
 """
 
-_Follow = Annotated[bool, typer.Option("--follow", "-f", rich_help_panel=OUTPUT, help="Go on until the job ends.")]
+_Follow = Annotated[
+    bool, typer.Option("--follow", "-f", rich_help_panel=OUTPUT, help="Keep printing until the job ends.")
+]
 
 
 def logs(

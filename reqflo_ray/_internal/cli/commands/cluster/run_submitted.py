@@ -1,5 +1,5 @@
-"""`reqflo-ray run-submitted`: the other half of `submit`, on the cluster. Runs what lies in the job's folder, and ends
-its output with what `submit` reads from the job's log."""
+"""`reqflo-ray run-submitted`: the cluster's half of `submit`. Carries out the run in the job's folder, and ends its
+output with the lines that `submit` reads from the job's log."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ reqflo-ray run-submitted
 
 
 def run_submitted(context: typer.Context) -> int:
-    """Carry out the run that lies in the folder of this job; the job that `submit` starts calls it."""
+    """Carry out the run in the folder of this job.
+
+    The job that `submit` starts calls this command. You do not need it.
+    """
     terminal: Terminal = context.obj
     submitted = reqflo_ray.SubmittedRun()
     store_option = f" --store {shlex.quote(submitted.store)}"
     with RunReporter(terminal, quiet=submitted.quiet, detailed=True, store_option=store_option) as reporter:
         outcome = submitted.carry_out(reporter)
     for line in submitted.answer(outcome, notice=lambda error: terminal.note(render_error(error, terminal))):
-        # One write a line: what Ray prints from its own threads must not come between.
+        # One write per line: what the threads of Ray print must not get in between.
         terminal.bytes(line.encode() + os.linesep.encode())
     return outcome.exit_code

@@ -1,4 +1,4 @@
-"""`reqflo-ray status`: how a submitted run is, as the cluster's Job API knows it. The store knows more: `show`."""
+"""`reqflo-ray status`: the state of a submitted run according to the cluster's Job API. `show` reads the store."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 import reqflo_ray
 from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
+from reqflo_ray._internal.cli.display.wording import shown_name
 from reqflo_ray._internal.cli.options.output import AsJson
 from reqflo_ray._internal.cli.options.run import RunArgument
 from reqflo_ray._internal.cli.options.target import AllowUnauthenticated, DashboardOption
@@ -29,7 +30,7 @@ def status(
     allow_unauthenticated: AllowUnauthenticated = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the state of a submitted run: its last job, when it began and ended, and how."""
+    """Show the state of a submitted run: its last job, when it started and ended, and the status of the run."""
     terminal: Terminal = context.obj
     submission = reqflo_ray.find_submission(run, address=address, allow_unauthenticated=allow_unauthenticated)
     facts = _facts(submission.status())
@@ -38,7 +39,7 @@ def status(
         return
     for name, value in facts.items():
         if value is not None and value != "":
-            terminal.text(f"{name}: {escape(str(value))}")
+            terminal.text(f"{shown_name(name)}: {escape(str(value))}")
 
 
 def _facts(status: SubmissionStatus) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`reqflo-ray stop`: asks the job of a submitted run to stop, and waits until it has."""
+"""`reqflo-ray stop`: asks the job of a submitted run to stop, and waits until it has ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ reqflo-ray stop latest --no-wait
 """
 
 _NoWait = Annotated[
-    bool, typer.Option("--no-wait", rich_help_panel=WHERE, help="Return at once, while requests in flight end.")
+    bool, typer.Option("--no-wait", rich_help_panel=WHERE, help="Return immediately; do not wait until it has ended.")
 ]
 
 
@@ -29,11 +29,14 @@ def stop(
     address: DashboardOption = None,
     allow_unauthenticated: AllowUnauthenticated = False,
 ) -> None:
-    """Stop a submitted run: requests in flight end, what is finished is kept, and the run can be resumed."""
+    """Stop a submitted run; it can be resumed.
+
+    No more rows start, requests in flight are completed, and everything that is finished is kept.
+    """
     terminal: Terminal = context.obj
     submission = reqflo_ray.find_submission(run, address=address, allow_unauthenticated=allow_unauthenticated)
     if submission.has_ended:
-        terminal.note(f"run {submission.run_id} has ended before: {submission.state}")
+        terminal.note(f"run {submission.run_id} had already ended: {submission.state}")
         return
     submission.stop(wait=not no_wait)
     terminal.note(f"run {submission.run_id}{' was asked to stop' if no_wait else f': {submission.state}'}")

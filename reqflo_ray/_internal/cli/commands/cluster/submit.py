@@ -1,6 +1,6 @@
-"""`reqflo-ray submit`: the command line of `run`, carried out by a job of a remote cluster, with the same exit code.
+"""`reqflo-ray submit`: the command line of `run`, carried out by a job on a remote cluster, with the same exit code.
 
-How a job is started and followed, the API knows.
+It must not know how a job is started and followed.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ reqflo-ray submit place-order --data '/mnt/data/*.parquet' --shared-data --run-i
 """
 
 _NoWait = Annotated[
-    bool, typer.Option("--no-wait", rich_help_panel=WHERE, help="Return when the job is there; exit code 0.")
+    bool, typer.Option("--no-wait", rich_help_panel=WHERE, help="Return with exit code 0 once the job is submitted.")
 ]
 _SharedData = Annotated[
     bool,
     typer.Option(
         "--shared-data",
         rich_help_panel=WHERE,
-        help="The paths of --data are the same files on the cluster: send none along.",
+        help="Upload no data: the paths of `--data` lead to the same files on the cluster.",
     ),
 ]
 
@@ -59,12 +59,12 @@ def submit(
     take_over: TakeOver = False,
     run_id: RunId = None,
 ) -> int:
-    """Run a journey as a job of a remote Ray cluster, follow it, and exit as the run does."""
+    """Run a journey as a job on a remote Ray cluster, follow it, and exit with the exit code of the run."""
     if no_wait and (output.output is not None or output.report or output.as_json):
         raise UsageError(
-            "`--no-wait` leaves before there is a result",
+            "`--no-wait` cannot be used with `--report`, `--output`, or `--json`: it returns before there is a result",
             code="result_without_wait",
-            hint="the same command without --no-wait fetches it later: nothing runs twice under one --run-id",
+            hint="repeat the command later without `--no-wait`: nothing runs twice under the same `--run-id`",
         )
     terminal: Terminal = context.obj
     reports = output.reports()
@@ -92,22 +92,22 @@ def submit(
 def _greeting(submission: Submission) -> str:
     run_id, url = submission.run_id, escape(submission.url)
     if submission.has_ended:
-        done = f"run {run_id} is finished: nothing is sent; what its job printed follows"
+        done = f"run {run_id} is finished, so nothing is sent; the output of its job follows"
     elif not submission.is_new:
-        done = f"run {run_id} is under way: following it"
+        done = f"run {run_id} is running: following it"
     else:
         done = f"run {run_id}: job {submission.job} at {url}"
-    return f"{done}\nstatus: reqflo-ray status {run_id} --address {url}"
+    return f"{done}\nstate: reqflo-ray status {run_id} --address {url}"
 
 
 def _deliver(followed: Followed, terminal: Terminal, *, reports: Sequence[Report], as_json: bool) -> int:
     run_id, code, reason = followed.run_id, followed.exit_code, followed.reason
     if followed.verdict is None:
-        terminal.note(f"the job ended without a verdict: {escape(reason)}")
-        error = ClusterError("the job ended without a verdict", code="no_verdict", cause=reason, exit_code=code)
+        terminal.note(f"the job ended without a result: {escape(reason)}")
+        error = ClusterError("the job ended without a result", code="no_verdict", cause=reason, exit_code=code)
         tell_gave_way(reqflo_ray.EarlierReports(reports).give_way(error, run_id), terminal)
     if not followed.is_complete:
-        terminal.note(f"go on: the same `reqflo-ray submit` command with --run-id {run_id}")
+        terminal.note(f"resume: repeat the `reqflo-ray submit` command with --run-id {run_id}")
     for report in reports if followed.verdict is not None else ():
         earlier = reqflo_ray.EarlierReports([report])
         try:

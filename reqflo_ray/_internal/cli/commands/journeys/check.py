@@ -1,4 +1,4 @@
-"""`reqflo-ray check`: everything that would stop a run, or should be known before it, without sending anything."""
+"""`reqflo-ray check`: finds what would stop a run, and what to know before it. Sends nothing."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ reqflo-ray check place-order --data data/orders.csv --key order_ref --strict
 
 
 def check(context: typer.Context, journey: JourneyOptions, dataset: DatasetOptions, as_json: AsJson = False) -> int:
-    """Check a journey, and all that it would run with, every row of its data too, before anything is sent; warnings
-    do not fail the check."""
+    """Check a journey, its values, and every row of its data, without sending anything.
+
+    The exit code is 2 if there is an error; warnings alone do not fail the check.
+    """
     terminal: Terminal = context.obj
     problems = reqflo_ray.check(journey.read(), dataset.read())
     blocked = any(problem.severity is Severity.ERROR for problem in problems)
@@ -32,7 +34,7 @@ def check(context: typer.Context, journey: JourneyOptions, dataset: DatasetOptio
     if problems:
         terminal.note(render_problems(problems, terminal))
     if as_json:
-        # The exit code must not be lost because nobody reads the document.
+        # The exit code must not be lost if nobody reads the document.
         with suppress(OutputClosedError):
             terminal.data(readable_json({"ok": not blocked, "exit_code": exit_code, "problems": problems}))
     elif not blocked:

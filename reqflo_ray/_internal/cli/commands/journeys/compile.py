@@ -1,4 +1,4 @@
-"""`reqflo-ray compile`: a journey becomes an artifact; its digest is what the command prints."""
+"""`reqflo-ray compile`: compiles a journey to an artifact and prints the digest of the artifact."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ def compile(
     overlay: OverlayOption = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="Write the artifact there."),
+        typer.Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="Write the artifact to a file."),
     ] = None,
 ) -> None:
-    """Compile a journey to its artifact and print the artifact's SHA-256; the same source gives the same digest."""
+    """Compile a journey to its artifact and print the artifact's SHA-256.
+
+    The same source always has the same digest.
+    """
     terminal: Terminal = context.obj
     asked = reqflo_ray.Journey(journey, workspace=workspace, overlays=tuple(overlay or ()))
     compilation = reqflo_ray.compile(asked, outputs=[] if output is None else [output])

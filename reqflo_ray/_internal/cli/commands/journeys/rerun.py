@@ -1,4 +1,4 @@
-"""`reqflo-ray rerun`: a new run, with new idempotency keys, of the rows of an earlier one."""
+"""`reqflo-ray rerun`: starts a new run, with new idempotency keys, with the rows of an earlier one."""
 
 from __future__ import annotations
 
@@ -29,23 +29,24 @@ def rerun(
     target: TargetOptions,
     output: OutputOptions,
     failed: Annotated[
-        bool, typer.Option("--failed", rich_help_panel=WHAT, help="Only the rows that failed or errored.")
+        bool, typer.Option("--failed", rich_help_panel=WHAT, help="Run only the rows that failed or ended in an error.")
     ] = False,
     include_inconclusive: Annotated[
         bool,
         typer.Option(
             "--include-inconclusive",
             rich_help_panel=WHAT,
-            help="With `--failed`, rows too whose outcome is unknown: their requests may be sent twice.",
+            help="With `--failed`: also run inconclusive rows. Their requests may take effect twice.",
         ),
     ] = False,
 ) -> int:
-    """Start a new run of an earlier run's rows: the same artifact, environment and values, and new idempotency keys."""
+    """Start a new run with the rows of an earlier one: the same artifact, environment, and values, but new idempotency
+    keys."""
     if include_inconclusive and not failed:
         raise UsageError(
             "`--include-inconclusive` needs `--failed`",
             code="inconclusive_without_failed",
-            hint="without `--failed` every row is run again, inconclusive ones too",
+            hint="add `--failed`, or remove both to run every row, including inconclusive ones",
         )
     terminal: Terminal = context.obj
     reports = output.reports()

@@ -1,4 +1,4 @@
-"""`reqflo-ray resume`: the same run goes on, from what its run record froze. The workspace is not read."""
+"""`reqflo-ray resume`: continues a run from its run record. The workspace is not read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def resume(
     output: OutputOptions,
     take_over: TakeOver = False,
 ) -> int:
-    """Resume an unfinished run; finished steps are not sent again, and a finished run sends nothing."""
+    """Resume an unfinished run without sending its finished steps again.
+
+    A finished run sends nothing; its outcome and reports are written again.
+    """
     terminal: Terminal = context.obj
     reports = output.reports()
     where = store_option(target.store, terminal)

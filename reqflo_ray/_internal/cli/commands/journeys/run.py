@@ -1,4 +1,4 @@
-"""`reqflo-ray run`: options in, then whatever the run tells. What a run is, the API knows."""
+"""`reqflo-ray run`: passes options to the API and shows what the run reports. It must not know how a run works."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(
     take_over: TakeOver = False,
     run_id: RunId = None,
 ) -> int:
-    """Run a journey once for every row of a dataset, or once if there is no dataset."""
+    """Run a journey once for every row of a dataset, or once without a dataset."""
     terminal: Terminal = context.obj
     reports = output.reports()
     where = store_option(target.store, terminal)

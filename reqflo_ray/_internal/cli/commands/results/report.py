@@ -1,4 +1,4 @@
-"""`reqflo-ray report`: reports of a run that is in the store, whenever they are wanted."""
+"""`reqflo-ray report`: writes reports of a run that is in the store."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def report(
     run: RunArgument,
     reports: Annotated[
         list[str],
-        typer.Argument(metavar="FORMAT=PATH", help=f"Reports to write; formats are {REPORT_FORMATS}."),
+        typer.Argument(metavar="FORMAT=PATH", help=f"The reports to write. Formats: {REPORT_FORMATS}."),
     ],
     damaged: DamagedFiles = Damaged.REFUSE,
     store: StoreOption = None,
 ) -> None:
-    """Write reports of a run that is in the store, whenever they are wanted.
+    """Write reports of a run that is in the store.
 
-    Of an unfinished run they tell what is committed so far. It ends with 0 however the run ended, and with 3 if results
-    of it are not what was written.
+    A report of an unfinished run covers the rows that are committed so far. The exit code is 0 whatever the status of
+    the run, and 3 if its results are damaged.
     """
     asked = checked(read_reports(reports))
     reqflo_ray.write_reports(run, asked, store=store, damaged=damaged)

@@ -1,4 +1,4 @@
-"""`reqflo-ray runs`: what runs a store holds, newest first."""
+"""`reqflo-ray runs`: lists the runs in a store, newest first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from reqflo_ray import DEFAULT_STORE
 from reqflo_ray._internal.cli.display.json_text import readable_json
 from reqflo_ray._internal.cli.display.tables import write_table
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
+from reqflo_ray._internal.cli.display.wording import shown_name
 from reqflo_ray._internal.cli.options.output import AsJson
 from reqflo_ray._internal.cli.options.target import StoreOption
 
@@ -25,7 +26,7 @@ _COLUMNS: Final = ("run_id", "journey", "environment", "state", "verdict", "rows
 
 
 def facts_of(run: RunSummary) -> dict[str, Any]:
-    """A run at a glance, by the names that `--json` uses; `verdict` is None until the run is finished."""
+    """Return a summary of a run, by the keys of `--json`; `verdict` is None until the run is finished."""
     return {
         "run_id": run.run_id,
         "journey": run.journey,
@@ -44,18 +45,18 @@ def runs(
     store: StoreOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs of a store, newest first, with their state and verdict."""
+    """List the runs in a store, newest first, with their state and status."""
     terminal: Terminal = context.obj
     opened = reqflo_ray.open_store(store)
     found = [facts_of(run) for run in opened.runs()]
     if as_json:
         terminal.data(readable_json(found))
     elif found:
-        # A run without a verdict, or without an environment, has an empty cell: there is nothing to know.
+        # A run without a status or an environment has an empty cell.
         rows = [["" if facts[name] is None else facts[name] for name in _COLUMNS] for facts in found]
-        write_table(_COLUMNS, rows, terminal, whole=1)  # an id is there to be copied
+        write_table([*map(shown_name, _COLUMNS)], rows, terminal, whole=1)  # people copy the ID
         for facts in found:
             if facts["problem"]:
                 terminal.note(f"{escape(facts['run_id'])}: {escape(facts['problem'])}")
     else:
-        terminal.note(f"no runs in {escape(store or f'./{DEFAULT_STORE}')}; `reqflo-ray run JOURNEY` makes one")
+        terminal.note(f"no runs in {escape(store or f'./{DEFAULT_STORE}')}; start one with `reqflo-ray run JOURNEY`")

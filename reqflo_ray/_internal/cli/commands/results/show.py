@@ -1,4 +1,4 @@
-"""`reqflo-ray show`: a run at a glance, or all that happened to one of its rows."""
+"""`reqflo-ray show`: shows the summary of a run, or everything that happened in one of its rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reqflo_ray._internal.cli.display.outcome_details import group_lines
 from reqflo_ray._internal.cli.display.render_row import render_row
 from reqflo_ray._internal.cli.display.tables import write_table
 from reqflo_ray._internal.cli.display.terminal import Terminal, escape
-from reqflo_ray._internal.cli.display.wording import left_out, store_option
+from reqflo_ray._internal.cli.display.wording import left_out, shown_name, store_option
 from reqflo_ray._internal.cli.options.output import AsJson, DamagedFiles
 from reqflo_ray._internal.cli.options.panels import OUTPUT
 from reqflo_ray._internal.cli.options.run import RunArgument
@@ -45,27 +45,29 @@ def show(
     run: RunArgument,
     row: Annotated[
         str | None,
-        typer.Option("--row", metavar="KEY", rich_help_panel="What to show", help="One row, by its key or its number."),
+        typer.Option(
+            "--row", metavar="KEY", rich_help_panel="What to show", help="Show one row, by its key or its number."
+        ),
     ] = None,
     step: Annotated[
         str | None,
-        typer.Option("--step", metavar="ID", rich_help_panel="What to show", help="Only this step of the row."),
+        typer.Option("--step", metavar="ID", rich_help_panel="What to show", help="Show only this step of the row."),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", rich_help_panel=OUTPUT, help="Bodies as far as they are kept.")
+        bool, typer.Option("--full", rich_help_panel=OUTPUT, help="Show long lines and stored bodies in full.")
     ] = False,
     damaged: DamagedFiles = Damaged.REFUSE,
     store: StoreOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a run, or one row of it: requests, responses, assertions, outputs and events of every attempt."""
+    """Show a run, or one of its rows: requests, responses, assertions, outputs, and events of every attempt."""
     terminal: Terminal = context.obj
     if row is None:
         if step is not None or full:
             raise UsageError(
                 f"`{'--step' if step is not None else '--full'}` needs `--row`",
                 code="step_without_row",
-                hint="a step belongs to a row: add `--row KEY`",
+                hint="add `--row KEY`",
             )
         _show_run(run, store, damaged, as_json, terminal)
     else:
@@ -87,7 +89,7 @@ def _show_run(run: str, store: str | None, damaged: Damaged, as_json: bool, term
         return
     for name, value in facts.items():
         if value not in (None, "") and value is not False:
-            terminal.text(f"{name:<12} {escape(str(value))}")
+            terminal.text(f"{shown_name(name):<12} {escape(str(value))}")
     shown = "  ".join(f"{name} {number}" for name, number in counts.items() if number)
     terminal.text(f"{'counts':<12} {shown or 'none yet'}")
     for line in left_out(failures.problems):
@@ -99,7 +101,7 @@ def _show_run(run: str, store: str | None, damaged: Damaged, as_json: bool, term
         write_table(failures.columns, failing, terminal)
         key = shlex.quote(str(failing[0][1] or failing[0][0]))
         where = store_option(store, terminal)
-        terminal.note(f"all of one row: reqflo-ray show {found.run_id} --row {escape(key)}{where}")
+        terminal.note(f"show one row: reqflo-ray show {found.run_id} --row {escape(key)}{where}")
 
 
 def _show_row(
@@ -125,11 +127,11 @@ def _show_row(
 
 
 def _with_left_out(document: dict[str, Any], problems: Sequence[Problem]) -> dict[str, Any]:
-    """A document that says what it leaves out, if there is something."""
+    """Return `document` with what it leaves out, if anything."""
     return {**document, "left_out": [problem.message for problem in problems]} if problems else document
 
 
 def _opened(line: Mapping[str, Any], column: str) -> dict[str, Any]:
-    """A line of a table whose `column` is an object as JSON text: raw, so that no number loses a digit on its way."""
+    """Return a line whose `column`, an object as JSON text, is embedded raw, so that no number loses a digit."""
     text = line.get(column)
     return {**line, column: msgspec.Raw(text.encode())} if text else dict(line)

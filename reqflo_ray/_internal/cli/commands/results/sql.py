@@ -1,4 +1,4 @@
-"""`reqflo-ray sql`: a question in, a table or a file out. What may be asked is the analysis's to decide."""
+"""`reqflo-ray sql`: runs a query and writes a table or a file. It must not know which queries are allowed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ reqflo-ray sql "select * from steps" --run nightly-0412 --output steps.parquet
 
 
 class Format(StrEnum):
-    """How an answer is written."""
+    """The format of a query's result."""
 
     TABLE = "table"
     CSV = "csv"
@@ -39,7 +39,9 @@ class Format(StrEnum):
 
 def sql(
     context: typer.Context,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT, or `-` to read it from standard input.")],
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="One SELECT statement; `-` reads it from standard input.")
+    ],
     run: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,7 +49,7 @@ def sql(
             metavar="RUN",
             rich_help_panel="Which runs",
             show_default="latest",
-            help="Which run to ask, or `all`; may be repeated.",
+            help="A run's ID, a unique beginning of it, `latest`, or `all`. Repeatable.",
         ),
     ] = None,
     format_: Annotated[
@@ -55,36 +57,45 @@ def sql(
         typer.Option(
             "--format",
             rich_help_panel=OUTPUT,
-            show_default="table, or as the file's name ends",
-            help="How to write the answer.",
+            show_default="by the extension of --output, else table",
+            help="The format of the result.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=OUTPUT, help="Write the answer there."),
+        typer.Option("--output", "-o", metavar="FILE", rich_help_panel=OUTPUT, help="Write the result to a file."),
     ] = None,
     raw: Annotated[
         bool,
-        typer.Option("--raw", rich_help_panel=OUTPUT, help="CSV cells as they are, also formulas and orders to CI."),
+        typer.Option(
+            "--raw",
+            rich_help_panel=OUTPUT,
+            help="Write CSV cells unchanged, even spreadsheet formulas and CI commands.",
+        ),
     ] = False,
     damaged: DamagedFiles = Damaged.REFUSE,
     store: StoreOption = None,
 ) -> None:
-    """Ask the results with SQL (DuckDB); the tables are runs, results, steps, assertions and logs."""
+    """Query the results of runs with SQL (DuckDB).
+
+    The views are runs, results, steps, assertions, and logs. `describe results` lists the columns of a view.
+    """
     terminal: Terminal = context.obj
     chosen = _choose(format_, output)
     if chosen is Format.PARQUET and output is None and terminal.out_is_terminal:
         raise UsageError(
-            "Parquet is no text for a terminal", code="binary_to_terminal", hint="add `--output FILE.parquet`"
+            "Parquet cannot be shown on a terminal", code="binary_to_terminal", hint="add `--output FILE.parquet`"
         )
     if chosen is Format.TABLE and output is not None:
         raise UsageError(
-            f"`{output}` does not say which format to write",
+            f"the format of `{output}` is unknown",
             code="missing_format",
-            hint="end its name with .csv, .json or .parquet, or add `--format csv|json|parquet`",
+            hint="use the extension .csv, .json, or .parquet, or add `--format csv|json|parquet`",
         )
     if raw and chosen is not Format.CSV:
-        raise UsageError("`--raw` is about CSV", code="raw_without_csv", hint="add `--format csv`, or leave it out")
+        raise UsageError(
+            "`--raw` works only with CSV", code="raw_without_csv", hint="add `--format csv`, or remove `--raw`"
+        )
     question = sys.stdin.read() if query == "-" else query
     outputs = [] if output is None else [output]
     answer = reqflo_ray.open_store(store).query(question, runs=tuple(run or ()), damaged=damaged, outputs=outputs)
@@ -110,17 +121,17 @@ def sql(
     elif chosen is Format.JSON:
         terminal.data(escape_json(written.decode()))
     else:
-        # A cell may hold a line of its own, which a CI system would obey like any other line of its log.
+        # A cell may contain a line that a CI system would execute as a command, like any other line of its log.
         text = written.decode()
         terminal.data(text if raw else neutralize_ci_commands(text))
 
 
 def _asked(answer: QueryResult) -> str:
     if not answer.runs:
-        return "the store has no run: all tables are empty"
+        return "the store has no runs: all views are empty"
     run = answer.runs[0]
-    made = f", made {run.created_at:%Y-%m-%d %H:%M:%S} UTC" if run.created_at else ""
-    return f"from the latest run, {escape(run.run_id)} of {escape(run.journey)}{made}; for all runs: `--run all`"
+    made = f", created {run.created_at:%Y-%m-%d %H:%M:%S} UTC" if run.created_at else ""
+    return f"from the latest run, {escape(run.run_id)} of {escape(run.journey)}{made}; for all runs, add `--run all`"
 
 
 def _choose(format_: Format | None, output: Path | None) -> Format:

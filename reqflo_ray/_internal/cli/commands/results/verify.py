@@ -1,4 +1,4 @@
-"""`reqflo-ray verify`: is all of a run there, as it was written? Exit code 3 if not."""
+"""`reqflo-ray verify`: checks that a run is complete and undamaged. Exits with 3 if it is not."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def verify(
     store: StoreOption = None,
     as_json: AsJson = False,
 ) -> int:
-    """Check every file of a run against the digests in its manifest, and that each row has one verdict.
+    """Check every file of a run against the digests in its manifest, and that each row has exactly one result.
 
-    Of an unfinished run what is committed is checked; it ends with 3 all the same, since rows have no verdict.
+    Of an unfinished run, only what is committed is checked, and the exit code is 3: some rows have no result yet.
     """
     terminal: Terminal = context.obj
     report = reqflo_ray.open_store(store).verify(run)
     proven = report.ok and report.complete
     if not report.complete:
         why = "cannot be checked without its manifest" if report.lost_manifest else "is not finished"
-        terminal.note(f"run {escape(report.run_id)} {why}: only what its commits list was checked")
+        terminal.note(f"run {escape(report.run_id)} {why}: only the files that its commits list were checked")
     if report.findings:
         found = [Problem(code=each.kind, message=f"`{each.path}`: {each.message}") for each in report.findings]
         terminal.note(render_problems(found, terminal))
     if as_json:
-        # The exit code must not be lost because nobody reads the document.
+        # The exit code must not be lost if nobody reads the document.
         with suppress(OutputClosedError):
             terminal.data(readable_json({"ok": proven, "report": report}))
     elif report.ok:

@@ -1,4 +1,4 @@
-"""`reqflo-ray demo-api`: the shop that the examples talk to. What it answers is the server's own to know."""
+"""`reqflo-ray demo-api`: serves the shop that the examples call. It must not know what the server answers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,18 @@ reqflo-ray demo-api --port 0 --latency 20 --error-rate 0.01 --seed 7
 
 def demo_api(
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", rich_help_panel=WHERE, help="Where to listen.")
+        str, typer.Option("--host", metavar="ADDRESS", rich_help_panel=WHERE, help="The address to listen on.")
     ] = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option("--port", metavar="N", min=0, max=65535, rich_help_panel=WHERE, help="0 takes a free port."),
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=0,
+            max=65535,
+            rich_help_panel=WHERE,
+            help="The port to listen on; 0 takes a free one.",
+        ),
     ] = 8480,
     latency: Annotated[
         float,
@@ -30,7 +37,7 @@ def demo_api(
             min=0,
             show_default=False,
             rich_help_panel=HOW,
-            help="Wait before each answer.",
+            help="Delay of every answer, in milliseconds. Default: 0.",
         ),
     ] = 0.0,
     error_rate: Annotated[
@@ -42,7 +49,7 @@ def demo_api(
             max=1,
             show_default=False,
             rich_help_panel=HOW,
-            help="Share answered with 503.",
+            help="Share of requests answered with 503, from 0 to 1. Default: 0.",
         ),
     ] = 0.0,
     ledger: Annotated[
@@ -53,19 +60,23 @@ def demo_api(
             min=0,
             show_default=False,
             rich_help_panel=HOW,
-            help="How many requests `GET /ledger` remembers.",
+            help="How many requests `GET /ledger` lists at most. Default: 100,000.",
         ),
     ] = 100_000,
     seed: Annotated[
         int,
         typer.Option(
-            "--seed", metavar="N", show_default=False, rich_help_panel=HOW, help="Which requests get the 503s."
+            "--seed",
+            metavar="N",
+            show_default=False,
+            rich_help_panel=HOW,
+            help="Seed that selects the requests answered with 503. Default: 0.",
         ),
     ] = 0,
 ) -> None:
     """Serve the small shop API that the examples use, until it is interrupted.
 
-    Besides, `GET /hostile/…` answers as no API should: slow, slow-head, hang, reset, bomb/gzip|deflate|br|zstd, binary,
+    `GET /hostile/…` answers as no API should: slow, slow-head, hang, reset, bomb/gzip|deflate|br|zstd, binary,
     invalid-utf8, deep, controls, huge-header, many-headers, length/short|long|two|bad, redirect/loop|N|to?url=URL,
     head/ssh|smtp|tls|http2|none|status|blank|colon|null|both|chunk|cut|folded,
     retry/429|503/FORM with Retry-After as now, seconds, far, date, past, fraction, negative, text, empty, two or huge.

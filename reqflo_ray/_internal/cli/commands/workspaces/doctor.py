@@ -1,4 +1,4 @@
-"""`reqflo-ray doctor`: what a run would need, looked at before there is one. Exit code 3 if something is missing."""
+"""`reqflo-ray doctor`: checks what a run needs before there is one. Exits with 3 if something is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ _STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 Workspace = Annotated[
     Path | None,
-    typer.Option("--workspace", metavar="DIR", rich_help_panel=WHAT, help="Look for the secrets of this workspace."),
+    typer.Option(
+        "--workspace",
+        metavar="DIR",
+        rich_help_panel=WHAT,
+        help="Check the secrets of this workspace. Default: the current folder, if it is one.",
+    ),
 ]
 
 
@@ -39,12 +44,15 @@ def doctor(
     store: StoreOption = None,
     as_json: AsJson = False,
 ) -> int:
-    """Examine this machine, the store, the secrets of the workspace, and with --address a cluster and its nodes."""
+    """Check this machine, the store, the secrets of a workspace, and, with `--address`, a cluster and its nodes.
+
+    Values of secrets are never shown. The exit code is 3 if a check fails.
+    """
     terminal: Terminal = context.obj
     findings = reqflo_ray.doctor(workspace=workspace, address=address, store=store)
     failed = any(finding.level == "fail" for finding in findings)
     if as_json:
-        # The exit code must not be lost because nobody reads the document.
+        # The exit code must not be lost if nobody reads the document.
         with suppress(OutputClosedError):
             terminal.data(readable_json({"ok": not failed, "findings": findings}))
     else:

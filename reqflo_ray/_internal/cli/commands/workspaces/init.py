@@ -1,4 +1,4 @@
-"""`reqflo-ray init`: a small workspace that runs as it is against the demo API. It never overwrites a file."""
+"""`reqflo-ray init`: creates a small workspace that runs unchanged against the demo API. It never overwrites a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ reqflo-ray init shop
 SCHEMA: Final = "reqflo.schema.json"
 FILES: Final = {
     "reqflo.yaml": """\
-# A folder is a workspace because it holds this file.
+# This file makes the folder a workspace.
 workspace:
   name: shop
   defaults: {environment: local}
@@ -44,7 +44,7 @@ journey:
   version: "1.0.0"
 
   inputs:
-    - {name: order_ref, required: true, description: "The row's own key"}
+    - {name: order_ref, required: true, description: "The key of the row"}
     - {name: customer_id, required: true}
     - {name: total, required: true, type: number}
 
@@ -52,7 +52,7 @@ journey:
     - id: token
       name: "Get a token"
       template: get-token
-      on_interrupt: resend          # a second token does no harm
+      on_interrupt: resend          # requesting a second token is harmless
       values: {client_secret: "{{ secrets.SHOP_CLIENT_SECRET }}"}
       outputs:
         - {name: access_token, path: "$.body.access_token", sensitive: true}
@@ -64,7 +64,7 @@ journey:
         token: "{{ steps.token.outputs.access_token }}"
         customer_id: "{{ inputs.customer_id }}"
         total: "{{ inputs.total }}"
-      idempotency: true             # a repeated request cannot place a second order
+      idempotency: true             # a repeated request does not place a second order
       outputs:
         order_id: "$.body.order.id"
       assertions:
@@ -133,10 +133,13 @@ next:
 def init(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", show_default=False, help="Where to make it; here if left out.")
+        Path, typer.Argument(metavar="DIR", show_default=False, help="The folder to create. Default: the current one.")
     ] = Path("."),
 ) -> None:
-    """Make a small workspace that runs against the demo API: a journey, its requests, an environment and three rows."""
+    """Create a small workspace that runs against the demo API: a journey, its requests, an environment, and three rows.
+
+    Existing files are never overwritten.
+    """
     terminal: Terminal = context.obj
     existing = [name for name in (*FILES, SCHEMA) if (folder / name).exists() or (folder / name).is_symlink()]
     if existing:
@@ -163,12 +166,12 @@ def _modeline(name: str) -> str:
 def _write_new(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Exclusive: a file that appeared since we looked is not overwritten either.
+        # Exclusive: a file that has appeared in the meantime is not overwritten either.
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as problem:
         raise UsageError(
-            f"`{path}` could not be written: {problem.strerror or type(problem).__name__}",
+            f"`{path}` cannot be written: {problem.strerror or type(problem).__name__}",
             code="output_not_writable",
             hint="choose a folder that you can write to, as in `reqflo-ray init shop`",
         ) from None

@@ -31,7 +31,10 @@ def prune(
     older_than: Annotated[
         str | None,
         typer.Option(
-            "--older-than", metavar="AGE", rich_help_panel="What to delete", help="Delete runs older than 30d, 12h, 2w."
+            "--older-than",
+            metavar="AGE",
+            rich_help_panel="What to delete",
+            help="Delete only runs older than AGE, such as 12h, 30d, or 2w.",
         ),
     ] = None,
     unfinished: Annotated[
@@ -39,18 +42,21 @@ def prune(
         typer.Option(
             "--unfinished",
             rich_help_panel="What to delete",
-            help="Also runs that could be resumed, and damaged ones; they are kept otherwise.",
+            help="Also delete damaged runs and runs that can be resumed. Default: keep them.",
         ),
     ] = False,
     store: StoreOption = None,
 ) -> int:
-    """Delete old runs from a store, with their results; a run that is running is never deleted, and one that could be
-    resumed only with --unfinished."""
+    """Delete old runs and their results from a store.
+
+    A run that may be running is never deleted. One that can be resumed, or is damaged, is deleted only with
+    `--unfinished`.
+    """
     if keep is None and older_than is None:
         raise UsageError(
-            "nothing says which runs to delete",
+            "`prune` needs `--keep`, `--older-than`, or both",
             code="nothing_to_prune_by",
-            hint="give `--keep N`, `--older-than AGE`, or both: then only runs that are both are deleted",
+            hint="add `--keep N`, `--older-than AGE`, or both to delete only runs that match both",
         )
     terminal: Terminal = context.obj
     age = None if older_than is None else _seconds(older_than)
@@ -59,21 +65,21 @@ def prune(
         terminal.text(escape(run_id))
     for kept in deleted.kept:
         terminal.note(f"kept: {escape(kept.run_id)}: {escape(kept.reason)}")
-    kept_too = f"; kept all the same: {counted(len(deleted.kept), 'run')}" if deleted.kept else ""
+    kept_too = f"; kept nevertheless: {counted(len(deleted.kept), 'run')}" if deleted.kept else ""
     terminal.note(
         f"deleted: {counted(len(deleted.runs), 'run')}, {counted(len(deleted.artifacts), 'artifact')}{kept_too}"
     )
     failed = any(kept.failed for kept in deleted.kept)
     if any(kept.spared for kept in deleted.kept):
-        terminal.note("hint: `--unfinished` also deletes runs that could be resumed, and damaged ones")
+        terminal.note("hint: add `--unfinished` to delete damaged runs and runs that can be resumed as well")
     return StoreError.default_exit_code if failed else 0
 
 
 def _seconds(age: str) -> float:
-    """Seconds of an age such as `30d`, `12h`, `90m`."""
+    """Return the seconds of an age such as `30d`, `12h`, or `90m`."""
     found = _AGE.fullmatch(age.strip())
     if found is None:
         raise UsageError(
-            f"`{age}` is no age", code="invalid_duration", hint="write a number and one of s, m, h, d, w: `30d`"
+            f"`{age}` is not an age", code="invalid_duration", hint="write a number and s, m, h, d, or w, such as `30d`"
         )
     return float(found[1]) * _SECONDS[found[2]]

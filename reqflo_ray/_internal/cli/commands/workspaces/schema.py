@@ -1,4 +1,4 @@
-"""`reqflo-ray schema`: the JSON Schema of what people write, for editors that complete and check YAML."""
+"""`reqflo-ray schema`: prints the JSON Schema of workspace files, for editors that complete and check YAML."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ reqflo-ray schema > reqflo.schema.json
 
 
 def schema(context: typer.Context) -> None:
-    """Print the JSON Schema of workspace files (journeys, templates, environments, cases, presets, overlays)."""
+    """Print the JSON Schema of workspace files (journeys, templates, environments, cases, presets, and overlays)."""
     terminal: Terminal = context.obj
     terminal.data(readable_json(reqflo_ray.schema()))
