@@ -1,7 +1,8 @@
-"""Runs API journeys over large datasets on Ray: durable steps, evidence in Parquet, answers in SQL.
+"""Runs API journeys over large datasets on Ray: durable steps, evidence in Parquet, results in SQL.
 
-What `__all__` lists is public, and so is `reqflo_ray.testing`; everything in `reqflo_ray._internal` is not. Each name
-is loaded when it is first used: `import reqflo_ray` loads nothing, and a worker never the compiler.
+The names in `__all__` and `reqflo_ray.testing` are public; everything in `reqflo_ray._internal` may change with every
+version. A name is loaded when it is first used: `import reqflo_ray` loads nothing, and a worker never loads the
+compiler.
 """
 
 import typing as _typing
@@ -148,7 +149,7 @@ _PLACES = {
     "VerifyReport": "runs.upkeep.verify",
 }
 
-__all__ = sorted(_PLACES)  # noqa: PLE0605 - a test holds that both lists are the same
+__all__ = sorted(_PLACES)  # noqa: PLE0605 - a test checks that both lists are the same
 
 
 def __getattr__(name: str) -> object:

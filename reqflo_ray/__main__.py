@@ -1,4 +1,4 @@
-"""`python -m reqflo_ray` is `reqflo-ray`. It must hold nothing else."""
+"""Makes `python -m reqflo_ray` the same as `reqflo-ray`. It must contain nothing else."""
 
 import sys
 

@@ -1,5 +1,6 @@
-"""What tests of journeys need: an API that answers in this process, the demo API on loopback, a store that is gone
-afterwards. Like `reqflo_ray` it is public, and loads nothing heavy before it is used.
+"""Tools for tests of journeys: an API that answers in this process, the demo API on loopback, and a temporary store.
+
+Like `reqflo_ray`, this module is public and loads nothing heavy before it is used:
 
     api = FakeApi()
     api.answer("POST", "/orders", status=201, json={"id": "ord-1"})
@@ -26,7 +27,13 @@ __all__ = ["Answer", "DemoApi", "FakeApi", "Request", "demo_api", "temporary_sto
 
 @contextmanager
 def temporary_store() -> Iterator[Path]:
-    """An empty store in a temporary folder, which is gone when the block ends: give it as the `store` of a `Target`."""
+    """Create an empty store in a temporary folder and remove it when the block ends.
+
+    It yields the path of the store, for the `store` of a `Target`:
+
+        with temporary_store() as store:
+            outcome = reqflo_ray.run("place-order", rows, target=reqflo_ray.Target(store=store))
+    """
     with tempfile.TemporaryDirectory(prefix="reqflo-ray-") as folder:
         yield Path(folder) / "store"
 
@@ -39,19 +46,24 @@ def demo_api(
     seed: int = 0,
     client_secret: str | None = None,
 ) -> DemoApi:
-    """The shop that the examples call, on loopback: a context manager, served by a thread of this process.
+    """Serve the shop API of the examples on loopback, in a thread of this process, while the block runs.
 
-    What enters has `url`; `ledger()`, which tells what arrived; and `reset()`, which forgets that.
+    The context manager yields an object with `url`; `ledger()`, which returns the requests that arrived; and `reset()`,
+    which clears them:
+
+        with demo_api(error_rate=0.1, seed=7) as api:
+            print(api.url)  # http://127.0.0.1:40871
 
     Args:
-        port: 0 takes a free one.
-        latency_ms: passes before each answer.
-        error_rate: the share of requests, from 0 to 1, that get a 503, drawn from `seed`. Below `/flaky/KEY?fail=N`
-            the first N requests for each key do.
-        client_secret: the one that gets a token; None: any does.
+        port: the port to listen on; 0 takes a free one.
+        latency_ms: the delay of every answer, in milliseconds.
+        error_rate: the share of requests, from 0 to 1, that are answered with 503. Besides, `/flaky/KEY?fail=N` answers
+            the first N requests for each KEY so.
+        seed: selects the requests that are answered with 503.
+        client_secret: the only client secret that gets a token; None: any does.
 
     Raises:
-        UsageError: `invalid_option`; or `address_in_use`, on entering.
+        UsageError: `invalid_option`, or `address_in_use` when the block is entered.
     """
     from reqflo_ray._internal.demo.server import ServerOptions
     from reqflo_ray._internal.demo.thread import DemoThread

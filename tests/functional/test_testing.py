@@ -117,7 +117,7 @@ def test_an_unexpected_request_ends_its_row_and_is_not_tried_again(journey: reqf
     outcome = reqflo_ray.run(journey, _rows(1), target=reqflo_ray.Target(store=store, transport=api))
     (failure,) = outcome.verdict.failures
     assert (failure.status, failure.step, failure.code) == (reqflo_ray.Status.ERROR, "create", "unexpected_request")
-    assert failure.message == "no answer is scripted for `POST /v1/orders`; scripted are `POST /v1/order`"
+    assert failure.message == "no answer is scripted for `POST /v1/orders`; scripted answers: `POST /v1/order`"
     assert (outcome.exit_code, len(api.requests)) == (1, 1)
 
 

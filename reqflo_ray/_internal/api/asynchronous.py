@@ -1,7 +1,7 @@
-"""The calls that take long, for programs with an event loop: each is carried out in a thread of its own.
+"""The long calls of the API for programs with an event loop: each is carried out in its own thread.
 
-A cancelled task stops its run as a signal would: requests in flight end, what is finished is kept, and the run can be
-resumed; the task ends when that is done.
+A canceled task stops its run as a signal would: requests in flight are completed, everything that is finished is kept,
+and the run can be resumed. The task ends when this is done.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _T = TypeVar("_T")
 
 
 def _twin(call: Callable[_P, _T], doc: str) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """`call` as a coroutine of the same arguments, in another thread."""
+    """Return `call` as a coroutine with the same arguments, carried out in another thread."""
 
     @wraps(call)
     async def twin(*arguments: _P.args, **options: _P.kwargs) -> _T:
-        # Not a thread of the loop's own pool, which others of the program wait for.
+        # Not a thread of the loop's own pool, which other parts of the program need.
         thread = ThreadPoolExecutor(1, call.__name__)
         ready = partial(copy_context().run, call, *arguments, **options)
         running = asyncio.get_running_loop().run_in_executor(thread, ready)
@@ -37,7 +37,7 @@ def _twin(call: Callable[_P, _T], doc: str) -> Callable[_P, Coroutine[Any, Any, 
 
 
 def _stoppable(call: Callable[_P, _T], doc: str) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """As `_twin`, of a call that takes `is_cancelled`."""
+    """Do the same as `_twin` for a call that takes `is_cancelled`."""
     in_thread = _twin(call, doc)
 
     @wraps(call)
@@ -50,11 +50,11 @@ def _stoppable(call: Callable[_P, _T], doc: str) -> Callable[_P, Coroutine[Any, 
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             cancelled.set()
-            while not running.done():  # also if it is cancelled again and again
+            while not running.done():  # even if it is canceled repeatedly
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({running})
             if not running.cancelled():
-                running.exception()  # nobody is left who could be told
+                running.exception()  # marked as retrieved: nobody is left to receive it
             raise
 
     return _documented(twin, call, doc)
@@ -68,13 +68,20 @@ def _documented(
     return twin
 
 
-_DOC = "`{}`, in another thread, where the listener is called too. It takes the same arguments."
+_DOC = """Do the same as `{0}` in another thread, and return the same. The listener is called in that thread.
+
+    It has the arguments of `{0}`, and raises the same errors. If its task is canceled, the run stops as after a signal
+    and can be resumed; the task ends when the run has stopped.
+    """
 
 run_async = _stoppable(runs.run, _DOC.format("run"))
 resume_async = _stoppable(runs.resume, _DOC.format("resume"))
 rerun_async = _stoppable(runs.rerun, _DOC.format("rerun"))
-check_async = _twin(runs.check, "`check`, in another thread. It takes the same arguments.")
+check_async = _twin(
+    runs.check, "Do the same as `check` in another thread, with the same arguments, result, and errors."
+)
 submit_async = _twin(
     submissions.submit,
-    "`submit`, in another thread. It takes the same arguments. What is submitted is not stopped by a cancelled task.",
+    "Do the same as `submit` in another thread, with the same arguments, result, and errors. If its task is canceled, a"
+    " run that is submitted already is not stopped.",
 )

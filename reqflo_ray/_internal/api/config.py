@@ -1,5 +1,5 @@
-"""Settles where a run is carried out and kept: by what was asked for, the environment, the workspace, and where this
-process is itself. It opens and chooses; what is done there, others know.
+"""Decides where a run is carried out and kept: from the arguments, the environment, the workspace, and whether this
+process is a Ray job. It chooses and opens; it must not know what is done there.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from reqflo_ray._internal.storage.protocol import Storage
 if TYPE_CHECKING:
     from reqflo_ray._internal.http.engines.in_process_engine import InProcessApi
 
-# Starting Ray takes about ten seconds: fewer rows than this are done sooner without it.
+# Starting Ray takes about ten seconds: fewer rows than this are finished sooner without it.
 RAY_FROM_ROWS: Final = 5_000
 
 
 def find_store(store: File | None = None, of_workspace: str = "") -> str:
-    """The store that was asked for, as it was written; else that of the environment, the workspace, or the usual one.
+    """Return the store as written in the argument, else in the environment, else in the workspace, else the default.
 
     Raises:
-        UsageError: `relative_store`, for one that would vanish with the folder of a Ray job.
+        UsageError: `relative_store`: it would be deleted with the folder of a Ray job.
     """
     chosen = os.path.expanduser(_chosen(store, of_workspace))
     if _is_relative(chosen) and inside_ray_job():
         raise UsageError(
-            f"the store `{chosen}` is a relative path, and a Ray job's folder is a copy that vanishes with it",
+            f"the store `{chosen}` is a relative path in the folder of a Ray job, which is deleted with the job",
             code="relative_store",
-            hint="give --store (or REQFLO_STORE) an absolute path that every node mounts, or a bucket",
+            hint="set `--store` or `REQFLO_STORE` to an absolute path that every node mounts, or to a bucket",
         )
     return chosen
 
 
 def find_store_of_cluster(store: File | None = None, of_workspace: str = "") -> str:
-    """The store of a submitted run: a place that means the same on the cluster as here.
+    """Return the store of a submitted run: a place that is the same on the cluster as here.
 
     Raises:
         UsageError: `relative_store`.
@@ -50,23 +50,23 @@ def find_store_of_cluster(store: File | None = None, of_workspace: str = "") -> 
     chosen = _chosen(store, of_workspace)
     if _is_relative(chosen):
         raise UsageError(
-            f"the store `{chosen}` is relative to a folder of this machine",
+            f"the store `{chosen}` is a relative path, which the cluster cannot reach",
             code="relative_store",
-            hint="give --store (or REQFLO_STORE) an absolute path that every node of the cluster mounts, or a bucket",
+            hint="set `--store` or `REQFLO_STORE` to an absolute path that every node mounts, or to a bucket",
         )
     return open_storage(chosen).uri
 
 
 def open_found(store: str) -> Storage:
-    """The storage of a store that was found."""
-    # Workers may run in another folder, so they are told an absolute one.
+    """Return the storage of a store that `find_store` returned."""
+    # Workers may run in another folder, so the path must be absolute.
     return open_storage(os.path.abspath(store) if _is_relative(store) else store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a run is carried out and kept, settled. `address` is that of a cluster to join, None for no such one; with
-    `in_ray_job` it is that of the job which this process is. `api` answers in place of the network, here."""
+    """Where a run is carried out and kept, decided. `address` is that of a cluster to join, or None; with `in_ray_job`
+    it is the cluster of the job that this process is. `api` answers in this process instead of the network."""
 
     store: str
     backend: str
@@ -77,10 +77,10 @@ class Place:
 
     @classmethod
     def of(cls, target: Target, *, workers: int | str, store: str = "", address: str = "") -> Self:
-        """Where `target` means, with this many workers.
+        """Return the place that `target` names, with `workers` workers.
 
         Args:
-            store, address: those of the workspace, where `target` names none.
+            store, address: those of the workspace, used if `target` names none.
 
         Raises:
             UsageError: `relative_store`, `invalid_workers`.
@@ -102,8 +102,8 @@ class Place:
         return open_found(self.store)
 
     def staging_executor(self) -> StagingExecutor | None:
-        """Who can stage a large dataset: a cluster that the run joins. An embedded one has the cores of this machine
-        only, and takes as long to start as it would save."""
+        """Return what can stage a large dataset: the cluster that the run joins. An embedded cluster has only the cores
+        of this machine, and takes as long to start as it would save."""
         if self.address is None or self.backend == "local":
             return None
         from reqflo_ray._internal.ray_cluster.backend import RayBackend
@@ -112,12 +112,12 @@ class Place:
         return RayStagingExecutor(RayBackend(address=self.address, workers=WorkerRange(0, 0)))
 
     def room(self, rows: int) -> Room:
-        """The room for workers where so many rows are carried out. Raises `ClusterError`."""
+        """Return the room for workers where `rows` rows are carried out. Raises `ClusterError`."""
         backend, _ = self.choose_backend(rows)
         return backend.room()
 
     def choose_backend(self, rows: int) -> tuple[ShardBackend, str]:
-        """The backend for so many rows, and why that one."""
+        """Return the backend for `rows` rows, and the reason."""
         if self.backend == "local":
             return LocalBackend(self.api), "a fake API answers" if self.api is not None else "as asked for"
         if self.address is not None:

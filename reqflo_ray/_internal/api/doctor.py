@@ -1,4 +1,4 @@
-"""Examines what a run would need, before there is one. How that is done, `runner/prepare` and `ray_cluster` know."""
+"""Checks what a run needs, before there is one. It must not know how: `runner/prepare` and `ray_cluster` do."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from reqflo_ray._internal.runner.prepare.workspace_secrets import workspace_secr
 
 
 def doctor(*, workspace: File | None = None, address: str | None = None, store: File | None = None) -> list[Finding]:
-    """Examine this machine, the store, the secrets of the workspace, and with `address` a cluster and its nodes.
+    """Check this machine, the store, the secrets of the workspace, and, with `address`, a cluster and its nodes.
 
-    What is tried in the store is removed again. No value of a secret is shown. What cannot be examined is a finding.
+    Files written to the store for a check are removed again. Values of secrets are never shown. A check that cannot be
+    carried out is a finding too, so this raises no error for it.
 
     Args:
-        workspace: whose secrets to look for; None: the one in the current folder, if there is one.
-        store: else `REQFLO_STORE`, else that of the workspace, else the usual one.
+        workspace: the folder of the workspace whose secrets are checked; None: the current folder, if it is one.
+        address: the Ray cluster, as `HOST:PORT` or `auto`; None: no cluster is checked.
+        store: a folder or a bucket URI; None: `REQFLO_STORE`, else that of the workspace, else `./.reqflo`.
+
+    Returns:
+        The findings, each with a `level`: `ok`, `warn`, or `fail`.
     """
     references: list[SecretReference] = []
     workspace_store = ""
@@ -39,7 +44,7 @@ def doctor(*, workspace: File | None = None, address: str | None = None, store: 
     findings += examinations.examine_store(place)
     if address is None:
         return [*findings, *examinations.examine_secrets(references, may_read=True)]
-    # Values are the workers' matter; the versions of remote ones are pinned here.
+    # The workers read the values; this process pins the versions of remote secrets.
     remote = [reference for reference in references if reference.source is SecretSource.GCP]
     findings += examinations.examine_secrets(remote, may_read=False)
     from reqflo_ray._internal.ray_cluster.doctor import examine_cluster

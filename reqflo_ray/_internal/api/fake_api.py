@@ -1,5 +1,5 @@
-"""A fake API: scripted answers to the requests of a run, given within this process. It knows no run, and of the network
-only what can be wrong with it."""
+"""A fake API: scripted answers to the requests of a run, in this process. It must not know runs, or the network beyond
+its failures."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from reqflo_ray._internal.http.engines.in_process_engine import InProcessAnswer
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
-# The codes of `FakeApi.fail`, and what is then wrong with the place that was called.
+# The codes of `FakeApi.fail`, and what the error message says about the host.
 _FAILURES: Final = {
     "connection_refused": "refused the connection",
     "host_unreachable": "cannot be reached",
     "dns_failure": "has a name that cannot be resolved",
     "tls_failure": "does not agree on TLS",
     "connect_timeout": "did not answer the connection attempt",
-    "read_timeout": "sent nothing for as long as may be waited",
+    "read_timeout": "sent nothing before the timeout",
     "deadline_exceeded": "did not answer within the time of the step",
     "connection_closed": "closed the connection before it answered",
     "short_body": "closed the connection before the body was complete",
-    "protocol_error": "gave an answer that is no HTTP",
+    "protocol_error": "sent a response that is not HTTP",
 }
 _MOST_TOLD: Final = 10
 _PARAMETER: Final = re.compile(r":([A-Za-z_]\w*)")
@@ -38,8 +38,9 @@ _NO_JSON: Final = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request as it would have gone out. `headers` by lower-case name, repeated ones joined by commas; `params` are
-    the parts of the path that the scripted one names. It may hold secrets, which its `repr` does not show."""
+    """A request as it would have been sent. `headers` are by lower-case name, repeated ones joined by commas; `params`
+    are the segments of the path that the scripted path names. It may contain secrets, which its `repr` does not
+    show."""
 
     method: str
     url: str
@@ -58,7 +59,7 @@ class Request:
         return parse_qs(urlsplit(self.url).query, keep_blank_values=True)
 
     def json(self) -> Any:
-        """The body as JSON. Raises `ValueError` if it is none."""
+        """Return the body, decoded from JSON. Raises `ValueError` if it is not JSON."""
         return json.loads(self.body)
 
     def __repr__(self) -> str:
@@ -67,7 +68,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an API answers: `json` is encoded, `body` is sent as it is (text as UTF-8).
+    """A response of a fake API: a `status` from 200 to 599, and either `json`, which is encoded, or `body`, which is
+    sent unchanged (text as UTF-8). `content-type` is added for JSON unless `headers` has it.
+
+        Answer(201, json={"id": "ord-1"}, headers={"Location": "/orders/ord-1"})
 
     Raises:
         UsageError: `invalid_answer`.
@@ -81,16 +85,20 @@ class Answer:
 
     def __post_init__(self) -> None:
         if type(self.status) is not int or not 200 <= self.status <= 599:
-            raise _invalid_answer(f"an answer cannot have the status {self.status!r}", "give a number from 200 to 599")
+            raise _invalid_answer(
+                f"`status` is {self.status!r}, expected a number from 200 to 599", "set a status such as 201"
+            )
         if self.json is not _NO_JSON and self.body:
-            raise _invalid_answer("an answer has either `json` or a `body`", "leave one of them out")
+            raise _invalid_answer("an answer cannot have both `json` and `body`", "remove one of them")
         body: object = self.body
         if not isinstance(body, bytes | str):
             kind = type(body).__name__
-            raise _invalid_answer(f"a `body` cannot be of type `{kind}`", "give bytes or text; or give it as `json`")
+            raise _invalid_answer(f"a `body` cannot be of type `{kind}`", "pass bytes or text, or use `json`")
         for name, value in self.headers.items():
             if not HEADER_NAME.fullmatch(name) or not isinstance(value, str) or unsendable_in_header(value):
-                raise _invalid_answer(f"the header `{name}` cannot be sent", "its name is a token, its value one line")
+                raise _invalid_answer(
+                    f"the header `{name}` cannot be sent", "use a token as its name and one line as its value"
+                )
         self._encoded()
 
     def _encoded(self) -> bytes:
@@ -99,12 +107,12 @@ class Answer:
         try:
             return json.dumps(self.json, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as problem:
-            raise _invalid_answer("`json` holds what JSON cannot", str(problem)) from None
+            raise _invalid_answer("`json` has a value that JSON cannot represent", str(problem)) from None
 
 
 @dataclass(slots=True)
 class _Script:
-    """One scripted answer: what `by` says, or a failure by its code. It was `used` so often, of `times` that it may."""
+    """One scripted answer: the result of `by`, or a failure by its code. It was `used` some of its `times`."""
 
     method: str
     path: str
@@ -119,7 +127,7 @@ class _Script:
         return self.times is not None and self.used >= self.times
 
     def match(self, method: str, origin: str, path: str) -> dict[str, str] | None:
-        """The parts of the path that it names, if it is one for this request."""
+        """Return the segments of the path that it names, or None if it does not match the request."""
         if method != self.method:
             return None
         found = self.pattern.fullmatch(path if self.path.startswith("/") else origin + path)
@@ -131,11 +139,16 @@ class _Script:
 
 
 class FakeApi:
-    """Answers the requests of a run within this process: give it as the `transport` of a `Target`.
+    """Answers the requests of a run in this process, without a network: pass it as the `transport` of a `Target`.
 
-    Everything else is real: what is sent, secrets, assertions, retries, redirects, the journal, the evidence. Of the
-    scripted answers, the first one that fits and is not used up is given; a request that none fits ends its step as
-    `unexpected_request`, with a list of them. It may serve several runs and threads at once.
+    Everything else is real: requests, secrets, assertions, retries, redirects, the journal, the evidence. A request
+    gets the first scripted answer that matches and is not used up. A request without one ends its step with the error
+    `unexpected_request`, which lists the scripted answers. Several runs and threads may use it at the same time.
+
+        api = FakeApi()
+        api.fail("POST", "/orders", "connection_refused", times=1)
+        api.answer("POST", "/orders", status=201, json={"id": "ord-1"})
+        target = reqflo_ray.Target(store=store, transport=api)
     """
 
     def __init__(self) -> None:
@@ -145,7 +158,7 @@ class FakeApi:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """All requests so far in the order of their arrival, also those that failed or had no answer."""
+        """All requests so far, in order of arrival, including those that failed or had no answer."""
         with self._lock:
             return tuple(self._requests)
 
@@ -161,28 +174,29 @@ class FakeApi:
         headers: Mapping[str, str] | None = None,
         times: int | None = None,
     ) -> None:
-        """Script an answer to `method` and `path`: the given one, or what the function `by` says of each request.
+        """Script an answer to `method` and `path`: a fixed one, or the one that the function `by` returns.
 
         Args:
-            path: as in a template: `/orders/:id`, where `:id` stands for one segment; without a query. An absolute URL
-                is for that host only.
-            by: called on the event loop of the run, so it must not wait.
+            method: the HTTP method, in capitals.
+            path: as in a template, without a query: in `/orders/:id`, `:id` matches one segment. An absolute URL
+                matches that host only.
+            by: called with each request. It runs on the event loop of the run, so it must not block.
             status, json, body, headers: see `Answer`.
-            times: how often it is given before the next one that fits has its turn; None: always.
+            times: how often the answer is used before the next one that matches; None: always.
 
         Raises:
-            UsageError: `invalid_answer`, or `invalid_script`: it could never be given, or one before it is always.
+            UsageError: `invalid_answer`, or `invalid_script` if the answer could never be used.
         """
         if by is not None and (status != 200 or json is not _NO_JSON or body or headers):
-            raise _invalid_script("an answer is given either by a function or by its values", "leave the others out")
+            raise _invalid_script("an answer cannot have both a function `by` and values", "remove `by`, or the values")
         given = by or _always(Answer(status, json=json, body=body, headers=headers or {}))
         self._add(method, path, _contained(given), times)
 
     def fail(self, method: str, path: str, code: str = "connection_closed", *, times: int | None = None) -> None:
-        """Script a failure of the network: `code` is what the step then has as `error_code`.
+        """Script a failure of the network: the step ends with the `error_code` that is `code`.
 
         Args:
-            path, times: see `answer`.
+            method, path, times: see `answer`.
             code: with `connection_refused`, `host_unreachable`, `dns_failure`, `tls_failure` and `connect_timeout`
                 nothing was sent; with `read_timeout`, `deadline_exceeded`, `connection_closed`, `short_body` and
                 `protocol_error` the API may have acted.
@@ -191,27 +205,29 @@ class FakeApi:
             UsageError: `invalid_script`.
         """
         if code not in _FAILURES:
-            raise _invalid_script(f"no request fails with `{code}`", f"codes are {', '.join(_FAILURES)}")
+            raise _invalid_script(f"`{code}` is not a known code of a failure", f"use one of: {', '.join(_FAILURES)}")
         self._add(method, path, _always(Answer()), times, code)
 
     def _add(
         self, method: str, path: str, by: Callable[[Request], Answer | str], times: int | None, failure: str = ""
     ) -> None:
         if method not in _METHODS:
-            raise _invalid_script(f"a journey sends no `{method}`", f"methods are {', '.join(_METHODS)}")
+            raise _invalid_script(f"`{method}` is not a known method", f"use one of: {', '.join(_METHODS)}")
         if times is not None and times < 1:
-            raise _invalid_script(f"`{method} {path}` is never answered: `times` is {times}", "give 1 or more, or None")
+            raise _invalid_script(
+                f"`{method} {path}` is never answered: `times` is {times}", "set `times` to 1 or more, or to None"
+            )
         script = _Script(method, path, _pattern(path), by, times, failure)
         with self._lock:
             for earlier in self._scripts:
                 if earlier.times is None and earlier.method == method and earlier.pattern == script.pattern:
                     raise _invalid_script(
-                        f"{earlier} is always answered already", "say with `times` how often the first one is given"
+                        f"an earlier script always answers {earlier}", "set `times` of the earlier one"
                     )
             self._scripts.append(script)
 
     def respond(self, method: str, url: str, headers: tuple[tuple[str, str], ...], body: bytes) -> InProcessAnswer:
-        """What a run asks; not for tests to call."""
+        """Answer a request of a run. Tests do not call this."""
         from reqflo_ray._internal.http.engines.in_process_engine import InProcessAnswer
         from reqflo_ray._internal.http.exchange.failures import ExchangeError
         from reqflo_ray._internal.model.http.exchange import FailureKind
@@ -231,7 +247,7 @@ class FakeApi:
     def _take(
         self, method: str, url: str, headers: tuple[tuple[str, str], ...], body: bytes
     ) -> tuple[Request, _Script | None, str]:
-        """The request, now recorded; whose turn it is to answer; and what there is, if it is nobody's."""
+        """Record a request. Return it, the script that answers it, and the error text if there is no such script."""
         parts = urlsplit(url)
         origin, path = f"{parts.scheme}://{parts.netloc}", parts.path or "/"
         joined: dict[str, str] = {}
@@ -259,16 +275,16 @@ def _always(answer: Answer) -> Callable[[Request], Answer]:
 
 
 def _contained(by: Callable[[Request], Answer]) -> Callable[[Request], Answer | str]:
-    """Asks a test's function, which may do anything; what is wrong with it is a text."""
+    """Wrap the function of a test, which may do anything: the wrapper returns an error as a text."""
 
     def ask(request: Request) -> Answer | str:
         try:
             answer: object = by(request)
-        except Exception as problem:  # its row says so, and the others go on
+        except Exception as problem:  # only its row gets the error
             return f"raised {type(problem).__name__}: {problem}"
         if isinstance(answer, Answer):
             return answer
-        return f"gave an object of type `{type(answer).__name__}`, not an `Answer`"
+        return f"returned a `{type(answer).__name__}`, expected an `Answer`"
 
     return ask
 
@@ -285,13 +301,15 @@ def _on_the_wire(answer: Answer) -> tuple[tuple[tuple[str, str], ...], bytes]:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """A pattern of the path, or of the URL without its query, as it goes over the wire."""
+    """Return the pattern of a path, or of a URL without its query, as it is sent."""
     parts = urlsplit(path)
     is_url = parts.scheme in ("http", "https") and bool(parts.netloc)
     if not is_url and not path.startswith("/"):
-        raise _invalid_script(f"`{path}` is no path", "give one that begins with `/`, or an absolute URL")
+        raise _invalid_script(f"`{path}` is not a path", "use a path that begins with `/`, or an absolute URL")
     if "?" in path or "#" in path:
-        raise _invalid_script(f"`{path}` is more than a path", "leave the query out: a function can look at it")
+        raise _invalid_script(
+            f"`{path}` has a query or a fragment", "remove it, and check the query in a function `by`"
+        )
     segments, names = [], set[str]()
     for segment in (parts.path or "/").split("/"):
         named = _PARAMETER.fullmatch(segment)
@@ -299,7 +317,7 @@ def _pattern(path: str) -> re.Pattern[str]:
             segments.append(re.escape(segment))
             continue
         if named[1] in names:
-            raise _invalid_script(f"`{path}` names `:{named[1]}` twice", "give each segment a name of its own")
+            raise _invalid_script(f"`{path}` names `:{named[1]}` twice", "use a different name for each segment")
         names.add(named[1])
         segments.append(f"(?P<{named[1]}>[^/]+)")
     return re.compile((re.escape(f"{parts.scheme}://{parts.netloc}") if is_url else "") + "/".join(segments))
@@ -307,9 +325,9 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def _list(scripts: list[_Script]) -> str:
     if not scripts:
-        return "none is scripted at all"
+        return "no answers are scripted"
     more = f" and {len(scripts) - _MOST_TOLD} more" if len(scripts) > _MOST_TOLD else ""
-    return f"scripted are {', '.join(map(str, scripts[:_MOST_TOLD]))}{more}"
+    return f"scripted answers: {', '.join(map(str, scripts[:_MOST_TOLD]))}{more}"
 
 
 def _invalid_answer(message: str, hint: str) -> UsageError:

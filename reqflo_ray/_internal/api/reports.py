@@ -1,4 +1,4 @@
-"""Writes reports of a run to files, and sees to it that those of earlier runs are not taken for them."""
+"""Writes reports of a run to files, and replaces those of earlier runs if there is no new result."""
 
 from __future__ import annotations
 
@@ -26,12 +26,15 @@ from reqflo_ray._internal.runner.prepare.files_read import (
 )
 from reqflo_ray._internal.runner.prepare.request import Dataset, File, Journey, read_damaged
 
-# How the file that lies somewhere is told from what is written there later.
+# Distinguishes a file from one that is written to the same path later.
 _Version: TypeAlias = tuple[int, int, int, int]
 
 
 def check_reports(reports: Iterable[tuple[str, File]]) -> None:
-    """Refuse, before any work is done for them, reports that `write_reports` could not write afterwards.
+    """Refuse reports that `write_reports` could not write, before any work is done for them.
+
+    Args:
+        reports: pairs of a format and a file, as for `write_reports`.
 
     Raises:
         UsageError: `unknown_format`, `output_not_writable`, or `repeated_path`.
@@ -49,21 +52,22 @@ def write_reports(
 ) -> None:
     """Write reports of a run to files, as in `write_reports("latest", [("junit", "junit.xml"), ("html", "run.html")])`.
 
-    Of an unfinished run they tell what is committed so far, and say so.
+    A report of an unfinished run covers the rows that are committed so far, and says so.
 
     Args:
-        run: the run's id, a unique beginning of it, or `latest`.
-        reports: pairs of format and file: `ctrf`, `html`, `json`, `junit`, `markdown`.
-        verdict: that of the `RunOutcome`, if the run was just carried out: of an unfinished run it counts and names
-            rows that are not committed.
-        damaged: `skip` leaves files of results out that are not what was written, and every report says so; else they
-            refuse all reports.
+        run: the run's ID, a unique beginning of it, or `latest`.
+        reports: pairs of a format (`ctrf`, `html`, `json`, `junit`, or `markdown`) and a file.
+        store: a folder or a bucket URI; None: `REQFLO_STORE`, else `./.reqflo`.
+        verdict: that of the `RunOutcome`, if the run has just been carried out. For an unfinished run, it also counts
+            and names rows that are not committed.
+        damaged: `refuse` writes no report if files of results are damaged; `skip` leaves these files out, and every
+            report says so.
 
     Raises:
-        UsageError: there is no such run or format, or a file cannot be there, or the run has read it.
-        IntegrityError: `damaged_file`, which names the files.
+        UsageError: the run or a format does not exist, or a file cannot be written, or the run has read it.
+        IntegrityError: `damaged_file`, which names the files; or `results_differ`.
         StoreError: the run cannot be read.
-        ReqfloError: a file could not be written; the others are.
+        ReqfloError: `output_not_written` or `report_failed`: a report could not be written. The others are written.
     """
     asked = formats.check_reports(_asked(reports))
     chosen = find_store(store)
@@ -73,11 +77,14 @@ def write_reports(
 
 
 class EarlierReports:
-    """The files that lie, now, where reports are to be: those of earlier runs.
+    """The files that exist at the paths of reports before a run: reports of earlier runs.
 
-    If there is no new report, `give_way` makes them say so; else CI, which publishes reports whatever happens, would
-    show the last run that passed. Only a regular file that is there gives way, and only one that a successful run would
-    have replaced. What makes no sense of `reports` is passed over.
+    If there is no new report, `give_way` replaces them with one that says so. Otherwise CI, which publishes reports
+    whatever happens, would show the last run that passed. Only existing regular files are replaced, and only those that
+    a successful run would have replaced.
+
+    Args:
+        reports: pairs of a format and a file, as for `write_reports`. Invalid ones are ignored.
     """
 
     def __init__(self, reports: Iterable[tuple[str, File]]) -> None:
@@ -93,16 +100,18 @@ class EarlierReports:
         run: str = "",
         store: File | None = None,
     ) -> list[tuple[Path, ReqfloError | None]]:
-        """Let what lies there still say that there is no result, and why.
+        """Replace the files that are unchanged since then with reports that say that there is no result, and why.
 
-        Nothing does if `error` is that of a file that could not be written, which keeps what it holds.
+        None is replaced if `error` is `output_not_written`: a file that cannot be written keeps its content.
 
         Args:
-            subject: the journey or run that was asked for.
-            journey, data, run, store: what was asked for, as far as it is known; no file that it reads is written over.
+            error: why there is no result.
+            subject: the journey or run that was named.
+            journey, data, run, store: the arguments of the call, as far as they are known. Files that it reads are not
+                overwritten.
 
         Returns:
-            each file that gave way, with the error if it could not be written.
+            Each file that was to be replaced, with the error if it could not be written, else None.
         """
         if any(problem.code == NOT_WRITTEN for problem in error.all_problems()):
             return []
@@ -120,7 +129,7 @@ def _asked(reports: Iterable[tuple[str, File]]) -> list[formats.Report]:
 
 
 def _found(reports: Iterable[tuple[str, File]]) -> Iterator[tuple[formats.Report, _Version]]:
-    """The regular files that lie at places of reports, each once."""
+    """Yield the regular files that exist at the paths of reports, each once."""
     seen = set[Identity]()
     for report in _asked(reports):
         meant = difflib.get_close_matches(report.format, formats.FORMATS, n=1)
@@ -151,7 +160,7 @@ def _refused(report: formats.Report, refusal: Refusal) -> ReqfloError | None:
 def _read_by(
     journey: Journey | None, data: Dataset | None, run: str, store: File | None
 ) -> tuple[Sequence[FileRead], File | None]:
-    """What was to be read, and the store; as far as that can be told of something that has failed."""
+    """Return the files that a failed call was to read, and the store, as far as they can be determined."""
     reads: list[FileRead] = []
     workspace = None
     with suppress(ReqfloError):

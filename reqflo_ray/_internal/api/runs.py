@@ -1,5 +1,5 @@
-"""Compiles, checks and carries out runs in this process. It composes what the rooms below offer: where (`config`) and
-in which order.
+"""Compiles, checks, and carries out runs in this process. It composes the packages below it: where (`config`), and in
+which order.
 
 Nothing is loaded before it is needed: checking a journey imports neither Ray nor Arrow.
 """
@@ -43,15 +43,23 @@ _SILENT = SilentListener()
 
 
 def compile(journey: Journey | File, *, outputs: File | Iterable[File] = ()) -> Compilation:
-    """Compile a journey of a workspace to its artifact; `problems` of the result are warnings.
+    """Compile a journey of a workspace to its artifact.
+
+        compilation = reqflo_ray.compile("place-order")
+        print(compilation.digest)
+        compilation.write("place-order.json")
 
     Args:
-        outputs: files that the artifact will be written to: each must be one that can be written, and that the
-            workspace does not hold or name.
+        journey: a `Journey`, or the name or file of one in the workspace of the current folder.
+        outputs: files that the artifact will be written to. Each must be writable, and not a file that the workspace
+            contains or names.
+
+    Returns:
+        The artifact and its SHA-256. `problems` are warnings.
 
     Raises:
-        DefinitionError: with everything that is wrong, each at its place.
-        UsageError: `no_workspace`, or see `outputs`.
+        DefinitionError: with every error, each at its place.
+        UsageError: `no_workspace`; or a file of `outputs` cannot be written.
     """
     asked = Journey.of(journey)
     need_free(paths(outputs), files_of_workspace(Path(asked.workspace), asked.name))
@@ -59,12 +67,17 @@ def compile(journey: Journey | File, *, outputs: File | Iterable[File] = ()) -> 
 
 
 def check(journey: Journey | File, data: Dataset | Any = None, *, target: Target = Target()) -> tuple[Problem, ...]:
-    """All that is wrong or risky with a run of `journey` on `data`, every row included; nothing is sent, stored or
-    fetched.
+    """Return every error and warning of a run of `journey` on `data`, including every row. Nothing is sent or stored.
+
+        problems = reqflo_ray.check("place-order", "data/orders.csv")
+        errors = [problem for problem in problems if problem.severity is reqflo_ray.Severity.ERROR]
+
+    Args:
+        journey, data, target: see `run`.
 
     Raises:
-        UsageError: it cannot even be looked at.
-        NothingSelectedError: the dataset has no row.
+        UsageError: the journey or the data cannot be read at all.
+        NothingSelectedError: the dataset has no rows.
     """
     with on_disk(Dataset.of(data)) as dataset:
         try:
@@ -86,24 +99,33 @@ def run(
     listener: Listener = _SILENT,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
-    """Run a journey once for every row of its dataset; or go on with the run, if `run_id` exists.
+    """Run a journey once for every row of a dataset, or resume the run if `run_id` exists.
+
+        outcome = reqflo_ray.run("place-order", "data/orders.csv", run_id="nightly-0412")
+        print(outcome.verdict.status, outcome.exit_code)
+
+    On the main thread, the first SIGINT, SIGTERM, or SIGHUP stops the run: requests in flight are completed, and it can
+    be resumed.
 
     Args:
-        journey: what runs; a name is that of a journey of the workspace in the current folder.
-        data: on what: see `Dataset`. None: one row without values.
-        execution: how. target: where.
-        run_id: a name for the run, which can be given again after a crash; None: a new one.
-        take_over: take the run from a driver that is known to be gone.
-        outputs: files that will be written from what comes of it: each must be one that can be written, and that the
-            run does not read.
-        listener: is told how far the run is, on this thread.
-        is_cancelled: asked about four times a second; True ends the run as a signal would, and it can be resumed.
+        journey: a `Journey`, or the name or file of one in the workspace of the current folder.
+        data: a `Dataset`, or its source: files, or rows from memory. None: one row without values.
+        execution: how rows are executed.
+        target: where the run is carried out and kept.
+        run_id: the ID of the run. Pass the same ID again to resume it after a crash. None: a new ID.
+        take_over: take the run over from a driver that is presumed alive but known to be gone.
+        outputs: files that will be written from the outcome. Each must be writable, and not a file that the run reads.
+        listener: receives the progress of the run, on this thread.
+        is_cancelled: called about four times per second. If it returns True, the run stops as after a signal.
+
+    Returns:
+        The outcome. Rows that did not pass are no error here: see its `verdict` and `exit_code`.
 
     Raises:
-        DefinitionError, DatasetError, NothingSelectedError, SecretError: nothing was sent.
-        UsageError: an output cannot be written, or is a file that the run reads; nothing was sent.
+        DefinitionError, DatasetError, NothingSelectedError, SecretError: the run cannot start; nothing was sent.
+        UsageError: an argument is wrong, or an output cannot be written or is read by the run; nothing was sent.
         RunConflictError: the run exists with other inputs, or another driver owns it.
-        StoreError, ClusterError: it could not go on; it can be resumed.
+        StoreError, ClusterError: the run could not be finished; it can be resumed.
     """
     asked = Journey.of(journey)
     with on_disk(Dataset.of(data)) as dataset:
@@ -141,7 +163,7 @@ def carry_out(
     listener: Listener = _SILENT,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
-    """Carry out the run of a record: it is made to exist, or gone on with if it does.
+    """Carry out the run of a record: create it, or resume it if it exists.
 
     Raises:
         DatasetError, NothingSelectedError, SecretError, RunConflictError, StoreError, ClusterError: see `run`.
@@ -163,19 +185,21 @@ def resume(
     listener: Listener = _SILENT,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
-    """Resume an unfinished run, as it was recorded: neither the workspace nor the dataset is looked at again.
+    """Resume an unfinished run as it was recorded: the workspace is not read again.
 
-    A finished run sends nothing; its outcome is that of its verdict.
+    Finished steps are not sent again. A finished run sends nothing; its outcome is that of its verdict.
+
+        outcome = reqflo_ray.resume("latest")
 
     Args:
-        run: the run's id, a unique beginning of it, or `latest`.
-        take_over, outputs, listener, is_cancelled: see `run`.
+        run: the run's ID, a unique beginning of it, or `latest`.
+        target, take_over, outputs, listener, is_cancelled: see `run`.
 
     Raises:
-        DefinitionError: what it needs is not here: a secret, a certificate; nothing was sent.
-        UsageError: there is no such run, or it has read an output.
-        RunConflictError: another driver owns it, or its dataset has changed before it was staged.
-        StoreError, ClusterError: it could not go on.
+        DefinitionError: something that the run needs is missing, such as a secret or a certificate; nothing was sent.
+        UsageError: the run does not exist, or it has read a file of `outputs`.
+        RunConflictError: another driver owns the run, or its dataset has changed before it was staged.
+        StoreError, ClusterError: the run could not be finished; it can be resumed.
     """
     place = Place.of(target, workers=target.workers or 0)
     folder = resolve_run(place.open(), run)
@@ -198,21 +222,24 @@ def rerun(
     listener: Listener = _SILENT,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> RunOutcome:
-    """A new run of an earlier one's rows, all or only those that failed: the same artifact, environment and values.
+    """Start a new run with the rows of an earlier one: the same artifact, environment, and values.
 
-    Idempotency keys are new, so requests take effect again; rows with an unknown outcome are included only when that
-    is asked for.
+    Idempotency keys are new, so requests take effect again.
+
+        outcome = reqflo_ray.rerun("nightly-0412", failed=True)
 
     Args:
-        run: the run's id, a unique beginning of it, or `latest`.
-        outputs, listener, is_cancelled: see `run`.
+        run: the ID of the earlier run, a unique beginning of it, or `latest`.
+        failed: run only the rows that failed or ended in an error.
+        include_inconclusive: with `failed`, also run inconclusive rows: their requests may take effect twice.
+        target, outputs, listener, is_cancelled: see `run`.
 
     Raises:
-        DefinitionError: what it needs is not here: a secret, a certificate; nothing was sent.
-        UsageError: there is no such run, it is not finished, it had sensitive values, which are gone, or it has read an
-            output.
-        NothingSelectedError: no row ended so.
-        StoreError, ClusterError: it could not go on.
+        DefinitionError: something that the run needs is missing, such as a secret or a certificate; nothing was sent.
+        UsageError: the earlier run does not exist, is not finished, had sensitive values (which are not stored), or has
+            read a file of `outputs`.
+        NothingSelectedError: no row has such a status.
+        StoreError, ClusterError: the run could not be finished; it can be resumed.
     """
     statuses = statuses_to_rerun(failed=failed, include_inconclusive=include_inconclusive)
     place = Place.of(target, workers=target.workers or 0)
@@ -223,7 +250,7 @@ def rerun(
         raise UsageError(
             f"run `{earlier.run_id}` is not finished",
             code="unfinished_run",
-            hint=f"`reqflo-ray resume {earlier.run_id}` goes on with it",
+            hint=f"resume it first: `reqflo-ray resume {earlier.run_id}`",
         )
     need_open_rows(earlier, statuses)
     folder = RunFolder(storage, fresh_run_id())
@@ -238,7 +265,7 @@ def rerun(
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a document of a workspace, for editors."""
+    """Return the JSON Schema of a workspace document: a journey, template, environment, case, preset or overlay."""
     from reqflo_ray._internal.compiler.authoring.json_schema import document_schema
 
     return document_schema()

@@ -1,6 +1,6 @@
-"""An opened store, for reading: its runs, their rows, SQL over all of it; and deleting what is old.
+"""An opened store: lists its runs, shows their rows, answers SQL queries, and deletes old runs.
 
-It composes what the store and the analysis offer. It starts nothing and sends nothing.
+It composes the store and the analysis. It starts no run and sends nothing.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowView:
-    """One row of a run: its line of `results`, and its lines of `steps` in order, by column name. `not_reached` are the
-    ids of steps that it never came to, so that nothing is recorded of them. `problems` say what of the run is left out,
-    which may be steps of this row."""
+    """One row of a run: its line of the view `results`, and its lines of `steps` in order, by column name.
+    `not_reached` are the IDs of steps that the row did not reach, so that nothing is recorded of them. `problems` say
+    what of the run is left out, which may be steps of this row."""
 
     result: Mapping[str, Any]
     steps: tuple[Mapping[str, Any], ...]
@@ -42,23 +42,33 @@ class RowView:
 
 
 class Store:
-    """A store, for reading it and for deleting what is old. Opening is cheap; every call looks at it as it is then."""
+    """A store of runs, opened by `open_store`. Opening is cheap; every call reads the current content of the store.
+
+    store = reqflo_ray.open_store()
+    failed = store.query("select row_key, error_message from results where status <> 'passed'")
+    for row_key, message in failed.rows():
+        print(row_key, message)
+    """
 
     def __init__(self, storage: Storage, place: str = "") -> None:
         self._storage = storage
-        self._place = place or storage.uri  # as it was named
+        self._place = place or storage.uri  # as it was written
 
     @property
     def uri(self) -> str:
-        """Where the store is."""
+        """The URI of the store."""
         return self._storage.uri
 
     def runs(self) -> list[RunSummary]:
-        """All runs, newest first."""
+        """Return all runs, newest first."""
         return list_runs(self._storage, datetime.now(UTC))
 
     def find(self, run: str) -> RunSummary:
-        """The run of that id, unique beginning, or `latest`. Raises `UsageError` with the candidates."""
+        """Return the run with this ID or unique beginning, or the `latest`.
+
+        Raises:
+            UsageError: `unknown_run`, or `ambiguous_run` with the candidates.
+        """
         return summarize(resolve_run(self._storage, run), datetime.now(UTC))
 
     def query(
@@ -69,41 +79,45 @@ class Store:
         damaged: str = Damaged.REFUSE,
         outputs: File | Iterable[File] = (),
     ) -> QueryResult:
-        """Answer one SELECT over the views runs, results, steps, assertions, logs of the latest run, of those that
-        `runs` name, or of `"all"`; `runs` of the answer says which. A run that is deleted meanwhile takes no part.
+        """Answer one SELECT statement over the views `runs`, `results`, `steps`, `assertions`, and `logs`.
 
-        Every file is checked against its SHA-256 before it is believed. Of all runs, one that cannot be read at all is
-        left out; `problems` of the answer say so.
+        The views contain the runs that `runs` names, and the attribute `runs` of the result lists them. A run that is
+        deleted in the meantime is left out. Every file is checked against its SHA-256 before it is read. With `all`, a
+        run that cannot be read at all is left out, and `problems` of the result says so.
 
         Args:
-            runs: ids, unique beginnings, `latest`, or `all`. Without any, it is the latest run, if there is one.
-            damaged: `skip` leaves files of results out that are not what was written, and `problems` of the answer say
-                so; else they refuse the question.
-            outputs: files that the answer will be written to: each must be one that can be written, and that `runs`
-                have not read.
+            sql: one SELECT statement of DuckDB.
+            runs: IDs, unique beginnings of them, `latest`, or `all`. Default: the latest run, if there is one.
+            damaged: `refuse` answers no query if files of results are damaged; `skip` leaves these files out, and
+                `problems` of the result says so.
+            outputs: files that the result will be written to. Each must be writable, and not a file that one of the
+                runs has read.
 
         Raises:
-            QueryError: it cannot be answered.
-            UsageError: no such run, or see `outputs`.
+            QueryError: the statement is not one SELECT, or DuckDB cannot answer it.
+            UsageError: a run does not exist, or a file of `outputs` cannot be written.
             IntegrityError: `damaged_file`, which names the files.
-            StoreError: a run is removed while it is asked.
+            StoreError: a run was deleted during the query.
         """
         named = self._named([runs] if isinstance(runs, str) else list(runs))
         need_free(paths(outputs), files_of_runs(self._storage, named or ()), self._place)
         return self._asking(lambda session: session.query(sql), named, damaged)
 
     def results(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> QueryResult:
-        """One line for each row of a run that has ended. Raises as `query`."""
+        """Return the view `results` of a run: one line per row that has ended. Raises as `query`."""
         return self.query("select * from results", [run], damaged=damaged)
 
     def steps(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> QueryResult:
-        """One line for each attempt at a step of a run. Raises as `query`."""
+        """Return the view `steps` of a run: one line per attempt of a step. Raises as `query`."""
         return self.query("select * from steps", [run], damaged=damaged)
 
     def row(self, run: str, row: str | int, step: str | None = None, *, damaged: str = Damaged.REFUSE) -> RowView:
-        """One row, by its key or else its number, and its steps (or only `step`).
+        """Return one row and its steps, or only one `step`.
 
         Args:
+            run: the run's ID, a unique beginning of it, or `latest`.
+            row: the key of the row, or its number, from 0.
+            step: the ID of a step; None: all steps.
             damaged: see `query`.
 
         Raises:
@@ -118,16 +132,20 @@ class Store:
         return replace(view, not_reached=tuple(step for step in steps if step not in recorded))
 
     def failure_groups(self, run: str = "latest", *, damaged: str = Damaged.REFUSE) -> FailureGroups:
-        """What failed in how many rows of a run: rows that did not pass, soft assertions, and attempts of rows that
-        passed only when a step was tried again. Raises as `query`."""
+        """Return what failed in how many rows of a run: rows that did not pass, soft assertions, and attempts of rows
+        that passed only after a retry. Raises as `query`."""
         return self._asking(failure_groups, [run], damaged)
 
     def verify(self, run: str) -> VerifyReport:
-        """Check every file of a run against its digest or checksum. Raises `UsageError`."""
+        """Check every file of a run against its digest or checksum.
+
+        Raises:
+            UsageError: `unknown_run` or `ambiguous_run`.
+        """
         return verify(resolve_run(self._storage, run))
 
     def _named(self, runs: list[str]) -> list[str] | None:
-        """The runs to ask, None for all."""
+        """Return the runs to query, None for all."""
         if layout.ALL in runs:
             return None
         if runs:
@@ -143,7 +161,8 @@ class Store:
                 with open_session(self._storage, runs, damaged=read_damaged(damaged)) as session:
                     return ask(session)
             except ReqfloError as problem:
-                # Each time at least one run less is there: of those that are asked by name, it is then said.
+                # Each time at least one run fewer exists, so this ends; a run that is named is then reported as
+                # unknown.
                 if problem.code != "run_deleted":
                     raise
 
@@ -155,8 +174,20 @@ class Store:
         unfinished: bool = False,
         dry_run: bool = False,
     ) -> Pruned:
-        """Delete old runs, and artifacts that no run names any more. Never a run that may be running, and one that
-        could be resumed, or is damaged, only with `unfinished`; what is kept for that is told."""
+        """Delete old runs, and artifacts that no run uses any more.
+
+        A run that may be running is never deleted. If both `keep` and `older_than_s` are set, only runs that match both
+        are deleted.
+
+        Args:
+            keep: keep this number of the newest runs.
+            older_than_s: delete only runs that are older, in seconds.
+            unfinished: also delete damaged runs and runs that can be resumed.
+            dry_run: delete nothing, and return what would be deleted.
+
+        Returns:
+            The runs and artifacts that were deleted, and the runs that were kept although they match, with the reason.
+        """
         return prune(
             self._storage,
             datetime.now(UTC),
@@ -168,17 +199,20 @@ class Store:
 
 
 def open_store(store: File | None = None) -> Store:
-    """Open a store for reading: a path or address, else `REQFLO_STORE`, else `./.reqflo`.
+    """Open a store.
+
+    Args:
+        store: a folder or a bucket URI; None: `REQFLO_STORE`, else `./.reqflo`. It need not exist.
 
     Raises:
-        UsageError: there can be no store.
+        UsageError: this cannot be the place of a store.
     """
     found = find_store(store)
     return Store(open_found(found), found)
 
 
 def _may_be_left_out(problems: tuple[Problem, ...]) -> str:
-    return "".join(f"it may be in what is left out: {problem.message}" for problem in problems)
+    return "".join(f"it may be in results that are left out: {problem.message}" for problem in problems)
 
 
 def _row(session: Session, row: str, step: str | None) -> RowView:
@@ -192,7 +226,7 @@ def _row(session: Session, row: str, step: str | None) -> RowView:
             f"run `{session.run_ids[0]}` has no finished row `{row}`",
             code="unknown_row",
             cause=_may_be_left_out(session.problems),
-            hint='give its key or its number; `reqflo-ray sql "select row_index, row_key from results"` lists',
+            hint='use its key or its number; to list them: `reqflo-ray sql "select row_index, row_key from results"`',
         )
     index = int(found[0]["row_index"])
     steps = session.query(f"select * from steps where row_index = {index} order by step_index, attempt").objects()
@@ -203,6 +237,6 @@ def _row(session: Session, row: str, step: str | None) -> RowView:
             f"the row has no step `{step}`",
             code="unknown_step",
             cause=_may_be_left_out(session.problems),
-            hint=f"there are: {known}" if known else "",
+            hint=f"use one of: {known}" if known else "",
         )
     return RowView(result=found[0], steps=tuple(chosen), problems=session.problems)

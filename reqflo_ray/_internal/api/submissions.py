@@ -1,5 +1,5 @@
-"""Runs on a remote cluster, as whoever wants one sees them: `submit`, and `Submission`, what becomes of it. What the
-job itself does, `submitted_run` knows."""
+"""Runs on a remote cluster, as the submitting side sees them: `submit`, and `Submission`. It must not know what the job
+itself does: `submitted_run` does."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ _SILENT = SilentListener()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionStatus:
-    """The state of a submitted run: `pending`, `running`, `stopped`, `succeeded` or `failed`. Instants are RFC 3339.
+    """The state of a submitted run: `state` is `pending`, `running`, `stopped`, `succeeded`, or `failed`. `started_at`
+    and `ended_at` are in RFC 3339.
 
-    Once its job has ended, `exit_code` is that of the run, and `verdict` what the run said of itself: None if it could
-    not, and `message` is what Ray knows. `is_complete`: every row has ended, and the verdict is final.
+    After the job has ended, `exit_code` is that of the run, and `verdict` is the verdict of the run, or None if the job
+    ended without one; `message` is then the message of Ray. `is_complete`: every row has ended, and the verdict is
+    final.
     """
 
     run_id: str
@@ -46,30 +48,34 @@ class SubmissionStatus:
 
 
 class Submission:
-    """A run that was submitted to a remote cluster. It goes on whether or not this object does.
+    """A run that was submitted to a remote cluster. The run does not depend on this object or its process.
 
-    Every method raises `ClusterError` where the cluster does not answer or refuses.
+    Every method raises `ClusterError` if the cluster does not answer or refuses.
+
+        submission = reqflo_ray.submit("place-order", "data/orders.csv", target=target, run_id="nightly-0412")
+        followed = submission.wait(show=print)
+        print(followed.exit_code)
     """
 
     def __init__(self, jobs: Jobs, job: Job, *, is_new: bool) -> None:
         self._jobs = jobs
         self._job = job
         self.is_new = is_new
-        """False if the job was there before."""
+        """False if the job existed before the call."""
 
     @property
     def run_id(self) -> str:
-        """The run."""
+        """The ID of the run."""
         return self._job.run_id
 
     @property
     def job(self) -> str:
-        """What its job is called on the cluster."""
+        """The name of its job on the cluster."""
         return self._job.submission_id
 
     @property
     def url(self) -> str:
-        """The cluster's dashboard."""
+        """The URL of the cluster's dashboard."""
         return self._jobs.url
 
     @property
@@ -79,11 +85,11 @@ class Submission:
 
     @property
     def state(self) -> str:
-        """How the job was when the cluster was last asked."""
+        """The state of the job when the cluster was last asked, as in `SubmissionStatus`."""
         return self._job.state.value.lower()
 
     def status(self) -> SubmissionStatus:
-        """Ask the cluster how the run is now."""
+        """Ask the cluster for the current state of the run."""
         from reqflo_ray._internal.ray_cluster.submit import exit_code_of, outcome_of
 
         job = self._job = self._jobs.look(self._job)
@@ -103,16 +109,16 @@ class Submission:
         )
 
     def logs(self, *, follow: bool = False) -> Iterator[str]:
-        """The lines that the job has printed; with `follow`, all until it ends."""
+        """Yield the lines that the job has printed; with `follow`, continue until it ends."""
         from reqflo_ray._internal.ray_cluster.submit import printed
 
         return printed(self._jobs, self._job, until_it_ends=follow)
 
     def stop(self, *, wait: bool = True) -> None:
-        """Stop the run: requests in flight end, what is finished is kept, and the run can be resumed.
+        """Stop the run: requests in flight are completed, what is finished is kept, and the run can be resumed.
 
         Args:
-            wait: return when the job has ended.
+            wait: return only when the job has ended.
         """
         from reqflo_ray._internal.ray_cluster.submit import stop_and_wait
 
@@ -124,16 +130,19 @@ class Submission:
     def wait(
         self, *, show: Callable[[str], None] | None = None, notice: Callable[[str], None] | None = None
     ) -> Followed:
-        """Follow the job to its end. On the main thread, the first signal asks it to stop, and an interrupt after that
-        leaves it.
+        """Follow the job until it ends. On the main thread, the first signal asks the job to stop; another interrupt
+        returns without waiting for it.
 
         Args:
-            show: takes the lines of the log, each once.
-            notice: takes what this program has to say, such as a lost connection.
+            show: called with each line of the log, once.
+            notice: called with messages of this program, such as a lost connection.
+
+        Returns:
+            The outcome of the run and its reports.
 
         Raises:
-            ClusterError: the cluster did not answer for five minutes; the job may go on.
-            InterruptedRunError: it was left; the job may go on.
+            ClusterError: the cluster did not answer for five minutes; the job may still be running.
+            InterruptedRunError: a second interrupt ended the wait; the job may still be running.
         """
         from reqflo_ray._internal.ray_cluster.submit import follow
 
@@ -157,22 +166,27 @@ def submit(
     allow_unauthenticated: bool = False,
     listener: Listener = _SILENT,
 ) -> Submission:
-    """Start a run as a job on the remote cluster whose dashboard is at `target.address`, compiled and checked here.
+    """Compile and check a journey here, and run it as a job on a remote Ray cluster.
 
-    Submitting the same run twice does not run it twice: the job that is there is returned.
+    Submitting the same run twice does not run it twice: the existing job is returned.
+
+        target = reqflo_ray.Target(address="http://head:8265", store="/mnt/runs")
+        submission = reqflo_ray.submit("place-order", "data/orders.csv", target=target)
 
     Args:
         journey, data, execution, run_id, take_over, outputs: see `run`.
-        shared_data: local dataset paths mean the same files on the cluster; else they travel in the job.
-        reports: formats of the reports that the job sends back.
-        quiet: the job prints no progress.
-        allow_unauthenticated: also to another machine without TLS and without a token.
-        listener: is told the warnings of the check.
+        target: its `address` is the URL of the cluster's dashboard (default: `RAY_API_SERVER_ADDRESS`), and its `store`
+            a place that every node can reach.
+        shared_data: upload no data, because local dataset paths lead to the same files on the cluster.
+        reports: the formats of the reports that the job sends back.
+        quiet: print no progress in the job.
+        allow_unauthenticated: allow a cluster on another machine that has neither TLS nor a token.
+        listener: receives the warnings of the check.
 
     Raises:
         UsageError, DefinitionError, DatasetError: nothing was sent to the cluster.
-        RunConflictError: a job runs under this id with other inputs.
-        ClusterError: the cluster cannot be reached, refuses, or runs another version of Ray.
+        RunConflictError: a job with this run ID has other inputs.
+        ClusterError: the cluster cannot be reached, refuses, or runs an unsupported version of Ray.
     """
     from reqflo_ray._internal.ray_cluster.address import find_cluster
     from reqflo_ray._internal.ray_cluster.jobs import Jobs
@@ -183,15 +197,15 @@ def submit(
     asked = Journey.of(journey)
     if target.transport is not None:
         raise UsageError(
-            "a fake API answers in this process only, and a job runs in another",
+            "a job cannot use a `transport`: a fake API answers in this process only",
             code="transport_is_local",
-            hint="leave `transport` out, or `run` the journey here",
+            hint="remove `transport`, or use `run`",
         )
     if target.backend == Backend.LOCAL:
         raise UsageError(
-            "the backend `local` is this process, and a job runs on a cluster",
+            "a job cannot use the backend `local`, which is this process",
             code="address_without_cluster",
-            hint="leave `backend` out, or `run` the journey here",
+            hint="remove `backend`, or use `run`",
         )
     asked_reports = tuple(dict.fromkeys((reports,) if isinstance(reports, str) else reports))
     check_formats(asked_reports)
@@ -199,9 +213,9 @@ def submit(
     given = Dataset.of(data)
     if shared_data and not is_on_disk(given):
         raise UsageError(
-            "rows from memory or from a pipe are not on the cluster",
+            "`shared_data` needs files: rows from memory or from a pipe are not on the cluster",
             code="rows_not_shared",
-            hint="leave `shared_data` out: they travel in the job",
+            hint="remove `shared_data`: the rows are then uploaded with the job",
         )
     with on_disk(given) as dataset:
         prepared = prepare(asked, dataset, joins_cluster=True)
@@ -231,11 +245,16 @@ def submit(
 
 
 def find_submission(run: str, *, address: str | None = None, allow_unauthenticated: bool = False) -> Submission:
-    """A run that was submitted before: its id, a unique beginning of it, or `latest`.
+    """Find a run that was submitted before.
+
+    Args:
+        run: the run's ID, a unique beginning of it, or `latest`.
+        address: the URL of the cluster's dashboard; None: `RAY_API_SERVER_ADDRESS`.
+        allow_unauthenticated: allow a cluster on another machine that has neither TLS nor a token.
 
     Raises:
         UsageError: `unknown_job`, `ambiguous_run`.
-        ClusterError: the cluster cannot be reached, refuses, or runs another version of Ray.
+        ClusterError: the cluster cannot be reached, refuses, or runs an unsupported version of Ray.
     """
     from reqflo_ray._internal.ray_cluster.address import find_cluster
     from reqflo_ray._internal.ray_cluster.jobs import Jobs

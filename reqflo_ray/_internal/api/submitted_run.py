@@ -1,5 +1,5 @@
-"""The other half of `submit`, in the job on the cluster: carries out the run that lies in the job's folder, and says in
-lines of the job's log what `submit` reads there."""
+"""The cluster's half of `submit`: carries out the run in the job's folder, and makes the lines of the job's log that
+`submit` reads."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _SILENT = SilentListener()
 
 
 class SubmittedRun:
-    """The run that `submit` put into the folder of this job. Only the job itself, `reqflo-ray run-submitted`, needs it.
+    """The run that `submit` put in the folder of this job. Only the job itself, `reqflo-ray run-submitted`, needs it.
 
     Raises:
-        UsageError: the current folder holds none, or another version submitted it.
+        UsageError: the current folder has no submitted run, or another version of reqflo-ray submitted it.
     """
 
     def __init__(self) -> None:
@@ -40,21 +40,21 @@ class SubmittedRun:
 
     @property
     def store(self) -> str:
-        """Where the run is kept."""
+        """The store of the run."""
         return self._bundle.order.store
 
     @property
     def quiet(self) -> bool:
-        """Whether the job is to print no progress."""
+        """Whether the job prints no progress."""
         return self._bundle.order.quiet
 
     def carry_out(self, listener: Listener = _SILENT) -> RunOutcome:
-        """Carry it out, or go on with it.
+        """Carry out the run, or resume it.
 
         Raises:
             DatasetError, NothingSelectedError, RunConflictError, SecretError, StoreError, ClusterError: see `run`.
         """
-        # The cluster may have another Ray than whoever submitted.
+        # The version of Ray on the cluster may differ from that of the submitting side.
         record = msgspec.structs.replace(self._bundle.record, versions=installed_versions())
         target = Target(store=self.store, backend="ray", address="auto")
         place = Place.of(target, workers=record.options.workers)
@@ -62,11 +62,12 @@ class SubmittedRun:
         return carry_out(record, self._bundle.artifact, place, take_over=take_over, listener=listener)
 
     def answer(self, outcome: RunOutcome, notice: Callable[[ReqfloError], None]) -> Iterator[str]:
-        """The lines to print at the end: the reports that were asked for, as far as they could be made and are not too
-        large for a log, then how the run ended, which must come back whatever becomes of its reports.
+        """Yield the lines to print at the end: the requested reports that could be made and are not too large for a
+        log, then the outcome of the run, which must be sent back even if a report fails.
 
         Args:
-            notice: is told why reports could not be made.
+            outcome: what `carry_out` has returned.
+            notice: called with the reason why reports could not be made.
         """
         asked = self._bundle.order.reports
         sent = list[str]()
@@ -89,7 +90,7 @@ class SubmittedRun:
 def _packed(
     formats: tuple[str, ...], outcome: RunOutcome, notice: Callable[[ReqfloError], None]
 ) -> Iterator[tuple[str, bytes]]:
-    """Each report that could be made and is not too large, packed."""
+    """Yield each report that could be made and is not too large, packed."""
     if not formats:
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
-"""Rows as test cases, for the formats that CI systems read: which are listed, what they are called, why one failed.
+"""Rows as test cases, for the formats that CI systems read: which are listed, their names, and why one failed.
 
-A listing is bounded: CI systems refuse or drop large files. It knows no format.
+The list is bounded, because CI systems refuse or drop large files. It must not know any format.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from reqflo_ray._internal.analysis.failure_groups import FailureGroup
 from reqflo_ray._internal.reports.source import UNREMARKABLE, Line, ReportedRun
 from reqflo_ray._internal.visible_text import one_line, shorten, visible
 
-# Up to here every row is a test case; of a larger run only those that did not pass, or only after a retry, and so many
-# at most.
+# Up to this number, every row is a test case. Of a larger run, only rows that did not pass, or passed only after a
+# retry, are listed, up to this number.
 MOST_CASES: Final = 5_000
 _CASES_AT_A_TIME: Final = 500
 _LONGEST_NAME: Final = 200
@@ -28,11 +28,11 @@ KNOWN_FLAKY: Final = "known flaky"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A row as a test case. `name` is unique within the run, and the same in every run of the row. `message` is one
-    line, `reason` all that is told of why it did not pass; both are "" when it did. `place` is file and line.
+    line and `reason` the whole text about why the row did not pass; both are "" if it passed. `place` is file and line.
 
-    `soft_failures` counts failed soft assertions, `retries` the attempts after the first of its steps; of a row that
-    passed only thanks to these, `retried` are the attempts that did not pass. `known_flaky`: the step that did not pass
-    is labelled `flaky: true`.
+    `soft_failures` counts failed soft assertions, `retries` the attempts of steps after their first. `retried` are the
+    attempts that did not pass of a row that passed only after a retry. `known_flaky`: the step that did not pass is
+    labeled `flaky: true`.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt of a step that did not pass. `message` is one line, `reason` all that is told of it."""
+    """An attempt of a step that did not pass. `message` is one line, `reason` the whole text."""
 
     status: str
     kind: str
@@ -60,7 +60,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remainder:
-    """What is not listed, and would be missed: told as one more test case. `status` is that of a row."""
+    """Something important that is not listed, reported as one more test case. `status` is that of a row."""
 
     name: str
     status: str
@@ -68,12 +68,12 @@ class Remainder:
 
 
 def suite_name(run: ReportedRun) -> str:
-    """What the test cases of a run belong to: `workspace.journey`."""
+    """Return the name of the suite of a run's test cases: `workspace.journey`."""
     return one_line(".".join(filter(None, (run.record.workspace, run.record.journey))), _LONGEST_NAME)
 
 
 def cases(run: ReportedRun) -> Iterator[Case]:
-    """The rows that are listed, in order."""
+    """Yield the rows that are listed, in order."""
     small = run.rows_readable <= MOST_CASES
     rows = iter(run.rows(MOST_CASES) if small else run.remarkable(MOST_CASES))
     while some := list(islice(rows, _CASES_AT_A_TIME)):
@@ -83,7 +83,7 @@ def cases(run: ReportedRun) -> Iterator[Case]:
 
 
 def remainders(run: ReportedRun, listed: int, listed_not_passed: int) -> Iterator[Remainder]:
-    """What the cases that were `listed` leave out."""
+    """Yield what the `listed` cases leave out."""
     not_passed = run.rows_not_passed - listed_not_passed
     passed = run.rows_readable - listed - not_passed
     if passed:
@@ -103,29 +103,29 @@ def remainders(run: ReportedRun, listed: int, listed_not_passed: int) -> Iterato
         yield Remainder(
             name="(unfinished run)",
             status="error",
-            message=f"{done} of {planned} rows have a result; `reqflo-ray resume {run.run_id}` goes on",
+            message=f"{done} of {planned} rows have a result; resume it with `reqflo-ray resume {run.run_id}`",
         )
 
 
 def _journaled(run: ReportedRun) -> Iterator[Remainder]:
-    """Rows that did not pass and have no result yet; those that the verdict names, and how many more."""
+    """Yield rows that did not pass and have no result yet: those that the verdict names, and the number of others."""
     for failure in run.journaled_failures:
         name = one_line(failure.row_key, _LONGEST_NAME) or f"row {failure.row_index}"
         told = ": ".join(filter(None, (failure.step, failure.code, failure.message)))
         yield Remainder(name=f"{name} (not committed)", status=failure.status.value, message=one_line(told))
     counts = run.verdict.counts
-    # Of rows that are left out it is not known whether they passed; that they are is told besides.
+    # It is unknown whether rows that are left out passed; they are reported separately.
     more = counts.rows - counts.passed - run.rows_not_passed - len(run.journaled_failures) - run.rows_unreadable
     if more > 0:
         yield Remainder(
             name="(rows that did not pass, not committed)",
             status="failed",
-            message=f"{more} more rows did not pass; `reqflo-ray resume {run.run_id}` brings them to the results",
+            message=f"{more} more rows did not pass; to list them, run `reqflo-ray resume {run.run_id}`",
         )
 
 
 def step_line(step: Line) -> str:
-    """One attempt of a step on one line: `create: failed  201  12.3 ms  POST http://…`."""
+    """Return one attempt of a step on one line: `create: failed  201  12.3 ms  POST http://…`."""
     words = [f"{one_line(step['step_id'], 100)}: {step['status']}"]
     if step["attempt"] and step["attempt"] > 1:
         words.append(f"attempt {step['attempt']}")
@@ -141,12 +141,12 @@ def step_line(step: Line) -> str:
 
 
 def not_reached_line(step: str) -> str:
-    """The line of a step of which a row has no attempt."""
-    return f"{one_line(step, 100)}: skipped  never reached"
+    """Return the line of a step of which a row has no attempt."""
+    return f"{one_line(step, 100)}: skipped  not reached"
 
 
 def step_error(step: Line) -> str:
-    """What went wrong in an attempt, as it is; "" where its assertions tell."""
+    """Return the error of an attempt, unescaped; "" if a failed assertion says it."""
     if any(each["status"] == "failed" for each in step["assertions"] or ()):
         return ""
     return ": ".join(filter(None, (step["error_code"], step["error_message"])))
@@ -160,7 +160,7 @@ def assertion_line(assertion: Line) -> str:
 
 
 def group_line(group: FailureGroup) -> str:
-    """A group on one line: `3 rows: failed at step create: status_code equals: … (first: row 17)`."""
+    """Return a group on one line: `3 rows: failed at step create: status_code equals: … (first: row 17)`."""
     what = one_line(group.assertion) or one_line(group.error, 100)
     known = f" ({KNOWN_FLAKY})" if group.known_flaky else ""
     rows = "1 row" if group.rows == 1 else f"{group.rows} rows"
@@ -170,7 +170,7 @@ def group_line(group: FailureGroup) -> str:
 
 
 def failure_message(row: Line) -> str:
-    """Why a row did not pass, on one line."""
+    """Return why a row did not pass, on one line."""
     at = f" at step {one_line(row['failed_step'], 100)}" if row["failed_step"] else ""
     known = f" ({KNOWN_FLAKY})" if row["failed_step"] and row["known_flaky"] else ""
     why = f": {one_line(row['error_message'])}" if row["error_message"] else ""
@@ -206,7 +206,7 @@ def _attempt(step: Line) -> Attempt:
 
 
 def _reason(run: ReportedRun, row: Line, steps: list[Line]) -> Iterator[str]:
-    # First of all what does not depend on how much room there is.
+    # The parts of bounded length come first, so that they are never cut off.
     yield failure_message(row)
     if place := run.source_of(row["failed_step"]):
         yield f"at {one_line(place[0])}:{place[1]}"
@@ -230,6 +230,6 @@ def _name(run: ReportedRun, row: Line) -> str:
     if not key:
         return f"{journey} [row {row['row_index']}]" if run.record.dataset else journey
     shown = shorten(visible(key[:_LONGEST_NAME]), _LONGEST_NAME - len(journey) - 30)
-    # Two keys may look alike when they are shown; their numbers differ.
+    # Two keys may look the same when they are shown, but their row numbers differ.
     number = "" if shown == key else f" #{row['row_index']}"
     return f"{journey} [{shown}]{number}"

@@ -1,7 +1,7 @@
-"""The Common Test Report Format (ctrf.io), JSON that actions and dashboards read: a test for each row.
+"""The Common Test Report Format (ctrf.io): JSON that CI actions and dashboards read, with one test per row.
 
-Bounded like JUnit: see `cases`. The summary counts all rows, also those that are not listed. Where results are left
-out, it counts only the others as passed, and what says so as failed.
+It is bounded like JUnit: see `cases`. The summary counts all rows, even those that are not listed. If results are left
+out, it counts only the others as passed, and each entry that says what is left out as failed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
 
 
 def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
-    """Write to `file` that there is no result: one test that has failed."""
+    """Write to `file` that there is no result, as one failed test."""
     at = _milliseconds(refusal.instant)
     counts = {"tests": 1, "passed": 0, "failed": 1, "skipped": 0, "pending": 0, "other": 0}
     extra = {"verdict": Status.ERROR.value, "exitCode": refusal.exit_code, "complete": False, "leftOut": []}

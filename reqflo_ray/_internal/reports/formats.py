@@ -1,5 +1,5 @@
-"""The report formats by name, and writing what was asked for: each file whole or not at all, and one that cannot be
-written does not keep the others from it. Reports are made from the store at any time; nothing in it changes."""
+"""The report formats by name, and the writing of reports: each file completely or not at all, even if another one
+cannot be written. Reports are made from the store at any time; nothing in the store changes."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ _REFUSALS: Final[Mapping[str, RefusalWriter]] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report that is asked for: the name of its format, and the file that it goes to."""
+    """A requested report: the name of its format, and the file that it is written to."""
 
     format: str
     path: Path
 
 
 def check_formats(names: Iterable[str]) -> None:
-    """Refuse formats that there are not. Raises `UsageError` (`unknown_format`)."""
+    """Refuse unknown formats. Raises `UsageError` (`unknown_format`)."""
     for name in names:
         if name not in FORMATS:
-            hint = did_you_mean(name, FORMATS) or f"there are: {', '.join(FORMATS)}"
+            hint = did_you_mean(name, FORMATS) or f"use one of: {', '.join(FORMATS)}"
             raise UsageError(f"there is no report format `{name}`", code="unknown_format", hint=hint)
 
 
 def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
-    """Refuse, before any work is done for them, reports that could not be written afterwards.
+    """Refuse reports that could not be written later, before any work is done for them.
 
     Raises:
         UsageError: `unknown_format`, `output_not_writable`, or `repeated_path`.
@@ -69,7 +69,9 @@ def check_reports(reports: Iterable[Report]) -> tuple[Report, ...]:
         place = find_place(report.path)
         if any(map(place.excludes, found)):
             raise UsageError(
-                f"`{report.path}` is named for two files", code="repeated_path", hint="give each a name of its own"
+                f"`{report.path}` conflicts with the path of another report",
+                code="repeated_path",
+                hint="use a different file for each",
             )
         found.append(place)
     return asked
@@ -82,18 +84,18 @@ def write_reports(
     said: Verdict | None = None,
     damaged: Damaged = Damaged.REFUSE,
 ) -> None:
-    """Write reports of a run of the store, finished or not: of an unfinished one, what is committed, marked so.
+    """Write reports of a run in the store. A report of an unfinished run covers what is committed, and says so.
 
     Args:
-        run: the run's id, a unique beginning of it, or `latest`.
+        run: the run's ID, a unique beginning of it, or `latest`.
         said: see `ReportedRun.of`.
-        damaged: what becomes of them if files of results are not what was written; without these they say so.
+        damaged: what to do if files of results are damaged. Reports that leave them out say so.
 
     Raises:
         UsageError: there is no such run, or see `check_reports`.
-        IntegrityError: `damaged_file`, or `results_differ`: the results are not those that were counted.
+        IntegrityError: `damaged_file`, or `results_differ` if the results do not match the counts.
         StoreError: the run cannot be read.
-        ReqfloError: a report could not be written; if it is more than one, each is a problem of it.
+        ReqfloError: a report could not be written. If several could not, each is in `problems`.
     """
     asked = check_reports(reports)
     folder = resolve_run(storage, run)
@@ -113,7 +115,7 @@ def write_reports(
 
 
 def write_refusal(report: Report, refusal: Refusal) -> None:
-    """Write, in the place of a report, that there is none and why; no reader takes it for a run that passed.
+    """Write to the file of a report that there is no result, and why. No reader shows it as a run that passed.
 
     Raises:
         UsageError, ReqfloError: see `whole_file`.
@@ -123,7 +125,7 @@ def write_refusal(report: Report, refusal: Refusal) -> None:
 
 
 def _failure_of(report: Report, run: ReportedRun) -> ReqfloError | None:
-    """Write one report; returns what kept it from being written."""
+    """Write one report and return the error if it could not be written."""
     try:
         with whole_file(report.path) as file:
             FORMATS[report.format](run, file)
@@ -132,11 +134,11 @@ def _failure_of(report: Report, run: ReportedRun) -> ReqfloError | None:
     except ReqfloError as problem:
         return problem
     except Exception as problem:
-        # One that breaks is named and keeps no other away. The text of its exception may quote anything.
+        # A failing format must not stop the others. The text of an unexpected exception may quote anything.
         return ReqfloError(
-            f"the {report.format} report could not be made: {type(problem).__name__}",
+            f"the {report.format} report could not be made, because of an internal error: {type(problem).__name__}",
             code="report_failed",
-            hint="this is a bug in reqflo-ray; the run itself is not touched by it",
+            hint="report this bug in reqflo-ray; the run itself is not affected",
         )
     return None
 
@@ -145,5 +147,5 @@ def _unreadable(run_id: str, problem: QueryError) -> StoreError:
     return StoreError(
         f"the results of run `{run_id}` cannot be read: {problem.message}",
         code="unreadable_results",
-        hint=f"`reqflo-ray verify {run_id}` says what is damaged",
+        hint=f"run `reqflo-ray verify {run_id}` to see what is damaged",
     )

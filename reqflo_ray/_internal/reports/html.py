@@ -1,8 +1,8 @@
-"""One HTML file that needs nothing else: summary, what failed, statistics of steps, and the first failures with their
-evidence; of a run of one row that row, whatever became of it.
+"""A self-contained HTML file: summary, what failed, statistics of steps, and the first failures with their evidence. Of
+a run of one row, it shows that row, whatever its status.
 
-It has no script, and a content security policy that lets nothing but its own style in. Every value that the template
-shows is made visible and then escaped, here and not in the template, so that no place can be forgotten.
+It has no script, and a content security policy that allows only its own style. Every value that the template shows is
+made visible and then escaped here, not in the template, so that no value can be missed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST_STEPS: Final = 200
 _MOST_HEADERS: Final = 50
 _LONGEST_HEADER: Final = 300
 _LONGEST: Final = 2_100
-# Of evidence: browsers are slow with more, and failures of the same kind look alike.
+# The evidence of a page at most: browsers are slow with more, and failures of the same kind look alike.
 MOST_CHARACTERS: Final = 4_000_000
 
 
@@ -63,7 +63,7 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
 
 
 def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
-    """Write to `file` a page that says that there is no result, and why."""
+    """Write to `file` a page that says there is no result, and why."""
     _write_page(
         file,
         "refusal.html",
@@ -97,14 +97,14 @@ def _write_page(file: BinaryIO, template: str, **values: Any) -> None:
 
 
 class _OwnText(str):
-    """Text of this package, such as its style, that is HTML as it stands."""
+    """Text of this package, such as its style, that is HTML already."""
 
     def __html__(self) -> str:
         return str(self)
 
 
 def _shown(value: Any) -> Any:
-    """What the template shows of a value, before it is escaped."""
+    """Return what the template shows of a value, before it is escaped."""
     if isinstance(value, _OwnText):
         return value
     if value is None:
@@ -113,7 +113,7 @@ def _shown(value: Any) -> Any:
 
 
 def _rows(run: ReportedRun) -> Iterator[dict[str, Any]]:
-    """The only row, or else the first rows that did not pass, with their steps, as far as there is room."""
+    """Yield the only row, or the first rows that did not pass, with their steps, up to `MOST_CHARACTERS`."""
     exchanges = Exchanges.NOT_PASSED if run.only_row is None else Exchanges.ALL
     rows = run.failures(_MOST_FAILURES) if run.only_row is None else [run.only_row]
     room = MOST_CHARACTERS

@@ -1,9 +1,8 @@
-"""JUnit XML, as GitLab, Jenkins, Azure Pipelines and the actions of GitHub read it: a test case for each row.
+"""JUnit XML, as GitLab, Jenkins, Azure Pipelines, and the actions of GitHub read it: one test case per row.
 
-There is no official form. This keeps the rules of Jenkins' xUnit plugin and those of Ant, which leave no room for what
-a row that passed has to tell: it stands in `system-out` of the suite. Only for a row that passed after a retry, which
-Ant cannot tell, there is Surefire's `flakyFailure` besides. Bounded, since GitLab refuses a report of more than 30 MB:
-see `cases`.
+There is no official schema. This follows the schemas of Jenkins' xUnit plugin and of Ant, which have no place for notes
+on a row that passed: these are in `system-out` of the suite. A row that passed after a retry, which Ant cannot express,
+also has Surefire's `flakyFailure`. The report is bounded, because GitLab refuses more than 30 MB: see `cases`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _COUNTED: Final = (
     *("rows", "passed", "failed", "error", "inconclusive", "skipped", "cancelled", "resumed"),
     *("soft_failures", "flaky"),
 )
-# How a row that ended so is told. A request with an unknown outcome is nothing that an assertion found.
+# The element for each status of a row. An inconclusive row is an error, because no assertion failed.
 _ELEMENTS: Final = {
     "failed": "failure",
     "error": "error",
@@ -56,7 +55,7 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
 
 
 def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
-    """Write to `file` that there is no result: one test case that is an error."""
+    """Write to `file` that there is no result, as one test case with an error."""
     suite = refusal.subject or "reqflo-ray"
     kind = one_line(refusal.problems[0].code, 100)
     outcome = _outcome("error", kind, refusal.headline, "\n".join(refusal.lines()))
@@ -68,7 +67,7 @@ def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
 def _head(suite: str, told: list[str], duration_ms: float, instant: str, host: str) -> str:
     return _attributes(
         name=suite,
-        # Jenkins puts it before the name, which holds it already.
+        # Jenkins puts it before the name, which contains it already.
         package="",
         id="0",
         hostname=one_line(host, 200).strip() or "localhost",
@@ -143,5 +142,5 @@ def _attributes(**facts: str) -> str:
 
 
 def _timestamp(instant: str) -> str:
-    """Without a zone, as readers want it: UTC."""
+    """Return a timestamp in UTC without a zone, as readers of JUnit expect."""
     return instants.read(instant).replace(tzinfo=None).isoformat(timespec="seconds")

@@ -1,7 +1,7 @@
-"""Markdown for the summary of a CI job (`$GITHUB_STEP_SUMMARY`, a comment): verdict, counts, what failed, the steps.
+"""Markdown for the summary of a CI job (`$GITHUB_STEP_SUMMARY`, a comment): status, counts, what failed, the steps.
 
-All that comes from outside stands in `<code>` with every punctuation mark as a character reference, so that it can
-neither be Markdown or HTML, nor mention anybody, nor load anything. Far below the 1 MiB that GitHub takes.
+Everything from outside is in `<code>`, with every punctuation mark as a character reference, so that it is neither
+Markdown nor HTML, mentions nobody, and loads nothing. The report is far below GitHub's limit of 1 MiB.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
 
 
 def code(value: object) -> str:
-    """A value from outside on one line: shown as it is, whatever it is. "" for nothing."""
+    """Return a value from outside on one line, shown literally; "" for an empty one."""
     text = one_line(value, _LONGEST)
     return f"<code>{_PUNCTUATION.sub(_reference, text)}</code>" if text else ""
 
@@ -65,7 +65,7 @@ def _lines(run: ReportedRun) -> Iterator[str]:
     yield from _column(overview.head(run))
     yield from _table(overview.counts(run), [list(overview.counts(run).values())])
     for problem in run.problems:
-        yield f"⚠️ Not all is here: {code(problem.message)}"
+        yield f"⚠️ This report is incomplete: {code(problem.message)}"
         yield ""
     if run.only_row is not None:
         yield from _row(run, run.only_row)
@@ -87,7 +87,7 @@ def _failures(run: ReportedRun) -> Iterator[str]:
     yield from _section(f"{rows} did not pass")
     yield from _groups(run.groups.failures)
     if more := run.groups.more_failures + len(run.groups.failures[_MOST_GROUPS:]):
-        yield f"… and {more} more kinds"
+        yield f"… and {more} more groups"
         yield ""
     failures = run.failures(_MOST_FAILURES)
     yield from _table(
@@ -95,11 +95,11 @@ def _failures(run: ReportedRun) -> Iterator[str]:
         [(row["row_index"], code(row["row_key"]), row["status"], code(failure_message(row))) for row in failures],
     )
     if len(failures) < run.rows_not_passed:
-        yield f"… and {run.rows_not_passed - len(failures)} more. All of them:"
+        yield f"… and {run.rows_not_passed - len(failures)} more. List them all:"
         yield ""
         yield code(run.query_command())
         yield ""
-    yield "All of one row:"
+    yield "Show one row:"
     yield ""
     yield code(run.show_command(failures[0] if failures else None))
     yield ""
@@ -119,7 +119,7 @@ def _groups(groups: Sequence[FailureGroup]) -> Iterator[str]:
 
 
 def _row(run: ReportedRun, row: Line) -> Iterator[str]:
-    """The only row: every attempt of its steps, with what they assert."""
+    """Yield the only row: every attempt of its steps, with their assertions."""
     steps = run.steps_of([row])[row["row_index"]]
     if row["status"] != "passed":
         yield code(failure_message(row))
@@ -131,7 +131,7 @@ def _row(run: ReportedRun, row: Line) -> Iterator[str]:
         yield from (f"  - {code(assertion_line(each))}" for each in (step["assertions"] or ())[:_MOST_ASSERTIONS])
     yield from (f"- {code(not_reached_line(step))}" for step in run.not_reached(steps)[:_MOST_ATTEMPTS])
     yield ""
-    yield "All of it:"
+    yield "Show everything:"
     yield ""
     yield code(run.show_command(row))
     yield ""
@@ -141,7 +141,7 @@ def _steps(run: ReportedRun) -> Iterator[str]:
     steps = run.step_statistics()
     yield from _section("Steps")
     yield from _table(
-        ("step", "passed", "not passed", "skipped", "attempts", "mean", "about p95", "slowest"),
+        ("step", "passed", "not passed", "skipped", "attempts", "mean", "approx. p95", "slowest"),
         [
             (
                 _step(step["step_id"], step["known_flaky"]),
@@ -170,7 +170,7 @@ def _column(facts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _table(titles: Iterable[str], rows: Sequence[Iterable[Any]]) -> Iterator[str]:
-    """A table and the empty line after it."""
+    """Yield a table and the empty line after it."""
     titles = list(titles)
     yield f"| {' | '.join(titles)} |"
     yield f"|{' --- |' * len(titles)}"

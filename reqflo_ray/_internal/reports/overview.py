@@ -1,6 +1,6 @@
-"""What people read first in a report: the verdict in words, what ran for whom and when, the counts that are not zero.
+"""What people read first in a report: the status in words, what ran where and when, and the counts that are not zero.
 
-Plain values; how they are laid out and escaped, a format knows.
+It returns plain values. It must not know how a format lays them out and escapes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ALWAYS: Final = ("rows", "passed", "failed", "error")
 
 
 def headline(run: ReportedRun) -> str:
-    """The verdict; of a run that is not finished, or of which something is left out, that it is not all."""
+    """Return the status of a run, or that it is unfinished or incomplete."""
     if run.is_complete:
         return run.verdict.status.value
     if run.is_finished and run.rows_unreadable:
@@ -31,17 +31,17 @@ def headline(run: ReportedRun) -> str:
 
 
 def counts(run: ReportedRun) -> dict[str, int]:
-    """What was counted, without zeros that say nothing."""
+    """Return the counts; most are left out if they are zero."""
     found = {name: int(getattr(run.verdict.counts, name)) for name in _COUNTED}
     if run.rows_unreadable:
-        # Beside rows whose end cannot be read stand those whose end can: together they are all.
+        # The counts of readable rows and the number of unreadable ones add up to all rows.
         found |= {status.value: number for status, number in run.rows_by_status.items() if status.value in found}
     found["unreadable"] = run.rows_unreadable
     return {name: number for name, number in found.items() if number or name in _ALWAYS}
 
 
 def head(run: ReportedRun) -> dict[str, str]:
-    """What ran where, by whom and when."""
+    """Return what ran where, by whom, and when."""
     record, verdict = run.record, run.verdict
     insecure = " (TLS not verified)" if record.environment.insecure else ""
     return _those_there_are(
@@ -55,7 +55,7 @@ def head(run: ReportedRun) -> dict[str, str]:
 
 
 def facts(run: ReportedRun) -> dict[str, str]:
-    """All else that tells this run from others."""
+    """Return everything else that identifies this run."""
     record, verdict = run.record, run.verdict
     return _those_there_are(
         ("run", run.run_id),

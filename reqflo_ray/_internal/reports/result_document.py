@@ -1,5 +1,5 @@
-"""The JSON of a run, also that of `--output`: the verdict and the result of every row, streamed, so that a million rows
-fit. It is for programs: texts are as they were."""
+"""The JSON report of a run, also written by `--output`: the verdict and the result of every row, streamed, so that it
+holds a million rows. It is for programs: texts are not escaped for people."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SCHEMA: Final = "reqflo-ray/run-result/1"
 def write(run: ReportedRun, file: BinaryIO) -> None:
     """Write `{"schema", "run_id", "results", "complete", "left_out", "verdict", "rows": […]}`.
 
-    Rows are objects with the columns of the `results` view, in row order; `inputs` is an object. Of a run that is not
-    finished they are those that have a result, and the verdict is that of these. `left_out` says in sentences what is
-    not there since it is damaged; then `complete` is false.
+    Rows are objects with the columns of the `results` view, in row order; `inputs` is an object. Of an unfinished
+    run, they are the rows that have a result, and the verdict covers these. `left_out` lists, in sentences, what is
+    missing because it is damaged; `complete` is then false.
     """
     head = {
         "schema": SCHEMA,
@@ -43,10 +43,9 @@ def write(run: ReportedRun, file: BinaryIO) -> None:
 
 
 def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
-    """Write to `file` that there is no result: the same document without rows, and with
-    `problems`, which say why.
+    """Write to `file` that there is no result: the same document without rows, and with `problems`, which say why.
 
-    Its verdict counts one row that is an error, so that who looks at nothing but counts is not told of success.
+    Its verdict counts one row with an error, so that a program that reads only counts does not see a success.
     """
     document = {
         "schema": SCHEMA,
@@ -82,7 +81,7 @@ def write_refusal(refusal: Refusal, file: BinaryIO) -> None:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    # `inputs` is JSON text in the table: raw, so that no number loses a digit on its way.
+    # `inputs` is JSON text in the table: it is embedded raw, so that no number loses a digit.
     if inputs := row.get("inputs"):
         row["inputs"] = msgspec.Raw(inputs.encode())
     return row

@@ -1,6 +1,6 @@
-"""A run as reports read it: its record and verdict, and the bounded questions that a report asks of its results.
+"""A run as reports read it: its record and verdict, and the bounded queries of its results.
 
-It reads the store through the files of the run and through SQL; it must not know any format.
+It reads the store through the files of the run and through SQL. It must not know any format.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ _EVIDENCE: Final = {
 }
 
 
-# Attempts that ended so are told in a line. Rounds in which a poll waits are no failures.
+# Attempts with these statuses are shown on one line: a poll round that waits is not a failure.
 UNREMARKABLE: Final = ("passed", "skipped", "waiting")
 
 
 class Exchanges(Enum):
-    """Of which attempts requests, responses and events are wanted."""
+    """The attempts whose requests, responses, and events are read."""
 
     NONE = auto()
     NOT_PASSED = auto()
@@ -77,11 +77,11 @@ _WANTED: Final = {
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """A run, finished or not, with an open session on its results; of an unfinished one, what is committed.
+    """A run, finished or not, with an open session on its results. Of an unfinished run, these are what is committed.
 
-    `state` and results are as they were when the session was opened. `verdict` is the stored one, or else what was said
-    or can be said so far. `rows_planned` is how many rows it has in all, None before they are staged. `rows_unreadable`
-    is how many of those that have a result are left out, as far as that is known.
+    `state` and the results are as of when the session was opened. `verdict` is the stored one, or that of the call that
+    ran it, or one computed from what is committed. `rows_planned` is the number of all rows, None before they are
+    staged. `rows_unreadable` is the number of rows whose result is left out, as far as it is known.
     """
 
     folder: RunFolder
@@ -94,15 +94,15 @@ class ReportedRun:
 
     @classmethod
     def of(cls, folder: RunFolder, session: Session, said: Verdict | None = None) -> ReportedRun:
-        """Look at the run of `folder`.
+        """Read the run of `folder`.
 
         Args:
-            said: how the call that ran it says that it ended, which also counts rows that are only journaled.
+            said: the verdict of the call that ran it, which also counts rows that are only journaled.
 
         Raises:
-            IntegrityError, StoreError: it cannot be read, or its results are not those that were counted.
+            IntegrityError, StoreError: the run cannot be read, or its results do not match the counts.
         """
-        # One look for all that changes while a run goes on: rows of a later one would be missing.
+        # One query for everything that changes while a run is running, so that the counts match the rows.
         [line] = session.query("select * from runs").objects()
         counted = Counts(**{name: line[name] for name in Counts.__struct_fields__})
         record, state = folder.load_run(), RunState(line["state"])
@@ -123,32 +123,32 @@ class ReportedRun:
 
     @property
     def run_id(self) -> str:
-        """The id of the run."""
+        """The ID of the run."""
         return self.record.run_id
 
     @property
     def is_finished(self) -> bool:
-        """Whether all its rows have a verdict that changes no more."""
+        """Whether the run is finished, so that no result changes any more."""
         return self.state is RunState.FINISHED
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is finished, and nothing of its results is left out."""
+        """Whether the run is finished and no results are left out."""
         return self.is_finished and not self.problems
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is left out, since it is not what was written."""
+        """What is left out because it is damaged."""
         return self.session.problems
 
     @cached_property
     def rows_not_passed(self) -> int:
-        """How many rows did not pass."""
+        """The number of rows that did not pass."""
         return self.rows_readable - self.rows_by_status[Status.PASSED]
 
     @cached_property
     def journaled_failures(self) -> tuple[Failure, ...]:
-        """Those of the verdict that have no result yet, since their shard is not committed."""
+        """The failures of the verdict that have no result yet, because their shard is not committed."""
         failures = self.verdict.failures
         if self.is_finished or not failures:
             return ()
@@ -160,18 +160,18 @@ class ReportedRun:
 
     @cached_property
     def rows_by_status(self) -> Mapping[Status, int]:
-        """How many rows ended how, of those whose result can be read."""
+        """The number of rows with each status, of those whose result can be read."""
         found = {line["status"]: line["rows"] for line in self._ask(_ROWS_BY_STATUS)}
         return {status: int(found.get(status.value, 0)) for status in ROW_STATUSES}
 
     @property
     def rows_readable(self) -> int:
-        """How many rows have a result that can be read."""
+        """The number of rows whose result can be read."""
         return sum(self.rows_by_status.values())
 
     @cached_property
     def steps(self) -> tuple[str, ...]:
-        """The ids of the journey's steps, in order; () where its artifact is gone."""
+        """The IDs of the steps of the journey, in order; () if its artifact is missing."""
         return step_ids(self.folder.storage, self.record.artifact)
 
     @cached_property
@@ -185,29 +185,29 @@ class ReportedRun:
         return next(iter(self.rows(1)), None) if self.rows_planned == 1 else None
 
     def rows(self, limit: int) -> list[Line]:
-        """The first `limit` rows, in order."""
+        """Return the first `limit` rows, in order."""
         return self._ask(f"select * from results order by row_index limit {limit}")
 
     def failures(self, limit: int) -> list[Line]:
-        """The first `limit` rows that did not pass, in order."""
+        """Return the first `limit` rows that did not pass, in order."""
         return self._ask(f"select * from results where status <> 'passed' order by row_index limit {limit}")
 
     def remarkable(self, limit: int) -> list[Line]:
-        """The first `limit` rows that did not pass, in order, and then those that passed only after a retry."""
+        """Return up to `limit` rows: those that did not pass, in order, then those that passed only after a retry."""
         return self._ask(
             f"select * from results where status <> 'passed' or {IS_FLAKY}"
             f" order by status = 'passed', row_index limit {limit}"
         )
 
     def every_row(self) -> Iterator[QueryResult]:
-        """All rows in order, piece by piece, with the columns of the `results` view."""
+        """Yield all rows in order, in pieces, with the columns of the `results` view."""
         return self.session.stream("select * from results")
 
     def steps_of(self, rows: Sequence[Line], exchanges: Exchanges = Exchanges.NONE) -> dict[int, list[Line]]:
-        """The attempts of all steps of `rows`, in order, by the number of their row.
+        """Return the attempts of all steps of `rows`, in order, by row number.
 
         Args:
-            exchanges: of which also headers, events, and the beginning of bodies.
+            exchanges: the attempts whose headers, events, and first 2,000 characters of bodies are read too.
         """
         steps: dict[int, list[Line]] = {int(row["row_index"]): [] for row in rows}
         if not steps:
@@ -222,14 +222,14 @@ class ReportedRun:
         return steps
 
     def not_reached(self, attempts: Sequence[Line]) -> list[str]:
-        """The steps that a row with these `attempts` never came to, and of which nothing is recorded."""
+        """Return the steps that a row with these `attempts` did not reach, so that nothing is recorded of them."""
         recorded = {step["step_id"] for step in attempts}
         return [] if self.problems else [step for step in self.steps if step not in recorded]
 
     def step_statistics(self) -> list[Line]:
-        """How each step of the journey did, in order: rows in which it passed, did not, or was skipped, and all its
-        attempts. One that no row came to is skipped in all. The 95th percentile is approximate, since an exact one
-        would hold every value."""
+        """Return statistics of each step of the journey, in order: the rows in which it passed, did not pass, or was
+        skipped, and all its attempts. A step that no row reached is skipped in all of them. The 95th percentile is
+        approximate, because an exact one would need every value in memory."""
         ended = self._ask(
             "select step_id, min(step_index) as place, count(*) filter (status = 'passed') as passed,"
             " count(*) filter (status not in ('passed', 'skipped')) as not_passed,"
@@ -250,7 +250,7 @@ class ReportedRun:
         return [{**line, "step_id": step} for step, line in steps.items()]
 
     def show_command(self, row: Line | None = None) -> str:
-        """What a person types to see all of a row, or of the run."""
+        """Return the command that shows a row, or the run."""
         words = ["reqflo-ray", "show", self.run_id]
         if row is not None:
             key = row["row_key"]
@@ -259,19 +259,19 @@ class ReportedRun:
         return visible(shlex.join([*words, "--store", self.folder.storage.uri]))
 
     def query_command(self) -> str:
-        """What a person types to ask for all rows that did not pass."""
+        """Return the command that lists all rows that did not pass."""
         question = "select row_key, status, failed_step, error_message from results where status <> 'passed'"
         where = shlex.join(["--run", self.run_id, "--store", self.folder.storage.uri])
         return visible(f'reqflo-ray sql "{question}" {where}')
 
     def source_of(self, step: str | None) -> tuple[str, int] | None:
-        """File and line of a step in the workspace, or else of the first step that has one."""
+        """Return the file and line of a step in the workspace, or of the first step that has them."""
         place = self.record.sources.get(step or "") or next(iter(self.record.sources.values()), "")
         file, _, line = place.rpartition(":")
         return (file, int(line)) if file and line.isdecimal() else None
 
     def _need_agreement(self, counted: Counts) -> None:
-        """Refuse results that do not hold the rows that were counted, unless these are known to be left out."""
+        """Refuse results that do not have the rows that were counted, unless these are known to be left out."""
         missing = {status: getattr(counted, status.value) - rows for status, rows in self.rows_by_status.items()}
         if min(missing.values()) >= 0 and sum(missing.values()) == self.rows_unreadable:
             return
@@ -280,10 +280,10 @@ class ReportedRun:
             f"{getattr(counted, status.value)} rows as {status.value}; the results have {self.rows_by_status[status]}"
         )
         raise IntegrityError(
-            f"the results of run `{self.run_id}` are not those that were counted",
+            f"the results of run `{self.run_id}` do not match its counts",
             code="results_differ",
             cause=f"{layout.VERDICT if self.is_finished else layout.COMMITS} counts {told}",
-            hint=f"`reqflo-ray verify {self.run_id}` lists all damage",
+            hint=f"run `reqflo-ray verify {self.run_id}` to see what is damaged",
         )
 
     def _ask(self, sql: str) -> list[Line]:
@@ -302,7 +302,7 @@ def _verdict_so_far(record: RunRecord, counts: Counts, session: Session) -> Verd
         journey=record.journey,
         artifact=record.artifact,
         environment=record.environment.name,
-        # That what has ended passed is no verdict on rows that have not.
+        # Rows that passed say nothing about rows that have not ended.
         status=Status.CANCELLED if worst is Status.PASSED else worst,
         exit_code=exit_code(counts, unfinished=not enough),
         counts=counts,

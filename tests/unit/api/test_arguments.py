@@ -80,7 +80,7 @@ def test_a_report_that_there_is_not_is_refused_before_a_job_is_started(workspace
 
 
 def test_a_job_is_no_run_of_this_process(workspace: Path) -> None:
-    with pytest.raises(UsageError, match="`local` is this process"):
+    with pytest.raises(UsageError, match="`local`, which is this process"):
         reqflo_ray.submit("one", target=Target(backend="local"))
 
 

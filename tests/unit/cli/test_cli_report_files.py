@@ -55,12 +55,12 @@ def test_a_report_that_is_not_written_never_hides_how_the_run_ended(
         (("=x.xml",), "invalid_report", "formats: junit,"),
         (("junit=",), "invalid_report", "FORMAT=PATH"),
         (("jnuit=j.xml",), "unknown_format", "did you mean `junit`?"),
-        (("allure=a",), "unknown_format", "there are: junit, html, markdown, json, ctrf"),
+        (("allure=a",), "unknown_format", "use one of: junit, html, markdown, json, ctrf"),
         (("html=file/x.html",), "output_not_writable", "is no folder"),
         (("html=pages/",), "output_not_writable", "it is a folder"),
         (("html=s3://bucket/x.html",), "output_not_writable", "it is an address"),
-        (("html=x", "junit=./x"), "repeated_path", "a name of its own"),
-        (("json=r.json",), "repeated_path", "a name of its own"),
+        (("html=x", "junit=./x"), "repeated_path", "a different file for each"),
+        (("json=r.json",), "repeated_path", "a different file for each"),
     ],
 )
 def test_reports_that_cannot_be_written_are_refused_before_anything_is_sent(

@@ -101,7 +101,9 @@ def test_a_report_that_breaks_is_named_and_keeps_no_other_away(
     runs.finish("done")
     (tmp_path / "page").write_text("old")
     asked = [Report("html", tmp_path / "page"), Report("junit", tmp_path / "j.xml")]
-    with pytest.raises(ReqfloError, match="the html report could not be made: ValueError") as caught:
+    with pytest.raises(
+        ReqfloError, match="the html report could not be made, because of an internal error: ValueError"
+    ) as caught:
         write_reports(runs.storage, "done", asked)
     assert "hunter22" not in str(caught.value)
     assert (tmp_path / "page").read_text() == "old"

@@ -126,7 +126,7 @@ def test_a_page_ends_before_it_is_too_large(
     assert foreign(page) == []
     counted = [sum(tag == "details" for tag, _ in each.tags) for each in (page, whole)]
     assert 0 < counted[0] < counted[1]
-    assert "as far as there is room" in "".join(page.texts)
+    assert "shows only the first of" in "".join(page.texts)
 
 
 def test_it_begins_with_what_ran_and_groups_rows_by_what_failed(telling: RunFolder, written: Written) -> None:

@@ -135,7 +135,7 @@ def test_a_run_that_is_not_finished_is_not_green(unfinished: RunFolder, written:
     root = junit_rules.read(written("junit", unfinished.run_id))
     assert junit_rules.problems(root) == []
     [message] = [error.get("message") for error in root.iter("error")]
-    assert message == "4 of 12 rows have a result; `reqflo-ray resume unfinished` goes on"
+    assert message == "4 of 12 rows have a result; resume it with `reqflo-ray resume unfinished`"
 
 
 def test_a_report_ends_before_it_is_too_large(

@@ -97,7 +97,7 @@ def test_what_people_read_begins_with_what_is_missing(done: RunFolder, format_: 
     _flip(done, RESULTS)
     text = _report(done, format_, tmp_path)
     assert f"{title.replace('✅', '⚠️')}incomplete: 5 of 10 rows can be read" in text
-    assert "Not all is here" in text and LEFT_OUT in text and RESULTS in text
+    assert "This report is incomplete" in text and LEFT_OUT in text and RESULTS in text
     assert "✅" not in text and 'class="passed">passed' not in text
     # Of ten that passed, five can be read: as many as are unreadable.
     assert re.search(r"passed</dt><dd>5<" if format_ == "html" else r"\| 10 \| 5 \| 0 \| 0 \|.* 5 \|", text)
@@ -143,7 +143,7 @@ def test_results_that_are_not_those_that_the_verdict_counts_are_never_reported(
     green = Counts(rows=10, passed=10)
     complete(folder, lambda *_: msgspec.structs.replace(runs.verdict(folder), counts=green), 2)
     for damaged in Damaged:
-        with pytest.raises(IntegrityError, match="not those that were counted") as caught:
+        with pytest.raises(IntegrityError, match="do not match its counts") as caught:
             _report(folder, format_, tmp_path, damaged)
         assert (caught.value.code, caught.value.exit_code) == ("results_differ", 3)
         assert caught.value.cause == "verdict.json counts 10 rows as passed; the results have 8"

@@ -124,13 +124,13 @@ def test_what_no_answer_fits_fails_and_lists_them(pattern: str, asked: Transport
     code, message, sent = failed(api, asked)
     assert code == "unexpected_request" and not sent
     assert message.startswith(f"no answer is scripted for `{asked.method} /")
-    assert message.endswith(f"; scripted are `GET {pattern}`")
+    assert message.endswith(f"; scripted answers: `GET {pattern}`")
     assert len(api.requests) == 1
 
 
 def test_a_query_with_a_secret_is_not_told() -> None:
     _, message, _ = failed(FakeApi(), request(path="/orders?token=made-up-secret"))
-    assert message == "no answer is scripted for `GET /orders`; none is scripted at all"
+    assert message == "no answer is scripted for `GET /orders`; no answers are scripted"
 
 
 def test_a_long_script_is_told_by_its_first_answers() -> None:
@@ -148,7 +148,7 @@ def test_answers_are_given_in_their_order_as_often_as_they_say() -> None:
     assert [answered(api, request()).status for _ in range(3)] == [503, 503, 200]
     _, message, _ = failed(api, request())
     told = "`GET /orders` (2 of 2 used), `GET /orders` (1 of 1 used)"
-    assert message == f"all answers to `GET /orders` are used up; scripted are {told}"
+    assert message == f"all answers to `GET /orders` are used up; scripted answers: {told}"
 
 
 def test_the_first_answer_that_fits_is_given() -> None:
@@ -173,8 +173,8 @@ def test_a_function_answers_by_what_was_asked() -> None:
     ("by", "told"),
     [
         (lambda asked: asked.json()["total"], "raised KeyError: 'total'"),
-        (lambda asked: {"id": 1}, "gave an object of type `dict`, not an `Answer`"),
-        (lambda asked: Answer(99), "raised UsageError: an answer cannot have the status 99"),
+        (lambda asked: {"id": 1}, "returned a `dict`, expected an `Answer`"),
+        (lambda asked: Answer(99), "raised UsageError: `status` is 99, expected a number from 200 to 599"),
     ],
 )
 def test_what_a_function_does_wrong_ends_the_request(by: Any, told: str) -> None:
@@ -284,14 +284,14 @@ def test_no_answer_is_given_twice_to_requests_of_many_threads() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "facts", "told"),
     [
-        ("get", "/orders", {}, "a journey sends no `get`"),
-        ("GET", "orders", {}, "`orders` is no path"),
-        ("GET", "", {}, "`` is no path"),
-        ("GET", "ftp://host/orders", {}, "`ftp://host/orders` is no path"),
-        ("GET", "/orders?a=1", {}, "`/orders?a=1` is more than a path"),
+        ("get", "/orders", {}, "`get` is not a known method"),
+        ("GET", "orders", {}, "`orders` is not a path"),
+        ("GET", "", {}, "`` is not a path"),
+        ("GET", "ftp://host/orders", {}, "`ftp://host/orders` is not a path"),
+        ("GET", "/orders?a=1", {}, "`/orders?a=1` has a query or a fragment"),
         ("GET", "/:id/:id", {}, "`/:id/:id` names `:id` twice"),
         ("GET", "/orders", {"times": 0}, "`GET /orders` is never answered: `times` is 0"),
-        ("GET", "/orders", {"by": Answer, "status": 201}, "either by a function or by its values"),
+        ("GET", "/orders", {"by": Answer, "status": 201}, "cannot have both a function `by` and values"),
     ],
 )
 def test_a_script_that_could_never_play_is_refused(method: str, path: str, facts: dict[str, Any], told: str) -> None:
@@ -306,7 +306,7 @@ def test_an_answer_behind_one_that_is_always_given_is_refused() -> None:
     api.answer("GET", "/orders/:id")
     api.answer("POST", "/orders/:id")
     api.answer("GET", "/orders/7")
-    with pytest.raises(UsageError, match=r"`GET /orders/:id` is always answered already"):
+    with pytest.raises(UsageError, match=r"an earlier script always answers `GET /orders/:id`"):
         api.fail("GET", "/orders/:id")
 
 
@@ -334,6 +334,6 @@ def test_an_answer_that_cannot_be_sent_is_refused(facts: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("code", ["", "refused", "too_many_open_files", "unexpected_request", "body_too_large"])
 def test_a_failure_that_cannot_be_scripted_is_refused(code: str) -> None:
-    with pytest.raises(UsageError, match="no request fails with") as refused:
+    with pytest.raises(UsageError, match="is not a known code of a failure") as refused:
         FakeApi().fail("GET", "/orders", code)
     assert "connection_refused" in refused.value.hint
