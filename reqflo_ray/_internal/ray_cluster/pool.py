@@ -180,12 +180,12 @@ class Placement:
 
     def _hint(self, offer: Offer) -> str:
         if self._memory <= offer.free:
-            return "workers are starting, or die as they start: look at the logs of the cluster"
+            return "look at the logs of the cluster: workers are starting, or die as they start"
         if self._memory <= offer.largest:
-            return "the first worker is starting, or waits until others on the cluster end"
+            return "wait: the first worker is starting, or others on the cluster must end before it"
         return (
-            "no node is large enough: the run waits until an autoscaler or a person adds one"
-            f" (`ray start --memory {self._memory}` or more), and gives up after {_GIVE_UP_SECONDS / 60:.0f} minutes"
+            f"add a node with `ray start --memory {self._memory}` or more, unless an autoscaler adds one: no node is"
+            f" large enough, and the run gives up after {_GIVE_UP_SECONDS / 60:.0f} minutes"
         )
 
 

@@ -126,7 +126,7 @@ def _unreadable(reference: SecretReference, problem: OSError) -> SecretError:
         return SecretError(
             f"the file `{reference.key}` of secret `{reference.name}` does not exist",
             code="secret_not_found",
-            hint="each secret is a file of its own, named as the secret is",
+            hint="put each secret in its own file, named like the secret",
         )
     return SecretError(
         f"the file `{reference.key}` of secret `{reference.name}` cannot be read",
