@@ -162,7 +162,7 @@ class HttpModel(Authored):
     max_body_bytes: Annotated[
         int,
         Field(gt=0),
-        about("How large the body of a response may be, in bytes. A larger one makes the step an `error`.", 1_048_576),
+        about("How large the decoded body of a response may be, in bytes. A larger one is an `error`.", 1_048_576),
     ] = _HTTP.max_body_bytes
     max_redirects: Annotated[
         int,
