@@ -27,7 +27,7 @@ class InputModel(Authored):
     required: Annotated[
         bool,
         about(
-            "With `true`, the run does not start if a row has no value after all sources have been looked at.",
+            "With `true`, the run does not start if no source has a value for one of the rows.",
             True,
         ),
     ] = False
@@ -93,8 +93,8 @@ class JourneyModel(Authored):
         str, about("A note for readers of the file. It changes nothing.", "Get a token, place an order, read it back.")
     ] = ""
     version: Annotated[str, about("A version of your own choice, shown in results. Write it in quotes.", "1.0.0")] = ""
-    owner: Annotated[str, about("Who answers for the journey. It changes nothing.", "shop-team")] = ""
-    owners: Annotated[Listed[str], about("Who answers for the journey. It changes nothing.", ["shop-team"])] = ()
+    owner: Annotated[str, about("Who maintains the journey. It changes nothing.", "shop-team")] = ""
+    owners: Annotated[Listed[str], about("Who maintains the journey. It changes nothing.", ["shop-team"])] = ()
     editors: Annotated[
         Listed[str], about("Who may edit the journey in other tools. Here it changes nothing.", ["shop-team"])
     ] = ()

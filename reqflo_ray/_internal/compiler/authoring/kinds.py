@@ -118,10 +118,10 @@ WORDS: Final[tuple[Mapping[str, str], ...]] = (
     },
     {
         "environment": "The value `key` of the chosen environment.",
-        "me": "The value `key` of who starts the run.",
+        "me": "The value `key` of the person who starts the run, as in `{{ me.user }}`.",
         "preset": "A preset. The same as leaving `source` out.",
         "hard_coded": "`default`. The same as leaving `source` out.",
-        "manual": "Whoever starts the run, with `--set`. The same as leaving `source` out.",
+        "manual": "The person who starts the run, with `--set`. The same as leaving `source` out.",
     },
     {
         "path": "In place of `:name` in the path of the URL.",

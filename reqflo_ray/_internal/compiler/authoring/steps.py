@@ -246,7 +246,10 @@ class StepModel(Authored):
     idempotency: Annotated[
         IdempotencyModel | None,
         AlsoWritten({"type": "boolean"}),
-        about("Whether to send an idempotency key, which makes the step safe to repeat. If left out: no.", True),
+        about(
+            "Whether to send an idempotency key, so that the step is safe to repeat. If left out: no.",
+            True,
+        ),
     ] = None
     on_interrupt: Annotated[
         OnInterrupt | None,
