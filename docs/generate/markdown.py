@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from html import escape
 
-_CODE = re.compile(r"(`+[^`]+`+)")
+_CODE = re.compile(r"(`[^`]+`)")
 _MARKUP = re.compile(r"([\\*_<>\[\]|#])")
 
 
 def text(words: str) -> str:
     """Return `words` on one line as Markdown that shows them as they are; what is in backticks is code."""
     parts = _CODE.split(" ".join(words.split()))
-    return "".join(part if part.startswith("`") else _MARKUP.sub(r"\\\1", part) for part in parts)
+    return "".join(code(part[1:-1]) if part.startswith("`") else _MARKUP.sub(r"\\\1", part) for part in parts)
 
 
 def code(value: object) -> str:
     """Return `value` as code, "" for nothing."""
     shown = str(value)
+    if "|" in shown:  # in backticks it ends a cell of a table, or keeps the backslash before it, as the reader may be
+        return f"<code>{escape(shown).replace('|', '&#124;')}</code>"
     return f"`{shown}`" if shown else ""
 
 
