@@ -86,7 +86,8 @@ def _type_all(reader: Reader, fence: Fence, where: str) -> None:
     for command in before:
         code, shown = reader.type(command)
         assert code == 0, f"{where}: `{command}` exits with {code}:\n{shown}"
-    code, shown = reader.type(last)
+    type_last = reader.type_and_interrupt if "data-interrupted" in fence.options else reader.type
+    code, shown = type_last(last)
     assert code == fence.exit_code, f"{where}: `{last}` exits with {code}:\n{shown}"
 
 

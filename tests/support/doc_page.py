@@ -1,7 +1,8 @@
 """Reads the fenced blocks of a documentation page, and types its commands as a reader would.
 
 A fence may carry `title="FILE"` (the block is the content of that file), `data-exit="N"` (the exit code of its last
-command), and `data-not-run="REASON"`. Commands of reqflo-ray, and pytest, run in this process; all others in a shell.
+command), `data-interrupted="yes"` (the reader presses Ctrl-C), and `data-not-run="REASON"`. Commands of reqflo-ray, and
+pytest, run in this process; all others in a shell.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 import runpy
 import shlex
+import signal
 import subprocess
 import textwrap
 from collections.abc import Iterator
@@ -112,6 +114,16 @@ class Reader:
             if code:
                 break
         return code, self._as_written(shown)
+
+    def type_and_interrupt(self, command: str) -> tuple[int, str]:
+        """Run a line in a process of its own, and press Ctrl-C as soon as it prints anything."""
+        words = [PROGRAM, *shlex.split(command)[1:]]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            assert process.stdout is not None
+            shown = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            shown += process.stdout.read()
+        return process.returncode, shown
 
     def _run(self, line: str) -> tuple[int, str]:
         if line.startswith("cd "):
