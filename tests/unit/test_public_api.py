@@ -97,7 +97,7 @@ def test_each_name_is_documented(name: str) -> None:
     members = [] if name in CALLS else [each for each in vars(found).items() if not each[0].startswith("_")]
     for called, member in members:
         if inspect.isfunction(member) or isinstance(member, property):
-            assert member.__doc__, called
+            assert inspect.getdoc(member), called
 
 
 def test_to_import_it_loads_nothing_of_it() -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class ErrorCode(NamedTuple):
-    """A code with its general cause and what to do, each in one line. The message of a finding says more about its case."""
+    """A code with its general cause and what to do, each in one line. The message of a finding is more specific."""
 
     name: str
     cause: str

@@ -98,7 +98,8 @@ def test_what_is_in_an_unknown_charset_is_no_json() -> None:
 @pytest.mark.parametrize(
     ("body", "charset", "why"),
     [(b'{"a":"\xe4"}', "utf-8", "not text in UTF-8"), (b'{"a":"\x81"}', "windows-1252", "cannot be decoded as cp1252"),
-     (b'{"a":"\xff"}', "euc-jp", "cannot be decoded as euc_jp"), (b'{"a":1}\xff\xff', "utf-16", "cannot be decoded as utf-16-le")],
+     (b'{"a":"\xff"}', "euc-jp", "cannot be decoded as euc_jp"),
+     (b'{"a":1}\xff\xff', "utf-16", "cannot be decoded as utf-16-le")],
 )  # fmt: skip
 def test_what_is_not_in_its_charset_is_no_json(body: bytes, charset: str, why: str) -> None:
     with pytest.raises(NotJson, match=why):

@@ -189,7 +189,7 @@ def test_a_number_that_loses_how_it_is_written_is_told_with_its_place(
     journey = "  inputs: [{name: zip}]\n" + STEP
     problem = only(check(journey, {"c.yaml": f"case: {{name: c, journey: j, values: {{zip: {written}}}}}"}, case="c"))
     assert (problem.severity, problem.code) == (Severity.WARNING, "rewritten_number")
-    assert problem.message == f"`{written}` is the number {number}"
+    assert problem.message == f"`{written}` is read as the number {number}"
     assert str(problem.position) == "c.yaml:1:43"
 
 

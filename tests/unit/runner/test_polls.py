@@ -49,8 +49,7 @@ def test_a_poll_for_which_the_row_has_no_time_says_so(tmp_path: Path) -> None:
     outcome, api = Journey(tmp_path, one_step(POLL), row_timeout_ms=900).run(ok({"state": "new"}))
     assert len(api.seen) == 1 and outcome.result.error_code == "poll_timeout"
     assert outcome.result.error_message == (
-        "the condition did not hold within the time limit of the row (1 request): "
-        '`$.state` is "new", expected "done"'
+        'the condition did not hold within the time limit of the row (1 request): `$.state` is "new", expected "done"'
     )
 
 

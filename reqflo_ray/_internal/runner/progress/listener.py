@@ -78,7 +78,7 @@ class Listener(Protocol):
         ...
 
 
-class SilentListener:
+class SilentListener(Listener):
     """Ignores all events."""
 
     def staging(self, run_id: str, backend: str, reason: str) -> None: ...
