@@ -48,7 +48,7 @@ def compiled(make_workspace: WorkspaceMaker) -> Compiler:
         workspace = make_workspace({"j.yaml": text} | others)
         compilation = compile_journey(workspace, "j", overlays)
         if not workspace.problems and not any(one.problems for one in workspace.definitions()):
-            need_accepted(workspace.files)
+            need_accepted(file for file in workspace.files if file.name in ("j.yaml", *others))
         return compilation
 
     return compile_text
