@@ -40,7 +40,7 @@ def test_the_site_builds_without_a_warning_and_works_offline(site: Path) -> None
     assert [found for file in files for found in LOADED.findall(file.read_text())] == []
 
     # A page that is opened from a folder cannot fetch: the search's index must be a script too.
-    assert "Your first journey" in (site / "build/docs/search.js").read_text()
+    assert "Your own API" in (site / "build/docs/search.js").read_text()
     assert not list((site / "build/docs").rglob("*.py")), "what generates pages is not published"
 
 

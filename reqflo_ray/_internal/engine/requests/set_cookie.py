@@ -22,7 +22,7 @@ _LONGEST_LIFE_SECONDS: Final = 400 * 24 * 3600
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _AGE: Final = re.compile(r"-?[0-9]+")
-# A cookie's date (5.1.1): tokens in any order; the first match each is the time, the day, the month, and the year.
+# A cookie's date (5.1.1): tokens in any order; the first one that matches is the time, the day, the month, the year.
 _DELIMITERS: Final = re.compile(r"[\t\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
 _TIME: Final = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?![0-9])")
 _DAY: Final = re.compile(r"[0-9]{1,2}(?![0-9])")

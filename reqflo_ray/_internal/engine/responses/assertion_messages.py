@@ -53,11 +53,11 @@ def message_of(source: Assertion, expected: str, actual: str, value: JsonValue, 
         expected: the JSON text of the expected value, masked, "" for none.
         actual: the JSON text of `value`, "" if the response has none.
         value: what the assertion looked at.
-        reason: why it does not hold, where the values cannot tell; else "".
+        reason: why it does not hold, if the values do not show it; else "".
     """
     subject, operator = subject_of(source), source.operator
     if reason:
-        # What is wrong with a schema, or with a body that it judges, names them itself.
+        # The reasons of schemas name the body or the schema themselves.
         return reason if source.type is AssertionType.JSON_SCHEMA else f"{subject}: {reason}"
     match source.type:
         case AssertionType.BODY_CONTAINS if operator in NEGATED:
@@ -92,8 +92,8 @@ def subject_of(source: Assertion) -> str:
 
 
 def _times(actual: str, limit: str) -> tuple[str, str]:
-    """Two times in milliseconds, each with its unit. Both have that of the limit, so that failures of one assertion
-    differ in nothing but the number."""
+    """Return two times in milliseconds, both in the unit that suits the limit, so that the messages of one assertion
+    differ only in the number."""
     try:
         taken, bound, digits, unit = Decimal(actual), Decimal(limit), 1, "ms"
         if bound >= 1000:

@@ -291,8 +291,8 @@ def _need_value(expected: JsonValue, prepared: PreparedAssertion, values: Values
     """Raise `RowFault` if a part of the expected value is unset: neither `equals` nor `not_equals` may hold then."""
     node = prepared.source.expected
     if expected is UNSET or (expected == [] and isinstance(node, ArrayNode) and node.items):
-        what = f"`{node}`" if isinstance(node, Reference | StepReference) else "the whole list"
-        raise RowFault("missing_value", f"{what} has no value")
+        is_whole = isinstance(node, Reference | StepReference)
+        raise RowFault("missing_value", f"`{node}` has no value" if is_whole else "no item of the list has a value")
     for reference, part in prepared.parts:
         if part(values) is UNSET:
             raise RowFault("missing_value", f"`{reference}` has no value")
