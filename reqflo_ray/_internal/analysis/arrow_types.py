@@ -1,5 +1,6 @@
-"""DuckDB's types as Arrow's: every value of every type comes through, as itself where Arrow has a type for it, else as
-the text that DuckDB shows. It must not know who asked, nor how an answer is written.
+"""Converts DuckDB's types to Arrow's: a value of a type that Arrow lacks becomes the text that DuckDB shows.
+
+It must not know who queries, or how a result is written.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-# What Arrow would get in a form that nobody can read, or that says something else: a time without its zone, a large
-# number without its digits.
+# Types that Arrow would get in an unreadable or wrong form: a time without its zone, a large number without its digits.
 _AS: Final = {
     **dict.fromkeys(("bit", "bignum", "uhugeint", "time with time zone", "geometry", "interval"), "VARCHAR"),
     "variant": "JSON",
@@ -27,7 +27,7 @@ _LONGEST_US: Final = 2**63 - 1
 
 
 def presentable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """The relation with columns that Arrow can hold; names of columns may have changed."""
+    """Return the relation with columns that Arrow can hold. Names of columns may change."""
     casts = [_cast(kind) for kind in relation.types]
     if not any(casts):
         return relation
@@ -36,8 +36,9 @@ def presentable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 
 
 def settled(table: pa.Table, relation: duckdb.DuckDBPyRelation) -> pa.Table:
-    """What came of a `presentable` relation, with the names of `relation` as it was, intervals as durations, and whole
-    numbers as small as they are. An interval of months has no length, so a column with one is text."""
+    """Return the table of a `presentable` relation with the column names of the original `relation`, intervals as
+    durations, and whole numbers in the smallest type. A column with an interval of months, which has no fixed length,
+    is text."""
     import pyarrow as pa
 
     kinds = [kind.id for kind in relation.types]
@@ -51,8 +52,8 @@ def settled(table: pa.Table, relation: duckdb.DuckDBPyRelation) -> pa.Table:
 
 
 def portable(table: pa.Table) -> pa.Table:
-    """The table for readers that know fewer types than Arrow: columns with a union, or a number of more than 38 digits,
-    are text."""
+    """Return the table for readers with fewer types than Arrow: columns with a union, or a number of more than 38
+    digits, are text."""
     for at, column in enumerate(table.columns):
         if _is_rare(column.type):
             table = _with_text(table, at)
@@ -60,7 +61,7 @@ def portable(table: pa.Table) -> pa.Table:
 
 
 def for_frames(table: pa.Table) -> pa.Table:
-    """A `portable` table whose dates, instants and times a data frame can show: columns with others are text."""
+    """Return a `portable` table for data frames: columns with dates, instants, or times that these lack are text."""
     table = portable(table)
     for at, column in enumerate(table.columns):
         if is_beyond_python(column):
@@ -73,7 +74,7 @@ def _with_text(table: pa.Table, at: int) -> pa.Table:
 
 
 def _as_text(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
-    """The column as text: as in CSV, null stays null."""
+    """Return the column as text, as in CSV; null stays null."""
     import pyarrow as pa
 
     return pa.array([None if value is None else text_of(value) for value in values_of(column)], pa.string())
@@ -88,7 +89,7 @@ def _is_rare(kind: pa.DataType) -> bool:
 
 
 def _cast(kind: Any) -> str:
-    """The type to cast a column to, as SQL; "" for none. Intervals become durations, and digits numbers, later."""
+    """Return the SQL type to cast a column to, or "". Intervals become durations, and digits numbers, later."""
     return "" if kind.id == "interval" else "VARCHAR" if kind.id in _WHOLE_NUMBERS else _target(kind)
 
 
@@ -118,7 +119,7 @@ def _target(kind: Any) -> str:
 
 
 def _whole_numbers(column: pa.ChunkedArray[Any]) -> Any:
-    """Digits as numbers of the first type that holds them all; as text if there is none."""
+    """Return digits as numbers of the first type that holds them all, or as text if there is none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -126,7 +127,7 @@ def _whole_numbers(column: pa.ChunkedArray[Any]) -> Any:
         return column.cast(pa.int64())
     except pa.ArrowInvalid:
         pass
-    # Arrow itself does not notice a number that is a little too long.
+    # Arrow itself does not detect a number that is slightly too long.
     digits = pc.max(pc.utf8_length(pc.utf8_ltrim(column, "-"))).as_py()
     return column.cast(pa.decimal128(38, 0) if digits <= 38 else pa.decimal256(76, 0)) if digits <= 76 else column
 
@@ -143,7 +144,7 @@ def _durations(column: pa.ChunkedArray[Any]) -> Any:
 
 
 def _intervals(chunk: pa.Array[Any]) -> list[tuple[int, int, int] | None]:
-    """Months, days and microseconds of each."""
+    """Return the months, days, and microseconds of each interval."""
     data = chunk.buffers()[1]
     if not len(chunk) or data is None:
         return [None] * len(chunk)

@@ -1,8 +1,8 @@
-"""Which files of a store answer questions: those of manifests, and the committed ones of unfinished runs, if they are
-what was written. Each is checked before anything in it is believed. Knows no SQL.
+"""Finds the files of a store that a query reads: those of manifests, and the committed ones of unfinished runs. Each is
+checked before it is read. It must not know SQL.
 
-A run that cannot be read at all takes part in no answer: it is left out, unless the question names it. A damaged file
-would make half a run of one that can be read: the question is refused, or answered without the file, as is asked.
+A run that cannot be read at all is left out, unless the query names it. Without a damaged file, a run would be
+incomplete: the query is refused, or answered without the file, as the caller chooses.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from reqflo_ray._internal.runs.upkeep.history import RunState, resolve_run, run_
 from reqflo_ray._internal.storage.protocol import Storage
 
 _NAMED: Final = 3
-# What a question believes besides tables, and the manifest lists.
+# The files besides tables that a query relies on, and that the manifest lists.
 _DOCUMENTS: Final = (layout.RECORD, layout.VERDICT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """What a session reads. `runs` are lines of the `runs` view; `results` and `steps` are paths within the store, and
-    `files` what was promised of each of them. `problems` say what is left out."""
+    """What a session reads. `runs` are lines of the view `runs`; `results` and `steps` are paths within the store, and
+    `files` the recorded digests of these. `problems` say what is left out."""
 
     runs: tuple[dict[str, Any], ...]
     results: tuple[str, ...]
@@ -40,19 +40,19 @@ class Catalog:
     problems: tuple[Problem, ...]
 
     def table_versions(self, paths: Iterable[str]) -> frozenset[int]:
-        """The versions of the tables in the files at `paths`."""
+        """Return the versions of the tables in the files at `paths`."""
         return frozenset(self.files[path].table_version or 1 for path in paths)
 
 
 def read_catalog(
     storage: Storage, runs: Sequence[str] | None, now: datetime, damaged: Damaged = Damaged.REFUSE
 ) -> Catalog:
-    """Look through all runs, or those that `runs` name (ids, prefixes, `latest`).
+    """Read all runs, or those that `runs` names (IDs, unique beginnings, `latest`).
 
     Raises:
         UsageError: `unknown_run` or `ambiguous_run`.
-        IntegrityError: `damaged_file`: files are not what was written, and are not to be left out; or a run that `runs`
-            name cannot be read.
+        IntegrityError: `damaged_file`: files are damaged and `damaged` is `refuse`; or a run that `runs` names cannot
+            be read.
         StoreError: the store does not answer.
     """
     if runs is None:
@@ -69,11 +69,11 @@ def read_catalog(
         try:
             found = _look(folder, now, damaged)
             if found.left_out:
-                folder.load_run()  # it may have been deleted meanwhile
+                folder.load_run()  # it may have been deleted in the meantime
         except ReqfloError as error:
             if runs is not None:
                 raise
-            if is_run(storage, folder.run_id):  # else it was deleted meanwhile
+            if is_run(storage, folder.run_id):  # else it was deleted in the meantime
                 problems.append(_unreadable_run(folder, error))
             continue
         if found.left_out and damaged is Damaged.REFUSE:
@@ -83,22 +83,22 @@ def read_catalog(
             problems.append(_left_out(folder, found))
         lines.append(found.line)
         files |= {folder.path(file.path): file for file in (*found.results, *found.steps)}
-        # In the order of shards, also of those whose number is longer: what is not sorted is read in that of rows.
+        # In the order of shards, even if a number has more digits: a query without ORDER BY then reads rows in order.
         results += sorted((folder.path(file.path) for file in found.results), key=_by_number)
         steps += sorted((folder.path(file.path) for file in found.steps), key=_by_number)
     if refused:
         raise damaged_files(
             refused,
-            hint=f"`reqflo-ray verify {refused[0].run_id}` lists all damage; `--damaged=skip` leaves such files out and"
-            " says so",
+            hint=f"run `reqflo-ray verify {refused[0].run_id}` to list all damage, or add"
+            " `--damaged=skip` to leave such files out",
         )
     return Catalog(runs=tuple(lines), results=tuple(results), steps=tuple(steps), files=files, problems=tuple(problems))
 
 
 @dataclass(slots=True)
 class _Found:
-    """A run: its line, its files that are what was written, and those that are not. Of commits that cannot be read it
-    is not known how many rows they have."""
+    """A run: its line, its intact files, and its damaged ones. The number of rows of an unreadable commit is
+    unknown."""
 
     line: dict[str, Any] = field(default_factory=dict)
     results: list[FileDigest] = field(default_factory=list)
@@ -121,7 +121,7 @@ class _Found:
 
 
 def _look(folder: RunFolder, now: datetime, damaged: Damaged) -> _Found:
-    """A run as it is now. Of one that is finished meanwhile, what was committed before."""
+    """Read a run as it is now. If it finishes in the meantime, read what was committed before."""
     found = _Found()
     record = folder.load_run()
     state = run_state(folder, record, now)
@@ -131,7 +131,7 @@ def _look(folder: RunFolder, now: datetime, damaged: Damaged) -> _Found:
     believed = (file for file in promised if _is_table(file) or file.path in _DOCUMENTS)
     for file in check_files(folder, believed, now):
         found.take(_promised_by(layout.MANIFEST if manifest is not None else None, file))
-    # After its file and that of the record, so that the damaged one of them is named.
+    # After the files of the verdict and the record were checked, so that the damaged one is named.
     verdict = folder.read_verdict(record) if manifest is not None else None
     found.left_out += committed.unreadable
     found.line = _line(record, state, verdict, verdict.counts if verdict is not None else committed.counts)
@@ -140,7 +140,7 @@ def _look(folder: RunFolder, now: datetime, damaged: Damaged) -> _Found:
 
 
 def _promised_by(promising: str | None, file: CheckedFile) -> CheckedFile:
-    """A file with who promised it, its commit unless given: it may be that one which is another run's."""
+    """Add to a fault the file that records the digest: by default its commit, which may be the one of another run."""
     if not file.fault:
         return file
     name = promising or layout.commit(layout.shard_of(file.promised.path))
@@ -148,7 +148,7 @@ def _promised_by(promising: str | None, file: CheckedFile) -> CheckedFile:
 
 
 class _Committed:
-    """The files that the commits of an unfinished run name, and their counts. Commits are read one by one, once."""
+    """The files that the commits of an unfinished run list, and their counts. Each commit is read once."""
 
     def __init__(self, folder: RunFolder, damaged: Damaged) -> None:
         self._folder = folder
@@ -157,7 +157,7 @@ class _Committed:
         self.unreadable: list[CheckedFile] = []
 
     def files(self) -> Iterator[FileDigest]:
-        """The files of one commit after another. Raises `IntegrityError` for a damaged one, if it is to be refused."""
+        """Yield the files of each commit. Raises `IntegrityError` for a damaged one if `damaged` is `refuse`."""
         for shard, commit in self._folder.storage.each(self._read, self._folder.begun()):
             if isinstance(commit, ReqfloError):
                 promised = FileDigest(path=layout.commit(shard), sha256="", size=0)
@@ -233,10 +233,10 @@ def _left_out(folder: RunFolder, found: _Found) -> Problem:
 
 
 def _unreadable_run(folder: RunFolder, error: ReqfloError) -> Problem:
-    # The cause too: it may be the damaged file that it names.
+    # With the cause, which may name the damaged file.
     return _warning("unreadable_run", f"run `{folder.run_id}` is left out: {error.in_one_line}", folder)
 
 
 def _warning(code: str, message: str, folder: RunFolder) -> Problem:
-    hint = f"`reqflo-ray verify {folder.run_id}` says more"
+    hint = f"run `reqflo-ray verify {folder.run_id}` to see what is damaged"
     return Problem.warning(code, message, hint=hint)

@@ -1,6 +1,4 @@
-"""What it means that DuckDB could not answer: the question is wrong, or a file is not any more what it was when it was
-checked. Knows no SQL.
-"""
+"""Explains an error of DuckDB: the query is wrong, or a file has changed since it was checked. It must not know SQL."""
 
 from __future__ import annotations
 
@@ -20,42 +18,43 @@ _VIEWS: Final = "runs, results, steps, assertions, logs"
 
 
 def explain(problem: Exception, storage: Storage, catalog: Catalog) -> ReqfloError:
-    """The error of ours for one that DuckDB raised, or that came up in its place."""
+    """Return the error to raise for one that DuckDB, or a library below it, has raised."""
     import duckdb
 
     hint = ""
-    # DuckDB gives no number. The text of a question may say the same.
+    # DuckDB has no error number, and the text of a query may contain the same words.
     if isinstance(problem, OSError | duckdb.IOException) and any(os.strerror(one) in str(problem) for one in NONE_FREE):
         return StoreError(
             "too many files are open to answer this", code=TOO_MANY_OPEN_FILES, hint="raise the limit (`ulimit -n`)"
         )
     if isinstance(problem, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
-        hint = f"there are {_VIEWS}; `DESCRIBE steps` lists the columns of one"
+        hint = f"the views are {_VIEWS}; run `DESCRIBE steps` to list the columns of one"
     elif isinstance(problem, duckdb.OutOfMemoryException):
-        hint = "ask for fewer columns or rows: bodies are large"
+        hint = "select fewer columns or rows: bodies are large"
     else:
-        # Where none is named any file may be meant; what is wrong with a question alone is not worth reading them all.
+        # If the error names no file, it may concern any of them. An error in the query itself is no reason to read them
+        # all.
         of_a_file = isinstance(problem, UnicodeDecodeError | OSError | duckdb.IOException | duckdb.InternalException)
         named = _named(str(problem), catalog) or (list(catalog.files) if of_a_file else [])
         if changed := _changed(named, storage, catalog):
             return changed
-    # DuckDB says this of a file that has vanished, too.
+    # DuckDB also raises this for a file that no longer exists.
     if isinstance(problem, duckdb.PermissionException):
-        hint = "a query reads the tables of the store's runs and nothing else"
+        hint = f"query only the views: {_VIEWS}"
     if isinstance(problem, UnicodeDecodeError):
-        return QueryError("DuckDB cannot answer this, and what it says of it is no text")
-    # What it says below its first line is aligned: the line of the question, and a caret.
+        return QueryError("DuckDB cannot answer this query, and its error message is not valid text")
+    # The lines after the first are aligned: the line of the query, and a caret.
     message, _, cause = _shortened(str(problem).strip()).partition("\n")
     return QueryError(message, cause=cause.strip("\n"), hint=hint)
 
 
 def _named(text: str, catalog: Catalog) -> list[str]:
-    """The files that `text` names."""
+    """Return the files that `text` names."""
     return [path for path in catalog.files if path in text]
 
 
 def _changed(paths: list[str], storage: Storage, catalog: Catalog) -> StoreError | None:
-    """The error for the first file that is not what it was."""
+    """Return the error for the first file that has changed."""
     for path in paths:
         promised, folder = catalog.files[path], RunFolder(storage, run_of(path))
         try:
@@ -66,21 +65,22 @@ def _changed(paths: list[str], storage: Storage, catalog: Catalog) -> StoreError
             continue
         if not folder.exists():
             return StoreError(
-                f"run `{folder.run_id}` was deleted while it was being asked",
+                f"run `{folder.run_id}` was deleted during the query",
                 code="run_deleted",
-                hint="ask again: what was deleted takes part no more",
+                hint="repeat the query without that run",
             )
         return IntegrityError(
-            f"`{promised.path}` of run `{folder.run_id}` was changed while it was being asked",
+            f"`{promised.path}` of run `{folder.run_id}` was changed during the query",
             code="damaged_file",
             cause=fault,
-            hint=f"`reqflo-ray verify {folder.run_id}` lists all damage; ask again if the run is being deleted",
+            hint=f"run `reqflo-ray verify {folder.run_id}` to list all damage;"
+            " repeat the query if the run is being deleted",
         )
     return None
 
 
 def _shortened(text: str) -> str:
-    """Without the advice that DuckDB puts between what is wrong and the line where."""
+    """Remove the advice that DuckDB puts between the error and the line of the query."""
     with contextlib.suppress(ValueError):
         text = text[: text.index("\n\nLINE")] + text[text.index("\nLINE") :]
     return text

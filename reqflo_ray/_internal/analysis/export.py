@@ -1,10 +1,10 @@
-"""Answers as bytes: CSV, JSON, Parquet. Knows nothing of stores or SQL, nor how a table is shown to people.
+"""Writes results of queries as CSV, JSON, or Parquet. It must not know stores, SQL, or how a table is shown to people.
 
-Instants are written as RFC 3339 in UTC, intervals as DuckDB shows them, bytes as base64, nested values as JSON, in all
-formats that are text.
+In text formats, instants are RFC 3339 in UTC, intervals are as DuckDB shows them, bytes are base64, and nested values
+are JSON.
 
-An answer that leaves something out says so in itself, whatever reads it: in a last column `left_out` of every line, and
-where there is no line in one that holds nothing else.
+A result that leaves something out says so in a last column `left_out` of every line. If it has no lines, it gets one
+that has nothing else.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from reqflo_ray._internal.analysis.python_values import json_converter, text_of
 from reqflo_ray._internal.analysis.session import QueryResult
 from reqflo_ray._internal.model.json_text import encode_exactly
 
-# What a spreadsheet takes for a formula, and with it for a command.
+# A cell that begins so is a formula to a spreadsheet, which may run a command.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-# Types whose text begins with a sign at most.
+# The texts of these types may begin with a sign, but are never formulas.
 _NEVER_FORMULAS: Final = ("INTERVAL", "DATE", "TIME", "FLOAT", "DOUBLE")
 # The name of the column that says what is left out.
 LEFT_OUT: Final = "left_out"
 
 
 def to_csv(result: QueryResult, *, raw: bool = False) -> bytes:
-    """The answer as CSV in UTF-8.
+    """Return the result as CSV in UTF-8.
 
     Args:
-        raw: do not put a `'` before texts that a spreadsheet would take for a formula.
+        raw: put no `'` before texts that a spreadsheet would run as a formula.
     """
     result = _with_note(result)
     lines = [",".join(_quoted(_harmless(name, raw)) for name in result.columns)]
@@ -40,13 +40,13 @@ def to_csv(result: QueryResult, *, raw: bool = False) -> bytes:
             text_of(value) if isinstance(value, int | float | Decimal) else _harmless(text_of(value), keep)
             for value, keep in zip(row, as_they_are, strict=True)
         )
-        # A line of nothing would be taken for no line.
+        # An empty line would be read as no line.
         lines.append(",".join(map(_quoted, cells)) or '""')
     return ("\n".join(lines) + "\n").encode()
 
 
 def to_json(result: QueryResult) -> bytes:
-    """The answer as a JSON array of an object for each line."""
+    """Return the result as a JSON array with an object per line."""
     result = _with_note(result)
     names = _unique(result.columns)
     body = b",\n".join(encode_exactly(dict(zip(names, row, strict=True))) for row in records(result))
@@ -54,7 +54,7 @@ def to_json(result: QueryResult) -> bytes:
 
 
 def to_parquet(result: QueryResult) -> bytes:
-    """The answer as a Parquet file."""
+    """Return the result as a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -66,7 +66,7 @@ def to_parquet(result: QueryResult) -> bytes:
 
 
 def records(result: QueryResult) -> Iterator[tuple[Any, ...]]:
-    """The lines of an answer as JSON has values: numbers, texts, booleans, null, lists and objects.
+    """Yield the lines of a result as values of JSON: numbers, texts, booleans, null, lists, and objects.
 
     Numbers keep all their digits (`Decimal` where a float cannot); NaN and the infinities become text.
     """
@@ -76,8 +76,8 @@ def records(result: QueryResult) -> Iterator[tuple[Any, ...]]:
 
 
 def _with_note(result: QueryResult) -> QueryResult:
-    """The answer with what it leaves out, if anything, as its last column. Without a line it gets one, since a program
-    that counts lines would take none for good news."""
+    """Return the result with what it leaves out, if anything, as its last column. A result without lines gets one,
+    because a program that counts lines would read zero as success."""
     if not result.left_out:
         return result
     import pyarrow as pa
@@ -93,7 +93,7 @@ def _with_note(result: QueryResult) -> QueryResult:
 
 
 def _quoted(text: str) -> str:
-    # Not the csv module: it leaves a lone carriage return bare, which most readers take for the end of a line.
+    # Not the csv module: it does not quote a lone carriage return, which most readers treat as the end of a line.
     if any(mark in text for mark in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -1,5 +1,7 @@
-"""What failed in how many rows of a run, asked of its results: rows that did not pass, soft assertions, steps that were
-tried again. Data only; it must not know how it is shown."""
+"""Finds out what failed in how many rows of a run: rows that did not pass, soft assertions, steps that were retried.
+
+It returns data, and must not know how it is shown.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,9 @@ MOST_GROUPS: Final = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroup:
-    """Rows in which the same thing failed. `assertion` is its type, path and operator, "" where it is no assertion;
-    `error` is its `error_code`; `row_index`, `row_key` and `message` are those of the first row. `known_flaky`: the
-    step is labelled `flaky: true`."""
+    """Rows in which the same thing failed. `rows` is their number; `assertion` is its type, path, and operator, or ""
+    if it is not an assertion; `error` is the `error_code`; `row_index`, `row_key`, and `message` are those of the first
+    row. `known_flaky`: the step is labeled `flaky: true`."""
 
     rows: int
     status: str
@@ -32,10 +34,10 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroups:
-    """The groups of a run, each kind with that of most rows first and `MOST_GROUPS` at most.
+    """The groups of a run: at most 50 of each kind, those with the most rows first.
 
-    `failures` are of rows that did not pass, `soft` of failed soft assertions, and `retried` of attempts that did not
-    pass of rows that did. `more_failures` is how many groups of the first kind are left out.
+    `failures` are rows that did not pass, `soft` failed soft assertions, and `retried` attempts that did not pass, of
+    rows that passed. `more_failures` is the number of groups left out of `failures`.
     """
 
     failures: tuple[FailureGroup, ...] = ()
@@ -44,7 +46,7 @@ class FailureGroups:
     more_failures: int = 0
 
 
-# Tables of version 1 do not tell this; whatever is null in them is grouped as well as it can be.
+# Tables of version 1 lack this column; rows with null are grouped by the columns that exist.
 IS_FLAKY: Final = "coalesce(flaky, status = 'passed' and retries > 0)"
 _HAS_SOFT: Final = "select coalesce(bool_or(soft_failures is null or soft_failures > 0), false) as found from results"
 _LACKS_LAST: Final = "select coalesce(bool_or(last_attempt is null), false) as found from steps"
@@ -58,7 +60,7 @@ select status, failed_step as step, error_code, count(*) as rows, min(row_index)
 from results where status <> 'passed' group by fingerprint, status, failed_step, error_code
 order by rows desc, row_index limit {MOST_GROUPS}
 """
-# By what each says; what they say alike is put together afterwards, of so many.
+# Grouped by message; similar messages are merged afterwards, of at most this number.
 _MOST_MESSAGES: Final = 1_000
 _BY_MESSAGE: Final = f"""
 select step, status, error_code, type, path, operator, message, count(distinct row_index) as rows,
@@ -72,7 +74,7 @@ select row_index, step_id as step, 'failed' as status, 'assertion_failed' as err
 from (select row_index, step_id, known_flaky,
              unnest(list_filter(assertions, lambda a: a.soft and a.status = 'failed')) as a from %s)
 """
-# Attempts of a row that failed for the same assertion are one.
+# Attempts of a row that failed with the same assertion count once.
 _RETRIED: Final = f"""
 select row_index, step_id as step, status, error_code, known_flaky,
        a.type as type, a.path as path, a.operator as operator, coalesce(a.message, error_message) as message
@@ -85,7 +87,7 @@ qualify row_number() over (
 
 
 def failure_groups(session: Session) -> FailureGroups:
-    """The groups of the one run that `session` is of. Raises `QueryError`, `StoreError`."""
+    """Return the groups of the only run of `session`. Raises `QueryError`, `StoreError`."""
     failures = _lines(session, _FAILURES)
     soft = _alike(session, _SOFT % last_attempts(session)) if _is_true(session, _HAS_SOFT) else []
     retried = _alike(session, _RETRIED)
@@ -99,12 +101,12 @@ def failure_groups(session: Session) -> FailureGroups:
 
 
 def last_attempts(session: Session) -> str:
-    """The last attempt of each step of a row, as a table that a question can ask."""
+    """Return the SQL of a table of the last attempt of each step of a row."""
     return _LAST_ATTEMPTS_OF_VERSION_1 if _is_true(session, _LACKS_LAST) else LAST_ATTEMPTS
 
 
 def named(assertion: Mapping[str, Any]) -> str:
-    """An assertion in words: `json_path $.id equals`."""
+    """Return an assertion in words: `json_path $.id equals`."""
     return " ".join(str(assertion[name]) for name in ("type", "path", "operator") if assertion[name])
 
 
@@ -115,13 +117,13 @@ class _Row:
 
 
 def _rows(session: Session, numbers: set[int]) -> dict[int, _Row]:
-    """The first row of each group, with those of its steps that have something to tell."""
+    """Return the first row of each group, with those of its steps that explain it."""
     if not numbers:
         return {}
     listed = ", ".join(map(str, sorted(numbers)))
     where = f"where row_index between {min(numbers)} and {max(numbers)} and row_index in ({listed})"
     results = _lines(session, f"select row_index, row_key, error_message from results {where}")
-    # Where results are left out, a step may be there and its row not.
+    # If results are left out, a step may exist without its row.
     rows = {number: _Row({}, []) for number in numbers} | {int(line["row_index"]): _Row(line, []) for line in results}
     columns = "row_index, step_id, status, error_code, error_message, assertions"
     for step in _lines(session, f"select {columns} from steps {where} order by row_index, step_index, attempt"):
@@ -140,7 +142,7 @@ def _of_attempts(line: Mapping[str, Any], row: _Row) -> FailureGroup:
 
 
 def _alike(session: Session, attempts: str) -> list[Mapping[str, Any]]:
-    """Attempts grouped by what failed and by what that says, as rows are by their fingerprint."""
+    """Return attempts grouped by what failed and by the masked message, as rows are by their fingerprint."""
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     for line in sorted(_lines(session, _BY_MESSAGE % attempts), key=lambda line: int(line["row_index"])):
         what = tuple(line[name] or "" for name in ("step", "status", "error_code", "type", "path", "operator"))

@@ -1,7 +1,7 @@
-"""Lets DuckDB read the tables of a store in a bucket where they lie: ranges of the files it was told, and no others.
+"""Lets DuckDB read the tables of a store directly from a bucket: ranges of known files, and no others.
 
-DuckDB's own client for buckets is an extension, which would have to be downloaded, and would hold credentials that a
-question could use for other buckets.
+DuckDB's own client for buckets is an extension, which would have to be downloaded, and would have credentials that a
+query could use for other buckets.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from reqflo_ray._internal.errors import ReqfloError
 from reqflo_ray._internal.storage.bucket import ObjectStorage
 from reqflo_ray._internal.storage.range_file import RangeFile
 
-# DuckDB begins each file at its end, several times for one question.
+# DuckDB first reads the end of each file, several times per query.
 _ENDS_KEPT: Final = 512
 _END: Final = 16_384
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """The file system that DuckDB asks for addresses of the store's service. Files of a store never change.
+    """The file system that DuckDB uses for URIs of the store's scheme. Files of a store never change.
 
     Args:
         sizes: the paths within the store that may be read, with their sizes in bytes.
@@ -42,37 +42,37 @@ class StoreFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no typ
         self._end = lru_cache(_ENDS_KEPT)(self._read_end)
 
     def glob(self, path: str, **_: Any) -> list[str]:
-        """The file itself: the names of the files are known, nothing has to be looked up."""
+        """Return the file itself: the names of the files are known, so nothing is looked up."""
         return [path] if self._known(path) else []
 
     def exists(self, path: str, **_: Any) -> bool:
-        """Whether `path` is one of the files."""
+        """Return whether `path` is one of the files."""
         return self._known(path) is not None
 
     def isfile(self, path: str) -> bool:
-        """As `exists`."""
+        """Return the same as `exists`."""
         return self._known(path) is not None
 
     def isdir(self, path: str) -> bool:
-        """There are no folders."""
+        """Return False: there are no folders."""
         return False
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
-        """Name, size and kind of a file. Raises `FileNotFoundError`."""
+        """Return the name, size in bytes, and kind of a file. Raises `FileNotFoundError`."""
         return {"name": path, "size": self._sizes[self._file(path)], "type": "file"}
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
-        """Nothing: there are no folders."""
+        """Return an empty list: there are no folders."""
         return []
 
     def modified(self, path: str) -> datetime:
-        """Always the same instant: what is read is never changed."""
+        """Return a fixed instant: the files never change."""
         return _EPOCH
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> io.RawIOBase:
-        """A file to read. Raises `OSError` for another mode, or another file."""
+        """Open a file for reading. Raises `OSError` for another mode or an unknown file."""
         if mode != "rb":
-            raise OSError("the store is asked, never changed")
+            raise OSError("a query cannot change the store")
         file = self._file(path)
         return RangeFile(self._sizes[file], partial(self._read, file))
 

@@ -1,5 +1,5 @@
-"""Values of Arrow columns as Python's, and as text and JSON. What Python has no value for, such as an infinite date or
-the year 12026, is text. It must not know where the values come from.
+"""Converts values of Arrow columns to Python, text, and JSON. A value that Python cannot represent, such as an infinite
+date or the year 12026, becomes text. It must not know where the values come from.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _INFINITE_INSTANTS: Final = {2**63 - 1: "infinity", -(2**63 - 1): "-infinity"}
 
 
 def values_of(column: pa.ChunkedArray[Any]) -> list[Any]:
-    """The values of a column. A map is a list of pairs."""
+    """Return the values of a column. A map is a list of pairs."""
     if not _needs_care(column.type):
         try:
             values: list[Any] = column.to_pylist()
             return values
         except (OverflowError, ValueError):
-            pass  # one of them at least is out of Python's range
+            pass  # at least one of them is out of Python's range
     return [_value(scalar) for scalar in column]
 
 
 def is_beyond_python(column: pa.ChunkedArray[Any]) -> bool:
-    """Whether a column holds a date, an instant or a time of day that Python has no value for."""
+    """Return whether a column has a date, an instant, or a time of day that Python cannot represent."""
     import pyarrow.compute as pc
     import pyarrow.types as of
 
@@ -57,7 +57,7 @@ def is_beyond_python(column: pa.ChunkedArray[Any]) -> bool:
 
 
 def text_of(value: Any) -> str:
-    """A value on its own in text: null is empty, and what is nested is JSON."""
+    """Return a single value as text: null is empty, and nested values are JSON."""
     value = _plain(value)
     if isinstance(value, str):
         return value
@@ -65,8 +65,8 @@ def text_of(value: Any) -> str:
 
 
 def json_converter(kind: pa.DataType) -> Callable[[Any], Any]:
-    """Makes values of that type the ones that JSON has. Numbers keep all their digits; NaN and the infinities, which
-    JSON has no form for, become text."""
+    """Return a function that converts values of a type to those of JSON. Numbers keep all their digits; NaN and the
+    infinities, which JSON lacks, become text."""
     import pyarrow.types as of
 
     if of.is_map(kind):
@@ -116,7 +116,7 @@ def _is_temporal(kind: pa.DataType) -> bool:
 
 
 def _needs_care(kind: pa.DataType) -> bool:
-    """Whether Arrow would make another value of some of them, and not say so."""
+    """Return whether Arrow would silently change some values of this type."""
     import pyarrow.types as of
 
     if of.is_time64(kind) or of.is_decimal256(kind) or (of.is_timestamp(kind) and kind.unit == "ns"):
@@ -175,7 +175,7 @@ def _time(scalar: Any, units: int) -> Any:
 
 
 def _day_text(days: int) -> str:
-    """A day of any year, counted from 1970, as DuckDB writes it."""
+    """Return a day of any year, counted from 1970, as DuckDB writes it."""
     # The calendar repeats after 400 years.
     cycles, rest = divmod(days + _EPOCH_DAY - 1, 146_097)
     within = date.fromordinal(rest + 1)

@@ -1,8 +1,8 @@
-"""Asks a store questions in SQL, in a DuckDB that can do nothing else: it reads the store's runs and writes nothing.
+"""Queries a store with SQL, in a DuckDB that can only read the runs of the store.
 
-Statements come from people and from whatever they pasted, so each of four locks would do alone: no file access but
-the tables that the catalog has checked, a configuration that cannot be changed, SELECT statements only, and read-only
-transactions.
+Statements come from people and from text that they pasted, so there are four locks, each of which is sufficient: file
+access only to the tables that the catalog has checked, a configuration that cannot be changed, SELECT statements only,
+and read-only transactions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ROWS_AT_ONCE: Final = 1000
 
 
 class AskedRun(NamedTuple):
-    """A run that a question was put to. `created_at` is an instant in UTC, None if its record does not tell it."""
+    """A run that was queried. `created_at` is an instant in UTC, or None if the run record has none."""
 
     run_id: str
     journey: str
@@ -42,8 +42,12 @@ class AskedRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """The answer to a question, as an Arrow table; `types` are DuckDB's names of the columns' types. `problems` are
-    warnings about runs or files that are left out of it, `runs` those that were asked."""
+    """The result of a query: an Arrow `table`, and in `types` DuckDB's name of the type of each column. `problems` are
+    warnings about runs or files that are left out, and `runs` are the runs that were queried.
+
+        result = reqflo_ray.open_store().query("select status, count(*) from results group by status")
+        print(result.columns, list(result.rows()))
+    """
 
     table: pa.Table
     types: tuple[str, ...]
@@ -52,7 +56,7 @@ class QueryResult:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns, which need not be unique."""
+        """The names of the columns. They may repeat."""
         return tuple(self.table.column_names)
 
     def __len__(self) -> int:
@@ -60,29 +64,29 @@ class QueryResult:
 
     @property
     def left_out(self) -> str:
-        """What is left out of it, on one line; "" for nothing."""
+        """What is left out, on one line; "" if nothing is."""
         return "; ".join(problem.message for problem in self.problems)
 
     def to_arrow(self) -> pa.Table:
-        """The answer as an Arrow table."""
+        """Return the result as an Arrow table."""
         return self.table
 
     def to_pandas(self) -> Any:
-        """The answer as a pandas data frame. Raises `UsageError` (`missing_package`) where pandas is not installed."""
+        """Return the result as a pandas data frame. Raises `UsageError` (`missing_package`) without pandas."""
         from reqflo_ray._internal.analysis.arrow_types import for_frames
 
         _need_package("pandas")
         return for_frames(self.table).to_pandas()
 
     def to_polars(self) -> Any:
-        """The answer as a polars data frame. Raises `UsageError` (`missing_package`) where polars is not installed."""
+        """Return the result as a polars data frame. Raises `UsageError` (`missing_package`) without polars."""
         from reqflo_ray._internal.analysis.arrow_types import for_frames
 
         return _need_package("polars").from_arrow(for_frames(self.table))
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """The lines as Python values: instants know that they are UTC, an interval is a `timedelta`, a map a list of
-        pairs. What Python has no value for (an infinite date, the year 12026) is text."""
+        """Yield the lines as Python values: an instant is a `datetime` in UTC, an interval a `timedelta`, a map a list
+        of pairs. A value that Python cannot represent (an infinite date, the year 12026) is text."""
         from reqflo_ray._internal.analysis.python_values import values_of
 
         for start in range(0, len(self), _ROWS_AT_ONCE):
@@ -90,10 +94,11 @@ class QueryResult:
             yield from zip(*(values_of(column) for column in part.columns), strict=True)
 
     def encode(self, format: str, *, raw: bool = False) -> bytes:
-        """The answer as `csv`, `json` or `parquet`; text is UTF-8.
+        """Return the result as `csv`, `json`, or `parquet`; text is UTF-8.
 
         Args:
-            raw: cells of CSV as they are, also those that a spreadsheet would take for a formula.
+            format: `csv`, `json`, or `parquet`.
+            raw: write CSV cells unchanged, even those that a spreadsheet would run as a formula.
 
         Raises:
             UsageError: `unknown_format`.
@@ -108,11 +113,13 @@ class QueryResult:
             case "parquet":
                 return export.to_parquet(self)
         raise UsageError(
-            f"an answer cannot be written as `{format}`", code="unknown_format", hint="there are: csv, json, parquet"
+            f"`{format}` is not a known format of a result",
+            code="unknown_format",
+            hint="use one of: csv, json, parquet",
         )
 
     def write(self, path: str | os.PathLike[str], format: str = "", *, raw: bool = False) -> None:
-        """Write the answer to a file, whole or not at all; without a `format`, in that which the file's name ends with.
+        """Write the result to a file, completely or not at all. The default `format` is the extension of the file.
 
         Raises:
             UsageError: `unknown_format`, `output_not_writable`.
@@ -123,7 +130,7 @@ class QueryResult:
             file.write(written)
 
     def objects(self) -> list[Mapping[str, Any]]:
-        """The lines as mappings by column."""
+        """Return the lines as mappings by column."""
         return [dict(zip(self.columns, values, strict=True)) for values in self.rows()]
 
 
@@ -132,12 +139,14 @@ def _need_package(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         raise UsageError(
-            f"{name} is not installed", code="missing_package", hint=f"`pip install {name}`, or take `to_arrow()`"
+            f"{name} is not installed",
+            code="missing_package",
+            hint=f"install it with `pip install {name}`, or use `to_arrow()`",
         ) from None
 
 
 class Session:
-    """A sandboxed database over the files of a store as they were when it was opened. Close it, or use `with`.
+    """A sandboxed database over the files of a store as of when it was opened. Close it, or use `with`.
 
     `problems` are warnings about runs or files that are left out.
     """
@@ -153,7 +162,7 @@ class Session:
 
     @property
     def run_ids(self) -> tuple[str, ...]:
-        """The ids of the runs."""
+        """The IDs of the runs."""
         return tuple(run.run_id for run in self.runs)
 
     def query(self, sql: str) -> QueryResult:
@@ -170,10 +179,10 @@ class Session:
             return QueryResult(table, tuple(str(kind) for kind in relation.types), self.problems, self.runs)
 
     def stream(self, sql: str) -> Iterator[QueryResult]:
-        """Answer one SELECT statement piece by piece, so that an answer larger than memory can be read.
+        """Answer one SELECT statement in pieces, so that a result larger than memory can be read.
 
-        What is selected from one view, without ORDER BY, comes in the order of rows. The session answers nothing else
-        meanwhile.
+        A query of one view without ORDER BY returns lines in the order of rows. The session answers no other query in
+        the meantime.
 
         Raises:
             QueryError: it is not one SELECT statement, or DuckDB cannot answer it.
@@ -205,7 +214,7 @@ class Session:
                 yield self._connection.sql(sql)
             finally:
                 self._connection.execute("ROLLBACK")
-        # Of an answer that is streamed, Arrow raises what DuckDB says.
+        # While a result is streamed, Arrow raises the errors of DuckDB.
         except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError) as problem:
             raise explain(problem, self._storage, self._catalog) from None
 
@@ -222,17 +231,17 @@ class Session:
     @staticmethod
     def _check(statements: Sequence[Any]) -> None:
         if len(statements) != 1:
-            raise QueryError(f"give one statement, not {len(statements)}", code="one_statement")
+            raise QueryError(f"a query is one statement, not {len(statements)}", code="one_statement")
         kind = statements[0].type.name
         if kind == "MULTI":
             raise QueryError(
-                "PIVOT needs to be told its values here", code="select_only", hint="write PIVOT … ON column IN (…)"
+                "PIVOT needs a list of values here", code="select_only", hint="write PIVOT … ON column IN (…)"
             )
         if kind != "SELECT":
             raise QueryError(
-                f"{kind} is not possible: the store is asked, never changed",
+                f"{kind} is not allowed: a query cannot change the store",
                 code="select_only",
-                hint="ask with SELECT, WITH, FROM, DESCRIBE or SUMMARIZE; --output writes the answer to a file",
+                hint="use SELECT, WITH, FROM, DESCRIBE, or SUMMARIZE; `--output` writes the result to a file",
             )
 
 
@@ -246,13 +255,13 @@ def open_session(
     """Open the finished runs of a store and the committed part of the others, or only those that `runs` name.
 
     Args:
-        damaged: what becomes of it if files of results are not what was written.
-        now: the present instant, by which a silent run counts as interrupted; the clock's, unless given.
+        damaged: what to do if files of results are damaged.
+        now: the current instant, which decides whether a silent run counts as interrupted; None: that of the clock.
 
     Raises:
         UsageError: `unknown_run` or `ambiguous_run`.
         IntegrityError: `damaged_file`; see `read_catalog`.
-        StoreError: the store does not answer, or a file was removed or changed meanwhile.
+        StoreError: the store does not answer, or a file was removed or changed in the meantime.
         QueryError: DuckDB cannot be started.
     """
     import duckdb
@@ -314,7 +323,7 @@ def _files(storage: Storage, catalog: Catalog) -> list[str]:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
-    # Files and no folder: beside them lie the key of an unfinished run, its journals, and what is not proven.
+    # Files, not folders: these also have the key of an unfinished run, its journals, and files that are not checked.
     connection.execute("SET allowed_paths = ?", [files])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -1,9 +1,9 @@
-"""Writes the files that a person names (`--output`, `--report`): whole or not at all, and what lies there stays what it
-is. Knows nothing of what is written.
+"""Writes the files that a person names (`--output`, `--report`), completely or not at all. It must not know what is
+written.
 
-A regular file is replaced at once by a new one with its mode, owner and attributes. What cannot be replaced so (a link,
-a file with several names, one that is mounted or whose folder is closed) is written in place, and a FIFO, a device and
-`/dev/stdout` are written to.
+A regular file is replaced atomically by a new one with its mode, owner, and attributes. A file that cannot be replaced
+(a link, a file with several names, one that is mounted or whose folder is not writable) is overwritten in place. A
+FIFO, a device, and `/dev/stdout` are written to.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import BinaryIO, Final
 from reqflo_ray._internal.errors import ReqfloError
 from reqflo_ray._internal.outputs.place import Kind, OutputPlace, find_place, may
 
-# The code of a file that could not be written although it looked as if it could be.
+# The code of a file that could not be written although the checks before had passed.
 NOT_WRITTEN: Final = "output_not_written"
-# A shell waits for the reader of a FIFO for ever, and so would a CI job.
+# Opening a FIFO without a reader blocks forever, and a CI job with it.
 FIFO_SECONDS: Final = 10.0
-_CURE: Final = "make room or choose another place"
+_CURE: Final = "free disk space, or choose another place"
 _CURES: Final = {Kind.FIFO: "start its reader first"}
 _PIECE: Final = 2**20
 _IN_MEMORY: Final = 16 * 2**20
@@ -35,13 +35,12 @@ _NO_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to. What is written goes to `path` when the block has ended, and nothing of it if that raises;
-    missing folders are made. A regular file keeps what it holds if there is no room for the new.
+    """Yield a file to write to. Its content is written to `path` after the block, or not at all if the block raises.
+    Missing folders are created. A regular file keeps its content if there is no space for the new one.
 
     Raises:
         UsageError: `output_not_writable`, before the body runs.
-        ReqfloError: `output_not_written` when the system refuses a write (a full disk, a reader that has gone); exit
-            code 3.
+        ReqfloError: `output_not_written` if the system refuses a write (a full disk, a closed reader); exit code 3.
     """
     place = find_place(path)
     try:
@@ -53,9 +52,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
                 _write_to(place, made)  # type: ignore[arg-type]
     except OSError as problem:
         raise ReqfloError(
-            f"`{path}` could not be written: {problem.strerror or type(problem).__name__}",
+            f"`{path}` cannot be written: {problem.strerror or type(problem).__name__}",
             code=NOT_WRITTEN,
-            hint=f"{_CURES.get(place.kind, _CURE)}; what the runs hold is not touched by this",
+            hint=f"{_CURES.get(place.kind, _CURE)}; the runs in the store are not affected",
         ) from None
 
 
@@ -72,10 +71,10 @@ def _can_be_replaced(place: OutputPlace) -> bool:
 
 
 def _beside(place: OutputPlace) -> Iterator[BinaryIO]:
-    """A new file in the same folder that takes the place of what is there, or is copied into it if it cannot."""
+    """Yield a new file in the same folder, which then replaces the existing one, or is copied into it if it cannot."""
     folder, before = place.real.parent, place.status
     folder.mkdir(parents=True, exist_ok=True)
-    # Not `mkstemp`: the system gives a new file the mode that the user and the folder want. Short, for long names.
+    # Not `mkstemp`: the umask and the folder decide the mode of a new file. The name is short, for long paths.
     temporary = folder / f".reqflo-{os.getpid()}-{os.urandom(6).hex()}"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, 0o666 if before is None else 0o600)
@@ -97,7 +96,8 @@ def _beside(place: OutputPlace) -> Iterator[BinaryIO]:
 
 
 def _made_alike(descriptor: int, old: Path, status: os.stat_result) -> bool:
-    """Give a new file owner, attributes (access lists, labels) and mode of the old one; whether that could be done."""
+    """Give a new file the owner, attributes (access lists, labels), and mode of the old one; return whether it
+    worked."""
     try:
         mine = os.fstat(descriptor)
         if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
@@ -118,7 +118,7 @@ def _made_alike(descriptor: int, old: Path, status: os.stat_result) -> bool:
 
 
 def _write_to(place: OutputPlace, made: BinaryIO) -> None:
-    """Write what was made to what is there."""
+    """Write the content of `made` to the existing file."""
     match place.kind:
         case Kind.DESCRIPTOR:
             _copy(made, place.descriptor)
@@ -140,17 +140,17 @@ def _overwrite(made: BinaryIO, path: Path) -> None:
         try:
             _reserve(descriptor, size)
         except OSError:
-            os.ftruncate(descriptor, before)  # as it was
+            os.ftruncate(descriptor, before)  # its old size
             raise
         try:
             _copy(made, descriptor)
         finally:
-            # If that failed: no end of what was there behind the beginning of what is.
+            # If that failed, no old content remains after the new one.
             os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR))
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Let there be room for so many bytes, before the first of those that are there is written over."""
+    """Reserve space for `size` bytes before the existing ones are overwritten."""
     if not size or not hasattr(os, "posix_fallocate"):
         return
     try:
@@ -180,12 +180,12 @@ def _ends_a_line(path: Path, size: int) -> bool:
         with path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
-    except OSError:  # it may be written and not read
+    except OSError:  # it may be writable and not readable
         return False
 
 
 def _feed(made: BinaryIO, path: Path) -> None:
-    """Write to a FIFO, as fast as its reader reads; if there is none for a while, nobody reads it."""
+    """Write to a FIFO as fast as its reader reads. Raises `OSError` if it has no reader for ten seconds."""
     deadline = time.monotonic() + FIFO_SECONDS
     while True:
         try:
@@ -195,7 +195,7 @@ def _feed(made: BinaryIO, path: Path) -> None:
             if problem.errno != errno.ENXIO:
                 raise
             if time.monotonic() >= deadline:
-                message = f"nobody has opened the FIFO for reading within {FIFO_SECONDS:g} s"
+                message = f"no program has opened the FIFO for reading within {FIFO_SECONDS:g} s"
                 raise OSError(errno.ENXIO, message) from None
         time.sleep(0.01)
     try:
@@ -206,7 +206,7 @@ def _feed(made: BinaryIO, path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    # A terminal that is written to must not become the one that signals come from.
+    # A terminal that is written to must not become the controlling one, which sends signals.
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         yield descriptor

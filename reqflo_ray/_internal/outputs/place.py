@@ -1,5 +1,5 @@
-"""Where a file that a person names would be written, and whether that can be done. It only looks: nothing is opened,
-made or changed. It must not know what is written, nor what a run reads."""
+"""Finds out where a file that a person names would be written, and whether it can be. Nothing is opened, created, or
+changed. It must not know what is written, or what a run reads."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Final, TypeAlias
 
 from reqflo_ray._internal.errors import UsageError
 
-# What a file is known by, however its path is written: device and inode; the path without links of one that is not
-# there yet.
+# Identifies a file, however its path is written: device and inode, or the path without links if it does not exist yet.
 Identity: TypeAlias = tuple[int, int] | str
 
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -25,7 +24,7 @@ _LONGEST_NAME: Final = 255
 
 
 class Kind(Enum):
-    """What lies where a file is to be written, and so how it is written."""
+    """What exists at the path, which decides how it is written."""
 
     NEW = "nothing"
     FILE = "a regular file"
@@ -37,8 +36,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputPlace:
-    """A place that can be written, as far as that can be seen. `real` is `path` without links, `status` what lies
-    there, if anything does; `descriptor` is that of `Kind.DESCRIPTOR`."""
+    """A place that can be written, as far as the checks show. `real` is `path` without links, `status` that of the
+    existing file, if any; `descriptor` is that of `Kind.DESCRIPTOR`."""
 
     path: Path
     real: Path
@@ -48,44 +47,44 @@ class OutputPlace:
 
     @property
     def identity(self) -> Identity:
-        """Two names of one file have one identity."""
+        """The identity of the file, the same for all its names."""
         return str(self.real) if self.status is None else identity_of(self.status)
 
     @property
     def is_regular(self) -> bool:
-        """Whether a regular file lies there, which would be written over or added to."""
+        """Whether a regular file exists there, which would be overwritten or appended to."""
         return self.status is not None and self.kind in (Kind.FILE, Kind.SUMMARY)
 
     def excludes(self, other: OutputPlace) -> bool:
-        """Whether not both can be written: they are one file, or one would be a folder on the way to the other. A
-        device takes whatever it is given."""
+        """Return whether both cannot be written: they are the same file, or one is a folder on the path of the other. A
+        device accepts both."""
         if self.identity == other.identity:
             return self.kind is not Kind.DEVICE
         return self.real in other.real.parents or other.real in self.real.parents
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    """The identity of what `os.stat` has told of."""
+    """Return the identity of a file from its `os.stat`."""
     return status.st_dev, status.st_ino
 
 
 def find_place(path: Path) -> OutputPlace:
-    """What lies at `path`; `~` is a home folder, as in a shell. Folders that are missing can be made later.
+    """Return the place at `path`; `~` is a home folder, as in a shell. Missing folders are no error.
 
     Raises:
-        UsageError: `output_not_writable`: it could not be written.
+        UsageError: `output_not_writable`.
     """
     named = str(path)
     try:
         if _ADDRESS.match(named) and not os.path.lexists(named.partition("/")[0]):
-            raise _refused(path, "it is an address", "name a file of this machine, and copy it from there")
+            raise _refused(path, "it is a URI", "use a local file, and copy it from there")
         path = Path(os.path.expanduser(named))
         number = _descriptor_of(path)
         if number is not None:
             return _descriptor_place(path, number)
         return _place(path)
     except ValueError:
-        raise _refused(path, "its name holds a NUL", "choose another name") from None
+        raise _refused(path, "its name contains a NUL character", "choose another name") from None
     except OSError as problem:
         raise _refused(path, _reason(path, problem), "choose another place") from None
 
@@ -105,7 +104,7 @@ def _place(path: Path) -> OutputPlace:
     if stat.S_ISBLK(mode):
         raise _refused(path, "it is a disk or another block device", "name a file")
     if not may(path, os.W_OK):
-        raise _refused(path, "it is not writable", "choose another place, or make it writable")
+        raise _refused(path, "it is not writable", "make it writable, or choose another place")
     if stat.S_ISREG(mode):
         kind = Kind.SUMMARY if _is_summary(status) else Kind.FILE
     else:
@@ -114,13 +113,13 @@ def _place(path: Path) -> OutputPlace:
 
 
 def _need_room_for_new(path: Path, real: Path) -> None:
-    """Refuse a file that is not there if it, or a folder on the way to it, could not be made."""
+    """Refuse a file that does not exist if it, or a folder on its path, cannot be created."""
     folder, missing = real.parent, [real.name]
     while not os.path.lexists(folder):
         missing.append(folder.name)
         folder = folder.parent
     if not folder.is_dir():
-        raise _refused(path, f"`{folder}` is no folder", "choose another place")
+        raise _refused(path, f"`{folder}` is not a folder", "choose another place")
     longest = _longest_name(folder)
     if any(len(os.fsencode(name)) > longest for name in missing):
         raise _refused(path, f"a name in it is longer than {longest} bytes", "choose a shorter name")
@@ -137,7 +136,7 @@ def _longest_name(folder: Path) -> int:
 
 
 def _descriptor_of(path: Path) -> int | None:
-    """The number of the open file of this process that `path` leads to, as `/dev/stdout` and `/dev/fd/63` do."""
+    """Return the number of the open file of this process that `path`, such as `/dev/stdout`, leads to, or None."""
     mine = {os.path.realpath(folder) for folder in _DESCRIPTORS}
     for _ in range(_MOST_LINKS):
         folder = os.path.realpath(path.parent)
@@ -151,8 +150,8 @@ def _descriptor_of(path: Path) -> int | None:
 
 
 def _descriptor_place(path: Path, number: int) -> OutputPlace:
-    # To open its name would begin a regular file anew at its first byte, and fails for sockets, and for pipes of
-    # another user: it is written to as it is. Only what we were given: not a journal that has got this number.
+    # Opening its name would restart a regular file at its first byte, and fails for sockets and for pipes of another
+    # user, so the descriptor itself is used. It must be inherited: a journal may have this number.
     try:
         status = os.fstat(number)
         given = os.get_inheritable(number)
@@ -167,7 +166,7 @@ def _descriptor_place(path: Path, number: int) -> OutputPlace:
 
 
 def _is_summary(status: os.stat_result) -> bool:
-    """Whether this is the file that GitHub gives to a step for its part of the job's summary."""
+    """Return whether this is the file of GitHub for a step's part of the job summary."""
     try:
         return os.path.samestat(os.stat(os.environ.get("GITHUB_STEP_SUMMARY") or ""), status)
     except OSError:
@@ -175,15 +174,15 @@ def _is_summary(status: os.stat_result) -> bool:
 
 
 def may(path: Path, mode: int) -> bool:
-    """Whether this process may do with `path` what `os.W_OK` and the like say."""
-    # Also False on a file system that is read-only, and for what is immutable, for root too.
+    """Return whether this process may access `path` as `mode` (`os.W_OK`, …) says."""
+    # It is False on a read-only file system and for an immutable file, even for root.
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _reason(path: Path, problem: OSError) -> str:
     if isinstance(problem, NotADirectoryError):
         folder = next((each for each in path.parents if each.exists() and not each.is_dir()), path.parent)
-        return f"`{folder}` is no folder"
+        return f"`{folder}` is not a folder"
     return (problem.strerror or type(problem).__name__).lower()
 
 

@@ -242,7 +242,7 @@ def test_a_file_that_is_changed_after_it_was_checked_is_named(runs: RunMaker) ->
         _zero(_path(runs, "r1", RESULTS))
         with pytest.raises(IntegrityError) as caught:
             session.query("SELECT count(*) FROM results WHERE status = 'failed'")
-    assert caught.value.message == f"`{RESULTS}` of run `r1` was changed while it was being asked"
+    assert caught.value.message == f"`{RESULTS}` of run `r1` was changed during the query"
 
 
 def test_a_file_that_vanishes_while_it_is_asked_is_named(runs: RunMaker) -> None:
@@ -260,7 +260,7 @@ def test_a_run_that_is_deleted_while_it_is_asked_is_said_to_be(runs: RunMaker) -
     folder = runs.finish("r1")
     with open_session(runs.storage) as session:
         folder.discard()
-        with pytest.raises(StoreError, match="run `r1` was deleted while it was being asked") as caught:
+        with pytest.raises(StoreError, match="run `r1` was deleted during the query") as caught:
             session.query("SELECT count(*) FROM results WHERE status = 'failed'")
     assert (caught.value.code, caught.value.exit_code) == ("run_deleted", 3)
 

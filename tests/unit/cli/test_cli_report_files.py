@@ -56,9 +56,9 @@ def test_a_report_that_is_not_written_never_hides_how_the_run_ended(
         (("junit=",), "invalid_report", "FORMAT=PATH"),
         (("jnuit=j.xml",), "unknown_format", "did you mean `junit`?"),
         (("allure=a",), "unknown_format", "use one of: junit, html, markdown, json, ctrf"),
-        (("html=file/x.html",), "output_not_writable", "is no folder"),
+        (("html=file/x.html",), "output_not_writable", "is not a folder"),
         (("html=pages/",), "output_not_writable", "it is a folder"),
-        (("html=s3://bucket/x.html",), "output_not_writable", "it is an address"),
+        (("html=s3://bucket/x.html",), "output_not_writable", "it is a URI"),
         (("html=x", "junit=./x"), "repeated_path", "a different file for each"),
         (("json=r.json",), "repeated_path", "a different file for each"),
     ],
@@ -104,7 +104,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(
     answer = command_line("run", "place-order", "--output", str(tmp_path / "file" / "r.json"))
     assert answer.code == 2
     assert "error[output_not_writable]" in answer.err
-    assert "is no folder" in answer.err
+    assert "is not a folder" in answer.err
     assert api.calls == []
 
 
