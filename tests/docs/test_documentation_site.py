@@ -14,10 +14,14 @@ ROOT = Path(__file__).parents[2]
 # What a browser loads when it opens a page: scripts, styles, images, and what a style refers to.
 LOADED = re.compile(r"""(?:\ssrc=|<link [^>]*href=|url\(|@import )["']?(?:https?:)?//[^"')> ]+""")
 
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    built = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    built.stdout, built.stderr = _COLORS.sub("", built.stdout), _COLORS.sub("", built.stderr)
+    return built
 
 
 @pytest.fixture(scope="module")
