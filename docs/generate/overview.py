@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Final
 
 from docs.generate.markdown import page, table
 
-_LANGUAGE: Final = {
+_PAGES: Final = {
     "[Journey language](language/index.md)": "Every key of journeys and their steps.",
     "[Configuration](configuration.md)": "Every key of `reqflo.yaml` and of environments.",
-}
-_PAGES: Final = {
     "[Command line](cli/index.md)": "Every command and option.",
     "[Exit codes](exit-codes.md)": "What the exit code of a command means.",
     "[Error codes](error-codes.md)": "Every error and warning: its cause, what to do, and the exit code.",
@@ -27,11 +24,10 @@ _PAGES: Final = {
 
 def pages() -> Mapping[str, str]:
     """Return the opening page."""
-    listed = {**(_LANGUAGE if find_spec("docs.generate.language") else {}), **_PAGES}
     return {
         "index.md": page(
             "Reference",
             "Every command, column, code, and name. These pages are generated from the product.",
-            table(("Page", "What it lists"), list(listed.items())),
+            table(("Page", "What it lists"), list(_PAGES.items())),
         )
     }
