@@ -1,6 +1,7 @@
-"""How many file descriptors this process may still open, and waiting for one. Imports nothing of the project.
+"""Counts the file descriptors that this process may still open, and waits for a free one. It imports nothing of the
+project.
 
-To have none left is a state of the machine, and it passes: no verdict on whatever was to be opened.
+A lack of descriptors is a temporary state of the machine: it says nothing about the file or host to be opened.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final, TypeVar
 _T = TypeVar("_T")
 
 NONE_FREE: Final = frozenset({errno.EMFILE, errno.ENFILE})
-# What is told where waiting did not help.
+# The error code if waiting did not help.
 TOO_MANY_OPEN_FILES: Final = "too_many_open_files"
 MORE_DESCRIPTORS: Final = "raise the limit (`ulimit -n`) or lower --concurrency, then resume the run"
 _UNLIMITED: Final = 1_000_000
@@ -25,25 +26,25 @@ _LONGEST_WAIT_SECONDS: Final = 0.2
 
 
 def free_descriptors() -> int:
-    """How many more this process may open."""
+    """Return how many more descriptors this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return _UNLIMITED
     try:
-        return max(0, soft - len(os.listdir("/dev/fd")) + 1)  # it has counted the one that it looked with
+        return max(0, soft - len(os.listdir("/dev/fd")) + 1)  # the listing itself uses one
     except OSError as problem:
         return 0 if problem.errno in NONE_FREE else soft
 
 
 def descriptors_are_scarce() -> bool:
-    """Whether something may just have failed for want of a descriptor, though it told of something else: a name service
-    that could not be asked, a certificate that could not be read."""
+    """Return whether an operation may just have failed without a descriptor, although its error names something else: a
+    name that was not resolved, a certificate that was not read."""
     return free_descriptors() < _SCARCE
 
 
 def raise_descriptor_limit(needed: int) -> None:
-    """Let `needed` more be opened, as far as the hard limit allows: the soft one is low for programs that use
-    `select`, and no more than that."""
+    """Raise the soft limit so that `needed` more can be opened, as far as the hard limit allows. The soft limit is low
+    only for programs that use `select`."""
     missing = needed - free_descriptors()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if missing <= 0 or soft == hard:
@@ -52,11 +53,11 @@ def raise_descriptor_limit(needed: int) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
-        return  # the system has a limit of its own, below the one that it tells
+        return  # the system has a lower limit than the one that it reports
 
 
 def when_one_is_free(action: Callable[[], _T]) -> _T:
-    """What `action` returns; tried again for ten seconds while the system has no descriptor for it. Blocks.
+    """Return what `action` returns; retry it for ten seconds while the system has no descriptor for it. Blocks.
 
     Raises:
         OSError: that of the last try, or any other.

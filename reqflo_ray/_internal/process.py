@@ -1,8 +1,8 @@
-"""What a process of ours owes to the system around it: its three standard streams, and an end in order when it is told
-to end. Imports nothing of the project, and nothing that takes time: it is there before anything else is.
+"""Sets up the three standard streams of a process, and ends it in order after a signal. It imports nothing of the
+project, and nothing that takes time, because it is loaded first.
 
-A command has one `Ending` from its first line to its last. What drains first, such as a run, borrows the signals from
-it with `handling_signals`.
+A command has one `Ending` from start to end. A run, which finishes its requests first, takes the signals over with
+`handling_signals`.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
-# What asks a process to end: Ctrl-C, a supervisor, a terminal that is gone.
+# The signals that ask a process to end: Ctrl-C, a supervisor, a closed terminal.
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What a signal has not unwound by then hangs, or a library has swallowed the signal.
+# If the process has not unwound by then, it hangs, or a library has swallowed the signal.
 _UNWIND_SECONDS: Final = 5.0
 _SHOW_CURSOR: Final = b"\x1b[?25h"
 
 
 def fill_standard_descriptors() -> None:
-    """Let descriptors 0, 1 and 2 be open, on nothing if whoever started us has closed them.
+    """Open descriptors 0, 1, and 2 on the null device if the parent process has closed them.
 
-    Else a journal or a socket gets such a number: what a library prints would be written into it, and libuv aborts the
-    process when it closes one.
+    Otherwise a journal or a socket could get such a number: a library would print into it, and libuv aborts the process
+    when it closes one.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free: those before it are open by now.
+            # The lowest free number is used: those before it are open by now.
             if os.open(os.devnull, os.O_RDWR) == number:
                 os.set_inheritable(number, True)  # as these are: children are started with them
 
 
 def open_standard_streams() -> None:
-    """`fill_standard_descriptors`, and let `sys.stdin`, `sys.stdout` and `sys.stderr` be there too."""
+    """Do the same as `fill_standard_descriptors`, and make sure that `sys.stdin`, `sys.stdout`, and `sys.stderr`
+    exist."""
     fill_standard_descriptors()
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -63,11 +64,11 @@ class Ending:
 
     @property
     def is_unwinding(self) -> bool:
-        """Whether a signal has come that nobody drains for."""
+        """Whether a signal has arrived that no run handles with `drain`."""
         return bool(self._code) and not self._is_draining
 
     def run(self, command: Callable[[], int]) -> int:
-        """The exit code of `command`, or 128 + the signal that ended it."""
+        """Return the exit code of `command`, or 128 + the signal that ended it."""
         sys.unraisablehook = self._find_swallowed
         atexit.register(self._be_deaf)  # the first that is registered is called last
         try:
@@ -75,7 +76,7 @@ class Ending:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     signal.signal(number, self)
             code = command()
-            if self.is_unwinding:  # what was raised has become something else on its way
+            if self.is_unwinding:  # a library has turned the exception into another one
                 code = self._code
         except KeyboardInterrupt:
             code = self._code
@@ -90,12 +91,13 @@ class Ending:
             self._code = 128 + number
             start_new_thread(self._insist, ())
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(self._code)
-        # A terminal that closes says so twice, a supervisor may too: that is no reason to hurry what is under way.
+        # A closing terminal sends its signal twice, and so may a supervisor: requests in flight are completed
+        # nevertheless.
         if number == signal.SIGINT or not self._is_draining:
             self.leave()
 
     def drain(self, number: int) -> None:
-        """Take note that somebody has heeded this signal, and ends what is under way."""
+        """Record that a run handles this signal and finishes its requests in flight."""
         self._code = self._code or 128 + number
         self._is_draining = True
 
@@ -107,7 +109,7 @@ class Ending:
         os._exit(self._code)
 
     def _end_with(self, code: int) -> None:
-        """From now on a signal only hastens the end of the interpreter."""
+        """From now on, let a signal end the interpreter immediately with this exit code."""
         self._has_ended = True
         for number in ENDING_SIGNALS:
             if signal.getsignal(number) is self:
@@ -131,7 +133,7 @@ class Ending:
 
 
 def is_unwinding() -> bool:
-    """Whether this process is a command that a signal ends: a library may have made an exception of its own of it."""
+    """Return whether a signal is ending this command. A library may have turned its exception into another one."""
     handler = signal.getsignal(signal.SIGTERM)
     return isinstance(handler, Ending) and handler.is_unwinding
 
