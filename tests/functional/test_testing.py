@@ -228,7 +228,7 @@ def test_the_demo_api_leaves_no_thread_and_no_port() -> None:
         with pytest.raises(reqflo_ray.UsageError) as taken, demo_api(port=port):
             pass
         assert taken.value.code == "address_in_use"
-        with pytest.raises(reqflo_ray.UsageError, match="runs already"), shop:
+        with pytest.raises(reqflo_ray.UsageError, match="is already running"), shop:
             pass
     assert threading.active_count() == before
     with demo_api(port=port) as again:

@@ -1,4 +1,4 @@
-"""What the demo API was asked, request by request, so that a test can count what really arrived."""
+"""Records each request to the demo API, so that a test can count what actually arrived."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Entry(msgspec.Struct):
 
 
 class Ledger:
-    """The last `capacity` requests, and how many there were."""
+    """The last `capacity` requests, and the number of all of them."""
 
     def __init__(self, capacity: int) -> None:
         self._entries: deque[Entry] = deque(maxlen=capacity)
         self.total = 0
 
     def record(self, request: Request) -> Entry:
-        """Note that `request` arrived; the caller overrides the status of the entry."""
+        """Record that `request` has arrived. The caller sets the status of the entry later."""
         self.total += 1
         entry = Entry(
             self.total,
@@ -46,16 +46,16 @@ class Ledger:
         return entry
 
     def last(self, limit: int | None) -> list[Entry]:
-        """The last `limit` entries that are kept (None: all), oldest first."""
+        """Return the last `limit` entries that are kept (None: all), oldest first."""
         entries = list(self._entries)
         return entries if limit is None else entries[max(0, len(entries) - limit) :]
 
     @property
     def dropped(self) -> int:
-        """How many requests are no longer kept."""
+        """The number of requests that are no longer kept."""
         return self.total - len(self._entries)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self._entries.clear()
         self.total = 0

@@ -1,4 +1,4 @@
-"""A request and an answer of the demo API, as data: what the wire and the API tell each other."""
+"""A request and an answer of the demo API, as data that the wire and the API exchange."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ REASONS: Final = {
 
 
 def refusal(status: int, message: str, headers: bytes = b"") -> Answer:
-    """An answer that says why not."""
+    """Return an error answer with a message."""
     document = {"error": {"code": REASONS[status].lower().replace(" ", "_"), "message": message}}
     return Answer(status, msgspec.json.encode(document), headers)

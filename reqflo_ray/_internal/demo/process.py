@@ -1,4 +1,4 @@
-"""Starts the demo API as a child process for the time of a `with` block, for tests and scripts."""
+"""Runs the demo API as a child process during a `with` block, for tests and scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROMISE: Final = b"listening on "
 
 
 class DemoServer(RunningDemo):
-    """The demo API in a process of its own.
+    """The demo API in its own process.
 
     Raises:
         ReqfloError: `demo_not_started` on entering, if it does not listen within `start_seconds`.
@@ -41,7 +41,7 @@ class DemoServer(RunningDemo):
             f"--maximum-body={options.maximum_body}",
         ]
         environment = dict(os.environ)
-        if options.client_secret:  # not an argument: those are there for every user of the machine to see
+        if options.client_secret:  # not an argument: every user of the machine can see those
             environment[CLIENT_SECRET_VARIABLE] = options.client_secret
         self._process = subprocess.Popen(
             [sys.executable, "-m", "reqflo_ray._internal.demo", *arguments], stdout=subprocess.PIPE, env=environment
@@ -64,11 +64,11 @@ class DemoServer(RunningDemo):
         return self._running().pid
 
     def wait(self, seconds: float) -> int:
-        """Its exit code once it has ended by itself. Raises `subprocess.TimeoutExpired` if it does not in time."""
+        """Wait for the server to end and return its exit code. Raises `subprocess.TimeoutExpired`."""
         return self._running().wait(seconds)
 
     def stop(self) -> int:
-        """End it as SIGTERM does, by force after ten seconds; its exit code."""
+        """Stop the server with SIGTERM, by force after ten seconds, and return its exit code."""
         process = self._running()
         process.terminate()
         try:
@@ -81,7 +81,7 @@ class DemoServer(RunningDemo):
                 process.stdout.close()
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill the server immediately, as a crash would."""
         process = self._running()
         process.kill()
         process.wait()

@@ -30,7 +30,7 @@ _BACKLOG: Final = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """How the demo API behaves.
+    """The options of the demo API.
 
     `port` 0 takes a free one. `latency_ms` passes before each answer. `error_rate` is the share, from 0 to 1, of
     requests that get a 503, drawn from `seed`. `client_secret` None means `DEMO_CLIENT_SECRET` of the environment,
@@ -60,7 +60,7 @@ class ServerOptions:
 
 
 def _invalid(name: str, value: float, wanted: str) -> UsageError:
-    return UsageError(f"`--{name}` is {value}", code="invalid_option", hint=f"give {wanted}")
+    return UsageError(f"`--{name}` is {value}", code="invalid_option", hint=f"set it to {wanted}")
 
 
 def serve(options: ServerOptions) -> None:
@@ -77,7 +77,7 @@ def serve(options: ServerOptions) -> None:
 
 
 class _End:
-    """The end of the server, which the first signal asks for."""
+    """Ends the server at the first signal."""
 
     def __init__(self) -> None:
         self._asked = False

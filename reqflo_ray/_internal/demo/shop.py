@@ -142,7 +142,7 @@ def _decode(decoder: msgspec.json.Decoder[_Wanted], body: bytes) -> _Wanted | An
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as problem:
-        # Told at the first wrong field, whatever follows: what is no JSON at all is still a 400.
+        # The first wrong field is reported, whatever follows; a body that is not JSON is a 400.
         return refusal(422, str(problem)) if _is_json(body) else refusal(400, "the body is not JSON")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return refusal(400, "the body is not JSON")

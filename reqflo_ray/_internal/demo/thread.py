@@ -28,7 +28,11 @@ class DemoThread(RunningDemo):
 
     def __enter__(self) -> Self:
         if self._thread is not None:
-            raise UsageError("this demo API runs already", code="demo_started_twice", hint="make another one")
+            raise UsageError(
+                "this demo API is already running",
+                code="demo_started_twice",
+                hint="create another one with `demo_api()`",
+            )
         started: Future[str] = Future()
         # A daemon: a test that never leaves the block does not keep its process.
         self._thread = threading.Thread(target=self._run, args=(started,), name="demo API", daemon=True)
