@@ -98,7 +98,7 @@ def test_colours_can_be_turned_off(orders: Path, extra: dict[str, str]) -> None:
 
 def test_a_terminal_has_colours_and_a_bar_and_a_pipe_has_neither(orders: Path) -> None:
     code, drawn = _on_a_terminal(*RUN_ORDERS)
-    assert code == 0 and "\x1b[" in drawn and "verdict:" in drawn
+    assert code == 0 and "\x1b[" in drawn and "status:" in drawn
     piped = subprocess.run([PROGRAM, *RUN_ORDERS], capture_output=True, env=_environment(), check=True)
     assert b"\x1b" not in piped.stdout + piped.stderr and b"\r" not in piped.stderr
 
