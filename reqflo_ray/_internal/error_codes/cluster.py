@@ -34,12 +34,12 @@ CODES: Final = (
     ),
     ErrorCode(
         "data_too_large",
-        "The dataset is larger than a job can carry.",
+        "The dataset is too large to be sent with a job.",
         "Put it where the cluster can read it: at a URI, or on a mounted path with `--shared-data`.",
     ),
     ErrorCode(
         "fewer_rows_at_once",
-        "The limit on open files is too low for `--concurrency`, so a worker takes fewer rows at once.",
+        "The limit on open files is too low for `--concurrency`, so each worker executes fewer rows at a time.",
         "Raise the limit (`ulimit -n`) on the node of the worker.",
     ),
     ErrorCode(
@@ -77,7 +77,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "no_verdict",
-        "The job ended without a verdict.",
+        "The job ended without a result.",
         "Read the log with `reqflo-ray logs RUN`, then submit the run again.",
     ),
     ErrorCode(
@@ -87,7 +87,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "ray_part_missing",
-        "This version of Ray lacks an internal part, and the run continues without what depends on it.",
+        "This version of Ray lacks an internal function; the run continues without what depends on it.",
         "Use a version of Ray that reqflo-ray is tested with, as the hint shows.",
     ),
     ErrorCode(
@@ -103,7 +103,7 @@ CODES: Final = (
     ErrorCode(
         "rows_not_shared",
         "Rows from memory or from a pipe are not on storage that the cluster can read.",
-        "Remove `shared_data`: the rows travel in the job.",
+        "Remove `shared_data`: the rows are then uploaded with the job.",
     ),
     ErrorCode(
         "sensitive_data_in_job",
@@ -113,7 +113,7 @@ CODES: Final = (
     ErrorCode(
         "sensitive_value_in_job",
         "A sensitive value would be stored unencrypted in the job.",
-        "Make the value a secret of the workspace: only its name travels.",
+        "Make the value a secret of the workspace: only its name is sent.",
     ),
     ErrorCode(
         "stop_not_written",

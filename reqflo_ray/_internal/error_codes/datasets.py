@@ -16,7 +16,7 @@ CODES: Final = (
     ErrorCode("damaged_parquet", "A file cannot be read as Parquet.", "Write or copy the file again."),
     ErrorCode(
         "data_from_terminal",
-        "Rows are expected on standard input, and standard input is a terminal.",
+        "Rows are expected on standard input, but standard input is a terminal.",
         "Pipe the rows in, such as `cat rows.csv | reqflo-ray run JOURNEY --data -`, or name a file.",
     ),
     ErrorCode(
@@ -26,7 +26,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "delimiter_found",
-        "The header shows that the cells of a CSV file are not separated by commas, and it is read that way.",
+        "The header of a CSV file shows another delimiter than a comma, and the file is read with that one.",
         "Set `--delimiter` to confirm the character and silence the warning.",
     ),
     ErrorCode(
@@ -168,7 +168,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "wrong_encoding",
-        "The file is UTF-16 or UTF-32, and is read in another encoding.",
+        "The file is UTF-16 or UTF-32, but is read in another encoding.",
         "Pass the `--encoding` that the hint names.",
     ),
 )

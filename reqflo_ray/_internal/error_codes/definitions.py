@@ -39,7 +39,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "bundle_not_supported",
-        "The document is a portable bundle (`apiVersion`, `kind`), which is not read.",
+        "The document is a portable bundle (`apiVersion`, `kind`), which is not supported.",
         "Write its contents as a `journey` and `templates`.",
     ),
     ErrorCode(
@@ -121,7 +121,7 @@ CODES: Final = (
     ErrorCode(
         "journey_cycle",
         "A journey runs itself, directly or through other journeys.",
-        "Remove one of the `journey` steps that the cause lists.",
+        "Remove one of the `sub_journey` steps that the cause lists.",
     ),
     ErrorCode(
         "journey_limit",
@@ -173,12 +173,12 @@ CODES: Final = (
     ),
     ErrorCode(
         "rewritten_number",
-        "YAML reads the value as a number, and it would be sent in another form than it is written.",
+        "YAML reads the value as a number, which would not be sent as it is written.",
         "Put the value in quotes to send it as written.",
     ),
     ErrorCode(
         "retry_with_key",
-        "A step retries failed assertions with the same idempotency key, and may get the same answer again.",
+        "A step retries failed assertions with the same idempotency key, and may get the same response again.",
         "Retry errors only: `retry: {causes: [error]}`.",
     ),
     ErrorCode(
@@ -188,7 +188,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "shadowed_set",
-        "The dataset has a column of the name that `--set` sets, and the value of a row wins.",
+        "The dataset has a column of the name that `--set` sets, and the value of a row takes precedence.",
         "Remove the column or the `--set`.",
     ),
     ErrorCode(
@@ -269,7 +269,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "unset_value",
-        "A text or an assertion uses an optional value that nothing sets.",
+        "A text or an assertion uses an optional value that no source sets.",
         "Set the value, or add a `default` to its declaration.",
     ),
     ErrorCode(

@@ -40,7 +40,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "missing_value",
-        "A value that the request or a text needs has no source.",
+        "No source supplies a value that the request or a text needs.",
         "Set the value, or add a `default` to its declaration.",
     ),
     ErrorCode(
@@ -107,7 +107,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "protocol_error",
-        "The answer is not valid HTTP.",
+        "The response is not valid HTTP.",
         "Look at the bytes in the message, then at the API and at any proxy in front of it.",
     ),
     ErrorCode(
@@ -132,7 +132,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "too_many_open_files",
-        "The worker process has as many files and connections open as it may.",
+        "The worker process has reached its limit of open files and connections.",
         "Raise the limit (`ulimit -n`) or lower `--concurrency`, then resume the run.",
     ),
     ErrorCode(
@@ -184,7 +184,7 @@ CODES: Final = (
     # The row
     ErrorCode(
         "journal_damaged",
-        "Damage in the journal hides what became of a request that may not be repeated.",
+        "The journal is damaged, and the outcome of a request that may not be repeated is unknown.",
         "Check at the API whether the request arrived, then rerun the row if needed.",
     ),
     ErrorCode(
@@ -194,7 +194,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "poison_row",
-        "A worker died each time it ran this row, also when it ran the row alone.",
+        "The worker died each time this row ran, even when it ran alone.",
         "Look at the worker's memory and at the size of the responses of this row.",
     ),
     ErrorCode(
@@ -204,7 +204,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "replay_mismatch",
-        "After an interruption, the request differs from the one recorded before it.",
+        "The request differs from the one that was recorded before the interruption.",
         "Restore the secrets that the run started with, then resume; or run the row again.",
     ),
     ErrorCode(

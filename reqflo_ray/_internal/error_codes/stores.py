@@ -86,7 +86,7 @@ CODES: Final = (
     ErrorCode(
         "run_deleted",
         "The run was deleted while it was read.",
-        "Run the query again; the deleted run no longer takes part.",
+        "Run the query again; the deleted run is no longer included.",
     ),
     ErrorCode(
         "run_differs",

@@ -10,16 +10,16 @@ CODES: Final = (
     ErrorCode(
         "usage",
         "The command, an option or an argument is not known or not valid.",
-        "See `reqflo-ray COMMAND --help` for what the command takes.",
+        "Run `reqflo-ray COMMAND --help` to list its arguments and options.",
     ),
     ErrorCode(
         "address_in_use",
         "The demo API cannot listen on that address, often because another program does.",
-        "Choose another port with `--port`; `--port 0` takes a free one.",
+        "Choose another port with `--port`; `--port 0` selects a free one.",
     ),
     ErrorCode(
         "address_without_cluster",
-        "The backend `local` and the address of a cluster are both set, and exclude each other.",
+        "The backend `local` and the address of a cluster are both set, but cannot be used together.",
         "Remove `--backend local` to run on the cluster, or `--address` to run in this process.",
     ),
     ErrorCode(
@@ -141,7 +141,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "output_not_written",
-        "A file could not be written when the run or report had ended.",
+        "A file could not be written after the run or report had ended.",
         "Free space at that place, then run `reqflo-ray report` to write the report again.",
     ),
     ErrorCode(
