@@ -31,7 +31,7 @@ class AssertionModel(Authored):
     type: Annotated[
         AssertionType,
         Field(strict=False),
-        about("What of the response is compared: its status, body, headers, or time.", "status_code"),
+        about("Which part of the response is compared: its status, body, headers, or time.", "status_code"),
     ]
     id: Annotated[
         str,
@@ -42,19 +42,19 @@ class AssertionModel(Authored):
         ),
     ] = ""
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "The order must belong to the customer.")
+        str, about("A note for readers of the file. It has no effect.", "The order must belong to the customer.")
     ] = ""
     path: Annotated[
         str,
         about(
-            "A `json_path` assertion looks at what this JSONPath (RFC 9535) finds. `$` is the body; expressions are "
+            "A `json_path` assertion compares what this JSONPath (RFC 9535) finds. `$` is the body; expressions are "
             "not allowed.",
             "$.order.id",
         ),
     ] = ""
     name: Annotated[
         str,
-        about("A `header` assertion looks at the response header of this name. Case is ignored.", "content-type"),
+        about("A `header` assertion compares the response header of this name. Case is ignored.", "content-type"),
     ] = ""
     operator: Annotated[
         str,

@@ -32,7 +32,7 @@ class EnvironmentModel(Authored):
     """A target system: where its services are, and the values that belong to it."""
 
     name: Annotated[Name, about("The name that `--env` and `defaults.environment` use.", "staging")]
-    description: Annotated[str, about("A note for readers of the file. It changes nothing.", "Reset every night.")] = ""
+    description: Annotated[str, about("A note for readers of the file. It has no effect.", "Reset every night.")] = ""
     services: Annotated[
         dict[str, ServiceModel],
         about(
@@ -67,7 +67,7 @@ class CaseModel(Authored):
     name: Annotated[Name, about("The name that `--case` uses. Case matters.", "Gift order")]
     journey: Annotated[Name, about("The name of the journey that the case belongs to.", "place-order")]
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "An order that costs almost nothing.")
+        str, about("A note for readers of the file. It has no effect.", "An order that costs almost nothing.")
     ] = ""
     values: Annotated[
         dict[str, Any],
@@ -84,7 +84,7 @@ class PresetModel(Authored):
 
     name: Annotated[Name, about("The name that `--preset` and cases use.", "partner-client")]
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "The client of our partner.")
+        str, about("A note for readers of the file. It has no effect.", "The client of our partner.")
     ] = ""
     values: Annotated[
         dict[str, Any],

@@ -79,7 +79,7 @@ class VariableModel(Authored):
     ] = None
     sensitive: Annotated[bool, about(_SENSITIVE, True)] = False
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "The client that orders for the customer.")
+        str, about("A note for readers of the file. It has no effect.", "The client that orders for the customer.")
     ] = ""
 
 
@@ -90,21 +90,21 @@ class JourneyModel(Authored):
         Name, about("The name in commands, cases, and overlays. It is unique in the workspace.", "place-order")
     ]
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "Get a token, place an order, read it back.")
+        str, about("A note for readers of the file. It has no effect.", "Get a token, place an order, read it back.")
     ] = ""
     version: Annotated[str, about("A version of your own choice, shown in results. Write it in quotes.", "1.0.0")] = ""
-    owner: Annotated[str, about("Who maintains the journey. It changes nothing.", "shop-team")] = ""
-    owners: Annotated[Listed[str], about("Who maintains the journey. It changes nothing.", ["shop-team"])] = ()
+    owner: Annotated[str, about("Who maintains the journey. It has no effect.", "shop-team")] = ""
+    owners: Annotated[Listed[str], about("Who maintains the journey. It has no effect.", ["shop-team"])] = ()
     editors: Annotated[
-        Listed[str], about("Who may edit the journey in other tools. Here it changes nothing.", ["shop-team"])
+        Listed[str], about("Who may edit the journey in other tools. Here it has no effect.", ["shop-team"])
     ] = ()
     viewers: Annotated[
-        Listed[str], about("Who may see the journey in other tools. Here it changes nothing.", ["everyone"])
+        Listed[str], about("Who may see the journey in other tools. Here it has no effect.", ["everyone"])
     ] = ()
-    private: Annotated[bool, about("Whether other tools hide the journey. Here it changes nothing.", True)] = False
-    tags: Annotated[Listed[str], about("Words for people to sort by. They change nothing.", ["orders", "smoke"])] = ()
+    private: Annotated[bool, about("Whether other tools hide the journey. Here it has no effect.", True)] = False
+    tags: Annotated[Listed[str], about("Words for people to sort by. They have no effect.", ["orders", "smoke"])] = ()
     base_template: Annotated[
-        str, about("The name of what the journey was made from. It changes nothing.", "place-order-v2")
+        str, about("The name of the source that the journey was made from. It has no effect.", "place-order-v2")
     ] = ""
     overlays: Annotated[
         Listed[str],
@@ -135,7 +135,7 @@ class JourneyModel(Authored):
         OnFailure,
         Field(strict=False),
         about(
-            "Whether a row continues after an assertion that is not soft does not hold. A step may say otherwise. An "
+            "Whether a row continues if an assertion that is not soft does not hold. A step may say otherwise. An "
             "`error` always ends the row.",
             "halt",
         ),

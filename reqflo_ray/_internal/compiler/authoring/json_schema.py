@@ -20,7 +20,7 @@ from reqflo_ray._internal.compiler.authoring.units import duration_text
 Schema: TypeAlias = dict[str, Any]
 
 _NAME: Final = "A document of a reqflo-ray workspace"
-# Where a check runs before a bound, pydantic leaves its own word for it.
+# Where a check runs before a bound, pydantic writes it under its own keyword.
 _BOUNDS: Final = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 
 

@@ -41,9 +41,7 @@ class OverlayAssertionsModel(Authored):
 
     replace: Annotated[
         Listed[AssertionModel] | None,
-        about(
-            "The assertions that take the place of all of the step's own.", [{"type": "status_code", "expected": 401}]
-        ),
+        about("The assertions that replace all of the step's own.", [{"type": "status_code", "expected": 401}]),
     ] = None
     add: Annotated[
         Listed[AssertionModel],
@@ -62,7 +60,8 @@ class OverlayStepModel(Authored):
     skip: Annotated[
         bool | None,
         about(
-            "With `true`, the step is not executed, and nothing of it is needed. With `false`, it is executed.", True
+            "With `true`, the step is not executed, and none of its values are needed. With `false`, it is executed.",
+            True,
         ),
     ] = None
     values: Annotated[
@@ -77,7 +76,7 @@ class OverlayStepModel(Authored):
         about("Changes to the step's own assertions.", {"replace": [{"type": "status_code", "expected": 401}]}),
     ] = None
     name: Annotated[str, about("Replaces the title of the step.", "Order without a token")] = ""
-    description: Annotated[str, about("Replaces the note on the step. It changes nothing.", "The token is wrong.")] = ""
+    description: Annotated[str, about("Replaces the note on the step. It has no effect.", "The token is wrong.")] = ""
     type: Annotated[StepType, about("Replaces what the step does.", "note")] = ""
     template: Annotated[
         TemplateReferenceModel | None,
@@ -135,7 +134,7 @@ class OverlayModel(Authored):
     name: Annotated[Name, about("The name that `--overlay` applies it by.", "no-token")]
     journey: Annotated[Name, about("The name of the journey that is changed.", "place-order")]
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "What happens without a token.")
+        str, about("A note for readers of the file. It has no effect.", "What happens without a token.")
     ] = ""
     steps: Annotated[
         dict[str, OverlayStepModel],

@@ -161,7 +161,7 @@ class TemplateValueModel(Authored):
         ),
     ] = False
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "The ID that the shop knows the customer by.")
+        str, about("A note for readers of the file. It has no effect.", "The ID that the shop knows the customer by.")
     ] = ""
     recommended_source: Annotated[
         str, about("A note on where the value should come from. It is shown if a step does not pass it.", "secret")
@@ -186,9 +186,9 @@ class TemplateModel(RequestModel):
     ] = ""
     name: Annotated[str, about("A title; steps may also use it in `template`.", "Create an order")] = ""
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "Places an order for one customer.")
+        str, about("A note for readers of the file. It has no effect.", "Places an order for one customer.")
     ] = ""
-    tags: Annotated[Listed[str], about("Words for people to sort by. They change nothing.", ["orders"])] = ()
+    tags: Annotated[Listed[str], about("Words for people to sort by. They have no effect.", ["orders"])] = ()
     values: Annotated[
         Listed[TemplateValueModel],
         about(

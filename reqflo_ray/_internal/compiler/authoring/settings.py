@@ -61,13 +61,13 @@ class SecretNameModel(Authored):
         Listed[Name] | None,
         Field(min_length=1),
         about(
-            "The hosts that the secret may be sent to; another one is refused before sending. `*.` stands for one or "
-            "more labels; ports are not allowed. If it is left out, every host may receive it.",
+            "The hosts that the secret may be sent to; a request to another host is refused before sending. `*.` "
+            "stands for one or more labels; ports are not allowed. If it is left out, every host may receive it.",
             ["127.0.0.1", "*.shop.example"],
         ),
     ] = None
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "Rotated every quarter.")
+        str, about("A note for readers of the file. It has no effect.", "Rotated every quarter.")
     ] = ""
 
 
@@ -262,7 +262,7 @@ class WorkspaceModel(Authored):
 
     name: Annotated[str, about("A name for reports. If it is left out, it is the name of the folder.", "shop")] = ""
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "The checkout of the shop.")
+        str, about("A note for readers of the file. It has no effect.", "The checkout of the shop.")
     ] = ""
     include: Annotated[
         Listed[PathPattern],
@@ -280,7 +280,7 @@ class WorkspaceModel(Authored):
         ),
     ] = ()
     defaults: Annotated[
-        DefaultsModel, about("What is used where the command line says nothing.", {"environment": "local"})
+        DefaultsModel, about("The values that apply where the command line sets none.", {"environment": "local"})
     ] = DefaultsModel()
     secrets: Annotated[
         SecretsModel, about("Where workers find secrets, and where these may be sent.", {"source": "env"})

@@ -52,7 +52,7 @@ class OutputModel(Authored):
         ),
     ] = None
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "The ID of the new order.")
+        str, about("A note for readers of the file. It has no effect.", "The ID of the new order.")
     ] = ""
 
 
@@ -167,11 +167,11 @@ class StepModel(Authored):
     ] = ""
     name: Annotated[str, about("A title for reports.", "Place the order")] = ""
     description: Annotated[
-        str, about("A note for readers of the file. It changes nothing.", "Uses the partner's account.")
+        str, about("A note for readers of the file. It has no effect.", "Uses the partner's account.")
     ] = ""
-    type: Annotated[StepType, about("What the step does, and so which other properties it takes.", "wait")] = (
-        "http_request"
-    )
+    type: Annotated[
+        StepType, about("What the step does; it determines which other properties are allowed.", "wait")
+    ] = "http_request"
     template: Annotated[
         TemplateReferenceModel | None,
         _TEMPLATE,
@@ -215,7 +215,7 @@ class StepModel(Authored):
     retry: Annotated[
         RetryModel | None,
         about(
-            "When and how often to try the request again. If it is left out, it is tried once.",
+            "When and how often to try the request again. If it is left out, the request is tried once.",
             {"count": 2, "delay": "200ms"},
         ),
     ] = None
