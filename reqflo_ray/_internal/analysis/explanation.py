@@ -25,7 +25,9 @@ def explain(problem: Exception, storage: Storage, catalog: Catalog) -> ReqfloErr
     # DuckDB has no error number, and the text of a query may contain the same words.
     if isinstance(problem, OSError | duckdb.IOException) and any(os.strerror(one) in str(problem) for one in NONE_FREE):
         return StoreError(
-            "too many files are open to answer this", code=TOO_MANY_OPEN_FILES, hint="raise the limit (`ulimit -n`)"
+            "too many files are open to answer the query",
+            code=TOO_MANY_OPEN_FILES,
+            hint="raise the limit (`ulimit -n`)",
         )
     if isinstance(problem, duckdb.CatalogException | duckdb.BinderException | duckdb.ParserException):
         hint = f"the views are {_VIEWS}; run `DESCRIBE steps` to list the columns of one"

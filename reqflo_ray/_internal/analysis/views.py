@@ -54,8 +54,8 @@ RUNS: Final = pa.schema(_RUN_COLUMNS)
 def _readable_json(text: str) -> str:
     """The expression that makes JSON `text` readable for DuckDB, which fails a whole query for half of a surrogate
     pair: its escape, which is exact in the files, becomes the text of that escape."""
-    # What is no half is put aside meanwhile, behind characters that no JSON text holds as they are: escaped
-    # backslashes, and both halves of a pair.
+    # What is not a lone half is set aside meanwhile, marked with characters that JSON text contains only escaped:
+    # escaped backslashes, and both halves of a pair.
     aside = rf"replace({text}, '\\', chr(1))"
     pair = r"'\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})'"
     aside = rf"regexp_replace({aside}, {pair}, chr(2) || '\1' || chr(3) || '\2', 'g')"
@@ -103,7 +103,7 @@ def empty_table(columns: tuple[Column, ...]) -> pa.Table:
 def _source(versions: Collection[int], variable: str, nothing: str) -> str:
     if not versions:
         return nothing
-    # By name only where it must be: DuckDB reads the end of every file for it, before it knows what is asked.
+    # By name only where it must be: this makes DuckDB read the end of every file before it plans the query.
     return f"read_parquet(getvariable('{variable}'), filename=true, union_by_name={len(versions) > 1})"
 
 
