@@ -55,7 +55,7 @@ def demo_api(
             print(api.url)  # http://127.0.0.1:40871
 
     Args:
-        port: the port to listen on; 0 takes a free one.
+        port: the port to listen on; 0 selects a free one.
         latency_ms: the delay of every answer, in milliseconds.
         error_rate: the share of requests, from 0 to 1, that are answered with 503. Besides, `/flaky/KEY?fail=N` answers
             the first N requests for each KEY so.

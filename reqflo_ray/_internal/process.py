@@ -52,7 +52,7 @@ def open_standard_streams() -> None:
 
 
 class Ending:
-    """How a command ends: by itself, or by the first signal, which unwinds it. A second one ends it at once, by the
+    """How a command ends: by itself, or by the first signal, which unwinds it. A second one ends it immediately, by the
     system's own exit: nothing is left that could be caught, swallowed or printed. Every file of ours may be left in the
     middle, since a crash may do so too. A signal that was ignored when the process was started stays ignored.
     """

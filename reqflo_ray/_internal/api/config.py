@@ -50,7 +50,7 @@ def find_store_of_cluster(store: File | None = None, of_workspace: str = "") -> 
     chosen = _chosen(store, of_workspace)
     if _is_relative(chosen):
         raise UsageError(
-            f"the store `{chosen}` is a relative path, which the cluster cannot reach",
+            f"the store `{chosen}` is a relative path and cannot be reached from the cluster",
             code="relative_store",
             hint="set `--store` or `REQFLO_STORE` to an absolute path that every node mounts, or to a bucket",
         )
@@ -119,13 +119,13 @@ class Place:
     def choose_backend(self, rows: int) -> tuple[ShardBackend, str]:
         """Return the backend for `rows` rows, and the reason."""
         if self.backend == "local":
-            return LocalBackend(self.api), "a fake API answers" if self.api is not None else "as asked for"
+            return LocalBackend(self.api), "a fake API answers" if self.api is not None else "as requested"
         if self.address is not None:
             return self._ray(), "this is a Ray job" if self.in_ray_job else f"the cluster at {self.address}"
         if self.backend == "ray":
-            return self._ray(), "an embedded cluster, as asked for"
+            return self._ray(), "an embedded cluster, as requested"
         if rows >= RAY_FROM_ROWS:
-            return self._ray(), f"{rows} rows repay the start of an embedded cluster"
+            return self._ray(), f"{rows} rows justify starting an embedded cluster"
         counted = "1 row is" if rows == 1 else f"{rows} rows are"
         return LocalBackend(), f"{counted} done sooner without a cluster"
 

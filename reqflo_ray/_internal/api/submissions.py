@@ -115,7 +115,7 @@ class Submission:
         return printed(self._jobs, self._job, until_it_ends=follow)
 
     def stop(self, *, wait: bool = True) -> None:
-        """Stop the run: requests in flight are completed, what is finished is kept, and the run can be resumed.
+        """Stop the run: requests in flight are completed, finished work is kept, and the run can be resumed.
 
         Args:
             wait: return only when the job has ended.

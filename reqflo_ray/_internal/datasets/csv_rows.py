@@ -166,7 +166,7 @@ class CsvReader:
         marks = self._found.others
         self._faults.add(
             "wrong_delimiter",
-            f"the header has {' and '.join(map(name_of, marks))}, and rows do not show which of them separate cells",
+            f"the header has {' and '.join(map(name_of, marks))}, and the rows do not show which one separates cells",
             file=self.file,
             line=line,
             column=min(map(text.find, marks)) + 1,
@@ -253,7 +253,7 @@ class CsvReader:
             hint = "end lines with LF or CRLF, or put the cell in quotes"
         else:
             code, message = "text_after_quote", "there is text after the closing quote of the cell"
-            hint = f'write a quote inside quotes twice, `""`; the row begins on line {start}'
+            hint = f'write a quote inside quotes twice, `""`; the row begins at line {start}'
         line, column, text = _place(start, record, offset)
         self._faults.add(code, message, file=self.file, line=line, column=column, text=text, hint=hint)
 

@@ -325,7 +325,7 @@ class DatasetRows:
             value = values.get(name)
             for item in value if type(value) is list else (value,):
                 if type(item) is str and (wrong := unsendable_in_header(item)):
-                    message = f"`{name}` goes into {where} and contains {wrong}, which is not allowed in a header"
+                    message = f"`{name}` contains {wrong}, which is not allowed in {where}"
                     self._report("invalid_value", message, name, reader, line, text)
 
     def _check_statuses(self, values: dict[str, JsonValue], reader: Reader, line: int, text: str) -> None:
@@ -338,7 +338,7 @@ class DatasetRows:
                     known.add(value)
                 continue
             shown = "" if name in self._sensitive else f": `{str(value)[:_CACHED_LENGTH]}`"
-            message = f"`{name}` is expected as a status and is not one{shown}"
+            message = f"`{name}` is not an HTTP status, but an assertion expects it as one{shown}"
             self._report("invalid_status", message, name, reader, line, text)
 
     def _report_missing(self, names: Iterable[str], reader: Reader, line: int, text: str) -> None:

@@ -13,7 +13,7 @@ from reqflo_ray._internal.process import Ending, open_standard_streams
 def _options() -> ServerOptions:
     parser = argparse.ArgumentParser(prog="python -m reqflo_ray._internal.demo", description="Serve the demo API.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 selects a free one")
     parser.add_argument("--latency", type=float, default=0.0, dest="latency_ms", help="milliseconds before each answer")
     parser.add_argument("--error-rate", type=float, default=0.0, help="share of requests that get a 503")
     parser.add_argument("--seed", type=int, default=0)

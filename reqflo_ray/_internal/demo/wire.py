@@ -41,10 +41,10 @@ class _Head:
         request_line, *lines = text.split("\r\n")
         parts = request_line.split(" ")
         if len(parts) != 3 or not _TOKEN.fullmatch(parts[0]) or not _TARGET.fullmatch(parts[1]):
-            raise _RefusedError(400, "this is no request line")
+            raise _RefusedError(400, "the request line is not valid")
         self.method, self.target, version = parts
         if version not in ("HTTP/1.1", "HTTP/1.0"):
-            raise _RefusedError(505, "HTTP/1.1 is spoken here")
+            raise _RefusedError(505, "only HTTP/1.1 is supported")
         self.headers = _parse_headers(lines)
         connection = self.headers.get("connection", "").lower()
         self.close = "close" in connection or (version == "HTTP/1.0" and "keep-alive" not in connection)
@@ -57,12 +57,12 @@ class _Head:
             raise _RefusedError(400, "the Host header is missing")
         if coding is not None:
             if length is not None or coding.lower() != "chunked":
-                raise _RefusedError(400 if length is not None else 501, "this body framing is not taken")
+                raise _RefusedError(400 if length is not None else 501, "this body framing is not supported")
             return None
         if length is None:
             return 0
         if not (length.isascii() and length.isdigit() and len(length) <= 12):
-            raise _RefusedError(400, "Content-Length is no length")
+            raise _RefusedError(400, "Content-Length is not a valid length")
         return int(length)
 
 
@@ -71,7 +71,7 @@ def _parse_headers(lines: list[str]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not _TOKEN.fullmatch(name) or "\n" in value or "\r" in value or "\0" in value:
-            raise _RefusedError(400, "this is no header line")
+            raise _RefusedError(400, "a header line is not valid")
         name = name.lower()
         if name not in headers:
             headers[name] = value.strip(" \t")
@@ -249,11 +249,11 @@ class HttpConnection(asyncio.Protocol):
             end = self._buffer.find(b"\r\n", 0, 1024)
             if end < 0:
                 if len(self._buffer) >= 1024:
-                    raise _RefusedError(400, "this is no chunk")
+                    raise _RefusedError(400, "a chunk is not valid")
                 return False
             size = _CHUNK_SIZE.fullmatch(self._buffer[:end])
             if size is None:
-                raise _RefusedError(400, "this is no chunk")
+                raise _RefusedError(400, "a chunk is not valid")
             length = int(size[1], 16)
             if length == 0:
                 return self._take_trailers(end)
@@ -263,12 +263,12 @@ class HttpConnection(asyncio.Protocol):
             if len(self._buffer) < start + length + 2:
                 return False
             if self._buffer[start + length : start + length + 2] != b"\r\n":
-                raise _RefusedError(400, "this is no chunk")
+                raise _RefusedError(400, "a chunk is not valid")
             head.body += self._buffer[start : start + length]
             del self._buffer[: start + length + 2]
 
     def _take_trailers(self, last_chunk_end: int) -> bool:
-        # What follows the last chunk is either the empty line at once, or trailers that end with one.
+        # What follows the last chunk is either the empty line itself, or trailers that end with one.
         end = self._buffer.find(b"\r\n\r\n", last_chunk_end)
         if end < 0:
             if len(self._buffer) > _MAXIMUM_HEAD:

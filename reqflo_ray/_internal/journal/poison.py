@@ -17,7 +17,7 @@ from reqflo_ray._internal.model.journal import Completion, Intent, JournalRecord
 
 # So many deaths while a row runs alone, without progress, prove that the row is the cause.
 _PROOF: Final = 3
-# Up to so many deaths before any row of the shard has started count as chance.
+# Up to this many deaths before any row of the shard has started count as chance.
 _DEATHS_WHILE_WAITING: Final = 12
 
 
@@ -122,7 +122,7 @@ def _end(records: Sequence[JournalRecord], done: set[tuple[int, str, int]]) -> _
                 end.in_flight.add(row)
             case Completion(row=row, step=step, attempt=attempt):
                 end.in_flight.discard(row)
-                # A step that was sent again for its sensitive values is no progress of the row.
+                # A step that was sent again for its sensitive values is not progress of the row.
                 if (row, step, attempt) not in done:
                     end.progressed.add(row)
                     done.add((row, step, attempt))

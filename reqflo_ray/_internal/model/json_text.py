@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 # Python refuses to read or write longer integers; a Decimal holds them exactly.
 _LONGEST_INTEGER: Final = 4000
-# Reading leaves so many levels of the interpreter's stack free, so that code deeper in the stack can write, mask and
+# Reading leaves this many levels of the interpreter's stack free, so that code deeper in the stack can write, mask and
 # read again every value that could be read.
 _HEADROOM: Final = 200
 _SELDOM_SO_MANY: Final = 400
@@ -35,7 +35,7 @@ def _as_written(value: object) -> msgspec.Raw:
     """Encode a type that the encoder does not know."""
     if isinstance(value, WrittenNumber):
         return msgspec.Raw(value.text.encode())
-    raise TypeError(f"there is no JSON for the type `{type(value).__name__}`")
+    raise TypeError(f"JSON has no value of type `{type(value).__name__}`")
 
 
 _decode = msgspec.json.Decoder(float_hook=exact_number).decode
@@ -242,7 +242,7 @@ def well_formed(text: str) -> str:
 def _written(value: JsonValue, odd: Callable[[float | Decimal], str]) -> bytes:
     """Write `value` as JSON, with `odd` writing NaN and the infinities."""
     data = encode_exactly(value)
-    # Searching the text is cheap; a value with the word in a string is written once more.
+    # Searching the text is cheap; a value with the word in a string is written again.
     return _escaped(value, odd).encode() if b"NaN" in data or b"Infinity" in data else data
 
 

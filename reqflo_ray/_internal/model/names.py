@@ -9,7 +9,7 @@ from typing import Final
 # Comparing takes microseconds per name, and every reference in a file may need it.
 _MOST_COMPARED: Final = 1_000
 _LONGEST_COMPARED: Final = 200
-# A hint lists so many names, and then says how many more there are.
+# A hint lists at most this many names, and then says how many more there are.
 _MOST_SHOWN: Final = 100
 
 

@@ -278,8 +278,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # The code of a row that ended because of an error in reqflo-ray, not in its API.
 INTERNAL_ERROR: Final = "internal_error"
 
-# A verdict names so many of the first rows that did not pass: enough for a person to start with. A shard names as many,
-# because all of them may be in one shard.
+# A verdict names at most this many of the first rows that did not pass: enough for a person to start with. A shard
+# names as many, because all of them may be in one shard.
 NAMED_FAILURES: Final = 10
 
 

@@ -29,7 +29,7 @@ class Kind(Enum):
     NEW = "nothing"
     FILE = "a regular file"
     SUMMARY = "the summary of a CI step, to which every step adds"
-    DESCRIPTOR = "what this process was given as an open file"
+    DESCRIPTOR = "an open file that this process inherited"
     FIFO = "a FIFO"
     DEVICE = "a character device"
 
@@ -100,7 +100,9 @@ def _place(path: Path) -> OutputPlace:
     if stat.S_ISDIR(mode):
         raise _refused(path, "it is a folder", "name a file in it")
     if stat.S_ISSOCK(mode):
-        raise _refused(path, "it is a socket, which only a program that connects to it can write to", "name a file")
+        raise _refused(
+            path, "it is a socket, and only a program that connects to a socket can write to it", "name a file"
+        )
     if stat.S_ISBLK(mode):
         raise _refused(path, "it is a disk or another block device", "name a file")
     if not may(path, os.W_OK):

@@ -178,7 +178,7 @@ class RayBackend:
             if report is None:
                 return
             if isinstance(report, BaseException):
-                hint = "resume the run; what is finished is kept"
+                hint = "resume the run; finished work is kept"
                 raise cluster_failed("the cluster could not finish the run", report, hint=hint) from None
             observer.report(report)
             observer.tick()

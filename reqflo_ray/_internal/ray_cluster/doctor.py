@@ -80,7 +80,7 @@ def _authentication() -> Finding:
 def _dashboard(address: str) -> Finding:
     host = address.rpartition(":")[0].rpartition("/")[2].strip("[]")
     if not host or host == "localhost" or _is_loopback(host):
-        where = f"listens on `{address}`" if address else "is off, or not known here"
+        where = f"listens on `{address}`" if address else "is off or unknown"
         return Finding(subject="dashboard", level=FindingLevel.OK, message=where)
     message = f"listens on `{address}`, where other machines may reach it"
     return Finding(subject="dashboard", level=FindingLevel.WARN, message=message, hint=_SEPARATE)
@@ -154,7 +154,7 @@ def _spill_folder() -> Finding:
     """Examine the session folder, to which Ray spills objects unencrypted. Ours hold no values; those of others may."""
     session = session_folder()
     if session is None:
-        return Finding(subject="spill folder", level=FindingLevel.OK, message="is not known here")
+        return Finding(subject="spill folder", level=FindingLevel.OK, message="is unknown")
     closed = any(not stat.S_IMODE(folder.stat().st_mode) & 0o007 for folder in (session, *session.parents))
     if closed:
         return Finding(subject="spill folder", level=FindingLevel.OK, message=f"other users cannot read `{session}`")

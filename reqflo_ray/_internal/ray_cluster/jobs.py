@@ -222,7 +222,7 @@ def _cluster_error(cluster: ClusterAddress, problem: Exception) -> ClusterError:
         f"the cluster at `{cluster.url}` does not answer",
         code="cluster_unreachable",
         cause=text,
-        hint="look at a run with `reqflo-ray status RUN`; what runs on the cluster continues",
+        hint="check a run with `reqflo-ray status RUN`; runs on the cluster continue",
     )
 
 

@@ -157,7 +157,7 @@ class Placement:
                 f"no worker could be placed on the cluster for {_GIVE_UP_SECONDS / 60:.0f} minutes",
                 code="no_worker_placed",
                 cause=self._reason(self._offer()),
-                hint="resume the run when the cluster has room; what is finished is kept",
+                hint="resume the run when the cluster has room; finished work is kept",
             )
         if now >= self._warn_at:
             self._warn_at = now + _WARN_AGAIN_SECONDS
@@ -173,19 +173,19 @@ class Placement:
 
     def _reason(self, offer: Offer) -> str:
         if not self._memory:
-            return "workers ask the cluster for nothing, so there is room"
-        asked = f"each asks for {_mebibytes(self._memory)} of memory"
+            return "workers reserve no memory, so the cluster has room for them"
+        asked = f"each worker needs {_mebibytes(self._memory)} of memory"
         nodes = "the cluster's one node" if offer.nodes == 1 else f"the largest of the cluster's {offer.nodes} nodes"
-        return f"{asked}, and {nodes} offers {_mebibytes(offer.largest)}, of which {_mebibytes(offer.free)} are free"
+        return f"{asked}, and {nodes} offers {_mebibytes(offer.largest)}; {_mebibytes(offer.free)} are free"
 
     def _hint(self, offer: Offer) -> str:
         if self._memory <= offer.free:
             return "look at the logs of the cluster: workers are starting, or die as they start"
         if self._memory <= offer.largest:
-            return "wait: the first worker is starting, or others on the cluster must end before it"
+            return "wait: the first worker is starting, or needs the memory of others on the cluster"
         return (
             f"add a node with `ray start --memory {self._memory}` or more, unless an autoscaler adds one: no node is"
-            f" large enough, and the run gives up after {_GIVE_UP_SECONDS / 60:.0f} minutes"
+            f" large enough, and the run stops after {_GIVE_UP_SECONDS / 60:.0f} minutes"
         )
 
 

@@ -117,7 +117,7 @@ def start(jobs: Jobs, bundle: JobBundle, *, ship_data: bool) -> Started:
             # False: someone else started the same attempt first, which is the last one now.
             if jobs.submit(run_id, attempt, entrypoint=ENTRYPOINT, folder=folder, digest=digest):
                 return Started(job=jobs.attempts(run_id)[-1], attached=False)
-    raise ClusterError(f"no attempt at run `{run_id}` could be started", code="job_refused")
+    raise ClusterError(f"run `{run_id}` could not be started on the cluster", code="job_refused")
 
 
 def outcome_of(jobs: Jobs, job: Job) -> JobOutcome | None:

@@ -46,7 +46,7 @@ def need_maskable(name: str, value: str) -> None:
         raise SecretError(
             f"the value of `{name}` is too short to be masked",
             code="secret_too_short",
-            cause=f"a value of fewer than {MINIMUM_LENGTH} characters would match by chance everywhere",
+            cause=f"a value of fewer than {MINIMUM_LENGTH} characters would also match other text by chance",
             hint="use a longer secret, or an input if it is not secret",
         )
 

@@ -214,7 +214,7 @@ def _classify(reference: SecretReference, problem: Exception) -> SecretError:
             return SecretError(
                 f"{where} cannot be read without valid credentials",
                 code="secret_unauthenticated",
-                hint="run `gcloud auth application-default login`, or give the worker a service account",
+                hint="run `gcloud auth application-default login`, or attach a service account to the worker",
             )
         case exceptions.Forbidden():
             return SecretError(

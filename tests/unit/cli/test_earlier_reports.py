@@ -67,7 +67,7 @@ def test_a_refused_run_leaves_no_report_of_an_earlier_one(
     [kind] = errors_in(green)
     assert kind == (problem.code if isinstance(problem, ReqfloError) else kind)
     assert "hunter22" not in green.read_text()
-    assert f"written: {green}: it says that there is no result" in answer.err
+    assert f"written: {green}: it states that there is no result" in answer.err
 
 
 def test_what_terminates_a_command_is_told_in_the_report(command_line: CommandLine, api: FakeApi, green: Path) -> None:
@@ -173,7 +173,7 @@ def test_every_format_is_told_in_its_own_way(
     assert command_line("run", "place-order", *options).code == 2
     for name in names.values():
         text = (tmp_path / name).read_text()
-        assert "no result" in text and "earlier" not in text.replace("an earlier report", "")
+        assert "no result" in text and "earlier" not in text.replace("an earlier run", "")
 
 
 def test_the_file_of_output_is_a_report_too(

@@ -143,7 +143,7 @@ def test_only_declarations_that_are_part_of_a_cycle_are_reported(refused: Refuse
     text = journey("j", "{id: n, type: note, text: '{{ variables.to }}'}").replace("  steps:\n", f"{head}  steps:\n")
     problems = refused(text)
     assert {problem.code for problem in problems} <= {"reference_cycle", "too_many_errors"}
-    assert "`variables.to` is defined by itself" not in [problem.message for problem in problems]
+    assert "`variables.to` depends on itself" not in [problem.message for problem in problems]
     assert len(problems) == (size if size < MAX_PROBLEMS else MAX_PROBLEMS + 2)
 
 

@@ -362,7 +362,7 @@ def test_what_no_header_can_carry_is_found_in_every_row(folder: Folder) -> None:
         "a.jsonl", '{"a": "x\\r\\nX-Evil: 1", "b": "\\n"}\n{"a": ["ok", "\\u0000"]}\n{"a": "Zoë", "c": "\\u0007"}\n'
     )
     a, c = Reference(Namespace.INPUTS, "a"), Text(("Bearer ", Reference(Namespace.INPUTS, "c")))
-    where = "goes into the header `{}` of step `s` and contains {}, which is not allowed in a header"
+    where = "contains {1}, which is not allowed in the header `{0}` of step `s`"
     assert _header_faults(folder, _with_headers(A=a, C=c), "a.jsonl") == [
         ("invalid_value", "`a` " + where.format("A", "a line end"), 1),
         ("invalid_value", "`a` " + where.format("A", "a NUL"), 2),

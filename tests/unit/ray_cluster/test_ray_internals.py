@@ -201,7 +201,7 @@ def test_the_doctor_says_what_it_cannot_see(take_away: TakeAway, tmp_path: Path)
     [authentication] = [finding for finding in findings if finding.subject == "authentication"]
     assert authentication.level is FindingLevel.WARN and "does not show" in authentication.message
     [spill_folder] = [finding for finding in findings if finding.subject == "spill folder"]
-    assert (spill_folder.level, spill_folder.message) == (FindingLevel.OK, "is not known here")
+    assert (spill_folder.level, spill_folder.message) == (FindingLevel.OK, "is unknown")
 
 
 @pytest.mark.parametrize("name", [*RETRY_AT_ONCE, *WORKERS_AS_OTHERS])

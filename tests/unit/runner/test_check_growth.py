@@ -124,7 +124,7 @@ def test_as_long_a_chain_as_is_allowed_can_be_run(check: Check, tmp_path: Path) 
 def test_an_environment_that_is_defined_by_itself_is_refused(check: Check, size: int) -> None:
     ring = {f"v{n}": f"'{{{{ env.v{(n + 1) % size} }}}}'" for n in range(size)}
     (problem,) = check({"a": "x"}, note("{{ env.v0 }}"), env=ring)
-    assert (problem.code, problem.message) == ("reference_cycle", "`env.v0` is defined in terms of itself")
+    assert (problem.code, problem.message) == ("reference_cycle", "`env.v0` depends on itself")
     assert problem.position is not None
 
 
@@ -237,7 +237,7 @@ ARTIFACTS: dict[str, tuple[dict[str, Any], str]] = {
             "variables": [{"name": "v", "default": variable("w")}, {"name": "w", "default": variable("v")}],
             "steps": [noted(variable("v"))],
         },
-        "`variables.v` is defined in terms of itself",
+        "`variables.v` depends on itself",
     ),
     "reads": (
         {

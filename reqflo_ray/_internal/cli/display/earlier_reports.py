@@ -55,7 +55,7 @@ def tell_gave_way(files: Iterable[tuple[Path, ReqfloError | None]], terminal: Te
         if problem is not None:
             terminal.note(f"not replaced, still of an earlier run: {escape(str(path))} ({escape(problem.in_one_line)})")
         else:
-            terminal.note(f"written: {escape(str(path))}: it says that there is no result")
+            terminal.note(f"written: {escape(str(path))}: it states that there is no result")
 
 
 def _earlier(given: Mapping[str, Any]) -> EarlierReports | None:

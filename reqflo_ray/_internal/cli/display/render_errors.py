@@ -14,7 +14,7 @@ from reqflo_ray._internal.errors import Position, Problem, ReqfloError, Severity
 
 _SEVERITY_STYLE: Final = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 _TAB: Final = "    "
-_CHARACTERS_A_CELL: Final = 4  # examined on each side, because some characters take no cell
+_CHARACTERS_A_CELL: Final = 4  # examined on each side, because some characters occupy no cell
 
 
 def render_error(error: ReqfloError, terminal: Terminal) -> str:

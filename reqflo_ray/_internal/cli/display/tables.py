@@ -40,7 +40,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], terminal:
     else:
         widths = [min(width, _WIDEST_PADDING) for width in widths]
     right = [_is_number_column(rows, index) for index in range(len(columns))]
-    # Each cell is padded before it is painted: color codes take no room on the screen.
+    # Each cell is padded before it is painted: color codes occupy no room on the screen.
     heading = _GAP.join(_cell(title, width, right=False) for title, width in zip(titles, widths, strict=True))
     terminal.text(terminal.paint_out(heading.rstrip(), "bold"))
     for line in _lines(cells, widths, right):

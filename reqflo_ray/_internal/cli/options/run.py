@@ -19,5 +19,7 @@ RunId: TypeAlias = Annotated[
 ]
 TakeOver: TypeAlias = Annotated[
     bool,
-    typer.Option("--take-over", rich_help_panel=WHERE, help="Take over a run whose driver is gone but presumed alive."),
+    typer.Option(
+        "--take-over", rich_help_panel=WHERE, help="Take over a run whose driver has ended but is presumed alive."
+    ),
 ]

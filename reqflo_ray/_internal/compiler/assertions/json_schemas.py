@@ -23,7 +23,7 @@ def check_schema(written: YamlNode, problems: Problems) -> JsonValue:
         return schema
     if subschemas(schema) > MAX_SUBSCHEMAS:
         message = f"more than {MAX_SUBSCHEMAS:,} subschemas of this JSON Schema apply to the same value"
-        cause = "the numbers of `allOf`, `anyOf`, `oneOf` and `$ref` that lead to one another multiply"
+        cause = "nested `allOf`, `anyOf`, `oneOf`, and `$ref` multiply the number of subschemas"
         problems.error("journey_limit", message, written, cause=cause, hint="refer to each subschema once")
     return schema
 

@@ -112,7 +112,7 @@ WORDS: Final[tuple[Mapping[str, str], ...]] = (
     {
         "number": "A JSON number, with or without a fraction. All digits are kept.",
         "integer": "A JSON number without a fraction.",
-        "boolean": "`true` or `false`, and no other word.",
+        "boolean": "`true` or `false`; text may also be `TRUE` or `FALSE`.",
         "string": "Text.",
         "json": "Any JSON value; text is parsed as JSON.",
     },

@@ -47,7 +47,7 @@ class OutputModel(Authored):
         bool | None,
         about(
             "With `true`, the value is masked in results and logs, and encrypted where it is stored. If it is "
-            "left out, values that a later step sends as a credential are sensitive; `false` turns that off.",
+            "left out, a value that a later step sends in `Authorization`, `Cookie`, or a header whose name ends in `-key` or `-token` is sensitive; `false` turns that off.",
             True,
         ),
     ] = None

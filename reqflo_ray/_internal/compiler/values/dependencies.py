@@ -171,7 +171,7 @@ class Dependencies:
             for reader in _declaration(waiting.pop()):
                 if reader == start:
                     place = self._ledger.uses[start][0].position
-                    self._problems.error("reference_cycle", f"`{start}` is defined by itself", place)
+                    self._problems.error("reference_cycle", f"`{start}` depends on itself", place)
                     return
                 if reader not in seen:
                     seen.add(reader)

@@ -267,9 +267,7 @@ class _Reader:
         if text[0] not in "+-.0123456789":
             return text
         if _NOT_JSON.fullmatch(text):
-            raise self._error(
-                event, "wrong_type", f"`{text}` is not a number in JSON", "put it in quotes if it is text"
-            )
+            raise self._error(event, "wrong_type", f"`{text}` is not a JSON number", "put it in quotes if it is text")
         if not (_FRACTION.fullmatch(text) or _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text)):
             return text
         if len(text) > MAX_NUMBER_LENGTH:

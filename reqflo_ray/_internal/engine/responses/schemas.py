@@ -107,7 +107,7 @@ def _first_of_many(validator: Any, document: Any) -> str:
 
 def _check_judged(error: jsonschema_rs.ValidationError) -> None:
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded):
-        raise Unjudged("work_limit", "a pattern of the schema takes too many steps on this answer")
+        raise Unjudged("work_limit", "matching a pattern of the schema takes too many steps on this response")
 
 
 def _rules(schema: JsonValue) -> int:

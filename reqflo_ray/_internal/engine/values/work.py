@@ -61,7 +61,7 @@ class Work:
         """
         self._left -= steps
         if self._left < 0:
-            raise Unjudged("work_limit", f"it takes more than {self._steps:,} steps to judge this answer")
+            raise Unjudged("work_limit", f"judging this response takes more than {self._steps:,} steps")
 
     def spend_on_json(self, size: int) -> None:
         """Pay for reading or writing `size` bytes of JSON. Raises as `spend`."""

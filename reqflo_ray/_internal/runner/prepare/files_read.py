@@ -32,7 +32,7 @@ _BODY_KEYS: Final = ("file",)
 _VARIABLES: Final = ("GOOGLE_APPLICATION_CREDENTIALS", "AWS_WEB_IDENTITY_TOKEN_FILE", "SSL_CERT_FILE")
 _OF_STORE: Final = ((layout.RUNS,), (layout.ARTIFACTS,), (layout.ORDER,))
 _WORKSPACE_FILE: Final = "a file of a workspace"
-_STANDARD_INPUT: Final = ("/dev/stdin", "what standard input reads")
+_STANDARD_INPUT: Final = ("/dev/stdin", "the file that standard input reads")
 
 
 def need_free(outputs: Iterable[Path], reads: Iterable[FileRead], store: str | None = None) -> None:

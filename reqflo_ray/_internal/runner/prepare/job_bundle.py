@@ -152,7 +152,7 @@ def _refuse_sensitive_values(record: RunRecord, artifact: Artifact) -> None:
             raise UsageError(
                 f"`{name}` is sensitive, but its value from a {given.source} would be stored unencrypted in the job",
                 code="sensitive_value_in_job",
-                hint="make it a secret of the workspace, of which only the name is sent",
+                hint="make it a secret of the workspace: only its name is sent",
             )
 
 

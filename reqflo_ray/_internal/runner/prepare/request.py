@@ -232,7 +232,7 @@ class Target:
             )
         if self.transport is not None and (self.backend == "ray" or self.address is not None):
             raise UsageError(
-                "a fake API answers only in this process, but workers of Ray are other processes",
+                "a fake API answers only in this process, but Ray workers are other processes",
                 code="transport_is_local",
                 hint="omit `backend` and `address`, or start `reqflo_ray.testing.demo_api` and let the run call it",
             )

@@ -33,7 +33,7 @@ def staging(
     """Return a function that stages the dataset of a run record in `folder`; `executor` stages a large one.
 
     Args:
-        find_room: returns the room for workers for so many rows, when they are staged. Raises `ClusterError`.
+        find_room: returns the room for workers for that many rows, when they are staged. Raises `ClusterError`.
         later: whether the dataset may have changed since the record was made; a changed one is refused
             (`RunConflictError`).
     """
@@ -41,7 +41,7 @@ def staging(
     def stage_run(record: RunRecord, artifact: Artifact) -> None:
         if record.rerun_of:
             raise UsageError(
-                f"run `{record.run_id}` was interrupted before it had taken the rows of run `{record.rerun_of}`",
+                f"run `{record.run_id}` was interrupted before it had selected rows of run `{record.rerun_of}`",
                 code="rerun_not_staged",
                 hint=f"start again with `reqflo-ray rerun {record.rerun_of}`: nothing was sent",
             )

@@ -73,7 +73,9 @@ def prune(
     """
     if keep is None and older_than_s is None:
         raise UsageError(
-            "no runs are selected for deletion", code="nothing_to_prune_by", hint="pass `--keep N` or `--older-than D`"
+            "no runs are selected for deletion",
+            code="nothing_to_prune_by",
+            hint="pass `--keep N` or `--older-than AGE`",
         )
     if (keep or 0) < 0 or (older_than_s or 0) < 0:
         raise UsageError("`--keep` and `--older-than` cannot be negative", code="invalid_prune")

@@ -41,7 +41,7 @@ _SharedData = Annotated[
     typer.Option(
         "--shared-data",
         rich_help_panel=WHERE,
-        help="Upload no data: the paths of `--data` lead to the same files on the cluster.",
+        help="Do not upload data: the paths in `--data` lead to the same files on the cluster.",
     ),
 ]
 

@@ -26,7 +26,7 @@ def demo_api(
             min=0,
             max=65535,
             rich_help_panel=WHERE,
-            help="The port to listen on; 0 takes a free one.",
+            help="The port to listen on; 0 selects a free one.",
         ),
     ] = 8480,
     latency: Annotated[
@@ -76,10 +76,15 @@ def demo_api(
 ) -> None:
     """Serve the small shop API that the examples use, until it is interrupted.
 
-    `GET /hostile/…` answers as no API should: slow, slow-head, hang, reset, bomb/gzip|deflate|br|zstd, binary,
-    invalid-utf8, deep, controls, huge-header, many-headers, length/short|long|two|bad, redirect/loop|N|to?url=URL,
-    head/ssh|smtp|tls|http2|none|status|blank|colon|null|both|chunk|cut|folded,
-    retry/429|503/FORM with Retry-After as now, seconds, far, date, past, fraction, negative, text, empty, two or huge.
+    Paths below `/hostile/` answer as no API should, for tests:
+
+    - slow, slow-head, hang, reset, binary, invalid-utf8, deep, controls, huge-header, many-headers
+
+    - bomb/gzip|deflate|br|zstd, length/short|long|two|bad, redirect/loop|N|to?url=URL
+
+    - head/ssh|smtp|tls|http2|none|status|blank|colon|null|both|chunk|cut|folded
+
+    - retry/429|503/FORM, with `Retry-After` as now, seconds, far, date, past, fraction, negative, text, empty, two or huge
     """
     from reqflo_ray._internal.demo.server import ServerOptions, serve
 

@@ -95,7 +95,9 @@ class GrowthCheck:
             self._reads += 1
             if self._reads > MAX_READS:
                 message = f"the steps read more than {MAX_READS:,} values, including those that declarations read"
-                self._refuse(message, label, "read only what each step needs, not a declaration that holds everything")
+                self._refuse(
+                    message, label, "read only what each step needs, instead of a declaration that contains everything"
+                )
             found = self._of_reference(reference)
             characters, chain = characters + found.characters, max(chain, found.chain)
         return _Extent(characters, chain)
@@ -110,7 +112,7 @@ class GrowthCheck:
             return self._known[label]
         if label in self._open:
             if reference.namespace is Namespace.ENV or not self._has_places:
-                message = f"`{label}` is defined in terms of itself"
+                message = f"`{label}` depends on itself"
                 self._problems.error("reference_cycle", message, self._place_of(label))
             return _Extent()
         self._open[label] = None
@@ -158,7 +160,7 @@ class GrowthCheck:
         if characters > MAX_RENDERED:
             message = f"{what} expands to more than {MAX_RENDERED // 2**20} MiB of text"
             self._refuse(
-                message, label, "remove references, each of which counts in full, or send a file with `body: {file: …}`"
+                message, label, "remove references (each one counts in full), or send a file with `body: {file: …}`"
             )
 
     def _refuse(self, message: str, label: str, hint: str) -> None:

@@ -34,7 +34,7 @@ def check_headers(
         for what, text in known.texts(read.reference):
             wrong = unsendable_in_header(text)
             if wrong:
-                message = f"{what} contains {wrong}, which {read} cannot carry"
+                message = f"{what} contains {wrong}, which is not allowed in {read}"
                 place = place_of(str(read.reference)) or place_of(f"steps.{read.step}")
                 problems.error("wrong_value", message, place, hint="remove it from the value")
 

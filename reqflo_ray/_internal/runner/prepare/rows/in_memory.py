@@ -57,7 +57,9 @@ def _parquet(table: Any) -> bytes:
     try:
         parquet.write_table(table, sink)
     except (pa.ArrowException, ValueError) as problem:
-        raise _invalid("the table has a column that Parquet cannot hold", "convert the column", str(problem)) from None
+        raise _invalid(
+            "the table has a column that Parquet cannot represent", "convert the column", str(problem)
+        ) from None
     return bytes(sink.getvalue())
 
 
@@ -71,7 +73,9 @@ def _json_line(number: int, row: object) -> bytes:
         return json_text.encode(_plain(row)) + b"\n"
     except (TypeError, ValueError, RecursionError) as problem:
         raise _invalid(
-            f"row {number} has a value that JSON cannot hold", "pass text, numbers, lists, and mappings", str(problem)
+            f"row {number} has a value that JSON cannot represent",
+            "pass text, numbers, lists, and mappings",
+            str(problem),
         ) from None
 
 
@@ -93,7 +97,7 @@ def _plain(value: Any) -> Any:
         return _plain(value.item())
     if isinstance(value, float | Decimal):
         if not math.isfinite(value):
-            raise ValueError(f"{value} is not a number in JSON")
+            raise ValueError(f"{value} is not a JSON number")
         return without_exponent(value)
     return str(value) if isinstance(value, UUID) else value
 

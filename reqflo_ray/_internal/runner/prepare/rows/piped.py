@@ -41,7 +41,7 @@ def need_different(names: tuple[str, ...]) -> None:
         which = os.path.realpath(name) if descriptor is None else descriptor
         if which in seen:
             raise DatasetError(
-                f"`{name}` is listed twice, but can be read only once",
+                f"`{name}` is named twice, but can be read only once",
                 code="file_given_twice",
                 hint="remove one of the two",
             )
