@@ -167,7 +167,7 @@ def test_github_runs_the_script_in_our_image_with_least_rights() -> None:
     assert published["if"] == steps["Show the summary"]["if"] == "always()"
     assert set(published["with"]["path"].split()) | {"summary.md"} == _REPORTS
     assert "summary.md >>" in steps["Show the summary"]["run"]
-    assert steps["Stop what was cancelled"]["if"] == "cancelled()"
+    assert steps["Stop a cancelled run"]["if"] == "cancelled()"
     assert all("${{" not in step.get("run", "") for step in job["steps"]), "an expression in a script is an injection"
 
 
