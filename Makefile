@@ -1,18 +1,18 @@
-# Everything a person or CI does here is one of these; each sets itself up in .venv, from a Python and nothing else.
+# All tasks of developers and CI. Each target creates .venv if needed, and requires only Python.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OLDEST := .venv-oldest
 
-# Tests start hundreds of processes: where this is set, each of them would compile every module anew.
+# Tests start hundreds of processes. With this variable, each of them would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup check test docs oldest demo bench chaos lock clean
-help:           ## show this
+help:           ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
-setup: $(STAMP) ## make .venv with exactly the locked packages
+setup: $(STAMP) ## create .venv with exactly the locked packages
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,39 +20,39 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-check: $(STAMP) ## lint, formatting, types and import layers
+check: $(STAMP) ## check lint rules, formatting, types and import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: $(STAMP)  ## all tests
+test: $(STAMP)  ## run all tests
 	$(BIN)/python -m pytest --numprocesses=2 --no-loadscope-reorder
 
 docs: $(STAMP)  ## generate the reference, and build the site into build/docs
 	$(BIN)/python -m docs.generate
 	$(BIN)/zensical build --clean --strict
 
-oldest:         ## the tests that use Ray, with the oldest one that is allowed
+oldest:         ## run the tests that use Ray with its oldest supported version
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps ray==2.58.0
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(OLDEST)/bin/python -m pytest tests/unit/ray_cluster tests/distributed
 
-demo: $(STAMP)  ## the main job: 1,000 orders on an embedded Ray cluster, then a SQL question
+demo: $(STAMP)  ## run 1,000 orders on an embedded Ray cluster, then query them with SQL
 	@$(BIN)/python examples/demo.py
 
-bench: $(STAMP) ## speed and memory, as ratios in one run
+bench: $(STAMP) ## measure speed and memory, as ratios within one run
 	$(BIN)/python tests/benchmarks/run.py
 
-chaos: $(STAMP) ## all fault tests, the long ones too; ends with a table of what each fault cost
+chaos: $(STAMP) ## run all fault tests, including the long ones, and show the cost of each fault
 	$(BIN)/python -m pytest -m "chaos or not chaos" tests/durability \
 		tests/distributed/test_worker_death.py tests/distributed/test_scale.py tests/distributed/test_addresses.py
 
-lock:           ## pin the newest allowed packages again (needs uv)
+lock:           ## pin the newest allowed packages (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --output-file requirements.lock
 
-clean:          ## remove what the targets made
+clean:          ## remove everything that the targets created
 	rm -rf $(VENV) $(OLDEST) build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

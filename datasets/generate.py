@@ -1,11 +1,11 @@
-"""Makes the seeded datasets of this folder, with any number of rows: the same seed gives the same bytes, everywhere.
+"""Generates the seeded datasets of this folder, with any number of rows: the same seed gives the same bytes everywhere.
 
     python datasets/generate.py orders --rows 100000 --seed 7 > orders.csv
     python datasets/generate.py nasty > nasty.csv
     python datasets/generate.py all
 
-Uses the standard library only. Numbers come from SHA-256 of seed and row, so that no version of Python's random
-generator can change them, and row 5 is the same row in a file of ten rows and of a million.
+Uses only the standard library. Numbers are derived from the SHA-256 of the seed and the row: they do not depend on the
+version of Python, and row 5 is the same in a file with 10 rows and in one with 1,000,000.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COLUMNS: Final = ("order_ref", "customer_id", "total", "sku", "qty")
 
 
 def orders(rows: int, seed: int) -> Iterator[dict[str, str]]:
-    """Orders as the example journeys take them; about one in ten names no `sku`, and then "" stands for it."""
+    """Yield orders for the example journeys; about one in ten has no SKU, and its `sku` is ""."""
     for row in range(rows):
         draw = hashlib.sha256(f"orders/{seed}/{row}".encode()).digest()
         customer = int.from_bytes(draw[0:4]) % 1000
@@ -40,14 +40,14 @@ def orders(rows: int, seed: int) -> Iterator[dict[str, str]]:
 
 
 def orders_csv(rows: int, seed: int) -> Iterator[str]:
-    """The orders as CSV; a missing `sku` is an unquoted empty cell, which is "not supplied"."""
+    """Yield the orders as CSV; a missing `sku` is an unquoted empty cell, which is "not supplied"."""
     yield ",".join(_COLUMNS) + "\n"
     for order in orders(rows, seed):
         yield ",".join(order.values()) + "\n"
 
 
 def orders_jsonl(rows: int, seed: int) -> Iterator[str]:
-    """The orders as JSON Lines; numbers are numbers, and a missing `sku` is left out."""
+    """Yield the orders as JSON Lines; `total` and `qty` are numbers, and a missing `sku` is omitted."""
     for order in orders(rows, seed):
         members = (
             f'"{name}": {cell if name in ("total", "qty") else json.dumps(cell)}'
@@ -58,7 +58,7 @@ def orders_jsonl(rows: int, seed: int) -> Iterator[str]:
 
 
 def nasty_csv() -> bytes:
-    """Valid CSV with everything that breaks readers: byte order mark, mixed line ends, quotes, odd letters."""
+    """Return valid CSV with what breaks careless readers, such as mixed line ends and quotes."""
     quoted = [
         ("plain", "abc"),
         ("leading-zeros", "00042"),
@@ -113,7 +113,7 @@ def nasty_csv() -> bytes:
 
 
 def nasty_broken() -> dict[str, bytes]:
-    """Small files with one fault each, by name."""
+    """Return small files with one fault each, by name."""
     return {
         "ragged-short.csv": b"id,name\n1,a\n2\n3,c\n",
         "ragged-long.csv": b"id,name\n1,a\n2,b,extra\n",
@@ -148,7 +148,7 @@ def nasty_broken() -> dict[str, bytes]:
 
 
 def all_files() -> dict[str, bytes]:
-    """Everything in this folder that is generated, by path."""
+    """Return all generated files of this folder, by path."""
     files = {
         "orders.csv": "".join(orders_csv(ORDERS, SEED)).encode(),
         "nasty.csv": nasty_csv(),
@@ -162,9 +162,9 @@ def main() -> None:
     """Write one dataset to standard output, or all files of this folder."""
     parser = argparse.ArgumentParser(description="Make the datasets of this folder.")
     parser.add_argument("what", choices=["orders", "nasty", "all"])
-    parser.add_argument("--rows", type=int, default=ORDERS, help=f"how many orders (default {ORDERS})")
-    parser.add_argument("--seed", type=int, default=SEED, help=f"which orders (default {SEED})")
-    parser.add_argument("--format", choices=["csv", "jsonl"], default="csv", help="of the orders (default csv)")
+    parser.add_argument("--rows", type=int, default=ORDERS, help=f"number of orders (default: {ORDERS:,})")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the orders (default: {SEED})")
+    parser.add_argument("--format", choices=["csv", "jsonl"], default="csv", help="format of the orders (default: csv)")
     options = parser.parse_args()
     output = sys.stdout.buffer
     match options.what:

@@ -1,6 +1,6 @@
-"""The main job in one command: starts the demo API, runs 1,000 orders on an embedded Ray cluster, asks one SQL question.
+"""The main use in one command: starts the demo API, runs 1,000 orders on an embedded Ray cluster, and queries them.
 
-Run it with `make demo`. Everything that it does can be done by hand with the commands that it prints.
+Run it with `make demo`. To do the same by hand, use the commands that it prints.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from steps group by all order by min(step_index)"""
 
 
 def main() -> int:
-    """Run the demo; the exit code is that of the run."""
+    """Run the demo, and return the exit code of the run."""
     environment = {**os.environ, "SHOP_CLIENT_SECRET": "a-made-up-secret"}
     with tempfile.TemporaryDirectory() as scratch, DemoServer(ServerOptions(port=_free_port())) as shop:
         print(f"demo API at {shop.url}", flush=True)
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def _free_port() -> int:
-    """The port that the example's environment names, or any other if that one is taken."""
+    """Return the port in the example's environment, or 0 for any other port if that one is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -52,7 +52,7 @@ def _free_port() -> int:
 
 
 def _workspace(url: str, scratch: Path) -> str:
-    """The example workspace, or a copy that calls `url` where the usual port is taken."""
+    """Return the example workspace, or a copy that calls `url` if the usual port is taken."""
     usual = f"http://127.0.0.1:{PORT}"
     if url == usual:
         return "examples/orders"

@@ -1,6 +1,7 @@
-"""A pytest plugin: each `NAME.journey.yaml` of a workspace is a test, on the rows of `NAME.journey.csv` beside it.
+"""A pytest plugin: each `NAME.journey.yaml` of a workspace is a test, with the rows of `NAME.journey.csv` beside it.
 
-Put it beside your `conftest.py`, and `pytest_plugins = ["pytest_journeys"]` into that; or `pytest -p pytest_journeys`.
+Copy this file next to your `conftest.py`, and add `pytest_plugins = ["pytest_journeys"]` to that; or run
+`pytest -p pytest_journeys`.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from reqflo_ray.testing import temporary_store
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--journey-env", metavar="NAME", help="the environment of the journeys, if not the usual one")
+    parser.addoption("--journey-env", metavar="NAME", help="environment of the journeys, if not the default one")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

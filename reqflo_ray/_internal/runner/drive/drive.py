@@ -65,7 +65,7 @@ def drive(
 ) -> RunOutcome:
     """Drive the run in `folder`, whose record exists, as far as possible.
 
-    A finished run is not changed: nothing is sent, and the outcome is that of its stored verdict.
+    A finished run is not changed. Nothing is sent, and the outcome is that of its stored verdict.
 
     Args:
         choose_backend: returns the backend for a number of rows, and the reason for it.
@@ -91,7 +91,7 @@ def drive(
                 folder.discard()  # nothing was sent, and there is nothing to resume
             raise
     else:
-        listener.started(folder.run_id, "none", "the run is finished: nothing is sent", finished.counts.rows)
+        listener.started(folder.run_id, "none", "the run is already finished, so nothing is sent", finished.counts.rows)
         end = _End(finished, finished.exit_code)
         # A driver that died right after it wrote the manifest may have left the key.
         folder.storage.remove(folder.path(layout.SEALING_KEY))
