@@ -11,7 +11,8 @@ _Group: TypeAlias = Mapping[tuple[str, ...], str]
 
 _OWN: Final[_Group] = {
     ("REQFLO_STORE",): "The store, if `--store` is not set: a folder, `s3://BUCKET/PREFIX`, or `gs://BUCKET/PREFIX`. "
-    "Without it, the `store` of `reqflo.yaml` applies, then `./.reqflo`.",
+    "Without it, `run`, `check`, and `submit` use `runner.store` of `reqflo.yaml`; every other command, and a "
+    "workspace without that key, uses `./.reqflo`.",
     ("REQFLO_ME_X",): "The value of `me.x` in journeys; any name may take the place of `X`, and becomes lower case. "
     "`REQFLO_ME_TEAM=payments` sets `me.team`, and `REQFLO_ME_USER` replaces `me.user`.",
     ("REQFLO_DEBUG",): "`1` prints the traceback of an internal error. It may show values of your data.",

@@ -27,7 +27,13 @@ class DatasetOptions:
         ),
     ] = None
     key: Annotated[
-        str, typer.Option("--key", metavar="COLUMN", rich_help_panel=WHAT, help="The column that names each row.")
+        str,
+        typer.Option(
+            "--key",
+            metavar="COLUMN",
+            rich_help_panel=WHAT,
+            help="The column that identifies each row, such as an order number.",
+        ),
     ] = ""
     encoding: Annotated[
         str, typer.Option("--encoding", metavar="NAME", rich_help_panel=WHAT, help="The text encoding of CSV files.")

@@ -19,7 +19,11 @@ class ExecutionOptions:
     concurrency: Annotated[
         int | None,
         typer.Option(
-            "--concurrency", metavar="N", min=1, rich_help_panel=HOW, help="Rows in flight per worker. Default: 64."
+            "--concurrency",
+            metavar="N",
+            min=1,
+            rich_help_panel=HOW,
+            help="Rows in flight per worker. Default: `runner.concurrency`, else 64.",
         ),
     ] = None
     rate: Annotated[
@@ -28,7 +32,7 @@ class ExecutionOptions:
             "--rate",
             metavar="N",
             rich_help_panel=HOW,
-            help="At most N requests per second over the whole run. Default: no limit.",
+            help="At most N requests per second over the whole run. Default: `runner.rate`, else no limit.",
         ),
     ] = None
     evidence: Annotated[
@@ -52,7 +56,7 @@ class ExecutionOptions:
         typer.Option(
             "--fail-fast",
             rich_help_panel=GATES,
-            help="Stop the run at the first row that did not pass: no more rows start.",
+            help="Start no more rows once one row has not passed.",
         ),
     ] = False
     max_failures: Annotated[
@@ -62,7 +66,7 @@ class ExecutionOptions:
             metavar="N",
             min=1,
             rich_help_panel=GATES,
-            help="Stop the run after N rows that did not pass: no more rows start.",
+            help="Start no more rows once N rows have not passed.",
         ),
     ] = None
 

@@ -19,7 +19,5 @@ RunId: TypeAlias = Annotated[
 ]
 TakeOver: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--take-over", rich_help_panel=WHERE, help="Take over a run whose driver has ended but is presumed alive."
-    ),
+    typer.Option("--take-over", rich_help_panel=WHERE, help="Take over the run even if its driver may still be alive."),
 ]

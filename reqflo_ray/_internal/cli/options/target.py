@@ -18,7 +18,8 @@ StoreOption: TypeAlias = Annotated[
         envvar="REQFLO_STORE",
         show_envvar=False,
         rich_help_panel=STORE,
-        help="Where runs are kept: a folder or a bucket URI. Default: $REQFLO_STORE, else ./.reqflo.",
+        help="Where runs are kept: a folder or a bucket URI. Default: $REQFLO_STORE; for `run`, `check`, and "
+        "`submit` also `runner.store`; else ./.reqflo.",
     ),
 ]
 AddressOption: TypeAlias = Annotated[
@@ -55,7 +56,8 @@ WorkersOption: TypeAlias = Annotated[
         "--workers",
         metavar="N|MIN:MAX|auto",
         rich_help_panel=WHERE,
-        help="Worker processes: a number, a range, or `auto` (the default): one per core of the cluster.",
+        help="Worker processes: a number, a range, or `auto`: one per core of the cluster. Default: "
+        "`runner.workers`, else auto.",
     ),
 ]
 

@@ -147,7 +147,8 @@ class TemplateValueModel(Authored):
         Literal["path", "query", "header", "body"] | None,
         Field(alias="in"),
         about(
-            "Where the value goes if the template does not name it, as `{{ values.NAME }}` or as `:NAME` in the path. It may be left out if there is a "
+            "Where the value goes if the template does not name it, as `{{ values.NAME }}` or as `:NAME` in the "
+            "path. It may be left out if there is a "
             "placeholder.",
             "body",
         ),

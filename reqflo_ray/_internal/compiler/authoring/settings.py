@@ -233,7 +233,11 @@ class RunnerModel(Authored):
     ] = None
     store: Annotated[
         str | None,
-        about("Where `run` and `submit` keep runs: a folder or a bucket. Other commands need `--store` or `REQFLO_STORE`. If it is left out: `.reqflo`.", "gs://shop-runs/reqflo"),
+        about(
+            "Where `run` and `submit` keep runs: a folder or a bucket. Other commands need `--store` or "
+            "`REQFLO_STORE`. If it is left out: `.reqflo`.",
+            "gs://shop-runs/reqflo",
+        ),
     ] = None
     workers: Annotated[
         Workers,

@@ -47,7 +47,8 @@ class OutputModel(Authored):
         bool | None,
         about(
             "With `true`, the value is masked in results and logs, and encrypted where it is stored. If it is "
-            "left out, a value that a later step sends in `Authorization`, `Cookie`, or a header whose name ends in `-key` or `-token` is sensitive; `false` turns that off.",
+            "left out, a value that a later step sends in `Authorization`, `Cookie`, or a header whose name ends "
+            "in `-key` or `-token` is sensitive; `false` turns that off.",
             True,
         ),
     ] = None

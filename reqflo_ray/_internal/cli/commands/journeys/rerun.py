@@ -41,7 +41,10 @@ def rerun(
     ] = False,
 ) -> int:
     """Start a new run with the rows of an earlier one: the same artifact, environment, and values, but new idempotency
-    keys."""
+    keys.
+
+    Without `--failed`, all rows run again.
+    """
     if include_inconclusive and not failed:
         raise UsageError(
             "`--include-inconclusive` needs `--failed`",

@@ -31,6 +31,8 @@ def verify(
 ) -> int:
     """Check every file of a run against the digests in its manifest, and that each row has exactly one result.
 
+    The exit code is 3 if a file is damaged or missing.
+
     Of an unfinished run, only what is committed is checked, and the exit code is 3: some rows have no result yet.
     """
     terminal: Terminal = context.obj

@@ -84,7 +84,8 @@ def demo_api(
 
     - head/ssh|smtp|tls|http2|none|status|blank|colon|null|both|chunk|cut|folded
 
-    - retry/429|503/FORM, with `Retry-After` as now, seconds, far, date, past, fraction, negative, text, empty, two or huge
+    - retry/429|503/FORM, with `Retry-After` as now, seconds, far, date, past, fraction, negative, text, empty, two or
+      huge
     """
     from reqflo_ray._internal.demo.server import ServerOptions, serve
 

@@ -49,6 +49,8 @@ def prune(
 ) -> int:
     """Delete old runs and their results from a store.
 
+    Needs `--keep`, `--older-than`, or both: then only runs that match both are deleted.
+
     A run that may be running is never deleted. One that can be resumed, or is damaged, is deleted only with
     `--unfinished`.
     """
