@@ -55,7 +55,7 @@ def test_a_start_of_a_few_seconds_is_nothing_to_tell() -> None:
     [
         (Offer(nodes=1, largest=0, free=0), "no node is large enough"),
         (Offer(nodes=3, largest=400 * MEBIBYTE, free=400 * MEBIBYTE), "no node is large enough"),
-        (Offer(nodes=3, largest=900 * MEBIBYTE, free=300 * MEBIBYTE), "others on the cluster must end before it"),
+        (Offer(nodes=3, largest=900 * MEBIBYTE, free=300 * MEBIBYTE), "needs the memory of others on the cluster"),
         (Offer(nodes=2, largest=900 * MEBIBYTE, free=900 * MEBIBYTE), "look at the logs of the cluster"),
     ],
 )

@@ -227,9 +227,13 @@ HEADERS = """
 @pytest.mark.parametrize(
     ("overrides", "region", "what"),
     [
-        ({"a": "x\r\nX-Evil: 1"}, "eu", "the value of `a` (--set) contains a line end, which the header `X-A`"),
-        ({"b": "x\0"}, "eu", "the value of `b` (--set) contains a NUL, which the header `Cookie`"),
-        ({}, "eu\\n", "the environment's `region` contains a line end, which the header `X-C`"),
+        (
+            {"a": "x\r\nX-Evil: 1"},
+            "eu",
+            "the value of `a` (--set) contains a line end, which is not allowed in the header `X-A`",
+        ),
+        ({"b": "x\0"}, "eu", "the value of `b` (--set) contains a NUL, which is not allowed in the header `Cookie`"),
+        ({}, "eu\\n", "the environment's `region` contains a line end, which is not allowed in the header `X-C`"),
     ],
 )
 def test_a_value_that_no_header_can_carry_is_found_wherever_it_comes_from(
