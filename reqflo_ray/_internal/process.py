@@ -53,8 +53,8 @@ def open_standard_streams() -> None:
 
 class Ending:
     """How a command ends: by itself, or by the first signal, which unwinds it. A second one ends it immediately, by the
-    system's own exit: nothing is left that could be caught, swallowed or printed. Every file of ours may be left in the
-    middle, since a crash may do so too. A signal that was ignored when the process was started stays ignored.
+    system's own exit: nothing is left that could be caught, swallowed, or printed. Every file of ours may be left in
+    the middle, because a crash may do so too. A signal that was ignored when the process was started stays ignored.
     """
 
     def __init__(self) -> None:
@@ -140,9 +140,10 @@ def is_unwinding() -> bool:
 
 @contextmanager
 def handling_signals(heed: Callable[[int], bool]) -> Iterator[None]:
-    """Give the signals that ask for an end to `heed` while the block runs, if this is the main thread: no other one can
-    have them. It strikes between any two instructions, so it should only take note. False passes a signal on to whoever
-    had it before. A hang-up that is ignored, as `nohup` does, stays ignored."""
+    """Pass the signals that ask for an end to `heed` while the block runs, if this is the main thread: no other one can
+    receive them. `heed` is called between any two instructions, so it should only take note. If it returns False, the
+    signal is passed on to the handler that it had before. A hang-up that is ignored, as `nohup` does, stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

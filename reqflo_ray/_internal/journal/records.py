@@ -177,7 +177,7 @@ def _read_payload(data: bytes, start: int, length: int) -> tuple[bytes | None, i
 
 
 def decode(frame: Frame) -> JournalRecord | None:
-    """Return the record in `frame`, None if this version does not know it."""
+    """Return the record in `frame`, None if this version does not support it."""
     if frame.payload is None:
         return None
     try:

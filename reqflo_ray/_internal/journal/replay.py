@@ -95,7 +95,7 @@ def replay(
     worker, not with a stop or the end of a node or driver.
 
     Raises:
-        StoreError: `unsupported_journal` if a journal has a format that this version does not know.
+        StoreError: `unsupported_journal` if a journal has a format that this version does not support.
     """
     for number, contents in attempts:
         if contents.format not in READABLE_FORMATS:

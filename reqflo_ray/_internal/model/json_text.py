@@ -1,4 +1,4 @@
-"""Reads and writes all JSON of APIs, datasets and environments.
+"""Reads and writes all JSON of APIs, datasets, and environments.
 
 No digit is lost. Half of a surrogate pair, which UTF-8 cannot hold, is written as its escape. It must not know where a
 text comes from or what it means.
@@ -32,7 +32,7 @@ _BYTE: Final = re.compile(r"\(byte ([0-9]+)\)$")
 
 
 def _as_written(value: object) -> msgspec.Raw:
-    """Encode a type that the encoder does not know."""
+    """Encode a type that the encoder does not support."""
     if isinstance(value, WrittenNumber):
         return msgspec.Raw(value.text.encode())
     raise TypeError(f"JSON has no value of type `{type(value).__name__}`")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import ray
 
-# The core of Ray ignores variables that it does not know.
+# The core of Ray ignores unknown variables.
 # Without it, Ray doubles its wait before each retry of a call whose actor has died, up to six seconds, although a new
 # actor is ready after one second.
 RETRY_AT_ONCE: Final = {"RAY_task_actor_unavailable_retry_delay_base_ms": "0"}

@@ -1,4 +1,4 @@
-"""Searches for many byte strings at the same time, ignoring case. It does not know what they mean.
+"""Searches for many byte strings at the same time, ignoring case. It must not know what they mean.
 
 A few needles are searched one by one, which is fastest. For many, samples of the data are looked up in a set of their
 words: data that contains a needle of n bytes contains one of its first words at a multiple of any stride up to n - 3.

@@ -29,7 +29,7 @@ def check_schema(written: YamlNode, problems: Problems) -> JsonValue:
 
 
 def _with_floats(value: JsonValue) -> JsonValue:
-    """Convert decimals to floats: the schema library has no decimals, and floats suffice to validate a schema."""
+    """Convert decimals to floats: the schema library has no decimals, and floats are exact enough for schemas."""
     match value:
         case Decimal():
             return float(value)
