@@ -67,7 +67,7 @@ class Problem:
 
 
 class ReqfloError(Exception):
-    """The base class of all errors: `code`, `message`, `cause`, `hint` and `position`.
+    """The base class of all errors: `code`, `message`, `cause`, `hint`, and `position`.
 
     It can be pickled, because workers send errors to the driver.
     """
@@ -125,7 +125,7 @@ class ReqfloError(Exception):
 
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override]  # computed on access
-        """The lines that Python and pytest print below an uncaught error: place, cause and hint of each error."""
+        """The lines that Python and pytest print below an uncaught error: place, cause, and hint of each error."""
         errors = [problem for problem in self.all_problems() if problem.severity is Severity.ERROR]
         lines = list[str]()
         for problem in errors:
@@ -155,7 +155,7 @@ class UsageError(ReqfloError):
 
 
 class DefinitionError(ReqfloError):
-    """A workspace, journey, artifact or run set-up has errors."""
+    """A workspace, journey, artifact, or run set-up has errors."""
 
     default_code = "invalid_definition"
     default_exit_code = 2

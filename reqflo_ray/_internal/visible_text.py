@@ -1,4 +1,4 @@
-"""Makes text from data, responses or YAML safe for display: characters that control a terminal or hide text are shown.
+"""Makes text from data, responses, or YAML safe for display: characters that control a terminal or hide text are shown.
 
 It must not know any output format; each format escapes its own special characters.
 """

@@ -197,7 +197,7 @@ class FakeApi:
 
         Args:
             method, path, times: see `answer`.
-            code: with `connection_refused`, `host_unreachable`, `dns_failure`, `tls_failure` and `connect_timeout`
+            code: with `connection_refused`, `host_unreachable`, `dns_failure`, `tls_failure`, and `connect_timeout`
                 nothing was sent; with `read_timeout`, `deadline_exceeded`, `connection_closed`, `short_body` and
                 `protocol_error` the API may have acted.
 

@@ -265,7 +265,7 @@ def rerun(
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a workspace document: a journey, template, environment, case, preset or overlay."""
+    """Return the JSON Schema of a workspace document: a journey, template, environment, case, preset, or overlay."""
     from reqflo_ray._internal.compiler.authoring.json_schema import document_schema
 
     return document_schema()

@@ -121,7 +121,7 @@ class Store:
             damaged: see `query`.
 
         Raises:
-            UsageError: `unknown_run`, `unknown_row` or `unknown_step`.
+            UsageError: `unknown_run`, `unknown_row`, or `unknown_step`.
             IntegrityError, StoreError: as for `query`.
         """
         view = self._asking(lambda session: _row(session, str(row), step), [run], damaged)

@@ -64,7 +64,7 @@ def _invalid(name: str, value: float, wanted: str) -> UsageError:
 
 
 def serve(options: ServerOptions) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP; says `listening on http://HOST:PORT` on stdout once it does.
+    """Serve until SIGTERM, SIGINT, or SIGHUP; says `listening on http://HOST:PORT` on stdout once it does.
 
     Raises:
         UsageError: `address_in_use` if the address cannot be listened on.

@@ -141,10 +141,10 @@ class Program:
 
 
 def prepare(artifact: Artifact, run: RunRecord) -> Program:
-    """Compile `artifact` for the steps, values and environment of `run`.
+    """Compile `artifact` for the steps, values, and environment of `run`.
 
     Raises:
-        DefinitionError: a path, pattern, schema or file of the artifact cannot be used.
+        DefinitionError: a path, pattern, schema, or file of the artifact cannot be used.
     """
     reach = Reach(artifact, run)
     entries: list[Input | Variable] = [*artifact.inputs, *artifact.variables]

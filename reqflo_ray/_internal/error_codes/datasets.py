@@ -137,7 +137,7 @@ CODES: Final = (
     ErrorCode(
         "unknown_encoding",
         "The text encoding does not exist.",
-        "Name a known encoding, such as `utf-8`, `utf-16` or `cp1252`.",
+        "Name a known encoding, such as `utf-8`, `utf-16`, or `cp1252`.",
     ),
     ErrorCode("unnamed_column", "A column has no name.", "Write a name for it in the header, or remove the column."),
     ErrorCode("unreadable_file", "A file cannot be read.", "Correct the permissions or the path of the file."),
@@ -149,7 +149,7 @@ CODES: Final = (
     ErrorCode(
         "unsupported_format",
         "The format of the file is not supported.",
-        "Save the data as CSV, JSON, JSON Lines or Parquet.",
+        "Save the data as CSV, JSON, JSON Lines, or Parquet.",
     ),
     ErrorCode(
         "unterminated_quote",

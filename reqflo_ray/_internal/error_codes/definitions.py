@@ -9,8 +9,8 @@ from reqflo_ray._internal.error_codes.meaning import ErrorCode
 CODES: Final = (
     ErrorCode(
         "invalid_definition",
-        "The workspace, the journey or the values of the run have errors.",
-        "Correct each finding; `reqflo-ray check` lists all of them with file, line and column.",
+        "The workspace, the journey, or the values of the run have errors.",
+        "Correct each finding; `reqflo-ray check` lists all of them with file, line, and column.",
     ),
     ErrorCode("ambiguous_case", "Several cases of the journey have the same name.", "Rename all but one of them."),
     ErrorCode(
@@ -80,7 +80,7 @@ CODES: Final = (
     ErrorCode(
         "invalid_assertion",
         "The parts of an assertion do not fit together, or one of them is not valid.",
-        "Correct the type, operator, path or expected value that the message names.",
+        "Correct the type, operator, path, or expected value that the message names.",
     ),
     ErrorCode(
         "invalid_expression",
@@ -90,7 +90,7 @@ CODES: Final = (
     ErrorCode(
         "invalid_output",
         "The path of an output does not point to a part of the response.",
-        "Begin the path with `body`, `headers` or `status`, such as `body.order.id`.",
+        "Begin the path with `body`, `headers`, or `status`, such as `body.order.id`.",
     ),
     ErrorCode(
         "invalid_path",
@@ -125,7 +125,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "journey_limit",
-        "The journey exceeds a limit on its size, nesting or text.",
+        "The journey exceeds a limit on its size, nesting, or text.",
         "Split the journey, or let the rows of a dataset replace repeated steps.",
     ),
     ErrorCode(
@@ -141,12 +141,12 @@ CODES: Final = (
     ErrorCode(
         "missing_required_value",
         "A required input or variable has no value from any source.",
-        "Set it with `--set`, a data column, a case or a preset, or add a `default`.",
+        "Set it with `--set`, a data column, a case, or a preset, or add a `default`.",
     ),
     ErrorCode(
         "missing_secret",
         "A secret that the journey uses is not available.",
-        "Provide the variable, file or Secret Manager entry that the cause names.",
+        "Provide the variable, file, or Secret Manager entry that the cause names.",
     ),
     ErrorCode(
         "no_workspace",
@@ -301,13 +301,13 @@ CODES: Final = (
     ErrorCode("yaml_encoding", "A YAML file is not UTF-8 text.", "Save the file as UTF-8."),
     ErrorCode(
         "yaml_limit",
-        "A YAML file exceeds a limit on its size, values or nesting.",
+        "A YAML file exceeds a limit on its size, values, or nesting.",
         "Split the file, or nest it less deeply.",
     ),
     ErrorCode(
         "yaml_syntax",
         "The text is not valid YAML.",
-        "Correct the line that the message shows; check indentation, quotes and colons first.",
+        "Correct the line that the message shows; check indentation, quotes, and colons first.",
     ),
     ErrorCode("yaml_tag", "The text has a YAML tag (`!name`), which is not supported.", "Remove the tag."),
 )

@@ -26,7 +26,7 @@ CODES: Final = (
     ErrorCode(
         "invalid_request",
         "The values of the row do not make a request that can be sent.",
-        "Correct the URL, header or body that the message names.",
+        "Correct the URL, header, or body that the message names.",
     ),
     ErrorCode(
         "invalid_value",
@@ -88,7 +88,7 @@ CODES: Final = (
     ErrorCode(
         "host_unreachable",
         "The network has no route to the host.",
-        "Check the network, the firewall and the proxy between the worker and the host.",
+        "Check the network, the firewall, and the proxy between the worker and the host.",
     ),
     ErrorCode(
         "no_buffer_space",
@@ -149,12 +149,12 @@ CODES: Final = (
     ErrorCode(
         "judging_memory",
         "Judging the response takes more memory than is allowed.",
-        "Narrow the paths, patterns and schemas that the step applies to this response.",
+        "Narrow the paths, patterns, and schemas that the step applies to this response.",
     ),
     ErrorCode(
         "judging_timeout",
         "Judging the response takes longer than is allowed.",
-        "Narrow the paths, patterns and schemas that the step applies to this response.",
+        "Narrow the paths, patterns, and schemas that the step applies to this response.",
     ),
     ErrorCode(
         "not_json",
@@ -179,7 +179,7 @@ CODES: Final = (
     ErrorCode(
         "work_limit",
         "Judging the response takes more steps than are allowed.",
-        "Use fewer or simpler assertions, paths and patterns on this response.",
+        "Use fewer or simpler assertions, paths, and patterns on this response.",
     ),
     # The row
     ErrorCode(

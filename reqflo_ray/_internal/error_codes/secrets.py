@@ -25,7 +25,7 @@ CODES: Final = (
     ErrorCode(
         "secret_empty",
         "The value of the secret is empty.",
-        "Store a value in the variable, file or Secret Manager entry.",
+        "Store a value in the variable, file, or Secret Manager entry.",
     ),
     ErrorCode(
         "secret_failed",
@@ -44,7 +44,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "secret_not_found",
-        "The environment variable, file or Secret Manager entry of the secret does not exist.",
+        "The environment variable, file, or Secret Manager entry of the secret does not exist.",
         "Create it, or correct its name in `reqflo.yaml`.",
     ),
     ErrorCode(

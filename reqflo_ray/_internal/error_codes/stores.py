@@ -11,7 +11,7 @@ CODES: Final = (
     ErrorCode(
         "store_error",
         "The store cannot be read or written.",
-        "Check the disk, mount or service that the cause names, then resume the run.",
+        "Check the disk, mount, or service that the cause names, then resume the run.",
     ),
     ErrorCode(
         "credentials_in_uri",
@@ -26,7 +26,7 @@ CODES: Final = (
     ErrorCode(
         "invalid_store",
         "The text is not a valid place for a store.",
-        "Set `--store` to a folder, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`.",
+        "Set `--store` to a folder, `s3://BUCKET/PREFIX`, or `gs://BUCKET/PREFIX`.",
     ),
     ErrorCode(
         "log_exists",
@@ -69,7 +69,7 @@ CODES: Final = (
     ErrorCode(
         "unsupported_store",
         "The scheme of the store's URI is not supported.",
-        "Use a folder, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`.",
+        "Use a folder, `s3://BUCKET/PREFIX`, or `gs://BUCKET/PREFIX`.",
     ),
     # Runs
     ErrorCode("ambiguous_run", "Several run IDs begin with that text.", "Write more characters of the ID."),

@@ -9,7 +9,7 @@ from reqflo_ray._internal.error_codes.meaning import ErrorCode
 CODES: Final = (
     ErrorCode(
         "usage",
-        "The command, an option or an argument is not known or not valid.",
+        "The command, an option, or an argument is not known or not valid.",
         "Run `reqflo-ray COMMAND --help` to list its arguments and options.",
     ),
     ErrorCode(
@@ -45,7 +45,7 @@ CODES: Final = (
     ErrorCode("interrupted", "A signal stopped the command.", "Resume a stopped run with `reqflo-ray resume RUN`."),
     ErrorCode(
         "invalid_answer",
-        "The status, headers or body of a fake API's answer cannot be sent over HTTP.",
+        "The status, headers, or body of a fake API's answer cannot be sent over HTTP.",
         "Correct the part of the scripted answer that the message names.",
     ),
     ErrorCode(
@@ -76,12 +76,12 @@ CODES: Final = (
     ErrorCode(
         "invalid_run_id",
         "The text is not a valid run ID, or is a reserved word (`latest`, `all`).",
-        "Use up to 64 letters, digits, `.`, `_` and `-`, and begin with a letter or digit.",
+        "Use up to 64 letters, digits, `.`, `_`, and `-`, and begin with a letter or digit.",
     ),
     ErrorCode(
         "invalid_script",
         "A scripted answer of a fake API can never be used.",
-        "Correct the method, the path or `times` of the answer.",
+        "Correct the method, the path, or `times` of the answer.",
     ),
     ErrorCode(
         "invalid_set",
@@ -90,7 +90,7 @@ CODES: Final = (
     ),
     ErrorCode(
         "invalid_workers",
-        "The value of `--workers` is not a number, a range or `auto`.",
+        "The value of `--workers` is not a number, a range, or `auto`.",
         "Write a number (`4`), a range (`2:8`), or `auto` for one worker per core.",
     ),
     ErrorCode(
@@ -106,7 +106,7 @@ CODES: Final = (
     ErrorCode(
         "missing_format",
         "The name of the output file has no extension that says which format to write.",
-        "Name the file `.csv`, `.json` or `.parquet`, or add `--format`.",
+        "Name the file `.csv`, `.json`, or `.parquet`, or add `--format`.",
     ),
     ErrorCode(
         "missing_journey",
@@ -169,7 +169,7 @@ CODES: Final = (
     ErrorCode(
         "select_only",
         "A query only reads the store, and the statement would change something.",
-        "Write a `SELECT`, `WITH`, `FROM`, `DESCRIBE` or `SUMMARIZE` statement.",
+        "Write a `SELECT`, `WITH`, `FROM`, `DESCRIBE`, or `SUMMARIZE` statement.",
     ),
     ErrorCode("step_without_row", "The option concerns one row, and no row is named.", "Add `--row KEY`."),
     ErrorCode(
@@ -182,7 +182,7 @@ CODES: Final = (
         "A fake API answers in this process only, and Ray workers run in other processes.",
         "Run with the backend `local`, or call a `demo_api`, which listens on a port.",
     ),
-    ErrorCode("unknown_backend", "The backend does not exist.", "Choose `auto`, `local` or `ray`."),
+    ErrorCode("unknown_backend", "The backend does not exist.", "Choose `auto`, `local`, or `ray`."),
     ErrorCode(
         "unknown_format",
         "The report or output format does not exist.",

@@ -136,7 +136,7 @@ class Assertion(msgspec.Struct, frozen=True, kw_only=True):
     """One condition on a response.
 
     `target` is the JSONPath or the header name, "" for the other types. `expected` is None if the operator has no
-    expected value. `status_code` expects an integer, "2xx", "200-299" or a list of these; `response_time` a number of
+    expected value. `status_code` expects an integer, "2xx", "200-299", or a list of these; `response_time` a number of
     milliseconds; `json_schema` the schema itself.
     """
 
@@ -239,7 +239,7 @@ class MultipartPart(msgspec.Struct, frozen=True, kw_only=True):
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """A request body.
 
-    `json`, `form` and `text` use `value`; `multipart` uses `parts`; `file` uses `file`, an entry of `Artifact.files`.
+    `json`, `form`, and `text` use `value`; `multipart` uses `parts`; `file` uses `file`, an entry of `Artifact.files`.
     `content_type` "" means the default of the kind.
     """
 

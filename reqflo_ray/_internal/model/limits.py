@@ -1,4 +1,4 @@
-"""Limits on the size of a journey, checked before it is expanded, compiled or sent. Numbers and counting only, no I/O.
+"""Limits on the size of a journey, checked before it is expanded, compiled, or sent. Numbers and counting only, no I/O.
 
 They are far above what people write, and low enough that a file which exceeds them is refused within two seconds.
 Hosted CI pipelines allow 500 to 1,000 jobs or steps, and 10 to 100 levels of nesting.

@@ -126,7 +126,7 @@ def test_entries_add_up() -> None:
     ],
 )
 def test_what_names_no_host_is_refused_by_name(entry: str) -> None:
-    with pytest.raises(ValueError, match="is not a host name, address or network") as caught:
+    with pytest.raises(ValueError, match="is not a host name, address, or network") as caught:
         Bypass((entry,))
     assert f"`{entry.split(', ')[-1]}`" in str(caught.value)
 

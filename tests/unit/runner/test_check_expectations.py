@@ -74,7 +74,7 @@ STATUS = 'type: status_code, expected: "{{ inputs.x }}"'
 def test_a_given_value_that_is_no_status_is_an_error(check: Checker, value: str) -> None:
     problem = only(check(expecting(STATUS), overrides={"x": value}))
     assert (problem.code, problem.severity.value) == ("invalid_assertion", "error")
-    assert problem.cause == 'a status is an integer, "2xx", "200-299" or a list of these'
+    assert problem.cause == 'a status is an integer, "2xx", "200-299", or a list of these'
     assert ("type: json" in problem.hint) is value.startswith("[")
 
 

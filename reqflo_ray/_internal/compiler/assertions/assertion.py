@@ -121,7 +121,7 @@ class AssertionCompiler:
         operator = Operator(name)
         if model.type is AssertionType.STATUS_CODE:
             if operator not in (Operator.EQUALS, Operator.IN):
-                hint = 'remove `operator`; `expected` may be a number, "2xx", "200-299" or a list of these'
+                hint = 'remove `operator`; `expected` may be a number, "2xx", "200-299", or a list of these'
                 message = f"`status_code` cannot be compared with `{operator}`"
                 self._problems.error("invalid_assertion", message, place, hint=hint)
             return Operator.EQUALS
@@ -174,7 +174,7 @@ class AssertionCompiler:
         if is_known(expected):
             listed = expected.value if isinstance(expected.value, list) else [expected.value]
             if not listed or not all(map(_is_status, listed)):
-                message = 'an expected status must be a number, "2xx", "200-299" or a list of these'
+                message = 'an expected status must be a number, "2xx", "200-299", or a list of these'
                 hint = (
                     "write the number without quotes"
                     if any(isinstance(one, str) and one.isdecimal() for one in listed)

@@ -16,7 +16,7 @@ _PREFIX: Final = re.compile(r"\A(?:\$\.?)?(?:response(?=[.\[])\.?)?")
 _ROOT: Final = re.compile(r"(body|headers|status)(?=$|[.\[])")
 _HEADER: Final = re.compile(r"""\.([^\s\[\]'"]+)|\['([^']+)'\]|\["([^"]+)"\]""")
 _ODD_NAME: Final = re.compile(r"""\.([^.\[\]'"\s]*[^\w.\[\]'"*\s][^.\[\]'"\s]*)""")
-_HINT: Final = "write a path such as `$.body.order.id`, `headers.x-request-id` or `status`"
+_HINT: Final = "write a path such as `$.body.order.id`, `headers.x-request-id`, or `status`"
 
 
 def compile_outputs(models: tuple[OutputModel, ...], node: YamlNode, problems: Problems) -> tuple[Output, ...]:
@@ -40,7 +40,7 @@ def _compile_output(model: OutputModel, at: YamlNode, problems: Problems) -> Out
     if root is None:
         name = re.split(r"[.\[]", rest, maxsplit=1)[0]
         hint = suggestion(name, [part.value for part in CaptureRoot if part is not CaptureRoot.OUTPUTS])
-        message = f"the path of an output must begin with `body`, `headers` or `status`, not `{name}`"
+        message = f"the path of an output must begin with `body`, `headers`, or `status`, not `{name}`"
         problems.error("invalid_path", message, at, hint=hint if hint.startswith("did") else _HINT)
         return None
     part, below = CaptureRoot(root[1]), rest[root.end() :]
@@ -76,7 +76,7 @@ def check_path(path: str, at: YamlNode, problems: Problems) -> str:
         if "{{" in path:
             hint = "remove the expression: a path cannot contain one"
         elif odd := _ODD_NAME.search(path):
-            hint = f"write a name with characters other than letters, digits and `_` as `['{odd[1]}']`"
+            hint = f"write a name with characters other than letters, digits, and `_` as `['{odd[1]}']`"
         cause = str(problem).splitlines()[0][:200]
         problems.error("invalid_path", f"`{path}` is not a valid JSONPath", at, cause=cause, hint=hint)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Environments, cases and presets as people write them. Shape only: values are looked up when a run starts."""
+"""Environments, cases, and presets as people write them. Shape only: values are looked up when a run starts."""
 
 from __future__ import annotations
 

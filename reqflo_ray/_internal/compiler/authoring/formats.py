@@ -69,7 +69,7 @@ def _bypass_entry(text: str) -> str:
     try:
         Bypass((text,))
     except ValueError as error:
-        hint = "write it as `api.example`, `.internal`, `10.0.0.0/8` or `localhost`, with `:PORT` if needed"
+        hint = "write it as `api.example`, `.internal`, `10.0.0.0/8`, or `localhost`, with `:PORT` if needed"
         raise PydanticCustomError("wrong_value", "{text}", {"text": str(error), "hint": hint}) from None
     return text
 

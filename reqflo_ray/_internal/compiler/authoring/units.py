@@ -22,7 +22,7 @@ def parse_duration(text: str) -> int:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise ValueError(
-            f"`{text[:40]}` is not a duration: write a number and its unit, such as `200ms`, `1.5s` or `2m`"
+            f"`{text[:40]}` is not a duration: write a number and its unit, such as `200ms`, `1.5s`, or `2m`"
         )
     milliseconds = int((Decimal(found[1]) * _FACTORS[found[2]]).to_integral_value())
     if milliseconds > _LONGEST_MS:
@@ -44,7 +44,7 @@ def _validate(value: Any) -> int:
             return parse_duration(value)
         except ValueError as problem:
             raise PydanticCustomError("wrong_value", "{text}", {"text": str(problem)}) from None
-    text = "a duration needs its unit: write it as `200ms`, `1.5s` or `2m`"
+    text = "a duration needs its unit: write it as `200ms`, `1.5s`, or `2m`"
     raise PydanticCustomError("wrong_type", "{text}", {"text": text})
 
 

@@ -58,7 +58,7 @@ _MAY_BE_DROPPED: Final = frozenset(
 class Lowered:
     """The lowered parts of a journey.
 
-    `places` says where steps, their URLs, inputs and variables are written. `open_outputs` are the outputs
+    `places` says where steps, their URLs, inputs, and variables are written. `open_outputs` are the outputs
     (`steps.<id>.outputs.<name>`) that are declared `sensitive: false`. `broken` are the IDs of steps that could not be
     lowered; a note replaces each of them.
     """
@@ -83,7 +83,7 @@ class JourneyLowering:
         self._lowered = Lowered()
 
     def lower(self, unit: JourneyUnit) -> Lowered:
-        """Return the inputs, variables and steps of the artifact."""
+        """Return the inputs, variables, and steps of the artifact."""
         for index, declared in enumerate(unit.model.inputs):
             self._lowered.inputs.append(self._input(declared, nearest(unit.node, ("inputs", index)), unit))
         self._variables(unit)

@@ -15,7 +15,7 @@ from reqflo_ray._internal.model.names import suggestion
 
 
 class TemplateIndex:
-    """An index of a workspace's templates by key, name and `METHOD /path`."""
+    """An index of a workspace's templates by key, name, and `METHOD /path`."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._all = workspace.templates

@@ -25,7 +25,7 @@ class BodyCompiler:
         """Compile the body at `node`; return None after reporting errors, or for an optional value that is not set."""
         kinds = [kind for kind in BodyKind if isinstance(node, YamlMapping) and kind.value in node.entries]
         if len(kinds) != 1:
-            message = "a body must have exactly one of `json`, `form`, `multipart`, `text` and `file`"
+            message = "a body must have exactly one of `json`, `form`, `multipart`, `text`, and `file`"
             self._problems.error("invalid_template", message, node)
             return None
         kind = kinds[0]
@@ -62,7 +62,7 @@ class BodyCompiler:
         if body.kind not in (BodyKind.JSON, BodyKind.FORM) or present is None:
             names_text = ", ".join(f"`{name}`" for name, _ in fields)
             message = f"{names_text} cannot be inserted into this body"
-            hint = "use a JSON object, `form` or `multipart`, or write `{{ values.x }}` in the body"
+            hint = "use a JSON object, `form`, or `multipart`, or write `{{ values.x }}` in the body"
             self._problems.error("invalid_template", message, at, hint=hint)
             return body
         merged = dict(present) | dict(fields)

@@ -176,7 +176,7 @@ class RequestCompiler:
         for name, value in headers:
             at_name, at_value = places.get(name, (node, node))
             if not HEADER_NAME.fullmatch(name):
-                hint = "use letters, digits and `-`, without blanks"
+                hint = "use letters, digits, and `-`, without blanks"
                 self._problems.error("wrong_value", f"`{name}` is not a valid header name", at_name, hint=hint)
             wrong = next((wrong for text in fixed_texts(value) if (wrong := unsendable_in_header(text))), "")
             if wrong:

@@ -83,7 +83,7 @@ class UrlCompiler:
             hint = f"write `https://{host[1]}` or `http://{host[1]}` to call that host, `/{host[1]}` for a path"
             self._problems.warning("wrong_value", message, scalar, hint=hint)
         if _OTHER_SCHEME.match(first):
-            self._problems.error("wrong_value", "a URL must begin with `http://`, `https://` or `/`", scalar)
+            self._problems.error("wrong_value", "a URL must begin with `http://`, `https://`, or `/`", scalar)
         if "#" in text:
             hint = "remove the `#` and the text after it, or write `%23` for a `#` that belongs to a value"
             self._problems.error("wrong_value", "the URL of a request must not have a fragment", scalar, hint=hint)

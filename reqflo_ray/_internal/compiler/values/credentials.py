@@ -97,7 +97,7 @@ def as_sensitive(
 
 
 def is_sensitive(step: HttpStep, root: CaptureRoot | None, path: tuple[str | int, ...]) -> bool:
-    """Return whether the value read from a step is, contains or is part of a sensitive output, however it is read."""
+    """Return whether the value read from a step is, contains, or is part of a sensitive output, however it is read."""
     for output in step.outputs:
         if not output.sensitive:
             continue

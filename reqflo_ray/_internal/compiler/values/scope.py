@@ -1,4 +1,4 @@
-"""Resolves names inside one journey: inputs, variables, steps and the namespaces of the run.
+"""Resolves names inside one journey: inputs, variables, steps, and the namespaces of the run.
 
 It records every use of a name in a ledger, with its place and its reader. Whether the order of steps allows the use is
 checked later, when all steps are known.
@@ -116,10 +116,10 @@ class JourneyScope:
             case "row" if rest in (["index"], ["key"]):
                 return Use(Reference(Namespace.ROW, str(rest[0])), position)
             case "run" | "row":
-                hint = "use `run.id`, `row.index` or `row.key`"
+                hint = "use `run.id`, `row.index`, or `row.key`"
                 raise self._wrong(f"`{path_text(expression.segments)}` does not exist", position, hint)
             case "values":
-                hint = "use `inputs`, `variables`, `steps`, `env` or `secrets` here"
+                hint = "use `inputs`, `variables`, `steps`, `env`, or `secrets` here"
                 raise self._wrong("`values` is available only in request templates", position, hint)
         raise self._wrong(f"`{root}` is not a source of values", position, suggestion(str(root), _ROOTS))
 
@@ -150,7 +150,7 @@ class JourneyScope:
             raise Unresolved
         if not rest or rest[0] not in _STEP_PARTS:
             shown = f"`{rest[0]}` of a step" if rest else "a whole step"
-            hint = f"read `steps.{name}.outputs.<name>`, `.body`, `.headers.<name>` or `.status`"
+            hint = f"read `steps.{name}.outputs.<name>`, `.body`, `.headers.<name>`, or `.status`"
             raise self._wrong(f"{shown} cannot be read", position, hint)
         root, path = CaptureRoot(str(rest[0])), tuple(rest[1:])
         if head.inner is not None:

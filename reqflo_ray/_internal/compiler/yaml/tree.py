@@ -47,7 +47,7 @@ class YamlNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class YamlScalar(YamlNode):
-    """A string, number, boolean or null.
+    """A string, number, boolean, or null.
 
     `rewritten` is the text of a number that is written in another form than its value, such as `007`; otherwise "".
     """

@@ -1,4 +1,5 @@
-"""A row's cookies (RFC 6265): kept from responses, sent with requests. It must not know files, clocks or other rows."""
+"""A row's cookies (RFC 6265): taken from responses, sent with requests. It must not know files, clocks, or other
+rows."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def prepare_assertion(assertion: Assertion, step_id: str, *, tainted: bool) -> P
     """Compile `assertion` of step `step_id`.
 
     Raises:
-        DefinitionError: its path, pattern or schema cannot be used.
+        DefinitionError: its path, pattern, or schema cannot be used.
     """
     expected, literal = assertion.expected, UNSET
     if isinstance(expected, Literal):

@@ -21,7 +21,7 @@ from reqflo_ray._internal.model.values import (
     references,
 )
 
-STATUSES: Final = 'a status is an integer, "2xx", "200-299" or a list of these'
+STATUSES: Final = 'a status is an integer, "2xx", "200-299", or a list of these'
 _LOWEST: Final = 100
 _HIGHEST: Final = 599
 

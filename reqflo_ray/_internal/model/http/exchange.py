@@ -75,7 +75,7 @@ class TransportRequest(msgspec.Struct, frozen=True, kw_only=True):
     sent, also by redirects (patterns as in `hosts` of a secret; None: any). `private_headers` (names in lower case)
     and, if `private_body`, the body contain secret or sensitive values: they are sent only to the origin of `url`, and
     not after a redirect to another origin. `repeatable`: the request may be processed twice, whatever its method is.
-    Times are in milliseconds; `total_ms` includes the wait for a connection, redirects and the body.
+    Times are in milliseconds; `total_ms` includes the wait for a connection, redirects, and the body.
     """
 
     method: str
@@ -132,7 +132,7 @@ class TransportResponse(msgspec.Struct, frozen=True, kw_only=True):
 class TransportFailure(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no response.
 
-    `message` is one sentence that may quote host and port of the target, never headers, bodies or query strings.
+    `message` is one sentence that may quote host and port of the target, never headers, bodies, or query strings.
     `sent`: bytes of the request may have reached the server. A response head that was received is in `status` and
     `headers`. `shown` are the bytes of the response that the message is about, which must be masked before display.
     """

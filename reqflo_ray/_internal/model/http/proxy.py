@@ -48,7 +48,7 @@ def parse_proxy_url(text: str) -> ProxyUrl:
     """
     match = _URL.fullmatch(text)
     if match is None:
-        raise ValueError("it is not a URL with a scheme, a host and a port")
+        raise ValueError("it is not a URL with a scheme, a host, and a port")
     scheme, host_text, port_text = match["scheme"].lower(), match["host"], match["port"]
     port = int(port_text) if port_text and len(port_text) <= 5 else _DEFAULT_PORTS.get(scheme, 1)
     if port_text is not None and (len(port_text) > 5 or not 0 < port <= 65_535):
@@ -96,7 +96,7 @@ class Bypass:
         match = _ENTRY.fullmatch(entry)
         port = int(match["port"] or 0) if match is not None else 0
         if match is None or port > 65_535 or (match["port"] and not port):
-            raise ValueError(f"`{entry}` is not a host name, address or network")
+            raise ValueError(f"`{entry}` is not a host name, address, or network")
         text = match["host"]
         network = _network(text.removeprefix("[").removesuffix("]")) if "/" not in text else None
         if network is not None:
@@ -106,7 +106,7 @@ class Bypass:
         try:
             name = _host(text.removeprefix("*").removeprefix(".") if below else text).removesuffix(".")
         except ValueError:
-            raise ValueError(f"`{entry}` is not a host name, address or network") from None
+            raise ValueError(f"`{entry}` is not a host name, address, or network") from None
         self._names.append((f".{name}", port))
         if not below:
             self._names.append((name, port))
