@@ -109,7 +109,7 @@ def test_an_assertion_that_cannot_be_judged_is_named_and_not_taken_for_failed(
     make_scope: MakeScope, make_step: MakeStep, answer: Answer
 ) -> None:
     scope = make_scope(make_step(assertions=(assertion(Kind.JSON_PATH, None, Op.EXISTS, "$..k"),)))
-    with pytest.raises(Unjudged, match=r"`\$\.\.k`: it takes more than 5,000 steps"):
+    with pytest.raises(Unjudged, match=r"`\$\.\.k`: judging this response takes more than 5,000 steps"):
         judge(scope.program.steps[0], answer(body=MANY), scope, Work(5_000))
 
 

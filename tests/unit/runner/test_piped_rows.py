@@ -134,7 +134,7 @@ def test_a_pipe_through_which_nothing_comes_is_no_row(piped: Piped, folder: Path
 def test_a_pipe_that_is_given_twice_is_refused(piped: Piped, folder: Path) -> None:
     name = piped(b"id\n1\n")
     other = name.replace("/dev/fd", "/proc/self/fd")
-    with pytest.raises(DatasetError, match="is listed twice") as caught, on_disk(Dataset([name, other])):
+    with pytest.raises(DatasetError, match="is named twice") as caught, on_disk(Dataset([name, other])):
         raise AssertionError("never reached")
     assert caught.value.code == "file_given_twice"
     assert left(folder) == []
