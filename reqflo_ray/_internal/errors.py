@@ -47,7 +47,11 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One finding: a stable snake_case `code`, what is wrong, where, why (`cause`) and what to do (`hint`)."""
+    """One error or warning.
+
+    `code` is a stable name in snake_case, `message` says what is wrong, `position` where in a file (None if it concerns
+    no file), `cause` why, and `hint` what to do. `cause` and `hint` are empty if there is nothing to add.
+    """
 
     code: str
     message: str
@@ -67,9 +71,17 @@ class Problem:
 
 
 class ReqfloError(Exception):
-    """The base class of all errors: `code`, `message`, `cause`, `hint`, and `position`.
+    """The base class of all errors.
 
-    It can be pickled, because workers send errors to the driver.
+        try:
+            reqflo_ray.run("place-order", "data/orders.csv")
+        except reqflo_ray.ReqfloError as error:
+            print(error.code, error.message, error.hint)
+            sys.exit(error.exit_code)
+
+    `code`, `message`, `cause`, `hint`, and `position` are those of a `Problem`. `exit_code` is the exit code of the
+    command line for this error. `problems` is empty, or all findings, of which the error shows the first. Errors can
+    be pickled, because workers send them to the driver.
     """
 
     default_code: ClassVar[str] = "internal_error"
@@ -97,7 +109,7 @@ class ReqfloError(Exception):
 
     @classmethod
     def of(cls, problems: tuple[Problem, ...]) -> Self:
-        """Create one error from many findings. Its text is that of the first error, and how many more there are."""
+        """Create one error from one or more findings, with the text of the first error and the number of the others."""
         errors = [problem for problem in problems if problem.severity is Severity.ERROR]
         first = errors[0] if errors else problems[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -112,7 +124,7 @@ class ReqfloError(Exception):
 
     @property
     def in_one_line(self) -> str:
-        """Message and cause in one line."""
+        """The message and the cause, in one line."""
         return f"{self.message} ({self.cause})" if self.cause else self.message
 
     def all_problems(self) -> tuple[Problem, ...]:
@@ -169,7 +181,7 @@ class DatasetError(ReqfloError):
 
 
 class RunConflictError(ReqfloError):
-    """Another driver owns the run, or a run with this ID exists with different inputs."""
+    """Another driver owns the run, or a run with the same ID exists with different inputs."""
 
     default_code = "run_conflict"
     default_exit_code = 2
@@ -183,7 +195,7 @@ class QueryError(ReqfloError):
 
 
 class NothingSelectedError(ReqfloError):
-    """There is no row to run."""
+    """There is no row to run: the dataset is empty, or no row was selected."""
 
     default_code = "nothing_selected"
     default_exit_code = 5
@@ -214,7 +226,10 @@ class ClusterError(ReqfloError):
 
 
 class InterruptedRunError(ReqfloError):
-    """A signal stopped the run; finished steps are kept, and the run can be resumed."""
+    """A signal stopped the run. Finished steps are kept, and the run can be resumed.
+
+    `exit_code` is 129 for SIGHUP, 130 for SIGINT, and 143 for SIGTERM.
+    """
 
     default_code = "interrupted"
     default_exit_code = 130

@@ -171,10 +171,15 @@ class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Numbers of rows by status, and of the steps and requests that they took.
+    """Numbers of rows by status, and of the steps and requests that they needed.
 
-    `internal` counts errors of reqflo-ray itself, `soft_failures` failed soft assertions, `flaky` rows that passed only
-    after a step was tried again.
+    `rows` counts the rows that have ended; each is also counted under its status, from `passed` to `cancelled`. A step
+    counts once in `steps`, and each further attempt of it in `retries`; `requests` counts every request that was sent.
+    `resumed` counts rows that a later attempt of their shard continued; `resent`, requests sent again while it was
+    unknown whether the API had processed them; `resent_sensitive`, requests sent again because a sensitive value of
+    their response could not be opened; `quarantined`, damaged journal records that were put aside; `poisoned`, rows
+    that were given up because they repeatedly ended their worker; `internal`, rows that ended with an error of reqflo-ray
+    itself; `soft_failures`, soft assertions that failed; `flaky`, rows that passed only after a step was tried again.
     """
 
     rows: int = 0
@@ -284,10 +289,12 @@ NAMED_FAILURES: Final = 10
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`verdict.json`, for CI.
+    """The outcome of a run, as stored in `verdict.json`.
 
-    `status` is the worst status of all rows, `exit_code` the exit code of the run, `failures` are the first
-    `NAMED_FAILURES` rows that did not pass, by row.
+    `status` is the worst status of all rows, and `exit_code` the exit code of the run. `failures` are the first 10 rows
+    that did not pass, in row order. `artifact` is the SHA-256 of the compiled journey. `started_at` and `finished_at`
+    are in UTC (RFC 3339); `duration_ms` is the milliseconds between them, interruptions included. `thresholds`
+    is reserved, and empty.
     """
 
     format: int = 1

@@ -94,6 +94,11 @@ STEPS = [
     step("outputs: [{name: o, path: $.order.id}]"),
     step("outputs: {o: status.code}"),
     step("outputs: {o: headers}"),
+    step("outputs: {'': status}"),
+    assertion("type: header, name: ''"),
+    assertion("type: json_path, path: '$.{{ inputs.a }}', operator: exists"),
+    overlay("skip: null"),
+    workspace("http: {client_key: key.pem}"),
 ]
 REQUESTS = [
     request("method: get"),

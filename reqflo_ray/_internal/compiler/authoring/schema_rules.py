@@ -49,6 +49,7 @@ def add_rules(schema: Schema) -> None:
     _assertion(definitions["AssertionModel"])
     _step(definitions["StepModel"])
     _overlay(definitions)
+    definitions["HttpModel"]["dependentRequired"] = {"client_key": ["client_certificate"]}
     _declarations(definitions)
     _exclusive(definitions["SecretsModel"], "file", "folder")
     _exclusive(definitions["SecretsModel"], "gcp", "project")
@@ -96,6 +97,7 @@ def _type_map(model: Schema, property: str, short: Schema, entry: str) -> None:
     choices = model["properties"][property]["anyOf"]
     by_name = next(choice for choice in choices if choice.get("type") == "object")
     by_name["additionalProperties"] = {"anyOf": [short, {"$ref": f"#/$defs/{entry}"}]}
+    by_name["propertyNames"] = {"minLength": 1, "maxLength": 200}
 
 
 def _request(definitions: Schema) -> None:
@@ -113,6 +115,7 @@ def _request(definitions: Schema) -> None:
 def _assertion(model: Schema) -> None:
     """What each type of assertion takes and needs, and what each operator expects."""
     model["properties"]["path"]["pattern"] = r"^(\$[\s\S]*)?$"
+    model["properties"]["path"]["not"] = _EXPRESSION
     model["allOf"] = [_assertion_of_type(model, str(type), fields) for type, fields in ASSERTION_FIELDS.items()]
 
 
@@ -122,7 +125,8 @@ def _assertion_of_type(model: Schema, type: str, fields: Iterable[str]) -> Schem
         case "json_path":
             rules += [_needs(model, "path", {"minLength": 1}), {"required": ["operator"]}, *_operators(model)]
         case "header":
-            rules += [_one_of("name", "header"), *_operators(model)]
+            named = [_limits(model, name, {"minLength": 1}) for name in ("name", "header")]
+            rules += [_one_of("name", "header"), *named, *_operators(model)]
         case "status_code":
             status = {"anyOf": [_STATUS, {"type": "array", "items": _STATUS, "minItems": 1}]}
             rules += [_one_of("expected", "value"), _limits(model, "operator", {"enum": ["equals", "in"]})]
@@ -197,6 +201,7 @@ def _overlay(definitions: Schema) -> None:
     model = definitions["OverlayStepModel"]
     both = [_needs(model, name, {"not": {"type": "null"}}) for name in ("template", "request")]
     model["not"] = {"allOf": both}
+    _refuse_null(model["properties"]["skip"])
     removed = definitions["OverlayAssertionsModel"]["properties"]["remove"]
     removed["items"] = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
 

@@ -56,10 +56,17 @@ def paths(files: File | Iterable[File]) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """What runs: a journey of a workspace, by its name or the path of its YAML file, or a compiled one (`artifact`).
+    """The journey to run: one of a workspace, by its name or the path of its YAML file, or a compiled one.
 
-    `environment`, `case`, `presets`, `overlays`, and `overrides` correspond to `--env`, `--case`, `--preset`,
-    `--overlay`, and `--set`. `None` means the setting of the workspace, or the default if there is none.
+        Journey("place-order", workspace="shop", environment="staging", overrides={"qty": "2"})
+
+    `name` is the name or path; instead, `artifact` is the path of a compiled journey. `workspace` is a folder; the
+    default is the current one. `environment`, `case`, `presets`, `overlays`, and `overrides` correspond to `--env`,
+    `--case`, `--preset`, `--overlay`, and `--set`. None means the setting of the workspace, or the default if
+    there is none.
+
+    Raises:
+        UsageError: `invalid_option`.
     """
 
     name: str = ""
@@ -96,13 +103,15 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The rows that a journey runs with, once per row.
+    """The rows of a run: the journey is executed once per row.
+
+        Dataset("data/orders.csv", key="order_ref")
 
     `source` is a path, glob, or address (`s3://`, `gs://`) of CSV, JSON, JSON Lines, or Parquet, `-` for standard
     input, or a list of them; or rows in memory: an iterable of mappings, an Arrow table, or a pandas or polars data
-    frame. None is one row without values. `key` is the column with the row keys. `encoding` and `delimiter` (one
-    character, or `tab`) are those of CSV files; without a delimiter, each file's own is detected. With `strict`, a
-    column that the journey does not declare is an error.
+    frame. None is one row without values. `key` is the column with the row keys; by default, rows have no keys.
+    `encoding` and `delimiter` (one character, or `tab`) apply to CSV files; without a delimiter, that of each file is
+    detected. With `strict`, a column that the journey does not declare is an error.
 
     Raises:
         UsageError: `invalid_option`.
@@ -154,9 +163,15 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How rows are executed. `concurrency` is rows in flight per worker; `rate` is requests per second of the whole
-    run. `None` means the setting of the workspace, or the default if there is none. The run stops after
-    `max_failures` rows that did not pass.
+    """How rows are executed.
+
+        Execution(concurrency=50, rate=200, max_failures=10)
+
+    `concurrency` is the number of rows in flight per worker, 1 or more. `rate` is the maximum of requests per second of
+    the whole run, above 0. If either is None, the setting of the workspace applies, or the default if there is none.
+    `evidence` decides which requests and responses are stored, and `durability` what a finished step survives; both
+    correspond to the options of the same name. The run stops after `max_failures` rows that did not pass; None means no
+    limit.
 
     Raises:
         UsageError: `invalid_option`, `invalid_rate`.
@@ -192,11 +207,14 @@ class Execution:
 class Target:
     """Where a run is executed, and where its files are stored.
 
+        Target(store="gs://example-runs/nightly", backend="ray", workers="2:8")
+
     `store` is a path or address. The default is `REQFLO_STORE`, then (for `run` and `submit`) the setting of the
-    workspace, then `./.reqflo`. `backend` is `auto`, `local`, or `ray`. `address` is that of a cluster to join, or, for
-    `submit`, of its dashboard. `workers` is a number, `MIN:MAX`, or `auto`. `transport` is a
-    `reqflo_ray.testing.FakeApi` that answers instead of the network; the run then stays in this process, whatever the
-    workspace says.
+    workspace, then `./.reqflo`. `backend` is `ray`, `local` (in this process), or `auto`, which decides by the number
+    of rows. `address` is the address of a cluster to join, or, for `submit`, the URL of its dashboard. `workers` is the
+    number of worker processes: a number, `MIN:MAX`, or `auto` for one per core. `transport` is a
+    `reqflo_ray.testing.FakeApi` that answers instead of the network; the run is then executed in this process, even if
+    the workspace sets another backend.
 
     Raises:
         UsageError: `invalid_option`, `invalid_workers`, `unknown_backend`, `address_without_cluster`,
