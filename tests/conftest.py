@@ -1,4 +1,4 @@
-"""What tests of several folders share: the demo API as a real process, and workspaces that point at it."""
+"""Fixtures for tests of several folders: the demo API as a real process, and workspaces that call it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Ray cluster as people have it: `ray start` for a head with dashboard and token, and for one more node, in processes
+"""A Ray cluster as users start it: `ray start` for a head with dashboard and token, and for one more node, in processes
 that end with the test."""
 
 from __future__ import annotations

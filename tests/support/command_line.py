@@ -1,4 +1,4 @@
-"""The command line in this process: what a person would type, what it answers and how it ends."""
+"""Runs the command line in this process, and returns its output and its exit code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Command lines in one child process: what it costs to load Ray is paid once, and nothing of it is in the tester.
+"""Runs command lines in one child process: Ray is loaded only once, and not into the process of the tests.
 
-`python command_process.py` reads `{"arguments": […], "folder": "…"}`, a line each, runs it as the program does, and
-answers with a line `{"code", "out", "err"}`.
+`python command_process.py` reads lines `{"arguments": […], "folder": "…"}`, runs each as the program does, and
+writes a line `{"code", "out", "err"}`.
 """
 
 from __future__ import annotations

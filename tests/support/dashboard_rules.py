@@ -1,5 +1,5 @@
-"""What a dashboard of ours must keep to: it asks for metrics that workers export and for all of them, by labels that
-they have, of whatever data source is chosen."""
+"""The rules for our dashboard: it queries all metrics that workers export and no others, uses only labels that they
+have, and reads the data source that is selected."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The data that tests read: the repository's own sets in `tests/data`, and larger ones of others beside the checkout.
+"""The data that tests read: the repository's own sets in `tests/data`, and larger third-party sets beside the checkout.
 
-The own sets hold every rule, so that a clone alone tests all of them. Those of others were written without a look at
-this code; where they are missing, the tests of them skip.
+The repository's sets cover every rule, so a clone alone tests all of them. The third-party sets are independent of this
+code; if they are missing, their tests are skipped.
 """
 
 from __future__ import annotations

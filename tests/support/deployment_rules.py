@@ -1,5 +1,5 @@
 """Our own rules for what `cluster/` deploys: one image, bounded resources, least rights, no credential, a store that
-outlives the cluster, runs that go on where they stopped.
+outlives the cluster, and runs that are resumed.
 """
 
 from __future__ import annotations

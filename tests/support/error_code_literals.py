@@ -1,8 +1,8 @@
 """Finds in the source which error codes the product can give, by parsing it.
 
-A code is what is passed to a parameter called `code`, `error_code` or `default_code` of anything of the package, and
-what is assigned to a name or field so called. What is passed must be a literal, a constant of a module, or handed on
-from where it was one: so no code can be made up at run time and stay unseen.
+A code is what is passed to a parameter `code`, `error_code` or `default_code` of anything in the package, or assigned
+to a name or field with such a name. It must be a literal, a constant of a module, or passed on from one of these, so
+that no code can be built at run time without being found.
 """
 
 from __future__ import annotations

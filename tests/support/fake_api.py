@@ -1,4 +1,4 @@
-"""An API that records what the command line asks of it, and answers what a test put in: nothing is sent or stored."""
+"""An API that records the calls of the command line, and returns what a test prepared. It sends and stores nothing."""
 
 from __future__ import annotations
 

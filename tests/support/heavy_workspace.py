@@ -1,4 +1,4 @@
-"""A workspace in which the answers of some rows take much to judge, and the API that gives them."""
+"""A workspace with rows whose responses take long to judge, and the API that sends those responses."""
 
 from __future__ import annotations
 

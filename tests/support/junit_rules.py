@@ -1,5 +1,5 @@
-"""What readers of JUnit XML rely on, by what GitLab, Jenkins and Azure Pipelines say. No schema is official; two that
-tools refuse files by are in `junit_schemas`, and a report keeps both."""
+"""What readers of JUnit XML rely on, according to GitLab, Jenkins and Azure Pipelines. There is no official schema; the
+two by which tools refuse files are in `junit_schemas`, and a report follows both."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A run of as many shards as are wanted, whose files are made up as they are read: for what memory is measured over.
+"""A run with any number of shards, whose files are generated while they are read, for measurements of memory.
 
-Nothing of a shard is on the disk; what is written (verdict, manifest) is.
+No file of a shard is on disk; files that the product writes (verdict, manifest) are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""All formats in which a run is shown, as the registries of the product have them, and how each is read in a search.
+"""All formats in which a run is shown, from the registries of the product, and how a search reads each of them.
 
-A format that is not known here fails the search: nobody has thought yet of what may be in it.
+A format that is missing here fails the search, because nobody has yet considered what it may contain.
 """
 
 from __future__ import annotations

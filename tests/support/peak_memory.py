@@ -1,5 +1,5 @@
-"""The peak memory of this process since a moment, on Linux. `ru_maxrss` cannot tell it: it never falls, and a new
-program inherits it from the one that started it."""
+"""The peak memory of this process since a given moment, on Linux. `ru_maxrss` is not suitable: it never falls, and a
+new program inherits it from its parent."""
 
 from __future__ import annotations
 

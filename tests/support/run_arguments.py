@@ -1,4 +1,4 @@
-"""What a test asks of `reqflo_ray.run` in one flat list of facts, each by the name of the field that holds it."""
+"""The arguments of `reqflo_ray.run` as one flat set of keywords, named after the fields of its parameter types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who drives a run in tests of stores: processes that live, that have died, and that nobody here can see."""
+"""The owners of runs in tests of stores: live processes, dead ones, and ones that cannot be examined from here."""
 
 from __future__ import annotations
 

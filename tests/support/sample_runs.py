@@ -1,4 +1,4 @@
-"""Sample runs for tests that read or write a store: made records, no journey runs, nothing is sent."""
+"""Sample runs for tests that read or write a store: made-up records; no journey is executed."""
 
 from __future__ import annotations
 

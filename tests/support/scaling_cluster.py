@@ -1,6 +1,6 @@
-"""A Ray cluster that begins as a head which offers nothing, with an autoscaler that adds nodes on this machine.
+"""A Ray cluster that starts as a head without resources, with an autoscaler that adds nodes on this machine.
 
-Ray has a class for this, `AutoscalingCluster`, but that one ends all Ray processes of the machine, whosever they are.
+Ray's own class for this, `AutoscalingCluster`, is not used, because it ends all Ray processes of the machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A file that gives its bytes in small pieces, as a slow disk or a packed file may."""
+"""A file that returns its bytes in small pieces, as a slow disk or a compressed file may."""
 
 from __future__ import annotations
 

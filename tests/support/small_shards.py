@@ -1,4 +1,4 @@
-"""Runs whose few rows lie in more shards than they would be given: for what can only be seen in several of them."""
+"""Runs whose few rows are in more shards than usual, for behavior that only several shards show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An asyncio loop whose time jumps to whatever is due next: an hour of waiting takes no time, and always goes alike."""
+"""An asyncio loop whose time jumps to whatever is due next: an hour of waiting takes no time."""
 
 from __future__ import annotations
 

@@ -178,8 +178,9 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `resumed` counts rows that a later attempt of their shard continued; `resent`, requests sent again while it was
     unknown whether the API had processed them; `resent_sensitive`, requests sent again because a sensitive value of
     their response could not be opened; `quarantined`, damaged journal records that were put aside; `poisoned`, rows
-    that were given up because they repeatedly ended their worker; `internal`, rows that ended with an error of reqflo-ray
-    itself; `soft_failures`, soft assertions that failed; `flaky`, rows that passed only after a step was tried again.
+    that were given up because they repeatedly ended their worker; `internal`, rows that ended with an error of
+    reqflo-ray itself; `soft_failures`, soft assertions that failed; `flaky`, rows that passed only after a step was
+    tried again.
     """
 
     rows: int = 0
