@@ -97,8 +97,6 @@ STEPS = [
     step("outputs: {'': status}"),
     assertion("type: header, name: ''"),
     assertion("type: json_path, path: '$.{{ inputs.a }}', operator: exists"),
-    overlay("skip: null"),
-    workspace("http: {client_key: key.pem}"),
 ]
 REQUESTS = [
     request("method: get"),
