@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,19 +16,45 @@ _FILTER: Final = Path("/proc/self/coredump_filter")
 _NO_MEMORY: Final = "0"
 
 
+class _Settings:
+    """The settings of the process. Runs in one process may overlap, in any order: the first saves the settings, and
+    the last restores them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._limit = 0
+        self._kinds = ""
+
+    def hold(self) -> None:
+        with self._lock:
+            if self._holders == 0:
+                self._limit, hard = resource.getrlimit(resource.RLIMIT_CORE)
+                resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+                self._kinds = _exchange_filter(_NO_MEMORY)
+            self._holders += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                resource.setrlimit(resource.RLIMIT_CORE, (self._limit, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+                if self._kinds:
+                    _exchange_filter(f"0x{self._kinds}")
+
+
+_SETTINGS: Final = _Settings()
+
+
 @contextmanager
 def no_core_dumps() -> Iterator[None]:
-    """Keep this process from writing core files, or memory to a dump, until the block ends; then restore its
-    settings."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-    kinds = _exchange_filter(_NO_MEMORY)
+    """Keep this process from writing core files, or memory to a dump, until the block ends, and other blocks that
+    overlap with it; then restore its settings."""
+    _SETTINGS.hold()
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
-        if kinds:
-            _exchange_filter(f"0x{kinds}")
+        _SETTINGS.release()
 
 
 def _exchange_filter(kinds: str) -> str:

@@ -38,6 +38,18 @@ def test_no_memory_goes_into_a_dump_that_is_piped_to_a_collector() -> None:
     assert dumped_kinds() == before
 
 
+@on_linux
+def test_runs_that_overlap_restore_the_settings_when_the_last_has_ended() -> None:
+    before = dumped_kinds()
+    first, second = no_core_dumps(), no_core_dumps()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert dumped_kinds() == 0
+    second.__exit__(None, None, None)
+    assert dumped_kinds() == before != 0
+
+
 def test_the_limit_is_what_it_was_also_after_an_error() -> None:
     before = resource.getrlimit(resource.RLIMIT_CORE)
     with pytest.raises(KeyError), no_core_dumps():
