@@ -66,25 +66,27 @@ def test_a_low_limit_that_can_be_raised_is_raised_without_a_word(orders: Path) -
 
 
 _USED_UP = """
-import os, sys, reqflo_ray
+import os, sys, threading, reqflo_ray
 from reqflo_ray._internal.runner.progress.listener import SilentListener
 
 class Holder(SilentListener):
-    held, told, freed = [], [], 0
+    held, told, freed, timer = [], [], 0, None
 
     def progress(self, progress):
-        # Rows are in flight: take whatever is left, and give it back much later.
-        if not self.held and not self.freed:
+        # Rows are in flight: take whatever is left, and give it back later, whatever the run waits for then.
+        if self.timer is None:
             try:
                 while True:
                     self.held.append(os.dup(0))
             except OSError:
                 pass
-            self.until = progress.elapsed_s + 1.0
-        elif self.held and progress.elapsed_s > self.until:
-            self.freed = len(self.held)
-            while self.held:
-                os.close(self.held.pop())
+            self.timer = threading.Timer(1.0, self.free)
+            self.timer.start()
+
+    def free(self):
+        self.freed = len(self.held)
+        while self.held:
+            os.close(self.held.pop())
 
     def warning(self, problem):
         self.told.append(problem.code)
@@ -97,6 +99,7 @@ outcome = reqflo_ray.run(
     target=reqflo_ray.Target(backend="local"),
     listener=listener,
 )
+listener.timer.join()
 print(outcome.verdict.counts.passed, outcome.exit_code, listener.freed > 0)
 """
 
