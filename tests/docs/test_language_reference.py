@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from doc_page import fences
 from schema_check import complaints, documents
 
 from docs.generate.language import pages
@@ -26,7 +27,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 BLOCKS = [
     (page, number, block)
     for page, text in PAGES.items()
-    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    for number, block in enumerate(fence.body for fence in fences(text) if fence.language == "yaml")
 ]
 ENVIRONMENT = """
 environment:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from reqflo_ray._internal.compiler.authoring.base import Authored, about, also_keys
+from reqflo_ray._internal.compiler.authoring.base import Authored, about, also_keys, note
 from reqflo_ray._internal.compiler.authoring.kinds import OPERATORS
 from reqflo_ray._internal.compiler.authoring.units import DurationOrMilliseconds
 from reqflo_ray._internal.model.artifact import AssertionType
@@ -41,9 +41,7 @@ class AssertionModel(Authored):
             "status-is-created",
         ),
     ] = ""
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "The order must belong to the customer.")
-    ] = ""
+    description: Annotated[str, note("The order must belong to the customer.")] = ""
     path: Annotated[
         str,
         about(

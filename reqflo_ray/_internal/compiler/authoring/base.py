@@ -29,6 +29,11 @@ def about(description: str, *examples: Any) -> Any:
     return Field(description=description, examples=list(examples))
 
 
+def note(example: str) -> Any:
+    """Describe a property that only people read."""
+    return about("A note for readers of the file. It has no effect.", example)
+
+
 class AlsoWritten:
     """Marks a property that also has shorter forms, which are expanded before the property is validated."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from reqflo_ray._internal.compiler.authoring.base import Authored, Listed, Name, about
+from reqflo_ray._internal.compiler.authoring.base import Authored, Listed, Name, about, note
 from reqflo_ray._internal.compiler.authoring.formats import BaseUrl
 from reqflo_ray._internal.compiler.authoring.settings import Proxied
 
@@ -32,7 +32,7 @@ class EnvironmentModel(Authored):
     """A target system: where its services are, and the values that belong to it."""
 
     name: Annotated[Name, about("The name that `--env` and `defaults.environment` use.", "staging")]
-    description: Annotated[str, about("A note for readers of the file. It has no effect.", "Reset every night.")] = ""
+    description: Annotated[str, note("Reset every night.")] = ""
     services: Annotated[
         dict[str, ServiceModel],
         about(
@@ -66,9 +66,7 @@ class CaseModel(Authored):
 
     name: Annotated[Name, about("The name that `--case` uses. Case matters.", "Gift order")]
     journey: Annotated[Name, about("The name of the journey that the case belongs to.", "place-order")]
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "An order that costs almost nothing.")
-    ] = ""
+    description: Annotated[str, note("An order that costs almost nothing.")] = ""
     values: Annotated[
         dict[str, Any],
         about("The values of inputs and variables, by name. A row and `--set` take precedence.", {"total": 0.5}),
@@ -83,9 +81,7 @@ class PresetModel(Authored):
     """A saved set of values for every journey that declares them. `--preset NAME` and cases choose it."""
 
     name: Annotated[Name, about("The name that `--preset` and cases use.", "partner-client")]
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "The client of our partner.")
-    ] = ""
+    description: Annotated[str, note("The client of our partner.")] = ""
     values: Annotated[
         dict[str, Any],
         about(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from reqflo_ray._internal.compiler.authoring.base import Authored, Listed, Name, about, also_keys
+from reqflo_ray._internal.compiler.authoring.base import Authored, Listed, Name, about, also_keys, note
 from reqflo_ray._internal.compiler.authoring.steps import StepModel
 from reqflo_ray._internal.model.artifact import OnFailure
 from reqflo_ray._internal.model.values import ValueType
@@ -78,9 +78,7 @@ class VariableModel(Authored):
         about("The value if no other source has one. It may hold expressions.", "reqflo", "{{ inputs.customer_id }}"),
     ] = None
     sensitive: Annotated[bool, about(_SENSITIVE, True)] = False
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "The client that orders for the customer.")
-    ] = ""
+    description: Annotated[str, note("The client that orders for the customer.")] = ""
 
 
 class JourneyModel(Authored):
@@ -89,9 +87,7 @@ class JourneyModel(Authored):
     name: Annotated[
         Name, about("The name in commands, cases, and overlays. It is unique in the workspace.", "place-order")
     ]
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "Get a token, place an order, read it back.")
-    ] = ""
+    description: Annotated[str, note("Get a token, place an order, read it back.")] = ""
     version: Annotated[str, about("A version of your own choice, shown in results. Write it in quotes.", "1.0.0")] = ""
     owner: Annotated[str, about("Who maintains the journey. It has no effect.", "shop-team")] = ""
     owners: Annotated[Listed[str], about("Who maintains the journey. It has no effect.", ["shop-team"])] = ()

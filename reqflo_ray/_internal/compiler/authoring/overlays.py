@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from reqflo_ray._internal.compiler.authoring.assertions import AssertionModel
-from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, about
+from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, about, note
 from reqflo_ray._internal.compiler.authoring.requests import RequestModel
 from reqflo_ray._internal.compiler.authoring.steps import (
     IdempotencyModel,
@@ -133,9 +133,7 @@ class OverlayModel(Authored):
 
     name: Annotated[Name, about("The name that `--overlay` applies it by.", "no-token")]
     journey: Annotated[Name, about("The name of the journey that is changed.", "place-order")]
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "What happens without a token.")
-    ] = ""
+    description: Annotated[str, note("What happens without a token.")] = ""
     steps: Annotated[
         dict[str, OverlayStepModel],
         Field(min_length=1),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reqflo_ray._internal.compiler.authoring.assertions import AssertionModel
-from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, about
+from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, about, note
 from reqflo_ray._internal.model.limits import MAX_URL
 
 _Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
@@ -161,9 +161,7 @@ class TemplateValueModel(Authored):
             True,
         ),
     ] = False
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "The ID that the shop knows the customer by.")
-    ] = ""
+    description: Annotated[str, note("The ID that the shop knows the customer by.")] = ""
     recommended_source: Annotated[
         str, about("A note on where the value should come from. It is shown if a step does not pass it.", "secret")
     ] = ""
@@ -186,9 +184,7 @@ class TemplateModel(RequestModel):
         about("The name that steps use in `template`. It should be unique among the templates.", "create-order"),
     ] = ""
     name: Annotated[str, about("A title; steps may also use it in `template`.", "Create an order")] = ""
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "Places an order for one customer.")
-    ] = ""
+    description: Annotated[str, note("Places an order for one customer.")] = ""
     tags: Annotated[Listed[str], about("Words for people to sort by. They have no effect.", ["orders"])] = ()
     values: Annotated[
         Listed[TemplateValueModel],

@@ -85,6 +85,7 @@ def _maps_by_name(definitions: Schema) -> None:
         model["properties"]["path"]["pattern"] = _OUTPUT_PATH
     for model in (definitions["PartModel"], part):
         model["oneOf"] = [{"required": ["value"]}, {"required": ["file"]}]
+        model["properties"]["file"]["minLength"] = 1
     definitions |= entries
     path = {"type": "string", "pattern": _OUTPUT_PATH}
     value = {"type": ["string", "number", "boolean", "null", "array"]}
@@ -211,9 +212,6 @@ def _declarations(definitions: Schema) -> None:
     _exclusive(variable, "value", "default")
     variable["if"] = _needs(variable, "key", {"minLength": 1})
     variable["then"] = _needs(variable, "source", {"enum": ["environment", "me"]})
-    exclusive = definitions["PartEntry"], definitions["PartModel"]
-    for part in exclusive:
-        part["properties"]["file"]["minLength"] = 1
 
 
 def _says(

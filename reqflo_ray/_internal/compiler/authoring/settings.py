@@ -9,7 +9,16 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field
 
-from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, Number, about, also_keys
+from reqflo_ray._internal.compiler.authoring.base import (
+    AlsoWritten,
+    Authored,
+    Listed,
+    Name,
+    Number,
+    about,
+    also_keys,
+    note,
+)
 from reqflo_ray._internal.compiler.authoring.formats import (
     PROXY_SHORT_FORM,
     BypassEntry,
@@ -66,9 +75,7 @@ class SecretNameModel(Authored):
             ["127.0.0.1", "*.shop.example"],
         ),
     ] = None
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "Rotated every quarter.")
-    ] = ""
+    description: Annotated[str, note("Rotated every quarter.")] = ""
 
 
 def _group(key: str, description: str, example: str) -> dict[str, Any]:
@@ -265,9 +272,7 @@ class WorkspaceModel(Authored):
     """The settings of the workspace, in `reqflo.yaml`."""
 
     name: Annotated[str, about("A name for reports. If it is left out, it is the name of the folder.", "shop")] = ""
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "The checkout of the shop.")
-    ] = ""
+    description: Annotated[str, note("The checkout of the shop.")] = ""
     include: Annotated[
         Listed[PathPattern],
         about(

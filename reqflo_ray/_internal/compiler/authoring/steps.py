@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from reqflo_ray._internal.compiler.authoring.assertions import AssertionModel
-from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, about
+from reqflo_ray._internal.compiler.authoring.base import AlsoWritten, Authored, Listed, Name, about, note
 from reqflo_ray._internal.compiler.authoring.kinds import STEP_TYPES
 from reqflo_ray._internal.compiler.authoring.requests import RequestModel, Url
 from reqflo_ray._internal.compiler.authoring.units import POSITIVE_SCHEMA, Duration, PositiveDuration
@@ -52,9 +52,7 @@ class OutputModel(Authored):
             True,
         ),
     ] = None
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "The ID of the new order.")
-    ] = ""
+    description: Annotated[str, note("The ID of the new order.")] = ""
 
 
 class RetryModel(Authored):
@@ -167,9 +165,7 @@ class StepModel(Authored):
         ),
     ] = ""
     name: Annotated[str, about("A title for reports.", "Place the order")] = ""
-    description: Annotated[
-        str, about("A note for readers of the file. It has no effect.", "Uses the partner's account.")
-    ] = ""
+    description: Annotated[str, note("Uses the partner's account.")] = ""
     type: Annotated[
         StepType, about("What the step does; it determines which other properties are allowed.", "wait")
     ] = "http_request"
